@@ -1,0 +1,384 @@
+"""Clone a voice from the command line.
+
+    python demo_cli.py me.wav --text "Good morning." --out morning.wav
+    python demo_cli.py a.wav b.wav --text-file lines.txt --out-dir out --seed 1
+    python demo_cli.py a.wav b.wav --save-voice ann --consent "Ann, by letter, 3 May"
+    python demo_cli.py --voice ann
+
+Without a text it asks for one sentence after another, until the end of input or "quit".
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from speech.errors import AudioError, ConfigError, StorageError, TextError, exit_on_speech_error, one_line
+
+if TYPE_CHECKING:
+    from speech.quality import Remark
+
+    from cloning import Voice, VoiceCloner
+
+DEFAULT_FOLDER = Path("out")
+MANIFEST = "manifest.json"
+QUIT = ("quit", "exit")
+
+
+def _optional(kind: type, metavar: str, default: str = "") -> tuple[Any, Any]:
+    """Annotations of a flag that may be left away: whatever follows it is its value, be it the word "None"."""
+    spec: Any = tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=metavar,
+        instance_from_str=lambda given: kind(given[0]),
+        is_instance=lambda value: value is None or isinstance(value, kind),
+        str_from_instance=lambda value: [str(value)],
+    )
+    return spec, tyro.conf.arg(help_behavior_hint=f"(default: {default})" if default else "")
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Clone a voice: say a text with the voice of one or more reference clips."""
+
+    references: Annotated[
+        tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[REF ...]", help_behavior_hint="")
+    ] = ()
+    """Recordings of the voice (wav, flac, mp3, ogg, m4a, ...), best ten seconds or more; several are averaged."""
+
+    text: Annotated[str | None, *_optional(str, "TEXT")] = None
+    """What to say. Without it and without --text-file, sentences are asked for."""
+    text_file: Annotated[Path | None, *_optional(Path, "FILE")] = None
+    """Say every line of this file, each into a numbered file of --out-dir, with a manifest.json beside them."""
+    out: Annotated[Path | None, *_optional(Path, "FILE", "out.wav")] = None
+    """Where --text goes: a .wav, .flac or .ogg file."""
+    out_dir: Annotated[Path | None, *_optional(Path, "DIR", "out")] = None
+    """Where several texts go."""
+    force: bool = False
+    """Overwrite what is there."""
+    seed: Annotated[int | None, *_optional(int, "N", "drawn anew, and shown")] = None
+    """Makes the result repeatable to the sample."""
+
+    models: Annotated[Path | None, *_optional(Path, "DIR", "models/default")] = None
+    """Folder of the model files."""
+    encoder: Annotated[Path | None, *_optional(Path, "FILE")] = None
+    """Another encoder than the folder's."""
+    synthesizer: Annotated[Path | None, *_optional(Path, "FILE")] = None
+    """Another synthesizer than the folder's."""
+    vocoder: Annotated[str | None, *_optional(str, "FILE|griffin-lim")] = None
+    """Another vocoder than the folder's."""
+    griffin_lim: bool = False
+    """Short for --vocoder griffin-lim."""
+    device: Annotated[str, *_optional(str, "NAME", "auto")] = "auto"
+    """auto, cpu, cuda, cuda:1, mps."""
+
+    voice: Annotated[str | None, *_optional(str, "NAME")] = None
+    """Speak with a saved voice, in place of reference clips."""
+    save_voice: Annotated[str | None, *_optional(str, "NAME")] = None
+    """Keep the voice of the reference clips under this name."""
+    consent: Annotated[str, *_optional(str, "TEXT")] = ""
+    """With --save-voice: whose voice it is, and who allowed its use."""
+    voices: Annotated[Path | None, *_optional(Path, "DIR", "this user's data folder")] = None
+    """Folder of the saved voices."""
+
+
+@exit_on_speech_error
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = tyro.cli(Arguments, args=argv, description=__doc__, config=(tyro.conf.FlagCreatePairsOff,))
+    try:
+        run(arguments)
+    finally:
+        _flush_output()
+    return 0
+
+
+def run(arguments: Arguments) -> None:
+    """Whatever can be refused is refused before anything heavy is imported, loaded or computed."""
+    check_flags(arguments)
+    jobs = plan(arguments)
+
+    from cloning import DEFAULT_MODELS, ModelFiles, VoiceCloner, VoiceLibrary
+
+    library = VoiceLibrary(arguments.voices)
+    if arguments.save_voice is not None and arguments.save_voice in library and not arguments.force:
+        raise StorageError(f"There is a voice {arguments.save_voice!r} already: choose another name, or give --force.")
+    saved = library.load(arguments.voice) if arguments.voice is not None else None
+    files = ModelFiles.find(
+        arguments.models or DEFAULT_MODELS,
+        encoder=arguments.encoder,
+        synthesizer=arguments.synthesizer,
+        vocoder="griffin-lim" if arguments.griffin_lim else arguments.vocoder,
+    )
+    cloner = VoiceCloner.load(files, device=arguments.device)
+    voice = saved or cloner.enroll(arguments.references, arguments.save_voice or "", arguments.consent, _warn)
+    if arguments.save_voice is not None:
+        print(f"voice saved as {library.save(voice, overwrite=arguments.force)}")
+
+    speaker = Speaker(cloner, voice, arguments.seed)
+    if jobs is None:
+        converse(speaker, arguments.out_dir or DEFAULT_FOLDER)
+    elif arguments.out_dir is None and arguments.text_file is None:
+        speaker.say(*jobs[0], overwrite=arguments.force)
+    else:
+        say_all(speaker, jobs, arguments.force)
+    if speaker.speech_seconds:
+        print(speaker.summary())
+
+
+# --- what can be refused at once --------------------------------------------------------------------------------------
+
+
+def check_flags(arguments: Arguments) -> None:
+    """Raises: ConfigError for flags that contradict each other, AudioError for a clip that is not there."""
+    given = arguments
+    troubles = [
+        (given.references and given.voice is not None, "Give reference clips or --voice, not both."),
+        (not given.references and given.voice is None, "Give a reference clip, or a saved voice with --voice."),
+        (given.save_voice is not None and given.voice is not None, "--save-voice saves the voice of reference clips."),
+        (given.consent and given.save_voice is None, "--consent is kept with a voice: give --save-voice too."),
+        (given.text is not None and given.text_file is not None, "Give --text or --text-file, not both."),
+        (given.out is not None and given.text is None, "--out takes one text: give --text, or --out-dir for several."),
+        (given.out is not None and given.out_dir is not None, "Give --out or --out-dir, not both."),
+        (
+            given.griffin_lim and given.vocoder not in (None, "griffin-lim"),
+            "Give --griffin-lim or --vocoder, not both.",
+        ),
+        (given.seed is not None and not 0 <= given.seed < 2**63, "--seed must lie between 0 and 2^63 - 1."),
+    ]
+    for wrong, sentence in troubles:
+        if wrong:
+            raise ConfigError(sentence)
+    for reference in given.references:
+        if not reference.exists():
+            raise AudioError(f"There is no file {reference}: check the path of the reference clip.")
+
+
+def plan(arguments: Arguments) -> list[tuple[str, Path]] | None:
+    """What to say and where to write it; None to ask for sentences.
+
+    Raises:
+        TextError: there is nothing to say, or the text file cannot be read.
+        StorageError: something is in the way, or the folder is missing or cannot be written.
+    """
+    folder = arguments.out_dir or DEFAULT_FOLDER
+    if arguments.text is None and arguments.text_file is None:
+        check_folder(folder)
+        return None
+    if arguments.text_file is not None:
+        texts = read_lines(arguments.text_file)
+    else:
+        texts = [_speakable(arguments.text or "", "The text")]
+    if arguments.text_file is None and arguments.out_dir is None:
+        out = arguments.out or Path("out.wav")
+        check_target(out, arguments)
+        check_folder(out.parent, may_be_made=False)
+        return [(texts[0], out)]
+    digits = max(3, len(str(len(texts))))
+    jobs = [(text, folder / f"{number:0{digits}}.wav") for number, text in enumerate(texts, start=1)]
+    check_folder(folder)
+    for path in [path for _, path in jobs] + [folder / MANIFEST]:
+        check_target(path, arguments)
+    return jobs
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file that say something. Raises: TextError naming the file, and the line if it is one."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError as error:
+        raise TextError(f"There is no text file {path}: check the path.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise TextError(f"{path} is not a text file that can be read: save it as UTF-8 text.") from error
+    texts = [_speakable(line, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
+    if not texts:
+        raise TextError(f"{path} is empty: write one sentence a line.")
+    return texts
+
+
+def _speakable(text: str, where: str) -> str:
+    from synthesizer.text.front_end import text_to_transcript
+
+    if not text.strip():
+        raise TextError(f"{where} is empty: give something to say.")
+    try:
+        text_to_transcript(text)
+    except TextError as error:
+        raise TextError(f"{where} cannot be spoken: {error}") from error
+    return text.strip()
+
+
+def check_target(path: Path, arguments: Arguments) -> None:
+    """Raises: StorageError if the file must not be written: wrong suffix, there already, a device, a reference clip."""
+    from speech.audio import OUTPUT_FORMATS
+
+    if path.name != MANIFEST and path.suffix.lower() not in OUTPUT_FORMATS:
+        raise StorageError(f"{path} must end in {', '.join(OUTPUT_FORMATS)}: the suffix says in what format to write.")
+    if not path.exists():
+        return
+    if not path.is_file():
+        raise StorageError(f"{path} is not an ordinary file, so it is not written over: choose another name.")
+    if any(path.samefile(reference) for reference in arguments.references):
+        raise StorageError(f"{path} is a reference clip: choose another name for the result.")
+    if not arguments.force:
+        raise StorageError(f"{path} exists already: choose another name, or give --force to overwrite it.")
+
+
+def check_folder(folder: Path, may_be_made: bool = True) -> None:
+    """Raises: StorageError if files cannot be made in a folder, or the folder itself where it is missing."""
+    existing = folder
+    if may_be_made and not folder.exists():
+        existing = folder.parent
+    if not existing.is_dir():
+        raise StorageError(f"There is no folder {existing}: make it first, or choose another place.")
+    try:
+        with tempfile.TemporaryFile(dir=existing) as file:  # asking for permissions says nothing of a read-only disk
+            file.write(b"0")
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StorageError(
+            f"Nothing can be written to the folder {existing} ({reason}): choose another one."
+        ) from error
+
+
+# --- speaking ---------------------------------------------------------------------------------------------------------
+
+
+class Speaker:
+    """One voice and the models, and a tally of what was said."""
+
+    def __init__(self, cloner: VoiceCloner, voice: Voice, seed: int | None) -> None:
+        self.cloner = cloner
+        self.voice = voice
+        self.seed = seed
+        self.speech_seconds = 0.0
+        self.taken_seconds = 0.0
+        self.similarities: list[float] = []
+
+    def say(self, text: str, path: Path, overwrite: bool = False, seed: int | None = None) -> dict[str, Any]:
+        """Say a text into a file; returns what the manifest tells of it."""
+        from speech.audio import write_audio
+
+        started = time.perf_counter()
+        with progress_bars() as progress:
+            speech = self.cloner.speak(text, self.voice, self.seed if seed is None else seed, progress)
+        self.taken_seconds += time.perf_counter() - started
+        self.speech_seconds += speech.seconds
+        similarity = self.cloner.similarity(speech, self.voice)
+        if similarity is not None:
+            self.similarities.append(similarity)
+        path.parent.mkdir(exist_ok=True)
+        write_audio(path, speech.wav, speech.sample_rate, overwrite=overwrite)
+        print(f"{path}: {speech.seconds:.1f} s, seed {speech.seed}", *speech.remarks, sep="; ")
+        return {
+            "text": text,
+            "file": path.name,
+            "seconds": round(speech.seconds, 3),
+            "seed": speech.seed,
+            "alignment_score": speech.alignment_score,
+            "similarity": None if similarity is None else round(similarity, 4),
+            "remarks": list(speech.remarks),
+        }
+
+    def summary(self) -> str:
+        factor = self.taken_seconds / self.speech_seconds
+        count = len(self.similarities)
+        likeness = f"{sum(self.similarities) / count:.2f}" if count else "not measurable"
+        return (
+            f"{self.speech_seconds:.1f} s of speech in {self.taken_seconds:.1f} s, real-time factor {factor:.2f}, "
+            f"similarity to the reference {likeness}"
+        )
+
+
+def say_all(speaker: Speaker, jobs: list[tuple[str, Path]], overwrite: bool) -> None:
+    """Say one text after another with one seed, and keep a manifest of them, also if it ends early."""
+    seed = secrets.randbelow(2**31) if speaker.seed is None else speaker.seed
+    outputs: list[dict[str, Any]] = []
+    try:
+        for text, path in jobs:
+            outputs.append(speaker.say(text, path, overwrite, seed))
+    finally:
+        if outputs:
+            write_manifest(jobs[0][1].parent / MANIFEST, speaker, outputs)
+
+
+def write_manifest(path: Path, speaker: Speaker, outputs: list[dict[str, Any]]) -> None:
+    from training.files import write_text
+
+    origin = {"voice": speaker.voice.name, "references": list(speaker.voice.sources), "outputs": outputs}
+    write_text(path, json.dumps(origin, ensure_ascii=False, indent=2) + "\n")
+
+
+def converse(speaker: Speaker, folder: Path) -> None:
+    """Ask for sentences until the end of input; each goes into the next free number of the folder."""
+    prompt = "Say what? (quit ends) " if sys.stdin.isatty() else ""
+    number = 1
+    while True:
+        try:
+            text = input(prompt).strip()
+        except EOFError:
+            return
+        except UnicodeDecodeError as error:
+            raise TextError("What came in is not UTF-8 text: check the encoding of the terminal or file.") from error
+        if text.lower() in QUIT:
+            return
+        if not text:
+            continue
+        while (path := folder / f"{number:03}.wav").exists():
+            number += 1
+        try:
+            speaker.say(_speakable(text, "The text"), path)
+        except TextError as error:
+            print(f"error: {one_line(error)}", file=sys.stderr)
+
+
+@contextmanager
+def progress_bars() -> Iterator[Callable[[str, int, int], None] | None]:
+    """A bar with an estimate for each stage, where somebody is watching."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from tqdm import tqdm
+
+    bars: dict[str, tqdm] = {}
+
+    def advance(stage: str, done: int, total: int) -> None:
+        if stage not in bars:
+            bars[stage] = tqdm(desc=stage, total=total, leave=False, unit_scale=True)
+        bar = bars[stage]
+        bar.total = total
+        bar.update(done - bar.n)
+
+    try:
+        yield advance
+    finally:
+        for bar in bars.values():
+            bar.close()
+
+
+def _warn(source: str, remark: Remark) -> None:
+    print(f"warning: {source}: {remark.sentence}", file=sys.stderr)
+
+
+def _flush_output() -> None:
+    """Find out now whether what was printed could be written; at the interpreter's end it is too late to say so."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):  # who stopped reading needs no error
+            raise
+
+
+if __name__ == "__main__":
+    sys.exit(main())

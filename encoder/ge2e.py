@@ -1,0 +1,75 @@
+"""GE2E softmax loss (Wan et al., "Generalized end-to-end loss for speaker verification", arXiv 1710.10467)."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+def similarity_matrix(embeddings: Tensor) -> Tensor:
+    """Cosine of every utterance with every speaker's centroid; its own speaker's centroid leaves the utterance out.
+
+    One matrix product does for all of it. With e the unit embeddings [S*U, D], s the sums over a speaker's utterances
+    [S, D] and p = e s^T, the products of an utterance with the exclusive centroids follow without another product:
+
+        e . (s_own - e)     = p_own - 1                    (e . e = 1)
+        |s_own - e|^2       = |s_own|^2 - 2 p_own + 1
+
+    Dividing a centroid by its count does not change a cosine, so the sums stand for the means.
+
+    Args:
+        embeddings: [speakers, utterances, dim], rows of L2 norm 1, at least two utterances a speaker.
+
+    Returns:
+        [speakers, utterances, speakers], cosines in [-1, 1].
+    """
+    speakers, utterances, _ = embeddings.shape
+    if utterances < 2:
+        raise ValueError("the GE2E loss needs at least two utterances of every speaker")
+    sums = embeddings.sum(dim=1)
+    squared_norms = sums.square().sum(dim=-1)
+    products = (embeddings.flatten(0, 1) @ sums.T).unflatten(0, (speakers, utterances))
+    own = torch.diagonal(products, dim1=0, dim2=2).T  # [speakers, utterances]
+    own_norms = (squared_norms[:, None] - 2 * own + 1).clamp_min(1e-8).sqrt()
+    cosines = products / squared_norms.clamp_min(1e-8).sqrt()
+    is_own = torch.eye(speakers, dtype=torch.bool, device=embeddings.device)[:, None, :]
+    return torch.where(is_own, ((own - 1) / own_norms)[:, :, None], cosines)
+
+
+def ge2e_softmax_loss(embeddings: Tensor, scale: Tensor | float, offset: Tensor | float) -> Tensor:
+    """Mean cross entropy of "which speaker is this utterance?" over `scale * cosine + offset` (paper, eq. 6).
+
+    The offset belongs to the paper's definition. It adds the same to every speaker's score, so a softmax does not feel
+    it and its gradient is zero.
+
+    Args:
+        embeddings: [speakers, utterances, dim], rows of L2 norm 1.
+        scale: positive factor of the cosines.
+        offset: added to the scaled cosines.
+
+    Returns:
+        Scalar, at least 0, in nats per utterance.
+    """
+    speakers, utterances, _ = embeddings.shape
+    scores = scale * similarity_matrix(embeddings.float()) + offset
+    labels = torch.arange(speakers, device=embeddings.device).repeat_interleave(utterances)
+    return functional.cross_entropy(scores.flatten(0, 1), labels)
+
+
+class GE2ELoss(nn.Module):
+    """The loss with its learnt scale and offset, which start at the paper's 10 and -5.
+
+    The scale is kept as its logarithm: no step of any size can make it negative.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log_scale = nn.Parameter(torch.tensor(10.0).log())
+        self.offset = nn.Parameter(torch.tensor(-5.0))
+
+    @property
+    def scale(self) -> Tensor:
+        return self.log_scale.exp()
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """`ge2e_softmax_loss` of embeddings [speakers, utterances, dim]."""
+        return ge2e_softmax_loss(embeddings, self.scale, self.offset)

@@ -1,0 +1,24 @@
+"""Synthesizer: text and a speaker embedding -> mel spectrogram (Tacotron 2, arXiv 1712.05884; SV2TTS, arXiv 1806.04558).
+
+The facade is `Synthesizer`, its settings are `SynthesizerConfig`. Both load on first use.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from synthesizer.config import SynthesizerConfig
+    from synthesizer.inference import Synthesis, Synthesizer
+
+__all__ = ["Synthesis", "Synthesizer", "SynthesizerConfig"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "SynthesizerConfig":
+        from synthesizer.config import SynthesizerConfig
+
+        return SynthesizerConfig
+    if name in ("Synthesis", "Synthesizer"):
+        from synthesizer import inference
+
+        return getattr(inference, name)
+    raise AttributeError(f"module 'synthesizer' has no attribute {name!r}")

@@ -1,0 +1,285 @@
+"""Tacotron 2 (arXiv 1712.05884) conditioned on an utterance embedding (SV2TTS, arXiv 1806.04558).
+
+Masks are kept everywhere: padding never enters a batch normalisation, an attention weight or a convolution, so that
+what a text gives does not depend on the batch that it is in.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from synthesizer.attention import build_attention, fast_tanh
+from synthesizer.config import SynthesizerConfig
+from synthesizer.recurrence import (
+    MemoryOverTime,
+    WeightOverTime,
+    dropout,
+    keep_mask,
+    lstm_over_time,
+    lstm_update,
+    zoneout,
+)
+
+SILENCE = -4.0  # the mel of silence, and of the frame before the first
+
+
+def length_mask(lengths: Tensor, longest: int) -> Tensor:
+    """lengths: [batch] -> bool [batch, longest], true on the valid positions."""
+    return torch.arange(longest, device=lengths.device)[None] < lengths[:, None]
+
+
+class MaskedConvolution(nn.Module):
+    """Convolution, batch normalisation over the valid positions alone, activation, dropout."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, activation: str, dropout: float) -> None:
+        super().__init__()
+        self.convolution = nn.Conv1d(inputs, outputs, kernel, padding=kernel // 2)
+        self.normalisation = nn.BatchNorm1d(outputs)
+        self.activation = activation
+        self.dropout = dropout
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """x: [batch, positions, inputs], zero outside the mask [batch, positions]. Same for the result."""
+        y = self.convolution(x.transpose(1, 2)).transpose(1, 2)
+        valid = self.normalisation(y[mask].float())
+        if self.activation == "relu":
+            valid = torch.relu(valid)
+        elif self.activation == "tanh":
+            valid = fast_tanh(valid)
+        valid = dropout(valid, self.dropout) if self.training else valid
+        return valid.new_zeros(y.shape).masked_scatter(mask[:, :, None], valid)
+
+
+class TextEncoder(nn.Module):
+    """Symbols to memory: embedding, convolutions, BiLSTM."""
+
+    def __init__(self, config: SynthesizerConfig) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(config.n_symbols, config.symbol_size)
+        sizes = [config.symbol_size] + [config.encoder_size] * config.encoder_layers
+        self.convolutions = nn.ModuleList(
+            MaskedConvolution(before, after, config.encoder_kernel, "relu", config.encoder_dropout)
+            for before, after in zip(sizes, sizes[1:], strict=False)
+        )
+        self.lstm = nn.LSTM(config.encoder_size, config.encoder_size // 2, batch_first=True, bidirectional=True)
+
+    def forward(self, symbols: Tensor, mask: Tensor) -> Tensor:
+        """symbols: [batch, tokens] with mask [batch, tokens] -> [batch, tokens, encoder_size], zero on padding."""
+        x = self.embedding(symbols) * mask[:, :, None]
+        for convolution in self.convolutions:
+            x = convolution(x, mask)
+        with torch.autocast(x.device.type, enabled=False):
+            packed = nn.utils.rnn.pack_padded_sequence(
+                x.float(), mask.sum(1).cpu(), batch_first=True, enforce_sorted=False
+            )
+            packed, _ = self.lstm(packed)
+        return nn.utils.rnn.pad_packed_sequence(packed, batch_first=True, total_length=symbols.shape[1])[0]
+
+
+class Prenet(nn.Module):
+    """Two layers with dropout that stays on at inference: the decoder must not trust its last frame too much."""
+
+    def __init__(self, config: SynthesizerConfig) -> None:
+        super().__init__()
+        first, second = config.prenet_sizes
+        self.first = nn.Linear(config.mel.n_mels, first)
+        self.second = nn.Linear(first, second)
+        self.rate = config.prenet_dropout
+
+    def forward(self, frames: Tensor, masks: Tensor | None = None) -> Tensor:
+        """frames: [..., n_mels] -> [..., prenet]. Without `masks` (see draw_masks) they are drawn here."""
+        first = second = None
+        if masks is not None:
+            first, second = masks.split([self.first.out_features, self.second.out_features], -1)
+        x = self._drop(torch.relu(self.first(frames)), first)
+        return self._drop(torch.relu(self.second(x)), second)
+
+    def _drop(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        return dropout(x, self.rate) if mask is None else x * mask
+
+    def draw_masks(self, steps: int, generator: torch.Generator) -> Tensor:
+        """Dropout masks of one utterance from its own generator: [steps, sum of both sizes], already scaled."""
+        size = self.first.out_features + self.second.out_features
+        return (torch.rand(steps, size, generator=generator) >= self.rate).float() / (1 - self.rate)
+
+
+class Postnet(nn.Module):
+    """What the decoder's frames lack of the mel: a stack of convolutions."""
+
+    def __init__(self, config: SynthesizerConfig) -> None:
+        super().__init__()
+        n_mels, size, layers = config.mel.n_mels, config.postnet_size, config.postnet_layers
+        sizes = [n_mels] + [size] * (layers - 1) + [n_mels]
+        self.layers = nn.ModuleList(
+            MaskedConvolution(
+                before, after, config.postnet_kernel, "tanh" if k < layers - 1 else "none", config.postnet_dropout
+            )
+            for k, (before, after) in enumerate(zip(sizes, sizes[1:], strict=False))
+        )
+
+    def forward(self, mel: Tensor, mask: Tensor) -> Tensor:
+        """mel: [batch, frames, n_mels] -> the residual, same shape."""
+        x = mel * mask[:, :, None]
+        for layer in self.layers:
+            x = layer(x, mask)
+        return x
+
+
+class DecoderState(NamedTuple):
+    """What one decoder step hands to the next, [batch, size] each."""
+
+    attention_hidden: Tensor
+    attention_cell: Tensor
+    context: Tensor
+    hidden: Tensor
+    cell: Tensor
+
+
+class TrainingOutput(NamedTuple):
+    """Teacher-forced result: mels [batch, frames, n_mels], stop logits [batch, steps], alignments
+    [batch, tokens, steps]."""
+
+    decoder_mel: Tensor
+    mel: Tensor
+    stop_logits: Tensor
+    alignments: Tensor
+
+
+class Tacotron2(nn.Module):
+    """The network. `forward` is teacher-forced training; `encode`, `start` and `decode_step` run freely."""
+
+    def __init__(self, config: SynthesizerConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = TextEncoder(config)
+        self.speaker = nn.Linear(config.speaker_embedding_size, config.speaker_size)
+        self.prenet = Prenet(config)
+        self.attention = build_attention(config)
+        prenet_size = config.prenet_sizes[1]
+        self.attention_lstm = nn.LSTMCell(prenet_size + config.memory_size, config.decoder_size)
+        self.decoder_lstm = nn.LSTMCell(config.decoder_size + config.memory_size, config.decoder_size)
+        outputs = config.decoder_size + config.memory_size
+        self.to_frames = nn.Linear(outputs, config.mel.n_mels * config.max_reduction_factor)
+        self.to_stop = nn.Linear(outputs, 1)
+        self.postnet = Postnet(config)
+
+    def join_speaker(self, embedding: Tensor) -> Tensor:
+        """embedding: [batch, 256], L2 norm 1 -> [batch, speaker_size].
+
+        The paper joins the speaker to every encoder frame and lets attention average the frames. Attention weights
+        sum to 1, so the average of a constant is the constant: it is joined once, to the context.
+        """
+        return F.softsign(self.speaker(embedding * embedding.shape[-1] ** 0.5))
+
+    def forward(
+        self,
+        symbols: Tensor,
+        symbol_lengths: Tensor,
+        mel: Tensor,
+        mel_lengths: Tensor,
+        embedding: Tensor,
+        reduction_factor: int | None = None,
+    ) -> TrainingOutput:
+        """Teacher-forced pass.
+
+        Args:
+            symbols: int64 [batch, tokens]; symbol_lengths: [batch].
+            mel: [batch, frames, n_mels], frames a multiple of the reduction factor; mel_lengths: [batch].
+            embedding: [batch, 256].
+        """
+        factor = reduction_factor or self.config.reduction_factor
+        batch, frames, n_mels = mel.shape
+        steps = frames // factor
+        mask = length_mask(symbol_lengths, symbols.shape[1])
+        memory = self.encoder(symbols, mask).float()
+        speaker = self.join_speaker(embedding).float()
+
+        last_frames = mel[:, factor - 1 :: factor][:, : steps - 1]
+        go = mel.new_full((batch, 1, n_mels), SILENCE)
+        fed = self.prenet(torch.cat((go, last_frames), 1).transpose(0, 1))  # [steps, batch, prenet]
+
+        hidden, contexts, weights = self._attend(fed, memory, mask, speaker)
+        speakers = speaker.expand(steps, -1, -1)
+        keep = self._keep(steps, batch, mel)
+        states = lstm_over_time(torch.cat((hidden, contexts, speakers), -1), self.decoder_lstm, keep)
+        outputs = torch.cat((states, contexts, speakers), -1).transpose(0, 1)
+
+        decoder_mel = self.to_frames(outputs)[..., : n_mels * factor].reshape(batch, frames, n_mels).float()
+        refined = decoder_mel + self.postnet(decoder_mel, length_mask(mel_lengths, frames))
+        return TrainingOutput(decoder_mel, refined, self.to_stop(outputs).squeeze(-1).float(), weights)
+
+    def _keep(self, steps: int, batch: int, like: Tensor) -> Tensor | float:
+        rate, size = self.config.zoneout, self.config.decoder_size
+        if not self.training or rate == 0:
+            return rate
+        return 1 - keep_mask((steps, batch, size), rate, like.device)
+
+    def _attend(self, fed: Tensor, memory: Tensor, mask: Tensor, speaker: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The only loop that must go step by step: the attention LSTM and the attention that feed each other."""
+        steps, batch, _ = fed.shape
+        cell = self.attention_lstm
+        config = self.config
+        sizes = [config.prenet_sizes[1], config.encoder_size, config.speaker_size]
+        from_prenet, from_context, from_speaker = cell.weight_ih.split(sizes, 1)
+        constant = F.linear(speaker, from_speaker, cell.bias_ih + cell.bias_hh)
+        known = (F.linear(fed, from_prenet) + constant).float()  # [steps, batch, 4 * decoder]
+        recurrent = WeightOverTime(torch.cat((from_context, cell.weight_hh), 1))
+
+        keep = self._keep(steps, batch, fed)
+        attention = self.attention.start(memory, mask)
+        memory_over_time = MemoryOverTime(memory)
+        hidden = state = known.new_zeros(batch, config.decoder_size)
+        context = known.new_zeros(batch, config.encoder_size)
+        all_hidden, all_contexts, all_weights = [], [], []
+        # Under autocast every cast would be paid at every step: here the products that matter choose their type.
+        with torch.autocast(fed.device.type, enabled=False):
+            for step, known_now in enumerate(known.unbind(0)):
+                gates = known_now + recurrent.apply(torch.cat((context, hidden), 1))
+                new, state = lstm_update(gates, state)
+                hidden = zoneout(hidden, new, keep[step] if isinstance(keep, Tensor) else keep)
+                weights = attention.step(hidden)
+                context = memory_over_time.average(weights)
+                all_hidden.append(hidden)
+                all_contexts.append(context)
+                all_weights.append(weights)
+        return torch.stack(all_hidden), torch.stack(all_contexts), torch.stack(all_weights, 2)
+
+    # -- Free running -----------------------------------------------------------------------------------------------
+
+    def start(self, batch: int, device: torch.device) -> DecoderState:
+        """The state before the first step."""
+        size = self.config.decoder_size
+        zero = torch.zeros(batch, size, device=device)
+        return DecoderState(zero, zero, torch.zeros(batch, self.config.encoder_size, device=device), zero, zero)
+
+    def decode_step(self, frame, state: DecoderState, attention, memory, speaker, masks):
+        """One free-running step.
+
+        Args:
+            frame: the last frame of the step before, [batch, n_mels].
+            state: see DecoderState. attention: what `self.attention.start(memory, mask)` gave.
+            memory: [batch, tokens, encoder_size]; speaker: [batch, speaker_size].
+            masks: dropout masks of the prenet, [batch, sum of its sizes].
+
+        Returns:
+            frames [batch, reduction_factor, n_mels], stop logits [batch], weights [batch, tokens], the next state.
+        """
+        rate = self.config.zoneout
+        fed = torch.cat((self.prenet(frame, masks), state.context, speaker), 1)
+        new, attention_cell = self.attention_lstm(fed, (state.attention_hidden, state.attention_cell))
+        attention_hidden = zoneout(state.attention_hidden, new, rate)
+        weights = attention.step(attention_hidden)
+        context = torch.bmm(weights[:, None], memory).squeeze(1)
+        fed = torch.cat((attention_hidden, context, speaker), 1)
+        new, cell = self.decoder_lstm(fed, (state.hidden, state.cell))
+        hidden = zoneout(state.hidden, new, rate)
+        outputs = torch.cat((hidden, context, speaker), 1)
+        n_mels, factor = self.config.mel.n_mels, self.config.reduction_factor
+        frames = self.to_frames(outputs)[:, : n_mels * factor].view(-1, factor, n_mels)
+        return frames, self.to_stop(outputs).squeeze(1), weights, DecoderState(
+            attention_hidden, attention_cell, context, hidden, cell
+        )  # fmt: skip

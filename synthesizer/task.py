@@ -1,0 +1,166 @@
+"""What training the synthesizer means: its losses, its validation, its model file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from speech.errors import CorpusError
+from speech.features import FeatureStore
+from synthesizer.alignment_score import alignment_report
+from synthesizer.attention import guided_attention_loss
+from synthesizer.config import SynthesizerConfig
+from synthesizer.data import BatchConfig, SynthesizerBatch, collate
+from synthesizer.decoding import free_run
+from synthesizer.model import Tacotron2, TrainingOutput, length_mask
+from synthesizer.text.transcript import Transcript, encode
+from training.schedule import staircase
+
+STAGE = "synthesizer"
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weights of the losses."""
+
+    stop_weight: float = 0.5
+    stop_positive_weight: float = 5.0  # few steps say stop; missing one is worse than one too many
+    guided_attention: float = 0.0  # the location-sensitive attention needs it; dynamic convolution does not
+    guided_attention_sigma: float = 0.3
+    embedding_noise: float = 0.02  # standard deviation for each of 256 values: other encoders, other clips of a voice
+
+
+class SynthesizerTask:
+    """Trains a Tacotron 2.
+
+    Args:
+        model: the network.
+        store: the feature store; its validation split is what `validate` measures.
+        batch_config, loss_config: see there.
+        embedding_space: name of the speaker space that the store's embeddings belong to.
+        validation_items: how many utterances are measured teacher-forced; a few of them also run freely.
+        about: further entries of the model file's header (licence, trained_on).
+
+    Raises:
+        CorpusError: nothing to validate on.
+    """
+
+    best_metric = "validation_mel"
+    best_mode = "min"
+
+    def __init__(
+        self,
+        model: Tacotron2,
+        store: FeatureStore,
+        batch_config: BatchConfig,
+        loss_config: LossConfig,
+        embedding_space: str,
+        validation_items: int = 96,
+        free_running_items: int = 12,
+        about: dict[str, str] | None = None,
+    ) -> None:
+        self.model = model
+        self.store = store
+        self.batch_config = batch_config
+        self.loss_config = loss_config
+        self.embedding_space = embedding_space
+        self.about = about or {}
+        self._config = model.config
+        places = store.select(split="validation")
+        if not places:
+            raise CorpusError(f"{store.directory} has no validation speakers: preprocess a corpus with more speakers")
+        chosen = np.random.default_rng(0).permutation(places)[:validation_items]
+        self.validation_places = sorted((int(place) for place in chosen), key=lambda place: store.shape(place, "mel"))
+        self.free_running_places = [int(place) for place in chosen[:free_running_items]]
+
+    def step(self, batch: SynthesizerBatch, step: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """Losses of one batch; "loss" is their weighted sum."""
+        noise = torch.randn(batch.embedding.shape, generator=generator).to(batch.embedding.device)
+        noisy = F.normalize(batch.embedding + self.loss_config.embedding_noise * noise, dim=1)
+        output = self.model(
+            batch.symbols, batch.symbol_lengths, batch.mel, batch.mel_lengths, noisy, batch.reduction_factor
+        )
+        losses = self._losses(output, batch)
+        losses["items"] = batch.mel_lengths.sum()
+        return losses
+
+    def _losses(self, output: TrainingOutput, batch: SynthesizerBatch) -> dict[str, Tensor]:
+        config = self.loss_config
+        mask = length_mask(batch.mel_lengths, batch.mel.shape[1])
+        target = batch.mel[mask]
+        decoder = output.decoder_mel[mask] - target
+        refined = output.mel[mask] - target
+        mel = decoder.abs().mean() + refined.abs().mean() + (decoder**2).mean() + (refined**2).mean()
+        steps = torch.arange(output.stop_logits.shape[1], device=mask.device)[None]
+        wanted = (steps >= batch.speech_steps[:, None]).float()
+        valid = steps < (batch.mel_lengths // batch.reduction_factor)[:, None]
+        stop = F.binary_cross_entropy_with_logits(
+            output.stop_logits[valid],
+            wanted[valid],
+            pos_weight=torch.tensor(config.stop_positive_weight, device=mask.device),
+        )
+        losses = {"mel": mel, "stop": stop, "mel_l1": refined.detach().abs().mean()}
+        loss = mel + config.stop_weight * stop
+        if config.guided_attention:
+            guided = guided_attention_loss(
+                output.alignments, batch.symbol_lengths, batch.speech_steps, config.guided_attention_sigma
+            )
+            losses["guided_attention"] = guided
+            loss = loss + config.guided_attention * guided
+        return {"loss": loss, **losses}
+
+    @torch.no_grad()
+    def validate(self, step: int, run: Any) -> dict[str, float]:
+        """Teacher-forced losses on unseen utterances, and how attention does when the model runs freely."""
+        factor = int(staircase(step, self.batch_config.reduction_schedule))
+        device = next(self.model.parameters()).device
+        totals: dict[str, float] = {}
+        frames = 0
+        for first in range(0, len(self.validation_places), 16):
+            batch = collate(self.store, self.validation_places[first : first + 16], self.batch_config, factor, None)
+            batch = replace(
+                batch, **{name: value.to(device) for name, value in vars(batch).items() if isinstance(value, Tensor)}
+            )
+            output = self.model(
+                batch.symbols, batch.symbol_lengths, batch.mel, batch.mel_lengths, batch.embedding, factor
+            )
+            count = int(batch.mel_lengths.sum())
+            for name, value in self._losses(output, batch).items():
+                totals[name] = totals.get(name, 0.0) + float(value) * count
+            frames += count
+        result = {f"validation_{name}": value / frames for name, value in totals.items()}
+        return result | self._free_running(step, run, factor)
+
+    def _free_running(self, step: int, run: Any, factor: int) -> dict[str, float]:
+        self.model.config = replace(self._config, reduction_factor=factor)
+        transcripts = [Transcript.from_json(self.store.meta(place)["transcript"]) for place in self.free_running_places]
+        embeddings = np.stack([self.store.array(place, "embedding") for place in self.free_running_places])
+        decoded = free_run(self.model, [encode(t, 1.0) for t in transcripts], embeddings, range(len(transcripts)))
+        reports = [alignment_report(item.alignment, item.stopped) for item in decoded]
+        writer = getattr(run, "writer", None)
+        if writer is not None:
+            for number, item in enumerate(decoded[:4]):
+                writer.add_image(f"alignment/{number}", _picture(item.alignment), step, dataformats="HW")
+                writer.add_image(f"mel/{number}", _picture(item.mel), step, dataformats="HW")
+        return {
+            "free_aligned": float(np.mean([report.ok for report in reports])),
+            "free_coverage": float(np.mean([report.coverage for report in reports])),
+            "free_focus": float(np.mean([report.focus for report in reports])),
+            "free_stopped": float(np.mean([item.stopped for item in decoded])),
+        }
+
+    def model_file(self) -> dict[str, Any]:
+        """What `save_model` writes beside the weights."""
+        config: SynthesizerConfig = self.model.config
+        return {"stage": STAGE, "config": config, "embedding_space": self.embedding_space, **self.about}
+
+
+def _picture(values: np.ndarray) -> np.ndarray:
+    """float32 in [0, 1], the first row at the bottom."""
+    low, high = float(values.min()), float(values.max())
+    return ((values - low) / max(high - low, 1e-8))[::-1].astype(np.float32)

@@ -1,0 +1,137 @@
+"""From any Unicode text to ASCII plus a few signs that the number rules read, with a record of what was lost."""
+
+import re
+import unicodedata
+from dataclasses import dataclass, field
+
+CURRENCY_SIGNS = "$¢£¤¥₣₤₦₩₪₫€₭₮₱₲₴₵₸₹₺₽₿"
+# Signs that later rules understand; everything else beyond ASCII is spelled out, transliterated or dropped here.
+_KEPT = frozenset(CURRENCY_SIGNS + "°μ")
+
+_REPLACED = {
+    **dict.fromkeys("‘’‚‛‹›′`´ʼʹ＇", "'"),
+    **dict.fromkeys("“”„‟«»″「」『』〝〞＂", '"'),
+    **dict.fromkeys("‐‑‒⁃－", "-"),
+    "–": "–",  # decided by its neighbours, see `_DASH`
+    **dict.fromkeys("—―⸺⸻", " -- "),
+    **dict.fromkeys("−﹣", "-"),
+    "⁄": "/",
+    "…": "... ",
+    **dict.fromkeys("。．｡", ". "),
+    **dict.fromkeys("、，､،", ", "),
+    "؟": "?",
+    "؛": ";",
+    "·": " ",
+    **dict.fromkeys("¿¡", ""),  # opens a Spanish question or exclamation that its closing mark repeats
+    "×": " times ",
+    "÷": " divided by ",
+    "±": " plus or minus ",
+    "≈": " about ",
+    "≠": " is not equal to ",
+    "≤": " less than or equal to ",
+    "≥": " greater than or equal to ",
+    "∞": " infinity ",
+    "√": " square root of ",
+    "→": " to ",
+    "§": " section ",
+    "¶": " paragraph ",
+    "©": " copyright ",
+    "№": " number ",
+    "ß": "ss",
+    "µ": "μ",
+}
+_DROPPED_SIGNS = frozenset("™®℠")
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-")
+_SUPERSCRIPT_RUN = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻]+")
+_EN_DASH = re.compile(r"(?<=\d)\s*–\s*(?=[\d" + re.escape(CURRENCY_SIGNS) + r"])")
+_LONE_GREEK = re.compile(r"(?<![^\W\d_])[Α-Ωα-ω](?!\w)")  # a word is transliterated, a letter named
+
+
+@dataclass
+class Losses:
+    """What could not be kept as it was written."""
+
+    dropped: list[str] = field(default_factory=list)
+    transliterated: list[str] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.dropped or self.transliterated)
+
+    def drop(self, match: re.Match[str]) -> str:
+        """For `re.sub`: notes what was matched and leaves a space in its place."""
+        self.dropped.append(match.group())
+        return " "
+
+    def sentence(self) -> str:
+        """One sentence for the log; at most 20 different characters of each kind are named."""
+        parts = []
+        if self.dropped:
+            parts.append("not spoken: " + _listed(self.dropped))
+        if self.transliterated:
+            parts.append("written in another script and only approximated: " + _listed(self.transliterated))
+        return "Some of the text is " + "; ".join(parts)
+
+
+def _listed(characters: list[str], most: int = 20) -> str:
+    distinct = list(dict.fromkeys(characters))
+    named = " ".join(c if c.isprintable() else f"U+{ord(c[0]):04X}" for c in distinct[:most])
+    return named + (f" and {len(distinct) - most} more" if len(distinct) > most else "")
+
+
+def to_ascii(text: str, losses: Losses) -> str:
+    """Straightens quotes and dashes, composes accents, transliterates other scripts.
+
+    Args:
+        text: any Unicode text.
+        losses: is added to. Accents of Latin letters and invisible format characters do not count as losses.
+
+    Returns:
+        ASCII and the signs of `CURRENCY_SIGNS`, ``°`` and ``μ``.
+    """
+    if text.isascii():
+        return "".join(c if c.isprintable() or c.isspace() else " " for c in text)
+    text = _SUPERSCRIPT_RUN.sub(lambda m: "^" + m.group().translate(_SUPERSCRIPTS), text)
+    text = "".join(_compatible(c, losses) for c in text)
+    text = unicodedata.normalize("NFC", text)
+    text = _EN_DASH.sub("-", text).replace("–", " -- ")
+    text = _LONE_GREEK.sub(_greek_name, text)
+    return "".join(c if c.isascii() or c in _KEPT else _transliterate(c, losses) for c in text)
+
+
+def _greek_name(match: re.Match[str]) -> str:
+    after_digit = match.string[: match.start()][-1:].isdigit()
+    return (" " if after_digit else "") + unicodedata.name(match.group()).split()[-1].lower()
+
+
+def _compatible(character: str, losses: Losses) -> str:
+    if character.isascii():
+        return character if character.isprintable() or character.isspace() else " "
+    if character in _DROPPED_SIGNS:
+        losses.dropped.append(character)
+        return ""
+    if character in _REPLACED:
+        return _REPLACED[character]
+    if unicodedata.decomposition(character).startswith("<fraction>"):
+        return " " + unicodedata.normalize("NFKC", character).replace("⁄", "/")
+    digit = unicodedata.decimal(character, None)
+    if digit is not None:
+        return str(digit)
+    # One character at a time: what an expansion holds (a ligature, a full-width sign) is looked up once more.
+    expanded = unicodedata.normalize("NFKC", character)
+    return "".join(_REPLACED.get(c, c) for c in expanded) if expanded != character else character
+
+
+def _transliterate(character: str, losses: Losses) -> str:
+    from unidecode import unidecode_expect_nonascii
+
+    category = unicodedata.category(character)
+    if category in ("Cf", "Zs", "Zl", "Zp", "Cc"):
+        return "" if category == "Cf" else " "
+    # Surrogates, private use and unassigned code points have no reading; neither have pictures.
+    spoken = "" if category in ("Cs", "Co", "Cn", "So", "Sk") else unidecode_expect_nonascii(character)
+    spoken = "".join(c for c in spoken if c.isprintable() or c.isspace())
+    if category.startswith("L") and not unicodedata.name(character, "").startswith(("LATIN", "MODIFIER")):
+        (losses.transliterated if spoken.strip() else losses.dropped).append(character)
+    elif not spoken.strip() and not category.startswith("M"):
+        losses.dropped.append(character)
+    return spoken

@@ -1,0 +1,173 @@
+"""Cuts a written text into pieces that the synthesizer speaks one at a time. Nothing but white space gets lost."""
+
+import re
+from collections.abc import Iterator
+
+from synthesizer.text.abbreviations import BEFORE_NUMBER, FINAL, INNER, TITLES
+
+# About 14 s of speech: a little beyond the longest utterances that synthesizers are trained on.
+MAX_CHARACTERS = 200
+# A digit is spoken as about a word; "1999" is as long as "nineteen ninety-nine".
+_EXTRA_PER_DIGIT = 4
+# A line at least this long that goes on in lower case was broken to fit a page.
+_WRAPPED_LINE = 40
+# A piece shorter than this sounds like a fragment; longer texts are not cut nearer to their ends.
+_SHORTEST_PIECE = 25
+
+_CLOSERS = "\"'”’»)\\]}"
+# A terminator with the quotes and brackets that it closes, then white space; Chinese and Japanese ones need none.
+_TERMINATOR = re.compile(rf"(?:\.{{2,}}|[.!?…]+)[{_CLOSERS}]*(?=\s)|[。！？]+[{_CLOSERS}」』]*")
+_PARAGRAPH = re.compile(r"\s*\n\s*")
+_INLINE = re.compile(r"\{[^{}]*\}")
+_LAST_WORD = re.compile(r"(?:[^\W\d_]\.)*[^\W_]+$")
+
+_NEVER_LAST = frozenset(TITLES) | frozenset(INNER)
+_MAYBE_LAST = frozenset(FINAL) | {"st", "al"}
+# Words that begin a sentence and are no part of a name.
+_STARTER_WORDS = """
+    the a an he she it we they you i this that these those there here but and or so yet then when while if as at in on
+    for from with by after before my your his her its our their what who why how where no not now one some all many
+    however because although once since until nothing nobody everyone everything
+"""
+_STARTERS = frozenset(_STARTER_WORDS.split())
+# Where a long sentence is cut, the most natural place first; the cut is at the end of the match.
+_BREAKS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"[;:.!?…][{_CLOSERS}]*\s+|\s(?:--|[—–-])\s+|[—]",
+        rf",[{_CLOSERS}]*\s+|[、，；：]",
+        r"\s+(?=(?:and|but|or|nor|because|although|though|while|when|where|which|who|that|if|unless|so|than|as)\s)",
+        r"\s+",
+    )
+)
+
+
+def split_sentences(text: str, max_characters: int = MAX_CHARACTERS) -> list[str]:
+    """Splits a text at the ends of sentences and paragraphs, and long sentences at clauses.
+
+    Abbreviations, initials, decimals and ellipses do not end a sentence. A line break does, unless a long
+    line goes on in lower case. Pieces without a letter or digit stay with their neighbour.
+
+    Args:
+        text: any Unicode text, not cleaned.
+        max_characters: the longest piece, in characters, each digit counted as five; only an unbroken run of
+            inline phonemes may be longer.
+
+    Returns:
+        Stripped pieces in order, whose characters besides white space are those of the text; empty for a blank text.
+
+    Raises:
+        ValueError: max_characters is below 20.
+    """
+    if max_characters < 20:
+        raise ValueError(f"max_characters must be at least 20, not {max_characters}")
+    pieces: list[str] = []
+    for paragraph in _paragraphs(text):
+        for sentence in _merge_unspeakable(list(_sentences(paragraph))):
+            pieces += _shorten(sentence, max_characters)
+    return _merge_unspeakable(pieces)
+
+
+def _paragraphs(text: str) -> Iterator[str]:
+    inline = _inline_spans(text)
+    start = line = 0
+    for match in _PARAGRAPH.finditer(text):
+        single = match.group().count("\n") == 1
+        wrapped = single and match.start() - line >= _WRAPPED_LINE and text[match.end() : match.end() + 1].islower()
+        line = match.end()
+        if wrapped or _inside(match.start(), inline):
+            continue
+        yield text[start : match.start()].strip()
+        start = match.end()
+    yield text[start:].strip()
+
+
+def _sentences(paragraph: str) -> Iterator[str]:
+    any_capitals = any(c.isupper() for c in paragraph)
+    inline = _inline_spans(paragraph)
+    start = 0
+    for match in _TERMINATOR.finditer(paragraph):
+        if not _inside(match.start(), inline) and _ends_sentence(paragraph, start, match, any_capitals):
+            yield paragraph[start : match.end()].strip()
+            start = match.end()
+    if rest := paragraph[start:].strip():
+        yield rest
+
+
+def _ends_sentence(paragraph: str, start: int, match: re.Match[str], any_capitals: bool) -> bool:
+    mark = match.group()
+    if mark[0] in "。！？":
+        return True
+    following = re.match(r"\s*[\"'“‘«(\[¿¡]*(\w*)", paragraph[match.end() : match.end() + 60])
+    next_word = following.group(1) if following else ""
+    goes_on = next_word[:1].islower() and (any_capitals or mark[-1] in _CLOSERS)
+    if mark.startswith(("..", "…")):
+        return not goes_on and not next_word[:1].islower()
+    if not mark.startswith("."):
+        return not (goes_on and mark[-1] in _CLOSERS)
+    if goes_on:
+        return False
+    before = _LAST_WORD.search(paragraph, max(start, match.start() - 40), match.start())
+    word = before.group() if before else ""
+    if word.isdigit() and not paragraph[start : match.start() - len(word)].strip():
+        return False  # "1. Open the door": the number of an item
+    lower = word.lower()
+    if lower in _NEVER_LAST or (lower in BEFORE_NUMBER and next_word[:1].isdigit()):
+        return False
+    if lower in _MAYBE_LAST or "." in lower or (len(word) == 1 and word.isupper()):
+        # "Co.", "U.S." and the initial "J." end a sentence where the next word would not be part of a name.
+        return lower == "etc" or (next_word[:1].isupper() and next_word.lower() in _STARTERS)
+    return True
+
+
+def _merge_unspeakable(pieces: list[str]) -> list[str]:
+    """Joins pieces without a letter or digit to the one before them, leading ones to the one behind."""
+    merged: list[str] = []
+    for piece in filter(None, pieces):
+        if merged and (not _speakable(piece) or not _speakable(merged[-1])):
+            merged[-1] += " " + piece
+        else:
+            merged.append(piece)
+    return merged
+
+
+def _speakable(piece: str) -> bool:
+    return any(c.isalnum() for c in piece)
+
+
+def spoken_length(text: str) -> int:
+    """Characters of a text, with digits weighted by what they become in words and inline phonemes by their count."""
+    phonemes = sum(len(m.group()) - len(m.group().split()) for m in _INLINE.finditer(text))
+    return len(text) + _EXTRA_PER_DIGIT * sum(c.isdigit() for c in text) - phonemes
+
+
+def _shorten(sentence: str, limit: int) -> list[str]:
+    """Halves a sentence at its best break until every piece is within the limit."""
+    if spoken_length(sentence) <= limit:
+        return [sentence]
+    cut = _best_cut(sentence, limit)
+    if cut is None:
+        return [sentence]
+    return [piece for half in (sentence[:cut], sentence[cut:]) for piece in _shorten(half.strip(), limit)]
+
+
+def _best_cut(sentence: str, limit: int) -> int | None:
+    inline = _inline_spans(sentence)
+    middle = len(sentence) / 2
+    margin = min(_SHORTEST_PIECE, limit // 3, len(sentence) // 3)
+    for pattern in _BREAKS:
+        cuts = [m.end() for m in pattern.finditer(sentence) if not _inside(m.end(), inline)]
+        cuts = [c for c in cuts if margin <= c <= len(sentence) - margin]
+        if cuts:
+            return min(cuts, key=lambda c: abs(c - middle))
+    # No white space in the middle: between any two characters, but not within phonemes.
+    cuts = [c for c in range(1, len(sentence)) if not _inside(c, inline)]
+    return min(cuts, key=lambda c: abs(c - middle)) if cuts else None
+
+
+def _inline_spans(text: str) -> list[tuple[int, int]]:
+    return [m.span() for m in _INLINE.finditer(text)] if "{" in text else []
+
+
+def _inside(position: int, spans: list[tuple[int, int]]) -> bool:
+    return any(start < position < end for start, end in spans)

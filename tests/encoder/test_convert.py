@@ -1,0 +1,110 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from encoder import SpeakerEncoder
+from encoder.convert import convert_public_encoder, find_resemblyzer_weights, load_public_encoder, main
+from speech.errors import ModelFileError
+
+
+@pytest.fixture(scope="module")
+def golden(golden_dir: Path) -> dict[str, np.ndarray]:
+    with np.load(golden_dir / "encoder.npz") as arrays:
+        return dict(arrays)
+
+
+@pytest.fixture(scope="module")
+def public_encoder() -> SpeakerEncoder:
+    weights = find_resemblyzer_weights()
+    if weights is None:
+        pytest.skip("the package resemblyzer, which carries the public weights, is not installed")
+    return load_public_encoder(weights)
+
+
+def clips(golden: dict[str, np.ndarray]) -> list[str]:
+    return sorted({name.split(".")[0] for name in golden})
+
+
+def test_embeddings_equal_the_golden_ones(public_encoder: SpeakerEncoder, golden: dict[str, np.ndarray]) -> None:
+    assert len(clips(golden)) == 6
+    for clip in clips(golden):
+        wav = golden[f"{clip}.wav16k"]
+        partials = public_encoder.embed_partials(wav)
+        expected = golden[f"{clip}.partials"]
+        assert partials.shape == expected.shape
+        assert (partials * expected).sum(axis=1).min() > 0.9999
+        embedding = public_encoder.embed(wav)
+        np.testing.assert_allclose(np.linalg.norm(embedding), 1, rtol=1e-5)
+        assert embedding @ golden[f"{clip}.embedding"] > 0.9999
+
+
+def test_partials_start_where_the_golden_ones_do(
+    public_encoder: SpeakerEncoder, golden: dict[str, np.ndarray]
+) -> None:
+    for clip in clips(golden):
+        starts = public_encoder.partial_starts(int(golden[f"{clip}.trimmed_samples"]))
+        np.testing.assert_array_equal(starts, golden[f"{clip}.partial_starts"])
+
+
+def test_a_converted_file_is_the_same_encoder(
+    public_encoder: SpeakerEncoder, golden: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    output = tmp_path / "public.safetensors"
+    main([str(output)])
+    loaded = SpeakerEncoder.load(output)
+    assert loaded.embedding_space == public_encoder.embedding_space == "ge2e-public-256"
+    assert loaded.licence == "Apache-2.0"
+    wav = golden["1320_00000.trimmed"]
+    np.testing.assert_array_equal(loaded.embed(wav, prepared=True), public_encoder.embed(wav, prepared=True))
+    with pytest.raises(SystemExit) as stopped:  # it would overwrite
+        main([str(output)])
+    assert stopped.value.code == 2
+
+
+def public_state(hidden: int = 8) -> dict[str, torch.Tensor]:
+    lstm = torch.nn.LSTM(40, hidden, 2)
+    linear = torch.nn.Linear(hidden, 6)
+    state = {f"lstm.{name}": value.detach() for name, value in lstm.named_parameters()}
+    state |= {f"linear.{name}": value.detach() for name, value in linear.named_parameters()}
+    return state | {"similarity_weight": torch.tensor([10.0]), "similarity_bias": torch.tensor([-5.0])}
+
+
+def test_sizes_are_read_off_the_tensors(tmp_path: Path) -> None:
+    torch.save({"step": 12, "model_state": public_state()}, tmp_path / "small.pt")
+    encoder = convert_public_encoder(tmp_path / "small.pt", tmp_path / "small.safetensors")
+    assert (encoder.config.hidden_size, encoder.config.num_layers, encoder.config.embedding_size) == (8, 2, 6)
+    assert encoder.step == 12
+
+
+def test_wrong_files_get_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match="no public encoder"):
+        load_public_encoder(tmp_path / "missing.pt")
+    (tmp_path / "text.pt").write_text("hello")
+    with pytest.raises(ModelFileError, match="not a PyTorch file"):
+        load_public_encoder(tmp_path / "text.pt")
+    (tmp_path / "empty.pt").write_bytes(b"")
+    with pytest.raises(ModelFileError, match="not a PyTorch file"):
+        load_public_encoder(tmp_path / "empty.pt")
+    torch.save({"weights": torch.zeros(2)}, tmp_path / "other.pt")
+    with pytest.raises(ModelFileError, match="model_state"):
+        load_public_encoder(tmp_path / "other.pt")
+    state = public_state()
+    del state["lstm.weight_hh_l1"]
+    torch.save({"model_state": state}, tmp_path / "torn.pt")
+    with pytest.raises(ModelFileError, match="another model"):
+        load_public_encoder(tmp_path / "torn.pt")
+
+
+class _Evil:
+    def __reduce__(self) -> tuple:
+        return (Path.touch, (Path("executed"),))
+
+
+def test_nothing_in_a_pickle_is_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"model_state": _Evil()}, tmp_path / "evil.pt")
+    with pytest.raises(ModelFileError):
+        load_public_encoder(tmp_path / "evil.pt")
+    assert not (tmp_path / "executed").exists()

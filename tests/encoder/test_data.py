@@ -1,0 +1,139 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from encoder.data import BatchConfig, SpeakerBatches, cut_window
+from speech.errors import ConfigError, CorpusError
+
+PLAIN = BatchConfig(
+    speakers=4, utterances=3, frames=20, gain_db=0, noise_probability=0, speed_probability=0, duration_power=0
+)
+VARIED = replace(PLAIN, gain_db=6, noise_probability=0.5, speed_probability=0.5)
+
+
+def test_shapes_and_types(toy_store) -> None:
+    batch = SpeakerBatches(toy_store, VARIED).batch_at(0)
+    for mels in (batch["mels"], batch["clean"]):
+        assert mels.shape == (4, 3, 20, 40)
+        assert mels.dtype == torch.float32
+        assert torch.isfinite(mels).all()
+        assert (mels >= 0).all()
+
+
+def test_a_batch_is_a_function_of_seed_step_and_rank(toy_store) -> None:
+    batches = SpeakerBatches(toy_store, VARIED, seed=3)
+    seventh = batches.batch_at(7)["mels"]
+    for step in (0, 8, 1):
+        assert not torch.equal(batches.batch_at(step)["mels"], seventh)
+    assert torch.equal(batches.batch_at(7)["mels"], seventh)
+    assert torch.equal(SpeakerBatches(toy_store, VARIED, seed=3).batch_at(7)["mels"], seventh)
+    assert not torch.equal(SpeakerBatches(toy_store, VARIED, seed=4).batch_at(7)["mels"], seventh)
+    assert not torch.equal(SpeakerBatches(toy_store, VARIED, seed=3, rank=1).batch_at(7)["mels"], seventh)
+
+
+def test_without_variation_the_student_hears_what_the_teacher_hears(toy_store) -> None:
+    batch = SpeakerBatches(toy_store, PLAIN).batch_at(0)
+    assert torch.equal(batch["mels"], batch["clean"])
+    batch = SpeakerBatches(toy_store, VARIED).batch_at(0)
+    assert not torch.equal(batch["mels"], batch["clean"])
+
+
+def test_all_training_speakers_take_part_and_no_other(toy_store) -> None:
+    batches = SpeakerBatches(toy_store, replace(PLAIN, speakers=6))
+    assert batches.names == [f"speaker{index}" for index in range(6)]
+    # rows of a batch belong to distinct speakers: their mean spectra differ
+    spectra = batches.batch_at(0)["clean"].mean(dim=(1, 2))
+    assert (torch.cdist(spectra, spectra) + 9 * torch.eye(6) > 0.5).all()
+
+
+def test_one_utterance_gives_several_windows() -> None:
+    mel = np.arange(200, dtype=np.float16)[:, None].repeat(40, axis=1)
+    store = _Store([("a", mel), ("b", mel)])
+    batches = SpeakerBatches(store, replace(PLAIN, speakers=2, utterances=4))
+    starts = batches.batch_at(0)["clean"][:, :, 0, 0]
+    assert (starts.diff(dim=1) > 0).all()  # one from each quarter
+    assert starts[0, 0] < 50 <= starts[0, 2]
+
+
+def test_speakers_with_more_speech_are_drawn_more_often() -> None:
+    rng = np.random.default_rng(0)
+    store = _Store([(f"s{index}", rng.random((1600 if index == 0 else 16, 40)) + index) for index in range(10)])
+    counts = {}
+    for power in (0.0, 1.0):
+        batches = SpeakerBatches(store, replace(PLAIN, speakers=2, utterances=2, duration_power=power))
+        drawn = [batches.batch_at(step)["clean"][:, 0, 0, 0] for step in range(100)]
+        counts[power] = sum(int((first < 1).any()) for first in drawn)
+    assert counts[0.0] < 40 < 90 < counts[1.0]
+
+
+def test_windows_reach_over_the_end_by_a_quarter_at_most() -> None:
+    mel = np.ones((30, 40))
+    sounding = [int(cut_window(mel, 20, position)[:, 0].sum()) for position in np.linspace(0, 0.999, 50)]
+    assert min(sounding) == 15
+    assert max(sounding) == 20
+    assert cut_window(np.ones((5, 40)), 20, 0.9)[:, 0].sum() == 5  # too short for a window: silence behind it
+
+
+@pytest.mark.parametrize("speed", [0.85, 1.15])
+def test_speed_moves_time_and_frequency_together(speed: float) -> None:
+    from speech.mel import encoder_mel
+
+    def tone(hertz: float) -> np.ndarray:
+        time = np.arange(16_000) / 16_000
+        return np.sin(2 * np.pi * hertz * time * np.exp(time)).astype(np.float32)  # a glide upwards
+
+    # a tape at another speed: the sample at time t is the one that was at t * speed
+    wav = tone(600)
+    sped = np.interp(np.arange(int(15_000 / speed)) * speed, np.arange(16_000), wav).astype(np.float32)
+    expected = encoder_mel(sped)[10:60]
+    source = encoder_mel(wav)
+    window = cut_window(source[round(10 * speed) :], 50, 0.0, speed)
+    bands = np.arange(40)
+    for ours, real in ((window[0], expected[0]), (window[-1], expected[-1])):
+        assert (ours @ bands) / ours.sum() == pytest.approx((real @ bands) / real.sum(), abs=0.7)
+
+
+def test_noise_has_the_ratio_that_was_asked_for(toy_store) -> None:
+    config = replace(PLAIN, noise_probability=1.0, noise_snr_db=(10.0, 10.0))
+    batch = SpeakerBatches(toy_store, config).batch_at(0)
+    noise = (batch["mels"] - batch["clean"]).mean(dim=(2, 3))
+    torch.testing.assert_close(noise / batch["clean"].mean(dim=(2, 3)), torch.full((4, 3), 0.1), rtol=1e-3, atol=0)
+
+
+def test_too_few_speakers_get_a_sentence(toy_store) -> None:
+    with pytest.raises(CorpusError, match="6 train speakers"):
+        SpeakerBatches(toy_store, replace(PLAIN, speakers=7))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"speakers": 1},
+        {"utterances": 1},
+        {"frames": 0},
+        {"noise_probability": 1.1},
+        {"speed_range": 0.6},
+        {"noise_snr_db": (9.0, 1.0)},
+    ],
+)
+def test_senseless_settings_are_refused(wrong: dict) -> None:
+    with pytest.raises(ConfigError):
+        BatchConfig(**wrong)
+
+
+class _Store:
+    """Items in memory, all in the training split."""
+
+    def __init__(self, items: list[tuple[str, np.ndarray]]):
+        self.items = items
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def meta(self, i: int) -> dict:
+        return {"speaker": self.items[i][0], "split": "train"}
+
+    def array(self, i: int, name: str) -> np.ndarray:
+        return self.items[i][1]

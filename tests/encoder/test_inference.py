@@ -1,0 +1,138 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from encoder import EncoderConfig, SpeakerEncoder
+from encoder.inference import partial_starts
+from encoder.model import SpeakerEncoderModel
+from speech.errors import AudioError, ModelFileError
+
+
+def buzz(seconds: float, seed: int = 0) -> np.ndarray:
+    """Something voiced enough: a buzz of 120 Hz with a wandering formant and pauses none."""
+    time = np.arange(int(seconds * 16_000)) / 16_000
+    rng = np.random.default_rng(seed)
+    tone = sum(np.sin(2 * np.pi * 120 * k * time + rng.uniform(0, 6)) / k for k in range(1, 30))
+    return (0.2 * tone * (1 + 0.5 * np.sin(2 * np.pi * 3 * time))).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def encoder(toy_config: EncoderConfig) -> SpeakerEncoder:
+    torch.manual_seed(0)
+    return SpeakerEncoder(
+        SpeakerEncoderModel(replace(toy_config, compression="log")),
+        embedding_space="toy",
+        licence="CC0",
+        trained_on="nothing",
+        step=7,
+    )
+
+
+def test_shapes_and_norms(encoder: SpeakerEncoder) -> None:
+    wav = buzz(1.0)
+    partials = encoder.embed_partials(wav, prepared=True)
+    assert partials.shape == (len(encoder.partial_starts(len(wav))), 12)
+    embedding = encoder.embed(wav, prepared=True)
+    assert embedding.shape == (12,)
+    assert embedding.dtype == partials.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(partials, axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(embedding, partials.mean(0) / np.linalg.norm(partials.mean(0)), rtol=1e-5)
+
+
+def test_many_equals_one_by_one(encoder: SpeakerEncoder) -> None:
+    wavs = [buzz(0.3, 1), buzz(1.7, 2), buzz(0.11, 3)]
+    together = encoder.embed_many(wavs, prepared=True)
+    for row, wav in zip(together, wavs, strict=True):
+        np.testing.assert_allclose(row, encoder.embed(wav, prepared=True), atol=1e-5)
+    assert encoder.embed_many([]).shape == (0, 12)
+
+
+def test_partials_do_not_depend_on_how_many_go_through_at_once(encoder: SpeakerEncoder, monkeypatch) -> None:
+    wav = buzz(2.0)
+    whole = encoder.embed_partials(wav, prepared=True)
+    monkeypatch.setattr("encoder.inference.PARTIALS_PER_PASS", 3)
+    np.testing.assert_allclose(encoder.embed_partials(wav, prepared=True), whole, atol=1e-5)
+
+
+def test_no_graph_is_kept(encoder: SpeakerEncoder) -> None:
+    assert not any(parameter.requires_grad for parameter in encoder.model.parameters())
+
+
+@pytest.mark.parametrize("samples", [1, 1600, 19_199, 25_600, 31_519, 31_520, 44_719, 44_720, 74_400, 500_000])
+def test_partials_cover_the_utterance(samples: int) -> None:
+    config = EncoderConfig()
+    starts = partial_starts(samples, config)
+    assert starts[0] == 0
+    assert (np.diff(starts) == config.partial_step * config.hop_length).all()
+    sound_in_last = samples - starts[-1]
+    assert len(starts) == 1 or sound_in_last >= 0.75 * config.partial_samples
+    uncovered = sound_in_last - config.partial_samples  # what no partial hears is less than one step
+    assert uncovered < config.partial_step * config.hop_length
+
+
+@pytest.mark.parametrize(
+    ("wav", "word"),
+    [
+        (np.zeros(0, np.float32), "empty"),
+        (np.zeros(100, np.float32), "shorter"),
+        (np.zeros(32_000, np.float32), "silent"),
+        (np.full(32_000, np.nan, np.float32), "NaN"),
+        (np.full(32_000, np.inf, np.float32), "finite"),
+        (np.zeros((32_000, 2), np.float32), "mono"),
+        (np.zeros(32_000, np.int16), "int16"),
+    ],
+)
+def test_bad_audio_gets_a_sentence(encoder: SpeakerEncoder, wav: np.ndarray, word: str) -> None:
+    for call in (encoder.embed, encoder.embed_partials):
+        with pytest.raises(AudioError, match=word):
+            call(wav)
+    with pytest.raises(AudioError, match=word):
+        encoder.embed_many([buzz(0.5), wav], prepared=True)
+
+
+def test_a_clip_without_speech_gets_a_sentence(encoder: SpeakerEncoder) -> None:
+    click = np.zeros(32_000, np.float32)
+    click[16_000] = 0.5
+    with pytest.raises(AudioError, match="No speech"):
+        encoder.embed(click)
+
+
+def test_save_and_load_give_the_same_output(encoder: SpeakerEncoder, tmp_path: Path) -> None:
+    path = tmp_path / "encoder.safetensors"
+    encoder.save(path)
+    loaded = SpeakerEncoder.load(path)
+    wav = buzz(1.0)
+    np.testing.assert_array_equal(loaded.embed(wav, prepared=True), encoder.embed(wav, prepared=True))
+    assert loaded.config == encoder.config
+    assert (loaded.embedding_space, loaded.licence, loaded.trained_on, loaded.step) == ("toy", "CC0", "nothing", 7)
+
+
+def test_half_precision_files_are_half_the_size_and_nearly_equal(encoder: SpeakerEncoder, tmp_path: Path) -> None:
+    encoder.save(tmp_path / "full.safetensors")
+    encoder.save(tmp_path / "half.safetensors", dtype=torch.float16)
+    sizes = [(tmp_path / f"{name}.safetensors").stat().st_size for name in ("full", "half")]
+    assert sizes[1] < 0.65 * sizes[0]
+    wav = buzz(1.0)
+    cosine = SpeakerEncoder.load(tmp_path / "half.safetensors").embed(wav, prepared=True) @ encoder.embed(
+        wav, prepared=True
+    )
+    assert cosine > 0.9999
+
+
+def test_wrong_files_get_a_sentence(tmp_path: Path) -> None:
+    from training.checkpoint import save_model
+
+    with pytest.raises(ModelFileError):
+        SpeakerEncoder.load(tmp_path / "missing.safetensors")
+    (tmp_path / "text.safetensors").write_text("not a model")
+    with pytest.raises(ModelFileError):
+        SpeakerEncoder.load(tmp_path / "text.safetensors")
+    save_model(tmp_path / "other.safetensors", torch.nn.Linear(2, 2), stage="vocoder", config={}, step=1)
+    with pytest.raises(ModelFileError, match="vocoder"):
+        SpeakerEncoder.load(tmp_path / "other.safetensors")
+    save_model(tmp_path / "shape.safetensors", torch.nn.Linear(2, 2), stage="encoder", config={}, step=1)
+    with pytest.raises(ModelFileError):
+        SpeakerEncoder.load(tmp_path / "shape.safetensors")

@@ -1,0 +1,38 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from encoder.config import EncoderConfig
+from encoder.model import SpeakerEncoderModel
+
+
+@pytest.mark.parametrize("compression", ["none", "log"])
+def test_embeddings_are_unit_vectors_without_negative_entries(toy_config: EncoderConfig, compression) -> None:
+    torch.manual_seed(0)
+    model = SpeakerEncoderModel(replace(toy_config, compression=compression))
+    embeddings = model(torch.rand(5, 20, 40))
+    assert embeddings.shape == (5, 12)
+    assert (embeddings >= 0).all()
+    torch.testing.assert_close(embeddings.norm(dim=-1), torch.ones(5))
+
+
+@pytest.mark.parametrize("compression", ["none", "log"])
+def test_digital_silence_gives_finite_values_and_gradients(toy_config: EncoderConfig, compression) -> None:
+    model = SpeakerEncoderModel(replace(toy_config, compression=compression))
+    embeddings = model(torch.zeros(2, 20, 40))
+    embeddings.sum().backward()
+    assert torch.isfinite(embeddings).all()
+    assert all(torch.isfinite(parameter.grad).all() for parameter in model.parameters())
+
+
+def test_an_embedding_does_not_depend_on_its_batch(toy_config: EncoderConfig) -> None:
+    torch.manual_seed(0)
+    model = SpeakerEncoderModel(toy_config).eval()
+    mels = torch.rand(4, 20, 40)
+    torch.testing.assert_close(model(mels)[1:2], model(mels[1:2]))
+
+
+def test_every_unit_starts_alive(toy_config: EncoderConfig) -> None:
+    torch.manual_seed(0)
+    assert (SpeakerEncoderModel(toy_config)(torch.rand(8, 20, 40)) > 0).float().mean() > 0.7

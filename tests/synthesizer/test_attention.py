@@ -1,0 +1,68 @@
+"""Attention weights are a distribution over the tokens, and over nothing else."""
+
+import pytest
+import torch
+
+from synthesizer.attention import beta_binomial, build_attention, fast_tanh, guided_attention_loss
+from synthesizer.config import ATTENTION_KINDS
+from synthesizer.model import length_mask
+from tests.synthesizer.toy import toy_config
+
+
+@pytest.mark.parametrize("kind", ATTENTION_KINDS)
+def test_weights_sum_to_one_and_padding_gets_none(kind: str) -> None:
+    torch.manual_seed(0)
+    config = toy_config(attention=kind)
+    attention = build_attention(config)
+    mask = length_mask(torch.tensor([9, 4]), 9)
+    state = attention.start(torch.randn(2, 9, config.encoder_size), mask)
+    for _ in range(6):
+        weights = state.step(torch.randn(2, config.decoder_size))
+        torch.testing.assert_close(weights.sum(1), torch.ones(2))
+        assert (weights[1, 4:] == 0).all()
+
+
+@pytest.mark.parametrize("kind", ATTENTION_KINDS)
+def test_a_text_is_attended_the_same_alone_and_beside_a_longer_one(kind: str) -> None:
+    torch.manual_seed(0)
+    config = toy_config(attention=kind)
+    attention = build_attention(config).eval()
+    memory = torch.randn(2, 12, config.encoder_size)
+    queries = torch.randn(8, 2, config.decoder_size)
+    alone = attention.start(memory[:1, :5], length_mask(torch.tensor([5]), 5))
+    beside = attention.start(memory, length_mask(torch.tensor([5, 12]), 12))
+    for query in queries:
+        torch.testing.assert_close(alone.step(query[:1]), beside.step(query)[:1, :5], rtol=1e-4, atol=1e-6)
+
+
+def test_dynamic_convolution_starts_at_the_first_token_and_never_goes_back() -> None:
+    torch.manual_seed(0)
+    config = toy_config()
+    state = build_attention(config).start(torch.zeros(1, 40, config.encoder_size), length_mask(torch.tensor([40]), 40))
+    expected = 0.0
+    for _ in range(15):
+        weights = state.step(torch.randn(1, config.decoder_size))
+        position = float((weights.detach() * torch.arange(40)).sum())
+        assert position >= expected - 0.05  # the prior puts a floor of a millionth below every token
+        expected = position
+
+
+def test_beta_binomial_is_the_papers_prior() -> None:
+    prior = beta_binomial(11, 0.1, 0.9)
+    assert float(prior.sum()) == pytest.approx(1)
+    assert float((prior * torch.arange(11)).sum()) == pytest.approx(1.0, abs=1e-5)  # one token a step on the mean
+
+
+def test_fast_tanh() -> None:
+    x = torch.linspace(-6, 6, 101)
+    torch.testing.assert_close(fast_tanh(x), torch.tanh(x), rtol=1e-5, atol=1e-6)
+
+
+def test_guided_attention_prefers_the_diagonal_and_ignores_padding() -> None:
+    diagonal = torch.eye(10)[None]
+    lengths = torch.tensor([10])
+    on = guided_attention_loss(diagonal, lengths, lengths, 0.3)
+    off = guided_attention_loss(diagonal.flip(1), lengths, lengths, 0.3)
+    assert on < 1e-3 < off
+    padded = torch.nn.functional.pad(diagonal, (0, 5, 0, 7), value=9.0)
+    torch.testing.assert_close(guided_attention_loss(padded, lengths, lengths, 0.3), on)

@@ -1,0 +1,83 @@
+"""The facade: text in, mel out; the same file gives the same mel."""
+
+import numpy as np
+import pytest
+import torch
+
+from speech.errors import ConfigError, ModelFileError, TextError
+from synthesizer import Synthesizer
+from synthesizer.inference import read_sentences
+from synthesizer.model import Tacotron2
+from synthesizer.text.symbols import SYMBOLS
+from tests.synthesizer.toy import toy_config
+
+VOICE = np.full(256, 1 / 16, np.float32)
+
+
+@pytest.fixture(scope="module")
+def synthesizer() -> Synthesizer:
+    torch.manual_seed(0)
+    return Synthesizer(Tacotron2(toy_config()), embedding_space="toy")
+
+
+def test_shapes_of_a_synthesis(synthesizer) -> None:
+    result = synthesizer.synthesize("Hello there. How are you?", VOICE, seed=1)
+    assert result.mel.shape[0] == 80 and result.mel.dtype == np.float32
+    assert np.abs(result.mel).max() <= 4
+    assert result.alignment.shape == (len(result.tokens), result.mel.shape[1] // 4)
+    assert len(result.sentences) == 2
+    assert sum(len(sentence.alignment) for sentence in result.sentences) == len(result.tokens)
+    assert set(result.tokens) <= set(SYMBOLS)
+
+
+def test_the_seed_decides(synthesizer) -> None:
+    first, again, other = (synthesizer.synthesize("Good morning.", VOICE, seed=seed).mel for seed in (5, 5, 6))
+    np.testing.assert_array_equal(first, again)
+    assert first.shape != other.shape or not np.array_equal(first, other)
+
+
+def test_save_and_load(synthesizer, tmp_path) -> None:
+    path = tmp_path / "synthesizer.safetensors"
+    synthesizer.save(path)
+    loaded = Synthesizer.load(path)
+    assert loaded.embedding_space == "toy" and loaded.config == synthesizer.config
+    text = "Save me, load me."
+    np.testing.assert_array_equal(loaded.synthesize(text, VOICE).mel, synthesizer.synthesize(text, VOICE).mel)
+
+
+def test_half_precision_files_load(synthesizer, tmp_path) -> None:
+    path = tmp_path / "half.safetensors"
+    synthesizer.save(path, dtype=torch.float16)
+    assert next(Synthesizer.load(path).model.parameters()).dtype == torch.float32
+
+
+@pytest.mark.parametrize("text", ["", "   ", "...", "\n\n"])
+def test_nothing_to_say_is_said(synthesizer, text: str) -> None:
+    with pytest.raises(TextError):
+        synthesizer.synthesize(text, VOICE)
+
+
+def test_wrong_voices_are_refused(synthesizer) -> None:
+    with pytest.raises(ConfigError):
+        synthesizer.synthesize("Hello.", np.zeros(10, np.float32))
+    with pytest.raises(ConfigError):
+        synthesizer.synthesize("Hello.", np.full(256, np.nan, np.float32))
+
+
+def test_a_file_that_is_no_synthesizer_is_refused(tmp_path) -> None:
+    path = tmp_path / "bad.safetensors"
+    path.write_bytes(b"not a model")
+    with pytest.raises(ModelFileError):
+        Synthesizer.load(path)
+
+
+def test_every_sentence_ends_in_a_mark() -> None:
+    for transcript in read_sentences("No mark here\nand (another one)\nHello!"):
+        assert transcript.text.rstrip("\"') ")[-1] in ".,;:!?-"
+
+
+def test_long_texts_are_read_in_pieces() -> None:
+    words = "the quick brown fox jumps over the lazy dog and " * 40
+    pieces = read_sentences(words)
+    assert len(pieces) > 10
+    assert sum(len(piece.words) for piece in pieces) == 400

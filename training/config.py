@@ -1,0 +1,178 @@
+"""What `fit` takes and gives: the settings all stages share, and what a stage must bring along."""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import torch
+from torch import nn
+
+from speech.errors import ConfigError
+
+if TYPE_CHECKING:
+    from training.run_directory import RunDirectory
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """Settings of the training loop.
+
+    Attributes:
+        steps: optimiser steps in all, counted over all sessions of a run.
+        max_minutes: stop and save after so many minutes of this session; 0 for no limit.
+        learning_rate: the peak.
+        final_learning_rate: where the decay ends.
+        warmup_steps: steps of linear rise to the peak.
+        decay: shape of the fall from the peak.
+        decay_start, decay_steps: when the fall begins and how long it takes; decay_steps 0 means up to `steps`.
+        weight_decay, betas, eps: of AdamW (Loshchilov & Hutter 2019); without decay it is Adam.
+        clip_norm: longest gradient, as an L2 norm over all parameters; 0 for no clipping.
+        log_every, validate_every, save_every: in steps; 0 means only at the end.
+        keep_last: how many resumable states are kept.
+        seed: of all randomness in the steps (dropout, masks, noise).
+        precision: "auto" is bf16 on a GPU that has it, fp16 on an older one, fp32 elsewhere.
+        matmul_precision: how exact fp32 matrix products are. "medium" lets a CPU with bf16 instructions multiply in
+            bf16 (about three times faster) and a GPU too; "auto" is "medium" on a CPU that gains by it, TF32 on a GPU.
+        device: "auto", "cpu", "cuda" or "mps".
+        threads: CPU threads of one process; 0 leaves torch's choice.
+        ema_decay: decay of an exponential moving average of the weights, which is then what is validated and
+            handed out; 0 for none.
+        prefetch: batches made ahead by a background thread; 0 makes them in line.
+        progress: show a progress bar where there is a terminal.
+    """
+
+    steps: int = 100_000
+    max_minutes: float = 0.0
+    learning_rate: float = 1e-3
+    final_learning_rate: float = 1e-5
+    warmup_steps: int = 0
+    decay: Literal["constant", "exponential", "cosine"] = "constant"
+    decay_start: int = 0
+    decay_steps: int = 0
+    weight_decay: float = 0.0
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    clip_norm: float = 1.0
+    log_every: int = 50
+    validate_every: int = 1000
+    save_every: int = 1000
+    keep_last: int = 3
+    seed: int = 0
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    matmul_precision: Literal["highest", "medium", "auto"] = "auto"
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    threads: int = 0
+    ema_decay: float = 0.0
+    prefetch: int = 4
+    progress: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "keep_last"):
+            _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        for name in ("warmup_steps", "decay_start", "decay_steps", "log_every", "validate_every", "save_every"):
+            _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        for name in ("max_minutes", "weight_decay", "clip_norm", "threads", "prefetch", "seed"):
+            value = getattr(self, name)
+            _require(math.isfinite(value) and value >= 0, name, value, "0 or more")
+        for name in ("learning_rate", "final_learning_rate", "eps"):
+            value = getattr(self, name)
+            _require(math.isfinite(value) and value > 0, name, value, "above 0")
+        _require(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "in [0, 1)")
+        _require(all(0 <= beta < 1 for beta in self.betas), "betas", self.betas, "in [0, 1)")
+        _require(
+            self.decay in ("constant", "exponential", "cosine"), "decay", self.decay, "constant, exponential or cosine"
+        )
+        _require(
+            self.precision in ("auto", "fp32", "bf16", "fp16"), "precision", self.precision, "auto, fp32, bf16 or fp16"
+        )
+        _require(
+            self.matmul_precision in ("highest", "medium", "auto"),
+            "matmul_precision",
+            self.matmul_precision,
+            "highest, medium or auto",
+        )
+        _require(self.device in ("auto", "cpu", "cuda", "mps"), "device", self.device, "auto, cpu, cuda or mps")
+
+
+# A resumed run may set these anew: they decide how long, how fast and how talkative, not what is learnt.
+FREE_TO_CHANGE = frozenset(
+    f"fit.{name}"
+    for name in (
+        "steps", "max_minutes", "log_every", "validate_every", "save_every", "keep_last",
+        "matmul_precision", "device", "threads", "prefetch", "progress",
+    )
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """How a session of training ended.
+
+    Attributes:
+        step: optimiser steps of the run so far.
+        reason: all steps done, a signal came, or the minutes are over.
+        best: best value of the task's metric, None before the first validation.
+        best_step: the step it was measured at.
+        minutes: length of this session.
+        sentence: the same for a person, with the way to go on.
+    """
+
+    step: int
+    reason: Literal["finished", "signal", "max_minutes"]
+    best: float | None
+    best_step: int | None
+    minutes: float
+    sentence: str
+
+
+class Task(Protocol):
+    """What differs between the stages.
+
+    A task may also have `extra_modules: dict[str, nn.Module]`: learnt parts that belong to the training alone (the
+    scale of a loss, say). They are trained and resumed, and do not go into the model file.
+    """
+
+    model: nn.Module
+    best_metric: str
+    best_mode: Literal["min", "max"]
+
+    def step(self, batch: Any, step: int, generator: torch.Generator) -> dict[str, torch.Tensor]:
+        """The losses of one batch, scalars; "loss" is what is minimised. "items", if given, is how many examples.
+
+        `generator` is a CPU generator that depends on (seed, rank, step) alone, as do torch's, numpy's and Python's own
+        during the call: a step has the same randomness whatever came before it.
+        """
+        ...
+
+    def validate(self, step: int, run: "RunDirectory") -> dict[str, float]:
+        """Figures of the model as it is, in eval mode and without gradients; one of them is named by `best_metric`.
+
+        Runs in the first process alone. `run.samples` takes files, `run.writer` takes TensorBoard figures and sounds.
+        """
+        ...
+
+    def model_file(self) -> dict[str, Any]:
+        """Keyword arguments for `save_model`: stage, kind, config, and what the header should say."""
+        ...
+
+
+class Batches(Protocol):
+    """Training batches, reachable by step, so that the position in the data is the step."""
+
+    def batch_at(self, step: int) -> Any:
+        """The batch of one step: a pure function of (seed, step, rank) that leaves global random states alone.
+
+        Called from a background thread. Tensors, in any nesting of dict, list, tuple and dataclass.
+        """
+        ...
+
+
+def as_json(config: Any) -> Any:
+    """A config dataclass as JSON values; other values pass."""
+    return dataclasses.asdict(config) if dataclasses.is_dataclass(config) and not isinstance(config, type) else config
+
+
+def _require(holds: bool, name: str, value: Any, range_: str) -> None:
+    if not holds:
+        raise ConfigError(f"The training setting {name} is {value}: it must be {range_}.")

@@ -1,0 +1,178 @@
+"""The one training loop: `fit` takes a stage's task, its batches and a config, and fills a run directory.
+
+    from training.loop import FitConfig, fit
+    result = fit(task, batches, FitConfig(steps=20_000), "runs/encoder", resume=False)
+
+A run can be stopped at any moment, also by `kill -9`, and goes on from its last state as if it had not been: all that
+a step depends on is its number (batch, learning rate, random draws) or is saved (weights, optimiser moments, averages).
+"""
+
+import contextlib
+import logging
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from training import processes, schedule
+from training.config import FREE_TO_CHANGE, Batches, FitConfig, FitResult, Task, as_json
+from training.prefetch import Prefetcher
+from training.run_directory import RunDirectory
+from training.session import Session
+from training.stopping import StopWish
+
+__all__ = ["Batches", "FitConfig", "FitResult", "RunDirectory", "Task", "fit"]
+
+logger = logging.getLogger(__name__)
+
+
+def fit(
+    task: Task,
+    batches: Batches,
+    config: FitConfig,
+    run_dir: str | Path,
+    resume: bool = False,
+    param_groups: list[dict[str, Any]] | None = None,
+    learning_rate: Callable[[int], float] | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> FitResult:
+    """Train until all steps are done, the minutes are over, or Ctrl-C or SIGTERM asks to stop; always save at the end.
+
+    Under torchrun every process calls this with its own `batches`; the first one writes, and all read the run
+    directory from a shared file system.
+
+    Args:
+        task: the model, its losses and its validation.
+        batches: the training data by step.
+        run_dir: must not hold a run yet, unless `resume` is set.
+        resume: go on from the newest state in `run_dir`.
+        param_groups: as for a torch optimiser; a group's "lr_scale" multiplies the learning rate. Default: every
+            parameter that requires a gradient, in `task.model` and `task.extra_modules`.
+        learning_rate: function of the step, instead of the one `config` describes.
+        settings: whatever else a resumed run must have equal (batch size, stores, ...), kept in config.json.
+
+    Raises:
+        TrainingError: the run directory does not suit, or three losses in a row were not finite.
+        StorageError: the disk is full; the states saved before stay usable.
+    """
+    run = RunDirectory(run_dir)
+    accelerator = processes.make_accelerator(config)
+    try:
+        state = None
+        if accelerator.is_main_process:
+            description = describe_run(task, config, settings)
+            if resume:
+                state = run.resume(description, FREE_TO_CHANGE)
+            else:
+                run.start(description)
+        accelerator.wait_for_everyone()
+        if resume and not accelerator.is_main_process:
+            state = run.latest_state()
+        with numerics(config, accelerator.device.type):
+            session = Session(task, config, run, accelerator, param_groups, learning_rate or learning_rate_of(config))
+            if state is not None:
+                session.restore(state)
+            return _train(session, batches)
+    finally:
+        run.close()
+        accelerator.end_training()
+
+
+def learning_rate_of(config: FitConfig) -> Callable[[int], float]:
+    """The schedule that `config` describes, as a function of the step."""
+    if config.decay == "constant":
+        return lambda step: schedule.warmup_constant(step, peak=config.learning_rate, warmup_steps=config.warmup_steps)
+    shape = schedule.warmup_exponential if config.decay == "exponential" else schedule.warmup_cosine
+    start = max(config.decay_start, config.warmup_steps)
+    return lambda step: shape(
+        step,
+        peak=config.learning_rate,
+        final=config.final_learning_rate,
+        warmup_steps=config.warmup_steps,
+        decay_start=start,
+        decay_steps=config.decay_steps or max(1, config.steps - start),
+    )
+
+
+def describe_run(task: Task, config: FitConfig, settings: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What config.json says: the model's config, the loop's, and the script's own settings."""
+    about = task.model_file()
+    return {
+        "stage": about.get("stage", ""),
+        "kind": about.get("kind", ""),
+        "model": as_json(about.get("config", {})),
+        "fit": as_json(config),
+        "settings": as_json(settings or {}),
+    }
+
+
+def resume_command(arguments: list[str] | None = None) -> str:
+    """The command line of this process with --resume."""
+    words = list(sys.argv if arguments is None else arguments)
+    if "--resume" not in words:
+        words.append("--resume")
+    return shlex.join(["python", *words])
+
+
+@contextlib.contextmanager
+def numerics(config: FitConfig, device: str) -> Iterator[None]:
+    """Within the block, torch has the threads and the matrix precision of `config`."""
+    precision, threads = torch.get_float32_matmul_precision(), torch.get_num_threads()
+    torch.set_float32_matmul_precision(processes.chosen_matmul_precision(config, device))
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(precision)
+        torch.set_num_threads(threads)
+
+
+def _train(session: Session, batches: Batches) -> FitResult:
+    """Step after step, with reports, validations and saves where they are due."""
+    config, run, main = session.config, session.run, session.is_main
+    if main:
+        run.open_events(purge_step=session.done + 1 if session.done else None)
+        logger.info("training in %s from step %d to %d on %s", run.path, session.done, config.steps, session.device)
+    started, reason = time.monotonic(), "finished"
+    bar = tqdm(
+        total=config.steps, initial=session.done, unit="step", dynamic_ncols=True,
+        disable=None if config.progress and main else True,
+    )  # fmt: skip
+    prefetcher = Prefetcher(batches.batch_at, range(session.done, config.steps), config.prefetch)
+    with StopWish() as stop, contextlib.closing(bar), contextlib.closing(prefetcher):
+        for step, batch in prefetcher:
+            over = 0 < config.max_minutes * 60 <= time.monotonic() - started
+            wish = session.train_step(batch, step, (stop.wished, over and main))
+            bar.update()
+            session.report_if_due(bar)
+            reason = "signal" if wish[0] else "max_minutes" if wish[1] else reason
+            if reason != "finished" and session.done < config.steps:
+                break
+            reason = "finished"
+            session.validate_if_due(bar)
+            session.save_if_due()
+        session.finish()
+    minutes = (time.monotonic() - started) / 60
+    sentence = _closing_sentence(session, reason)
+    if main:
+        tqdm.write(sentence, file=sys.stderr)
+    return FitResult(session.done, reason, session.best, session.best_step, minutes, sentence)  # type: ignore[arg-type]
+
+
+def _closing_sentence(session: Session, reason: str) -> str:
+    step, path = session.done, session.run.path
+    if reason == "finished":
+        best = (
+            ""
+            if session.best is None
+            else f" Best {session.task.best_metric} {session.best:.4g} at step {session.best_step}."
+        )
+        return f"Finished all {step} steps; the model is {session.run.model}.{best}"
+    why = "Stopped by a signal" if reason == "signal" else "The minutes are over"
+    return f"{why}: step {step} is saved in {path}; go on with: {resume_command()}"

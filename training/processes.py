@@ -1,0 +1,157 @@
+"""Devices, number formats and processes: the parts of the loop that Accelerate carries."""
+
+import dataclasses
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+
+from training.config import FitConfig
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+logger = logging.getLogger(__name__)
+
+# The other processes wait while the first one validates and saves.
+PATIENCE = timedelta(hours=4)
+
+
+def make_accelerator(config: FitConfig) -> "Accelerator":
+    """An `Accelerator` for the device and precision that `config` asks for; joins the processes torchrun started."""
+    from accelerate import Accelerator, InitProcessGroupKwargs
+    from accelerate.state import AcceleratorState
+
+    device = chosen_device(config)
+    if not torch.distributed.is_initialized():
+        # Accelerate remembers the first device and precision of a process; a second fit() may want others.
+        AcceleratorState._reset_state(reset_partial_state=True)
+    precision = {"fp32": "no"}.get(chosen := chosen_precision(config, device), chosen)
+    return Accelerator(
+        cpu=device == "cpu", mixed_precision=precision, kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)]
+    )
+
+
+def chosen_device(config: FitConfig) -> str:
+    """ "cpu", "cuda" or "mps"."""
+    if config.device != "auto":
+        return config.device
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def chosen_precision(config: FitConfig, device: str) -> str:
+    """ "fp32", "bf16" or "fp16".
+
+    A CPU gets fp32 unless told otherwise: its autocast leaves softmax and losses in bf16, where a GPU's has them in
+    fp32, so a task has to be written for it. One that is gains a factor of two on LSTMs and convolutions where
+    `cpu_multiplies_bf16`; `matmul_precision` speeds up plain matrix products there without that care.
+    """
+    if config.precision != "auto":
+        return config.precision
+    if device != "cuda":
+        return "fp32"
+    return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+
+
+def chosen_matmul_precision(config: FitConfig, device: str) -> str:
+    """The name that `torch.set_float32_matmul_precision` takes."""
+    if config.matmul_precision != "auto":
+        return config.matmul_precision
+    if device == "cuda":
+        return "high"  # TF32
+    return "medium" if device == "cpu" and cpu_multiplies_bf16() else "highest"
+
+
+def choose_precision(wanted: str, device: str) -> Literal["auto", "fp32", "bf16", "fp16"]:
+    """For tasks that are written for autocast on a CPU: "auto" becomes bf16 on one that multiplies in it."""
+    on_cpu = device == "cpu" or (device == "auto" and chosen_device(FitConfig()) == "cpu")
+    return "bf16" if wanted == "auto" and on_cpu and cpu_multiplies_bf16() else wanted  # type: ignore[return-value]
+
+
+def cpu_multiplies_bf16() -> bool:
+    """Whether this CPU has bf16 matrix instructions (AVX512-BF16 or AMX); elsewhere bf16 is slower than fp32."""
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        supported = getattr(torch.cpu, name, None)
+        if supported is not None and supported():
+            return True
+    return False
+
+
+def seed_everything(seed: int, rank: int, step: int, stream: int = 0) -> torch.Generator:
+    """Set torch's, numpy's and Python's random states to a function of the arguments, and give a generator of its own.
+
+    Because every step starts from its own seed, no random state has to be saved, validation cannot disturb training,
+    and a resumed step draws what it would have drawn.
+    """
+    import random
+
+    words = np.random.SeedSequence([seed, rank, step, stream]).generate_state(4, np.uint64)
+    torch.manual_seed(int(words[0]))
+    np.random.seed(int(words[1]) % 2**32)  # noqa: NPY002, for code that draws from the global state
+    random.seed(int(words[2]))
+    return torch.Generator().manual_seed(int(words[3]) % 2**63)
+
+
+def to_device(batch: Any, device: torch.device) -> Any:
+    """Move the tensors in any nesting of dict, list, tuple, named tuple and dataclass."""
+    if isinstance(batch, torch.Tensor):
+        return batch.to(device, non_blocking=True)
+    if isinstance(batch, Mapping):
+        return {key: to_device(value, device) for key, value in batch.items()}
+    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
+        return type(batch)(*(to_device(value, device) for value in batch))
+    if isinstance(batch, list | tuple):
+        return type(batch)(to_device(value, device) for value in batch)
+    if dataclasses.is_dataclass(batch) and not isinstance(batch, type):
+        moved = {field.name: to_device(getattr(batch, field.name), device) for field in dataclasses.fields(batch)}
+        return dataclasses.replace(batch, **moved)
+    return batch
+
+
+def first_tensor(batch: Any) -> torch.Tensor | None:
+    """Any tensor of a batch, for its leading dimension."""
+    if isinstance(batch, torch.Tensor):
+        return batch
+    if dataclasses.is_dataclass(batch) and not isinstance(batch, type):
+        batch = [getattr(batch, field.name) for field in dataclasses.fields(batch)]
+    if isinstance(batch, Mapping):
+        batch = list(batch.values())
+    if isinstance(batch, list | tuple):
+        for value in batch:
+            if (found := first_tensor(value)) is not None:
+                return found
+    return None
+
+
+def average_gradients(
+    parameters: Sequence[torch.nn.Parameter], flags: Sequence[float], device: torch.device
+) -> list[float]:
+    """Average the gradients over all processes and sum the `flags`, in one flat all-reduce.
+
+    One buffer instead of DistributedDataParallel's hooks: a task may call any method of its model, leave parameters
+    unused, and keep parameters outside the model, and the processes agree on stopping at no extra message. A parameter
+    that got no gradient anywhere keeps None, as it would in a single process.
+    """
+    world = torch.distributed.get_world_size()
+    grads = [torch.zeros_like(parameter) if parameter.grad is None else parameter.grad for parameter in parameters]
+    used = torch.tensor([float(parameter.grad is not None) for parameter in parameters], device=device)
+    tail = torch.tensor(list(flags), dtype=torch.float32, device=device)
+    flat = torch.cat([grad.reshape(-1).float() for grad in grads] + [used, tail])
+    torch.distributed.all_reduce(flat)
+    sizes = [grad.numel() for grad in grads] + [len(parameters), len(flags)]
+    *summed, used, tail = flat.split(sizes)
+    for parameter, total, count in zip(parameters, summed, used.tolist(), strict=True):
+        if count:
+            parameter.grad = (total / world).view_as(parameter).to(parameter.dtype)
+    return tail.tolist()
+
+
+def share_from_first(tensors: Sequence[torch.Tensor]) -> None:
+    """Overwrite the tensors of all processes with those of the first."""
+    for tensor in tensors:
+        torch.distributed.broadcast(tensor, src=0)

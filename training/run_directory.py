@@ -1,0 +1,235 @@
+"""A run directory: all that is needed to go on exactly where a training stopped.
+
+runs/<name>/config.json         what the run was started with
+            model.safetensors   the newest weights, ready for use
+            best.safetensors    the weights with the best validation so far
+            state/              the last few resumable states: weights, optimiser moments, averages, counters
+            log.jsonl           one line per report
+            events/             the same for TensorBoard
+            samples/            whatever a task's validation likes to leave
+"""
+
+import contextlib
+import json
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from speech.errors import StorageError, TrainingError
+from training.files import remove_temporaries, storage_error, write_json, write_tensors, write_text
+
+logger = logging.getLogger(__name__)
+
+STATE_FORMAT_VERSION = 1
+STATE_NAME = re.compile(r"step-(\d{9})\.safetensors")
+
+
+@dataclass(frozen=True)
+class SavedState:
+    """A resumable state: `tensors` by name, and the JSON `values` beside them. `step`: optimiser steps taken."""
+
+    step: int
+    tensors: dict[str, torch.Tensor]
+    values: dict[str, Any]
+
+
+class RunDirectory:
+    """The files of one training run. Making the object touches nothing; `start` and `resume` do."""
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.config = self.path / "config.json"
+        self.model = self.path / "model.safetensors"
+        self.best = self.path / "best.safetensors"
+        self.states = self.path / "state"
+        self.events = self.path / "events"
+        self.samples = self.path / "samples"
+        self.log = self.path / "log.jsonl"
+        self._writer: Any = None
+
+    def start(self, description: Mapping[str, Any]) -> None:
+        """Begin a new run; `description` is what a resumed run is compared with.
+
+        Raises:
+            TrainingError: there is a run in this folder already.
+        """
+        if self.exists():
+            raise TrainingError(
+                f"{self.path} already holds a training run: go on with it by --resume, or choose another run directory."
+            )
+        if self.path.exists() and not self.path.is_dir():
+            raise StorageError(f"{self.path} is a file: choose another run directory.")
+        self._make_folders()
+        write_json(self.config, description)
+
+    def resume(self, description: Mapping[str, Any], may_change: Iterable[str] = ()) -> SavedState | None:
+        """Check that this is the same run and hand back its newest state, None where it was stopped before the first.
+
+        Args:
+            may_change: names of settings, dotted as in "fit.steps", that a resumed run may set anew.
+
+        Raises:
+            TrainingError: there is no run here, or it was started with another setting; the sentence names it.
+        """
+        if not self.exists():
+            raise TrainingError(f"There is no training run in {self.path} to resume: start it without --resume.")
+        before, now = _flatten(self.description()), _flatten(json.loads(json.dumps(description)))
+        free = set(may_change)
+        for name in sorted(before.keys() | now.keys()):
+            if name not in free and before.get(name) != now.get(name):
+                raise TrainingError(
+                    f"{self.path} was started with {name} = {_shown(before, name)}, not {_shown(now, name)}: "
+                    "resume with the old value, or start a new run directory."
+                )
+        self._make_folders()
+        remove_temporaries(self.path)
+        remove_temporaries(self.states)
+        state = self.latest_state()
+        self._cut_log(state.step if state else 0)
+        write_json(self.config, description)
+        return state
+
+    def exists(self) -> bool:
+        """Whether a run was started here."""
+        return self.config.is_file() or bool(self.state_files())
+
+    def description(self) -> dict[str, Any]:
+        """What the run was started with."""
+        try:
+            description = json.loads(self.config.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise TrainingError(f"{self.config} cannot be read: restore it, or start a new run directory.") from error
+        if not isinstance(description, dict):
+            raise TrainingError(f"{self.config} is damaged: restore it, or start a new run directory.")
+        return description
+
+    def save_state(
+        self, step: int, tensors: Mapping[str, torch.Tensor], values: Mapping[str, Any], keep_last: int = 3
+    ) -> None:
+        """Write a resumable state atomically, then delete all but the last `keep_last`.
+
+        Raises:
+            StorageError: the disk is full; the sentence names the older state, which stays usable.
+        """
+        path = self.states / f"step-{step:09d}.safetensors"
+        metadata = {
+            "format_version": str(STATE_FORMAT_VERSION),
+            "step": str(step),
+            "values": json.dumps(values, allow_nan=False),
+        }
+        try:
+            write_tensors(path, tensors, metadata)
+        except StorageError as error:
+            raise self.with_way_out(error) from error
+        for old in self.state_files()[: -max(1, keep_last)]:
+            old.unlink(missing_ok=True)
+
+    def latest_state(self) -> SavedState | None:
+        """The newest readable state; a damaged one is passed over for the one before it, with a warning."""
+        for path in reversed(self.state_files()):
+            try:
+                return _read_state(path)
+            except (SafetensorError, OSError, ValueError, KeyError) as error:
+                logger.warning("%s cannot be read (%s): going back to the state before it", path, error)
+        return None
+
+    def state_files(self) -> list[Path]:
+        """The saved states, oldest first."""
+        return sorted(path for path in self.states.glob("step-*.safetensors") if STATE_NAME.fullmatch(path.name))
+
+    def with_way_out(self, error: StorageError) -> StorageError:
+        """Add to a failed save what is still there and how to go on."""
+        files = self.state_files()
+        if not files:
+            return StorageError(f"{error} No state was saved before it.")
+        step = int(STATE_NAME.fullmatch(files[-1].name).group(1))  # type: ignore[union-attr]
+        return StorageError(f"{error} The state of step {step} is intact, go on from it with --resume.")
+
+    def append_log(self, entry: Mapping[str, Any]) -> None:
+        """Append one line to log.jsonl; values that JSON has no word for (NaN, infinity) become null.
+
+        Raises:
+            StorageError: the disk is full.
+        """
+        finite = {key: _finite_or_none(value) for key, value in entry.items()}
+        try:
+            with self.log.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(finite, allow_nan=False) + "\n")
+        except OSError as error:
+            raise self.with_way_out(storage_error(self.log, error)) from error
+
+    def open_events(self, purge_step: int | None = None) -> Any:
+        """Open the TensorBoard writer; events from `purge_step` on, of a run that was killed, are hidden."""
+        from torch.utils.tensorboard import SummaryWriter  # slow to import
+
+        self._writer = SummaryWriter(str(self.events), purge_step=purge_step)
+        return self._writer
+
+    @property
+    def writer(self) -> Any:
+        """The TensorBoard `SummaryWriter`, for a task's own figures and sounds during validation."""
+        return self._writer if self._writer is not None else self.open_events()
+
+    def close(self) -> None:
+        """Flush and close the TensorBoard writer."""
+        if self._writer is not None:
+            with contextlib.suppress(OSError):
+                self._writer.close()
+            self._writer = None
+
+    def _make_folders(self) -> None:
+        for folder in (self.path, self.states, self.events, self.samples):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise storage_error(folder, error) from error
+
+    def _cut_log(self, step: int) -> None:
+        """Drop the lines after `step`: a killed run got further than its last state, and will report them again."""
+        if not self.log.is_file():
+            return
+        kept = [line for line in self.log.read_text(encoding="utf-8").splitlines() if _logged_step(line) <= step]
+        write_text(self.log, "".join(line + "\n" for line in kept))
+
+
+def _read_state(path: Path) -> SavedState:
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata() or {}
+        if int(metadata["format_version"]) > STATE_FORMAT_VERSION:
+            raise ValueError("it was written by a newer program")
+        tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118, not a dict
+    return SavedState(int(metadata["step"]), tensors, json.loads(metadata["values"]))
+
+
+def _flatten(value: Any, name: str = "") -> dict[str, Any]:
+    """{"fit": {"steps": 3}} -> {"fit.steps": 3}"""
+    if not isinstance(value, dict):
+        return {name: value}
+    flat: dict[str, Any] = {}
+    for key, item in value.items():
+        flat |= _flatten(item, f"{name}.{key}" if name else str(key))
+    return flat
+
+
+def _shown(settings: dict[str, Any], name: str) -> str:
+    return json.dumps(settings[name]) if name in settings else "nothing"
+
+
+def _logged_step(line: str) -> float:
+    """The step of a log line; a torn line counts as beyond every step."""
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return float("inf")
+
+
+def _finite_or_none(value: Any) -> Any:
+    if isinstance(value, float) and value - value != 0:  # NaN and infinity alone
+        return None
+    return value

@@ -1,0 +1,314 @@
+"""What `fit` holds while it runs: model, optimiser, averages and counters, and how they are saved and restored."""
+
+import contextlib
+import logging
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from speech.errors import StorageError, TrainingError
+from training import processes
+from training.average import WeightAverage
+from training.checkpoint import save_model
+from training.config import FitConfig, Task
+from training.report import Report, items_of
+from training.run_directory import RunDirectory, SavedState
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+logger = logging.getLogger(__name__)
+
+MOST_BAD_STEPS = 3
+VALIDATION_STREAM = 1  # keeps the random draws of a validation apart from those of the step with the same number
+
+
+class Session:
+    """The moving parts of one training session. `done` counts the optimiser steps of the run, skipped ones too."""
+
+    def __init__(
+        self,
+        task: Task,
+        config: FitConfig,
+        run: RunDirectory,
+        accelerator: "Accelerator",
+        param_groups: list[dict[str, Any]] | None,
+        learning_rate: Callable[[int], float],
+    ):
+        self.task, self.config, self.run, self.learning_rate = task, config, run, learning_rate
+        self.accelerator = accelerator
+        self.device, self.is_main = accelerator.device, accelerator.is_main_process
+        self.world, self.rank = accelerator.num_processes, accelerator.process_index
+        self.modules: dict[str, nn.Module] = {"model": task.model, **getattr(task, "extra_modules", {})}
+        for module in self.modules.values():
+            module.to(self.device).train()
+        self.optimizer = accelerator.prepare(self._make_optimizer(param_groups))
+        self.parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        self.average = WeightAverage(task.model, config.ema_decay) if config.ema_decay else None
+        self.done, self.bad_in_a_row = 0, 0
+        self.best: float | None = None
+        self.best_step: int | None = None
+        self.saved_at, self.validated_at = -1, -1
+        self.report = Report()
+        if self.world > 1:
+            processes.share_from_first(list(self._module_tensors().values()))
+
+    def _make_optimizer(self, param_groups: list[dict[str, Any]] | None) -> torch.optim.Optimizer:
+        if param_groups is None:
+            trainable = [p for module in self.modules.values() for p in module.parameters() if p.requires_grad]
+            param_groups = [{"params": list(dict.fromkeys(trainable))}]
+        groups = [{"lr_scale": 1.0, **group} for group in param_groups]
+        config = self.config
+        return torch.optim.AdamW(
+            groups, lr=config.learning_rate, betas=config.betas, eps=config.eps, weight_decay=config.weight_decay
+        )
+
+    # -- one step
+
+    def train_step(self, batch: Any, step: int, wishes: tuple[bool, bool]) -> tuple[bool, bool]:
+        """Take optimiser step `step`, or skip it where loss or gradient is not finite.
+
+        Args:
+            wishes: whether this process was told to stop, and whether its time is over.
+
+        Returns:
+            The wishes of all processes together.
+
+        Raises:
+            TrainingError: the third bad step in a row; the last good state is saved first.
+        """
+        rate = self.learning_rate(step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group["lr_scale"]
+        buffers = self._float_buffers()
+        generator = processes.seed_everything(self.config.seed, self.rank, step)
+        batch = processes.to_device(batch, self.device)
+        with self.accelerator.autocast():
+            losses = self.task.step(batch, step, generator)
+        self.accelerator.backward(losses["loss"])
+        flags = (float(wishes[0]), float(wishes[1]), float(not torch.isfinite(losses["loss"].detach()).item()))
+        if self.world > 1:
+            flags = tuple(processes.average_gradients(self.parameters, flags, self.device))  # type: ignore[assignment]
+        norm = self._clip()
+        self.done = step + 1
+        if flags[2] or not math.isfinite(norm):
+            self._skip(step, bool(flags[2]), buffers)
+        else:
+            self.optimizer.step()
+            self.bad_in_a_row = 0
+            if self.average:
+                self.average.update(step)
+            self.report.add(losses, norm, rate, items_of(losses, batch) * self.world)
+        self.optimizer.zero_grad(set_to_none=True)
+        return bool(flags[0]), bool(flags[1])
+
+    def _clip(self) -> float:
+        """Scale the gradient to at most `clip_norm`; returns its length before."""
+        self.accelerator.unscale_gradients()
+        limit = self.config.clip_norm or math.inf
+        return float(nn.utils.clip_grad_norm_(self.parameters, limit))
+
+    def _skip(self, step: int, loss_is_bad: bool, buffers: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
+        """Leave weights and moments as they are; undo what the forward pass did to running statistics."""
+        with torch.no_grad():
+            for buffer, before in buffers:
+                buffer.copy_(before)
+        scaler = self.accelerator.scaler
+        if scaler is not None:
+            searching = not loss_is_bad and scaler.get_scale() > 1
+            scaler.update()
+            if searching:  # fp16 finds its loss scale by overflowing
+                return
+        self.bad_in_a_row += 1
+        what = "loss" if loss_is_bad else "gradient"
+        logger.warning("the %s of step %d is not finite: the step is skipped", what, step)
+        if self.bad_in_a_row >= MOST_BAD_STEPS:
+            good, self.bad_in_a_row = self.done - MOST_BAD_STEPS, 0
+            if self.is_main:
+                self.save(good)
+            raise TrainingError(
+                f"The {what} was not finite in steps {good} to {step}; the state after step {good} is kept in "
+                f"{self.run.path}: look at the data of these steps, or lower the learning rate in a new run."
+            )
+
+    def _float_buffers(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """The running statistics, each with a copy."""
+        return [
+            (buffer, buffer.clone())
+            for module in self.modules.values()
+            for buffer in module.buffers()
+            if buffer.is_floating_point()
+        ]
+
+    # -- reports, validation, saves
+
+    def report_if_due(self, bar: tqdm) -> None:
+        """Every `log_every` steps: log.jsonl, TensorBoard, the bar and the log."""
+        if self.is_main and (self.done == self.config.steps or _due(self.done, self.config.log_every)):
+            self.write_report(bar)
+
+    def write_report(self, bar: tqdm | None = None) -> None:
+        """Write the means since the last report."""
+        figures = self.report.take()
+        if not figures:
+            return
+        self._log(figures)
+        shown = {name: f"{figures[name]:.4g}" for name in ("loss", "lr") if name in figures}
+        if bar is not None:
+            bar.set_postfix(shown)
+        logger.info("step %d: %s", self.done, ", ".join(f"{name} {value:.4g}" for name, value in figures.items()))
+
+    def validate_if_due(self, bar: tqdm) -> None:
+        """Every `validate_every` steps, and after the last one."""
+        due = self.done == self.config.steps or _due(self.done, self.config.validate_every)
+        if self.is_main and due and self.validated_at != self.done:
+            with self.report.paused():
+                self.validate()
+            if self.best is not None:
+                bar.set_description(f"best {self.task.best_metric} {self.best:.4g}")
+
+    def validate(self) -> None:
+        """Validate the (averaged) model in eval mode; where it is the best so far, keep it as best.safetensors."""
+        self.validated_at = self.done
+        processes.seed_everything(self.config.seed, self.rank, self.done, VALIDATION_STREAM)
+        for module in self.modules.values():
+            module.eval()
+        try:
+            with self._handed_out_weights(), torch.no_grad():
+                figures = {name: float(value) for name, value in self.task.validate(self.done, self.run).items()}
+        finally:
+            for module in self.modules.values():
+                module.train()
+        name = self.task.best_metric
+        if name not in figures:
+            raise KeyError(f"validate() gave {sorted(figures)} without the best_metric {name!r}")
+        self._log({f"validation/{key}": value for key, value in figures.items()})
+        logger.info(
+            "step %d: %s", self.done, ", ".join(f"validation {key} {value:.4g}" for key, value in figures.items())
+        )
+        if self._is_better(figures[name]):
+            self.best, self.best_step = figures[name], self.done
+            self._save_model(self.run.best, self.done, {"best_metric": name, "best_value": repr(self.best)})
+
+    def save_if_due(self) -> None:
+        """Every `save_every` steps."""
+        if self.is_main and _due(self.done, self.config.save_every):
+            with self.report.paused():
+                self.save(self.done)
+
+    def finish(self) -> None:
+        """Save what the last save does not cover."""
+        if self.is_main:
+            self.write_report()
+            if self.saved_at != self.done or not self.run.model.exists():
+                self.save(self.done)
+        self.accelerator.wait_for_everyone()
+
+    def save(self, step: int) -> None:
+        """Write the resumable state of `step` and the model file."""
+        values = {
+            "best": self.best,
+            "best_step": self.best_step,
+            "validated_at": self.validated_at,
+            "bad_in_a_row": self.bad_in_a_row,
+            "world_size": self.world,
+            "scaler": self.accelerator.scaler.state_dict() if self.accelerator.scaler is not None else None,
+        }
+        self.run.save_state(step, self._state_tensors(), values, self.config.keep_last)
+        self.saved_at = step
+        self._save_model(self.run.model, step, {})
+
+    def _save_model(self, path: Path, step: int, extra: dict[str, str]) -> None:
+        about = {key: value for key, value in self.task.model_file().items() if key != "step"}
+        about["extra"] = {**about.get("extra", {}), **extra}
+        try:
+            with self._handed_out_weights():
+                save_model(path, self.task.model, step=step, **about)
+        except StorageError as error:
+            raise self.run.with_way_out(error) from error
+
+    def _handed_out_weights(self) -> contextlib.AbstractContextManager[None]:
+        return self.average.applied() if self.average else contextlib.nullcontext()
+
+    def _is_better(self, value: float) -> bool:
+        if math.isnan(value):
+            return False
+        return self.best is None or (value < self.best if self.task.best_mode == "min" else value > self.best)
+
+    def _log(self, figures: dict[str, float]) -> None:
+        self.run.append_log({"step": self.done, **figures})
+        for name, value in figures.items():
+            self.run.writer.add_scalar(name if "/" in name else f"train/{name}", value, self.done)
+
+    # -- the state
+
+    def _module_tensors(self) -> dict[str, torch.Tensor]:
+        return {
+            f"module/{name}/{key}": value
+            for name, module in self.modules.items()
+            for key, value in module.state_dict().items()
+        }
+
+    def _state_tensors(self) -> dict[str, torch.Tensor]:
+        tensors = self._module_tensors()
+        for index, moments in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer/{index}/{name}": torch.as_tensor(value) for name, value in moments.items()}
+        if self.average:
+            tensors |= {f"average/{name}": value for name, value in self.average.tensors.items()}
+        return tensors
+
+    def restore(self, state: SavedState) -> None:
+        """Take over a saved state.
+
+        Raises:
+            TrainingError: it belongs to a model or optimiser of another shape.
+        """
+        own = self._module_tensors()
+        moments: dict[int, dict[str, torch.Tensor]] = {}
+        with torch.no_grad():
+            for name, tensor in own.items():
+                tensor.copy_(self._matching(state, name, tensor))
+            for name, tensor in (self.average.tensors if self.average else {}).items():
+                tensor.copy_(self._matching(state, f"average/{name}", tensor))
+        for name, value in state.tensors.items():
+            if name.startswith("optimizer/"):
+                _, number, key = name.split("/", 2)
+                moments.setdefault(int(number), {})[key] = value
+        for index, entries in moments.items():
+            shape = self.parameters[index].shape if index < len(self.parameters) else None
+            if any(value.ndim and value.shape != shape for value in entries.values()):
+                raise self._misfit(f"optimizer/{index}")
+        self.optimizer.load_state_dict({"state": moments, "param_groups": self.optimizer.state_dict()["param_groups"]})
+        values = state.values
+        self.done = self.saved_at = state.step
+        self.best, self.best_step = values["best"], values["best_step"]
+        self.validated_at, self.bad_in_a_row = values["validated_at"], values["bad_in_a_row"]
+        if self.accelerator.scaler is not None and values.get("scaler"):
+            self.accelerator.scaler.load_state_dict(values["scaler"])
+        if values["world_size"] != self.world:
+            logger.warning(
+                "the run had %d processes and goes on with %d: it goes on, but not with the same batches",
+                values["world_size"],
+                self.world,
+            )
+
+    def _matching(self, state: SavedState, name: str, like: torch.Tensor) -> torch.Tensor:
+        found = state.tensors.get(name)
+        if found is None or found.shape != like.shape:
+            raise self._misfit(name)
+        return found
+
+    def _misfit(self, name: str) -> TrainingError:
+        return TrainingError(
+            f"The state in {self.run.path} does not fit the model at {name}: resume with the program that wrote it, or "
+            "start a new run directory."
+        )
+
+
+def _due(step: int, every: int) -> bool:
+    return every > 0 and step % every == 0

@@ -1,0 +1,25 @@
+"""Vocoder: a mel spectrogram -> a waveform.
+
+The facade is `Vocoder`, which loads whatever kind a model file holds; `GriffinLimVocoder` needs no file. Both load on
+first use, so that importing the package costs nothing where only a name of it is needed.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vocoder.griffin_lim import GriffinLimVocoder
+    from vocoder.inference import Vocoder
+
+__all__ = ["GriffinLimVocoder", "Vocoder"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Vocoder":
+        from vocoder.inference import Vocoder
+
+        return Vocoder
+    if name == "GriffinLimVocoder":
+        from vocoder.griffin_lim import GriffinLimVocoder
+
+        return GriffinLimVocoder
+    raise AttributeError(f"module 'vocoder' has no attribute {name!r}")

@@ -1,0 +1,101 @@
+"""Settings of a WaveRNN vocoder."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+from speech.errors import ConfigError
+from speech.mel import MelConfig
+
+MIXTURES = 10
+
+
+@dataclass(frozen=True)
+class WaveRNNConfig:
+    """Shape of a WaveRNN (Kalchbrenner et al. 2018) and of the signal it speaks in.
+
+    Attributes:
+        shape: "compact" is one GRU that sees the last sample through a table folded into its input weights;
+            "classic" is the two-GRU network of public SV2TTS checkpoints.
+        mode: "raw" predicts one of 2**bits mu-law labels; "mol" a mixture of logistics over a continuous sample
+            (Salimans et al. 2017).
+        bits: depth of the mu-law labels.
+        hidden_size: units of each GRU.
+        fc_size: width of the fully connected layer or layers after the GRU.
+        pad: mel frames of context on either side of a frame.
+        condition_size: channels of the conditioning network, and of what it hands to the GRU (compact).
+        subframes: conditioning vectors for each mel frame (compact).
+        sample_embedding_size: rank of the table of sample labels (compact).
+        upsample_factors: steps from frames to samples, their product is the hop (classic).
+        residual_size, residual_blocks: of the conditioning network (classic); its output has `condition_size` channels.
+        mel: what a mel is for this model.
+    """
+
+    shape: Literal["compact", "classic"] = "compact"
+    mode: Literal["raw", "mol"] = "raw"
+    bits: int = 9
+    hidden_size: int = 384
+    fc_size: int = 256
+    pad: int = 2
+    condition_size: int = 128
+    subframes: int = 4
+    sample_embedding_size: int = 64
+    upsample_factors: tuple[int, ...] = (5, 5, 8)
+    residual_size: int = 128
+    residual_blocks: int = 10
+    mel: MelConfig = field(default_factory=MelConfig)
+
+    def __post_init__(self) -> None:
+        if self.shape not in ("compact", "classic") or self.mode not in ("raw", "mol"):
+            raise ConfigError(
+                f"There is no WaveRNN of shape '{self.shape}' and mode '{self.mode}': "
+                "choose compact or classic, raw or mol."
+            )
+        if not 4 <= self.bits <= 12:
+            raise ConfigError(f"A WaveRNN of {self.bits} bits is out of range: choose 4 to 12, 9 is usual.")
+        for name in ("hidden_size", "fc_size", "condition_size", "subframes", "sample_embedding_size", "residual_size"):
+            if not 1 <= getattr(self, name) <= 4096:
+                raise ConfigError(f"The WaveRNN setting {name} is {getattr(self, name)}: it must be 1 to 4096.")
+        if not 1 <= self.pad <= 16 or not 0 <= self.residual_blocks <= 64:
+            raise ConfigError("The WaveRNN settings pad (1 to 16) and residual_blocks (0 to 64) are out of range.")
+        if self.shape == "compact" and self.hop_length % self.subframes:
+            raise ConfigError(f"{self.subframes} subframes do not divide a hop of {self.hop_length} samples.")
+        if self.shape == "classic" and math.prod(self.upsample_factors) != self.hop_length:
+            raise ConfigError(
+                f"The upsampling factors {self.upsample_factors} do not multiply to the hop of {self.hop_length}."
+            )
+        if self.shape == "classic" and self.condition_size % 4:
+            raise ConfigError("The classic shape splits its conditioning in four: condition_size must divide by 4.")
+
+    @property
+    def hop_length(self) -> int:
+        return self.mel.hop_length
+
+    @property
+    def labels(self) -> int:
+        return 2**self.bits
+
+    @property
+    def silence(self) -> int:
+        """The label of a sample of 0."""
+        return self.labels // 2
+
+    @property
+    def outputs(self) -> int:
+        """Numbers the network gives for each sample: label logits, or weight, mean and log scale of each logistic."""
+        return self.labels if self.mode == "raw" else 3 * MIXTURES
+
+    @property
+    def uniforms(self) -> int:
+        """Random numbers that drawing one sample takes."""
+        return 1 if self.mode == "raw" else 2
+
+    @property
+    def mel_edge(self) -> float:
+        """What stands beyond either end of the mel, in the network's [-1, 1]; public checkpoints were trained on 0."""
+        return 0.0 if self.shape == "classic" else -1.0
+
+
+def classic_config(mode: Literal["raw", "mol"] = "raw") -> WaveRNNConfig:
+    """The sizes of the public SV2TTS vocoder: two GRU of 512, two fully connected layers of 512."""
+    return WaveRNNConfig(shape="classic", mode=mode, hidden_size=512, fc_size=512)

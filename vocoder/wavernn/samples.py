@@ -1,0 +1,112 @@
+"""How a WaveRNN names a sample: mu-law labels or continuous values, their losses, and how one is drawn.
+
+A "sample" is what the network is fed and what it predicts: an int64 label in raw mode, a float32 in [-1, 1] in mol
+mode.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy.signal import lfilter
+from torch import Tensor
+
+from speech.audio import mu_law_decode, mu_law_encode, preemphasis
+from vocoder.wavernn.config import MIXTURES, WaveRNNConfig
+
+# The narrowest logistic. e^-7 is about 60 levels of 16 bits, well below what can be heard beside the speech.
+MIN_LOG_SCALE = -7.0
+_HALF_LEVEL = 1 / 65535  # half the distance of two 16-bit levels in [-1, 1]
+
+
+def encode_wav(wav: np.ndarray, config: WaveRNNConfig, before: float = 0.0) -> np.ndarray:
+    """float32 wav [samples] in [-1, 1] -> the samples a WaveRNN learns, [samples]; `before` is the wav's last value."""
+    joined = np.concatenate([np.array([before], dtype=np.float32), wav.astype(np.float32, copy=False)])
+    emphasised = np.clip(preemphasis(joined, config.mel.preemphasis)[1:], -1, 1)
+    if config.mode == "mol":
+        return emphasised.astype(np.float32)
+    return mu_law_encode(emphasised, config.bits)
+
+
+def decode_samples(samples: np.ndarray, config: WaveRNNConfig) -> np.ndarray:
+    """Samples -> pre-emphasised float32 in [-1, 1]; folds are joined in this form."""
+    return mu_law_decode(samples, config.bits) if config.mode == "raw" else samples.astype(np.float32)
+
+
+class Deemphasis:
+    """Undoes the pre-emphasis chunk by chunk: the chunks together are what one call over the whole would give."""
+
+    def __init__(self, config: WaveRNNConfig) -> None:
+        self._coefficient = config.mel.preemphasis
+        self._state = np.zeros(1)
+
+    def __call__(self, emphasised: np.ndarray) -> np.ndarray:
+        """Pre-emphasised [samples] -> wav float32 [samples], clipped to [-1, 1]."""
+        wav, self._state = lfilter([1.0], [1.0, -self._coefficient], emphasised.astype(np.float64), zi=self._state)
+        return np.clip(wav, -1, 1).astype(np.float32)
+
+
+def as_labels(samples: Tensor, config: WaveRNNConfig) -> Tensor:
+    """Samples of either mode -> int64 labels, any shape."""
+    if config.mode == "raw":
+        return samples
+    mu = config.labels - 1
+    curved = samples.sign() * torch.log1p(mu * samples.abs().clamp(max=1)) / float(np.log1p(mu))
+    return ((curved + 1) / 2 * mu + 0.5).floor().long()
+
+
+def as_values(samples: Tensor, config: WaveRNNConfig) -> Tensor:
+    """Samples of either mode -> float32 in [-1, 1]; labels are spread evenly, as the classic network sees them."""
+    return samples.float() * (2 / (config.labels - 1)) - 1 if config.mode == "raw" else samples
+
+
+def sample_loss(outputs: Tensor, targets: Tensor, config: WaveRNNConfig) -> Tensor:
+    """Mean negative log likelihood in nats per sample: outputs [..., config.outputs], targets [...]."""
+    if config.mode == "raw":
+        return F.cross_entropy(outputs.flatten(0, -2), targets.flatten())
+    return -_mixture_log_likelihood(outputs.float(), targets).mean()
+
+
+def _mixture_log_likelihood(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Log of the mass that the mixture gives to the 16-bit level around each target (Salimans et al. 2017, eq. 2)."""
+    log_weight, mean, log_scale = outputs.split(MIXTURES, dim=-1)
+    inverse_scale = torch.exp(-log_scale.clamp(min=MIN_LOG_SCALE))
+    centred = targets.unsqueeze(-1) - mean
+    above = (centred + _HALF_LEVEL) * inverse_scale
+    below = (centred - _HALF_LEVEL) * inverse_scale
+    mass = torch.sigmoid(above) - torch.sigmoid(below)
+    # Where the mass underflows, the density in the middle times the level's width stands in for it.
+    middle = centred * inverse_scale
+    density = middle - 2 * F.softplus(middle) - log_scale.clamp(min=MIN_LOG_SCALE) + float(np.log(2 * _HALF_LEVEL))
+    log_mass = torch.where(mass > 1e-5, mass.clamp(min=1e-12).log(), density)
+    # The two outermost levels take all that lies beyond them.
+    edge = targets.unsqueeze(-1)
+    log_mass = torch.where(edge < -0.999, F.logsigmoid(above), log_mass)
+    log_mass = torch.where(edge > 0.999, F.logsigmoid(-below), log_mass)
+    return torch.logsumexp(log_mass + F.log_softmax(log_weight, dim=-1), dim=-1)
+
+
+def draw_samples(outputs: Tensor, uniforms: Tensor, config: WaveRNNConfig) -> Tensor:
+    """Draw one sample for each row by inverting the cumulative distribution, so that the numbers decide alone.
+
+    Args:
+        outputs: float32 [batch, config.outputs].
+        uniforms: float32 [batch, config.uniforms] in [0, 1).
+
+    Returns:
+        [batch] samples.
+    """
+    if config.mode == "raw":
+        return _invert(outputs.softmax(dim=-1), uniforms[:, :1])
+    log_weight, mean, log_scale = outputs.split(MIXTURES, dim=-1)
+    chosen = _invert(log_weight.softmax(dim=-1), uniforms[:, :1]).unsqueeze(1)
+    mean, log_scale = mean.gather(1, chosen)[:, 0], log_scale.gather(1, chosen)[:, 0]
+    uniform = uniforms[:, 1].clamp(1e-5, 1 - 1e-5)
+    value = mean + log_scale.clamp(min=MIN_LOG_SCALE).exp() * torch.logit(uniform)
+    return value.clamp(-1, 1)
+
+
+def _invert(probabilities: Tensor, uniform: Tensor) -> Tensor:
+    """The first index at which the running sum exceeds the number: [batch, n], [batch, 1] -> int64 [batch]."""
+    running = probabilities.cumsum(dim=-1)
+    index = torch.searchsorted(running, uniform * running[:, -1:], right=True)[:, 0]
+    return index.clamp_(max=probabilities.shape[1] - 1)
