@@ -79,7 +79,6 @@ def main(arguments: Arguments | None = None) -> None:
     from training.checkpoint import load_model_file, warm_start
     from training.loop import FitConfig, fit
     from training.processes import choose_precision
-    from training.processes import choose_precision
 
     schedule = parse_schedule(args.reduction_schedule)
     store = FeatureStore(args.store)

@@ -1,4 +1,4 @@
-"""Synthesizer: text and a speaker embedding -> mel spectrogram (Tacotron 2, arXiv 1712.05884; SV2TTS, arXiv 1806.04558).
+"""Synthesizer: text and a speaker embedding -> mel (Tacotron 2, arXiv 1712.05884; SV2TTS, arXiv 1806.04558).
 
 The facade is `Synthesizer`, its settings are `SynthesizerConfig`. Both load on first use.
 """

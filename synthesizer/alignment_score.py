@@ -15,7 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-BACKWARD_TOLERANCE = 2  # tokens: the peak may tremble on a letter pair or around a blank without anything being repeated
+BACKWARD_TOLERANCE = (
+    2  # tokens: the peak may tremble on a letter pair or around a blank without anything being repeated
+)
 FORWARD_TOLERANCE = 3  # tokens: at a reduction factor of 4 one step is 50 ms, and short letters are passed over in it
 END_TOLERANCE = 3  # tokens: "!", a blank and the end mark are often left in one step
 TOUCHED = 0.05  # a token that some step gives this much weight has been read

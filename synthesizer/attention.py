@@ -58,6 +58,7 @@ class DynamicConvolutionAttention(nn.Module):
         self.from_dynamic = nn.Linear(filters, size)
         self.energy = nn.Linear(size, 1, bias=False)
         prior = beta_binomial(config.prior_length, config.prior_alpha, config.prior_beta)
+        self.prior: Tensor
         self.register_buffer("prior", prior.flip(0), persistent=False)
 
     def start(self, memory: Tensor, mask: Tensor) -> DynamicConvolutionState:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from speech.errors import CorpusError
@@ -19,6 +19,7 @@ from synthesizer.data import BatchConfig, SynthesizerBatch, collate
 from synthesizer.decoding import free_run
 from synthesizer.model import Tacotron2, TrainingOutput, length_mask
 from synthesizer.text.transcript import Transcript, encode
+from training.processes import to_device
 from training.schedule import staircase
 
 STAGE = "synthesizer"
@@ -51,7 +52,7 @@ class SynthesizerTask:
     """
 
     best_metric = "validation_mel"
-    best_mode = "min"
+    best_mode: Literal["min", "max"] = "min"
 
     def __init__(
         self,
@@ -64,7 +65,7 @@ class SynthesizerTask:
         free_running_items: int = 12,
         about: dict[str, str] | None = None,
     ) -> None:
-        self.model = model
+        self.model: nn.Module = model
         self.store = store
         self.batch_config = batch_config
         self.loss_config = loss_config
@@ -80,6 +81,8 @@ class SynthesizerTask:
 
     def step(self, batch: SynthesizerBatch, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Losses of one batch; "loss" is their weighted sum."""
+        if batch.reduction_factor != self.model.config.reduction_factor:
+            self.model.config = replace(self._config, reduction_factor=batch.reduction_factor)
         noise = torch.randn(batch.embedding.shape, generator=generator).to(batch.embedding.device)
         noisy = F.normalize(batch.embedding + self.loss_config.embedding_noise * noise, dim=1)
         output = self.model(
@@ -123,9 +126,7 @@ class SynthesizerTask:
         frames = 0
         for first in range(0, len(self.validation_places), 16):
             batch = collate(self.store, self.validation_places[first : first + 16], self.batch_config, factor, None)
-            batch = replace(
-                batch, **{name: value.to(device) for name, value in vars(batch).items() if isinstance(value, Tensor)}
-            )
+            batch = to_device(batch, device)
             output = self.model(
                 batch.symbols, batch.symbol_lengths, batch.mel, batch.mel_lengths, batch.embedding, factor
             )

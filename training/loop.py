@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from tqdm import tqdm
@@ -139,7 +139,8 @@ def _train(session: Session, batches: Batches) -> FitResult:
     if main:
         run.open_events(purge_step=session.done + 1 if session.done else None)
         logger.info("training in %s from step %d to %d on %s", run.path, session.done, config.steps, session.device)
-    started, reason = time.monotonic(), "finished"
+    clock = _Clock(config.max_minutes)
+    reason: Literal["finished", "signal", "max_minutes"] = "finished"
     bar = tqdm(
         total=config.steps, initial=session.done, unit="step", dynamic_ncols=True,
         disable=None if config.progress and main else True,
@@ -147,22 +148,32 @@ def _train(session: Session, batches: Batches) -> FitResult:
     prefetcher = Prefetcher(batches.batch_at, range(session.done, config.steps), config.prefetch)
     with StopWish() as stop, contextlib.closing(bar), contextlib.closing(prefetcher):
         for step, batch in prefetcher:
-            over = 0 < config.max_minutes * 60 <= time.monotonic() - started
-            wish = session.train_step(batch, step, (stop.wished, over and main))
+            told, over = session.train_step(batch, step, lambda: (stop.wished, main and clock.is_over()))
             bar.update()
             session.report_if_due(bar)
-            reason = "signal" if wish[0] else "max_minutes" if wish[1] else reason
-            if reason != "finished" and session.done < config.steps:
+            if (told or over) and session.done < config.steps:
+                reason = "signal" if told else "max_minutes"
                 break
-            reason = "finished"
             session.validate_if_due(bar)
             session.save_if_due()
         session.finish()
-    minutes = (time.monotonic() - started) / 60
     sentence = _closing_sentence(session, reason)
     if main:
         tqdm.write(sentence, file=sys.stderr)
-    return FitResult(session.done, reason, session.best, session.best_step, minutes, sentence)  # type: ignore[arg-type]
+    return FitResult(session.done, reason, session.best, session.best_step, clock.minutes(), sentence)
+
+
+class _Clock:
+    """Minutes since it was made, and whether they are over; a limit of 0 never is."""
+
+    def __init__(self, limit: float):
+        self._started, self._limit = time.monotonic(), limit
+
+    def minutes(self) -> float:
+        return (time.monotonic() - self._started) / 60
+
+    def is_over(self) -> bool:
+        return 0 < self._limit <= self.minutes()
 
 
 def _closing_sentence(session: Session, reason: str) -> str:

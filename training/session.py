@@ -70,11 +70,12 @@ class Session:
 
     # -- one step
 
-    def train_step(self, batch: Any, step: int, wishes: tuple[bool, bool]) -> tuple[bool, bool]:
+    def train_step(self, batch: Any, step: int, wishes: Callable[[], tuple[bool, bool]]) -> tuple[bool, bool]:
         """Take optimiser step `step`, or skip it where loss or gradient is not finite.
 
         Args:
-            wishes: whether this process was told to stop, and whether its time is over.
+            wishes: says whether this process was told to stop, and whether its time is over; asked after the backward
+                pass, so that a signal during the step counts for it.
 
         Returns:
             The wishes of all processes together.
@@ -91,13 +92,14 @@ class Session:
         with self.accelerator.autocast():
             losses = self.task.step(batch, step, generator)
         self.accelerator.backward(losses["loss"])
-        flags = (float(wishes[0]), float(wishes[1]), float(not torch.isfinite(losses["loss"].detach()).item()))
+        told, over = wishes()
+        flags = [float(told), float(over), float(not torch.isfinite(losses["loss"].detach()).item())]
         if self.world > 1:
-            flags = tuple(processes.average_gradients(self.parameters, flags, self.device))  # type: ignore[assignment]
+            flags = processes.average_gradients(self.parameters, flags, self.device)
         norm = self._clip()
         self.done = step + 1
         if flags[2] or not math.isfinite(norm):
-            self._skip(step, bool(flags[2]), buffers)
+            self._skip(step, flags[2] > 0, buffers)
         else:
             self.optimizer.step()
             self.bad_in_a_row = 0
@@ -105,7 +107,7 @@ class Session:
                 self.average.update(step)
             self.report.add(losses, norm, rate, items_of(losses, batch) * self.world)
         self.optimizer.zero_grad(set_to_none=True)
-        return bool(flags[0]), bool(flags[1])
+        return flags[0] > 0, flags[1] > 0
 
     def _clip(self) -> float:
         """Scale the gradient to at most `clip_norm`; returns its length before."""

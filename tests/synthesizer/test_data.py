@@ -58,7 +58,7 @@ def test_words_are_read_both_ways(store) -> None:
 
 
 def test_a_store_without_training_items_is_refused(tmp_path) -> None:
-    with pytest.raises(CorpusError, match="nothing|no utterances"):
+    with pytest.raises(CorpusError, match=r"no utterances"):
         SynthesizerBatches(toy_store(tmp_path, items=0), BatchConfig())
 
 

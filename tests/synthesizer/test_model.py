@@ -56,9 +56,7 @@ def test_free_running_equals_teacher_forcing_on_its_own_frames() -> None:
     fed = free_frames(model, text, embedding, steps)
     output = model(torch.tensor(text)[None], torch.tensor([12]), fed, torch.tensor([2 * steps]), embedding, 2)
     torch.testing.assert_close(output.alignments[0], torch.from_numpy(decoded.alignment), rtol=1e-3, atol=1e-4)
-    torch.testing.assert_close(
-        output.mel[0].clamp(-4, 4).T, torch.from_numpy(decoded.mel), rtol=1e-3, atol=1e-3
-    )
+    torch.testing.assert_close(output.mel[0].clamp(-4, 4).T, torch.from_numpy(decoded.mel), rtol=1e-3, atol=1e-3)
 
 
 def free_frames(model, text, embedding, steps):

@@ -44,7 +44,5 @@ def toy_store(directory, items: int = 8, frames: int = 30) -> FeatureStore:
                 "seconds": length / 80,
                 "transcript": text_to_transcript(TEXTS[number % len(TEXTS)]).to_json(),
             }
-            writer.add(
-                f"item{number}", {"mel": code_mel(mel), "embedding": voice / np.linalg.norm(voice)}, meta
-            )
+            writer.add(f"item{number}", {"mel": code_mel(mel), "embedding": voice / np.linalg.norm(voice)}, meta)
     return FeatureStore(directory)

@@ -91,7 +91,11 @@ def test_extra_entries_come_back(tmp_path):
     extra = {"licence": "CC-BY-4.0", "embedding_space": "ge2e-public-256", "note": "straße"}
     save_model(path, {"w": torch.ones(1)}, stage="toy", config={}, step=0, trained_on="LibriSpeech", extra=extra)
     header = read_header(path)
-    assert (header.licence, header.embedding_space, header.trained_on) == ("CC-BY-4.0", "ge2e-public-256", "LibriSpeech")
+    assert (header.licence, header.embedding_space, header.trained_on) == (
+        "CC-BY-4.0",
+        "ge2e-public-256",
+        "LibriSpeech",
+    )
     assert header.extra == {"note": "straße"}
 
 

@@ -48,7 +48,9 @@ def test_sparsity_changes_only_on_pruning_steps():
     assert len(set(ramp)) == 10
 
 
-@given(step=st.integers(0, 10**7), start=st.integers(0, 10**6), length=st.integers(1, 10**6), warmup=st.integers(0, 5000))
+@given(
+    step=st.integers(0, 10**7), start=st.integers(0, 10**6), length=st.integers(1, 10**6), warmup=st.integers(0, 5000)
+)
 def test_schedules_stay_in_range_at_any_step(step, start, length, warmup):
     common = {"peak": 1e-3, "final": 1e-6, "warmup_steps": warmup, "decay_start": start, "decay_steps": length}
     for shape in (warmup_exponential, warmup_cosine):

@@ -52,7 +52,10 @@ class ToyTask:
         time.sleep(self.wait)
         noise = 0.01 * torch.rand(batch["x"].shape, generator=generator).to(batch["x"].device)
         difference = self.model(batch["x"] + noise) - batch["y"]
-        loss = difference.square().mean() + 0.1 * self.extra_modules["scale"](torch.ones(1, device=noise.device)).square().sum()
+        loss = (
+            difference.square().mean()
+            + 0.1 * self.extra_modules["scale"](torch.ones(1, device=noise.device)).square().sum()
+        )
         if step in self.bad_steps:
             loss = loss * float("nan")
             self.model.norm.running_mean.fill_(float("nan"))
@@ -86,7 +89,9 @@ TOY_FIT = FitConfig(
 
 def main() -> int:
     import dataclasses
+    import hashlib
     import os
+    import signal
 
     from training.loop import fit
 
@@ -96,12 +101,22 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--save-every", type=int, default=5)
     parser.add_argument("--wait", type=float, default=0.0)
+    parser.add_argument("--stop-rank", type=int, default=-1, help="the process that gets a SIGTERM")
+    parser.add_argument("--stop-step", type=int, default=-1, help="... in this step")
     arguments = parser.parse_args()
     config = dataclasses.replace(TOY_FIT, steps=arguments.steps, save_every=arguments.save_every, ema_decay=0.9)
     task = ToyTask(wait=arguments.wait)
-    task.on_step = lambda step: print("step", step, flush=True)
-    result = fit(task, ToyBatches(rank=int(os.environ.get("RANK", "0"))), config, arguments.run, arguments.resume)
-    print("result", result.reason, result.step, flush=True)
+    rank = int(os.environ.get("RANK", "0"))
+
+    def on_step(step: int) -> None:
+        print("step", step, flush=True)
+        if (rank, step) == (arguments.stop_rank, arguments.stop_step):
+            signal.raise_signal(signal.SIGTERM)
+
+    task.on_step = on_step
+    result = fit(task, ToyBatches(rank=rank), config, arguments.run, arguments.resume)
+    weights = b"".join(p.detach().cpu().numpy().tobytes() for p in task.model.parameters())
+    print("result", result.reason, result.step, hashlib.sha256(weights).hexdigest(), flush=True)
     return 0
 
 

@@ -135,7 +135,7 @@ class _LabelGRU(torch.autograd.Function):
 
 
 def _coefficients(gates: Tensor, recurrent: Tensor, old: Tensor) -> tuple[Tensor, Tensor]:
-    """Derivatives of the next state by the recurrent product (r, z, n), [steps, batch, 3 * hidden], and by i_n alone."""
+    """Derivatives of the next state: by the recurrent product, [steps, batch, 3 * hidden], and by i_n alone."""
     r, z, n = gates.chunk(3, 2)
     result = torch.empty_like(gates)
     by_r, by_z, by_n = result.chunk(3, 2)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from speech.audio import write_audio
 from speech.errors import CorpusError
@@ -54,7 +54,8 @@ class WaveRNNTask:
         clips: int = 4,
         clip_frames: int = 120,
     ) -> None:
-        self.model: WaveRNN = model
+        self.model: nn.Module = model
+        self._network = model  # the same, by its own type
         self.config = model.config
         self.store, self.licence, self.trained_on = store, licence, trained_on
         self.clip_frames = clip_frames
@@ -115,7 +116,7 @@ class WaveRNNTask:
         ends = np.cumsum([0, *(mel.shape[1] for mel in mels)])
         folds = [Fold(int(start), int(stop)) for start, stop in itertools.pairwise(ends)]
         tapes = [make_tape(config, fold.frames * hop, 0, index) for index, fold in enumerate(folds)]
-        made = sample_folds(self.model, np.concatenate(mels, axis=1), folds, tapes)
+        made = sample_folds(self._network, np.concatenate(mels, axis=1), folds, tapes)
         errors = []
         for index, (mel, samples) in enumerate(zip(mels, made, strict=True)):
             wav = Deemphasis(config)(decode_samples(samples, config))

@@ -1,0 +1,90 @@
+"""The vocoder's training script on a toy corpus: it learns, stops, goes on, and leaves a vocoder that speaks."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import train_vocoder
+from speech.features import FeatureWriter
+from speech.mel import MelConfig, code_mel
+from train_vocoder import Arguments
+from training.checkpoint import load_weights
+from vocoder import Vocoder
+from vocoder.wavernn.config import WaveRNNConfig
+
+TOY = WaveRNNConfig(hidden_size=16, fc_size=12, condition_size=8, sample_embedding_size=6)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("train_vocoder") / "store"
+    rng = np.random.default_rng(0)
+    with FeatureWriter(path) as writer:
+        writer.write_info({"stage": "vocoder", "mel_config": dataclasses.asdict(MelConfig())})
+        for number in range(4):
+            arrays = {
+                "mel": code_mel(rng.uniform(-4, 4, (20, 80))),
+                "wav": (rng.standard_normal(4000) * 3000).astype(np.int16),
+            }
+            split = "validation" if number == 3 else "train"
+            writer.add(str(number), arrays, {"speaker": str(number), "corpus": "toy", "split": split})
+    return path
+
+
+def train(store: Path, run: Path, **changes) -> None:
+    usual = dict(steps=6, batch_size=2, frames=1, validate_every=0, save_every=3, precision="fp32", device="cpu")
+    arguments = Arguments(store, run=run, model=TOY, threads=1, licence="CC0", **{**usual, **changes})  # type: ignore[arg-type]
+    train_vocoder.main(arguments)
+
+
+def test_resumed_run_equals_an_uninterrupted_one(store, tmp_path):
+    train(store, tmp_path / "whole")
+    train(store, tmp_path / "parts", max_minutes=1e-9)  # stops after its first step
+    state = sorted((tmp_path / "parts" / "state").iterdir())
+    assert state and "step-000000006" not in state[-1].name
+    train(store, tmp_path / "parts", resume=True)
+    whole, parts = (load_weights(tmp_path / name / "model.safetensors") for name in ("whole", "parts"))
+    assert whole.keys() == parts.keys()
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_run_leaves_a_vocoder_and_figures(store, tmp_path):
+    train(store, tmp_path / "run", steps=2)
+    vocoder = Vocoder.load(tmp_path / "run" / "model.safetensors")
+    assert (vocoder.step, vocoder.licence, vocoder.trained_on) == (2, "CC0", "toy")
+    assert vocoder.vocode(np.zeros((80, 2), np.float32), seed=0).shape == (400,)
+    log = (tmp_path / "run" / "log.jsonl").read_text()
+    assert any("validation_loss" in json.dumps(json.loads(line)) for line in log.splitlines())
+
+
+def test_new_run_can_start_from_a_model_file(store, tmp_path, capsys):
+    train(store, tmp_path / "first", steps=1)
+    train(store, tmp_path / "second", steps=1, start_from=tmp_path / "first" / "model.safetensors")
+    assert "0 fresh" in capsys.readouterr().out
+
+
+def test_mistakes_get_one_sentence(store, tmp_path, capsys):
+    train(store, tmp_path / "run", steps=1)
+    other = tmp_path / "text.safetensors"
+    other.write_text("no model")
+    for changes in ({"run": tmp_path / "run"}, {"start_from": other}, {"frames": 99}, {"batch_size": 0}):
+        with pytest.raises(SystemExit) as stop:
+            train(store, **{"run": tmp_path / "new", **changes})
+        assert stop.value.code == 2
+        assert "error: " in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stop:
+        train(tmp_path / "nowhere", tmp_path / "new")
+    assert stop.value.code == 2
+
+
+def test_command_line_reads_every_setting(store, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    sizes = ["--hidden-size", "16", "--fc-size", "12", "--condition-size", "8", "--sample-embedding-size", "6"]
+    words = [str(store), "--run", str(run), "--steps", "1", "--batch-size", "2", "--frames", "1", "--threads", "1"]
+    monkeypatch.setattr("sys.argv", ["train_vocoder.py", *words, *sizes, "--precision", "fp32"])
+    train_vocoder.main()
+    assert Vocoder.load(run / "model.safetensors").step == 1

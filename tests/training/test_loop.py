@@ -1,0 +1,277 @@
+"""`fit` on a toy: stopped and resumed it goes on to the bit, and what goes wrong leaves the last good state."""
+
+import dataclasses
+import json
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from speech.errors import ConfigError, StorageError, TrainingError
+from tests.training.toy import TOY_FIT, ToyBatches, ToyModel, ToyTask
+from training import files
+from training.checkpoint import load_into, load_model_file, read_header
+from training.loop import FitConfig, fit, resume_command
+from training.run_directory import RunDirectory
+
+
+def config(**changes) -> FitConfig:
+    return dataclasses.replace(TOY_FIT, **changes)
+
+
+def run_log(run: Path) -> list[dict]:
+    return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+
+
+def same_state(one: Path, two: Path) -> bool:
+    """Whether the newest states of two runs agree to the bit, tensors and counters."""
+    first, second = RunDirectory(one).latest_state(), RunDirectory(two).latest_state()
+    assert first is not None and second is not None and first.tensors.keys() == second.tensors.keys()
+    return (first.step, first.values) == (second.step, second.values) and all(
+        torch.equal(tensor, second.tensors[name]) for name, tensor in first.tensors.items()
+    )
+
+
+def stop_at(task: ToyTask, step: int) -> ToyTask:
+    task.on_step = lambda now: signal.raise_signal(signal.SIGINT) if now == step else None
+    return task
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory) -> Path:
+    """Ten steps without a stop, with averaged weights."""
+    run = tmp_path_factory.mktemp("straight") / "run"
+    result = fit(ToyTask(), ToyBatches(), config(ema_decay=0.9), run)
+    assert (result.reason, result.step) == ("finished", 10)
+    return run
+
+
+def test_a_run_leaves_what_the_design_says(straight):
+    assert {path.name for path in straight.iterdir()} == {
+        "config.json", "model.safetensors", "best.safetensors", "state", "events", "samples", "log.jsonl"
+    }  # fmt: skip
+    assert list((straight / "events").iterdir())
+    train = [line for line in run_log(straight) if "loss" in line]
+    assert [line["step"] for line in train] == [2, 4, 6, 8, 10]
+    assert {"loss", "distance", "lr", "grad_norm", "items_per_s", "steps_per_s"} < train[0].keys()
+    validation = [line for line in run_log(straight) if "validation/error" in line]
+    assert [line["step"] for line in validation] == [4, 8, 10]
+    assert all(line["validation/training_mode"] == 0 for line in validation)
+
+
+def test_interrupted_and_resumed_equals_straight(straight, tmp_path):
+    run = tmp_path / "run"
+    first = fit(stop_at(ToyTask(), 4), ToyBatches(), config(ema_decay=0.9), run)
+    assert (first.reason, first.step) == ("signal", 5)
+    assert "--resume" in first.sentence and "step 5" in first.sentence
+    torch.manual_seed(99)  # whatever the new process starts with must not matter
+    second = fit(ToyTask(), ToyBatches(), config(ema_decay=0.9, prefetch=0), run, resume=True)
+    assert (second.reason, second.step) == ("finished", 10)
+    assert same_state(run, straight)
+    for name in ("model", "best"):
+        one, two = (load_file(folder / f"{name}.safetensors") for folder in (run, straight))
+        assert all(torch.equal(one[key], two[key]) for key in two)
+
+
+def test_resuming_from_an_older_state_repeats_the_same_steps(straight, tmp_path):
+    """As after kill -9: the newest state lies behind the log and the best model."""
+    run = tmp_path / "run"
+    fit(stop_at(ToyTask(), 8), ToyBatches(), config(ema_decay=0.9), run)
+    states = RunDirectory(run).state_files()
+    assert [path.name for path in states] == ["step-000000005.safetensors", "step-000000009.safetensors"]
+    states[-1].unlink()
+    (run / "state" / ".step-000000009.safetensors.77.partial").write_bytes(b"half")
+    fit(ToyTask(), ToyBatches(), config(ema_decay=0.9), run, resume=True)
+    assert same_state(run, straight)
+    steps = [(line["step"], "loss" in line) for line in run_log(run)]
+    assert len(steps) == len(set(steps)), "the log repeats no line"
+    assert not list((run / "state").glob(".*"))
+
+
+def test_a_damaged_newest_state_is_passed_over(straight, tmp_path):
+    run = tmp_path / "run"
+    fit(stop_at(ToyTask(), 8), ToyBatches(), config(ema_decay=0.9), run)
+    newest = RunDirectory(run).state_files()[-1]
+    newest.write_bytes(newest.read_bytes()[:-20])
+    fit(ToyTask(), ToyBatches(), config(ema_decay=0.9), run, resume=True)
+    assert same_state(run, straight)
+
+
+def test_validation_does_not_disturb_training(straight, tmp_path):
+    fit(ToyTask(), ToyBatches(), config(ema_decay=0.9, validate_every=1, log_every=3, save_every=0), tmp_path / "run")
+    one, two = (RunDirectory(path).latest_state().tensors for path in (tmp_path / "run", straight))
+    assert all(torch.equal(one[name], two[name]) for name in two)
+
+
+def test_the_average_is_handed_out_and_both_are_kept(straight):
+    state = RunDirectory(straight).latest_state()
+    header, weights = load_model_file(straight / "model.safetensors", "toy", "small")
+    assert (header.step, header.licence, header.extra["note"]) == (10, "CC0", "a toy")
+    assert torch.equal(weights["first.weight"], state.tensors["average/first.weight"])
+    assert not torch.equal(weights["first.weight"], state.tensors["module/model/first.weight"])
+    load_into(ToyModel(ToyTask().config), weights)
+
+
+def test_one_step_changes_every_parameter(tmp_path):
+    task = ToyTask()
+    before = [p.detach().clone() for module in (task.model, task.extra_modules["scale"]) for p in module.parameters()]
+    fit(task, ToyBatches(), config(steps=1), tmp_path / "run")
+    after = [p for module in (task.model, task.extra_modules["scale"]) for p in module.parameters()]
+    assert all(not torch.equal(one, two) for one, two in zip(before, after, strict=True))
+
+
+def test_a_run_directory_is_not_started_twice(straight):
+    with pytest.raises(TrainingError, match="--resume"):
+        fit(ToyTask(), ToyBatches(), config(), straight)
+
+
+def test_resume_needs_a_run(tmp_path):
+    with pytest.raises(TrainingError, match="without --resume"):
+        fit(ToyTask(), ToyBatches(), config(), tmp_path / "nothing", resume=True)
+
+
+def test_resume_names_the_setting_that_differs(tmp_path):
+    run = tmp_path / "run"
+    fit(ToyTask(), ToyBatches(), config(steps=2), run, settings={"batch": 6})
+    again = {"run_dir": run, "resume": True, "settings": {"batch": 6}}
+    with pytest.raises(TrainingError, match=r"fit\.learning_rate = 0\.01, not 0\.02"):
+        fit(ToyTask(), ToyBatches(), config(steps=2, learning_rate=0.02), **again)
+    with pytest.raises(TrainingError, match=r"model\.width = 8, not 9"):
+        fit(ToyTask(width=9), ToyBatches(), config(steps=2), **again)
+    with pytest.raises(TrainingError, match=r"settings\.batch = 6, not 7"):
+        fit(ToyTask(), ToyBatches(), config(steps=2), **{**again, "settings": {"batch": 7}})
+    result = fit(ToyTask(), ToyBatches(), config(steps=3, log_every=1, max_minutes=9, keep_last=1), **again)
+    assert result.step == 3 and len(RunDirectory(run).state_files()) == 1
+
+
+def test_a_state_of_another_shape_is_refused(tmp_path):
+    run = tmp_path / "run"
+    fit(ToyTask(), ToyBatches(), config(steps=1), run)
+    task = ToyTask(width=9)
+    task.config = ToyTask().config  # says the same as before, and is not
+    with pytest.raises(TrainingError, match=r"does not fit the model at module/model/first\.weight"):
+        fit(task, ToyBatches(), config(steps=2), run, resume=True)
+
+
+def test_a_bad_step_is_skipped(tmp_path, caplog):
+    task = ToyTask(bad_steps=(3, 4, 7))
+    fit(task, ToyBatches(), config(ema_decay=0.9), tmp_path / "run")
+    assert [record.args[1] for record in caplog.records if "not finite" in record.msg] == [3, 4, 7]
+    tensors = RunDirectory(tmp_path / "run").latest_state().tensors
+    assert all(torch.isfinite(tensor).all() for tensor in tensors.values())
+    assert tensors["optimizer/0/step"] == 7, "three of ten steps moved nothing"
+    assert all(line["loss"] is not None for line in run_log(tmp_path / "run") if "loss" in line)
+
+
+def test_three_bad_steps_in_a_row_stop_with_the_last_good_state(tmp_path):
+    run = tmp_path / "run"
+    with pytest.raises(TrainingError, match=r"steps 6 to 8; the state after step 6 is kept"):
+        fit(ToyTask(bad_steps=(6, 7, 8)), ToyBatches(), config(), run)
+    state = RunDirectory(run).latest_state()
+    assert state.step == 6 and all(torch.isfinite(tensor).all() for tensor in state.tensors.values())
+    assert read_header(run / "model.safetensors").step == 6
+    result = fit(ToyTask(), ToyBatches(), config(), run, resume=True)
+    assert result.step == 10
+    fit(ToyTask(), ToyBatches(), config(), tmp_path / "clean")
+    assert same_state(run, tmp_path / "clean")
+
+
+def test_a_full_disk_leaves_the_older_state_usable(tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    real = files.save_file
+
+    def full_disk(tensors, path, metadata):
+        if "step-000000010" in str(path):
+            Path(path).write_bytes(b"the first half")
+            raise SafetensorError("I/O error: No space left on device (os error 28)")
+        real(tensors, path, metadata)
+
+    monkeypatch.setattr(files, "save_file", full_disk)
+    with pytest.raises(StorageError, match=r"disk is full.*state of step 5 is intact.*--resume\.$"):
+        fit(ToyTask(), ToyBatches(), config(), run)
+    assert [path.name for path in (run / "state").iterdir()] == ["step-000000005.safetensors"]
+    monkeypatch.undo()
+    fit(ToyTask(), ToyBatches(), config(), run, resume=True)
+    fit(ToyTask(), ToyBatches(), config(), tmp_path / "clean")
+    assert same_state(run, tmp_path / "clean")
+
+
+@pytest.mark.parametrize(("mode", "best"), [("min", (0.25, 3)), ("max", (2.0, 2))])
+def test_the_best_model_is_kept(tmp_path, mode, best):
+    task, figures = ToyTask(), {1: 1.0, 2: 2.0, 3: 0.25, 4: float("nan"), 5: 1.0}
+    task.best_mode = mode
+    task.validate = lambda step, run: {"error": figures[step]}
+    result = fit(task, ToyBatches(), config(steps=5, validate_every=1), tmp_path / "run")
+    assert (result.best, result.best_step) == best
+    header = read_header(tmp_path / "run" / "best.safetensors")
+    assert header.step == best[1] and float(header.extra["best_value"]) == best[0]
+
+
+def test_the_minutes_run_out(tmp_path):
+    result = fit(ToyTask(), ToyBatches(), config(max_minutes=1e-9), tmp_path / "run")
+    assert (result.reason, result.step) == ("max_minutes", 1)
+    assert "--resume" in result.sentence and RunDirectory(tmp_path / "run").latest_state().step == 1
+
+
+def test_only_the_last_states_are_kept(tmp_path):
+    fit(ToyTask(), ToyBatches(), config(save_every=1, keep_last=2), tmp_path / "run")
+    assert [path.name[9:14] for path in RunDirectory(tmp_path / "run").state_files()] == ["00009", "00010"]
+
+
+def test_learning_rates_by_group_and_function(tmp_path):
+    task, seen = ToyTask(), []
+    groups = [
+        {"params": list(task.model.parameters())},
+        {"params": list(task.extra_modules["scale"].parameters()), "lr_scale": 0.0},
+    ]
+    before = [p.detach().clone() for p in task.extra_modules["scale"].parameters()]
+    fit(
+        task, ToyBatches(), config(steps=4, log_every=1), tmp_path / "run", param_groups=groups,
+        learning_rate=lambda step: seen.append(step) or 1e-3 * (step + 1),
+    )  # fmt: skip
+    assert [line["lr"] for line in run_log(tmp_path / "run") if "lr" in line] == [1e-3, 2e-3, 3e-3, 4e-3]
+    assert seen == [0, 1, 2, 3]
+    assert all(torch.equal(p, q) for p, q in zip(before, task.extra_modules["scale"].parameters(), strict=True))
+
+
+def test_bf16_runs_on_the_cpu_and_leaves_global_settings_alone(tmp_path):
+    before = torch.get_float32_matmul_precision(), torch.get_num_threads()
+    result = fit(
+        ToyTask(), ToyBatches(), config(steps=2, precision="bf16", matmul_precision="medium"), tmp_path / "run"
+    )
+    assert result.step == 2
+    assert (torch.get_float32_matmul_precision(), torch.get_num_threads()) == before
+    weights = RunDirectory(tmp_path / "run").latest_state().tensors
+    assert weights["module/model/first.weight"].dtype == torch.float32
+
+
+def test_an_error_in_the_data_comes_out(tmp_path):
+    class Broken(ToyBatches):
+        def batch_at(self, step):
+            if step == 3:
+                raise StorageError("The store is gone.")
+            return super().batch_at(step)
+
+    with pytest.raises(StorageError, match="gone"):
+        fit(ToyTask(), Broken(), config(), tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"steps": 0}, {"learning_rate": 0.0}, {"learning_rate": float("nan")}, {"ema_decay": 1.0}, {"clip_norm": -1.0},
+        {"precision": "int4"}, {"device": "tpu"}, {"decay": "linear"}, {"matmul_precision": "low"}, {"betas": (0.9, 1.0)},
+        {"max_minutes": float("inf")}, {"keep_last": 0}, {"prefetch": -1},
+    ],
+)  # fmt: skip
+def test_settings_out_of_range(wrong):
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        config(**wrong)
+
+
+def test_the_command_that_resumes():
+    assert resume_command(["train.py", "a store", "--steps", "3"]) == "python train.py 'a store' --steps 3 --resume"
+    assert resume_command(["train.py", "--resume"]) == "python train.py --resume"

@@ -1,0 +1,191 @@
+"""The small parts of the loop: files, prefetching, signals, devices, averages, export."""
+
+import errno
+import resource
+import signal
+import subprocess
+import sys
+import threading
+from collections import namedtuple
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import nn
+
+from speech.errors import ModelFileError, StorageError
+from tests.training.toy import ToyConfig, ToyModel
+from training.average import WeightAverage
+from training.checkpoint import load_weights, read_header, save_model
+from training.export import export_model, main
+from training.files import write_atomically, write_json, write_tensors
+from training.prefetch import Prefetcher
+from training.processes import first_tensor, seed_everything, to_device
+from training.stopping import StopWish
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "config.json"
+    write_json(path, {"a": 1})
+
+    def fails(temporary):
+        temporary.write_text("half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(StorageError, match="disk is full"):
+        write_atomically(path, fails)
+    assert "1" in path.read_text() and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_limit_on_file_size_is_told_as_a_full_disk(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(StorageError, match="disk is full"):
+            write_tensors(tmp_path / "m.safetensors", {"w": torch.zeros(10_000)}, {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_in_the_way_of_a_folder_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="cannot be written"):
+        write_json(tmp_path / "file" / "config.json", {})
+
+
+@pytest.mark.parametrize("depth", [0, 1, 3])
+def test_batches_come_in_order(depth):
+    made = []
+    prefetcher = Prefetcher(lambda step: made.append(step) or step * step, range(2, 8), depth)
+    assert list(prefetcher) == [(step, step * step) for step in range(2, 8)]
+    prefetcher.close()
+    assert made == list(range(2, 8))
+
+
+def test_batches_are_made_ahead_but_not_too_far():
+    made, third = [], threading.Event()
+
+    def batch_at(step):
+        made.append(step)
+        if step == 3:
+            third.set()
+        return step
+
+    prefetcher = Prefetcher(batch_at, range(100), depth=2)
+    next(iter(prefetcher))
+    assert third.wait(10), "with one batch taken, two in the queue and one in hand, step 3 is reached"
+    prefetcher.close()
+    assert len(made) <= 5
+
+
+def test_an_error_in_the_thread_is_raised_where_the_batch_is_asked_for():
+    prefetcher = Prefetcher(lambda step: 1 // (2 - step), range(5), 2)
+    with pytest.raises(ZeroDivisionError):
+        list(prefetcher)
+    prefetcher.close()
+
+
+def test_the_first_signal_is_a_wish_and_the_second_kills():
+    script = (
+        "import signal; from training.stopping import StopWish\n"
+        "with StopWish() as stop:\n"
+        "    signal.raise_signal(signal.SIGTERM); print(stop.wished, flush=True)\n"
+        "    signal.raise_signal(signal.SIGTERM); print('still here', flush=True)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.returncode == -signal.SIGTERM and done.stdout == "True\n"
+
+
+def test_an_echo_of_the_first_signal_does_not_kill():
+    before = signal.getsignal(signal.SIGINT)
+    with StopWish(echo_seconds=60) as stop:
+        for _ in range(3):
+            signal.raise_signal(signal.SIGINT)
+        assert stop.wished
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_outside_the_main_thread_signals_are_left_alone():
+    before, seen = signal.getsignal(signal.SIGINT), []
+
+    def work():
+        with StopWish() as stop:
+            seen.append((stop.wished, signal.getsignal(signal.SIGINT)))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [(False, before)]
+
+
+def test_batches_of_any_nesting_move():
+    Pair = namedtuple("Pair", "left right")
+
+    @dataclass(frozen=True)
+    class Batch:
+        mels: torch.Tensor
+        names: tuple[str, ...]
+
+    batch = {"b": Batch(torch.ones(2, 3), ("x",)), "p": Pair(torch.zeros(1), 3), "l": [torch.zeros(1), None]}
+    moved = to_device(batch, torch.device("meta"))
+    assert moved["b"].mels.is_meta and moved["b"].names == ("x",)
+    assert moved["p"].left.is_meta and moved["p"].right == 3 and moved["l"][0].is_meta and moved["l"][1] is None
+    assert first_tensor(batch).shape == (2, 3) and first_tensor(["x"]) is None
+
+
+def test_random_draws_depend_on_seed_rank_step_and_stream_alone():
+    def draw(*key):
+        generator = seed_everything(*key)
+        return torch.rand(1).item(), torch.rand(1, generator=generator).item()
+
+    assert draw(1, 0, 5) == draw(1, 0, 5)
+    assert len({draw(*key) for key in ((1, 0, 5), (2, 0, 5), (1, 1, 5), (1, 0, 6), (1, 0, 5, 1))}) == 5
+
+
+def test_weight_average():
+    model = nn.Linear(1, 1, bias=False)
+    nn.init.zeros_(model.weight)
+    average = WeightAverage(model, decay=0.5)
+    nn.init.ones_(model.weight)
+    average.update(100)
+    assert average.tensors["weight"].item() == pytest.approx(0.5)
+    average.update(0)  # early on 9 tenths of the new weights count
+    assert average.tensors["weight"].item() == pytest.approx(0.95)
+    with average.applied():
+        assert model.weight.item() == pytest.approx(0.95)
+    assert model.weight.item() == 1.0
+
+
+@pytest.fixture
+def run(tmp_path):
+    folder = tmp_path / "run"
+    for name, step in (("best", 3), ("model", 5)):
+        save_model(
+            folder / f"{name}.safetensors", ToyModel(ToyConfig()), stage="toy", kind="small", config=ToyConfig(), step=step,
+            embedding_space="space", extra={"licence": "unknown", "best_value": "1"},
+        )  # fmt: skip
+    return folder
+
+
+def test_export_ships_the_best_model_in_half_precision(run, tmp_path, capsys):
+    out = tmp_path / "models" / "toy.safetensors"
+    main([str(run), str(out), "--trained-on", "a corpus", "--licence", "CC0"])
+    header = read_header(out)
+    assert (header.step, header.kind, header.trained_on, header.licence) == (3, "small", "a corpus", "CC0")
+    assert header.embedding_space == "space" and header.extra == {"best_value": "1"}
+    assert load_weights(out)["first.weight"].shape == (8, 4)
+    assert out.stat().st_size < (run / "best.safetensors").stat().st_size
+    assert "step 3" in capsys.readouterr().out
+
+
+def test_export_can_take_the_newest_and_keeps_what_it_is_not_told(run, tmp_path):
+    header = export_model(run, tmp_path / "out.safetensors", newest=True, dtype="float32")
+    assert (header.step, header.licence) == (5, "unknown")
+
+
+def test_export_refuses_to_overwrite_and_needs_a_model(run, tmp_path):
+    with pytest.raises(StorageError, match="--force"):
+        export_model(run, run / "best.safetensors")
+    with pytest.raises(ModelFileError, match="no model yet"):
+        export_model(tmp_path, tmp_path / "out.safetensors")

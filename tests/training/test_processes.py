@@ -1,0 +1,73 @@
+"""Trainings stopped from outside, and trainings in two processes."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from tests.training.toy import TOY_FIT, ToyBatches, ToyTask
+from training.loop import fit
+from training.run_directory import RunDirectory
+
+SCRIPT = Path(__file__).with_name("toy.py")
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+
+
+def start(run: Path, *arguments: str, launcher: tuple[str, ...] = ()) -> subprocess.Popen:
+    command = [sys.executable, *launcher, str(SCRIPT), str(run), "--save-every", "3", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+
+
+def wait_for_step(process: subprocess.Popen, step: int) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.split() == ["step", str(step)]:
+            return
+    raise AssertionError(process.stderr.read() if process.stderr else "")
+
+
+def test_terminated_then_killed_then_resumed_equals_straight(tmp_path):
+    import dataclasses
+
+    run = tmp_path / "run"
+    process = start(run, "--wait", "0.2")
+    wait_for_step(process, 3)
+    process.send_signal(signal.SIGTERM)
+    out, errors = process.communicate(timeout=60)
+    assert process.returncode == 0 and "result signal" in out
+    assert re.search(r"is saved in .*; go on with: python .*toy\.py .* --resume", errors)
+
+    process = start(run, "--wait", "0.2", "--resume")
+    wait_for_step(process, 7)
+    process.kill()
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+
+    process = start(run, "--resume")
+    out, errors = process.communicate(timeout=60)
+    assert process.returncode == 0 and "result finished 10" in out, errors
+
+    straight = tmp_path / "straight"
+    fit(ToyTask(), ToyBatches(), dataclasses.replace(TOY_FIT, save_every=3, ema_decay=0.9), straight)
+    one, two = (RunDirectory(path).latest_state() for path in (run, straight))
+    assert one.step == two.step == 10 and one.values == two.values
+    assert all(torch.equal(tensor, one.tensors[name]) for name, tensor in two.tensors.items())
+
+
+def test_two_processes_stop_together_and_agree(tmp_path):
+    """Only the second process is told to stop; both leave after the same step, and the first one has saved it."""
+    run = tmp_path / "run"
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+    process = start(run, "--stop-rank", "1", "--stop-step", "4", launcher=launcher)
+    out, errors = process.communicate(timeout=100)
+    assert process.returncode == 0, errors
+    results = re.findall(r"result (\w+) (\d+) ([0-9a-f]+)", out)
+    assert len(results) == 2 and results[0] == results[1], "same reason, same step, same weights"
+    assert results[0][:2] == ("signal", "5")
+    state = RunDirectory(run).latest_state()
+    assert state.step == 5 and state.values["world_size"] == 2
+    assert not torch.equal(state.tensors["module/model/first.weight"], ToyTask().model.first.weight)

@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+
+from speech.errors import SpeechError
+from speech.mel import MelConfig, synthesis_mel
+from vocoder import GriffinLimVocoder
+from vocoder.griffin_lim import griffin_lim
+
+
+def mel_distance(wav: np.ndarray, mel: np.ndarray) -> float:
+    return float(np.abs(synthesis_mel(wav)[:, : mel.shape[1]] - mel).mean())
+
+
+def test_mel_of_the_output_is_close_on_a_synthetic_voice(voice):
+    mel = synthesis_mel(voice(1.0))
+    wav = griffin_lim(mel)
+    assert wav.dtype == np.float32 and wav.shape == (mel.shape[1] * 200,)
+    assert np.abs(wav).max() <= 1
+    assert mel_distance(wav, mel) < 0.2
+    assert mel_distance(wav, mel) < 0.6 * mel_distance(griffin_lim(mel, iterations=0), mel)
+
+
+def test_mel_and_level_of_the_output_are_close_on_a_real_clip(golden_dir):
+    golden = np.load(golden_dir / "mel.npz")
+    mel, original = golden["1320_00000.mel"], golden["1320_00000.wav"]
+    wav = griffin_lim(mel, iterations=30)
+    assert mel_distance(wav, mel) < 0.1
+    assert wav.std() == pytest.approx(original.std(), rel=0.1)
+
+
+def test_seed_decides_alone(voice):
+    mel = synthesis_mel(voice(0.3))
+    assert np.array_equal(griffin_lim(mel, iterations=5, seed=3), griffin_lim(mel, iterations=5, seed=3))
+    assert not np.array_equal(griffin_lim(mel, iterations=5, seed=3), griffin_lim(mel, iterations=5, seed=4))
+    assert not np.array_equal(griffin_lim(mel, iterations=5, seed=None), griffin_lim(mel, iterations=5, seed=None))
+
+
+@pytest.mark.parametrize("frames", [1, 2, 5])
+def test_tiny_mels(frames):
+    wav = griffin_lim(np.full((80, frames), 0.5, dtype=np.float32), iterations=3)
+    assert wav.shape == (200 * frames,) and np.isfinite(wav).all()
+
+
+def test_silence_stays_silent():
+    wav = griffin_lim(np.full((80, 30), -4.0, dtype=np.float32))
+    assert wav.shape == (6000,) and not wav.any()
+
+
+def test_loudest_mel_does_not_clip():
+    wav = griffin_lim(np.full((80, 10), 4.0, dtype=np.float32), iterations=3)
+    assert np.isfinite(wav).all() and np.abs(wav).max() <= 1
+
+
+@pytest.mark.parametrize(
+    "mel",
+    [
+        np.zeros((80, 0), np.float32),
+        np.zeros((0, 10), np.float32),
+        np.zeros((10, 80), np.float32),
+        np.zeros(80, np.float32),
+        np.full((80, 4), np.nan, np.float32),
+        np.full((80, 4), np.inf, np.float32),
+        np.full((80, 4), "x"),
+    ],
+)
+def test_bad_mels_get_one_sentence(mel):
+    with pytest.raises(SpeechError) as error:
+        griffin_lim(mel)
+    assert str(error.value).endswith(".") and "\n" not in str(error.value)
+
+
+def test_other_windows_and_hops_than_the_default():
+    config = MelConfig(n_fft=1024, win_length=800, hop_length=160, sample_rate=16_000)
+    time = np.arange(8000) / 16_000
+    mel = synthesis_mel((0.5 * np.sin(2 * np.pi * 440 * time)).astype(np.float32), config)
+    wav = griffin_lim(mel, config, iterations=20)
+    assert wav.shape == (mel.shape[1] * 160,)
+    spectrum = np.abs(np.fft.rfft(wav))
+    assert np.argmax(spectrum) * 16_000 / len(wav) == pytest.approx(440, abs=15)
+
+
+def test_facade(voice):
+    mel, seen = synthesis_mel(voice(0.3)), []
+    vocoder = GriffinLimVocoder(iterations=4)
+    wav = vocoder.vocode(mel, seed=1, progress=lambda done, total: seen.append((done, total)))
+    assert np.array_equal(wav, griffin_lim(mel, iterations=4, seed=1))
+    assert seen[-1] == (len(wav), len(wav))
+    assert np.array_equal(np.concatenate(list(vocoder.stream(mel, seed=1))), wav)
+    assert vocoder.mel_config == MelConfig() and vocoder.sample_rate == 16_000

@@ -1,0 +1,209 @@
+import numpy as np
+import pytest
+import torch
+
+from speech.audio import mu_law_encode
+from speech.errors import ConfigError
+from vocoder.data import VocoderBatches
+from vocoder.wavernn.config import WaveRNNConfig, classic_config
+from vocoder.wavernn.convert import load_public_wavernn
+from vocoder.wavernn.model import build_wavernn
+from vocoder.wavernn.recurrence import label_gru
+from vocoder.wavernn.samples import as_labels, draw_samples, encode_wav, sample_loss
+
+BOTH_SHAPES = pytest.mark.parametrize("shape", ["compact", "classic"])
+BOTH_MODES = pytest.mark.parametrize("mode", ["raw", "mol"])
+
+
+@BOTH_MODES
+def test_converted_public_weights_give_the_golden_numbers(golden_dir, mode):
+    golden = np.load(golden_dir / f"vocoder_small_{mode}.npz")
+    model = load_public_wavernn(golden_dir / f"vocoder_small_{mode}.pt")
+    assert model.config.mode == mode and model.config.residual_blocks == 3
+    mel = torch.from_numpy(np.pad(golden["mel"], ((0, 0), (2, 2)))[None])
+    values = torch.from_numpy(golden["x"])[None]
+    samples = values if mode == "mol" else (values + 1) * 511 / 2  # labels between the levels, as recorded
+    with torch.no_grad():
+        upsampled, frames = model.condition(mel)
+        outputs = model(samples, mel)[0, :600]
+    assert np.abs(upsampled[0].numpy() - golden["upsampled_mel"]).max() < 1e-4
+    assert np.abs(frames[0].repeat_interleave(200, dim=0).numpy() - golden["aux"]).max() < 1e-4
+    assert np.abs(outputs.numpy() - golden["logits"]).max() < 1e-4
+
+
+@BOTH_SHAPES
+@BOTH_MODES
+def test_shapes(toy_config, shape, mode):
+    config = toy_config(shape, mode)
+    model = build_wavernn(config)
+    samples = torch.zeros(2, 600, dtype=torch.long) if mode == "raw" else torch.zeros(2, 600)
+    assert model(samples, torch.zeros(2, 80, 3 + 2 * config.pad)).shape == (2, 600, 512 if mode == "raw" else 30)
+
+
+@BOTH_SHAPES
+@BOTH_MODES
+def test_one_sample_at_a_time_equals_the_whole_crop(toy_config, shape, mode):
+    """The stepper is what samples; the forward pass is what was trained."""
+    torch.manual_seed(1)
+    config = toy_config(shape, mode)
+    model = build_wavernn(config).eval()
+    mel = torch.rand(2, 80, 3 + 2 * config.pad) * 2 - 1
+    samples = torch.randint(512, (2, 600)) if mode == "raw" else torch.rand(2, 600) * 2 - 1
+    with torch.inference_mode():
+        whole = model(samples, mel)
+        stepper = model.stepper(2)
+        steps = []
+        for frame in range(3):
+            stepper.begin_frame(mel[:, :, frame : frame + 2 * config.pad + 1])
+            steps += [stepper.step(i, samples[:, frame * 200 + i]) for i in range(200)]
+    torch.testing.assert_close(torch.stack(steps, dim=1), whole, atol=1e-5, rtol=1e-4)
+
+
+@BOTH_SHAPES
+@BOTH_MODES
+def test_one_step_changes_every_parameter(toy_config, toy_store, shape, mode):
+    torch.manual_seed(0)
+    config = toy_config(shape, mode)
+    model = build_wavernn(config)
+    before = {name: value.clone() for name, value in model.named_parameters()}
+    batch = VocoderBatches(toy_store, config, batch_size=4, frames=2).batch_at(0)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    sample_loss(model(batch["samples"][:, :-1], batch["mel"]), batch["samples"][:, 1:], config).backward()
+    optimizer.step()
+    unchanged = [name for name, value in model.named_parameters() if torch.equal(value, before[name])]
+    assert not unchanged
+
+
+@pytest.mark.parametrize(("shape", "mode", "gain"), [("compact", "raw", 2.0), ("classic", "raw", 1.5), ("compact", "mol", 1.5)])
+def test_one_batch_overfits(toy_config, toy_store, shape, mode, gain):
+    torch.manual_seed(0)
+    config = toy_config(shape, mode, hidden_size=48, fc_size=48)
+    model = build_wavernn(config)
+    batch = VocoderBatches(toy_store, config, batch_size=2, frames=1).batch_at(0)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    losses = []
+    for _ in range(40):
+        loss = sample_loss(model(batch["samples"][:, :-1], batch["mel"]), batch["samples"][:, 1:], config)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert min(losses[-5:]) < losses[0] - gain
+
+
+def reference_gru(labels, table, condition, weight, bias, start):
+    """PyTorch's GRU fed with gate inputs that are already multiplied."""
+    size = weight.shape[0]
+    gru = torch.nn.GRU(size, weight.shape[1]).double()
+    inputs = table[labels] + condition.repeat_interleave(len(labels) // len(condition), dim=0)
+    parameters = {
+        "weight_ih_l0": torch.eye(size).double(),
+        "weight_hh_l0": weight,
+        "bias_ih_l0": torch.zeros(size).double(),
+        "bias_hh_l0": bias,
+    }
+    return torch.func.functional_call(gru, parameters, (inputs, start[None]))[0]
+
+
+def test_label_gru_and_its_gradients_equal_pytorchs():
+    torch.manual_seed(0)
+    hidden, batch, labels = 5, 3, torch.randint(7, (12, 3))
+    shapes = [(7, 3 * hidden), (4, batch, 3 * hidden), (3 * hidden, hidden), (3 * hidden,), (batch, hidden)]
+    inputs = [torch.randn(shape, requires_grad=True) for shape in shapes]
+    doubles = [value.detach().double().requires_grad_() for value in inputs]
+    result, expected = label_gru(labels, *inputs), reference_gru(labels, *doubles)
+    torch.testing.assert_close(result.double(), expected, atol=1e-5, rtol=1e-4)
+    direction = torch.randn(result.shape)
+    gradients = torch.autograd.grad(result, inputs, direction)
+    for ours, theirs in zip(gradients, torch.autograd.grad(expected, doubles, direction.double()), strict=True):
+        torch.testing.assert_close(ours.double(), theirs, atol=1e-5, rtol=1e-3)
+
+
+def test_label_gru_in_bfloat16_is_close():
+    torch.manual_seed(0)
+    labels = torch.randint(7, (40, 2))
+    shapes = [(7, 48), (4, 2, 48), (48, 16), (48,), (2, 16)]
+    inputs = [(0.5 * torch.randn(shape)).requires_grad_() for shape in shapes]
+    low, full = label_gru(labels, *inputs, low=True), label_gru(labels, *inputs)
+    assert low.dtype == torch.bfloat16
+    assert (low.float() - full).abs().max() < 0.05
+    exact = torch.autograd.grad(full.sum(), inputs)
+    for ours, theirs in zip(torch.autograd.grad(low.float().sum(), inputs), exact, strict=True):
+        assert (ours - theirs).norm() < 0.05 * theirs.norm()
+
+
+def test_compact_is_the_same_by_pytorchs_gru_kernel(toy_config):
+    """Where there is a GPU the model runs through nn.GRU instead."""
+    torch.manual_seed(0)
+    config = toy_config()
+    model = build_wavernn(config)
+    labels, mel = torch.randint(512, (2, 400)), torch.rand(2, 80, 2 + 2 * config.pad)
+    torch.testing.assert_close(model._states(labels, mel), model._states_on_cpu(labels, mel), atol=1e-5, rtol=1e-4)
+
+
+def test_bf16_autocast_trains_the_compact_shape(toy_config):
+    config = toy_config()
+    model = build_wavernn(config)
+    labels, mel = torch.randint(512, (2, 401)), torch.rand(2, 80, 2 + 2 * config.pad)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = sample_loss(model(labels[:, :-1], mel), labels[:, 1:], config)
+    loss.backward()
+    assert all(value.grad is not None and value.grad.isfinite().all() for value in model.parameters())
+
+
+def test_labels_follow_the_golden_mu_law(golden_dir, toy_config):
+    golden = np.load(golden_dir / "mulaw.npz")
+    config = toy_config(mode="mol")
+    values = torch.from_numpy(golden["x"]).clamp(-1, 1)
+    assert np.array_equal(as_labels(values, config).numpy(), mu_law_encode(golden["x"].clip(-1, 1), 9))
+
+
+def test_samples_are_pre_emphasised_and_continue_across_crops(toy_config, voice):
+    config, wav = toy_config(), voice(0.1)
+    whole = encode_wav(wav, config)
+    assert np.array_equal(encode_wav(wav[500:], config, before=wav[499]), whole[500:])
+    assert encode_wav(np.zeros(3, np.float32), config).tolist() == [config.silence] * 3
+
+
+def test_drawing_inverts_the_distribution(toy_config):
+    config = toy_config()
+    probabilities = torch.tensor([0.1, 0.0, 0.6, 0.3]).expand(6, 4)
+    uniforms = torch.tensor([[0.0], [0.09], [0.11], [0.69], [0.71], [0.9999999]])
+    assert draw_samples(probabilities.log(), uniforms, config).tolist() == [0, 0, 2, 2, 3, 3]
+
+
+def test_mixture_likelihood_sums_to_one_and_matches_its_draws(toy_config):
+    torch.manual_seed(0)
+    config = toy_config(mode="mol")
+    outputs = torch.randn(1, 30) * 0.3
+    outputs[:, 20:] -= 3
+    levels = torch.linspace(-1, 1, 65_536)
+    mass = torch.stack([-sample_loss(outputs, level[None], config) for level in levels[::64]]).exp()
+    assert float(mass.sum() * 64) == pytest.approx(1, abs=0.02)
+    drawn = draw_samples(outputs.expand(20_000, 30), torch.rand(20_000, 2), config)
+    mean = (mass * levels[::64]).sum() / mass.sum()
+    assert float(drawn.mean()) == pytest.approx(float(mean), abs=0.02)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"shape": "huge"},
+        {"mode": "pcm"},
+        {"bits": 2},
+        {"hidden_size": 0},
+        {"pad": 0},
+        {"subframes": 3},
+        {"shape": "classic", "upsample_factors": (5, 5, 5)},
+        {"shape": "classic", "condition_size": 30},
+    ],
+)
+def test_wrong_settings_are_refused(wrong):
+    with pytest.raises(ConfigError):
+        WaveRNNConfig(**wrong)
+
+
+def test_classic_has_the_public_size():
+    count = sum(value.numel() for value in build_wavernn(classic_config()).parameters())
+    assert 4.2e6 < count < 4.6e6
