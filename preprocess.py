@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from encoder import SpeakerEncoder
     from speech.corpora import Utterance
     from speech.workers import Clip
+    from synthesizer.text.transcript import Transcript
 
 BATCH = 8  # utterances whose embeddings are computed together; what a kill costs at most, per process
 EMBED_ALONE_SECONDS = 3.0  # a shorter piece takes the embedding of the whole utterance it was cut from
@@ -128,7 +129,7 @@ class Vocoder(_Settings):
                 mel = np.ascontiguousarray(code_mel(synthesis_mel(wav)).T)
                 whole = np.zeros(len(mel) * hop, np.int16)  # sample k belongs to frame k // hop
                 samples = min(len(whole), len(wav))
-                whole[:samples] = np.rint(wav[:samples] * 32767)
+                whole[:samples] = np.rint(wav[:samples] * 32768)
                 yield Clip(task.utterance.key, {"mel": mel, "wav": whole}, task.meta(len(wav) / SAMPLE_RATE))
             yield from refused
 
@@ -184,26 +185,22 @@ class Synthesizer(_Settings):
         """Clips of one utterance without embeddings, each with the prepared sound to embed."""
         import numpy as np
 
-        from speech.alignment import split_at_silences
-        from speech.audio import SAMPLE_RATE, prepare_reference
+        from speech.audio import SAMPLE_RATE, prepare_reference, sound_bounds
         from speech.mel import code_mel, synthesis_mel
         from speech.workers import Clip
-        from synthesizer.text.front_end import text_to_transcript
 
         wav = task.read()
-        transcript = _transcript(text_to_transcript, task.utterance.text)
-        pieces = [(wav, transcript)]
+        words = _transcript(task.utterance.text)
+        pieces: list[tuple[Any, str, tuple[Any, ...]]] = [(wav, task.utterance.text, ())]
         if self.split_at_silences:
-            cut = _split(split_at_silences, wav, transcript.text, self)
-            pieces = [
-                (wav[round(p.start * SAMPLE_RATE) : round(p.end * SAMPLE_RATE)], text_to_transcript(p.text))
-                for p in cut
-            ]
+            pieces = _split(wav, words.text, self)
         whole = None
         made: list[tuple[Clip, Any]] = []
-        for number, (piece, words) in enumerate(pieces, 1):
+        for number, (piece, text, times) in enumerate(pieces, 1):
             key = task.utterance.key if len(pieces) == 1 else f"{task.utterance.key}#{number}of{len(pieces)}"
             with _refusing(key) as refused:
+                words = _transcript(text) if self.split_at_silences else words  # pauses have become commas
+                skipped = sound_bounds(piece)[0] / SAMPLE_RATE
                 piece = _trimmed(piece)
                 seconds = len(piece) / SAMPLE_RATE
                 _check_length(seconds, self)
@@ -213,7 +210,12 @@ class Synthesizer(_Settings):
                 else:
                     voice = _prepare(prepare_reference, piece)
                 mel = np.ascontiguousarray(code_mel(synthesis_mel(piece)).T)
-                made.append((Clip(key, {"mel": mel}, {**task.meta(seconds), "transcript": words.to_json()}), voice))
+                arrays = {"mel": mel}
+                if times and len(times) == len(words.text.split()):
+                    # The times let training tell attention where each word is: it aligns in a tenth of the steps.
+                    spans = [(word.start - skipped, word.end - skipped) for word in times]
+                    arrays["word_times"] = np.array(spans, np.float32)
+                made.append((Clip(key, arrays, {**task.meta(seconds), "transcript": words.to_json()}), voice))
             made += [(clip, None) for clip in refused]
         return made
 
@@ -287,7 +289,9 @@ def _prepare(prepare_reference: Any, wav: np.ndarray) -> np.ndarray:
     return wav
 
 
-def _transcript(text_to_transcript: Any, text: str) -> Any:
+def _transcript(text: str) -> Transcript:
+    from synthesizer.text.front_end import text_to_transcript
+
     if not text:
         raise _Refused("no transcript")
     try:
@@ -296,12 +300,17 @@ def _transcript(text_to_transcript: Any, text: str) -> Any:
         raise _Refused(f"text cannot be spoken ({error})") from error
 
 
-def _split(split_at_silences: Any, wav: np.ndarray, text: str, settings: Synthesizer) -> list[Any]:
-    longest = min(8.0, settings.max_seconds)
+def _split(wav: np.ndarray, text: str, settings: Synthesizer) -> list[tuple[np.ndarray, str, tuple[Any, ...]]]:
+    """The pieces of a recording between its pauses, each with its text and the times of its words."""
+    from speech.alignment import split_at_silences
+    from speech.audio import SAMPLE_RATE
+
+    longest = min(8.0, settings.max_seconds)  # the aligner's cuts are a little longer than it is asked for
     try:
-        return split_at_silences(wav, text, min_seconds=settings.min_seconds, max_seconds=longest)
+        pieces = split_at_silences(wav, text, min_seconds=settings.min_seconds, max_seconds=longest)
     except AudioError as error:
         raise _Refused(f"does not fit its transcript ({error})") from error
+    return [(wav[round(p.start * SAMPLE_RATE) : round(p.end * SAMPLE_RATE)], p.text, p.words) for p in pieces]
 
 
 def _check_length(seconds: float, settings: _Settings) -> None:

@@ -41,7 +41,7 @@ class Arguments:
     """Weight of the GE2E loss; 1 without a teacher, 0 with one."""
     distill_weight: float | None = None
     """Weight of the distance to the teacher; 0 without a teacher, 1 with one."""
-    speakers: int = 32
+    speakers: int = 16
     """Speakers in a batch."""
     utterances: int = 2
     """Windows of each speaker in a batch; more suit GE2E (the paper has 64 x 10)."""

@@ -23,7 +23,7 @@ class SpeakerEncoderModel(nn.Module):
         self._remember_at_first()
 
     def _remember_at_first(self) -> None:
-        """Chrono initialisation (Tallec & Ollivier, arXiv 1804.11188): units start with memories of 1 frame to a partial.
+        """Chrono initialisation (Tallec & Ollivier, arXiv 1804.11188): memories from one frame to a whole partial.
 
         With PyTorch's own, a forget gate starts half open and what was said a tenth of a second ago is gone; training
         then gives the mean voice to everybody for thousands of steps.
@@ -33,7 +33,7 @@ class SpeakerEncoderModel(nn.Module):
             memory = torch.empty(size).uniform_(1, max(2, self.config.partial_frames - 1)).log()
             for name, value in (("ih", memory), ("hh", torch.zeros(size))):
                 with torch.no_grad():
-                    bias = self.lstm.get_parameter(f"bias_{name}_l{layer}")  # gates in the order input, forget, cell, output
+                    bias = self.lstm.get_parameter(f"bias_{name}_l{layer}")  # input, forget, cell and output gate
                     bias[:size] = -value
                     bias[size : 2 * size] = value
 
@@ -49,19 +49,20 @@ class SpeakerEncoderModel(nn.Module):
         return self._project(self._states(mels)[:, -1])
 
     def trajectory(self, mels: Tensor, every: int) -> Tensor:
-        """What `forward` gives for the first `every` frames, the first `2 * every` frames, and so on.
+        """What `forward` gives for beginnings of the window, each `every` frames longer, up to the whole of it.
 
         The network hears from left to right, so that one pass has the embeddings of all these beginnings on its way.
 
         Args:
             mels: [batch, frames, n_mels], power mels.
-            every: frames between two embeddings, at most `frames`; the last one is that of all frames.
+            every: frames between two embeddings, at most `frames`.
 
         Returns:
             [batch, frames // every, embedding_size], each of L2 norm 1.
         """
         states = self._states(mels)
-        return self._project(states[:, (states.shape[1] - 1) % every :: every])
+        first = states.shape[1] % every + every - 1
+        return self._project(states[:, first::every])
 
     def _states(self, mels: Tensor) -> Tensor:
         if self.config.compression == "log":

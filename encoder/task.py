@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from encoder.data import Batch, MelStore, cut_window, items_by_speaker
 from encoder.ge2e import GE2ELoss
@@ -26,12 +27,34 @@ class LossConfig:
     """How much each loss counts; a weight of 0 switches it off."""
 
     ge2e_weight: float = 1.0
-    # With a teacher: 1 - cosine between the student's embedding and the teacher's of the same window.
-    distill_weight: float = 0.0
+    distill_weight: float = 0.0  # of `distillation_loss`
+    # The student answers to the teacher not only at the end of a window but every so many frames on the way: many
+    # targets for the price of one, and the first of them near enough for the gradient to reach.
+    distill_every: int = 10
 
     def __post_init__(self) -> None:
         if min(self.ge2e_weight, self.distill_weight) < 0 or self.ge2e_weight + self.distill_weight == 0:
             raise ConfigError("The weights of the losses must not be negative, and one of them must be above 0.")
+        if self.distill_every < 1:
+            raise ConfigError(f"distill_every is {self.distill_every}; it must be at least 1 frame.")
+
+
+def distillation_loss(embeddings: Tensor, answers: Tensor) -> Tensor:
+    """How far a student is from its teacher: 1 - cosine, plus the same once the mean voice is taken off both.
+
+    All voices share most of their direction (two strangers have a cosine near 0.5), so that a student does well on the
+    first term by giving everybody the mean voice, and its gradient says little else for a long time. The second term
+    asks for what tells voices apart.
+
+    Args:
+        embeddings, answers: [batch, ..., dim] of student and teacher, rows of L2 norm 1; the mean is over the batch.
+
+    Returns:
+        Scalar in [0, 4].
+    """
+    mean = answers.mean(dim=0, keepdim=True)
+    centred = functional.cosine_similarity(embeddings - mean, answers - mean, dim=-1)
+    return 2 - (embeddings * answers).sum(dim=-1).mean() - centred.mean()
 
 
 class EncoderTask:
@@ -65,6 +88,7 @@ class EncoderTask:
         windows_per_speaker: int = 8,
     ):
         self.model: nn.Module = model
+        self._encoder = model
         self.config = model.config
         self.loss = loss or LossConfig()
         if self.loss.distill_weight > 0 and teacher is None:
@@ -85,15 +109,16 @@ class EncoderTask:
     def step(self, batch: Batch, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Losses of a batch: `loss` and its parts `ge2e` and `distillation`."""
         mels = batch["mels"]
-        speakers, utterances, _, _ = mels.shape
-        embeddings = self.model(mels.flatten(0, 1))
+        speakers, utterances, frames, _ = mels.shape
+        every = frames if self.teacher is None else min(self.loss.distill_every, frames)
+        embeddings = self._encoder.trajectory(mels.flatten(0, 1), every)
         parts: dict[str, Tensor] = {}
         if self.loss.ge2e_weight > 0:
-            parts["ge2e"] = self.ge2e(embeddings.unflatten(0, (speakers, utterances)))
+            parts["ge2e"] = self.ge2e(embeddings[:, -1].unflatten(0, (speakers, utterances)))
         if self.teacher is not None:
             with torch.no_grad():
-                answers = self.teacher.model.to(mels.device)(batch["clean"].flatten(0, 1))
-            parts["distillation"] = 1 - (embeddings * answers).sum(dim=-1).mean()
+                answers = self.teacher.model.to(mels.device).trajectory(batch["clean"].flatten(0, 1), every)
+            parts["distillation"] = distillation_loss(embeddings, answers)
         weights = {"ge2e": self.loss.ge2e_weight, "distillation": self.loss.distill_weight}
         loss = torch.stack([weights[name] * part for name, part in parts.items()]).sum()
         return {"loss": loss, **parts, "items": torch.tensor(speakers * utterances)}

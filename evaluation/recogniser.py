@@ -67,7 +67,9 @@ class SentenceSet:
         for number, sentence in enumerate(sentences):
             words = tuple(spoken_words(sentence))
             if not words or words in self._index:
-                raise ConfigError(f"The sentence {sentence!r} is empty or occurs twice: a closed set needs distinct ones.")
+                raise ConfigError(
+                    f"The sentence {sentence!r} is empty or there twice: a closed set needs distinct ones."
+                )
             self._index[words] = number
         for word in sorted({word for words in self._index for word in words}):
             if decoder.lookup_word(word) is None:

@@ -1,4 +1,4 @@
-"""Comparing what was recognised with what should have been said: words as a recogniser knows them, and edit distance."""
+"""Comparing what was recognised with what was to be said: words as a recogniser knows them, and edit distance."""
 
 from __future__ import annotations
 

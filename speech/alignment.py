@@ -46,11 +46,13 @@ class Word:
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch of a recording between two pauses: start and end in seconds, and its text."""
+    """A stretch of a recording between two pauses: start and end in seconds, its text, and each word of the text with
+    its times, counted from the start of the piece."""
 
     start: float
     end: float
     text: str
+    words: tuple[Word, ...] = ()
 
 
 @functools.cache
@@ -154,7 +156,11 @@ def split_at_silences(
         ending = "." if last == len(words) - 1 else ","
         parts.append(_pause_written(words[last].word, True, ending))
         start = max(0.0, words[first].start - margin)
-        pieces.append(Piece(start, min(total, words[last].end + margin), " ".join(parts)))
+        inside = tuple(
+            Word(part, word.start - start, word.end - start)
+            for part, word in zip(parts, words[first : last + 1], strict=True)
+        )
+        pieces.append(Piece(start, min(total, words[last].end + margin), " ".join(parts), inside))
     return pieces
 
 

@@ -199,28 +199,34 @@ def prepare_reference(wav: np.ndarray) -> np.ndarray:
 def trim_edges(
     wav: np.ndarray, sample_rate: int = SAMPLE_RATE, below_db: float = 40.0, margin_seconds: float = 0.05
 ) -> np.ndarray:
-    """Cut silence off both ends, by energy; inner pauses stay.
+    """A view of `wav` without the silence at its ends (see `sound_bounds`); empty where the clip is silent."""
+    start, end = sound_bounds(wav, sample_rate, below_db, margin_seconds)
+    return wav[start:end]
+
+
+def sound_bounds(
+    wav: np.ndarray, sample_rate: int = SAMPLE_RATE, below_db: float = 40.0, margin_seconds: float = 0.05
+) -> tuple[int, int]:
+    """Where the sound begins and ends, by energy; inner pauses stay.
 
     A frame of 25 ms counts as sound when it is within `below_db` of the clip's loud frames, or, in a noisy clip, 6 dB
     above its quietest ones (but never less than 25 dB below the loud ones, so that soft final consonants survive).
 
     Returns:
-        a view of `wav` with `margin_seconds` left at either end; empty where the clip is silent.
+        first sample and the one after the last, with `margin_seconds` left at either end; (0, 0) for a silent clip.
     """
     window, hop = sample_rate // 40, sample_rate // 100
     if len(wav) < window:
-        return wav if np.any(wav) else wav[:0]
+        return (0, len(wav)) if np.any(wav) else (0, 0)
     frames = np.lib.stride_tricks.sliding_window_view(wav, window)[::hop]
     levels = 10 * np.log10(np.einsum("ij,ij->i", frames, frames) / window + 1e-12)
     loud, floor = np.percentile(levels, [95, 5])
     if loud < -100:
-        return wav[:0]
+        return 0, 0
     threshold = min(max(loud - below_db, floor + 6), loud - 25)
     sounding = np.flatnonzero(levels > threshold)
     margin = int(margin_seconds * sample_rate)
-    start = max(0, sounding[0] * hop - margin)
-    end = min(len(wav), sounding[-1] * hop + window + margin)
-    return wav[start:end]
+    return max(0, int(sounding[0]) * hop - margin), min(len(wav), int(sounding[-1]) * hop + window + margin)
 
 
 # --- emphasis and mu-law --------------------------------------------------------------------------------------------

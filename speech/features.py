@@ -104,6 +104,10 @@ class FeatureStore:
         """The shape of an array, without touching its shard."""
         return self._location(i, name)[1]
 
+    def has(self, i: int, name: str) -> bool:
+        """Whether item `i` has an array of this name."""
+        return name in self._items[i].arrays
+
     def array(self, i: int, name: str) -> np.ndarray:
         """A read-only view of item `i`'s array `name` in the mapped shard; copy it before changing it.
 

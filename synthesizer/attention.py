@@ -160,3 +160,21 @@ def guided_attention_loss(alignments: Tensor, token_lengths: Tensor, step_length
     penalty = 1 - torch.exp(-(across**2) / (2 * sigma**2))
     valid = (token[None, :, None] < token_lengths[:, None, None]) & (step[None, None] < step_lengths[:, None, None])
     return (alignments * penalty * valid).sum() / valid.sum()
+
+
+def word_guidance_loss(alignments: Tensor, reading: Tensor, step_lengths: Tensor) -> Tensor:
+    """How much attention is on other words than those that sound: -log of the weight that is where it belongs.
+
+    Args:
+        alignments: [batch, tokens, steps].
+        reading: int64 [batch, steps, 2], first and last token that each step may read.
+        step_lengths: [batch].
+
+    Returns:
+        Mean over the valid steps; 0 where every token may be read.
+    """
+    token = torch.arange(alignments.shape[1], device=alignments.device)[None, :, None]
+    allowed = (token >= reading[:, None, :, 0]) & (token <= reading[:, None, :, 1])
+    there = (alignments * allowed).sum(1)
+    valid = torch.arange(alignments.shape[2], device=alignments.device)[None] < step_lengths[:, None]
+    return -torch.log(there[valid] + 1e-4).mean()

@@ -11,11 +11,13 @@ from torch import Tensor
 
 from speech.errors import ConfigError, CorpusError
 from speech.features import FeatureStore
-from speech.mel import decode_mel
+from speech.mel import MelConfig, decode_mel
 from synthesizer.text.transcript import Transcript, encode
 from training.schedule import staircase
 
 SILENCE = -4.0
+FRAMES_PER_SECOND = MelConfig().frames_per_second
+REACH_SECONDS = 0.1  # how far from its word's aligned times attention may be: the aligner is not exact either
 SEED_STRIDE = 1_000_003  # keeps the random streams of epochs and steps apart
 
 
@@ -29,6 +31,8 @@ class SynthesizerBatch:
         mel_lengths: int64 [batch], in frames, the silent tail included; steps times the reduction factor.
         speech_steps: int64 [batch], decoder steps before the silent tail.
         embedding: float32 [batch, 256].
+        reading: int64 [batch, steps, 2], first and last token that each decoder step may read by the times of the words;
+            the whole text where these are not known.
         reduction_factor: frames a decoder step.
     """
 
@@ -38,6 +42,7 @@ class SynthesizerBatch:
     mel_lengths: Tensor
     speech_steps: Tensor
     embedding: Tensor
+    reading: Tensor
     reduction_factor: int
 
 
@@ -69,10 +74,13 @@ def collate(
 ) -> SynthesizerBatch:
     """Read items and pad them. Without an rng every known word is read as phonemes."""
     probability = config.phoneme_probability if rng is not None else 1.0
-    texts = [
-        encode(Transcript.from_json(store.meta(place)["transcript"]), probability, rng if probability < 1 else None)
+    spelled = [
+        encode_words(
+            Transcript.from_json(store.meta(place)["transcript"]), probability, rng if probability < 1 else None
+        )
         for place in places
     ]
+    texts = [ids for ids, _ in spelled]
     mels = [decode_mel(store.array(place, "mel")) for place in places]
     steps = np.array([-(-len(mel) // reduction_factor) for mel in mels])
     lengths = (steps + config.tail_steps) * reduction_factor
@@ -81,6 +89,13 @@ def collate(
     for row, (text, mel) in enumerate(zip(texts, mels, strict=True)):
         symbols[row, : len(text)] = text
         padded[row, : len(mel)] = mel
+    reading = np.zeros((len(places), padded.shape[1] // reduction_factor, 2), np.int64)
+    for row, (place, (ids, words)) in enumerate(zip(places, spelled, strict=True)):
+        if store.has(place, "word_times"):
+            times = np.asarray(store.array(place, "word_times"))
+            reading[row] = tokens_read(times, words, reading.shape[1], reduction_factor / FRAMES_PER_SECOND)
+        else:
+            reading[row, :, 1] = len(ids) - 1
     embeddings = np.stack([np.asarray(store.array(place, "embedding"), np.float32) for place in places])
     return SynthesizerBatch(
         symbols=torch.from_numpy(symbols),
@@ -89,8 +104,48 @@ def collate(
         mel_lengths=torch.from_numpy(lengths),
         speech_steps=torch.from_numpy(steps),
         embedding=torch.from_numpy(embeddings),
+        reading=torch.from_numpy(reading),
         reduction_factor=reduction_factor,
     )
+
+
+def encode_words(
+    transcript: Transcript, phoneme_probability: float, rng: np.random.Generator | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Symbols, and for each the number of the word (between blanks) that it belongs to; both int64 [tokens].
+
+    A blank or a punctuation mark belongs to the word before it, the end mark to the last one.
+    """
+    ids: list[np.ndarray] = []
+    words: list[int] = []
+    word = 0
+    for token in transcript.tokens:
+        # Each token's symbols, without the end mark that encode adds.
+        symbols = encode(Transcript((token,)), phoneme_probability, rng)[:-1]
+        ids.append(symbols)
+        words += [word] * len(symbols)
+        word += token.spelling.isspace()
+    ids.append(encode(Transcript(()), 0.0))
+    return np.concatenate(ids), np.array([*words, word])
+
+
+def tokens_read(times: np.ndarray, words: np.ndarray, steps: int, seconds_per_step: float) -> np.ndarray:
+    """Which tokens each decoder step may read: those of the words that sound within REACH_SECONDS of it.
+
+    Args:
+        times: start and end of each word in seconds, [words, 2].
+        words: number of the word of each token, [tokens], rising.
+
+    Returns:
+        first and last token, int64 [steps, 2].
+    """
+    if words[-1] + 1 != len(times):
+        return np.tile(np.array([0, len(words) - 1]), (steps, 1))
+    middle = (np.arange(steps) + 0.5) * seconds_per_step
+    starts = np.concatenate(([-np.inf], times[1:, 0]))  # a pause belongs to the word before it
+    first = np.searchsorted(starts, middle - REACH_SECONDS, side="right") - 1
+    last = np.searchsorted(starts, middle + REACH_SECONDS, side="right") - 1
+    return np.stack((np.searchsorted(words, first), np.searchsorted(words, last, side="right") - 1), 1)
 
 
 class SynthesizerBatches:

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from speech.errors import CorpusError
 from speech.features import FeatureStore
 from synthesizer.alignment_score import alignment_report
-from synthesizer.attention import guided_attention_loss
+from synthesizer.attention import guided_attention_loss, word_guidance_loss
 from synthesizer.config import SynthesizerConfig
 from synthesizer.data import BatchConfig, SynthesizerBatch, collate
 from synthesizer.decoding import free_run
@@ -33,6 +33,7 @@ class LossConfig:
     stop_positive_weight: float = 5.0  # few steps say stop; missing one is worse than one too many
     guided_attention: float = 0.0  # the location-sensitive attention needs it; dynamic convolution does not
     guided_attention_sigma: float = 0.3
+    word_guidance: float = 0.5  # attention belongs on the word that sounds, where the store knows the words' times
     embedding_noise: float = 0.02  # standard deviation for each of 256 values: other encoders, other clips of a voice
 
 
@@ -65,7 +66,8 @@ class SynthesizerTask:
         free_running_items: int = 12,
         about: dict[str, str] | None = None,
     ) -> None:
-        self.model: nn.Module = model
+        self.network = model
+        self.model: nn.Module = model  # the same; what the training loop knows
         self.store = store
         self.batch_config = batch_config
         self.loss_config = loss_config
@@ -81,11 +83,11 @@ class SynthesizerTask:
 
     def step(self, batch: SynthesizerBatch, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Losses of one batch; "loss" is their weighted sum."""
-        if batch.reduction_factor != self.model.config.reduction_factor:
-            self.model.config = replace(self._config, reduction_factor=batch.reduction_factor)
+        if batch.reduction_factor != self.network.config.reduction_factor:
+            self.network.config = replace(self._config, reduction_factor=batch.reduction_factor)
         noise = torch.randn(batch.embedding.shape, generator=generator).to(batch.embedding.device)
         noisy = F.normalize(batch.embedding + self.loss_config.embedding_noise * noise, dim=1)
-        output = self.model(
+        output = self.network(
             batch.symbols, batch.symbol_lengths, batch.mel, batch.mel_lengths, noisy, batch.reduction_factor
         )
         losses = self._losses(output, batch)
@@ -109,6 +111,10 @@ class SynthesizerTask:
         )
         losses = {"mel": mel, "stop": stop, "mel_l1": refined.detach().abs().mean()}
         loss = mel + config.stop_weight * stop
+        if config.word_guidance:
+            guidance = word_guidance_loss(output.alignments, batch.reading, batch.speech_steps)
+            losses["word_guidance"] = guidance
+            loss = loss + config.word_guidance * guidance
         if config.guided_attention:
             guided = guided_attention_loss(
                 output.alignments, batch.symbol_lengths, batch.speech_steps, config.guided_attention_sigma
@@ -121,13 +127,13 @@ class SynthesizerTask:
     def validate(self, step: int, run: Any) -> dict[str, float]:
         """Teacher-forced losses on unseen utterances, and how attention does when the model runs freely."""
         factor = int(staircase(step, self.batch_config.reduction_schedule))
-        device = next(self.model.parameters()).device
+        device = next(self.network.parameters()).device
         totals: dict[str, float] = {}
         frames = 0
         for first in range(0, len(self.validation_places), 16):
             batch = collate(self.store, self.validation_places[first : first + 16], self.batch_config, factor, None)
             batch = to_device(batch, device)
-            output = self.model(
+            output = self.network(
                 batch.symbols, batch.symbol_lengths, batch.mel, batch.mel_lengths, batch.embedding, factor
             )
             count = int(batch.mel_lengths.sum())
@@ -138,10 +144,10 @@ class SynthesizerTask:
         return result | self._free_running(step, run, factor)
 
     def _free_running(self, step: int, run: Any, factor: int) -> dict[str, float]:
-        self.model.config = replace(self._config, reduction_factor=factor)
+        self.network.config = replace(self._config, reduction_factor=factor)
         transcripts = [Transcript.from_json(self.store.meta(place)["transcript"]) for place in self.free_running_places]
         embeddings = np.stack([self.store.array(place, "embedding") for place in self.free_running_places])
-        decoded = free_run(self.model, [encode(t, 1.0) for t in transcripts], embeddings, range(len(transcripts)))
+        decoded = free_run(self.network, [encode(t, 1.0) for t in transcripts], embeddings, range(len(transcripts)))
         reports = [alignment_report(item.alignment, item.stopped) for item in decoded]
         writer = getattr(run, "writer", None)
         if writer is not None:
@@ -157,7 +163,7 @@ class SynthesizerTask:
 
     def model_file(self) -> dict[str, Any]:
         """What `save_model` writes beside the weights."""
-        config: SynthesizerConfig = self.model.config
+        config: SynthesizerConfig = self.network.config
         return {"stage": STAGE, "config": config, "embedding_space": self.embedding_space, **self.about}
 
 

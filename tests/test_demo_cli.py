@@ -210,22 +210,6 @@ def test_each_file_of_a_batch_and_each_voice_is_protected(cli, toy):
     assert cli(toy / "low.wav", "--save-voice", "ann", "--force").code == 0
 
 
-def test_the_default_vocoder_is_what_the_models_folder_says(toy, tmp_path):
-    models = tmp_path / "models"
-    shutil.copytree(toy / "models", models)
-    (models / "defaults.json").unlink()
-    assert cloning.ModelFiles.find(models).vocoder == models / "vocoder.safetensors"
-    (models / "defaults.json").write_text('{"vocoder": "griffin-lim"}')
-    assert cloning.ModelFiles.find(models).vocoder is None
-    (models / "other.safetensors").write_bytes((models / "vocoder.safetensors").read_bytes())
-    (models / "defaults.json").write_text('{"vocoder": "other.safetensors"}')
-    assert cloning.ModelFiles.find(models).vocoder == models / "other.safetensors"
-    for broken in ("", "[]", '{"vocoder": 3}', '{"vocoder": "../vocoder.safetensors"}', '{"vocoder": "gone"}'):
-        (models / "defaults.json").write_text(broken)
-        with pytest.raises(cloning.ModelFileError):
-            cloning.ModelFiles.find(models)
-
-
 # --- what it refuses --------------------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,8 +37,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def train(store: Path, run: Path, **changes) -> None:
-    usual = dict(steps=6, batch_size=2, frames=1, validate_every=0, save_every=3, precision="fp32", device="cpu")
-    arguments = Arguments(store, run=run, model=TOY, threads=1, licence="CC0", **{**usual, **changes})  # type: ignore[arg-type]
+    usual: dict[str, Any] = {"steps": 6, "batch_size": 2, "frames": 1, "validate_every": 0, "save_every": 3}
+    usual |= {"precision": "fp32", "device": "cpu"}
+    arguments = Arguments(store, run=run, model=TOY, threads=1, licence="CC0", **{**usual, **changes})
     train_vocoder.main(arguments)
 
 

@@ -36,7 +36,7 @@ def toy_encoder(seed: int = 0, space: str = TOY_SPACE) -> SpeakerEncoder:
 
 
 def toy_synthesizer(seed: int = 0, space: str = TOY_SPACE) -> Synthesizer:
-    """A Tacotron 2 with 8 to 16 units a layer; its attention drifts forward by the prior alone, and so reads to the end."""
+    """A Tacotron 2 with 8 to 16 units a layer, whose attention drifts to the end of the text by its prior alone."""
     import torch
 
     from synthesizer import Synthesizer, SynthesizerConfig

@@ -133,9 +133,20 @@ class Task(Protocol):
     scale of a loss, say). They are trained and resumed, and do not go into the model file.
     """
 
-    model: nn.Module
-    best_metric: str
-    best_mode: Literal["min", "max"]
+    @property
+    def model(self) -> nn.Module:
+        """What is trained and handed out."""
+        ...
+
+    @property
+    def best_metric(self) -> str:
+        """The figure of `validate` that decides which model is the best."""
+        ...
+
+    @property
+    def best_mode(self) -> str:
+        """ "min" or "max": which way the figure is better."""
+        ...
 
     def step(self, batch: Any, step: int, generator: torch.Generator) -> dict[str, torch.Tensor]:
         """The losses of one batch, scalars; "loss" is what is minimised. "items", if given, is how many examples.

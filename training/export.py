@@ -1,6 +1,6 @@
-"""Turns the best model of a run into a file to hand out: half-precision weights, and a header that says where it is from.
+"""Turns the best model of a run into a file to hand out: half-precision weights, and a header that says what it is.
 
-python -m training.export runs/encoder models/default/encoder.safetensors --licence CC-BY-4.0 --trained-on "LibriTTS"
+python -m training.export runs/encoder models/default/encoder.safetensors --licence CC0 --trained-on "LibriTTS"
 """
 
 import argparse

@@ -40,6 +40,8 @@ class Session:
         param_groups: list[dict[str, Any]] | None,
         learning_rate: Callable[[int], float],
     ):
+        if task.best_mode not in ("min", "max"):
+            raise ValueError(f"best_mode must be 'min' or 'max', not {task.best_mode!r}")
         self.task, self.config, self.run, self.learning_rate = task, config, run, learning_rate
         self.accelerator = accelerator
         self.device, self.is_main = accelerator.device, accelerator.is_main_process

@@ -285,7 +285,7 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = tup
         (rf"{_START}(?P<hour>1[0-2]|0?[1-9])\s?{_HALF}", _hour),
         (_START + r"(?:\+\d{1,3}[-. ])?\(?\d{3}\)?[-. ]\d{3}[-. ]\d{4}(?![\w-])", _telephone),
         (_START + r"\d{3}-\d{4}(?![\w-])", _telephone),
-        (_START + r"\+?\d+(?:-\d+){2,}(?![\w-])", _telephone),
+        (r"(?<![\w.,:/-])\+?\d+(?:-\d+){2,}(?![\w-])", _telephone),
         # "$5-$10" is "5 to 10 dollars", "3-4 km" is "3 to 4 kilometers".
         (
             rf"(?P<sign>[{re.escape(CURRENCY_SIGNS)}])(?P<low>{_NUMBER})\s?-\s?(?P=sign)?(?P<high>{_NUMBER})",
@@ -302,7 +302,7 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = tup
         (_MONEY_BEFORE, _money),
         (_MONEY_BEHIND, _money),
         # Only now: a minus sign may still have belonged to an amount.
-        (rf"(?<![\w)\"'])(?<!\d\s)-(?={_NUMBER})", lambda m: "minus "),
+        (rf"(?<![\w)\"'^])(?<!\d\s)-(?={_NUMBER})", lambda m: "minus "),
         (_START + r"(?P<amount>\d{1,2})p\b(?!\.)", lambda m: _counted(m["amount"], ("penny", "pence"))),
         (rf"(?<!\d)(?P<number>{_NUMBER})\s?%", lambda m: f"{decimal(m['number'])} percent"),
         (

@@ -40,9 +40,7 @@ def test_embeddings_equal_the_golden_ones(public_encoder: SpeakerEncoder, golden
         assert embedding @ golden[f"{clip}.embedding"] > 0.9999
 
 
-def test_partials_start_where_the_golden_ones_do(
-    public_encoder: SpeakerEncoder, golden: dict[str, np.ndarray]
-) -> None:
+def test_partials_start_where_the_golden_ones_do(public_encoder: SpeakerEncoder, golden: dict[str, np.ndarray]) -> None:
     for clip in clips(golden):
         starts = public_encoder.partial_starts(int(golden[f"{clip}.trimmed_samples"]))
         np.testing.assert_array_equal(starts, golden[f"{clip}.partial_starts"])

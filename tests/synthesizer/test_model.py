@@ -136,6 +136,7 @@ def test_padding_changes_no_loss(store) -> None:
         batch,
         mel=torch.nn.functional.pad(batch.mel, (0, 0, 0, 40), value=2.5),
         symbols=torch.nn.functional.pad(batch.symbols, (0, 7), value=9),
+        reading=torch.nn.functional.pad(batch.reading, (0, 0, 0, 10)),
     )
     losses = [task.step(item, 0, torch.Generator().manual_seed(0)) for item in (batch, padded)]
     for name in ("loss", "mel", "stop"):

@@ -56,11 +56,9 @@ def test_a_file_in_the_way_of_a_folder_is_told(tmp_path):
 
 @pytest.mark.parametrize("depth", [0, 1, 3])
 def test_batches_come_in_order(depth):
-    made = []
-    prefetcher = Prefetcher(lambda step: made.append(step) or step * step, range(2, 8), depth)
+    prefetcher = Prefetcher(lambda step: step * step, range(2, 8), depth)
     assert list(prefetcher) == [(step, step * step) for step in range(2, 8)]
     prefetcher.close()
-    assert made == list(range(2, 8))
 
 
 def test_batches_are_made_ahead_but_not_too_far():
@@ -131,7 +129,7 @@ def test_batches_of_any_nesting_move():
     moved = to_device(batch, torch.device("meta"))
     assert moved["b"].mels.is_meta and moved["b"].names == ("x",)
     assert moved["p"].left.is_meta and moved["p"].right == 3 and moved["l"][0].is_meta and moved["l"][1] is None
-    assert first_tensor(batch).shape == (2, 3) and first_tensor(["x"]) is None
+    assert first_tensor(batch) is batch["b"].mels and first_tensor(["x"]) is None
 
 
 def test_random_draws_depend_on_seed_rank_step_and_stream_alone():
@@ -162,8 +160,8 @@ def run(tmp_path):
     folder = tmp_path / "run"
     for name, step in (("best", 3), ("model", 5)):
         save_model(
-            folder / f"{name}.safetensors", ToyModel(ToyConfig()), stage="toy", kind="small", config=ToyConfig(), step=step,
-            embedding_space="space", extra={"licence": "unknown", "best_value": "1"},
+            folder / f"{name}.safetensors", ToyModel(ToyConfig()), stage="toy", kind="small", config=ToyConfig(),
+            step=step, embedding_space="space", extra={"licence": "unknown", "best_value": "1"},
         )  # fmt: skip
     return folder
 

@@ -1,5 +1,6 @@
 """Trainings stopped from outside, and trainings in two processes."""
 
+import dataclasses
 import os
 import re
 import signal
@@ -31,8 +32,6 @@ def wait_for_step(process: subprocess.Popen, step: int) -> None:
 
 
 def test_terminated_then_killed_then_resumed_equals_straight(tmp_path):
-    import dataclasses
-
     run = tmp_path / "run"
     process = start(run, "--wait", "0.2")
     wait_for_step(process, 3)
@@ -53,7 +52,8 @@ def test_terminated_then_killed_then_resumed_equals_straight(tmp_path):
 
     straight = tmp_path / "straight"
     fit(ToyTask(), ToyBatches(), dataclasses.replace(TOY_FIT, save_every=3, ema_decay=0.9), straight)
-    one, two = (RunDirectory(path).latest_state() for path in (run, straight))
+    one, two = RunDirectory(run).latest_state(), RunDirectory(straight).latest_state()
+    assert one is not None and two is not None
     assert one.step == two.step == 10 and one.values == two.values
     assert all(torch.equal(tensor, one.tensors[name]) for name, tensor in two.tensors.items())
 
@@ -69,5 +69,6 @@ def test_two_processes_stop_together_and_agree(tmp_path):
     assert len(results) == 2 and results[0] == results[1], "same reason, same step, same weights"
     assert results[0][:2] == ("signal", "5")
     state = RunDirectory(run).latest_state()
+    assert state is not None
     assert state.step == 5 and state.values["world_size"] == 2
     assert not torch.equal(state.tensors["module/model/first.weight"], ToyTask().model.first.weight)

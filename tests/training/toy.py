@@ -6,6 +6,7 @@ Also a script, `python toy.py RUN [--resume] ...`, for the tests that kill a tra
 import argparse
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from training.config import FitConfig
+from training.run_directory import RunDirectory
 
 
 @dataclass(frozen=True)
@@ -45,23 +47,19 @@ class ToyTask:
         self.model = ToyModel(self.config)
         self.extra_modules = {"scale": nn.Linear(1, 1)}
         self.bad_steps, self.wait = set(bad_steps), wait
-        self.on_step = lambda step: None
+        self.on_step: Callable[[int], None] = lambda step: None
 
     def step(self, batch: dict[str, torch.Tensor], step: int, generator: torch.Generator) -> dict[str, torch.Tensor]:
         self.on_step(step)
         time.sleep(self.wait)
         noise = 0.01 * torch.rand(batch["x"].shape, generator=generator).to(batch["x"].device)
-        difference = self.model(batch["x"] + noise) - batch["y"]
-        loss = (
-            difference.square().mean()
-            + 0.1 * self.extra_modules["scale"](torch.ones(1, device=noise.device)).square().sum()
-        )
         if step in self.bad_steps:
-            loss = loss * float("nan")
-            self.model.norm.running_mean.fill_(float("nan"))
-        return {"loss": loss, "distance": difference.abs().mean()}
+            noise = noise * float("nan")  # reaches the loss, the gradients and the running statistics
+        difference = self.model(batch["x"] + noise) - batch["y"]
+        scale = self.extra_modules["scale"](torch.ones(1, device=noise.device))
+        return {"loss": difference.square().mean() + 0.1 * scale.square().sum(), "distance": difference.abs().mean()}
 
-    def validate(self, step: int, run) -> dict[str, float]:
+    def validate(self, step: int, run: RunDirectory) -> dict[str, float]:
         torch.rand(3)  # draws from the global state, which must not reach the training
         (run.samples / f"{step}.txt").write_text("sample")
         x = torch.ones(3, 4, device=next(self.model.parameters()).device)

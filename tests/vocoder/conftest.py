@@ -33,7 +33,7 @@ def make_voice(seconds: float, pitch: float = 120.0, seed: int = 0) -> np.ndarra
 
 
 def make_config(shape: str = "compact", mode: str = "raw", **changes) -> WaveRNNConfig:
-    sizes = dict(hidden_size=16, fc_size=12, condition_size=8, sample_embedding_size=6, residual_size=8)
+    sizes = {"hidden_size": 16, "fc_size": 12, "condition_size": 8, "sample_embedding_size": 6, "residual_size": 8}
     return WaveRNNConfig(shape=shape, mode=mode, residual_blocks=2, **{**sizes, **changes})  # type: ignore[arg-type]
 
 

@@ -55,7 +55,8 @@ def test_unsuitable_stores_are_refused(toy_store, toy_config, tmp_path):
         VocoderBatches(toy_store, toy_config(), 2, frames=500)
     with pytest.raises(ConfigError):
         VocoderBatches(toy_store, toy_config(), 0)
-    for number, info in enumerate(({"stage": "encoder"}, {"stage": "vocoder", "mel_config": {"n_mels": 40}})):
+    infos: list[dict] = [{"stage": "encoder"}, {"stage": "vocoder", "mel_config": {"n_mels": 40}}]
+    for number, info in enumerate(infos):
         path = tmp_path / str(number)
         with FeatureWriter(path) as writer:
             writer.write_info(info)

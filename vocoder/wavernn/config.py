@@ -16,7 +16,7 @@ class WaveRNNConfig:
 
     Attributes:
         shape: "compact" is one GRU that sees the last sample through a table folded into its input weights;
-            "classic" is the two-GRU network of public SV2TTS checkpoints.
+            "classic" is the two-GRU network of public SV2TTS checkpoints (theirs have hidden_size and fc_size 512).
         mode: "raw" predicts one of 2**bits mu-law labels; "mol" a mixture of logistics over a continuous sample
             (Salimans et al. 2017).
         bits: depth of the mu-law labels.
@@ -27,7 +27,8 @@ class WaveRNNConfig:
         subframes: conditioning vectors for each mel frame (compact).
         sample_embedding_size: rank of the table of sample labels (compact).
         upsample_factors: steps from frames to samples, their product is the hop (classic).
-        residual_size, residual_blocks: of the conditioning network (classic); its output has `condition_size` channels.
+        residual_size: channels of the residual blocks in the conditioning network (classic).
+        residual_blocks: how many there are (classic).
         mel: what a mel is for this model.
     """
 

@@ -33,7 +33,7 @@ def gru_weights(gru: nn.GRU) -> GRUWeights:
 
 
 def label_gru(
-    labels: Tensor, table: Tensor, condition: Tensor, weight: Tensor, bias: Tensor, start: Tensor, low: bool = False
+    labels: Tensor, table: Tensor, condition: Tensor, weight: Tensor, bias: Tensor, start: Tensor, *, low: bool = False
 ) -> Tensor:
     """Run a GRU whose input at each step is `table[label] + condition`.
 

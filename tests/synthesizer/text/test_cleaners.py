@@ -36,7 +36,8 @@ CASES = {
     "the whole lot": [
         (
             "1,234.50 on 3/4/2021 at 5:30pm",
-            "one thousand two hundred thirty-four point five zero on march fourth, twenty twenty-one at five thirty p m",
+            "one thousand two hundred thirty-four point five zero on march fourth, twenty twenty-one "
+            "at five thirty p m",
         ),
     ],
     "cardinals": [
@@ -96,7 +97,7 @@ CASES = {
         ("On Mon., Jan. 3 we met.", "on monday, january third we met."),
         ("He died in Sept.", "he died in september."),
         ("he sat. I saw the sun. We march 3 miles", "he sat. i saw the sun. we march three miles"),
-        ("99/99/2020", "ninety-nine over ninety-nine slash twenty twenty"),
+        ("99/99/2020", "ninety-nine slash ninety-nine slash twenty twenty"),
     ],
     "times": [
         ("5:30pm", "five thirty p m"),
@@ -297,7 +298,7 @@ _snippets = st.lists(
 )
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.one_of(st.text(max_size=60), _snippets.map(" ".join), _snippets.map("".join)))
 @example("\ufdfa ﷽")
 @example("1/0 0/0 {} 00:00 0.0.0 $0.00 -$.5")

@@ -24,7 +24,7 @@ def pieces(text: str, lexicon=None) -> list[str]:
         ("astronaut's", "AE1 S T R AH0 N AA2 T S"),
         ("quince's", "K W IH1 N S IH0 Z"),
         ("churchyards", "CH ER1 CH Y AA2 R D Z"),
-        ("blunderbusses", "B L AH1 N D ER0 B AH2 S IH0 Z"),
+        ("gnashes", "N AE1 SH IH0 Z"),
         ("flitted", "F L IH1 T IH0 D"),
         ("annealed", "AH0 N IY1 L D"),
         ("grossness", "G R OW1 S N AH0 S"),

@@ -17,7 +17,7 @@ from synthesizer.text.sentences import MAX_CHARACTERS, split_sentences, spoken_l
         ["He lives on Main St.", "The house is old."],
         ["St. Louis is far."],
         ["So did I.", "The next one was late."],
-        ["He paused... and went on.", "Then... Nothing."],
+        ["He paused... and went on.", "Then...", "Nothing."],
         ["Wait…", "What?"],
         ['"Stop!" he said.', "'Why?'", "Nobody knew."],
         ['She said, "Come in."', '"No," he answered.'],
@@ -43,8 +43,8 @@ def test_sentences_end_where_they_end(sentences):
         ("First line\nSecond line\n\n\nThird", ["First line", "Second line", "Third"]),
         ("one\r\ntwo\r\n", ["one", "two"]),
         (
-            "This line was broken to fit the width of\nthe page it was printed on.\nNot this.",
-            ["This line was broken to fit the width of\nthe page it was printed on.", "Not this."],
+            "This line was broken to fit the full width\nof a page.\nThis was not.",
+            ["This line was broken to fit the full width\nof a page.", "This was not."],
         ),
         ("", []),
         (" \n\t\n", []),
@@ -59,8 +59,8 @@ def test_lines_and_pieces_without_words(text, expected):
 
 def test_long_sentences_are_cut_at_clauses():
     text = (
-        "The road climbed slowly through a forest of pines, and every few miles a small white stone told the traveller "
-        "how far he had come; the innkeeper, who had walked it a hundred times, knew each of them by name, but he would "
+        "The road climbed slowly through a forest of pines, and every few miles a small white stone told the walker "
+        "how far he had come; the innkeeper, who had walked it often before, knew each of them by name, but he would "
         "never say which one he liked best because he feared that the others might hear."
     )
     pieces = split_sentences(text)

@@ -1,0 +1,87 @@
+"""Reports: one JSON file with every figure and every single output, and the same figures as a table to read."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from evaluation.figures import Figure
+from speech.errors import StorageError
+
+REPORT = "report.json"
+TABLE = "report.md"
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What was measured.
+
+    Attributes:
+        title: what was evaluated.
+        settings: with what, ready for JSON.
+        figures: by condition, then by name.
+        rows: every output's measurements.
+        notes: what a reader should know: what was left out, and why.
+    """
+
+    title: str
+    settings: Mapping[str, Any]
+    figures: Mapping[str, Mapping[str, Figure]]
+    rows: Sequence[Mapping[str, Any]] = ()
+    notes: Sequence[str] = ()
+    machine: Mapping[str, Any] = field(default_factory=lambda: describe_machine())
+
+    def to_json(self) -> str:
+        figures = {
+            condition: {name: asdict(figure) for name, figure in named.items()}
+            for condition, named in self.figures.items()
+        }
+        content = {
+            "title": self.title, "settings": self.settings, "machine": self.machine, "notes": list(self.notes),
+            "figures": figures, "outputs": list(self.rows),
+        }  # fmt: skip
+        return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+    def to_markdown(self) -> str:
+        conditions = list(self.figures)
+        names = list(dict.fromkeys(name for named in self.figures.values() for name in named))
+        lines = [f"# {self.title}", "", f"| | {' | '.join(conditions)} |", "|---" * (len(conditions) + 1) + "|"]
+        for name in names:
+            cells = [str(self.figures[condition].get(name, "")) for condition in conditions]
+            lines.append(f"| {name} | {' | '.join(cells)} |")
+        lines += ["", "In brackets the 95 % interval, then the number of items a figure rests on."]
+        lines += ["", *(f"- {note}" for note in self.notes)] if self.notes else []
+        return "\n".join(lines) + "\n"
+
+
+def describe_machine() -> dict[str, Any]:
+    """What speed depends on, without naming the machine."""
+    import torch
+
+    return {
+        "system": platform.system(),
+        "processor": platform.machine(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }
+
+
+def check_report_folder(folder: Path, overwrite: bool) -> None:
+    """Raises: StorageError if there is a report already, or the place is taken by a file."""
+    if folder.exists() and not folder.is_dir():
+        raise StorageError(f"{folder} is a file: name a folder for the report.")
+    if (folder / REPORT).exists() and not overwrite:
+        raise StorageError(f"There is a report in {folder} already: name another folder, or give --force.")
+
+
+def write_report(folder: Path, report: Report) -> None:
+    """Write report.json and report.md. Raises: StorageError."""
+    from training.files import write_text
+
+    write_text(folder / REPORT, report.to_json())
+    write_text(folder / TABLE, report.to_markdown())

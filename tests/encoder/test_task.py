@@ -1,0 +1,143 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from encoder import SpeakerEncoder
+from encoder.config import EncoderConfig
+from encoder.data import BatchConfig, SpeakerBatches
+from encoder.model import SpeakerEncoderModel
+from encoder.task import EncoderTask, LossConfig, VerificationTrials, distillation_loss
+from speech.errors import ConfigError, CorpusError
+from training.checkpoint import RunDirectory
+
+BATCH = BatchConfig(speakers=4, utterances=2, frames=20)
+
+
+def make_model(config: EncoderConfig, seed: int) -> SpeakerEncoderModel:
+    torch.manual_seed(seed)
+    return SpeakerEncoderModel(replace(config, compression="log"))
+
+
+def make_task(toy_store, config: EncoderConfig, ge2e: float, distill: float) -> EncoderTask:
+    teacher = SpeakerEncoder(make_model(config, seed=1), embedding_space="the teacher's")
+    loss = LossConfig(ge2e_weight=ge2e, distill_weight=distill, distill_every=5)
+    return EncoderTask(make_model(config, seed=2), toy_store, loss, teacher=teacher if distill else None)
+
+
+@pytest.mark.parametrize(("ge2e", "distill"), [(1.0, 0.0), (0.0, 1.0), (0.5, 1.0)])
+def test_one_step_changes_every_parameter(toy_store, toy_config, ge2e: float, distill: float) -> None:
+    task = make_task(toy_store, toy_config, ge2e, distill)
+    assert ("ge2e" in task.extra_modules) == (ge2e > 0)
+    modules = {"model": task.model, **task.extra_modules}
+    before = {name: {k: v.clone() for k, v in module.state_dict().items()} for name, module in modules.items()}
+    parameters = [parameter for module in modules.values() for parameter in module.parameters()]
+    losses = task.step(SpeakerBatches(toy_store, BATCH).batch_at(0), 0, torch.Generator())
+    losses["loss"].backward()
+    torch.optim.Adam(parameters, lr=1e-2).step()
+    for name, module in modules.items():
+        for key, value in module.state_dict().items():
+            if key != "offset":  # a softmax does not feel what is added to every score
+                assert not torch.equal(value, before[name][key]), (name, key)
+    assert losses["items"] == 8
+
+
+@pytest.mark.parametrize(
+    ("ge2e", "distill", "part", "target"), [(1.0, 0.0, "ge2e", 0.05), (0.0, 1.0, "distillation", 0.1)]
+)
+def test_one_batch_overfits(toy_store, toy_config, ge2e: float, distill: float, part: str, target: float) -> None:
+    task = make_task(toy_store, toy_config, ge2e, distill)
+    batch = SpeakerBatches(toy_store, replace(BATCH, noise_probability=0, gain_db=0)).batch_at(0)
+    parameters = [*task.model.parameters(), *task.ge2e.parameters()]
+    optimizer = torch.optim.Adam(parameters, lr=2e-2)
+    for step in range(150):
+        losses = task.step(batch, step, torch.Generator())
+        optimizer.zero_grad()
+        losses["loss"].backward()
+        optimizer.step()
+    assert losses[part] < target
+
+
+def test_the_teacher_is_left_alone(toy_store, toy_config) -> None:
+    task = make_task(toy_store, toy_config, 0.0, 1.0)
+    assert task.teacher is not None
+    task.step(SpeakerBatches(toy_store, BATCH).batch_at(0), 0, torch.Generator())["loss"].backward()
+    assert all(parameter.grad is None for parameter in task.teacher.model.parameters())
+
+
+def test_the_trajectory_is_what_the_beginnings_give(toy_config) -> None:
+    model = make_model(toy_config, seed=0)
+    mels = torch.rand(3, 23, 40)
+    trajectory = model.trajectory(mels, 10)
+    assert trajectory.shape == (3, 2, 12)
+    torch.testing.assert_close(trajectory[:, 0], model(mels[:, :13]))
+    torch.testing.assert_close(trajectory[:, 1], model(mels))
+
+
+def test_distillation_loss() -> None:
+    answers = torch.nn.functional.normalize(torch.rand(6, 3, 8), dim=-1)
+    assert abs(float(distillation_loss(answers, answers))) < 1e-5
+    mean = torch.nn.functional.normalize(answers.mean(dim=0, keepdim=True), dim=-1).expand_as(answers)
+    assert distillation_loss(mean, answers) > 0.7  # the mean voice for everybody is no way out
+
+
+def test_a_perfect_student_has_cosine_one_and_the_space_of_its_teacher(toy_store, toy_config, tmp_path) -> None:
+    task = make_task(toy_store, toy_config, 0.0, 1.0)
+    assert task.teacher is not None
+    assert (task.best_metric, task.best_mode) == ("teacher_cosine", "max")
+    run = RunDirectory(tmp_path)
+    assert task.validate(0, run)["teacher_cosine"] < 0.999
+    task.model.load_state_dict(task.teacher.model.state_dict())
+    assert task.validate(0, run)["teacher_cosine"] == pytest.approx(1, abs=1e-5)
+    assert task.model_file()["embedding_space"] == "the teacher's"
+
+
+def test_without_a_teacher_the_weights_name_the_space(toy_store, toy_config, tmp_path) -> None:
+    task = make_task(toy_store, toy_config, 1.0, 0.0)
+    assert (task.best_metric, task.best_mode) == ("eer", "min")
+    assert set(task.validate(0, RunDirectory(tmp_path))) == {"eer"}
+    name = task.model_file()["embedding_space"]
+    assert name == task.model_file()["embedding_space"]
+    with torch.no_grad():
+        next(task.model.parameters()).add_(1)
+    assert task.model_file()["embedding_space"] != name
+
+
+def test_trials_are_fair(toy_store) -> None:
+    trials = VerificationTrials(toy_store, frames=20, windows_per_speaker=6)
+    assert trials.windows.shape == (4 * 6, 20, 40)
+    # the speaker with one utterance has no pair with himself; the others have 2 windows of each of 3 utterances
+    assert int(trials._same.sum()) == 3 * (6 * 5 // 2 - 3)
+    envelopes = trials.windows.mean(dim=1)
+    assert trials.equal_error_rate(torch.nn.functional.normalize(envelopes, dim=-1)) < 0.2
+    rng = torch.Generator().manual_seed(0)
+    noise = torch.nn.functional.normalize(torch.randn(24, 16, generator=rng), dim=-1)
+    assert 0.3 < trials.equal_error_rate(noise) < 0.7
+
+
+def test_a_store_that_cannot_judge_gets_a_sentence(toy_store) -> None:
+    class OnlyTraining:
+        def __len__(self) -> int:
+            return 4
+
+        def meta(self, i: int) -> dict:
+            return {"speaker": str(i), "split": "validation" if i == 3 else "train"}
+
+        def array(self, i: int, name: str) -> np.ndarray:
+            return np.ones((30, 40))
+
+    with pytest.raises(CorpusError, match="two speakers"):
+        VerificationTrials(OnlyTraining(), frames=20, windows_per_speaker=4)
+
+
+def test_senseless_settings_are_refused(toy_store, toy_config) -> None:
+    model = make_model(toy_config, seed=0)
+    with pytest.raises(ConfigError, match="teacher"):
+        EncoderTask(model, toy_store, LossConfig(distill_weight=1.0))
+    for wrong in ({"ge2e_weight": 0.0}, {"ge2e_weight": -1.0, "distill_weight": 2.0}, {"distill_every": 0}):
+        with pytest.raises(ConfigError):
+            LossConfig(**wrong)
+    other = SpeakerEncoder(make_model(replace(toy_config, embedding_size=5), seed=0), embedding_space="other")
+    with pytest.raises(ConfigError, match="embedding_size"):
+        EncoderTask(model, toy_store, LossConfig(distill_weight=1.0), teacher=other)

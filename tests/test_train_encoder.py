@@ -1,0 +1,89 @@
+"""The training script from a store to model files, at toy size."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from encoder import EncoderConfig, SpeakerEncoder
+from speech.features import FeatureWriter
+from train_encoder import Arguments, main
+
+TOY = EncoderConfig(hidden_size=8, num_layers=1, embedding_size=6, partial_frames=12, partial_step=6, compression="log")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("stores") / "encoder"
+    rng = np.random.default_rng(0)
+    with FeatureWriter(folder) as writer:
+        writer.write_info({"stage": "encoder"})
+        for speaker in range(6):
+            for utterance in range(2):
+                meta = {"speaker": str(speaker), "corpus": "toy", "split": "train" if speaker < 4 else "validation"}
+                mel = (rng.random((30, 40)) * rng.random(40)).astype(np.float16)
+                writer.add(f"{speaker}/{utterance}", {"mel": mel}, meta)
+    return folder
+
+
+def arguments(store: Path, run: Path, **others) -> Arguments:
+    base = Arguments(store, run, steps=6, speakers=3, threads=1, validate_every=3, save_every=2, model=TOY)
+    return replace(base, **others)
+
+
+def test_trains_validates_and_hands_out_a_model(store: Path, tmp_path: Path) -> None:
+    main(arguments(store, tmp_path / "run", licence="CC0"))
+    encoder = SpeakerEncoder.load(tmp_path / "run" / "model.safetensors")
+    assert encoder.config == TOY
+    assert (encoder.step, encoder.licence, encoder.trained_on) == (6, "CC0", "toy")
+    assert encoder.embedding_space.startswith("encoder-")
+    log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in log if "validation/eer" in line] == [3, 6]
+
+
+def test_a_run_that_was_stopped_goes_on_exactly(store: Path, tmp_path: Path) -> None:
+    main(arguments(store, tmp_path / "whole"))
+    for resume in (False, True):  # a session of no minutes takes one step
+        main(arguments(store, tmp_path / "pieces", max_minutes=1e-9, resume=resume))
+    main(arguments(store, tmp_path / "pieces", resume=True))
+    whole, pieces = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "pieces"))
+    assert whole.keys() == pieces.keys()
+    for name, value in whole.items():
+        np.testing.assert_array_equal(value, pieces[name], err_msg=name)
+
+
+def test_a_student_takes_over_the_space_of_its_teacher(store: Path, tmp_path: Path) -> None:
+    main(arguments(store, tmp_path / "teacher", steps=1))
+    teacher = tmp_path / "teacher" / "model.safetensors"
+    main(arguments(store, tmp_path / "student", teacher=teacher, steps=2))
+    student = SpeakerEncoder.load(tmp_path / "student" / "best.safetensors")
+    assert student.embedding_space == SpeakerEncoder.load(teacher).embedding_space
+
+
+@pytest.mark.parametrize(
+    ("others", "sentence"),
+    [
+        ({"resume": True}, "no training run"),
+        ({"speakers": 5}, "4 train speakers"),
+        ({"teacher": Path("missing.safetensors")}, "no model file"),
+        ({"teacher": Path("public.pt")}, "encoder.convert"),
+        ({"distill_weight": 1.0}, "--teacher"),
+    ],
+)
+def test_what_a_person_gets_wrong(store: Path, tmp_path: Path, capsys, others: dict, sentence: str) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments(store, tmp_path / "run", **others))
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert sentence in error
+
+
+def test_a_folder_that_is_no_store_gets_a_sentence(tmp_path: Path, capsys) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments(tmp_path / "nowhere", tmp_path / "run"))
+    assert stopped.value.code == 2
+    assert "no feature store" in capsys.readouterr().err
