@@ -20,7 +20,8 @@ import tyro
 from speech.errors import exit_on_speech_error
 
 if TYPE_CHECKING:
-    from evaluation.report import Report
+    from cloning import VoiceCloner
+    from evaluation.report import Notes
 
 Item = TypeVar("Item")
 
@@ -123,44 +124,153 @@ def evaluate_encoder(given: Encoder) -> None:
     from cloning import resolve_device
     from encoder import SpeakerEncoder
     from evaluation.judge import public_encoder
-    from evaluation.report import check_report_folder
-    from evaluation.sets import check_limit, choose_utterances, read_recordings
+    from evaluation.report import Notes
+    from evaluation.sets import choose_utterances, read_recordings
     from evaluation.verification import SpeechSet, equal_error_rates
+    from speech.corpora import split_of
 
-    check_limit("--limit", given.limit, 3)
-    if given.out is not None:
-        check_report_folder(given.out, given.force)
+    check(given, least=3)
     encoders = {given.encoder.stem: SpeakerEncoder.load(given.encoder, device=resolve_device(given.device))}
     if given.public:
         encoders["public encoder"] = public_encoder()
     notes = Notes()
     utterances = choose_utterances(given.corpora, given.limit, held_out=given.held_out, seed=given.seed)
-    notes.training_speech(utterances)
-    speech = SpeechSet(progress(read_recordings(utterances, on_reject=notes.reject), "reading", len(utterances)),
-                       notes.reject)  # fmt: skip
+    trained = sum(split_of(item.speaker, item.key) == "train" for item in utterances)
+    if trained:
+        notes.add(f"{trained} of the {len(utterances)} utterances are of the training split.")
+    recordings = read_recordings(utterances, on_reject=notes.reject)
+    speech = SpeechSet(progress(recordings, "reading", len(utterances)), notes.reject)
     figures = {label: equal_error_rates(encoder, speech, given.seed) for label, encoder in encoders.items()}
     notes.add(f"{len(speech.wavs)} utterances of {len(set(speech.speakers))} speakers; n counts utterances.")
-    finish("Speaker verification", given, figures, [], notes, given.out)
+    present("Speaker verification", given, figures, [], notes)
 
 
 def evaluate_vocoder(given: Vocoder) -> None:
     from cloning import resolve_device
+    from evaluation.distances import Pesq
     from evaluation.judge import VoiceJudge
-    from evaluation.outputs import copy_output, load_vocoder, vocoder_label
     from evaluation.panel import Panel
+    from evaluation.plots import Gallery
     from evaluation.recogniser import Recogniser
-    from evaluation.report import check_report_folder
-    from evaluation.sets import check_limit, choose_utterances
+    from evaluation.report import Notes
+    from evaluation.studies import natural_rows
 
-    check_limit("--limit", given.limit)
+    check(given)
+    notes = Notes()
+    vocoders = load_vocoders(given.vocoder, None, resolve_device(given.device))
+    recogniser = Recogniser() if given.words else None
+    panel = Panel(recogniser, notes.unless_missing(VoiceJudge), notes.unless_missing(Pesq))
+    gallery = Gallery(given.out, given.plots)
+    rows = natural_rows(
+        panel, vocoders, given.corpora, given.limit, notes, gallery, progress,
+        held_out=given.held_out, with_text=given.words, seed=given.seed,
+    )  # fmt: skip
+    present("Copy synthesis", given, *summaries(rows), notes)
+
+
+def evaluate_cloning(given: Cloning) -> None:
+    from cloning import ModelFiles, VoiceCloner
+    from evaluation.distances import Pesq
+    from evaluation.judge import VoiceJudge
+    from evaluation.panel import Panel
+    from evaluation.plots import Gallery
+    from evaluation.recogniser import Recogniser
+    from evaluation.report import Notes
+    from evaluation.sets import find_references, read_sentences
+    from evaluation.studies import clone_rows, natural_rows
+
+    check(given)
+    notes = Notes()
+    references, sentences = find_references(given.references), read_sentences(given.sentences)
+    files = ModelFiles.find(
+        given.models,
+        encoder=given.encoder,
+        synthesizer=given.synthesizer,
+        vocoder=given.vocoder[0] if given.vocoder else None,
+    )
+    cloner = VoiceCloner.load(files, device=given.device)
+    names = given.vocoder or (str(files.vocoder) if files.vocoder else "griffin-lim",)
+    vocoders = load_vocoders(names, cloner, str(cloner.synthesizer.device))
+    panel = Panel(Recogniser(), VoiceJudge(), notes.unless_missing(Pesq))
+    gallery = Gallery(given.out, given.plots)
+    rows = list(
+        clone_rows(
+            panel, cloner, vocoders, references, sentences, given.limit, notes, gallery, progress, seed=given.seed
+        )
+    )
+    if given.natural:
+        limit = given.natural_limit or len(sentences)
+        rows += natural_rows(
+            panel, vocoders, given.natural, limit, notes, gallery, progress, with_text=True, seed=given.seed
+        )
+    notes.add(f"Sentences: {given.sentences.name}. Vocoders: {', '.join(vocoders)}.")
+    present("Voice cloning", given, *summaries(rows), notes)
+
+
+def check(given: Encoder | Vocoder | Cloning, least: int = 2) -> None:
+    """Refuse what can be refused before anything is loaded. Raises: ConfigError, StorageError."""
+    from evaluation.report import check_report_folder
+    from evaluation.sets import check_limit
+
+    check_limit("--limit", given.limit, least)
+    if isinstance(given, Cloning):
+        check_limit("--natural-limit", given.natural_limit, least)
     if given.out is not None:
         check_report_folder(given.out, given.force)
-    notes = Notes()
-    device = resolve_device(given.device)
-    vocoders = {vocoder_label(name): load_vocoder(name, device=device) for name in given.vocoder}
-    recogniser = Recogniser() if given.words else None
-    panel = Panel(recogniser, notes.unless_missing(VoiceJudge), notes.unless_missing(pesq_judge))
-    utterances = choose_utterances(given.corpora, given.limit, held_out=given.held_out, seed=given.seed)
-    notes.training_speech(utterances)
-    rows = natural_rows(panel, vocoders, utterances, notes, given)
-    finish("Copy synthesis", given, summaries(rows), rows, notes, given.out)
+
+
+def load_vocoders(names: Sequence[str], cloner: VoiceCloner | None, device: str) -> dict[str, Any]:
+    """Vocoders by their labels. Raises: ConfigError if two have one name, or one is made for other mels."""
+    from evaluation.outputs import load_vocoder, vocoder_label
+    from speech.errors import ConfigError
+
+    vocoders: dict[str, Any] = {}
+    config = cloner.synthesizer.mel_config if cloner else None
+    for name in names:
+        label = vocoder_label(name)
+        if label in vocoders:
+            raise ConfigError(f"Two vocoders are called {label!r}: rename one file, so that the report is clear.")
+        vocoders[label] = load_vocoder(name, config, device)
+        if config is not None and vocoders[label].mel_config != config:
+            raise ConfigError(f"The vocoder {name} was trained on other mels than the synthesizer makes.")
+    return vocoders
+
+
+def summaries(rows: Iterable[Any]) -> tuple[dict[str, Any], list[Any]]:
+    """The figures of each condition, and all the rows they come from."""
+    from evaluation.panel import by_condition, summarise
+
+    rows = list(rows)
+    return {condition: summarise(part) for condition, part in by_condition(rows).items()}, rows
+
+
+def present(title: str, given: Encoder | Vocoder | Cloning, figures: Any, rows: list[Any], notes: Notes) -> None:
+    """Print the table and write the report."""
+    from evaluation.report import Report, write_report
+
+    report = Report(title, settings(given), figures, rows, notes.all())
+    print(report.to_markdown(), end="")
+    if given.out is not None:
+        write_report(given.out, report)
+        print(f"\nreport written to {given.out}")
+
+
+def settings(given: Any) -> dict[str, Any]:
+    """The arguments, ready for JSON; folders shortened to their last two parts, for a report may be published."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return [plain(item) for item in value]
+        return "/".join(value.parts[-2:]) if isinstance(value, Path) else value
+
+    return {"command": type(given).__name__.lower(), **{name: plain(value) for name, value in vars(given).items()}}
+
+
+def progress(items: Iterable[Item], what: str, total: int) -> Iterable[Item]:
+    from tqdm import tqdm
+
+    return tqdm(items, what, total, file=sys.stderr, disable=None)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -37,6 +37,8 @@ class Arguments:
     """Stop and save after this many minutes; 0 is no limit."""
     teacher: Path | None = None
     """Model file of the encoder to learn from, for example what `python -m encoder.convert` writes."""
+    init: Path | None = None
+    """Model file to start from, to train an encoder further or for other speakers; random weights, unless given."""
     ge2e_weight: float | None = None
     """Weight of the GE2E loss; 1 without a teacher, 0 with one."""
     distill_weight: float | None = None
@@ -46,7 +48,7 @@ class Arguments:
     utterances: int = 2
     """Windows of each speaker in a batch; more suit GE2E (the paper has 64 x 10)."""
     augment: bool = True
-    """Vary gain, speed and noise; --no-augment trains on the sounds as they are."""
+    """Vary gain, noise, speed and voices at once; --no-augment trains on the sounds as they are."""
     learning_rate: float = 2e-3
     """Peak of the learning rate."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
@@ -82,16 +84,22 @@ def main(arguments: Arguments | None = None) -> None:
     from speech.features import FeatureStore
     from training.loop import FitConfig, fit
 
-    store = FeatureStore(args.store)
-    batch_config = BatchConfig(speakers=args.speakers, utterances=args.utterances, frames=args.model.partial_frames)
-    if not args.augment:
-        batch_config = replace(batch_config, gain_db=0.0, noise_probability=0.0, speed_probability=0.0)
-    batches = SpeakerBatches(store, batch_config, seed=args.seed, rank=int(os.environ.get("RANK", "0")))
-    print(f"{args.store}: {len(store)} utterances, {len(batches.names)} speakers to train on")
-
     torch.manual_seed(args.seed)
-    model = SpeakerEncoderModel(args.model)
-    teacher = load_teacher(args.teacher)
+    init, teacher = load_encoder(args.init), load_encoder(args.teacher)
+    model_config = init.config if init else args.model  # the sizes are those of the weights
+    model = SpeakerEncoderModel(model_config)
+    if init:
+        model.load_state_dict(init.model.state_dict())
+
+    store = FeatureStore(args.store)
+    rank = int(os.environ.get("RANK", "0"))  # torchrun's
+    batch_config = BatchConfig(speakers=args.speakers, utterances=args.utterances, frames=model_config.partial_frames)
+    if not args.augment:
+        batch_config = replace(batch_config, gain_db=0, noise_probability=0, speed_probability=0, chorus_probability=0)
+    batches = SpeakerBatches(store, batch_config, seed=args.seed, rank=rank)
+    if rank == 0:
+        print(f"{args.store}: {len(store)} utterances, {len(batches.names)} speakers to train on")
+
     loss = LossConfig(
         ge2e_weight=_default(args.ge2e_weight, 0.0 if teacher else 1.0),
         distill_weight=_default(args.distill_weight, 1.0 if teacher else 0.0),
@@ -118,14 +126,15 @@ def main(arguments: Arguments | None = None) -> None:
     settings = {
         "store": str(args.store),
         "teacher": str(args.teacher or ""),
+        "init": str(args.init or ""),
         "loss": asdict(loss),
         "batch": asdict(batch_config),
     }
     fit(task, batches, config, args.run, resume=args.resume, settings=settings)
 
 
-def load_teacher(path: Path | None) -> "SpeakerEncoder | None":
-    """The encoder to learn from, None without a path.
+def load_encoder(path: Path | None) -> "SpeakerEncoder | None":
+    """The encoder to learn or to start from, None without a path.
 
     Raises:
         ModelFileError: if it is no encoder of ours; a `.pt` file has to be converted first.

@@ -20,17 +20,26 @@ class EncoderConfig:
     """
 
     n_mels: int = 40
+    """Mel bands."""
     hidden_size: int = 256
+    """Units of an LSTM layer."""
     num_layers: int = 3
+    """LSTM layers."""
     embedding_size: int = 256
-    # The public weights read power mels as they are, which spreads quiet and loud sounds over ten orders of magnitude.
-    # "log" squashes them inside the model: the same input, learnt in far fewer steps.
+    """Numbers in an embedding."""
     compression: Compression = "none"
+    """What the model does to the power mels it is given: the public weights read them as they are, over ten orders of
+    magnitude; "log" squashes them first and is learnt in fewer steps."""
     sample_rate: int = 16_000
+    """Samples a second."""
     hop_length: int = 160
-    partial_frames: int = 160  # 1.6 s
-    partial_step: int = 77  # about 1.3 partials a second, so that neighbours share half of their frames
-    min_coverage: float = 0.75  # share of the last partial that must be sound for it to count
+    """Samples between two frames."""
+    partial_frames: int = 160
+    """Frames of a partial: 1.6 s."""
+    partial_step: int = 77
+    """Frames between two partials: 1.3 partials a second, so that neighbours share half of their frames."""
+    min_coverage: float = 0.75
+    """Share of the last partial that must be sound for it to count."""
 
     def __post_init__(self) -> None:
         for name in ("n_mels", "hidden_size", "num_layers", "embedding_size", "sample_rate", "hop_length"):

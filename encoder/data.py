@@ -34,7 +34,8 @@ class Batch(TypedDict):
 
     Attributes:
         mels: [speakers, utterances, frames, n_mels], what the model trains on: gain and noise applied.
-        clean: the same windows before that, what a teacher listens to.
+        clean: the same windows before that, what a teacher listens to. Speed and chorus are in both: they make voices
+            that the corpus does not have, and a teacher can say what it thinks of any sound.
     """
 
     mels: Tensor
@@ -55,21 +56,25 @@ class BatchConfig:
     noise_probability: float = 0.3
     noise_snr_db: tuple[float, float] = (5.0, 30.0)
     # Played at another speed, a voice is another voice: cheap new speakers, for the teacher as well.
-    speed_probability: float = 0.5
-    speed_range: float = 0.15
+    speed_probability: float = 0.8
+    speed_range: float = 0.25
+    # So do two people who talk at once, the second one quieter by as much.
+    chorus_probability: float = 0.25
+    chorus_ratio_db: tuple[float, float] = (2.0, 15.0)
 
     def __post_init__(self) -> None:
         if self.speakers < 2 or self.utterances < 2:
             raise ConfigError("An encoder batch needs at least 2 speakers and 2 utterances of each.")
         if self.frames < 1:
             raise ConfigError(f"A window of {self.frames} frames is empty; 160 frames are 1.6 s.")
-        for name in ("noise_probability", "speed_probability"):
+        for name in ("noise_probability", "speed_probability", "chorus_probability"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"The {name} is {getattr(self, name)}; a probability lies between 0 and 1.")
         if not 0 <= self.speed_range < 0.5:
             raise ConfigError(f"The speed_range is {self.speed_range}; it must be at least 0 and below 0.5.")
-        if self.noise_snr_db[0] > self.noise_snr_db[1]:
-            raise ConfigError("The noise_snr_db must be given as lowest and highest ratio.")
+        for name in ("noise_snr_db", "chorus_ratio_db"):
+            if getattr(self, name)[0] > getattr(self, name)[1]:
+                raise ConfigError(f"The {name} must be given as lowest and highest ratio.")
 
 
 class SpeakerBatches:
@@ -108,7 +113,7 @@ class SpeakerBatches:
         # the largest of log weight + Gumbel noise are a weighted draw without replacement (Gumbel-top-k)
         keys = self._log_weights + rng.gumbel(size=len(self.names))
         chosen = np.argsort(-keys)[: self.config.speakers]
-        clean = np.stack([self._speaker_windows(self.names[index], rng) for index in chosen])
+        clean = self._join_voices(np.stack([self._speaker_windows(self.names[index], rng) for index in chosen]), rng)
         return {"mels": torch.from_numpy(self._disturb(clean, rng)), "clean": torch.from_numpy(clean)}
 
     def _speaker_windows(self, name: str, rng: np.random.Generator) -> Floats:
@@ -127,6 +132,17 @@ class SpeakerBatches:
             windows.append(cut_window(self.store.array(item, "mel"), config.frames, position, speed))
         return np.stack(windows)
 
+    def _join_voices(self, windows: Floats, rng: np.random.Generator) -> Floats:
+        """Adds to some windows what the next speaker of the batch says meanwhile."""
+        config = self.config
+        joined = rng.random(windows.shape[:2]) < config.chorus_probability
+        others = np.roll(windows, 1, axis=0)[joined]
+        level = _power(windows[joined]) / np.maximum(_power(others), 1e-12)
+        ratio = 10 ** (-rng.uniform(*config.chorus_ratio_db, level.shape) / 10)
+        mixed = windows.copy()
+        mixed[joined] += (level * ratio).astype(np.float32) * others
+        return mixed
+
     def _disturb(self, clean: Floats, rng: np.random.Generator) -> Floats:
         """Gain and stationary coloured noise, in the power domain, where independent sounds add."""
         config = self.config
@@ -139,12 +155,17 @@ class SpeakerBatches:
         # The power of Gaussian noise in a narrow band is exponentially distributed from frame to frame, less so in
         # wide ones: the mean of two such bands is a fair likeness of the forty.
         noise = colour * rng.standard_exponential((2, *sound.shape), dtype=np.float32).sum(axis=0)
-        level = sound.mean((-2, -1), keepdims=True) / noise.mean((-2, -1), keepdims=True)
-        ratio = 10 ** (-rng.uniform(*config.noise_snr_db, (len(sound), 1, 1)) / 10)
+        level = _power(sound) / _power(noise)
+        ratio = 10 ** (-rng.uniform(*config.noise_snr_db, level.shape) / 10)
         disturbed = clean.copy()
         disturbed[noisy] += (level * ratio).astype(np.float32) * noise
         gain = 10 ** (rng.uniform(-config.gain_db, config.gain_db, shape) / 10)
         return disturbed * gain.astype(np.float32)
+
+
+def _power(windows: Floats) -> Floats:
+    """Mean power of each window: [..., frames, n_mels] -> [..., 1, 1]."""
+    return windows.mean((-2, -1), keepdims=True)
 
 
 def items_by_speaker(store: MelStore, split: str) -> dict[str, list[int]]:

@@ -1,5 +1,6 @@
 """What training does with a batch, and how a half-trained encoder is judged."""
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,6 +19,8 @@ from speech.errors import ConfigError, CorpusError
 if TYPE_CHECKING:
     from encoder.inference import SpeakerEncoder
     from training.checkpoint import RunDirectory
+
+logger = logging.getLogger(__name__)
 
 WINDOWS_PER_PASS = 128
 
@@ -73,7 +76,7 @@ class EncoderTask:
 
     Raises:
         ConfigError: if distillation is asked for without a teacher, or the teacher's sizes differ.
-        CorpusError: if the validation split cannot give a pair of utterances of one speaker and two speakers.
+        CorpusError: if the store has not two speakers, one of them with two utterances.
     """
 
     def __init__(
@@ -156,37 +159,51 @@ class VerificationTrials:
     """Windows of validation speakers, and the pairs of them that are fair trials.
 
     Two windows of one recording share the room and the microphone, so they make no trial. A speaker with one recording
-    can only be the stranger. A speaker who has items in the training split is left out.
+    can only be the stranger. Speakers who are trained on take part only where a store has nobody else, and that is said
+    in the log: the figure is too good then.
 
     Args:
         store: see `EncoderTask`.
         frames: length of a window.
         windows_per_speaker: at most so many, spread over the speaker's utterances.
+
+    Raises:
+        CorpusError: if there are not two speakers, one of them with two utterances.
     """
 
     def __init__(self, store: MelStore, frames: int, windows_per_speaker: int):
         trained_on = items_by_speaker(store, "train")
-        windows, speakers, items = [], [], []
-        for name, indices in sorted(items_by_speaker(store, "validation").items()):
-            if name in trained_on:
-                continue
-            for turn in range(windows_per_speaker):
-                item = indices[turn * len(indices) // windows_per_speaker]
-                position = (turn + 0.5) / windows_per_speaker
-                windows.append(cut_window(store.array(item, "mel"), frames, position))
-                speakers.append(name)
-                items.append(item)
-        names, places = np.array(speakers), np.array(items)
-        first, second = np.triu_indices(len(names), k=1)
-        fair = places[first] != places[second]
-        self._pairs = first[fair], second[fair]
-        self._same = names[self._pairs[0]] == names[self._pairs[1]]
-        if not self._same.any() or self._same.all():
+        held_out = items_by_speaker(store, "validation")
+        unheard = {name: items for name, items in held_out.items() if name not in trained_on}
+        everybody = {name: trained_on.get(name, []) + held_out.get(name, []) for name in {**trained_on, **held_out}}
+        for choice in (unheard, held_out, everybody):
+            self._choose(choice, windows_per_speaker)
+            if self._same.any() and not self._same.all():
+                break
+        else:
             raise CorpusError(
-                "The validation split cannot judge an encoder: it needs two speakers, one of them with two utterances, "
-                "who are not trained on; add speakers to the corpus and preprocess again."
+                "The store cannot judge an encoder: it takes two speakers, one of them with two utterances; "
+                "add speakers and preprocess again."
             )
+        if choice is not unheard:
+            logger.warning("the validation split has too few speakers: the EER is that of speakers who are trained on")
+        windows = [cut_window(store.array(item, "mel"), frames, position) for item, position in self._places]
         self.windows = torch.from_numpy(np.stack(windows))
+
+    def _choose(self, items_of: dict[str, list[int]], windows_per_speaker: int) -> None:
+        """Places the windows (item, position) and lists the fair pairs."""
+        names, self._places = [], []
+        for name, items in sorted(items_of.items()):
+            for turn in range(windows_per_speaker):
+                self._places.append(
+                    (items[turn * len(items) // windows_per_speaker], (turn + 0.5) / windows_per_speaker)
+                )
+                names.append(name)
+        speakers, recordings = np.array(names, dtype=str), np.array([item for item, _ in self._places], dtype=np.int64)
+        first, second = np.triu_indices(len(speakers), k=1)
+        fair = recordings[first] != recordings[second]
+        self._pairs = first[fair], second[fair]
+        self._same = speakers[self._pairs[0]] == speakers[self._pairs[1]]
 
     def equal_error_rate(self, embeddings: Tensor) -> float:
         """EER of the windows' embeddings [windows, dim] over all fair pairs, in [0, 1]."""

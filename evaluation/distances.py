@@ -38,7 +38,7 @@ def _cepstra(wav: np.ndarray, config: MelConfig) -> np.ndarray:
 
 
 def spectral_distance(wav: np.ndarray, reference: np.ndarray) -> float:
-    """Multi-resolution STFT distance (Yamamoto et al., arXiv 1910.11480); 0 is equal. Args as `mel_cepstral_distortion`.
+    """Multi-resolution STFT distance (Yamamoto et al., arXiv 1910.11480), 0 if equal. Args as above.
 
     Spectral convergence plus mean absolute difference of the log magnitudes, averaged over three resolutions.
     """

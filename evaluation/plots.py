@@ -1,12 +1,38 @@
-"""Pictures of mels and alignments, drawn without a screen."""
+"""Sounds and pictures of a few outputs, to listen to and to look at. Drawn without a screen."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 
+from evaluation.outputs import Output
+from speech.audio import write_audio
 from speech.errors import ConfigError
+from speech.mel import synthesis_mel
+
+
+class Gallery:
+    """Keeps the first few outputs of each condition as a sound and a picture."""
+
+    def __init__(self, folder: Path | None, count: int) -> None:
+        self.folder = folder
+        self.count = count
+        self.kept: dict[str, int] = {}
+
+    def keep(self, output: Output) -> None:
+        """Raises: ConfigError if matplotlib is missing, StorageError."""
+        number = self.kept.get(output.condition, 0)
+        if self.folder is None or number >= self.count:
+            return
+        self.kept[output.condition] = number + 1
+        name = re.sub(r"[^\w.-]+", "_", f"{output.condition}-{output.key}")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_audio(self.folder / f"{name}.wav", output.wav, overwrite=True)
+        mel = synthesis_mel(output.wav) if output.mel is None else output.mel
+        title = f"{output.condition}: {output.voice}: {output.text}"
+        plot_output(self.folder / f"{name}.png", title, mel, output.alignment)
 
 
 def plot_output(path: Path, title: str, mel: np.ndarray, alignment: np.ndarray | None = None) -> None:

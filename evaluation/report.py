@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from evaluation.figures import Figure
-from speech.errors import StorageError
+from speech.errors import ConfigError, StorageError
+
+Judge = TypeVar("Judge")
 
 REPORT = "report.json"
 TABLE = "report.md"
+
 
 @dataclass(frozen=True, eq=False)
 class Report:
@@ -55,6 +58,32 @@ class Report:
         lines += ["", "In brackets the 95 % interval, then the number of items a figure rests on."]
         lines += ["", *(f"- {note}" for note in self.notes)] if self.notes else []
         return "\n".join(lines) + "\n"
+
+
+class Notes:
+    """Collects what a reader of a report should know."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.rejected: dict[str, str] = {}
+
+    def add(self, line: str) -> None:
+        self.lines.append(line)
+
+    def reject(self, key: str, reason: str) -> None:
+        """Something was left out of the evaluation."""
+        self.rejected[key] = reason
+
+    def unless_missing(self, make: Callable[[], Judge]) -> Judge | None:
+        """A judge, or None and a note where its package is not installed."""
+        try:
+            return make()
+        except ConfigError as error:
+            self.add(str(error))
+            return None
+
+    def all(self) -> list[str]:
+        return self.lines + [f"left out: {key}: {reason}" for key, reason in self.rejected.items()]
 
 
 def describe_machine() -> dict[str, Any]:

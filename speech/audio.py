@@ -149,7 +149,7 @@ def voice_flags(wav: np.ndarray, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
     window = sample_rate * VAD_WINDOW_MS // 1000
     count = len(wav) // window
     # Clipped before the conversion: values beyond full scale would wrap around into noise that looks like speech.
-    pcm = np.clip(np.rint(wav[: count * window] * np.float32(32767)), -32768, 32767).astype("<i2").tobytes()
+    pcm = np.clip(np.rint(wav[: count * window] * np.float32(32767)), -32767, 32767).astype("<i2").tobytes()
     vad = webrtcvad.Vad(VAD_MODE)
     step = 2 * window
     return np.fromiter(

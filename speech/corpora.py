@@ -78,11 +78,8 @@ def iter_utterances(paths: Iterable[str | Path], on_reject: OnReject | None = No
     named: dict[str, Path] = {}
     for path in map(Path, paths):
         corpus = corpus_name(path)
-        place = path.resolve()
-        if named.setdefault(corpus, place) != place:
-            raise CorpusError(
-                f"Two corpora are named {corpus} ({named[corpus]} and {place}): rename one of the folders."
-            )
+        if named.setdefault(corpus, path).resolve() != path.resolve():
+            raise CorpusError(f"Two corpora are named {corpus} ({named[corpus]} and {path}): rename one of them.")
     for corpus, path in named.items():
         for cut in load_corpus(path, reject):
             supervision = cut.supervisions[0]

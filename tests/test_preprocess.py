@@ -130,11 +130,14 @@ def test_synthesizer_store(tmp_path, corpus, encoder_file):
 
 def test_pieces_between_silences(tmp_path, corpus, encoder_file, monkeypatch):
     """A resumed run completes an utterance of which some pieces are stored, and does none twice."""
-    from speech.alignment import Piece
+    from speech.alignment import Piece, Word
 
     def halves(wav, text, **settings):
         middle, words = len(wav) / 16_000 / 2, text.split()
-        return [Piece(0, middle, " ".join(words[:4])), Piece(middle, 2 * middle, " ".join(words[4:]))]
+        return [
+            Piece(start, start + middle, " ".join(some), tuple(Word(word, 0.6, 0.8) for word in some))
+            for start, some in ((0, words[:4]), (middle, words[4:]))
+        ]
 
     monkeypatch.setattr("speech.alignment.split_at_silences", halves)
     arguments = ("synthesizer", corpus, "--encoder", encoder_file, "--jobs", 1, "--min-seconds", 0.9)
@@ -144,6 +147,9 @@ def test_pieces_between_silences(tmp_path, corpus, encoder_file, monkeypatch):
     assert keys == ["toy/s3/1.wav#1of2", "toy/s3/1.wav#2of2"]
     texts = [Transcript.from_json(store.meta(store.find(key))["transcript"]).text for key in keys]
     assert " ".join(texts) == TEXT
+    times = store.array(store.find(keys[0]), "word_times")
+    assert times.shape == (4, 2)
+    assert (times < 0.5).all()  # counted from where the sound begins, after the silence at the edge
     first, second = (store.array(store.find(key), "embedding") for key in keys)
     np.testing.assert_array_equal(first, second)  # too short for one of its own: the whole utterance's
     index = tmp_path / "index-0.jsonl"

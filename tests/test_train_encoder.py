@@ -63,6 +63,16 @@ def test_a_student_takes_over_the_space_of_its_teacher(store: Path, tmp_path: Pa
     assert student.embedding_space == SpeakerEncoder.load(teacher).embedding_space
 
 
+def test_training_starts_from_a_model_file(store: Path, tmp_path: Path) -> None:
+    main(arguments(store, tmp_path / "first", steps=1))
+    first = tmp_path / "first" / "model.safetensors"
+    other_sizes = replace(TOY, hidden_size=9)  # those of the weights count
+    main(arguments(store, tmp_path / "second", init=first, steps=1, learning_rate=1e-7, model=other_sizes))
+    before, after = (load_file(path) for path in (first, tmp_path / "second" / "model.safetensors"))
+    for name, value in before.items():
+        np.testing.assert_allclose(value, after[name], atol=1e-5, err_msg=name)
+
+
 @pytest.mark.parametrize(
     ("others", "sentence"),
     [

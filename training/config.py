@@ -31,7 +31,7 @@ class FitConfig:
         log_every, validate_every, save_every: in steps; 0 means only at the end.
         keep_last: how many resumable states are kept.
         seed: of all randomness in the steps (dropout, masks, noise).
-        precision: "auto" is bf16 on a GPU that has it, fp16 on an older one, fp32 elsewhere.
+        precision: "auto" is bf16 on a GPU or CPU with instructions for it, fp16 on an older GPU, fp32 elsewhere.
         matmul_precision: how exact fp32 matrix products are. "medium" lets a CPU with bf16 instructions multiply in
             bf16 (about three times faster) and a GPU too; "auto" is "medium" on a CPU that gains by it, TF32 on a GPU.
         device: "auto", "cpu", "cuda" or "mps".
@@ -100,7 +100,7 @@ FREE_TO_CHANGE = frozenset(
     f"fit.{name}"
     for name in (
         "steps", "max_minutes", "log_every", "validate_every", "save_every", "keep_last",
-        "matmul_precision", "device", "threads", "prefetch", "progress",
+        "precision", "matmul_precision", "device", "threads", "prefetch", "progress",
     )
 )  # fmt: skip
 

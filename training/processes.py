@@ -47,15 +47,14 @@ def chosen_device(config: FitConfig) -> str:
 def chosen_precision(config: FitConfig, device: str) -> str:
     """ "fp32", "bf16" or "fp16".
 
-    A CPU gets fp32 unless told otherwise: its autocast leaves softmax and losses in bf16, where a GPU's has them in
-    fp32, so a task has to be written for it. One that is gains a factor of two on LSTMs and convolutions where
-    `cpu_multiplies_bf16`; `matmul_precision` speeds up plain matrix products there without that care.
+    A CPU with bf16 instructions gains a factor of two on LSTMs and convolutions. Its autocast leaves softmax, squares
+    and norms in bf16, where a GPU's has them in fp32: a task turns its inputs to a loss to float32 itself.
     """
     if config.precision != "auto":
         return config.precision
-    if device != "cuda":
-        return "fp32"
-    return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+    if device == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+    return "bf16" if device == "cpu" and cpu_multiplies_bf16() else "fp32"
 
 
 def chosen_matmul_precision(config: FitConfig, device: str) -> str:
@@ -68,7 +67,7 @@ def chosen_matmul_precision(config: FitConfig, device: str) -> str:
 
 
 def choose_precision(wanted: str, device: str) -> Literal["auto", "fp32", "bf16", "fp16"]:
-    """For tasks that are written for autocast on a CPU: "auto" becomes bf16 on one that multiplies in it."""
+    """What "auto" comes to on a CPU with bf16 instructions; other wishes, and other devices, as they are."""
     on_cpu = device == "cpu" or (device == "auto" and chosen_device(FitConfig()) == "cpu")
     return "bf16" if wanted == "auto" and on_cpu and cpu_multiplies_bf16() else wanted  # type: ignore[return-value]
 

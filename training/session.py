@@ -56,6 +56,7 @@ class Session:
         self.best: float | None = None
         self.best_step: int | None = None
         self.saved_at, self.validated_at = -1, -1
+        self._good_counters = self._counters()
         self.report = Report()
         if self.world > 1:
             processes.share_from_first(list(self._module_tensors().values()))
@@ -88,7 +89,7 @@ class Session:
         rate = self.learning_rate(step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["lr_scale"]
-        buffers = self._float_buffers()
+        buffers = self._buffers()
         generator = processes.seed_everything(self.config.seed, self.rank, step)
         batch = processes.to_device(batch, self.device)
         with self.accelerator.autocast():
@@ -128,26 +129,23 @@ class Session:
             scaler.update()
             if searching:  # fp16 finds its loss scale by overflowing
                 return
+        if self.bad_in_a_row == 0:
+            self._good_counters = self._counters()
         self.bad_in_a_row += 1
         what = "loss" if loss_is_bad else "gradient"
         logger.warning("the %s of step %d is not finite: the step is skipped", what, step)
         if self.bad_in_a_row >= MOST_BAD_STEPS:
-            good, self.bad_in_a_row = self.done - MOST_BAD_STEPS, 0
+            good = self.done - MOST_BAD_STEPS
             if self.is_main:
-                self.save(good)
+                self.save(good, self._good_counters)
             raise TrainingError(
                 f"The {what} was not finite in steps {good} to {step}; the state after step {good} is kept in "
                 f"{self.run.path}: look at the data of these steps, or lower the learning rate in a new run."
             )
 
-    def _float_buffers(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """The running statistics, each with a copy."""
-        return [
-            (buffer, buffer.clone())
-            for module in self.modules.values()
-            for buffer in module.buffers()
-            if buffer.is_floating_point()
-        ]
+    def _buffers(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """The running statistics and their counters, each with a copy."""
+        return [(buffer, buffer.clone()) for module in self.modules.values() for buffer in module.buffers()]
 
     # -- reports, validation, saves
 
@@ -213,19 +211,20 @@ class Session:
                 self.save(self.done)
         self.accelerator.wait_for_everyone()
 
-    def save(self, step: int) -> None:
-        """Write the resumable state of `step` and the model file."""
+    def save(self, step: int, counters: dict[str, Any] | None = None) -> None:
+        """Write the resumable state of `step`, with the counters as they are or were then, and the model file."""
         values = {
-            "best": self.best,
-            "best_step": self.best_step,
-            "validated_at": self.validated_at,
-            "bad_in_a_row": self.bad_in_a_row,
+            **(self._counters() if counters is None else counters),
             "world_size": self.world,
             "scaler": self.accelerator.scaler.state_dict() if self.accelerator.scaler is not None else None,
         }
         self.run.save_state(step, self._state_tensors(), values, self.config.keep_last)
         self.saved_at = step
         self._save_model(self.run.model, step, {})
+
+    def _counters(self) -> dict[str, Any]:
+        names = ("best", "best_step", "validated_at", "bad_in_a_row")
+        return {name: getattr(self, name) for name in names}
 
     def _save_model(self, path: Path, step: int, extra: dict[str, str]) -> None:
         about = {key: value for key, value in self.task.model_file().items() if key != "step"}
@@ -290,8 +289,8 @@ class Session:
         self.optimizer.load_state_dict({"state": moments, "param_groups": self.optimizer.state_dict()["param_groups"]})
         values = state.values
         self.done = self.saved_at = state.step
-        self.best, self.best_step = values["best"], values["best_step"]
-        self.validated_at, self.bad_in_a_row = values["validated_at"], values["bad_in_a_row"]
+        for name in self._counters():
+            setattr(self, name, values[name])
         if self.accelerator.scaler is not None and values.get("scaler"):
             self.accelerator.scaler.load_state_dict(values["scaler"])
         if values["world_size"] != self.world:

@@ -8,9 +8,16 @@ from encoder.data import BatchConfig, SpeakerBatches, cut_window
 from speech.errors import ConfigError, CorpusError
 
 PLAIN = BatchConfig(
-    speakers=4, utterances=3, frames=20, gain_db=0, noise_probability=0, speed_probability=0, duration_power=0
+    speakers=4,
+    utterances=3,
+    frames=20,
+    gain_db=0,
+    noise_probability=0,
+    speed_probability=0,
+    chorus_probability=0,
+    duration_power=0,
 )
-VARIED = replace(PLAIN, gain_db=6, noise_probability=0.5, speed_probability=0.5)
+VARIED = replace(PLAIN, gain_db=6, noise_probability=0.5, speed_probability=0.5, chorus_probability=0.5)
 
 
 def test_shapes_and_types(toy_store) -> None:
@@ -102,6 +109,19 @@ def test_noise_has_the_ratio_that_was_asked_for(toy_store) -> None:
     torch.testing.assert_close(noise / batch["clean"].mean(dim=(2, 3)), torch.full((4, 3), 0.1), rtol=1e-3, atol=0)
 
 
+def test_in_a_chorus_the_next_speaker_is_heard_as_quietly_as_asked(toy_store) -> None:
+    alone = SpeakerBatches(toy_store, PLAIN).batch_at(0)["clean"]
+    config = replace(PLAIN, chorus_probability=1.0, chorus_ratio_db=(3.0, 3.0))
+    batch = SpeakerBatches(toy_store, config).batch_at(0)
+    assert torch.equal(batch["mels"], batch["clean"])
+    added = batch["clean"] - alone
+    power = alone.mean(dim=(2, 3), keepdim=True)
+    other = alone.roll(1, dims=0)
+    torch.testing.assert_close(
+        added, other / other.mean(dim=(2, 3), keepdim=True) * power * 10**-0.3, atol=1e-4, rtol=1e-3
+    )
+
+
 def test_too_few_speakers_get_a_sentence(toy_store) -> None:
     with pytest.raises(CorpusError, match="6 train speakers"):
         SpeakerBatches(toy_store, replace(PLAIN, speakers=7))
@@ -116,6 +136,8 @@ def test_too_few_speakers_get_a_sentence(toy_store) -> None:
         {"noise_probability": 1.1},
         {"speed_range": 0.6},
         {"noise_snr_db": (9.0, 1.0)},
+        {"chorus_probability": -0.1},
+        {"chorus_ratio_db": (9.0, 1.0)},
     ],
 )
 def test_senseless_settings_are_refused(wrong: dict) -> None:

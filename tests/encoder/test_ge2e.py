@@ -59,6 +59,7 @@ def test_opposite_utterances_give_finite_gradients() -> None:
     # the exclusive centroid is never zero, but the sum of a speaker's embeddings can be
     embeddings = torch.stack([torch.eye(2), -torch.eye(2)], dim=1).requires_grad_()
     ge2e_softmax_loss(embeddings, 10.0, -5.0).backward()
+    assert embeddings.grad is not None
     assert torch.isfinite(embeddings.grad).all()
 
 
@@ -76,4 +77,4 @@ def test_the_scale_stays_positive() -> None:
         embeddings = torch.eye(2)[torch.tensor([[0, 1], [1, 0]])]
         loss(embeddings).backward()
         optimizer.step()
-    assert 0 <= float(loss.scale) < 10
+    assert 0 <= loss.scale.item() < 10

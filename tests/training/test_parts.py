@@ -125,7 +125,7 @@ def test_batches_of_any_nesting_move():
         mels: torch.Tensor
         names: tuple[str, ...]
 
-    batch = {"b": Batch(torch.ones(2, 3), ("x",)), "p": Pair(torch.zeros(1), 3), "l": [torch.zeros(1), None]}
+    batch: dict = {"b": Batch(torch.ones(2, 3), ("x",)), "p": Pair(torch.zeros(1), 3), "l": [torch.zeros(1), None]}
     moved = to_device(batch, torch.device("meta"))
     assert moved["b"].mels.is_meta and moved["b"].names == ("x",)
     assert moved["p"].left.is_meta and moved["p"].right == 3 and moved["l"][0].is_meta and moved["l"][1] is None

@@ -8,11 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 from tests.training.toy import TOY_FIT, ToyBatches, ToyTask
 from training.loop import fit
 from training.run_directory import RunDirectory
+
+pytestmark = pytest.mark.timeout(1200)  # a busy machine starts processes slowly
 
 SCRIPT = Path(__file__).with_name("toy.py")
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
@@ -36,18 +39,18 @@ def test_terminated_then_killed_then_resumed_equals_straight(tmp_path):
     process = start(run, "--wait", "0.2")
     wait_for_step(process, 3)
     process.send_signal(signal.SIGTERM)
-    out, errors = process.communicate(timeout=60)
+    out, errors = process.communicate(timeout=600)
     assert process.returncode == 0 and "result signal" in out
     assert re.search(r"is saved in .*; go on with: python .*toy\.py .* --resume", errors)
 
     process = start(run, "--wait", "0.2", "--resume")
     wait_for_step(process, 7)
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=600)
     assert process.returncode == -signal.SIGKILL
 
     process = start(run, "--resume")
-    out, errors = process.communicate(timeout=60)
+    out, errors = process.communicate(timeout=600)
     assert process.returncode == 0 and "result finished 10" in out, errors
 
     straight = tmp_path / "straight"
@@ -63,7 +66,7 @@ def test_two_processes_stop_together_and_agree(tmp_path):
     run = tmp_path / "run"
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
     process = start(run, "--stop-rank", "1", "--stop-step", "4", launcher=launcher)
-    out, errors = process.communicate(timeout=100)
+    out, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors
     results = re.findall(r"result (\w+) (\d+) ([0-9a-f]+)", out)
     assert len(results) == 2 and results[0] == results[1], "same reason, same step, same weights"

@@ -1,0 +1,164 @@
+"""The two studies of sound: natural speech with its copy synthesis, and clones. Both give rows of measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evaluation.outputs import clone_outputs, copy_output, natural_output
+from evaluation.panel import Candidates, Panel, Row
+from evaluation.plots import Gallery
+from evaluation.report import Notes
+from evaluation.sets import Reference, choose_utterances, pairs, read_recordings
+from speech.audio import read_audio
+from speech.corpora import Utterance, split_of
+from speech.errors import AudioError, CorpusError
+
+if TYPE_CHECKING:
+    from cloning import Voice, VoiceCloner
+
+Progress = Callable[[Iterable[Any], str, int], Iterable[Any]]
+
+
+def natural_rows(
+    panel: Panel,
+    vocoders: dict[str, Any],
+    corpora: Sequence[Path],
+    limit: int | None,
+    notes: Notes,
+    gallery: Gallery,
+    progress: Progress,
+    *,
+    held_out: bool = False,
+    with_text: bool = False,
+    seed: int = 0,
+) -> Iterator[Row]:
+    """Measurements of natural utterances, each followed by those of its copies.
+
+    One more utterance of each speaker serves as the reference that similarity is measured to. The closed set are the
+    texts of the utterances themselves.
+
+    Args:
+        vocoders: by label.
+        with_text: only utterances with a transcript.
+    Raises:
+        CorpusError: there is nothing to measure.
+    """
+    everything = choose_utterances(corpora, held_out=held_out, with_text=with_text, distinct_texts=with_text, seed=seed)
+    references, rest = one_reference_each(everything)
+    utterances = (rest or everything)[:limit]
+    trained = sum(split_of(item.speaker, item.key) == "train" for item in utterances)
+    if trained:
+        notes.add(f"{trained} of the {len(utterances)} natural utterances are of the training split.")
+    candidates = _natural_candidates(panel, references if rest else [], utterances, notes)
+    numbers = {item.key: number for number, item in enumerate(utterances)}
+    recordings = read_recordings(utterances, on_reject=notes.reject)
+    for recording in progress(recordings, "natural speech", len(utterances)):
+        item = recording.utterance
+        natural = natural_output(item.key, item.speaker, item.text, numbers[item.key], recording.wav)
+        gallery.keep(natural)
+        yield panel.measure(natural, candidates)
+        for label, vocoder in vocoders.items():
+            copy = copy_output(natural, label, vocoder, seed)
+            gallery.keep(copy)
+            yield panel.measure(copy, candidates, recording.wav)
+
+
+def one_reference_each(utterances: Sequence[Utterance]) -> tuple[list[Utterance], list[Utterance]]:
+    """The first utterance of each speaker who has several, and all others of these speakers."""
+    first: dict[str, Utterance] = {}
+    rest = []
+    for item in utterances:
+        if first.setdefault(item.speaker, item) is not item:
+            rest.append(item)
+    several = {item.speaker for item in rest}
+    return [item for item in first.values() if item.speaker in several], rest
+
+
+def _natural_candidates(
+    panel: Panel, references: Sequence[Utterance], utterances: Sequence[Utterance], notes: Notes
+) -> Candidates:
+    sentences = None
+    texts = [item.text for item in utterances]
+    if panel.recogniser is not None and len(texts) > 1 and all(texts) and len(set(texts)) == len(texts):
+        sentences = panel.recogniser.sentence_set(texts)
+        notes.add(
+            f"Natural speech: the right one of {len(texts)} sentences is chosen by chance in {1 / len(texts):.1%}."
+        )
+    voices, embeddings = [], []
+    if panel.judge is not None:
+        for recording in read_recordings(references):
+            embedding = panel.judge.embed(recording.wav)
+            if embedding is not None:
+                voices.append(recording.utterance.speaker)
+                embeddings.append(embedding)
+        if voices:
+            notes.add(f"Natural speech: {len(voices)} references, so the right one by chance in {1 / len(voices):.1%}.")
+    return Candidates(sentences, voices, embeddings)
+
+
+def clone_rows(
+    panel: Panel,
+    cloner: VoiceCloner,
+    vocoders: dict[str, Any],
+    references: Sequence[Reference],
+    sentences: Sequence[str],
+    limit: int | None,
+    notes: Notes,
+    gallery: Gallery,
+    progress: Progress,
+    seed: int = 0,
+) -> Iterator[Row]:
+    """Measurements of clones of each reference with each sentence, or of an even part of all these pairs.
+
+    Raises:
+        CorpusError: none of the references can be cloned from.
+    """
+    voices, clips, embeddings = enrolled(panel, cloner, references, notes)
+    closed = panel.recogniser.sentence_set(sentences) if panel.recogniser is not None else None
+    candidates = Candidates(closed, [voice.name for voice in voices] if embeddings else [], embeddings)
+    names = set(candidates.voices)
+    if names:
+        notes.add(f"Clones: {len(clips)} references of {len(names)} voices, so the right one by chance in "
+                  f"{1 / len(names):.1%}.")  # fmt: skip
+    notes.add(f"Clones: the right one of {len(sentences)} sentences is chosen by chance in {1 / len(sentences):.1%}.")
+    chosen = pairs(len(voices), len(sentences), limit)
+    jobs = [
+        (f"{voices[place].name}-{clips[place].path.stem}-{number + 1:03}", voices[place], sentences[number], number)
+        for place, number in chosen
+    ]
+    for output in progress(clone_outputs(cloner, vocoders, jobs, seed), "clones", len(jobs) * len(vocoders)):
+        gallery.keep(output)
+        yield panel.measure(output, candidates)
+
+
+def enrolled(
+    panel: Panel, cloner: VoiceCloner, references: Sequence[Reference], notes: Notes
+) -> tuple[list[Voice], list[Reference], list[np.ndarray]]:
+    """The voice of each usable reference for the chain, its clip, and its embedding by the judge.
+
+    Raises:
+        CorpusError: none is usable.
+    """
+    voices, clips, embeddings = [], [], []
+    for reference in references:
+        try:
+            wav = read_audio(reference.path)
+            voice = cloner.enroll([wav], name=reference.voice, on_remark=lambda *_: None)
+        except AudioError as error:
+            notes.reject(str(reference.path.name), str(error))
+            continue
+        embedding = panel.judge.embed(wav) if panel.judge is not None else None
+        if panel.judge is not None and embedding is None:
+            notes.reject(reference.path.name, "the judge hears no speech in it")
+            continue
+        voices.append(voice)
+        clips.append(reference)
+        if embedding is not None:
+            embeddings.append(embedding)
+    if not voices:
+        raise CorpusError("None of the references can be cloned from: name other clips.")
+    return voices, clips, embeddings

@@ -1,0 +1,62 @@
+"""The recogniser's set-up, on natural speech: were it off, every figure that rests on it would be."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from evaluation.recogniser import Recogniser, pronunciation
+from evaluation.words import edit_distance, spoken_words
+from speech.audio import read_audio
+from speech.errors import ConfigError
+
+pytest.importorskip("pocketsphinx")
+SHORT_SECONDS = 4.5
+
+
+@pytest.fixture(scope="module")
+def recogniser():
+    return Recogniser()
+
+
+@pytest.fixture(scope="module")
+def natural(shared_dir):
+    """Eight short natural recordings and their texts."""
+    folder = shared_dir / "data/librispeech_test_other"
+    with (folder / "metadata.csv").open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if 2 < float(row["duration_s"]) < SHORT_SECONDS][:8]
+    return [read_audio(folder / row["path"]) for row in rows], [row["text"] for row in rows]
+
+
+def test_natural_speech_is_told_apart(recogniser, natural):
+    wavs, texts = natural
+    sentences = recogniser.sentence_set(texts)
+    assert len(sentences) == len(texts)
+    right = sum(sentences.choose(wav) == number for number, wav in enumerate(wavs))
+    assert right >= len(texts) - 1
+
+
+def test_noise_is_not_taken_for_a_sentence_it_must_be(recogniser, natural):
+    sentences = recogniser.sentence_set(["the first one", "something else altogether"])
+    assert sentences.choose(np.zeros(16_000, np.float32)) in (None, 0, 1)
+    assert sentences.choose(np.zeros(0, np.float32)) is None
+
+
+def test_open_recognition_hears_words_and_keeps_no_state(recogniser, natural):
+    wavs, texts = natural
+    heard = [recogniser.transcribe(wav) for wav in wavs[:3]]
+    errors = sum(edit_distance(spoken_words(text), words) for text, words in zip(texts, heard, strict=False))
+    assert errors < 0.8 * sum(len(spoken_words(text)) for text in texts[:3])
+    assert recogniser.transcribe(wavs[0]) == heard[0]
+
+
+def test_unknown_words_get_a_pronunciation():
+    assert pronunciation("zarathustra")
+    assert pronunciation("hello") in ("HH AH L OW", "HH EH L OW")
+    assert pronunciation("'") == "AH"
+
+
+@pytest.mark.parametrize("texts", [["One.", "one"], ["a b", "..."]])
+def test_a_closed_set_needs_distinct_sentences(recogniser, texts):
+    with pytest.raises((ConfigError, Exception)):
+        recogniser.sentence_set(texts)

@@ -1,0 +1,160 @@
+"""evaluate.py end to end, with models of toy width, and with judges that answer at once."""
+
+import json
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+import soundfile
+
+import evaluate
+from evaluation.judge import VoiceJudge
+from tests.evaluation.fakes import FakeJudge, FakeRecogniser
+from tests.toy_models import save_toy_models, speech_like
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Toy models, two references, three sentences, and a corpus of two speakers with three utterances each."""
+    folder = tmp_path_factory.mktemp("evaluate")
+    save_toy_models(folder / "models")
+    (folder / "references").mkdir()
+    for name, pitch in (("low", 110), ("high", 210)):
+        soundfile.write(folder / "references" / f"{name}.wav", speech_like(3.0, pitch), 16_000)
+    (folder / "sentences.txt").write_text("Hello there.\nOne two.\nGood night.\n")
+    corpus = folder / "corpus"
+    corpus.mkdir()
+    lines = ["path,speaker,text,duration_s"]
+    for number in range(6):
+        soundfile.write(corpus / f"{number}.wav", speech_like(2.0, 100 + 20 * number, number), 16_000)
+        lines.append(f"{number}.wav,s{number // 3},text {number},2.0")
+    (corpus / "metadata.csv").write_text("\n".join(lines))
+    return folder
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("evaluation.recogniser.Recogniser", FakeRecogniser)
+    monkeypatch.setattr("evaluation.judge.VoiceJudge", FakeJudge)
+
+    def call(*arguments):
+        try:
+            code = evaluate.main([str(argument) for argument in arguments])
+        except SystemExit as stop:
+            code = stop.code
+        out, err = capsys.readouterr()
+        return SimpleNamespace(code=code, out=out, err=err)
+
+    return call
+
+
+def test_encoder(run, place, tmp_path):
+    result = run(
+        "encoder", place / "corpus", "--encoder", place / "models/encoder.safetensors", "--out", tmp_path / "r"
+    )
+    assert result.code == 0, result
+    assert "equal error rate, whole utterances" in result.out
+    report = json.loads((tmp_path / "r/report.json").read_text())
+    assert report["figures"]["encoder"]["equal error rate, whole utterances"]["n"] == 6
+    assert str(tmp_path) not in (tmp_path / "r/report.json").read_text()
+
+
+def test_vocoder(run, place, tmp_path):
+    result = run("vocoder", place / "corpus", "--limit", 2, "--out", tmp_path / "r", "--plots", 1)
+    assert result.code == 0, result
+    report = json.loads((tmp_path / "r/report.json").read_text())
+    assert list(report["figures"]) == ["natural", "copy, griffin-lim"]
+    assert report["figures"]["copy, griffin-lim"]["copy: mel cepstral distortion in dB"]["n"] == 2
+    assert "copy: spectral distance" not in report["figures"]["natural"]
+    assert len(list((tmp_path / "r").glob("*.png"))) == len(list((tmp_path / "r").glob("*.wav"))) == 2
+
+
+@pytest.fixture
+def cloning(run, place, tmp_path):
+    def call(*more):
+        return run(
+            "cloning", "--references", place / "references", "--sentences", place / "sentences.txt",
+            "--models", place / "models", "--device", "cpu", "--out", tmp_path / "r", *more,
+        )  # fmt: skip
+
+    return call
+
+
+def test_cloning_beside_natural_speech(cloning, place, tmp_path):
+    result = cloning("--limit", 3, "--plots", 1, "--natural", place / "corpus", "--natural-limit", 2)
+    assert result.code == 0, result
+    report = json.loads((tmp_path / "r/report.json").read_text())
+    assert list(report["figures"]) == ["clone, griffin-lim", "natural", "copy, griffin-lim"]
+    clones = report["figures"]["clone, griffin-lim"]
+    assert clones["words: right sentence chosen"]["n"] == 3
+    assert clones["voice: nearest reference right"]["n"] == 3
+    assert clones["attention: failures"]["n"] == 3
+    assert clones["speed: real-time factor, synthesizer"]["value"] > 0
+    assert "words: error rate" in report["figures"]["natural"]
+    table = (tmp_path / "r/report.md").read_text()
+    assert result.out.startswith(table)
+    assert len(list((tmp_path / "r").glob("*.png"))) == 3
+
+
+def test_cloning_is_repeatable_and_says_what_the_cloner_says(cloning, place, tmp_path):
+    from cloning import VoiceCloner
+    from speech.audio import read_audio
+
+    assert cloning("--limit", 2, "--plots", 2, "--seed", 5).code == 0
+    rows = json.loads((tmp_path / "r/report.json").read_text())["outputs"]
+    assert cloning("--limit", 2, "--plots", 2, "--seed", 5, "--force").code == 0
+    again = json.loads((tmp_path / "r/report.json").read_text())["outputs"]
+    for row in rows + again:
+        del row["synthesis_seconds"], row["vocoder_seconds"]
+    assert rows == again
+    cloner = VoiceCloner.load(place / "models", device="cpu")
+    wav = read_audio(place / "references" / "high.wav")
+    speech = cloner.speak("Hello there.", cloner.enroll([wav]), seed=5)
+    assert rows[0]["voice"] == "high"
+    assert rows[0]["seconds"] == pytest.approx(speech.seconds)
+
+
+def test_what_a_person_can_get_wrong(cloning, run, place, tmp_path):
+    (tmp_path / "empty.txt").write_text("\n")
+    for result, words in (
+        (run("encoder", tmp_path / "none"), "encoder"),
+        (run("encoder", place / "corpus", "--encoder", place / "sentences.txt"), "sentences.txt"),
+        (run("vocoder", tmp_path / "none"), "none"),
+        (run("vocoder", place / "corpus", "--limit", 0), "--limit"),
+        (cloning("--references", tmp_path / "none"), "none"),
+        (cloning("--sentences", tmp_path / "empty.txt"), "at least two"),
+        (cloning("--models", tmp_path), "no encoder model"),
+        (cloning("--vocoder", "griffin-lim", "griffin-lim"), "Two vocoders"),
+    ):
+        assert result.code == 2, result
+        assert result.err.splitlines()[-1].startswith("error: ")
+        assert words in result.err
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r/report.json").write_text("{}")
+    assert "--force" in cloning().err
+
+
+def test_missing_packages_are_named(place, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "pocketsphinx", None)
+    with pytest.raises(SystemExit) as stop:
+        evaluate.main(["vocoder", str(place / "corpus"), "--limit", "2"])
+    assert stop.value.code == 2
+    assert "pocketsphinx" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "pesq", None)
+    monkeypatch.setattr("encoder.convert.find_resemblyzer_weights", lambda: None)
+    monkeypatch.setattr("evaluation.judge.VoiceJudge", VoiceJudge)
+    assert evaluate.main(["vocoder", str(place / "corpus"), "--limit", "2", "--no-words"]) == 0
+    out = capsys.readouterr().out
+    assert "pesq" in out
+    assert "resemblyzer" in out
+
+
+def test_help_imports_nothing_heavy(repository):
+    code = (
+        "import sys, evaluate\ntry: evaluate.main(['cloning', '--help'])\nexcept SystemExit: pass\n"
+        "print(sorted({'torch', 'scipy', 'lhotse', 'matplotlib', 'pocketsphinx'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=repository, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
