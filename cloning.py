@@ -24,9 +24,8 @@ from speech.errors import AudioError, ConfigError, ModelFileError, TextError
 from voices import Voice, VoiceLibrary, check_voice_name, default_library
 
 if TYPE_CHECKING:
-    from speech.quality import Remark
-
     from encoder import SpeakerEncoder
+    from speech.quality import Remark
     from synthesizer import Synthesis, Synthesizer
 
 __all__ = [
@@ -227,9 +226,8 @@ class VoiceCloner:
         return Voice.average(voices, name, consent)
 
     def _enroll_one(self, reference: str | Path | np.ndarray, on_remark: Callable[[str, Remark], None]) -> Voice:
-        from speech.quality import check_reference
-
         from speech.audio import read_audio
+        from speech.quality import check_reference
 
         if isinstance(reference, np.ndarray):
             source, wav = "a recording", reference

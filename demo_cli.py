@@ -27,9 +27,8 @@ import tyro
 from speech.errors import AudioError, ConfigError, StorageError, TextError, exit_on_speech_error, one_line
 
 if TYPE_CHECKING:
-    from speech.quality import Remark
-
     from cloning import Voice, VoiceCloner
+    from speech.quality import Remark
 
 DEFAULT_FOLDER = Path("out")
 MANIFEST = "manifest.json"

@@ -10,7 +10,7 @@ How to read the figures: docs/evaluation.md.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -112,11 +112,14 @@ class Cloning:
 
 @exit_on_speech_error
 def main(argv: Sequence[str] | None = None) -> int:
-    commands = {"encoder": Encoder, "vocoder": Vocoder, "cloning": Cloning}
+    commands: dict[str, Callable[..., Any]] = {"encoder": Encoder, "vocoder": Vocoder, "cloning": Cloning}
     arguments: Any = tyro.extras.subcommand_cli_from_dict(
         commands, args=argv, description=__doc__, config=(tyro.conf.FlagCreatePairsOff,)
     )
-    {Encoder: evaluate_encoder, Vocoder: evaluate_vocoder, Cloning: evaluate_cloning}[type(arguments)](arguments)
+    actions: dict[type, Callable[[Any], None]] = {
+        Encoder: evaluate_encoder, Vocoder: evaluate_vocoder, Cloning: evaluate_cloning,
+    }  # fmt: skip
+    actions[type(arguments)](arguments)
     return 0
 
 

@@ -118,7 +118,7 @@ def main(arguments: Arguments | None = None) -> None:
         validate_every=args.validate_every,
         save_every=args.save_every,
         seed=args.seed,
-        precision=choose_precision(args.precision, args.device),
+        precision=args.precision,
         device=args.device,
         threads=args.threads,
         ema_decay=0.998,
@@ -147,17 +147,6 @@ def load_encoder(path: Path | None) -> "SpeakerEncoder | None":
     if path.suffix == ".pt":
         raise ModelFileError(f"{path} is a PyTorch file; convert it: python -m encoder.convert OUT --source {path}")
     return SpeakerEncoder.load(path)
-
-
-def choose_precision(wanted: str, device: str) -> Literal["auto", "fp32", "bf16", "fp16"]:
-    """bf16 where "auto" means a CPU that multiplies in bf16; anything else is left as it is wanted."""
-    import torch
-
-    on_cpu = device == "cpu" or (device == "auto" and not torch.cuda.is_available())
-    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    if wanted == "auto" and on_cpu and supported is not None and supported():
-        return "bf16"
-    return wanted  # type: ignore[return-value]
 
 
 def _default(value: float | None, default: float) -> float:

@@ -78,7 +78,6 @@ def main(arguments: Arguments | None = None) -> None:
     from synthesizer.task import LossConfig, SynthesizerTask
     from training.checkpoint import load_model_file, warm_start
     from training.loop import FitConfig, fit
-    from training.processes import choose_precision
 
     schedule = parse_schedule(args.reduction_schedule)
     store = FeatureStore(args.store)
@@ -122,7 +121,7 @@ def main(arguments: Arguments | None = None) -> None:
         validate_every=args.validate_every,
         save_every=args.save_every,
         seed=args.seed,
-        precision=choose_precision(args.precision, args.device),
+        precision=args.precision,
         device=args.device,
         threads=args.threads,
     )

@@ -97,7 +97,7 @@ def main(arguments: Arguments | None = None) -> None:
         validate_every=args.validate_every,
         save_every=args.save_every,
         seed=args.seed,
-        precision=choose_precision(args.precision, args.device),
+        precision=args.precision,
         device=args.device,
         threads=args.threads,
         ema_decay=0.998,
@@ -120,16 +120,6 @@ def start_from(model, path: Path) -> None:
     if len(left) == len(model.state_dict()):
         raise ModelFileError(f"Nothing in {path} fits this model: give the same shape and sizes.")
     print(f"{path}: {len(model.state_dict()) - len(left)} tensors taken over, {len(left)} fresh")
-
-
-def choose_precision(wanted: str, device: str) -> Literal["auto", "fp32", "bf16", "fp16"]:
-    """bf16 where "auto" means a CPU that multiplies in bf16; anything else is left as it is wanted."""
-    import torch
-
-    from training.processes import cpu_multiplies_bf16
-
-    on_cpu = device == "cpu" or (device == "auto" and not torch.cuda.is_available())
-    return "bf16" if wanted == "auto" and on_cpu and cpu_multiplies_bf16() else wanted  # type: ignore[return-value]
 
 
 if __name__ == "__main__":

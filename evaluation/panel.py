@@ -4,19 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from evaluation.distances import Pesq, mel_cepstral_distortion, spectral_distance
 from evaluation.figures import Figure, mean, ratio, share
-from evaluation.judge import VoiceJudge, nearest
+from evaluation.judge import nearest
 from evaluation.outputs import Output
-from evaluation.recogniser import Recogniser, SentenceSet
 from evaluation.signal_checks import check_signal
 from evaluation.words import edit_distance, spoken_words
 
 Row = dict[str, Any]
+
+
+class SentenceChooser(Protocol):
+    """See `evaluation.recogniser.SentenceSet`."""
+
+    def choose(self, wav: np.ndarray) -> int | None: ...
+
+
+class Listener(Protocol):
+    """See `evaluation.recogniser.Recogniser`."""
+
+    def transcribe(self, wav: np.ndarray) -> list[str]: ...
+
+    def sentence_set(self, sentences: Sequence[str]) -> SentenceChooser: ...
+
+
+class EarForVoices(Protocol):
+    """See `evaluation.judge.VoiceJudge`."""
+
+    def embed(self, wav: np.ndarray) -> np.ndarray | None: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +48,7 @@ class Candidates:
         embeddings: each clip's embedding by the judge, [256].
     """
 
-    sentences: SentenceSet | None
+    sentences: SentenceChooser | None
     voices: Sequence[str]
     embeddings: Sequence[np.ndarray]
 
@@ -37,7 +56,7 @@ class Candidates:
 class Panel:
     """Measures outputs. Each judge may be None, and then its figures are left out."""
 
-    def __init__(self, recogniser: Recogniser | None, judge: VoiceJudge | None, pesq: Pesq | None = None) -> None:
+    def __init__(self, recogniser: Listener | None, judge: EarForVoices | None, pesq: Pesq | None = None) -> None:
         self.recogniser = recogniser
         self.judge = judge
         self.pesq = pesq
@@ -73,7 +92,7 @@ class Panel:
             levels["rms_dbfs"] = None
         return {**levels, **verdicts, "signal_ok": report.ok}
 
-    def _words(self, output: Output, sentences: SentenceSet | None) -> Row:
+    def _words(self, output: Output, sentences: SentenceChooser | None) -> Row:
         if self.recogniser is None or not output.text:
             return {}
         said, heard = spoken_words(output.text), self.recogniser.transcribe(output.wav)

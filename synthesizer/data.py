@@ -31,8 +31,8 @@ class SynthesizerBatch:
         mel_lengths: int64 [batch], in frames, the silent tail included; steps times the reduction factor.
         speech_steps: int64 [batch], decoder steps before the silent tail.
         embedding: float32 [batch, 256].
-        reading: int64 [batch, steps, 2], first and last token that each decoder step may read by the times of the words;
-            the whole text where these are not known.
+        reading: int64 [batch, steps, 2], first and last token that each decoder step may read by the times of the
+            words; the whole text where these are not known.
         reduction_factor: frames a decoder step.
     """
 

@@ -46,7 +46,7 @@ def cli(toy, tmp_path, monkeypatch, capsys):
         for flag, value in usual.items():
             given += [] if flag in given else [flag, str(value)]
         try:
-            code = demo_cli.main(given)
+            code: object = demo_cli.main(given)
         except SystemExit as stop:
             code = stop.code
         out, err = capsys.readouterr()

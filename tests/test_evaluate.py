@@ -41,7 +41,7 @@ def run(monkeypatch, capsys, tmp_path):
 
     def call(*arguments):
         try:
-            code = evaluate.main([str(argument) for argument in arguments])
+            code: object = evaluate.main([str(argument) for argument in arguments])
         except SystemExit as stop:
             code = stop.code
         out, err = capsys.readouterr()

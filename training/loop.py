@@ -9,6 +9,7 @@ a step depends on is its number (batch, learning rate, random draws) or is saved
 
 import contextlib
 import logging
+import os
 import shlex
 import sys
 import time
@@ -77,10 +78,11 @@ def fit(
             session = Session(task, config, run, accelerator, param_groups, learning_rate or learning_rate_of(config))
             if state is not None:
                 session.restore(state)
-            return _train(session, batches)
+            result = _train(session, batches)
+        accelerator.end_training()  # after an error the launcher ends the other processes
+        return result
     finally:
         run.close()
-        accelerator.end_training()
 
 
 def learning_rate_of(config: FitConfig) -> Callable[[int], float]:
@@ -112,11 +114,13 @@ def describe_run(task: Task, config: FitConfig, settings: Mapping[str, Any] | No
 
 
 def resume_command(arguments: list[str] | None = None) -> str:
-    """The command line of this process with --resume."""
+    """The command line of this process, or of its launcher, with --resume."""
     words = list(sys.argv if arguments is None else arguments)
     if "--resume" not in words:
         words.append("--resume")
-    return shlex.join(["python", *words])
+    launched = os.environ.get("LOCAL_WORLD_SIZE") if int(os.environ.get("WORLD_SIZE", "1")) > 1 else None
+    launcher = ["torchrun", "--nproc_per_node", launched] if launched else ["python"]
+    return shlex.join([*launcher, *words])
 
 
 @contextlib.contextmanager

@@ -4,11 +4,12 @@ import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from speech.errors import ConfigError
 from training.config import FitConfig
 
 if TYPE_CHECKING:
@@ -36,7 +37,14 @@ def make_accelerator(config: FitConfig) -> "Accelerator":
 
 
 def chosen_device(config: FitConfig) -> str:
-    """ "cpu", "cuda" or "mps"."""
+    """ "cpu", "cuda" or "mps".
+
+    Raises:
+        ConfigError: the device that is asked for is not there.
+    """
+    there = {"auto": True, "cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there[config.device]:
+        raise ConfigError(f"This machine has no {config.device} device that PyTorch can use: choose cpu or auto.")
     if config.device != "auto":
         return config.device
     if torch.cuda.is_available():
@@ -49,7 +57,12 @@ def chosen_precision(config: FitConfig, device: str) -> str:
 
     A CPU with bf16 instructions gains a factor of two on LSTMs and convolutions. Its autocast leaves softmax, squares
     and norms in bf16, where a GPU's has them in fp32: a task turns its inputs to a loss to float32 itself.
+
+    Raises:
+        ConfigError: fp16 on a CPU.
     """
+    if config.precision == "fp16" and device == "cpu":
+        raise ConfigError("The precision fp16 needs a GPU: choose bf16, fp32 or auto for a CPU.")
     if config.precision != "auto":
         return config.precision
     if device == "cuda":
@@ -64,12 +77,6 @@ def chosen_matmul_precision(config: FitConfig, device: str) -> str:
     if device == "cuda":
         return "high"  # TF32
     return "medium" if device == "cpu" and cpu_multiplies_bf16() else "highest"
-
-
-def choose_precision(wanted: str, device: str) -> Literal["auto", "fp32", "bf16", "fp16"]:
-    """What "auto" comes to on a CPU with bf16 instructions; other wishes, and other devices, as they are."""
-    on_cpu = device == "cpu" or (device == "auto" and chosen_device(FitConfig()) == "cpu")
-    return "bf16" if wanted == "auto" and on_cpu and cpu_multiplies_bf16() else wanted  # type: ignore[return-value]
 
 
 def cpu_multiplies_bf16() -> bool:

@@ -5,13 +5,13 @@ import logging
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
 from torch import nn
 from tqdm import tqdm
 
-from speech.errors import StorageError, TrainingError
+from speech.errors import ModelFileError, StorageError, TrainingError
 from training import processes
 from training.average import WeightAverage
 from training.checkpoint import save_model
@@ -135,13 +135,20 @@ class Session:
         what = "loss" if loss_is_bad else "gradient"
         logger.warning("the %s of step %d is not finite: the step is skipped", what, step)
         if self.bad_in_a_row >= MOST_BAD_STEPS:
-            good = self.done - MOST_BAD_STEPS
-            if self.is_main:
+            self._give_up(what, step)
+
+    def _give_up(self, what: str, step: int) -> NoReturn:
+        good = self.done - MOST_BAD_STEPS
+        kept = f"the state after step {good} is kept"
+        if self.is_main:
+            try:
                 self.save(good, self._good_counters)
-            raise TrainingError(
-                f"The {what} was not finite in steps {good} to {step}; the state after step {good} is kept in "
-                f"{self.run.path}: look at the data of these steps, or lower the learning rate in a new run."
-            )
+            except ModelFileError:  # a finite gradient can still throw the weights out of range
+                kept = "the weights were lost with it and the states saved before are kept"
+        raise TrainingError(
+            f"The {what} was not finite in steps {good} to {step}; {kept} in {self.run.path}: look at the data of "
+            "these steps, or lower the learning rate in a new run."
+        )
 
     def _buffers(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """The running statistics and their counters, each with a copy."""
@@ -163,7 +170,9 @@ class Session:
         shown = {name: f"{figures[name]:.4g}" for name in ("loss", "lr") if name in figures}
         if bar is not None:
             bar.set_postfix(shown)
-        logger.info("step %d: %s", self.done, ", ".join(f"{name} {value:.4g}" for name, value in figures.items()))
+        minutes = (self.config.steps - self.done) / figures["steps_per_s"] / 60
+        told = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
+        logger.info("step %d of %d: %s; about %.0f minutes to go", self.done, self.config.steps, told, minutes)
 
     def validate_if_due(self, bar: tqdm) -> None:
         """Every `validate_every` steps, and after the last one."""
@@ -218,9 +227,11 @@ class Session:
             "world_size": self.world,
             "scaler": self.accelerator.scaler.state_dict() if self.accelerator.scaler is not None else None,
         }
+        # The model first: killed in between, a resumed run repeats the steps and writes it again. It is also the one
+        # that refuses weights that are not finite, before such a state could push out a sound one.
+        self._save_model(self.run.model, step, {})
         self.run.save_state(step, self._state_tensors(), values, self.config.keep_last)
         self.saved_at = step
-        self._save_model(self.run.model, step, {})
 
     def _counters(self) -> dict[str, Any]:
         names = ("best", "best_step", "validated_at", "bad_in_a_row")

@@ -56,8 +56,8 @@ def test_pesq_prefers_the_recording_itself(shared_dir):
     wav = read_audio(next((shared_dir / "data/librispeech_test_other/533").rglob("*.opus")))[:48_000]
     pesq = Pesq()
     hiss = 0.02 * np.random.default_rng(0).standard_normal(len(wav)).astype(np.float32)
-    assert pesq(wav, wav) > 4
-    assert pesq(wav + hiss, wav) < 3
+    assert (pesq(wav, wav) or 0) > 4
+    assert (pesq(wav + hiss, wav) or 5) < 3
 
 
 def test_pesq_says_nothing_of_silence():

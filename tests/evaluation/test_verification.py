@@ -24,7 +24,7 @@ def test_rates_for_whole_utterances_and_the_crops_that_fit():
     assert "equal error rate, whole utterances" in figures
     assert "equal error rate, 1.6 s of speech" in figures
     assert "equal error rate, 5 s of speech" not in figures  # none is that long
-    assert all(figure.n == 4 and 0 <= figure.value <= 1 for figure in figures.values())
+    assert all(figure.n == 4 and 0 <= (figure.value or 0) <= 1 for figure in figures.values())
     assert figures == equal_error_rates(toy_encoder(), speech)
 
 
@@ -46,7 +46,7 @@ def test_there_must_be_pairs_of_both_kinds(speakers):
 def test_utterances_without_speech_are_told_of():
     items = [*recordings("aab", 1.0)]
     quiet = Recording(items[0].utterance, np.full(16_000, 1e-4, np.float32))
-    told = {}
+    told: dict[str, str] = {}
     SpeechSet([*items, quiet], told.__setitem__)
     assert list(told) == ["c/0"]
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,7 +59,7 @@ def test_what_is_written_is_read(tmp_path):
 
 
 def test_order_does_not_depend_on_writers(tmp_path):
-    context = multiprocessing.get_context("fork" if sys.platform != "win32" else "spawn")
+    context: Any = multiprocessing.get_context("fork" if sys.platform != "win32" else "spawn")
     workers = [
         context.Process(target=fill, args=(tmp_path, range(start, 40, 4), str(start), 400)) for start in (3, 0, 2, 1)
     ]
@@ -185,6 +186,7 @@ def test_a_killed_writer_loses_nothing_that_it_reported(tmp_path, repository):
         process = subprocess.Popen(
             [sys.executable, "-c", script, str(tmp_path)], cwd=repository, stdout=subprocess.PIPE, text=True
         )
+        assert process.stdout is not None
         reported = -1
         for line in process.stdout:
             reported = int(line)

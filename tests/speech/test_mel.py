@@ -99,8 +99,8 @@ def test_coded_mel_is_off_by_half_a_step_at_most():
     assert coded.dtype == np.uint8 and coded.shape == mel.shape
     assert np.abs(decode_mel(coded) - mel).max() <= 4 / 255 + 1e-6
     assert np.array_equal(code_mel(decode_mel(coded)), coded)
-    assert code_mel(np.float32([-9, 9])).tolist() == [0, 255]
-    assert decode_mel(np.uint8([0, 255])).tolist() == [-4, 4]
+    assert code_mel(np.array([-9, 9], dtype=np.float32)).tolist() == [0, 255]
+    assert decode_mel(np.array([0, 255], dtype=np.uint8)).tolist() == [-4, 4]
 
 
 def test_frames_per_second_is_derived():

@@ -185,6 +185,29 @@ def test_three_bad_steps_in_a_row_stop_with_the_last_good_state(tmp_path):
     assert same_state(run, tmp_path / "clean")
 
 
+def test_weights_that_explode_do_not_push_out_a_sound_state(tmp_path):
+    run = tmp_path / "run"
+    task = ToyTask()
+
+    def explode(step: int) -> None:
+        if step == 7:
+            with torch.no_grad():
+                task.model.first.weight.fill_(float("inf"))
+
+    task.on_step = explode
+    with pytest.raises(TrainingError, match="states saved before are kept"):
+        fit(task, ToyBatches(), config(), run)
+    assert newest(run).step == 5 and read_header(run / "model.safetensors").step == 5
+
+
+@pytest.mark.parametrize("wrong", [{"device": "mps"}, {"precision": "fp16"}])
+def test_devices_and_formats_that_are_not_there(tmp_path, monkeypatch, wrong):
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match="choose"):
+        fit(ToyTask(), ToyBatches(), config(**wrong), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_full_disk_leaves_the_older_state_usable(tmp_path, monkeypatch):
     run = tmp_path / "run"
     real = files.save_file
@@ -277,6 +300,9 @@ def test_settings_out_of_range(wrong):
         config(**wrong)
 
 
-def test_the_command_that_resumes():
+def test_the_command_that_resumes(monkeypatch):
     assert resume_command(["train.py", "a store", "--steps", "3"]) == "python train.py 'a store' --steps 3 --resume"
     assert resume_command(["train.py", "--resume"]) == "python train.py --resume"
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    assert resume_command(["train.py"]) == "torchrun --nproc_per_node 4 train.py --resume"

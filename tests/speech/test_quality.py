@@ -1,0 +1,162 @@
+"""The gate lets clean speech through and names what is wrong with the rest."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from speech.audio import SAMPLE_RATE, read_audio
+from speech.errors import AudioError
+from speech.quality import check_reference, clipped_fraction, estimate_snr, second_voice_gap
+
+NAN_REPORT_FIELDS = ("seconds", "speech_seconds", "clipped_fraction")
+
+
+def codes(report, severity: str | None = None) -> set[str]:
+    return {remark.code for remark in report.remarks if severity in (None, remark.severity)}
+
+
+def noise(seconds: float, seed: int = 0, level: float = 0.1) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, level, int(seconds * SAMPLE_RATE)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def data_dir(shared_dir: Path) -> Path:
+    return shared_dir / "data"
+
+
+@pytest.fixture(scope="module")
+def references(data_dir: Path) -> list[np.ndarray]:
+    return [read_audio(path) for path in sorted((data_dir / "demo_references" / "audio").iterdir())]
+
+
+def some_clips(corpus: Path, count: int) -> list[Path]:
+    with open(corpus / "metadata.csv", encoding="utf-8", newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if float(row["duration_s"]) > 4]
+    return [corpus / row["path"] for row in rows[:: max(1, len(rows) // count)]][:count]
+
+
+# --- what needs no recording ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wav", [np.zeros(0), np.zeros(5 * SAMPLE_RATE), noise(5, level=1e-5)], ids=str)
+def test_silence(wav):
+    report = check_reference(wav)
+    assert codes(report) == {"silent"}
+    with pytest.raises(AudioError, match="silent"):
+        report.raise_for_errors()
+
+
+def test_steady_noise_and_a_hum_are_not_speech():
+    time = np.arange(5 * SAMPLE_RATE) / SAMPLE_RATE
+    hum = 0.3 * np.sign(np.sin(2 * np.pi * 120 * time)).astype(np.float32)
+    for wav in (noise(5), hum):
+        assert "not_speech" in codes(check_reference(wav), "error")
+    assert "noisy" in codes(check_reference(noise(5)), "error")
+
+
+def test_short_clips_of_any_length_are_judged_without_a_crash():
+    for samples in (1, 2, 100, 479, 480, 481, 640, 5000, SAMPLE_RATE):
+        report = check_reference(noise(1)[:samples])
+        assert "too_short" in codes(report, "error")
+        assert all(np.isfinite(getattr(report, field)) for field in NAN_REPORT_FIELDS)
+
+
+def test_stereo_and_not_numbers_are_refused():
+    with pytest.raises(AudioError):
+        check_reference(np.zeros((2, SAMPLE_RATE), dtype=np.float32))
+    with pytest.raises(AudioError):
+        check_reference(np.full(SAMPLE_RATE, np.nan, dtype=np.float32))
+
+
+def test_clipping_is_found_at_any_volume():
+    wav = np.clip(noise(1, level=0.5), -1, 1)
+    share = float(np.mean(np.abs(wav) == 1))
+    for gain in (1.0, 0.1):
+        assert clipped_fraction(gain * wav) == pytest.approx(share, rel=0.1)
+    assert clipped_fraction(noise(1)) < 5e-4
+    assert clipped_fraction(np.full(10, -0.5, dtype=np.float32)) == 1  # one sign only
+
+
+def partials(voices: list[int], spread: float, dim: int = 64) -> np.ndarray:
+    """Unit vectors scattered around one centre per voice."""
+    rng = np.random.default_rng(5)
+    centres = rng.normal(size=(max(voices) + 1, dim)) / np.sqrt(dim)
+    made = centres[voices] + spread * rng.normal(size=(len(voices), dim)) / np.sqrt(dim)
+    return (made / np.linalg.norm(made, axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_two_groups_of_partials_are_told_from_one():
+    across, gap = second_voice_gap(partials([0, 0, 0, 1, 1, 1, 0, 0], spread=0.5))
+    assert across < 0.4 and gap > 0.3
+    across, gap = second_voice_gap(partials([0] * 12, spread=0.5))
+    assert across > 0.62 and gap < 0.12
+
+
+@pytest.mark.parametrize("voices", [[0], [0, 1], [0, 0, 1], [0, 0, 0, 0, 1]])
+def test_one_stray_partial_is_no_second_voice(voices):
+    assert second_voice_gap(partials(voices, spread=0.3))[1] < 0.12
+
+
+def test_identical_partials_are_one_voice():
+    assert second_voice_gap(np.tile(partials([0], 0.3), (6, 1))) == (1.0, 0.0)
+
+
+# --- on real recordings ---------------------------------------------------------------------------------------------
+
+
+def test_clean_references_pass(references):
+    for wav in references:
+        report = check_reference(wav, partials([0] * 6, spread=0.5))
+        assert not report.remarks
+        report.raise_for_errors()
+        assert 4 < report.speech_seconds <= report.seconds
+        assert report.snr_db > 15
+
+
+@pytest.mark.parametrize("corpus", ["librispeech_test_other", "vctk_samples", "ljspeech_samples", "kathleen"])
+def test_clean_corpora_pass(data_dir, corpus):
+    for path in some_clips(data_dir / corpus, 4):
+        assert not check_reference(read_audio(path)).errors, path.name
+
+
+def test_no_noise_passes_as_a_voice(data_dir):
+    for kind in ("rain", "sea_waves"):
+        for path in sorted((data_dir / "noise" / "audio").glob(f"{kind}_*"))[:4]:
+            assert check_reference(read_audio(path)).errors, path.name
+
+
+def test_too_short_is_an_error_then_a_warning(references):
+    wav = references[0]
+    assert "too_short" in codes(check_reference(wav[: int(1.2 * SAMPLE_RATE)]), "error")
+    assert "too_short" in codes(check_reference(wav[: int(3.2 * SAMPLE_RATE)]), "warning")
+    assert "too_short" not in codes(check_reference(np.tile(wav, 2)))
+
+
+@pytest.mark.parametrize("wanted_db", [5, 10, 20])
+def test_snr_is_estimated_on_mixtures(data_dir, references, wanted_db):
+    rain = read_audio(min((data_dir / "noise" / "audio").glob("rain_*")))
+    estimates = []
+    for wav in references:
+        length = min(len(wav), len(rain))
+        gain = np.sqrt(np.mean(wav**2) / np.mean(rain**2) / 10 ** (wanted_db / 10))
+        estimates.append(estimate_snr(wav[:length] + np.float32(gain) * rain[:length]))
+    assert abs(float(np.median(estimates)) - wanted_db) < 3
+
+
+def test_noisy_and_clipped_recordings_are_named(references):
+    wav = references[1]
+    rms = float(np.sqrt(np.mean(wav**2)))
+    assert "noisy" in codes(check_reference(wav + noise(len(wav) / SAMPLE_RATE, level=rms / 3)[: len(wav)]))
+    drowned = wav + noise(len(wav) / SAMPLE_RATE, level=2 * rms)[: len(wav)]
+    assert "noisy" in codes(check_reference(drowned), "error")
+    loud = wav / np.abs(wav).max()
+    assert "clipped" in codes(check_reference(np.clip(2.5 * loud, -1, 1)), "warning")
+    assert "clipped" in codes(check_reference(np.clip(15 * loud, -1, 1)), "error")
+
+
+def test_a_second_voice_is_a_warning_that_says_what_to_do(references):
+    report = check_reference(references[0], partials([0, 0, 0, 1, 1, 1], spread=0.4))
+    assert "several_voices" in codes(report, "warning")
+    assert all("\n" not in remark.sentence and remark.sentence.endswith(".") for remark in report.remarks)
