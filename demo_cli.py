@@ -10,29 +10,24 @@ Without a text it asks for one sentence after another, until the end of input or
 
 from __future__ import annotations
 
-import json
+import logging
 import os
-import secrets
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from speech.errors import AudioError, ConfigError, StorageError, TextError, exit_on_speech_error, one_line
+from narration import MANIFEST, Speaker, converse, say_all, speakable
+from speech.errors import AudioError, ConfigError, StorageError, TextError, exit_on_speech_error
 
 if TYPE_CHECKING:
-    from cloning import Voice, VoiceCloner
     from speech.quality import Remark
 
 DEFAULT_FOLDER = Path("out")
-MANIFEST = "manifest.json"
-QUIT = ("quit", "exit")
 
 
 def _optional(kind: type, metavar: str, default: str = "") -> tuple[Any, Any]:
@@ -95,8 +90,11 @@ class Arguments:
 @exit_on_speech_error
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = tyro.cli(Arguments, args=argv, description=__doc__, config=(tyro.conf.FlagCreatePairsOff,))
+    logging.basicConfig(level=logging.WARNING, format="warning: %(message)s")
     try:
         run(arguments)
+    except BrokenPipeError:  # whoever read the output has left: nobody to tell
+        return 1
     finally:
         _flush_output()
     return 0
@@ -177,7 +175,7 @@ def plan(arguments: Arguments) -> list[tuple[str, Path]] | None:
     if arguments.text_file is not None:
         texts = read_lines(arguments.text_file)
     else:
-        texts = [_speakable(arguments.text or "", "The text")]
+        texts = [speakable(arguments.text or "", "The text")]
     if arguments.text_file is None and arguments.out_dir is None:
         out = arguments.out or Path("out.wav")
         check_target(out, arguments)
@@ -199,22 +197,10 @@ def read_lines(path: Path) -> list[str]:
         raise TextError(f"There is no text file {path}: check the path.") from error
     except (OSError, UnicodeDecodeError) as error:
         raise TextError(f"{path} is not a text file that can be read: save it as UTF-8 text.") from error
-    texts = [_speakable(line, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
+    texts = [speakable(line, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
     if not texts:
         raise TextError(f"{path} is empty: write one sentence a line.")
     return texts
-
-
-def _speakable(text: str, where: str) -> str:
-    from synthesizer.text.front_end import text_to_transcript
-
-    if not text.strip():
-        raise TextError(f"{where} is empty: give something to say.")
-    try:
-        text_to_transcript(text)
-    except TextError as error:
-        raise TextError(f"{where} cannot be spoken: {error}") from error
-    return text.strip()
 
 
 def check_target(path: Path, arguments: Arguments) -> None:
@@ -248,121 +234,6 @@ def check_folder(folder: Path, may_be_made: bool = True) -> None:
         raise StorageError(
             f"Nothing can be written to the folder {existing} ({reason}): choose another one."
         ) from error
-
-
-# --- speaking ---------------------------------------------------------------------------------------------------------
-
-
-class Speaker:
-    """One voice and the models, and a tally of what was said."""
-
-    def __init__(self, cloner: VoiceCloner, voice: Voice, seed: int | None) -> None:
-        self.cloner = cloner
-        self.voice = voice
-        self.seed = seed
-        self.speech_seconds = 0.0
-        self.taken_seconds = 0.0
-        self.similarities: list[float] = []
-
-    def say(self, text: str, path: Path, overwrite: bool = False, seed: int | None = None) -> dict[str, Any]:
-        """Say a text into a file; returns what the manifest tells of it."""
-        from speech.audio import write_audio
-
-        started = time.perf_counter()
-        with progress_bars() as progress:
-            speech = self.cloner.speak(text, self.voice, self.seed if seed is None else seed, progress)
-        self.taken_seconds += time.perf_counter() - started
-        self.speech_seconds += speech.seconds
-        similarity = self.cloner.similarity(speech, self.voice)
-        if similarity is not None:
-            self.similarities.append(similarity)
-        path.parent.mkdir(exist_ok=True)
-        write_audio(path, speech.wav, speech.sample_rate, overwrite=overwrite)
-        print(f"{path}: {speech.seconds:.1f} s, seed {speech.seed}", *speech.remarks, sep="; ")
-        return {
-            "text": text,
-            "file": path.name,
-            "seconds": round(speech.seconds, 3),
-            "seed": speech.seed,
-            "alignment_score": speech.alignment_score,
-            "similarity": None if similarity is None else round(similarity, 4),
-            "remarks": list(speech.remarks),
-        }
-
-    def summary(self) -> str:
-        factor = self.taken_seconds / self.speech_seconds
-        count = len(self.similarities)
-        likeness = f"{sum(self.similarities) / count:.2f}" if count else "not measurable"
-        return (
-            f"{self.speech_seconds:.1f} s of speech in {self.taken_seconds:.1f} s, real-time factor {factor:.2f}, "
-            f"similarity to the reference {likeness}"
-        )
-
-
-def say_all(speaker: Speaker, jobs: list[tuple[str, Path]], overwrite: bool) -> None:
-    """Say one text after another with one seed, and keep a manifest of them, also if it ends early."""
-    seed = secrets.randbelow(2**31) if speaker.seed is None else speaker.seed
-    outputs: list[dict[str, Any]] = []
-    try:
-        for text, path in jobs:
-            outputs.append(speaker.say(text, path, overwrite, seed))
-    finally:
-        if outputs:
-            write_manifest(jobs[0][1].parent / MANIFEST, speaker, outputs)
-
-
-def write_manifest(path: Path, speaker: Speaker, outputs: list[dict[str, Any]]) -> None:
-    from training.files import write_text
-
-    origin = {"voice": speaker.voice.name, "references": list(speaker.voice.sources), "outputs": outputs}
-    write_text(path, json.dumps(origin, ensure_ascii=False, indent=2) + "\n")
-
-
-def converse(speaker: Speaker, folder: Path) -> None:
-    """Ask for sentences until the end of input; each goes into the next free number of the folder."""
-    prompt = "Say what? (quit ends) " if sys.stdin.isatty() else ""
-    number = 1
-    while True:
-        try:
-            text = input(prompt).strip()
-        except EOFError:
-            return
-        except UnicodeDecodeError as error:
-            raise TextError("What came in is not UTF-8 text: check the encoding of the terminal or file.") from error
-        if text.lower() in QUIT:
-            return
-        if not text:
-            continue
-        while (path := folder / f"{number:03}.wav").exists():
-            number += 1
-        try:
-            speaker.say(_speakable(text, "The text"), path)
-        except TextError as error:
-            print(f"error: {one_line(error)}", file=sys.stderr)
-
-
-@contextmanager
-def progress_bars() -> Iterator[Callable[[str, int, int], None] | None]:
-    """A bar with an estimate for each stage, where somebody is watching."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from tqdm import tqdm
-
-    bars: dict[str, tqdm] = {}
-
-    def advance(stage: str, done: int, total: int) -> None:
-        if stage not in bars:
-            bars[stage] = tqdm(desc=stage, total=total, leave=False, unit_scale=True)
-        bar = bars[stage]
-        bar.total = total
-        bar.update(done - bar.n)
-
-    try:
-        yield advance
-    finally:
-        for bar in bars.values():
-            bar.close()
 
 
 def _warn(source: str, remark: Remark) -> None:

@@ -99,6 +99,7 @@ def main(arguments: Arguments | None = None) -> None:
         _, weights = load_model_file(args.warm_start, "synthesizer")
         left = warm_start(model, weights)
         print(f"warm start from {args.warm_start}" + (f"; begun anew: {', '.join(left)}" if left else ""))
+    model.mean_embedding.copy_(batches.mean_embedding())
     loss_config = LossConfig(guided_attention=args.guided_attention)
     corpora = ", ".join(sorted({store.meta(index).get("corpus", "") for index in range(len(store))} - {""}))
     task = SynthesizerTask(

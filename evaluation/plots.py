@@ -56,7 +56,6 @@ def plot_output(path: Path, title: str, mel: np.ndarray, alignment: np.ndarray |
     FigureCanvasAgg(figure)  # no global state, unlike pyplot
     figure.suptitle(title, fontsize=9, wrap=True)
     rows = figure.subplots(len(panels), squeeze=False)[:, 0]
-    rows = figure.subplots(len(panels), squeeze=False)[:, 0]
     for axes, (vertical, horizontal, values) in zip(rows, panels, strict=True):
         image = axes.imshow(values, aspect="auto", origin="lower", interpolation="nearest")
         axes.set(xlabel=horizontal, ylabel=vertical)

@@ -21,7 +21,10 @@ from speech.errors import ConfigError
 SEARCH = "sentences"
 # With a grammar, far fewer paths are alive than with a language model, so that wide beams are cheap; with the default
 # ones the right sentence is sometimes dropped after its first blurred sound.
-CLOSED_BEAMS = {"beam": 1e-100, "pbeam": 1e-100, "wbeam": 1e-80}
+CLOSED_BEAMS = {"beam": 1e-80, "pbeam": 1e-80, "wbeam": 1e-60}
+EDGE_SECONDS = 0.25
+EDGE_LEVEL = 1e-3  # -60 dB: digital silence would have no logarithm
+LEAST_OF_SENTENCE = 0.75  # of its words, where the recording ends before the grammar's path does
 
 
 class Recogniser:
@@ -55,7 +58,7 @@ class Recogniser:
         return SentenceSet(self._decoder(lm=None, **CLOSED_BEAMS), sentences)
 
     def _decoder(self, **settings: Any) -> Any:
-        # Normalising over the whole utterance ("batch") makes a result independent of what was heard before it.
+        # Cepstra are normalised over the whole utterance ("batch"): a live estimate would need several to settle.
         return self._decoder_class(loglevel="FATAL", samprate=SAMPLE_RATE, cmn="batch", **settings)
 
 
@@ -88,7 +91,16 @@ class SentenceSet:
         Args:
             wav: float32 [samples] at 16 kHz, in [-1, 1].
         """
-        return self._index.get(tuple(_decode(self._decoder, wav)))
+        heard = tuple(_decode(self._decoder, wav))
+        if heard in self._index:
+            return self._index[heard]
+        # A swallowed last word leaves the path within its sentence. If only one goes on like this, it is the choice.
+        possible = [
+            number
+            for words, number in self._index.items()
+            if words[: len(heard)] == heard and len(heard) >= LEAST_OF_SENTENCE * len(words)
+        ]
+        return possible[0] if len(possible) == 1 else None
 
 
 def pronunciation(word: str) -> str:
@@ -112,6 +124,11 @@ def _decode(decoder: Any, wav: np.ndarray) -> list[str]:
     wav = normalize_peak(as_wav(wav))
     if not len(wav):
         return []
+    # Nearly silent edges, without which a word that begins or ends with the recording is often lost.
+    edge = round(EDGE_SECONDS * SAMPLE_RATE)
+    hiss = EDGE_LEVEL * np.random.default_rng(0).standard_normal(2 * edge, dtype=np.float32)
+    wav = np.concatenate([hiss[:edge], wav, hiss[edge:]])
+    decoder.reinit_feat()  # else a result depends, a little, on what was heard before
     decoder.start_utt()
     decoder.process_raw((wav * 32767).astype("<i2").tobytes(), full_utt=True)
     decoder.end_utt()

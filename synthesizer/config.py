@@ -26,6 +26,7 @@ class SynthesizerConfig:
     encoder_dropout: float = 0.2
 
     speaker_embedding_size: int = 256
+    voice_emphasis: float = 2.0  # at inference: how far a voice is moved away from the mean voice; 1 leaves it
     speaker_size: int = 128  # the embedding is projected to this before it joins every encoder frame
 
     attention: str = "dynamic-convolution"
@@ -68,6 +69,8 @@ class SynthesizerConfig:
         for name in ("encoder_dropout", "prenet_dropout", "zoneout", "postnet_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} must lie in [0, 1)")
+        if not 0 < self.voice_emphasis <= 10:
+            raise ConfigError("voice_emphasis must lie above 0 and up to 10")
         sizes = (self.symbol_size, self.encoder_size, self.speaker_size, self.attention_size, self.decoder_size)
         if min(sizes) < 1 or self.postnet_layers < 1 or self.encoder_layers < 1:
             raise ConfigError("all sizes and numbers of layers must be positive")

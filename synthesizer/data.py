@@ -175,6 +175,14 @@ class SynthesizerBatches:
         self._starts = [0]
         self._lock = threading.Lock()
 
+    def mean_embedding(self) -> Tensor:
+        """The mean over the training speakers of each one's mean embedding, [256]."""
+        speakers: dict[str, list[np.ndarray]] = {}
+        for place in self.places:
+            embedding = np.asarray(self.store.array(int(place), "embedding"), np.float32)
+            speakers.setdefault(self.store.meta(int(place))["speaker"], []).append(embedding)
+        return torch.from_numpy(np.mean([np.mean(own, 0) for own in speakers.values()], 0))
+
     def batch_at(self, step: int) -> SynthesizerBatch:
         """The batch of one step: a function of seed, step and rank alone."""
         number = step * self.world_size + self.rank

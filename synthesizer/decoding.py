@@ -78,7 +78,7 @@ def free_run(
         symbols[row, : len(text)] = torch.from_numpy(text)
     mask = length_mask(lengths, symbols.shape[1])
     memory = model.encoder(symbols, mask)
-    speaker = model.join_speaker(torch.as_tensor(embeddings, dtype=torch.float32, device=device))
+    speaker = model.join_speaker(model.emphasise(torch.as_tensor(embeddings, dtype=torch.float32, device=device)))
 
     limits = torch.tensor([step_limit(model, len(text)) for text in texts], device=device)
     masks = [PrenetMasks(model, seed) for seed in seeds]

@@ -157,6 +157,8 @@ class Tacotron2(nn.Module):
         self.config = config
         self.encoder = TextEncoder(config)
         self.speaker = nn.Linear(config.speaker_embedding_size, config.speaker_size)
+        self.mean_embedding: Tensor
+        self.register_buffer("mean_embedding", torch.zeros(config.speaker_embedding_size))
         self.prenet = Prenet(config)
         self.attention = build_attention(config)
         prenet_size = config.prenet_sizes[1]
@@ -166,6 +168,15 @@ class Tacotron2(nn.Module):
         self.to_frames = nn.Linear(outputs, config.mel.n_mels * config.max_reduction_factor)
         self.to_stop = nn.Linear(outputs, 1)
         self.postnet = Postnet(config)
+
+    def emphasise(self, embedding: Tensor) -> Tensor:
+        """Move voices away from the mean voice of the training data by the configured factor, for free running.
+
+        A network that has not yet learnt its speakers well gives everybody a voice nearer to the mean than they have;
+        asked for a voice further out, it comes nearer to the one that was meant. [batch, 256] -> [batch, 256], norm 1.
+        """
+        moved = self.mean_embedding + self.config.voice_emphasis * (embedding - self.mean_embedding)
+        return F.normalize(moved, dim=1)
 
     def join_speaker(self, embedding: Tensor) -> Tensor:
         """embedding: [batch, 256], L2 norm 1 -> [batch, speaker_size].

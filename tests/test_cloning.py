@@ -29,7 +29,7 @@ def cloner(models) -> VoiceCloner:
 
 @pytest.fixture(scope="module")
 def voice(cloner) -> Voice:
-    return cloner.enroll([speech_like(3.0)], name="toy")
+    return cloner.enroll([speech_like(4.5)], name="toy")
 
 
 # --- which models -----------------------------------------------------------------------------------------------------
@@ -88,12 +88,12 @@ def test_devices():
 
 
 def test_one_clip_gives_the_encoders_embedding(cloner, voice):
-    np.testing.assert_allclose(voice.embedding, cloner.encoder.embed(speech_like(3.0)), atol=1e-5)
+    np.testing.assert_allclose(voice.embedding, cloner.encoder.embed(speech_like(4.5)), atol=1e-5)
     assert (voice.name, voice.embedding_space, voice.sources) == ("toy", TOY_SPACE, ("a recording",))
 
 
 def test_files_and_arrays_are_averaged_alike(cloner, tmp_path):
-    clips = [speech_like(3.0, 110), speech_like(4.0, 220)]
+    clips = [speech_like(4.5, 110), speech_like(5.0, 220)]
     for number, clip in enumerate(clips):
         write_audio(tmp_path / f"{number}.wav", clip)
     from_files = cloner.enroll([tmp_path / "0.wav", str(tmp_path / "1.wav")])
@@ -107,13 +107,13 @@ def test_no_clip_or_a_bad_one_is_refused(cloner):
         cloner.enroll([])
     for bad in (np.zeros(48_000, np.float32), np.full(48_000, np.nan, np.float32), np.zeros((2, 48_000), np.float32)):
         with pytest.raises(AudioError, match=r"^a recording: "):
-            cloner.enroll([speech_like(3.0), bad])
+            cloner.enroll([speech_like(4.5), bad])
 
 
 def test_doubts_of_the_quality_gate_are_passed_on(cloner):
     heard = []
     rng = np.random.default_rng(0)
-    noisy = speech_like(4.0) + 0.05 * rng.standard_normal(64_000).astype(np.float32)
+    noisy = speech_like(4.5) + 0.05 * rng.standard_normal(72_000).astype(np.float32)
     cloner.enroll([noisy], on_remark=lambda source, remark: heard.append((source, remark.severity)))
     assert heard
     assert set(heard) == {("a recording", "warning")}
@@ -158,9 +158,9 @@ def test_a_voice_of_another_space_or_size(cloner):
 
 def test_similarity_is_a_cosine_or_nothing(cloner, voice):
     speech = cloner.speak("One.", voice, seed=1)
-    own = dataclasses.replace(speech, wav=speech_like(3.0))
+    own = dataclasses.replace(speech, wav=speech_like(4.5))
     assert cloner.similarity(own, voice) == pytest.approx(1, abs=1e-4)
-    twice = dataclasses.replace(speech, wav=np.repeat(speech_like(3.0), 2), sample_rate=32_000)
+    twice = dataclasses.replace(speech, wav=np.repeat(speech_like(4.5), 2), sample_rate=32_000)
     assert cloner.similarity(twice, voice) > 0.9
     for nothing in (np.zeros(16_000, np.float32), np.zeros(10, np.float32)):
         assert cloner.similarity(dataclasses.replace(speech, wav=nothing), voice) is None
@@ -203,7 +203,7 @@ def test_attention_is_judged_by_its_worst_sentence():
 
 
 def test_a_clip_may_not_be_endless(cloner, tmp_path, monkeypatch):
-    write_audio(tmp_path / "long.wav", speech_like(3.0))
+    write_audio(tmp_path / "long.wav", speech_like(4.5))
     monkeypatch.setattr(cloning, "MAX_REFERENCE_SECONDS", 2)
     with pytest.raises(AudioError, match=r"long\.wav"):
         cloner.enroll([tmp_path / "long.wav"])

@@ -28,7 +28,7 @@ def toy(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("toy")
     save_toy_models(folder / "models")
     for name, pitch in (("low", 110), ("high", 210)):
-        soundfile.write(folder / f"{name}.wav", speech_like(3.0, pitch), 16_000)
+        soundfile.write(folder / f"{name}.wav", speech_like(4.5, pitch), 16_000)
     return folder
 
 
@@ -229,16 +229,16 @@ def bad_clip(toy, tmp_path, monkeypatch):
         elif kind == "folder":
             path.mkdir()
         elif kind == "silent":
-            soundfile.write(path, np.zeros(48_000), 16_000)
+            soundfile.write(path, np.zeros(72_000), 16_000)
         elif kind == "no samples":
             soundfile.write(path, np.zeros(0), 16_000)
         elif kind == "nan":
-            soundfile.write(path, np.where(np.arange(48_000) == 9, np.nan, speech_like(3.0)), 16_000, subtype="FLOAT")
+            soundfile.write(path, np.where(np.arange(72_000) == 9, np.nan, speech_like(4.5)), 16_000, subtype="FLOAT")
         elif kind == "short":
             soundfile.write(path, speech_like(0.2), 16_000)
         elif kind == "long":
-            soundfile.write(path, speech_like(3.5), 16_000)
-            monkeypatch.setattr(cloning, "MAX_REFERENCE_SECONDS", 3.2)
+            soundfile.write(path, speech_like(5.0), 16_000)
+            monkeypatch.setattr(cloning, "MAX_REFERENCE_SECONDS", 4.7)
         return path
 
     return make
@@ -365,6 +365,7 @@ def test_a_full_disk(cli, toy, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full)
     assert_refused(cli(toy / "low.wav", "--text", TEXT, "--out", "out.wav"), "disk is full")
+    assert_refused(cli(toy / "low.wav", "--text", TEXT, "--out-dir", "out"), "disk is full")
     assert_refused(cli(toy / "low.wav", "--save-voice", "ann"), "disk is full")
 
 
@@ -430,6 +431,21 @@ def test_a_whole_run_imports_no_screen_no_sound_card_and_no_training(repository,
     arguments = [toy / "low.wav", "--text", TEXT, "--models", toy / "models", "--device", "cpu"]
     assert _modules_after(repository, arguments, NEVER, tmp_path) == []
     assert len(wav_of(tmp_path / "out.wav"))
+
+
+def test_a_reader_who_leaves_and_a_text_with_odd_signs(repository, toy, tmp_path):
+    command = [sys.executable, str(repository / "demo_cli.py"), str(toy / "low.wav"), "--text", "One \u2603 <"]
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [*command, "--models", str(toy / "models")], stdout=write, stderr=subprocess.PIPE, text=True, cwd=tmp_path
+    )
+    os.close(write)
+    assert done.returncode in (0, 1)
+    assert len(wav_of(tmp_path / "out.wav"))
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1, done.stderr  # one warning, not one for each time the text is read
+    assert lines[0].startswith("warning: ")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")

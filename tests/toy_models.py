@@ -86,7 +86,7 @@ def save_toy_models(folder: Path) -> Path:
     return folder
 
 
-def speech_like(seconds: float = 3.0, pitch: float = 120.0, seed: int = 0) -> np.ndarray:
+def speech_like(seconds: float = 4.5, pitch: float = 120.0, seed: int = 0) -> np.ndarray:
     """A hummed babble: harmonics of a wavering pitch under three moving formants, four syllables a second.
 
     Args:

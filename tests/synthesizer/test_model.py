@@ -86,6 +86,17 @@ def test_a_sentence_decodes_the_same_alone_and_among_eight() -> None:
         np.testing.assert_allclose(alone.alignment, together[k].alignment, atol=1e-4)
 
 
+def test_emphasis_moves_a_voice_away_from_the_mean() -> None:
+    model = Tacotron2(toy_config(voice_emphasis=2.0))
+    mean, voice = torch.nn.functional.normalize(torch.rand(2, 256), dim=1)
+    model.mean_embedding.copy_(mean)
+    moved = model.emphasise(voice[None])[0]
+    assert float(moved @ mean) < float(voice @ mean)
+    assert float(moved.norm()) == pytest.approx(1, abs=1e-5)
+    left = Tacotron2(toy_config(voice_emphasis=1.0)).emphasise(voice[None])[0]
+    torch.testing.assert_close(left, voice)
+
+
 def test_decoding_is_bounded() -> None:
     model = Tacotron2(toy_config()).eval()
     with torch.no_grad():

@@ -1,0 +1,164 @@
+"""Texts spoken into files, one after another: a numbered batch with its manifest, or a conversation at the terminal."""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from speech.errors import SpeechError, TextError, one_line
+
+if TYPE_CHECKING:
+    from cloning import Voice, VoiceCloner
+
+MANIFEST = "manifest.json"
+QUIT = ("quit", "exit")
+
+
+def speakable(text: str, where: str) -> str:
+    """The text without space around it. Raises: TextError, which begins with `where`, if nothing in it can be said."""
+    from synthesizer.text.front_end import text_to_transcript
+
+    if not text.strip():
+        raise TextError(f"{where} is empty: give something to say.")
+    try:
+        text_to_transcript(text)
+    except TextError as error:
+        raise TextError(f"{where} cannot be spoken: {error}") from error
+    return text.strip()
+
+
+@contextmanager
+def _quietly(name: str) -> Iterator[None]:
+    """Keep a part of the library from saying what it has said before."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+class Speaker:
+    """One voice and the models, and a tally of what was said."""
+
+    def __init__(self, cloner: VoiceCloner, voice: Voice, seed: int | None) -> None:
+        self.cloner = cloner
+        self.voice = voice
+        self.seed = seed
+        self.speech_seconds = 0.0
+        self.taken_seconds = 0.0
+        self.similarities: list[float] = []
+
+    def say(self, text: str, path: Path, overwrite: bool = False, seed: int | None = None) -> dict[str, Any]:
+        """Say a text into a file; returns what the manifest tells of it."""
+        from speech.audio import write_audio
+
+        started = time.perf_counter()
+        with progress_bars() as progress, _quietly("synthesizer.text"):  # `speakable` has warned already
+            speech = self.cloner.speak(text, self.voice, self.seed if seed is None else seed, progress)
+        self.taken_seconds += time.perf_counter() - started
+        self.speech_seconds += speech.seconds
+        similarity = self.cloner.similarity(speech, self.voice)
+        if similarity is not None:
+            self.similarities.append(similarity)
+        new_folder = not path.parent.exists()
+        path.parent.mkdir(exist_ok=True)
+        try:
+            write_audio(path, speech.wav, speech.sample_rate, overwrite=overwrite)
+        except SpeechError:
+            if new_folder:
+                path.parent.rmdir()
+            raise
+        print(f"{path}: {speech.seconds:.1f} s, seed {speech.seed}", *speech.remarks, sep="; ")
+        return {
+            "text": text,
+            "file": path.name,
+            "seconds": round(speech.seconds, 3),
+            "seed": speech.seed,
+            "alignment_score": speech.alignment_score,
+            "similarity": None if similarity is None else round(similarity, 4),
+            "remarks": list(speech.remarks),
+        }
+
+    def summary(self) -> str:
+        factor = self.taken_seconds / self.speech_seconds
+        count = len(self.similarities)
+        likeness = f"{sum(self.similarities) / count:.2f}" if count else "not measurable"
+        return (
+            f"{self.speech_seconds:.1f} s of speech in {self.taken_seconds:.1f} s, real-time factor {factor:.2f}, "
+            f"similarity to the reference {likeness}"
+        )
+
+
+def say_all(speaker: Speaker, jobs: list[tuple[str, Path]], overwrite: bool) -> None:
+    """Say one text after another with one seed, and keep a manifest of them, also if it ends early."""
+    seed = secrets.randbelow(2**31) if speaker.seed is None else speaker.seed
+    outputs: list[dict[str, Any]] = []
+    try:
+        for text, path in jobs:
+            outputs.append(speaker.say(text, path, overwrite, seed))
+    finally:
+        if outputs:
+            write_manifest(jobs[0][1].parent / MANIFEST, speaker, outputs)
+
+
+def write_manifest(path: Path, speaker: Speaker, outputs: list[dict[str, Any]]) -> None:
+    from training.files import write_text
+
+    origin = {"voice": speaker.voice.name, "references": list(speaker.voice.sources), "outputs": outputs}
+    write_text(path, json.dumps(origin, ensure_ascii=False, indent=2) + "\n")
+
+
+def converse(speaker: Speaker, folder: Path) -> None:
+    """Ask for sentences until the end of input; each goes into the next free number of the folder."""
+    prompt = "Say what? (quit ends) " if sys.stdin.isatty() else ""
+    number = 1
+    while True:
+        try:
+            text = input(prompt).strip()
+        except EOFError:
+            return
+        except UnicodeDecodeError as error:
+            raise TextError("What came in is not UTF-8 text: check the encoding of the terminal or file.") from error
+        if text.lower() in QUIT:
+            return
+        if not text:
+            continue
+        while (path := folder / f"{number:03}.wav").exists():
+            number += 1
+        try:
+            speaker.say(speakable(text, "The text"), path)
+        except TextError as error:
+            print(f"error: {one_line(error)}", file=sys.stderr)
+
+
+@contextmanager
+def progress_bars() -> Iterator[Callable[[str, int, int], None] | None]:
+    """A bar with an estimate for each stage, where somebody is watching."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from tqdm import tqdm
+
+    bars: dict[str, tqdm] = {}
+
+    def advance(stage: str, done: int, total: int) -> None:
+        if stage not in bars:
+            bars[stage] = tqdm(desc=stage, total=total, leave=False, unit_scale=True)
+        bar = bars[stage]
+        bar.total = total
+        bar.update(done - bar.n)
+
+    try:
+        yield advance
+    finally:
+        for bar in bars.values():
+            bar.close()
