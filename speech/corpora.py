@@ -1,11 +1,13 @@
-"""Corpora of speech on disk, read into lhotse cuts, and which of their speakers are held out.
+"""Corpora of speech on disk, and which of their speakers are held out.
 
-Four kinds of corpora are told apart by what lies in the folder:
+What lies in a folder says how it is read, the first of these that fits:
 
 * `metadata.csv` with a header: `path,speaker,text,duration_s` (only `path` must be there);
 * `metadata.csv` as LJ Speech has it: `name|text|normalised text`, the audio in `wavs/`;
 * lhotse manifests: cuts, or recordings with supervisions, as every lhotse recipe writes them;
-* a folder per speaker, nested as deep as you like, with a transcript beside each recording or none.
+* Common Voice, VoxCeleb 1 and 2, VCTK or TIMIT as they are unpacked;
+* a folder per speaker, nested as deep as you like, with a transcript beside each recording or none; LibriSpeech and
+  LibriTTS, whole or one of their parts, among them.
 
 An utterance's key is the corpus folder's name and its path in there, so equal file names of two speakers are two
 utterances. Whatever cannot be used is handed to `on_reject(key, reason)` and does not stop the rest.
@@ -18,13 +20,16 @@ import logging
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from speech.corpus_formats import MANIFEST_PATTERN, OnReject, read_corpus
+from speech.corpus_formats import Listing, list_recordings
 from speech.errors import AudioError, CorpusError
+from speech.headers import Header, read_headers
+from speech.manifests import MANIFEST_PATTERN, manifest_cuts, manifest_files
+from speech.recordings import Found, OnReject
 
 if TYPE_CHECKING:
     from lhotse import CutSet
@@ -42,10 +47,11 @@ ONE_SPEAKER_CORPORA = frozenset({"ljspeech_samples", "kathleen"})
 NAMED_CORPORA = frozenset({"librispeech_train_clean_100", "vctk_samples"})  # VALIDATION_SPEAKERS says it all for these
 UTTERANCES_PER_HELD_OUT = 40
 HELD_OUT_FRACTION = 0.05
+HELD_OUT_NOISE = 0.2
 FEW_SPEAKERS = 10  # with fewer than these, utterances are held out instead of speakers
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Utterance:
     """One stretch of one speaker's speech.
 
@@ -68,11 +74,23 @@ class Utterance:
     channel: int | None = None
 
 
-def iter_utterances(paths: Iterable[str | Path], on_reject: OnReject | None = None) -> Iterator[Utterance]:
+def iter_utterances(
+    paths: Iterable[str | Path],
+    on_reject: OnReject | None = None,
+    *,
+    listing: Listing = list_recordings,
+    jobs: int = 0,
+) -> Iterator[Utterance]:
     """All usable utterances of several corpora, in the corpora's own order.
 
+    Args:
+        paths: corpus folders, or manifest files of lhotse.
+        on_reject: called with the key and the reason of every utterance that is left out; logged if None.
+        listing: how a folder without lhotse manifests is read (see `speech.corpus_formats`).
+        jobs: processes that look at files which might hang a decoder; with 0 this one does it, unwatched.
+
     Raises:
-        CorpusError: a corpus is missing or of no known kind, or two corpora have the same name.
+        CorpusError: a corpus is missing or has nothing that can be used, or two corpora have the same name.
     """
     reject = on_reject or _log_rejected
     named: dict[str, Path] = {}
@@ -81,29 +99,64 @@ def iter_utterances(paths: Iterable[str | Path], on_reject: OnReject | None = No
         if named.setdefault(corpus, path).resolve() != path.resolve():
             raise CorpusError(f"Two corpora are named {corpus} ({named[corpus]} and {path}): rename one of them.")
     for corpus, path in named.items():
-        for cut in load_corpus(path, reject):
-            supervision = cut.supervisions[0]
-            recording = cut.recording
-            mono = isinstance(cut.channel, int)
-            yield Utterance(
-                key=cut.id,
-                path=Path(recording.sources[0].source),
-                start=float(cut.start),
-                duration=float(cut.duration),
-                speaker=supervision.speaker,
-                text=supervision.text or "",
-                corpus=corpus,
-                whole=cut.start == 0 and abs(cut.duration - recording.duration) < 1e-3,
-                channel=cut.channel if mono and recording.num_channels > 1 else None,
+        keys: set[str] = set()
+        for utterance in _read_corpus(path, corpus, reject, listing, jobs):
+            if utterance.key in keys:
+                reject(utterance.key, "the corpus lists it twice")
+            else:
+                keys.add(utterance.key)
+                yield utterance
+        if not keys:
+            raise CorpusError(
+                f"The corpus {path} has no usable recording: see the README for how a corpus is laid out."
             )
 
 
+def _read_corpus(path: Path, corpus: str, reject: OnReject, listing: Listing, jobs: int) -> Iterator[Utterance]:
+    folder = path.parent if path.name == "metadata.csv" else path
+    if not folder.exists():
+        raise CorpusError(f"There is no corpus at {path}: give a folder of recordings or a lhotse manifest.")
+    listed = folder.is_dir() and (folder / "metadata.csv").is_file()
+    manifests = [] if listed else manifest_files(folder)
+    if manifests:
+        for cut in manifest_cuts(manifests, corpus, reject):
+            yield _utterance_of_cut(cut, corpus)
+        return
+    found = list(listing(folder, corpus, reject))
+    for recording, header in zip(found, read_headers([item.path for item in found], jobs), strict=True):
+        key = f"{corpus}/{recording.name}"
+        if isinstance(header, str):
+            reject(key, header)
+        else:
+            yield _whole_file(key, recording, header, corpus)
+
+
+def _whole_file(key: str, found: Found, header: Header, corpus: str) -> Utterance:
+    seconds = header.samples / header.rate
+    return Utterance(key, found.path, 0.0, seconds, found.speaker, " ".join(found.text.split()), corpus)
+
+
+def _utterance_of_cut(cut: Any, corpus: str) -> Utterance:
+    supervision, recording = cut.supervisions[0], cut.recording
+    mono = isinstance(cut.channel, int)
+    return Utterance(
+        key=cut.id,
+        path=Path(recording.sources[0].source),
+        start=float(cut.start),
+        duration=float(cut.duration),
+        speaker=supervision.speaker,
+        text=supervision.text or "",
+        corpus=corpus,
+        whole=cut.start == 0 and abs(cut.duration - recording.duration) < 1e-3,
+        channel=cut.channel if mono and recording.num_channels > 1 else None,
+    )
+
+
 def load_corpus(path: str | Path, on_reject: OnReject | None = None) -> CutSet:
-    """Read a corpus into lhotse cuts.
+    """Read a corpus into lhotse cuts, for lhotse's own tools.
 
     Args:
-        path: the corpus folder, or a manifest file of lhotse.
-        on_reject: called with the key and the reason of every utterance that is left out; logged if None.
+        path, on_reject: see `iter_utterances`.
 
     Returns:
         Cuts with unique ids (the keys) and exactly one supervision each, which has a speaker and a text (maybe "").
@@ -113,18 +166,23 @@ def load_corpus(path: str | Path, on_reject: OnReject | None = None) -> CutSet:
     """
     from lhotse import CutSet
 
-    path = Path(path)
-    reject = on_reject or _log_rejected
-    cuts = read_corpus(path, corpus_name(path), reject)
-    unique: dict[str, Any] = {}
-    for cut in cuts:
-        if cut.id in unique:
-            reject(cut.id, "the corpus lists it twice")
-        else:
-            unique[cut.id] = cut
-    if not unique:
-        raise CorpusError(f"The corpus {path} has no usable recording: see the README for how a corpus is laid out.")
-    return CutSet.from_cuts(unique.values())
+    return CutSet.from_cuts(map(_cut_of_utterance, iter_utterances([path], on_reject)))
+
+
+def _cut_of_utterance(utterance: Utterance) -> Any:
+    from lhotse import MonoCut, MultiCut, Recording, SupervisionSegment
+
+    recording = Recording.from_file(utterance.path, recording_id=utterance.key)
+    channels: Any = list(range(recording.num_channels)) if utterance.channel is None else utterance.channel
+    if channels == [0]:
+        channels = 0
+    kind = MonoCut if isinstance(channels, int) else MultiCut
+    start = utterance.start
+    duration = recording.duration if utterance.whole else utterance.duration
+    spoken = SupervisionSegment(
+        utterance.key, utterance.key, 0, duration, channels, utterance.text, speaker=utterance.speaker
+    )
+    return kind(utterance.key, start, duration, channels, [spoken], recording=recording)
 
 
 def read_utterance(utterance: Utterance, sample_rate: int = 16_000) -> np.ndarray:
@@ -219,6 +277,17 @@ def splits_of(utterances: Iterable[Utterance], validation_speakers: Iterable[str
 def is_held_out(speaker: str, fraction: float = HELD_OUT_FRACTION) -> bool:
     """Whether a speaker belongs to the held-out `fraction`: a pure function of the name."""
     return _hash(speaker) < fraction * 2**64
+
+
+def noise_split(key: str) -> str:
+    """The split of a noise, "train" or (a fifth) "validation": a pure function of its file's name.
+
+    The folders on the way to it do not matter, nor does the ending. Takes of one recording, which end in a letter as
+    in `1-19898-A` and `1-19898-B`, are never divided.
+    """
+    name = PurePosixPath(key.replace("\\", "/")).stem
+    recording = re.sub(r"[-_][A-Z](?=([-_]\d+)?$)", "", name)
+    return "validation" if is_held_out(recording, HELD_OUT_NOISE) else "train"
 
 
 def _hash(text: str) -> int:

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 import preprocess
-from speech.audio import write_audio
+from speech.audio import raise_volume, read_audio, write_audio
+from speech.corpora import noise_split
 from speech.features import FeatureStore
-from speech.mel import decode_mel, synthesis_mel
+from speech.mel import decode_mel, encoder_mel, synthesis_mel
 from synthesizer.text.transcript import Transcript
-from tests.toy_models import EMBEDDING_SIZE, speech_like, toy_encoder
+from tests.toy_models import EMBEDDING_SIZE, speech_like, toy_encoder, toy_synthesizer
 
 TEXT = "the birch canoe slid on the smooth planks"
 
@@ -68,7 +69,7 @@ def same(one: FeatureStore, other: FeatureStore) -> bool:
 
 
 def test_encoder_store(tmp_path, corpus, capsys):
-    run("encoder", corpus, "--out", tmp_path, "--jobs", 1)
+    run("encoder", corpus, "--out", tmp_path, "--jobs", 0)
     store = FeatureStore(tmp_path)
     assert store.info["stage"] == "encoder"
     assert len(store) == 24  # the texts do not matter
@@ -89,7 +90,7 @@ def test_encoder_store(tmp_path, corpus, capsys):
 
 
 def test_vocoder_store(tmp_path, corpus):
-    run("vocoder", corpus, "--out", tmp_path, "--jobs", 1)
+    run("vocoder", corpus, "--out", tmp_path, "--jobs", 0)
     store = FeatureStore(tmp_path)
     assert len(store) == 24
     assert store.info["mel_config"]["hop_length"] == 200
@@ -105,7 +106,7 @@ def test_vocoder_store(tmp_path, corpus):
 
 
 def test_synthesizer_store(tmp_path, corpus, encoder_file):
-    run("synthesizer", corpus, "--out", tmp_path, "--encoder", encoder_file, "--jobs", 1)
+    run("synthesizer", corpus, "--out", tmp_path, "--encoder", encoder_file, "--jobs", 0)
     store = FeatureStore(tmp_path)
     assert store.info["embedding_space"] == "toy"
     assert store.info["mel_config"]["n_mels"] == 80
@@ -128,6 +129,56 @@ def test_synthesizer_store(tmp_path, corpus, encoder_file):
     assert reasons["s1/silent.wav"] == "silent"
 
 
+def test_noise_store(tmp_path):
+    rng = np.random.default_rng(0)
+    for number in range(30):
+        path = tmp_path / f"noise/{'deep/' * (number % 3)}rain_{number}-A.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_audio(path, (0.001 * rng.standard_normal(32_000)).astype(np.float32))
+    write_audio(tmp_path / "noise/silent.wav", np.zeros(32_000, np.float32))
+    run("noise", tmp_path / "noise", "--out", tmp_path / "store", "--jobs", 0)
+    store = FeatureStore(tmp_path / "store")
+    assert store.info["stage"] == "noise" and len(store) == 30
+    assert store.rejected() == [("noise/silent.wav", "silent")]
+    mel = store.array(0, "mel")
+    assert mel.dtype == np.float16 and mel.shape == (201, 40)  # nothing is cut out, though nobody speaks
+    loud = encoder_mel(raise_volume(read_audio(tmp_path / store.keys[0])))
+    np.testing.assert_allclose(mel, loud, rtol=1e-3, atol=1e-6)
+    for place in range(len(store)):
+        assert store.meta(place)["split"] == noise_split(store.keys[place])
+
+
+def test_vocoder_store_with_the_synthesizers_mels(tmp_path, corpus, encoder_file):
+    toy_synthesizer().save(tmp_path / "synthesizer.safetensors")
+    arguments = ["vocoder", corpus, "--jobs", 0]
+    models = ["--gta", "--encoder", encoder_file, "--synthesizer", tmp_path / "synthesizer.safetensors"]
+    run(*arguments, "--out", tmp_path / "own")
+    run(*arguments, *models, "--out", tmp_path / "gta")
+    own, gta = FeatureStore(tmp_path / "own"), FeatureStore(tmp_path / "gta")
+    assert gta.info["gta"] and gta.info["embedding_space"] == "toy" and "gta" not in own.info
+    assert 0 < len(gta) < len(own)
+    for place, key in enumerate(gta.keys):
+        mel, other = gta.array(place, "mel"), own.array(own.find(key), "mel")
+        assert mel.dtype == np.uint8 and mel.shape == other.shape and not np.array_equal(mel, other)
+        np.testing.assert_array_equal(gta.array(place, "wav"), own.array(own.find(key), "wav"))
+        assert gta.meta(place)["gta"] is True
+    reasons = {key.removeprefix("toy/"): reason.split(" (")[0] for key, reason in gta.rejected()}
+    assert reasons["s0/no text.wav"] == "no transcript"
+    assert reasons["s0/unspeakable.wav"] == "text cannot be spoken"
+    run(*arguments, *models, "--out", tmp_path / "again")
+    assert same(gta, FeatureStore(tmp_path / "again"))
+
+
+def test_models_that_do_not_belong_together_are_refused(tmp_path, corpus, encoder_file, capsys):
+    toy_synthesizer(space="other").save(tmp_path / "synthesizer.safetensors")
+    with pytest.raises(SystemExit):
+        run(
+            *("vocoder", corpus, "--out", tmp_path / "store", "--gta", "--encoder", encoder_file),
+            *("--synthesizer", tmp_path / "synthesizer.safetensors"),
+        )
+    assert "trained together" in capsys.readouterr().err
+
+
 def test_pieces_between_silences(tmp_path, corpus, encoder_file, monkeypatch):
     """A resumed run completes an utterance of which some pieces are stored, and does none twice."""
     from speech.alignment import Piece, Word
@@ -140,7 +191,7 @@ def test_pieces_between_silences(tmp_path, corpus, encoder_file, monkeypatch):
         ]
 
     monkeypatch.setattr("speech.alignment.split_at_silences", halves)
-    arguments = ("synthesizer", corpus, "--encoder", encoder_file, "--jobs", 1, "--min-seconds", 0.9)
+    arguments = ("synthesizer", corpus, "--encoder", encoder_file, "--jobs", 0, "--min-seconds", 0.9)
     run(*arguments, "--split-at-silences", "--out", tmp_path)
     store = FeatureStore(tmp_path)
     keys = [key for key in store.keys if "/s3/1.wav" in key]
@@ -174,7 +225,7 @@ def test_a_killed_run_goes_on(tmp_path, corpus, repository):
     process.wait()
     done = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    run("vocoder", corpus, "--out", tmp_path / "whole", "--jobs", 1)
+    run("vocoder", corpus, "--out", tmp_path / "whole", "--jobs", 0)
     killed, whole = FeatureStore(store), FeatureStore(tmp_path / "whole")
     assert same(killed, whole)
     assert {key for key, _ in killed.rejected()} == {key for key, _ in whole.rejected()}
@@ -182,12 +233,12 @@ def test_a_killed_run_goes_on(tmp_path, corpus, repository):
 
 def test_a_second_run_adds_only_what_is_new(tmp_path, corpus, capsys):
     speak(tmp_path / "more/ann/1.wav", TEXT)
-    run("vocoder", tmp_path / "more", "--out", tmp_path / "store", "--jobs", 1)
+    run("vocoder", tmp_path / "more", "--out", tmp_path / "store", "--jobs", 0)
     before = (tmp_path / "store/index-0.jsonl").read_bytes()
-    run("vocoder", tmp_path / "more", "--out", tmp_path / "store", "--jobs", 1)
+    run("vocoder", tmp_path / "more", "--out", tmp_path / "store", "--jobs", 0)
     assert "0 are to do" in capsys.readouterr().out
     assert (tmp_path / "store/index-0.jsonl").read_bytes() == before
-    run("vocoder", tmp_path / "more", corpus, "--out", tmp_path / "store", "--jobs", 1, "--validation-speakers")
+    run("vocoder", tmp_path / "more", corpus, "--out", tmp_path / "store", "--jobs", 0, "--validation-speakers")
     assert len(FeatureStore(tmp_path / "store")) == 25
 
 
@@ -196,15 +247,17 @@ def test_a_second_run_adds_only_what_is_new(tmp_path, corpus, capsys):
     [
         (["vocoder", "--out", "x"], "No corpus"),
         (["vocoder", "missing", "--out", "{tmp}/x"], "There is no corpus at missing"),
-        (["vocoder", "c", "--out", "x", "--jobs", "0"], "--jobs"),
+        (["vocoder", "c", "--out", "x", "--jobs", "-1"], "--jobs"),
         (["vocoder", "c", "--out", "x", "--min-seconds", "0.5"], "--min-seconds"),
         (["vocoder", "c", "--out", "x", "--min-seconds", "70"], "--min-seconds"),
-        (["vocoder", "{tmp}/bad", "--out", "{tmp}/x", "--jobs", "1"], "Nothing is left"),
+        (["vocoder", "{tmp}/bad", "--out", "{tmp}/x", "--jobs", "0"], "Nothing is left"),
+        (["encoder", "{tmp}/vox", "--out", "{tmp}/x", "--nationalities", "UK", "USA"], "put vox1_meta.csv into"),
         (["synthesizer", "c", "--out", "{tmp}/x", "--encoder", "{tmp}/none.safetensors"], "none.safetensors"),
     ],
 )
 def test_mistakes_are_one_sentence(tmp_path, capsys, arguments, sentence):
     (tmp_path / "bad/ann").mkdir(parents=True)
+    (tmp_path / "vox/wav/id10001/video").mkdir(parents=True)
     write_audio(tmp_path / "bad/ann/1.wav", np.zeros(32_000, np.float32))
     with pytest.raises(SystemExit) as stopped:
         run(*[argument.replace("{tmp}", str(tmp_path)) for argument in arguments])
@@ -215,8 +268,8 @@ def test_mistakes_are_one_sentence(tmp_path, capsys, arguments, sentence):
 
 def test_other_settings_need_another_store(tmp_path, capsys):
     speak(tmp_path / "c/ann/1.wav", TEXT)
-    run("vocoder", tmp_path / "c", "--out", tmp_path / "store", "--jobs", 1)
+    run("vocoder", tmp_path / "c", "--out", tmp_path / "store", "--jobs", 0)
     with pytest.raises(SystemExit):
-        run("vocoder", tmp_path / "c", "--out", tmp_path / "store", "--jobs", 1, "--min-seconds", 1)
+        run("vocoder", tmp_path / "c", "--out", tmp_path / "store", "--jobs", 0, "--min-seconds", 1)
     assert "min_seconds differ" in capsys.readouterr().err
     assert json.loads((tmp_path / "store/store.json").read_text(encoding="utf-8"))["min_seconds"] == 1.6

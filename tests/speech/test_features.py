@@ -255,7 +255,7 @@ def test_a_full_disk_is_one_sentence_and_does_no_harm(tmp_path, monkeypatch):
     fill(tmp_path, range(2))
     with FeatureWriter(tmp_path) as writer:
         with monkeypatch.context() as patch:
-            patch.setattr("speech.features._write_all", _full)
+            patch.setattr("speech.feature_writer._write_all", _full)
             with pytest.raises(StorageError, match="No space"):
                 writer.add("002", arrays(2), {"number": 2})
         writer.add("002", arrays(2), {"number": 2})

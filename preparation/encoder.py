@@ -1,0 +1,89 @@
+"""Stores for the speaker encoder: speech, and noise to mix into it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import tyro
+
+from preparation.settings import Settings
+from preparation.task import Refused, Task, check_length, encoder_input, prepared, refusing
+
+if TYPE_CHECKING:
+    from speech.corpora import Utterance
+    from speech.corpus_formats import Listing
+    from speech.store_filling import Clip
+    from speech.workers import Timer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoder(Settings):
+    """Mel spectrograms for the speaker encoder; transcripts are not needed."""
+
+    max_seconds: float = 600.0
+    """Clips with more speech are left out."""
+    nationalities: tuple[str, ...] = ()
+    """Of VoxCeleb only speakers of these nationalities, for example: USA UK Ireland Canada Australia."""
+
+    @property
+    def longest(self) -> float:
+        return self.max_seconds
+
+    def listing(self) -> Listing:
+        from speech.corpus_formats import list_recordings
+
+        return functools.partial(list_recordings, nationalities=self.nationalities)
+
+    def clips(self, work: Sequence[Task], timer: Timer) -> Iterator[Clip]:
+        from speech.audio import SAMPLE_RATE
+        from speech.store_filling import Clip
+
+        for task in work:
+            with refusing(task.key) as refused:
+                wav = prepared(task.read(timer, self.decode_limit(task)))
+                seconds = len(wav) / SAMPLE_RATE
+                check_length(seconds, self.min_seconds, self.longest)
+                yield Clip(task.key, {"mel": encoder_input(wav)}, task.meta(seconds))
+            yield from refused
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noise(Settings):
+    """Mel spectrograms of noises, which the training of the speaker encoder mixes into speech."""
+
+    min_seconds: float = 1.0
+    """Shorter noises are left out."""
+    max_seconds: float = 600.0
+    """Longer noises are left out."""
+    validation_speakers: tyro.conf.Suppress[tuple[str, ...]] = ()  # a fifth of the files is held out by their names
+
+    @property
+    def longest(self) -> float:
+        return self.max_seconds
+
+    def listing(self) -> Listing:
+        from speech.corpus_formats import list_sounds
+
+        return list_sounds
+
+    def splits(self, utterances: Sequence[Utterance]) -> dict[str, str]:
+        from speech.corpora import noise_split
+
+        return {utterance.key: noise_split(utterance.key) for utterance in utterances}
+
+    def clips(self, work: Sequence[Task], timer: Timer) -> Iterator[Clip]:
+        from speech.audio import SAMPLE_RATE, raise_volume
+        from speech.store_filling import Clip
+
+        for task in work:
+            with refusing(task.key) as refused:
+                wav = task.read(timer, self.decode_limit(task))
+                seconds = len(wav) / SAMPLE_RATE
+                check_length(seconds, self.min_seconds, self.longest)
+                if not wav.any():
+                    raise Refused("silent")
+                yield Clip(task.key, {"mel": encoder_input(raise_volume(wav))}, task.meta(seconds))
+            yield from refused

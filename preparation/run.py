@@ -1,0 +1,90 @@
+"""Filling a store: find out what is to do, have it done, say what came of it."""
+
+from __future__ import annotations
+
+import collections
+import re
+from typing import TYPE_CHECKING
+
+from preparation.settings import Settings
+from preparation.task import Task
+from speech.errors import CorpusError
+
+if TYPE_CHECKING:
+    from speech.features import FeatureWriter
+
+BATCH = 8  # utterances whose embeddings are computed together; what a kill costs at most, per process
+
+
+def run(settings: Settings) -> None:
+    """Fill the store of these settings, or go on with it, and print what it then holds.
+
+    Raises:
+        SpeechError: a setting, a corpus or the store cannot be used, or nothing is left to train on.
+    """
+    from speech.features import FeatureStore, FeatureWriter
+    from speech.summary import describe_store, write_statistics
+
+    info = settings.info()
+    # Open to the end: a second run into the same store is refused meanwhile.
+    with FeatureWriter(settings.out, "main") as writer:
+        writer.write_info(info)
+        if settings.retry:
+            writer.forget_rejected()
+        tasks = _list_tasks(settings, writer)
+        if tasks:
+            _work_through(settings, tasks)
+        writer.merge_rejected()
+    store = FeatureStore(settings.out)
+    write_statistics(store)
+    print(describe_store(store))
+    if not len(store):
+        raise CorpusError("Nothing is left to train on: see the reasons above.")
+
+
+def _list_tasks(settings: Settings, writer: FeatureWriter) -> list[Task]:
+    """Read the corpora, note what they refuse, and return what is not in the store yet."""
+    from speech.corpora import iter_utterances
+
+    number = len(settings.corpora)
+    print("reading the corpus ..." if number == 1 else f"reading {number} corpora ...", flush=True)
+    utterances = []
+    for utterance in iter_utterances(settings.corpora, writer.reject, listing=settings.listing(), jobs=settings.jobs):
+        if utterance.duration < settings.min_seconds:  # no need to open it
+            writer.reject(utterance.key, f"too short ({utterance.duration:.1f} s)")
+        else:
+            utterances.append(utterance)
+    if not utterances:
+        raise CorpusError(f"No utterance of {settings.min_seconds:g} s or more was found: lower --min-seconds.")
+    splits = settings.splits(utterances)
+    finished = _finished(writer.done)
+    tasks = [Task(utterance, splits[utterance.key]) for utterance in utterances if utterance.key not in finished]
+    hours = sum(utterance.duration for utterance in utterances) / 3600
+    speakers = len({utterance.speaker for utterance in utterances})
+    print(f"found {len(utterances)} utterances of {speakers} speakers, {hours:.2f} h; {len(tasks)} are to do")
+    return tasks
+
+
+def _finished(done: set[str]) -> set[str]:
+    """Utterances that need no more work: those that are done whole, and those all of whose pieces are."""
+    pieces: collections.Counter[tuple[str, str]] = collections.Counter()
+    for key in done:
+        match = re.fullmatch(r"(.*)#\d+of(\d+)", key, re.DOTALL)
+        if match:
+            pieces[match[1], match[2]] += 1
+    return done | {key for (key, number), count in pieces.items() if count == int(number)}
+
+
+def _work_through(settings: Settings, tasks: list[Task]) -> None:
+    from tqdm import tqdm
+
+    from speech.store_filling import fill_store
+
+    batches = [tasks[start : start + BATCH] for start in range(0, len(tasks), BATCH)]
+    total = sum(task.utterance.duration for task in tasks) / 60
+    form = "{percentage:3.0f}%|{bar}| {n:.1f} of {total:.1f} min of audio [{elapsed}<{remaining}]"
+    done = 0.0
+    with tqdm(total=total, bar_format=form) as bar:
+        for items in fill_store(settings.out, batches, settings.clips, settings.jobs):
+            done += sum(task.utterance.duration for task in items if isinstance(task, Task)) / 60
+            bar.update(min(done, total) - bar.n)  # sums in another order may exceed the total by a rounding error

@@ -1,0 +1,140 @@
+"""Stores for the synthesizer: mels, transcripts, and the embeddings of those who speak."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from preparation.models import load_encoder
+from preparation.settings import Settings
+from preparation.task import Refused, Task, check_length, coded_mel, mel_info, prepared, refusing, trimmed
+from speech.errors import AudioError, TextError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from speech.store_filling import Clip
+    from speech.workers import Timer
+    from synthesizer.text.transcript import Transcript
+
+EMBED_ALONE_SECONDS = 3.0  # a shorter piece takes the embedding of the whole utterance it was cut from
+LONGEST_PIECE_SECONDS = 8.0  # the aligner's cuts are a little longer than it is asked for
+
+
+@dataclass(frozen=True, kw_only=True)
+class Synthesizer(Settings):
+    """Mel spectrograms, transcripts and speaker embeddings for the synthesizer; what has no text is left out."""
+
+    encoder: Path = Path("models/default/encoder.safetensors")
+    """The speaker encoder's model file. The synthesizer will understand the embeddings of this one."""
+    max_seconds: float = 11.25
+    """Longer clips are left out."""
+    split_at_silences: bool = False
+    """Cut utterances where the reader paused, found by aligning the text."""
+    min_rate: float = 5.0
+    """Letters a second; a slower clip does not fit its text."""
+    max_rate: float = 25.0
+    """Letters a second; a faster clip does not fit its text."""
+
+    @property
+    def longest(self) -> float:
+        return self.max_seconds
+
+    def info(self) -> dict[str, Any]:
+        return {
+            **super().info(),
+            "split_at_silences": self.split_at_silences,
+            "min_rate": self.min_rate,
+            "max_rate": self.max_rate,
+            "mel_config": mel_info(),
+            "embedding_space": load_encoder(self.encoder).embedding_space,
+        }
+
+    def clips(self, work: Sequence[Task], timer: Timer) -> Iterator[Clip]:
+        clips: list[Clip] = []
+        voices: list[np.ndarray] = []  # the sound whose embedding belongs to the clip of the same place
+        for task in work:
+            with refusing(task.key) as refused:
+                for clip, voice in self._pieces(task, task.read(timer, self.decode_limit(task))):
+                    if clip.arrays is None:
+                        refused.append(clip)
+                    else:
+                        clips.append(clip)
+                        voices.append(voice)
+            yield from refused
+        # Pieces of one utterance that share its embedding share the array: it is computed once.
+        different = list({id(voice): voice for voice in voices}.values())
+        embeddings = load_encoder(self.encoder).embed_many(different, prepared=True)
+        of_voice = {id(voice): embedding for voice, embedding in zip(different, embeddings, strict=True)}
+        for clip, voice in zip(clips, voices, strict=True):
+            assert clip.arrays is not None
+            clip.arrays["embedding"] = of_voice[id(voice)]
+            yield clip
+
+    def _pieces(self, task: Task, wav: np.ndarray) -> list[tuple[Clip, Any]]:
+        """Clips of one utterance without embeddings, each with the prepared sound to embed."""
+        import numpy as np
+
+        from speech.audio import SAMPLE_RATE, sound_bounds
+        from speech.store_filling import Clip
+
+        words = transcript_of(task.utterance.text)
+        pieces: list[tuple[Any, str, tuple[Any, ...]]] = [(wav, task.utterance.text, ())]
+        if self.split_at_silences:
+            pieces = self._split(wav, words.text)
+        whole = None
+        made: list[tuple[Clip, Any]] = []
+        for number, (piece, text, times) in enumerate(pieces, 1):
+            key = task.key if len(pieces) == 1 else f"{task.key}#{number}of{len(pieces)}"
+            with refusing(key) as refused:
+                words = transcript_of(text) if self.split_at_silences else words  # pauses have become commas
+                skipped = sound_bounds(piece)[0] / SAMPLE_RATE
+                piece = trimmed(piece)
+                seconds = len(piece) / SAMPLE_RATE
+                check_length(seconds, self.min_seconds, self.longest)
+                self._check_rate(words.text, seconds)
+                if seconds < EMBED_ALONE_SECONDS:
+                    voice = whole = prepared(wav) if whole is None else whole
+                else:
+                    voice = prepared(piece)
+                arrays = {"mel": coded_mel(piece)}
+                if times and len(times) == len(words.text.split()):
+                    # The times let training tell attention where each word is: it aligns in a tenth of the steps.
+                    spans = [(word.start - skipped, word.end - skipped) for word in times]
+                    arrays["word_times"] = np.array(spans, np.float32)
+                made.append((Clip(key, arrays, {**task.meta(seconds), "transcript": words.to_json()}), voice))
+            made += [(clip, None) for clip in refused]
+        return made
+
+    def _split(self, wav: np.ndarray, text: str) -> list[tuple[np.ndarray, str, tuple[Any, ...]]]:
+        """The pieces of a recording between its pauses, each with its text and the times of its words."""
+        from speech.alignment import split_at_silences
+        from speech.audio import SAMPLE_RATE
+
+        longest = min(LONGEST_PIECE_SECONDS, self.max_seconds)
+        try:
+            pieces = split_at_silences(wav, text, min_seconds=self.min_seconds, max_seconds=longest)
+        except AudioError as error:
+            raise Refused(f"does not fit its transcript ({error})") from error
+        return [(wav[round(p.start * SAMPLE_RATE) : round(p.end * SAMPLE_RATE)], p.text, p.words) for p in pieces]
+
+    def _check_rate(self, text: str, seconds: float) -> None:
+        rate = sum(character.isalpha() for character in text) / seconds
+        if not self.min_rate <= rate <= self.max_rate:
+            raise Refused(
+                f"too {'slow' if rate < self.min_rate else 'fast'} for its text ({rate:.1f} letters a second)"
+            )
+
+
+def transcript_of(text: str) -> Transcript:
+    """The words of an utterance as the synthesizer reads them."""
+    from synthesizer.text.front_end import text_to_transcript
+
+    if not text:
+        raise Refused("no transcript")
+    try:
+        return text_to_transcript(text)
+    except TextError as error:
+        raise Refused(f"text cannot be spoken ({error})") from error

@@ -1,0 +1,33 @@
+"""Stages whose files hang or end the process that reads them. Imported by worker processes."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from preparation.settings import Settings
+from preparation.task import Task
+from speech.store_filling import Clip
+from speech.workers import Timer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Toy(Settings):
+    """Keeps a number for each utterance, unless its name says otherwise."""
+
+    @property
+    def longest(self) -> float:
+        return 10.0
+
+    def clips(self, work: Sequence[Task], timer: Timer) -> Iterator[Clip]:
+        for task in work:
+            with timer(task.key, self.decode_limit(task)):
+                if "hangs" in task.key:
+                    time.sleep(60)
+                if "kills" in task.key:
+                    os.kill(os.getpid(), 9)
+            yield Clip(task.key, {"x": np.zeros(1)}, task.meta(1.0))
