@@ -2,17 +2,20 @@
 
 import logging
 import os
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import tyro
 from tyro.conf import OmitArgPrefixes, Positional
 
+from encoder.augmentation import AugmentationConfig
 from encoder.config import EncoderConfig
 from speech.errors import exit_on_speech_error
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from encoder.inference import SpeakerEncoder
 
 
@@ -39,6 +42,8 @@ class Arguments:
     """Model file of the encoder to learn from, for example what `python -m encoder.convert` writes."""
     init: Path | None = None
     """Model file to start from, to train an encoder further or for other speakers; random weights, unless given."""
+    ge2e: Literal["softmax", "contrast"] = "softmax"
+    """Which of the two GE2E losses."""
     ge2e_weight: float | None = None
     """Weight of the GE2E loss; 1 without a teacher, 0 with one."""
     distill_weight: float | None = None
@@ -47,8 +52,12 @@ class Arguments:
     """Speakers in a batch."""
     utterances: int = 2
     """Windows of each speaker in a batch; more suit GE2E (the paper has 64 x 10)."""
+    windows_per_utterance: int = 1
+    """So many of them come from one utterance."""
     augment: bool = True
-    """Vary gain, noise, speed and voices at once; --no-augment trains on the sounds as they are."""
+    """Vary noise, rooms, lines, codecs, speed, ...; --no-augment trains on the sounds as they are."""
+    noise: Path | None = None
+    """Feature store of noises, from `preprocess.py noise`; made-up stationary noise, unless given."""
     learning_rate: float = 2e-3
     """Peak of the learning rate."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
@@ -67,6 +76,9 @@ class Arguments:
     """Licence of the model, for its file's header."""
     trained_on: str = ""
     """What it was trained on, for its file's header; the corpora of the store, unless given."""
+    pictures: bool = True
+    """Draw a DET curve and a map of the speakers at each validation."""
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     model: OmitArgPrefixes[EncoderConfig] = field(default_factory=lambda: EncoderConfig(compression="log"))
 
 
@@ -78,6 +90,7 @@ def main(arguments: Arguments | None = None) -> None:
 
     import torch
 
+    from encoder.augmentation import no_augmentation
     from encoder.data import BatchConfig, SpeakerBatches
     from encoder.model import SpeakerEncoderModel
     from encoder.task import EncoderTask, LossConfig
@@ -93,19 +106,34 @@ def main(arguments: Arguments | None = None) -> None:
 
     store = FeatureStore(args.store)
     rank = int(os.environ.get("RANK", "0"))  # torchrun's
-    batch_config = BatchConfig(speakers=args.speakers, utterances=args.utterances, frames=model_config.partial_frames)
-    if not args.augment:
-        batch_config = replace(batch_config, gain_db=0, noise_probability=0, speed_probability=0, chorus_probability=0)
-    batches = SpeakerBatches(store, batch_config, seed=args.seed, rank=rank)
+    batch_config = BatchConfig(
+        speakers=args.speakers,
+        utterances=args.utterances,
+        windows_per_utterance=args.windows_per_utterance,
+        frames=model_config.partial_frames,
+    )
+    augmentation = args.augmentation if args.augment else no_augmentation()
+    noises = load_noises(args.noise, "train")
+    batches = SpeakerBatches(store, batch_config, augmentation, noises, seed=args.seed, rank=rank)
     if rank == 0:
         print(f"{args.store}: {len(store)} utterances, {len(batches.names)} speakers to train on")
 
     loss = LossConfig(
+        ge2e=args.ge2e,
         ge2e_weight=_default(args.ge2e_weight, 0.0 if teacher else 1.0),
         distill_weight=_default(args.distill_weight, 1.0 if teacher else 0.0),
     )
     corpora = ", ".join(sorted({store.meta(index).get("corpus", "") for index in range(len(store))} - {""}))
-    task = EncoderTask(model, store, loss, teacher=teacher, licence=args.licence, trained_on=args.trained_on or corpora)
+    task = EncoderTask(
+        model,
+        store,
+        loss,
+        teacher=teacher,
+        licence=args.licence,
+        trained_on=args.trained_on or corpora,
+        noises=load_noises(args.noise, "validation"),
+        pictures=args.pictures,
+    )
     config = FitConfig(
         steps=args.steps,
         max_minutes=args.max_minutes,
@@ -129,8 +157,27 @@ def main(arguments: Arguments | None = None) -> None:
         "init": str(args.init or ""),
         "loss": asdict(loss),
         "batch": asdict(batch_config),
+        "augmentation": asdict(augmentation),
+        "noise": str(args.noise or ""),
     }
     fit(task, batches, config, args.run, resume=args.resume, settings=settings)
+
+
+def load_noises(path: Path | None, split: str) -> "list[np.ndarray]":
+    """The mels of one split of a noise store, none without a path.
+
+    Raises:
+        CorpusError: the store holds something else than noises.
+    """
+    if path is None:
+        return []
+    from speech.errors import CorpusError
+    from speech.features import FeatureStore
+
+    store = FeatureStore(path)
+    if store.info.get("stage") != "noise":
+        raise CorpusError(f"{path} holds no noises; make a store of them with `preprocess.py noise`.")
+    return [store.array(index, "mel") for index in store.select(split=split)]
 
 
 def load_encoder(path: Path | None) -> "SpeakerEncoder | None":

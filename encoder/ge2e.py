@@ -1,4 +1,6 @@
-"""GE2E softmax loss (Wan et al., "Generalized end-to-end loss for speaker verification", arXiv 1710.10467)."""
+"""GE2E losses (Wan et al., "Generalized end-to-end loss for speaker verification", arXiv 1710.10467)."""
+
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -55,14 +57,38 @@ def ge2e_softmax_loss(embeddings: Tensor, scale: Tensor | float, offset: Tensor 
     return functional.cross_entropy(scores.flatten(0, 1), labels)
 
 
+def ge2e_contrast_loss(embeddings: Tensor, scale: Tensor | float, offset: Tensor | float) -> Tensor:
+    """Mean of 1 - sigmoid(own score) + sigmoid(score of the most similar other speaker) (paper, eq. 7).
+
+    It looks at the hardest impostor alone. The paper prefers it for fixed phrases, the softmax for free speech.
+
+    Args:
+        embeddings: [speakers, utterances, dim], rows of L2 norm 1; at least two speakers.
+        scale: positive factor of the cosines.
+        offset: added to the scaled cosines; unlike in the softmax loss it matters.
+
+    Returns:
+        Scalar in [0, 2].
+    """
+    speakers = embeddings.shape[0]
+    if speakers < 2:
+        raise ValueError("the GE2E contrast loss needs at least two speakers")
+    scores = scale * similarity_matrix(embeddings.float()) + offset
+    is_own = torch.eye(speakers, dtype=torch.bool, device=embeddings.device)[:, None, :]
+    own = torch.diagonal(scores, dim1=0, dim2=2).T
+    impostor = scores.masked_fill(is_own, float("-inf")).amax(dim=2)
+    return (1 - torch.sigmoid(own) + torch.sigmoid(impostor)).mean()
+
+
 class GE2ELoss(nn.Module):
-    """The loss with its learnt scale and offset, which start at the paper's 10 and -5.
+    """One of the losses with its learnt scale and offset, which start at the paper's 10 and -5.
 
     The scale is kept as its logarithm: no step of any size can make it negative.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kind: Literal["softmax", "contrast"] = "softmax") -> None:
         super().__init__()
+        self.kind = kind
         self.log_scale = nn.Parameter(torch.tensor(10.0).log())
         self.offset = nn.Parameter(torch.tensor(-5.0))
 
@@ -71,5 +97,6 @@ class GE2ELoss(nn.Module):
         return self.log_scale.exp()
 
     def forward(self, embeddings: Tensor) -> Tensor:
-        """`ge2e_softmax_loss` of embeddings [speakers, utterances, dim]."""
-        return ge2e_softmax_loss(embeddings, self.scale, self.offset)
+        """The loss of embeddings [speakers, utterances, dim]."""
+        loss = ge2e_softmax_loss if self.kind == "softmax" else ge2e_contrast_loss
+        return loss(embeddings, self.scale, self.offset)

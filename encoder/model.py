@@ -60,9 +60,20 @@ class SpeakerEncoderModel(nn.Module):
         Returns:
             [batch, frames // every, embedding_size], each of L2 norm 1.
         """
+        return self._project(self._states(mels)[:, trajectory_frames(mels.shape[1], every)])
+
+    def at_frames(self, mels: Tensor, frames: Tensor) -> Tensor:
+        """What `forward` gives for beginnings of each window that end with the frames named.
+
+        Args:
+            mels: [batch, frames, n_mels], power mels.
+            frames: int64 [batch, n], the last frame of each beginning.
+
+        Returns:
+            [batch, n, embedding_size], each of L2 norm 1.
+        """
         states = self._states(mels)
-        first = states.shape[1] % every + every - 1
-        return self._project(states[:, first::every])
+        return self._project(states.gather(1, frames[:, :, None].expand(-1, -1, states.shape[2])))
 
     def _states(self, mels: Tensor) -> Tensor:
         if self.config.compression == "log":
@@ -73,3 +84,8 @@ class SpeakerEncoderModel(nn.Module):
 
     def _project(self, states: Tensor) -> Tensor:
         return functional.normalize(functional.relu(self.linear(states)).float(), dim=-1, eps=1e-5)
+
+
+def trajectory_frames(frames: int, every: int) -> slice:
+    """The frames that the embeddings of `SpeakerEncoderModel.trajectory` end with; the last one is the window's."""
+    return slice(frames % every + every - 1, None, every)

@@ -1,6 +1,7 @@
 """What training does with a batch, and how a half-trained encoder is judged."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -9,12 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from encoder.data import Batch, MelStore, cut_window, items_by_speaker
+from encoder.data import Batch, MelStore
 from encoder.ge2e import GE2ELoss
 from encoder.inference import STAGE, fingerprint
-from encoder.model import SpeakerEncoderModel
-from encoder.verification import equal_error_rate
-from speech.errors import ConfigError, CorpusError
+from encoder.model import SpeakerEncoderModel, trajectory_frames
+from encoder.pictures import add_pictures
+from encoder.trials import VerificationTrials
+from speech.errors import ConfigError
 
 if TYPE_CHECKING:
     from encoder.inference import SpeakerEncoder
@@ -30,6 +32,7 @@ class LossConfig:
     """How much each loss counts; a weight of 0 switches it off."""
 
     ge2e_weight: float = 1.0
+    ge2e: Literal["softmax", "contrast"] = "softmax"
     distill_weight: float = 0.0  # of `distillation_loss`
     # The student answers to the teacher not only at the end of a window but every so many frames on the way: many
     # targets for the price of one, and the first of them near enough for the gradient to reach.
@@ -73,6 +76,8 @@ class EncoderTask:
         teacher: encoder whose embeddings are the targets, needed if `loss.distill_weight` is above 0.
         licence, trained_on: for the header of the model file.
         windows_per_speaker: how many windows of each validation speaker are embedded.
+        noises: recorded noise that nothing is trained on, power mels [frames, n_mels], for the noisy windows.
+        pictures: draw a DET curve and a map of the speakers at each validation, for TensorBoard and `samples/`.
 
     Raises:
         ConfigError: if distillation is asked for without a teacher, or the teacher's sizes differ.
@@ -89,6 +94,8 @@ class EncoderTask:
         licence: str = "",
         trained_on: str = "",
         windows_per_speaker: int = 8,
+        noises: Sequence[np.ndarray] = (),
+        pictures: bool = False,
     ):
         self.model: nn.Module = model
         self._encoder = model
@@ -101,12 +108,13 @@ class EncoderTask:
             _check_same_shapes(model, self.teacher.model)
         self.licence = licence
         self.trained_on = trained_on
-        self.ge2e = GE2ELoss()
+        self.ge2e = GE2ELoss(self.loss.ge2e)
         # learnt, but of no use to anybody after training: kept in the resumable state, not in the model file
         self.extra_modules: dict[str, nn.Module] = {"ge2e": self.ge2e} if self.loss.ge2e_weight > 0 else {}
         self.best_metric = "eer" if self.teacher is None else "teacher_cosine"
         self.best_mode: Literal["min", "max"] = "min" if self.teacher is None else "max"
-        self.trials = VerificationTrials(store, model.config.partial_frames, windows_per_speaker)
+        self.trials = VerificationTrials(store, model.config.partial_frames, windows_per_speaker, noises)
+        self.pictures = pictures
         self._teacher_answers: Tensor | None = None
 
     def step(self, batch: Batch, step: int, generator: torch.Generator) -> dict[str, Tensor]:
@@ -119,21 +127,35 @@ class EncoderTask:
         if self.loss.ge2e_weight > 0:
             parts["ge2e"] = self.ge2e(embeddings[:, -1].unflatten(0, (speakers, utterances)))
         if self.teacher is not None:
+            # Where the student has had a pause, the teacher had heard as much by an earlier frame.
+            heard = batch["heard"].flatten(0, 1)[:, trajectory_frames(frames, every)]
             with torch.no_grad():
-                answers = self.teacher.model.to(mels.device).trajectory(batch["clean"].flatten(0, 1), every)
+                answers = self.teacher.model.to(mels.device).at_frames(batch["clean"].flatten(0, 1), heard)
             parts["distillation"] = distillation_loss(embeddings, answers)
         weights = {"ge2e": self.loss.ge2e_weight, "distillation": self.loss.distill_weight}
         loss = torch.stack([weights[name] * part for name, part in parts.items()]).sum()
         return {"loss": loss, **parts, "items": torch.tensor(speakers * utterances)}
 
     def validate(self, step: int, run: "RunDirectory") -> dict[str, float]:
-        """Figures on windows of speakers never trained on: `eer` over single windows, `teacher_cosine` if taught."""
-        embeddings = self._embed(self.model)
-        figures = {"eer": self.trials.equal_error_rate(embeddings)}
+        """Figures on windows of speakers never trained on.
+
+        Returns:
+            `eer` and `min_dcf` over single windows, `noisy_eer` with noise beside the speech; with a teacher also
+            `teacher_cosine` and `noisy_teacher_cosine`, to what the teacher says of the clean windows.
+        """
+        embeddings, noisy = self._embed(self.model, self.trials.windows), self._embed(self.model, self.trials.noisy)
+        figures = {
+            "eer": self.trials.equal_error_rate(embeddings),
+            "min_dcf": self.trials.min_dcf(embeddings),
+            "noisy_eer": self.trials.equal_error_rate(noisy),
+        }
         if self.teacher is not None:
             if self._teacher_answers is None:
-                self._teacher_answers = self._embed(self.teacher.model)
+                self._teacher_answers = self._embed(self.teacher.model, self.trials.windows)
             figures["teacher_cosine"] = float((embeddings * self._teacher_answers).sum(dim=-1).mean())
+            figures["noisy_teacher_cosine"] = float((noisy * self._teacher_answers).sum(dim=-1).mean())
+        if self.pictures:
+            add_pictures(run, step, self.trials, {"clean": embeddings, "noise": noisy})
         return figures
 
     def model_file(self) -> dict[str, Any]:
@@ -147,68 +169,12 @@ class EncoderTask:
             "trained_on": self.trained_on,
         }
 
-    def _embed(self, model: nn.Module) -> Tensor:
-        """Embeddings of the validation windows, float32 [windows, dim], on the CPU."""
+    def _embed(self, model: nn.Module, windows: Tensor) -> Tensor:
+        """Embeddings of windows [n, frames, n_mels]: float32 [n, dim], on the CPU."""
         device = next(self.model.parameters()).device
         model = model.to(device)
         with torch.inference_mode():
-            return torch.cat([model(part.to(device)).cpu() for part in self.trials.windows.split(WINDOWS_PER_PASS)])
-
-
-class VerificationTrials:
-    """Windows of validation speakers, and the pairs of them that are fair trials.
-
-    Two windows of one recording share the room and the microphone, so they make no trial. A speaker with one recording
-    can only be the stranger. Speakers who are trained on take part only where a store has nobody else, and that is said
-    in the log: the figure is too good then.
-
-    Args:
-        store: see `EncoderTask`.
-        frames: length of a window.
-        windows_per_speaker: at most so many, spread over the speaker's utterances.
-
-    Raises:
-        CorpusError: if there are not two speakers, one of them with two utterances.
-    """
-
-    def __init__(self, store: MelStore, frames: int, windows_per_speaker: int):
-        trained_on = items_by_speaker(store, "train")
-        held_out = items_by_speaker(store, "validation")
-        unheard = {name: items for name, items in held_out.items() if name not in trained_on}
-        everybody = {name: trained_on.get(name, []) + held_out.get(name, []) for name in {**trained_on, **held_out}}
-        for choice in (unheard, held_out, everybody):
-            self._choose(choice, windows_per_speaker)
-            if self._same.any() and not self._same.all():
-                break
-        else:
-            raise CorpusError(
-                "The store cannot judge an encoder: it takes two speakers, one of them with two utterances; "
-                "add speakers and preprocess again."
-            )
-        if choice is not unheard:
-            logger.warning("the validation split has too few speakers: the EER is that of speakers who are trained on")
-        windows = [cut_window(store.array(item, "mel"), frames, position) for item, position in self._places]
-        self.windows = torch.from_numpy(np.stack(windows))
-
-    def _choose(self, items_of: dict[str, list[int]], windows_per_speaker: int) -> None:
-        """Places the windows (item, position) and lists the fair pairs."""
-        names, self._places = [], []
-        for name, items in sorted(items_of.items()):
-            for turn in range(windows_per_speaker):
-                self._places.append(
-                    (items[turn * len(items) // windows_per_speaker], (turn + 0.5) / windows_per_speaker)
-                )
-                names.append(name)
-        speakers, recordings = np.array(names, dtype=str), np.array([item for item, _ in self._places], dtype=np.int64)
-        first, second = np.triu_indices(len(speakers), k=1)
-        fair = recordings[first] != recordings[second]
-        self._pairs = first[fair], second[fair]
-        self._same = speakers[self._pairs[0]] == speakers[self._pairs[1]]
-
-    def equal_error_rate(self, embeddings: Tensor) -> float:
-        """EER of the windows' embeddings [windows, dim] over all fair pairs, in [0, 1]."""
-        rows = embeddings.float().numpy()
-        return equal_error_rate((rows @ rows.T)[self._pairs], self._same)
+            return torch.cat([model(part.to(device)).float().cpu() for part in windows.split(WINDOWS_PER_PASS)])
 
 
 def _check_same_shapes(student: SpeakerEncoderModel, teacher: SpeakerEncoderModel) -> None:

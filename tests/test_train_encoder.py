@@ -30,7 +30,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def arguments(store: Path, run: Path, **others) -> Arguments:
-    base = Arguments(store, run, steps=6, speakers=3, threads=1, validate_every=3, save_every=2, model=TOY)
+    base = Arguments(
+        store, run, steps=6, speakers=3, threads=1, validate_every=3, save_every=2, model=TOY, pictures=False
+    )
     return replace(base, **others)
 
 
@@ -73,6 +75,20 @@ def test_training_starts_from_a_model_file(store: Path, tmp_path: Path) -> None:
         np.testing.assert_allclose(value, after[name], atol=1e-5, err_msg=name)
 
 
+def test_trains_with_noises_from_a_store(store: Path, tmp_path: Path, capsys) -> None:
+    rng = np.random.default_rng(1)
+    with FeatureWriter(tmp_path / "noise") as writer:
+        writer.write_info({"stage": "noise"})
+        for split in ("train", "validation"):
+            writer.add(split, {"mel": rng.random((50, 40)).astype(np.float16)}, {"split": split})
+    main(arguments(store, tmp_path / "run", noise=tmp_path / "noise", ge2e="contrast", windows_per_utterance=2))
+    log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert all(0 <= line["validation/noisy_eer"] <= 1 for line in log if "validation/noisy_eer" in line)
+    with pytest.raises(SystemExit):
+        main(arguments(store, tmp_path / "other", noise=store))
+    assert "holds no noises" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("others", "sentence"),
     [
@@ -81,6 +97,7 @@ def test_training_starts_from_a_model_file(store: Path, tmp_path: Path) -> None:
         ({"teacher": Path("missing.safetensors")}, "no model file"),
         ({"teacher": Path("public.pt")}, "encoder.convert"),
         ({"distill_weight": 1.0}, "--teacher"),
+        ({"noise": Path("missing")}, "no feature store"),
     ],
 )
 def test_what_a_person_gets_wrong(store: Path, tmp_path: Path, capsys, others: dict, sentence: str) -> None:

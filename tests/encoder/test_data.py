@@ -4,24 +4,17 @@ import numpy as np
 import pytest
 import torch
 
+from encoder.augmentation import AugmentationConfig, no_augmentation
 from encoder.data import BatchConfig, SpeakerBatches, cut_window
 from speech.errors import ConfigError, CorpusError
 
-PLAIN = BatchConfig(
-    speakers=4,
-    utterances=3,
-    frames=20,
-    gain_db=0,
-    noise_probability=0,
-    speed_probability=0,
-    chorus_probability=0,
-    duration_power=0,
-)
-VARIED = replace(PLAIN, gain_db=6, noise_probability=0.5, speed_probability=0.5, chorus_probability=0.5)
+PLAIN = BatchConfig(speakers=4, utterances=3, frames=20, duration_power=0, pause_grid=5)
+VARIED = AugmentationConfig()
 
 
 def test_shapes_and_types(toy_store) -> None:
-    batch = SpeakerBatches(toy_store, VARIED).batch_at(0)
+    batch = SpeakerBatches(toy_store, PLAIN, VARIED).batch_at(0)
+    assert batch["heard"].shape == (4, 3, 20)
     for mels in (batch["mels"], batch["clean"]):
         assert mels.shape == (4, 3, 20, 40)
         assert mels.dtype == torch.float32
@@ -30,20 +23,20 @@ def test_shapes_and_types(toy_store) -> None:
 
 
 def test_a_batch_is_a_function_of_seed_step_and_rank(toy_store) -> None:
-    batches = SpeakerBatches(toy_store, VARIED, seed=3)
+    batches = SpeakerBatches(toy_store, PLAIN, VARIED, seed=3)
     seventh = batches.batch_at(7)["mels"]
     for step in (0, 8, 1):
         assert not torch.equal(batches.batch_at(step)["mels"], seventh)
     assert torch.equal(batches.batch_at(7)["mels"], seventh)
-    assert torch.equal(SpeakerBatches(toy_store, VARIED, seed=3).batch_at(7)["mels"], seventh)
-    assert not torch.equal(SpeakerBatches(toy_store, VARIED, seed=4).batch_at(7)["mels"], seventh)
-    assert not torch.equal(SpeakerBatches(toy_store, VARIED, seed=3, rank=1).batch_at(7)["mels"], seventh)
+    assert torch.equal(SpeakerBatches(toy_store, PLAIN, VARIED, seed=3).batch_at(7)["mels"], seventh)
+    assert not torch.equal(SpeakerBatches(toy_store, PLAIN, VARIED, seed=4).batch_at(7)["mels"], seventh)
+    assert not torch.equal(SpeakerBatches(toy_store, PLAIN, VARIED, seed=3, rank=1).batch_at(7)["mels"], seventh)
 
 
 def test_without_variation_the_student_hears_what_the_teacher_hears(toy_store) -> None:
     batch = SpeakerBatches(toy_store, PLAIN).batch_at(0)
     assert torch.equal(batch["mels"], batch["clean"])
-    batch = SpeakerBatches(toy_store, VARIED).batch_at(0)
+    batch = SpeakerBatches(toy_store, PLAIN, VARIED).batch_at(0)
     assert not torch.equal(batch["mels"], batch["clean"])
 
 
@@ -102,17 +95,10 @@ def test_speed_moves_time_and_frequency_together(speed: float) -> None:
         assert (ours @ bands) / ours.sum() == pytest.approx((real @ bands) / real.sum(), abs=0.7)
 
 
-def test_noise_has_the_ratio_that_was_asked_for(toy_store) -> None:
-    config = replace(PLAIN, noise_probability=1.0, noise_snr_db=(10.0, 10.0))
-    batch = SpeakerBatches(toy_store, config).batch_at(0)
-    noise = (batch["mels"] - batch["clean"]).mean(dim=(2, 3))
-    torch.testing.assert_close(noise / batch["clean"].mean(dim=(2, 3)), torch.full((4, 3), 0.1), rtol=1e-3, atol=0)
-
-
 def test_in_a_chorus_the_next_speaker_is_heard_as_quietly_as_asked(toy_store) -> None:
     alone = SpeakerBatches(toy_store, PLAIN).batch_at(0)["clean"]
-    config = replace(PLAIN, chorus_probability=1.0, chorus_ratio_db=(3.0, 3.0))
-    batch = SpeakerBatches(toy_store, config).batch_at(0)
+    chorus = replace(no_augmentation(), chorus_probability=1.0, chorus_ratio_db=(3.0, 3.0))
+    batch = SpeakerBatches(toy_store, PLAIN, chorus).batch_at(0)
     assert torch.equal(batch["mels"], batch["clean"])
     added = batch["clean"] - alone
     power = alone.mean(dim=(2, 3), keepdim=True)
@@ -127,18 +113,35 @@ def test_too_few_speakers_get_a_sentence(toy_store) -> None:
         SpeakerBatches(toy_store, replace(PLAIN, speakers=7))
 
 
+def test_windows_come_from_as_few_utterances_as_asked_for() -> None:
+    mels = [np.full((100, 40), index, dtype=np.float32) for index in range(4)]
+    store = _Store([(name, mel) for name in "ab" for mel in mels])
+    for each, expected in ((1, 4), (2, 2), (4, 1)):
+        config = replace(PLAIN, speakers=2, utterances=4, windows_per_utterance=each)
+        clean = SpeakerBatches(store, config).batch_at(0)["clean"]
+        assert [len(row.unique()) for row in clean[:, :, 0, 0]] == [expected, expected]
+
+
+def test_a_pause_holds_the_teacher_back_as_well() -> None:
+    mel = np.arange(1, 201, dtype=np.float32)[:, None].repeat(40, axis=1)
+    store = _Store([("a", mel), ("b", mel)])
+    pauses = replace(no_augmentation(), pause_probability=1.0, pause_share=(0.5, 0.5))
+    config = replace(PLAIN, speakers=2, utterances=2)
+    batch = SpeakerBatches(store, config, pauses).batch_at(0)
+    mels, clean, heard = (batch[name].flatten(0, 1) for name in ("mels", "clean", "heard"))
+    told = clean[:, :, 0].gather(1, heard)  # what the teacher had heard last
+    silent = mels[:, :, 0] == 0
+    assert (silent.sum(dim=1) == 10).all()
+    assert torch.equal(mels[:, :, 0][~silent], told[~silent])
+    first = silent.int().argmax(dim=1)
+    assert (first > 0).all()
+    for row, start in enumerate(first.tolist()):
+        assert (told[row, start : start + 10] == mels[row, start - 1, 0]).all()
+
+
 @pytest.mark.parametrize(
     "wrong",
-    [
-        {"speakers": 1},
-        {"utterances": 1},
-        {"frames": 0},
-        {"noise_probability": 1.1},
-        {"speed_range": 0.6},
-        {"noise_snr_db": (9.0, 1.0)},
-        {"chorus_probability": -0.1},
-        {"chorus_ratio_db": (9.0, 1.0)},
-    ],
+    [{"speakers": 1}, {"utterances": 1}, {"frames": 0}, {"windows_per_utterance": 3}, {"windows_per_utterance": 0}],
 )
 def test_senseless_settings_are_refused(wrong: dict) -> None:
     with pytest.raises(ConfigError):

@@ -5,11 +5,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from encoder.ge2e import GE2ELoss, ge2e_softmax_loss, similarity_matrix
+from encoder.ge2e import GE2ELoss, ge2e_contrast_loss, ge2e_softmax_loss, similarity_matrix
 
 
-def naive_loss(embeddings: Tensor, scale: Tensor, offset: Tensor) -> Tensor:
-    """The paper's equations 5, 6, 8 and 9, one utterance at a time."""
+def naive_loss(embeddings: Tensor, scale: Tensor, offset: Tensor, contrast: bool = False) -> Tensor:
+    """The paper's equations 5 to 9, one utterance at a time."""
     speakers, utterances, _ = embeddings.shape
     total = torch.zeros((), dtype=embeddings.dtype)
     for speaker in range(speakers):
@@ -20,17 +20,28 @@ def naive_loss(embeddings: Tensor, scale: Tensor, offset: Tensor) -> Tensor:
                 centroid = torch.stack([embeddings[other, i] for i in members]).mean(dim=0)
                 cosine = functional.cosine_similarity(embeddings[speaker, utterance], centroid, dim=0)
                 scores.append(scale * cosine + offset)
-            total = total - scores[speaker] + torch.logsumexp(torch.stack(scores), dim=0)
+            if contrast:
+                impostor = max(torch.sigmoid(score) for other, score in enumerate(scores) if other != speaker)
+                total = total + 1 - torch.sigmoid(scores[speaker]) + impostor
+            else:
+                total = total - scores[speaker] + torch.logsumexp(torch.stack(scores), dim=0)
     return total / (speakers * utterances)
 
 
+def naive_contrast_loss(embeddings: Tensor, scale: Tensor, offset: Tensor) -> Tensor:
+    return naive_loss(embeddings, scale, offset, contrast=True)
+
+
+@pytest.mark.parametrize(
+    ("fast", "naive_one"), [(ge2e_softmax_loss, naive_loss), (ge2e_contrast_loss, naive_contrast_loss)]
+)
 @pytest.mark.parametrize(("speakers", "utterances"), [(2, 2), (5, 3), (3, 8)])
-def test_one_matrix_product_equals_the_naive_loop(speakers: int, utterances: int) -> None:
+def test_one_matrix_product_equals_the_naive_loop(speakers: int, utterances: int, fast, naive_one) -> None:
     torch.manual_seed(speakers)
     raw = torch.randn(speakers, utterances, 7)
     scale, offset = torch.tensor(6.0), torch.tensor(-2.0)
     results = []
-    for loss_of in (ge2e_softmax_loss, naive_loss):
+    for loss_of in (fast, naive_one):
         leaves = [tensor.clone().requires_grad_() for tensor in (raw, scale, offset)]
         loss = loss_of(functional.normalize(leaves[0], dim=-1), leaves[1], leaves[2])
         loss.backward()
@@ -61,6 +72,17 @@ def test_opposite_utterances_give_finite_gradients() -> None:
     ge2e_softmax_loss(embeddings, 10.0, -5.0).backward()
     assert embeddings.grad is not None
     assert torch.isfinite(embeddings.grad).all()
+
+
+def test_the_contrast_loss_learns_its_offset_too() -> None:
+    torch.manual_seed(0)
+    loss = GE2ELoss("contrast")
+    embeddings = functional.normalize(torch.randn(4, 3, 8), dim=-1)
+    loss(embeddings).backward()
+    assert loss.offset.grad is not None
+    assert loss.offset.grad.abs() > 1e-6
+    with pytest.raises(ValueError, match="two speakers"):
+        loss(embeddings[:1])
 
 
 def test_one_utterance_a_speaker_is_refused() -> None:

@@ -3,16 +3,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from matplotlib import image
 
 from encoder import SpeakerEncoder
+from encoder.augmentation import AugmentationConfig, no_augmentation
 from encoder.config import EncoderConfig
 from encoder.data import BatchConfig, SpeakerBatches
 from encoder.model import SpeakerEncoderModel
-from encoder.task import EncoderTask, LossConfig, VerificationTrials, distillation_loss
+from encoder.task import EncoderTask, LossConfig, distillation_loss
+from encoder.trials import VerificationTrials
 from speech.errors import ConfigError, CorpusError
 from training.checkpoint import RunDirectory
 
-BATCH = BatchConfig(speakers=4, utterances=2, frames=20, chorus_probability=0)
+BATCH = BatchConfig(speakers=4, utterances=2, frames=20, pause_grid=5)
+VARIED = AugmentationConfig()
 
 
 def make_model(config: EncoderConfig, seed: int) -> SpeakerEncoderModel:
@@ -33,7 +37,7 @@ def test_one_step_changes_every_parameter(toy_store, toy_config, ge2e: float, di
     modules = {"model": task.model, **task.extra_modules}
     before = {name: {k: v.clone() for k, v in module.state_dict().items()} for name, module in modules.items()}
     parameters = [parameter for module in modules.values() for parameter in module.parameters()]
-    losses = task.step(SpeakerBatches(toy_store, BATCH).batch_at(0), 0, torch.Generator())
+    losses = task.step(SpeakerBatches(toy_store, BATCH, VARIED).batch_at(0), 0, torch.Generator())
     losses["loss"].backward()
     torch.optim.Adam(parameters, lr=1e-2).step()
     for name, module in modules.items():
@@ -48,7 +52,7 @@ def test_one_step_changes_every_parameter(toy_store, toy_config, ge2e: float, di
 )
 def test_one_batch_overfits(toy_store, toy_config, ge2e: float, distill: float, part: str, target: float) -> None:
     task = make_task(toy_store, toy_config, ge2e, distill)
-    batch = SpeakerBatches(toy_store, replace(BATCH, noise_probability=0, gain_db=0)).batch_at(0)
+    batch = SpeakerBatches(toy_store, BATCH).batch_at(0)
     parameters = [*task.model.parameters(), *task.ge2e.parameters()]
     optimizer = torch.optim.Adam(parameters, lr=1e-2)
     for step in range(120):
@@ -75,6 +79,29 @@ def test_the_trajectory_is_what_the_beginnings_give(toy_config) -> None:
     torch.testing.assert_close(trajectory[:, 1], model(mels))
 
 
+def test_embeddings_are_asked_for_at_any_frame(toy_config) -> None:
+    model = make_model(toy_config, seed=0)
+    mels = torch.rand(2, 23, 40)
+    frames = torch.tensor([[4, 22], [0, 11]])
+    embeddings = model.at_frames(mels, frames)
+    for row in range(2):
+        for column in range(2):
+            expected = model(mels[row : row + 1, : frames[row, column] + 1])[0]
+            torch.testing.assert_close(embeddings[row, column], expected)
+
+
+def test_with_a_pause_the_student_is_asked_for_what_it_has_heard(toy_store, toy_config) -> None:
+    model = make_model(toy_config, seed=1)
+    only_pauses = replace(no_augmentation(), pause_probability=1.0, pause_share=(0.5, 0.5))
+    batch = SpeakerBatches(toy_store, BATCH, only_pauses).batch_at(0)
+    mels, clean, heard = (batch[name].flatten(0, 1) for name in ("mels", "clean", "heard"))
+    told, answers = model.trajectory(mels, 1), model.at_frames(clean, heard)
+    start = int((mels.sum(dim=2) == 0).int().argmax(dim=1)[0])
+    torch.testing.assert_close(told[0, :start], answers[0, :start])
+    torch.testing.assert_close(answers[0, start : start + 10], answers[0, start - 1].expand(10, -1))
+    torch.testing.assert_close(answers[0, -1], model(clean[:1, :10])[0])
+
+
 def test_distillation_loss() -> None:
     answers = torch.nn.functional.normalize(torch.rand(6, 3, 8), dim=-1)
     assert abs(float(distillation_loss(answers, answers))) < 1e-5
@@ -96,7 +123,7 @@ def test_a_perfect_student_has_cosine_one_and_the_space_of_its_teacher(toy_store
 def test_without_a_teacher_the_weights_name_the_space(toy_store, toy_config, tmp_path) -> None:
     task = make_task(toy_store, toy_config, 1.0, 0.0)
     assert (task.best_metric, task.best_mode) == ("eer", "min")
-    assert set(task.validate(0, RunDirectory(tmp_path))) == {"eer"}
+    assert set(task.validate(0, RunDirectory(tmp_path))) == {"eer", "min_dcf", "noisy_eer"}
     name = task.model_file()["embedding_space"]
     assert name == task.model_file()["embedding_space"]
     with torch.no_grad():
@@ -145,6 +172,20 @@ def test_a_store_that_cannot_judge_gets_a_sentence() -> None:
     for items in ([("a", "train"), ("b", "train")], [("a", "train"), ("a", "validation")], []):
         with pytest.raises(CorpusError, match="two speakers"):
             VerificationTrials(TinyStore(*items), frames=20, windows_per_speaker=4)
+
+
+def test_pictures_are_drawn_at_validation(toy_store, toy_config, tmp_path) -> None:
+    teacher = SpeakerEncoder(make_model(toy_config, seed=1), embedding_space="the teacher's")
+    loss = LossConfig(ge2e_weight=0.0, distill_weight=1.0)
+    task = EncoderTask(make_model(toy_config, seed=2), toy_store, loss, teacher=teacher, pictures=True)
+    run = RunDirectory(tmp_path / "run")
+    run.start({})
+    run.open_events()
+    task.validate(7, run)
+    run.close()
+    for name in ("det", "speakers"):
+        picture = image.imread(tmp_path / "run" / "samples" / f"step-000000007-{name}.png")
+        assert picture.std() > 0.01
 
 
 def test_senseless_settings_are_refused(toy_store, toy_config) -> None:

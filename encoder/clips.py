@@ -1,0 +1,162 @@
+"""The clips of a list or a corpus, each read and embedded once, in batches; those without speech are told of."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from encoder.config import EncoderConfig
+from speech.audio import SAMPLE_RATE, prepare_reference
+from speech.errors import AudioError, ConfigError, CorpusError, StorageError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from encoder.inference import SpeakerEncoder
+
+Item = TypeVar("Item")
+
+DEFAULT_ENCODER = Path("models/default/encoder.safetensors")
+LEAST_SPEECH = 0.3  # seconds after the pauses are cut out; less is a cough, not a voice
+BATCH_SECONDS = 240.0  # of speech, embedded together
+BATCH_CLIPS = 64
+PICTURE_FORMATS = (".png", ".pdf", ".svg", ".jpg")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A clip by its name in reports, its speaker ("" where none is known), and how to read it: [samples] at 16 kHz."""
+
+    name: str
+    speaker: str
+    read: Callable[[], np.ndarray]
+
+
+class ClipReport:
+    """Collects what was left out, so that it can be named and counted; `strict` refuses the first instead."""
+
+    def __init__(self, strict: bool = False) -> None:
+        self.strict = strict
+        self.reasons: dict[str, str] = {}
+
+    def __call__(self, name: str, reason: str) -> None:
+        """Raises: CorpusError if `strict`."""
+        if self.strict:
+            raise CorpusError(f"{name} cannot be used: {reason.rstrip('.')}.")
+        self.reasons[name] = reason
+
+    def print(self) -> None:
+        """Names them on stderr."""
+        for name, reason in self.reasons.items():
+            print(f"left out: {name}: {reason}", file=sys.stderr)
+        if self.reasons:
+            print(f"{len(self.reasons)} clips left out", file=sys.stderr)
+
+
+def load_encoder(path: Path) -> SpeakerEncoder:
+    """An encoder's model file, on the GPU where there is one. Raises: ModelFileError."""
+    import torch
+
+    from encoder.inference import SpeakerEncoder
+
+    return SpeakerEncoder.load(path, device="cuda" if torch.cuda.is_available() else "cpu")
+
+
+def corpus_clips(folder: Path, limit_per_speaker: int | None, on_reject: Callable[[str, str], None]) -> list[Clip]:
+    """The utterances of a corpus, or of a folder per speaker; of each speaker an even choice if there is a limit.
+
+    Raises:
+        CorpusError: see `speech.corpora.iter_utterances`.
+        ConfigError: the limit is below 1.
+    """
+    from speech.corpora import iter_utterances, read_utterance
+
+    if limit_per_speaker is not None and limit_per_speaker < 1:
+        raise ConfigError(f"--limit-per-speaker must be at least 1, not {limit_per_speaker}.")
+    by_speaker: dict[str, list[Clip]] = {}
+    for item in iter_utterances([folder], on_reject):
+        clip = Clip(item.key, item.speaker, lambda item=item: read_utterance(item, SAMPLE_RATE))  # type: ignore[misc]
+        by_speaker.setdefault(item.speaker, []).append(clip)
+    return [clip for clips in by_speaker.values() for clip in evenly(clips, limit_per_speaker)]
+
+
+def evenly(items: list[Item], limit: int | None) -> list[Item]:
+    """At most `limit` items, spread over the list."""
+    if limit is None or len(items) <= limit:
+        return items
+    return [items[place * len(items) // limit] for place in range(limit)]
+
+
+def embed_clips(
+    encoder: SpeakerEncoder, clips: Iterable[Clip], on_reject: Callable[[str, str], None]
+) -> dict[str, np.ndarray]:
+    """Embeds clips in batches; memory is bounded by the longest clip and four minutes.
+
+    Args:
+        on_reject: told the name and the reason of each clip that cannot be read or holds no speech.
+
+    Returns:
+        float32 [embedding_size] by the clip's name.
+    """
+    embeddings: dict[str, np.ndarray] = {}
+    for names, wavs in _batches(clips, on_reject, encoder.config):
+        embeddings.update(zip(names, encoder.embed_many(wavs, prepared=True), strict=True))
+    return embeddings
+
+
+def _batches(
+    clips: Iterable[Clip], on_reject: Callable[[str, str], None], config: EncoderConfig
+) -> Iterator[tuple[list[str], list[np.ndarray]]]:
+    names: list[str] = []
+    wavs: list[np.ndarray] = []
+    samples = 0
+    for clip in clips:
+        try:
+            wav = prepare_reference(clip.read())
+        except AudioError as error:
+            on_reject(clip.name, str(error))
+            continue
+        if len(wav) < LEAST_SPEECH * config.sample_rate:
+            on_reject(clip.name, "there is hardly any speech in it")
+            continue
+        names.append(clip.name)
+        wavs.append(wav)
+        samples += len(wav)
+        if samples >= BATCH_SECONDS * config.sample_rate or len(wavs) >= BATCH_CLIPS:
+            yield names, wavs
+            names, wavs, samples = [], [], 0
+    if wavs:
+        yield names, wavs
+
+
+def progress(items: Mapping[str, Item] | list[Item], what: str) -> Iterable[Item]:
+    """A bar with an estimate on stderr, where that is a terminal."""
+    from tqdm import tqdm
+
+    return tqdm(
+        items.values() if isinstance(items, Mapping) else items, what, len(items), file=sys.stderr, disable=None
+    )
+
+
+def check_output(path: Path | None, force: bool, picture: bool = False) -> None:
+    """Refuse, before any work, what could not be written. Raises: StorageError."""
+    if path is None:
+        return
+    if picture and path.suffix.lower() not in PICTURE_FORMATS:
+        raise StorageError(f"{path} must end in one of {', '.join(PICTURE_FORMATS)}, which says how to draw it.")
+    if path.is_dir():
+        raise StorageError(f"{path} is a folder: name a file.")
+    if path.exists() and not force:
+        raise StorageError(f"{path} exists already: give another name, or --force to overwrite it.")
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Writes a picture, whole or not at all. Raises: StorageError."""
+    from training.files import write_atomically
+
+    write_atomically(path, lambda temporary: figure.savefig(temporary, format=path.suffix[1:].lower(), dpi=150))

@@ -1,0 +1,238 @@
+"""How well an encoder verifies speakers: error rates and thresholds over a list of trials, or all pairs of a corpus.
+
+    python -m encoder.verification trials.txt --root wav --det det.png
+    python -m encoder.verification recordings/
+
+A list has a trial a line, as VoxCeleb writes it, `1 path/a.wav path/b.wav` (1: the same speaker, 0: different ones),
+or as Kaldi does, `path/a.wav path/b.wav target` (or `nontarget`). A folder is a corpus or has a folder per speaker.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+
+from encoder.clips import (
+    DEFAULT_ENCODER,
+    Clip,
+    ClipReport,
+    check_output,
+    corpus_clips,
+    embed_clips,
+    load_encoder,
+    progress,
+    save_figure,
+)
+from encoder.verification import (
+    all_pairs,
+    det_figure,
+    equal_error_rate,
+    min_dcf,
+    threshold_at_eer,
+    threshold_at_min_dcf,
+)
+from speech.errors import ConfigError, CorpusError, exit_on_speech_error
+
+KALDI_LABELS = {"target": True, "nontarget": False}
+VOXCELEB_LABELS = {"1": True, "0": False}
+PRIORS = (0.01, 0.05)
+MOST_PAIRS = 20_000_000  # two gigabytes, and half a minute of sorting
+TRIALS_PER_BLOCK = 65_536
+
+
+@dataclass(frozen=True)
+class Arguments:
+    trials: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="TRIALS.txt|FOLDER")]
+    """A list of trials, or a folder of recordings: a corpus, or a folder per speaker."""
+    root: Path | None = None
+    """Folder that the paths of the list start from; the list's own if not given."""
+    encoder: Path = DEFAULT_ENCODER
+    """The encoder's model file."""
+    det: Path | None = None
+    """Picture of the detection error trade-off to write (.png, .pdf, .svg, .jpg)."""
+    scores: Path | None = None
+    """Text file to write every trial's score to: label, both names and the cosine, with tabs between."""
+    limit_per_speaker: int | None = None
+    """Clips of each speaker at most (folders only)."""
+    strict: bool = False
+    """Refuse to go on where a clip cannot be used, rather than leave it out."""
+    force: bool = False
+    """Overwrite what is there."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Two clips, and whether one speaker is heard in both."""
+
+    same: bool
+    first: str
+    second: str
+    line: int
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """Cosines of trials: values [trials], same [trials], and the names of both sides by `name(trial)`."""
+
+    values: np.ndarray
+    same: np.ndarray
+    names: Sequence[str]
+    first: np.ndarray
+    second: np.ndarray
+
+    def lines(self) -> str:
+        """A trial a line: label, names, cosine."""
+        columns = zip(self.same, self.first, self.second, self.values, strict=True)
+        return "".join(f"{same:d}\t{self.names[a]}\t{self.names[b]}\t{value:.6f}\n" for same, a, b, value in columns)
+
+
+@exit_on_speech_error
+def main(argv: Sequence[str] | None = None) -> int:
+    given = tyro.cli(
+        Arguments,
+        prog="python -m encoder.verification",
+        args=argv,
+        description=__doc__,
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )
+    logging.basicConfig(format="%(message)s")
+    check_output(given.det, given.force, picture=True)
+    check_output(given.scores, given.force)
+    report = ClipReport(given.strict)
+    if given.trials.is_dir():
+        scores = score_folder(given, report)
+    else:
+        scores = score_list(given, report)
+    report.print()
+    print(summary(scores, given.trials))
+    if given.scores is not None:
+        from training.files import write_text
+
+        write_text(given.scores, scores.lines())
+        print(f"scores written to {given.scores}")
+    if given.det is not None:
+        save_figure(det_figure({given.encoder.stem: (scores.values, scores.same)}), given.det)
+        print(f"picture written to {given.det}")
+    return 0
+
+
+def read_trials(path: Path) -> list[Trial]:
+    """The trials of a list; empty lines and those that begin with # are passed over.
+
+    Columns are parted by tabs where a line has any, else by blanks.
+
+    Raises:
+        CorpusError: the list is missing, no text, empty, or a line is neither of the two forms.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError:
+        raise CorpusError(f"There is nothing at {path}: name a list of trials, or a folder of recordings.") from None
+    except (OSError, UnicodeDecodeError):
+        raise CorpusError(f"{path} is not a text file that can be read: write one trial a line, as UTF-8.") from None
+    trials = []
+    for number, line in enumerate(lines, start=1):
+        columns = line.strip().split("\t" if "\t" in line.strip() else None)
+        if not columns or columns[0].startswith("#"):
+            continue
+        if len(columns) == 3 and columns[2] in KALDI_LABELS:
+            trials.append(Trial(KALDI_LABELS[columns[2]], columns[0], columns[1], number))
+        elif len(columns) == 3 and columns[0] in VOXCELEB_LABELS:
+            trials.append(Trial(VOXCELEB_LABELS[columns[0]], columns[1], columns[2], number))
+        else:
+            raise CorpusError(
+                f"Line {number} of {path} is no trial: write '1 a.wav b.wav' (0 for different speakers), "
+                "or 'a.wav b.wav target' (or nontarget)."
+            )
+    if not trials:
+        raise CorpusError(f"{path} lists no trials: write one a line, as '1 a.wav b.wav'.")
+    return trials
+
+
+def list_clips(trials: Sequence[Trial], path: Path, root: Path) -> dict[str, Clip]:
+    """Every file that occurs, once, by its name. Raises: CorpusError, with the line, where a file is missing."""
+    from speech.audio import read_audio
+
+    clips: dict[str, Clip] = {}
+    for trial in trials:
+        for name in (trial.first, trial.second):
+            if name in clips:
+                continue
+            file = root / name
+            if not file.is_file():
+                raise CorpusError(f"Line {trial.line} of {path}: there is no file {file}; is --root right?")
+            clips[name] = Clip(name, "", lambda file=file: read_audio(file))  # type: ignore[misc]
+    return clips
+
+
+def score_list(given: Arguments, report: ClipReport) -> Scores:
+    """Scores of a list's trials, those with unusable clips left out. Raises: SpeechError."""
+    if given.limit_per_speaker is not None:
+        raise ConfigError("--limit-per-speaker is for folders: a list says itself which trials to score.")
+    trials = read_trials(given.trials)
+    clips = list_clips(trials, given.trials, given.root or given.trials.parent)
+    check_kinds(np.array([trial.same for trial in trials]), "The list")
+    embeddings = embed_clips(load_encoder(given.encoder), progress(clips, "embedding"), report)
+    usable = [trial for trial in trials if trial.first in embeddings and trial.second in embeddings]
+    if len(usable) < len(trials):
+        print(f"{len(trials) - len(usable)} of {len(trials)} trials left out with their clips")
+    same = np.array([trial.same for trial in usable], dtype=bool)
+    check_kinds(same, "What is left of the list")
+    names = list(embeddings)
+    place = {name: number for number, name in enumerate(names)}
+    first = np.array([place[trial.first] for trial in usable])
+    second = np.array([place[trial.second] for trial in usable])
+    rows = np.stack([embeddings[name] for name in names])
+    values = [
+        np.einsum("ij,ij->i", rows[first[block]], rows[second[block]])
+        for block in (slice(at, at + TRIALS_PER_BLOCK) for at in range(0, len(first), TRIALS_PER_BLOCK))
+    ]
+    return Scores(np.concatenate(values), same, names, first, second)
+
+
+def score_folder(given: Arguments, report: ClipReport) -> Scores:
+    """Scores of all pairs of a folder's clips. Raises: SpeechError."""
+    if given.root is not None:
+        raise ConfigError("--root is for lists of trials: a folder says itself where its recordings are.")
+    clips = corpus_clips(given.trials, given.limit_per_speaker, report)
+    pairs = len(clips) * (len(clips) - 1) // 2
+    if pairs > MOST_PAIRS:
+        raise ConfigError(f"{len(clips)} clips make {pairs:,} pairs, too many: give a --limit-per-speaker.")
+    speakers = {clip.name: clip.speaker for clip in clips}
+    embeddings = embed_clips(load_encoder(given.encoder), progress(clips, "embedding"), report)
+    names = list(embeddings)
+    if len(names) < 2:
+        raise CorpusError(f"There are not two clips with speech in {given.trials}: name more recordings.")
+    values, same = all_pairs(np.stack(list(embeddings.values())), [speakers[name] for name in names])
+    check_kinds(same, f"The folder {given.trials}")
+    return Scores(values, same, names, *np.triu_indices(len(names), k=1))
+
+
+def check_kinds(same: np.ndarray, what: str) -> None:
+    """Raises: CorpusError unless there are trials of the same and of different speakers."""
+    if same.all() or not same.any():
+        missing = "different speakers" if same.any() else "the same speaker"
+        raise CorpusError(f"{what} has no trial of {missing}: error rates need both kinds.")
+
+
+def summary(scores: Scores, source: Path) -> str:
+    """The figures as lines of text."""
+    values, same = scores.values, scores.same
+    lines = [
+        f"{source}: {len(same):,} trials ({same.sum():,} of the same speaker) of {len(scores.names):,} clips",
+        f"EER               {equal_error_rate(values, same):7.2%}   threshold {threshold_at_eer(values, same):.3f}",
+    ]
+    for prior in PRIORS:
+        cost, threshold = min_dcf(values, same, prior), threshold_at_min_dcf(values, same, prior)
+        lines.append(f"minDCF (p = {prior:g})".ljust(18) + f"{cost:7.3f}   threshold {threshold:.3f}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
