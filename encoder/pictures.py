@@ -1,12 +1,14 @@
 """Pictures of a half-trained encoder: how its errors trade off, and where the speakers lie."""
 
+import contextlib
 import functools
 import importlib.util
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from encoder.trials import VerificationTrials
@@ -31,20 +33,35 @@ def add_pictures(run: "RunDirectory", step: int, trials: VerificationTrials, emb
     """
     if not _can_draw():
         return
+    with _own_threads():
+        pictures = _draw(trials, embeddings)
+    for name, figure in pictures.items():
+        run.writer.add_image(f"validation/{name}", _pixels(figure), step, dataformats="HWC")
+        figure.savefig(run.samples / f"step-{step:09d}-{name}.png")
+
+
+def _draw(trials: VerificationTrials, embeddings: Mapping[str, Tensor]) -> "dict[str, Figure]":
     from encoder.projection import draw_map
     from encoder.verification import det_figure
 
     first = next(iter(embeddings.values())).float().numpy()
     names = sorted(set(trials.speakers))[:MAP_SPEAKERS]
     shown = np.isin(trials.speakers, names)
-    pictures = {
+    return {
         "det": det_figure({name: trials.scores(rows) for name, rows in embeddings.items()}),
         "speakers": draw_map(first[shown], np.array(trials.speakers)[shown].tolist()),
     }
-    for name, figure in pictures.items():
-        pixels = _pixels(figure)
-        run.writer.add_image(f"validation/{name}", pixels, step, dataformats="HWC")
-        figure.savefig(run.samples / f"step-{step:09d}-{name}.png")
+
+
+@contextlib.contextmanager
+def _own_threads() -> Iterator[None]:
+    """Gives the process back its number of threads: UMAP's compiled loops set OpenMP's for all who come after them,
+    and a training on one core that finds itself with two threads is many times slower."""
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @functools.cache

@@ -181,7 +181,13 @@ def test_pictures_are_drawn_at_validation(toy_store, toy_config, tmp_path) -> No
     run = RunDirectory(tmp_path / "run")
     run.start({})
     run.open_events()
-    task.validate(7, run)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        task.validate(7, run)
+        assert torch.get_num_threads() == 1  # UMAP's loops would leave as many as there are cores
+    finally:
+        torch.set_num_threads(threads)
     run.close()
     for name in ("det", "speakers"):
         picture = image.imread(tmp_path / "run" / "samples" / f"step-000000007-{name}.png")
