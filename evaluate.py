@@ -1,6 +1,6 @@
 """Measure the models: every later decision rests on these figures.
 
-    python evaluate.py encoder data/test --encoder models/default/encoder.safetensors --public
+    python evaluate.py encoder data/one data/two --public --mfcc --noise data/noise
     python evaluate.py vocoder data/test --vocoder griffin-lim models/default/vocoder.safetensors
     python evaluate.py cloning --references samples --sentences samples/sentences.txt --natural data/test --out report
 
@@ -28,20 +28,29 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Encoder:
-    """Equal error rate over all pairs of utterances: whole ones, and 1.6, 3 and 5 s of speech."""
+    """Equal error rate and minDCF over all pairs of clips, for each corpus: whole utterances and short stretches of
+    speech, clean and in noise."""
 
     corpora: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="CORPUS [CORPUS ...]")]
-    """Corpora, evaluated together: folders or lhotse manifests."""
-    encoder: Path = Path("models/default/encoder.safetensors")
-    """The encoder's model file."""
+    """Corpora, each measured by itself: folders or lhotse manifests."""
+    encoder: tuple[str, ...] = ("models/default/encoder.safetensors",)
+    """Model files, or label=FILE."""
     public: bool = False
     """Also measure the public encoder, from the package resemblyzer."""
-    limit: int | None = None
-    """Utterances at most, spread over the speakers."""
+    mfcc: bool = False
+    """Also measure means and deviations of MFCC, which any trained encoder has to beat."""
+    noise: Path | None = None
+    """Folder of noises to mix in; only those that are kept back from training are used."""
+    snr: tuple[float, ...] = (10.0, 0.0)
+    """Signal-to-noise ratios in dB."""
+    seconds: tuple[float, ...] = (1.6, 3.0, 5.0)
+    """Seconds of speech in the short clips."""
+    limit_per_speaker: int | None = None
+    """Utterances of each speaker at most."""
     held_out: bool = False
     """Only utterances that no stage trains on."""
     seed: int = 0
-    """Of the choice of utterances and of the stretches cut from them."""
+    """Of the choice of utterances, of the stretches cut from them, and of the noise."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, mps."""
     out: Path | None = None
@@ -57,7 +66,7 @@ class Vocoder:
     corpora: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="CORPUS [CORPUS ...]")]
     """Corpora, evaluated together: folders or lhotse manifests."""
     vocoder: tuple[str, ...] = ("griffin-lim",)
-    """Model files, or "griffin-lim"."""
+    """Model files, label=FILE, or "griffin-lim"."""
     limit: int | None = 40
     """Utterances at most, spread over the speakers."""
     held_out: bool = False
@@ -93,7 +102,7 @@ class Cloning:
     synthesizer: Path | None = None
     """Another synthesizer than the folder's."""
     vocoder: tuple[str, ...] = ()
-    """Model files or "griffin-lim", each measured on the same mels; the folder's choice if none."""
+    """Model files, label=FILE or "griffin-lim", each measured on the same mels; the folder's choice if none."""
     natural: tuple[Path, ...] = ()
     """Transcribed corpora of natural speech to measure beside the clones, as it is and as copy synthesis."""
     natural_limit: int | None = None
@@ -124,28 +133,59 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def evaluate_encoder(given: Encoder) -> None:
+    from evaluation.encoder_study import Plan, encoder_figures
+    from evaluation.noise import NoiseSet
+    from evaluation.report import Notes
+
+    check(given)
+    noises = NoiseSet(given.noise) if given.noise is not None else None
+    embedders, compared = load_embedders(given)
+    plan = Plan(
+        crops=given.seconds,
+        ratios=given.snr if noises is not None else (),
+        held_out=given.held_out,
+        limit_per_speaker=given.limit_per_speaker,
+        seed=given.seed,
+    )
+    notes = Notes()
+    notes.add(
+        "EER: equal error rate; minDCF at a prior of 1 %; both over all pairs of clips, bootstrapped over speakers."
+    )
+    if noises is not None:
+        notes.add(f"{len(noises)} noises that no training hears, mixed into the recordings before anything else.")
+    figures = encoder_figures(given.corpora, embedders, compared, plan, noises, notes, progress)
+    present("Speaker verification", given, figures, [], notes, counted=False)
+
+
+def load_embedders(given: Encoder) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """What is to be tested, by label, and the labels of those whose difference is told.
+
+    Raises:
+        ConfigError: two have one name, or the public encoder is missing.
+        ModelFileError
+    """
     from cloning import resolve_device
     from encoder import SpeakerEncoder
     from evaluation.judge import public_encoder
-    from evaluation.report import Notes
-    from evaluation.sets import choose_utterances, read_recordings
-    from evaluation.verification import SpeechSet, equal_error_rates
-    from speech.corpora import split_of
+    from evaluation.mfcc import MfccBaseline
+    from evaluation.sets import labelled
+    from evaluation.verification import EncoderUnderTest
+    from speech.errors import ConfigError
 
-    check(given, least=3)
-    encoders = {given.encoder.stem: SpeakerEncoder.load(given.encoder, device=resolve_device(given.device))}
-    if given.public:
-        encoders["public encoder"] = public_encoder()
-    notes = Notes()
-    utterances = choose_utterances(given.corpora, given.limit, held_out=given.held_out, seed=given.seed)
-    trained = sum(split_of(item.speaker, item.key) == "train" for item in utterances)
-    if trained:
-        notes.add(f"{trained} of the {len(utterances)} utterances are of the training split.")
-    recordings = read_recordings(utterances, on_reject=notes.reject)
-    speech = SpeechSet(progress(recordings, "reading", len(utterances)), notes.reject)
-    figures = {label: equal_error_rates(encoder, speech, given.seed) for label, encoder in encoders.items()}
-    notes.add(f"{len(speech.wavs)} utterances of {len(set(speech.speakers))} speakers; n counts utterances.")
-    present("Speaker verification", given, figures, [], notes)
+    device = resolve_device(given.device)
+    embedders: dict[str, Any] = {}
+    public = {"public encoder": lambda: EncoderUnderTest(public_encoder())} if given.public else {}
+    mfcc = {"mean MFCC": MfccBaseline, "standardised MFCC": lambda: MfccBaseline(standardised=True)}
+    rivals: dict[str, Any] = public | (mfcc if given.mfcc else {})
+    files = [labelled(name) for name in given.encoder]
+    names = [*(label for label, _ in files), *rivals]
+    for label in names:
+        if names.count(label) > 1:
+            raise ConfigError(f"Two encoders are called {label!r}: give label=FILE, so that the report is clear.")
+    for label, file in files:
+        embedders[label] = EncoderUnderTest(SpeakerEncoder.load(file, device=device))
+    embedders |= {label: make() for label, make in rivals.items()}
+    return embedders, [(label, rival) for rival in public or rivals for label, _ in files]
 
 
 def evaluate_vocoder(given: Vocoder) -> None:
@@ -179,7 +219,7 @@ def evaluate_cloning(given: Cloning) -> None:
     from evaluation.plots import Gallery
     from evaluation.recogniser import Recogniser
     from evaluation.report import Notes
-    from evaluation.sets import find_references, read_sentences
+    from evaluation.sets import find_references, labelled, read_sentences
     from evaluation.studies import clone_rows, natural_rows
 
     check(given)
@@ -189,7 +229,7 @@ def evaluate_cloning(given: Cloning) -> None:
         given.models,
         encoder=given.encoder,
         synthesizer=given.synthesizer,
-        vocoder=given.vocoder[0] if given.vocoder else None,
+        vocoder=labelled(given.vocoder[0])[1] if given.vocoder else None,
     )
     cloner = VoiceCloner.load(files, device=given.device)
     names = given.vocoder or (str(files.vocoder) if files.vocoder else "griffin-lim",)
@@ -210,30 +250,39 @@ def evaluate_cloning(given: Cloning) -> None:
     present("Voice cloning", given, *summaries(rows), notes)
 
 
-def check(given: Encoder | Vocoder | Cloning, least: int = 2) -> None:
+def check(given: Encoder | Vocoder | Cloning) -> None:
     """Refuse what can be refused before anything is loaded. Raises: ConfigError, StorageError."""
     from evaluation.report import check_report_folder
     from evaluation.sets import check_limit
+    from speech.errors import ConfigError
 
-    check_limit("--limit", given.limit, least)
+    if isinstance(given, Encoder):
+        check_limit("--limit-per-speaker", given.limit_per_speaker)
+        if any(not 0.5 <= seconds <= 600 for seconds in given.seconds):
+            raise ConfigError("--seconds must lie between 0.5 and 600.")
+        if any(not -30 <= ratio <= 60 for ratio in given.snr):
+            raise ConfigError("--snr must lie between -30 and 60 dB.")
+    else:
+        check_limit("--limit", given.limit, 2)
     if isinstance(given, Cloning):
-        check_limit("--natural-limit", given.natural_limit, least)
+        check_limit("--natural-limit", given.natural_limit, 2)
     if given.out is not None:
         check_report_folder(given.out, given.force)
 
 
 def load_vocoders(names: Sequence[str], cloner: VoiceCloner | None, device: str) -> dict[str, Any]:
     """Vocoders by their labels. Raises: ConfigError if two have one name, or one is made for other mels."""
-    from evaluation.outputs import load_vocoder, vocoder_label
+    from evaluation.outputs import load_vocoder
+    from evaluation.sets import labelled
     from speech.errors import ConfigError
 
     vocoders: dict[str, Any] = {}
     config = cloner.synthesizer.mel_config if cloner else None
     for name in names:
-        label = vocoder_label(name)
+        label, file = labelled(name)
         if label in vocoders:
-            raise ConfigError(f"Two vocoders are called {label!r}: rename one file, so that the report is clear.")
-        vocoders[label] = load_vocoder(name, config, device)
+            raise ConfigError(f"Two vocoders are called {label!r}: give label=FILE, so that the report is clear.")
+        vocoders[label] = load_vocoder(file, config, device)
         if config is not None and vocoders[label].mel_config != config:
             raise ConfigError(f"The vocoder {name} was trained on other mels than the synthesizer makes.")
     return vocoders
@@ -247,11 +296,13 @@ def summaries(rows: Iterable[Any]) -> tuple[dict[str, Any], list[Any]]:
     return {condition: summarise(part) for condition, part in by_condition(rows).items()}, rows
 
 
-def present(title: str, given: Encoder | Vocoder | Cloning, figures: Any, rows: list[Any], notes: Notes) -> None:
+def present(
+    title: str, given: Encoder | Vocoder | Cloning, figures: Any, rows: list[Any], notes: Notes, counted: bool = True
+) -> None:
     """Print the table and write the report."""
     from evaluation.report import Report, write_report
 
-    report = Report(title, settings(given), figures, rows, notes.all())
+    report = Report(title, settings(given), figures, rows, notes.all(), counted)
     print(report.to_markdown(), end="")
     if given.out is not None:
         write_report(given.out, report)
@@ -260,11 +311,18 @@ def present(title: str, given: Encoder | Vocoder | Cloning, figures: Any, rows: 
 
 def settings(given: Any) -> dict[str, Any]:
     """The arguments, ready for JSON; folders shortened to their last two parts, for a report may be published."""
+    from evaluation.sets import labelled
+
+    def short(path: Path) -> str:
+        return "/".join(path.parts[-2:])
 
     def plain(value: Any) -> Any:
         if isinstance(value, tuple):
             return [plain(item) for item in value]
-        return "/".join(value.parts[-2:]) if isinstance(value, Path) else value
+        if isinstance(value, str) and "/" in value:  # FILE or label=FILE
+            label, file = labelled(value)
+            return f"{label}={short(Path(file))}"
+        return short(value) if isinstance(value, Path) else value
 
     return {"command": type(given).__name__.lower(), **{name: plain(value) for name, value in vars(given).items()}}
 

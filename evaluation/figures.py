@@ -25,13 +25,17 @@ class Figure:
 
     def __str__(self) -> str:
         """As tables show it: "63.2 % [48.1, 76.0] n=50"; empty where nothing was measured."""
+        return f"{self.text()} n={self.n}" if self.value is not None else ""
+
+    def text(self) -> str:
+        """The same without the number of items."""
         if self.value is None:
             return ""
         scale, digits = (100.0, 1) if self.percent else (1.0, 3)
         text = f"{self.value * scale:.{digits}f}" + " %" * self.percent
         if self.low is not None and self.high is not None:
             text += f" [{self.low * scale:.{digits}f}, {self.high * scale:.{digits}f}]"
-        return f"{text} n={self.n}"
+        return text
 
 
 def share(hits: Iterable[bool]) -> Figure:

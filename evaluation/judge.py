@@ -36,7 +36,7 @@ def public_encoder():
     weights = find_resemblyzer_weights()
     if weights is None:
         raise ConfigError(
-            "Similarity needs the weights in the package resemblyzer: run pip install --no-deps resemblyzer."
+            "The public encoder's weights are in the package resemblyzer: run pip install --no-deps resemblyzer."
         )
     return load_public_encoder(weights)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,9 +65,10 @@ def load_vocoder(name: str, config: MelConfig | None = None, device: str = "cpu"
     return Vocoder.load(name, device=device)
 
 
-def vocoder_label(name: str) -> str:
-    """How a vocoder is called in reports: its file's name without the ending."""
-    return GRIFFIN_LIM if name.lower() == GRIFFIN_LIM else Path(name).stem
+def warm_up(vocoder: Any) -> None:
+    """Let it say a tenth of a second: what a vocoder does but once (compiling, above all) is no part of its speed."""
+    config = vocoder.mel_config
+    vocoder.vocode(np.full((config.n_mels, config.frames_per_second // 10), -config.max_abs_value, np.float32), seed=0)
 
 
 def clone_outputs(

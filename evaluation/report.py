@@ -28,6 +28,7 @@ class Report:
         figures: by condition, then by name.
         rows: every output's measurements.
         notes: what a reader should know: what was left out, and why.
+        counted: the table says of each figure how many items it rests on; not needed where the rows' names do.
     """
 
     title: str
@@ -35,6 +36,7 @@ class Report:
     figures: Mapping[str, Mapping[str, Figure]]
     rows: Sequence[Mapping[str, Any]] = ()
     notes: Sequence[str] = ()
+    counted: bool = True
     machine: Mapping[str, Any] = field(default_factory=lambda: describe_machine())
 
     def to_json(self) -> str:
@@ -53,9 +55,11 @@ class Report:
         names = list(dict.fromkeys(name for named in self.figures.values() for name in named))
         lines = [f"# {self.title}", "", f"| | {' | '.join(conditions)} |", "|---" * (len(conditions) + 1) + "|"]
         for name in names:
-            cells = [str(self.figures[condition].get(name, "")) for condition in conditions]
+            there = [self.figures[condition].get(name) for condition in conditions]
+            cells = ["" if figure is None else str(figure) if self.counted else figure.text() for figure in there]
             lines.append(f"| {name} | {' | '.join(cells)} |")
-        lines += ["", "In brackets the 95 % interval, then the number of items a figure rests on."]
+        explained = "In brackets the 95 % interval" + ", then the number of items a figure rests on." * self.counted
+        lines += ["", explained.rstrip(".") + "."]
         lines += ["", *(f"- {note}" for note in self.notes)] if self.notes else []
         return "\n".join(lines) + "\n"
 

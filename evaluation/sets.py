@@ -89,69 +89,102 @@ def pairs(references: int, sentences: int, limit: int | None = None) -> list[tup
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """A natural utterance that was read: wav float32 [samples] at `sample_rate`, peak 0.9."""
+    """A natural utterance that was read: wav float32 [samples] at `sample_rate`."""
 
     utterance: Utterance
     wav: np.ndarray
 
 
-def choose_utterances(
-    corpora: Iterable[Path],
-    limit: int | None = None,
-    *,
-    held_out: bool = False,
-    with_text: bool = False,
-    distinct_texts: bool = False,
-    seed: int = 0,
-) -> list[Utterance]:
-    """Utterances of corpora, drawn at random but evenly over the speakers.
+class Material:
+    """All utterances of some corpora, and their splits."""
 
-    Args:
-        held_out: only those that no stage trains on (`speech.corpora.splits_of`).
-        with_text, distinct_texts: only those with a transcript, and each transcript once.
-    Raises:
-        CorpusError: nothing is left.
-    """
-    everything = list(iter_utterances(corpora))
-    if held_out:
-        splits = splits_of(everything)
-        everything = [item for item in everything if splits[item.key] != "train"]
-    rng = np.random.default_rng(seed)
-    shuffled = [everything[place] for place in rng.permutation(len(everything))]
-    turns: dict[str, int] = {}
-    ranked: list[tuple[int, int, Utterance]] = []
-    texts: set[str] = set()
-    for item in shuffled:
-        text = " ".join(item.text.lower().split())
-        if (with_text and not text) or (distinct_texts and text in texts):
-            continue
-        texts.add(text)
-        turns[item.speaker] = turns.get(item.speaker, 0) + 1
-        ranked.append((turns[item.speaker], len(ranked), item))
-    ranked.sort(key=lambda entry: entry[:2])
-    chosen = [item for _, _, item in ranked][:limit]
-    if not chosen:
-        wanted = " held-out" * held_out + " transcribed" * with_text
-        raise CorpusError(f"The corpora hold no{wanted} utterance to evaluate on: name others.")
-    return chosen
+    def __init__(self, corpora: Iterable[Path], on_reject: OnReject | None = None) -> None:
+        """Arguments and errors as `speech.corpora.iter_utterances`."""
+        self.utterances = list(iter_utterances(corpora, on_reject))
+        self.splits = splits_of(self.utterances)
+
+    def trained_on(self, utterances: Iterable[Utterance]) -> list[Utterance]:
+        """Those of the utterances that the stages train on."""
+        return [item for item in utterances if self.splits[item.key] == "train"]
+
+    def trained_speakers(self) -> set[str]:
+        """Speakers of whom some utterance is trained on."""
+        return {item.speaker for item in self.trained_on(self.utterances)}
+
+    def choose(
+        self,
+        limit: int | None = None,
+        *,
+        limit_per_speaker: int | None = None,
+        held_out: bool = False,
+        with_text: bool = False,
+        distinct_texts: bool = False,
+        seed: int = 0,
+    ) -> list[Utterance]:
+        """Utterances drawn at random but evenly over the speakers.
+
+        Args:
+            held_out: only those that no stage trains on (`speech.corpora.splits_of`).
+            with_text, distinct_texts: only those with a transcript, and each transcript once.
+        Raises:
+            CorpusError: nothing is left.
+        """
+        everything = self.utterances
+        if held_out:
+            everything = [item for item in everything if self.splits[item.key] != "train"]
+        rng = np.random.default_rng(seed)
+        turns: dict[str, int] = {}
+        ranked: list[tuple[int, int, Utterance]] = []
+        texts: set[str] = set()
+        for item in (everything[place] for place in rng.permutation(len(everything))):
+            text = " ".join(item.text.lower().split())
+            if (with_text and not text) or (distinct_texts and text in texts):
+                continue
+            texts.add(text)
+            turns[item.speaker] = turns.get(item.speaker, 0) + 1
+            if limit_per_speaker is None or turns[item.speaker] <= limit_per_speaker:
+                ranked.append((turns[item.speaker], len(ranked), item))
+        ranked.sort(key=lambda entry: entry[:2])
+        chosen = [item for _, _, item in ranked][:limit]
+        if not chosen:
+            wanted = " held-out" * held_out + " transcribed" * with_text
+            raise CorpusError(f"The corpora hold no{wanted} utterance to evaluate on: name others.")
+        return chosen
 
 
 def read_recordings(
-    utterances: Iterable[Utterance], sample_rate: int = SAMPLE_RATE, on_reject: OnReject | None = None
+    utterances: Iterable[Utterance],
+    sample_rate: int = SAMPLE_RATE,
+    on_reject: OnReject | None = None,
+    one_level: bool = True,
 ) -> Iterator[Recording]:
-    """Read utterances one by one; those that cannot be read are handed to `on_reject(key, reason)`."""
+    """Read utterances one by one; those that cannot be read or are silent are handed to `on_reject(key, reason)`.
+
+    Args:
+        one_level: bring the peak of each to 0.9, as the synthesizer's and the vocoder's mels want it.
+    """
     for utterance in utterances:
         try:
             wav = read_utterance(utterance, sample_rate)
+            if not len(wav) or np.abs(wav).max() == 0:
+                raise AudioError("It is silent.")
         except AudioError as error:
             if on_reject is not None:
-                on_reject(utterance.key, str(error))
+                # Without the folder, which is nobody's business where a report is published.
+                on_reject(utterance.key, str(error).replace(str(utterance.path), utterance.path.name))
             continue
-        if len(wav) and np.abs(wav).max() > 0:
-            yield Recording(utterance, normalize_peak(wav))
+        yield Recording(utterance, normalize_peak(wav) if one_level else wav)
 
 
 def check_limit(name: str, value: int | None, least: int = 1) -> None:
     """Raises: ConfigError if a limit is too small to measure anything."""
     if value is not None and value < least:
         raise ConfigError(f"{name} must be at least {least}, not {value}.")
+
+
+def labelled(name: str) -> tuple[str, str]:
+    """The label and the file of "label=FILE"; a plain FILE is called by its name without the ending."""
+    label, equals, file = name.partition("=")
+    if equals and label and file and not Path(name).exists():
+        return label, file
+    return Path(name).stem, name

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evaluation.outputs import clone_outputs, copy_output, natural_output
+from evaluation.outputs import clone_outputs, copy_output, natural_output, warm_up
 from evaluation.panel import Candidates, Panel, Row
 from evaluation.plots import Gallery
 from evaluation.report import Notes
-from evaluation.sets import Reference, choose_utterances, pairs, read_recordings
+from evaluation.sets import Material, Reference, pairs, read_recordings
 from speech.audio import read_audio
-from speech.corpora import Utterance, split_of
+from speech.corpora import Utterance
 from speech.errors import AudioError, CorpusError
 
 if TYPE_CHECKING:
@@ -47,14 +47,15 @@ def natural_rows(
     Raises:
         CorpusError: there is nothing to measure.
     """
-    everything = choose_utterances(corpora, held_out=held_out, with_text=with_text, distinct_texts=with_text, seed=seed)
+    material = Material(corpora, notes.reject)
+    everything = material.choose(held_out=held_out, with_text=with_text, distinct_texts=with_text, seed=seed)
     references, rest = one_reference_each(everything)
     utterances = (rest or everything)[:limit]
-    trained = sum(split_of(item.speaker, item.key) == "train" for item in utterances)
-    if trained:
-        notes.add(f"{trained} of the {len(utterances)} natural utterances are of the training split.")
+    note_training(material, utterances, notes)
     candidates = _natural_candidates(panel, references if rest else [], utterances, notes)
     numbers = {item.key: number for number, item in enumerate(utterances)}
+    for vocoder in vocoders.values():
+        warm_up(vocoder)
     recordings = read_recordings(utterances, on_reject=notes.reject)
     for recording in progress(recordings, "natural speech", len(utterances)):
         item = recording.utterance
@@ -65,6 +66,16 @@ def natural_rows(
             copy = copy_output(natural, label, vocoder, seed)
             gallery.keep(copy)
             yield panel.measure(copy, candidates, recording.wav)
+
+
+def note_training(material: Material, utterances: Sequence[Utterance], notes: Notes) -> None:
+    """Notes which utterances, or else which speakers, the stages have been trained on."""
+    trained = len(material.trained_on(utterances))
+    known = sorted({item.speaker for item in utterances} & material.trained_speakers())
+    if trained:
+        notes.add(f"{trained} of the {len(utterances)} utterances are of the training split.")
+    elif known:
+        notes.add(f"No utterance is trained on, but others are of the speakers {', '.join(known)}.")
 
 
 def one_reference_each(utterances: Sequence[Utterance]) -> tuple[list[Utterance], list[Utterance]]:
@@ -130,6 +141,8 @@ def clone_rows(
         (f"{voices[place].name}-{clips[place].path.stem}-{number + 1:03}", voices[place], sentences[number], number)
         for place, number in chosen
     ]
+    for vocoder in vocoders.values():
+        warm_up(vocoder)
     for output in progress(clone_outputs(cloner, vocoders, jobs, seed), "clones", len(jobs) * len(vocoders)):
         gallery.keep(output)
         yield panel.measure(output, candidates)

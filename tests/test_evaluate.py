@@ -51,24 +51,51 @@ def run(monkeypatch, capsys, tmp_path):
 
 
 def test_encoder(run, place, tmp_path):
+    encoder = place / "models/encoder.safetensors"
     result = run(
-        "encoder", place / "corpus", "--encoder", place / "models/encoder.safetensors", "--out", tmp_path / "r"
-    )
+        "encoder", place / "corpus", "--encoder", f"one={encoder}", f"two={encoder}", "--mfcc", "--seconds", 1.6,
+        "--out", tmp_path / "r",
+    )  # fmt: skip
     assert result.code == 0, result
-    assert "equal error rate, whole utterances" in result.out
     report = json.loads((tmp_path / "r/report.json").read_text())
-    assert report["figures"]["encoder"]["equal error rate, whole utterances"]["n"] == 6
+    figures = report["figures"]
+    assert figures["EER, one"] == figures["EER, two"]
+    assert figures["EER, one"]["corpus, whole, clean (6 clips)"]["n"] == 6
+    assert figures["one minus standardised MFCC"]
+    assert set(figures["one minus mean MFCC"]) == {"corpus, whole, clean (6 clips)", "corpus, 1.6 s, clean (6 clips)"}
+    assert "| corpus, whole, clean (6 clips) |" in result.out
+    assert "n=" not in result.out
     assert str(tmp_path) not in (tmp_path / "r/report.json").read_text()
 
 
+def test_encoder_in_noise(run, place, tmp_path):
+    noise = tmp_path / "noise"
+    noise.mkdir()
+    for number in range(12):
+        soundfile.write(noise / f"hum{number}.wav", speech_like(1.0, 300, number), 16_000)
+    result = run(
+        "encoder", place / "corpus", "--encoder", place / "models/encoder.safetensors",
+        "--noise", noise, "--snr", 5, "--seconds", 1.6,
+    )  # fmt: skip
+    assert result.code == 0, result
+    assert "| corpus, whole, noise at 5 dB (6 clips) |" in result.out
+    assert "noises that no training hears" in result.out
+
+
 def test_vocoder(run, place, tmp_path):
-    result = run("vocoder", place / "corpus", "--limit", 2, "--out", tmp_path / "r", "--plots", 1)
+    result = run(
+        "vocoder", place / "corpus", "--vocoder", "griffin-lim", "again=griffin-lim", "--limit", 2,
+        "--out", tmp_path / "r", "--plots", 1,
+    )  # fmt: skip
     assert result.code == 0, result
     report = json.loads((tmp_path / "r/report.json").read_text())
-    assert list(report["figures"]) == ["natural", "copy, griffin-lim"]
+    assert list(report["figures"]) == ["natural", "copy, griffin-lim", "copy, again"]
+    for name in ("words: error rate", "copy: mel cepstral distortion in dB", "copy: spectral distance"):
+        assert report["figures"]["copy, again"][name] == report["figures"]["copy, griffin-lim"][name]
+    assert report["figures"]["copy, again"]["speed: real-time factor, vocoder"]["value"] > 0
     assert report["figures"]["copy, griffin-lim"]["copy: mel cepstral distortion in dB"]["n"] == 2
     assert "copy: spectral distance" not in report["figures"]["natural"]
-    assert len(list((tmp_path / "r").glob("*.png"))) == len(list((tmp_path / "r").glob("*.wav"))) == 2
+    assert len(list((tmp_path / "r").glob("*.png"))) == len(list((tmp_path / "r").glob("*.wav"))) == 3
 
 
 @pytest.fixture
@@ -121,6 +148,10 @@ def test_what_a_person_can_get_wrong(cloning, run, place, tmp_path):
     for result, words in (
         (run("encoder", tmp_path / "none"), "encoder"),
         (run("encoder", place / "corpus", "--encoder", place / "sentences.txt"), "sentences.txt"),
+        (run("encoder", place / "corpus", "--limit-per-speaker", 0), "--limit-per-speaker"),
+        (run("encoder", place / "corpus", "--seconds", 0), "--seconds"),
+        (run("encoder", place / "corpus", "--noise", tmp_path / "none"), "no folder"),
+        (run("encoder", place / "corpus", "--encoder", "a=x", "a=y"), "called 'a'"),
         (run("vocoder", tmp_path / "none"), "none"),
         (run("vocoder", place / "corpus", "--limit", 0), "--limit"),
         (cloning("--references", tmp_path / "none"), "none"),

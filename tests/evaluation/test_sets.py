@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from evaluation.sets import choose_utterances, find_references, pairs, read_recordings, read_sentences
+from evaluation.sets import Material, find_references, labelled, pairs, read_recordings, read_sentences
 from speech.errors import CorpusError, TextError
 from tests.toy_models import speech_like
 
@@ -34,20 +34,20 @@ def test_pairs_cover_the_grid_once_and_evenly(rows, columns):
 
 
 def test_utterances_are_spread_over_the_speakers_and_repeatable(corpus):
-    chosen = choose_utterances([corpus], 6)
+    chosen = Material([corpus]).choose(6)
     assert Counter(item.speaker for item in chosen) == {"s0": 2, "s1": 2, "s2": 2}
-    assert chosen == choose_utterances([corpus], 6)
-    assert chosen != choose_utterances([corpus], 6, seed=1)
+    assert chosen == Material([corpus]).choose(6)
+    assert chosen != Material([corpus]).choose(6, seed=1)
 
 
 def test_transcribed_utterances_each_text_once(corpus):
-    texts = [item.text for item in choose_utterances([corpus], with_text=True, distinct_texts=True)]
+    texts = [item.text for item in Material([corpus]).choose(with_text=True, distinct_texts=True)]
     assert len(texts) == len(set(texts)) == 10
     assert "" not in texts
 
 
 def test_recordings_have_one_level_and_bad_ones_are_told_of(corpus, tmp_path):
-    chosen = choose_utterances([corpus], 2)
+    chosen = Material([corpus]).choose(2)
     for recording in read_recordings(chosen):
         assert np.abs(recording.wav).max() == pytest.approx(0.9, abs=1e-4)
 
@@ -83,3 +83,28 @@ def test_sentences(tmp_path):
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(TextError, match="not a text file"):
         read_sentences(path)
+
+
+def test_labels_of_files(tmp_path, monkeypatch):
+    assert labelled("models/one.safetensors") == ("one", "models/one.safetensors")
+    assert labelled("ten minutes=runs/a/best.safetensors") == ("ten minutes", "runs/a/best.safetensors")
+    assert labelled("griffin-lim") == ("griffin-lim", "griffin-lim")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a=b.safetensors").write_text("")
+    assert labelled("a=b.safetensors") == ("a=b", "a=b.safetensors")  # a file may be called so
+
+
+def test_silent_recordings_are_told_of_without_their_folder(corpus, tmp_path):
+    soundfile.write(tmp_path / "silent.wav", np.zeros(8000), 16_000)
+    soundfile.write(tmp_path / "broken.wav", np.zeros(8000), 16_000)
+    (tmp_path / "metadata.csv").write_text("path,speaker,text,duration_s\nsilent.wav,a,,0.5\nbroken.wav,a,,0.5\n")
+    chosen, told = Material([tmp_path]).choose(), dict[str, str]()
+    (tmp_path / "broken.wav").write_bytes(b"RIFF")
+    assert not list(read_recordings(chosen, on_reject=told.__setitem__))
+    assert len(told) == 2
+    assert str(tmp_path) not in "".join(told.values())
+
+
+def test_of_each_speaker_at_most_so_many(corpus):
+    chosen = Material([corpus]).choose(limit_per_speaker=2)
+    assert Counter(item.speaker for item in chosen) == {"s0": 2, "s1": 2, "s2": 2}

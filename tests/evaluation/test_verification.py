@@ -4,11 +4,15 @@ import numpy as np
 import pytest
 
 from evaluation.judge import VoiceJudge, nearest
+from evaluation.noise import WINDOW
 from evaluation.sets import Recording
-from evaluation.verification import SpeechSet, equal_error_rates
+from evaluation.verification import Condition, conditions, pieces, run_tests, single_recordings
+from speech.audio import prepare_reference
 from speech.corpora import Utterance
-from speech.errors import ConfigError, CorpusError
+from speech.errors import ConfigError
 from tests.toy_models import speech_like, toy_encoder
+
+CLEAN = Condition(None, None)
 
 
 def recordings(speakers: str, seconds: float = 4.0):
@@ -18,37 +22,114 @@ def recordings(speakers: str, seconds: float = 4.0):
         yield Recording(utterance, speech_like(seconds, pitch, seed=number))
 
 
-def test_rates_for_whole_utterances_and_the_crops_that_fit():
-    speech = SpeechSet(recordings("aabb"))
-    figures = equal_error_rates(toy_encoder(), speech)
-    assert "equal error rate, whole utterances" in figures
-    assert "equal error rate, 1.6 s of speech" in figures
-    assert "equal error rate, 5 s of speech" not in figures  # none is that long
-    assert all(figure.n == 4 and 0 <= (figure.value or 0) <= 1 for figure in figures.values())
-    assert figures == equal_error_rates(toy_encoder(), speech)
+class Listener:
+    """Remembers what it hears; a clip's row is its number of samples and its level."""
+
+    def __init__(self):
+        self.heard = []
+
+    def embed(self, wavs):
+        self.heard += wavs
+        return np.array([[len(wav), float(np.abs(wav).mean())] for wav in wavs])
+
+    def finish(self, rows):
+        return rows
 
 
-def test_crops_have_their_length_and_are_repeatable():
-    speech = SpeechSet(recordings("aab"))
-    crops, speakers = speech.crop(1.6, seed=3)
-    assert {len(crop) for crop in crops} == {25_600}
-    assert speakers == ["a", "a", "b"]
-    again, _ = speech.crop(1.6, seed=3)
-    assert all(np.array_equal(one, two) for one, two in zip(crops, again, strict=True))
+class Hum:
+    """Noise as `NoiseSet` gives it, which remembers whom it was asked for."""
+
+    def __init__(self):
+        self.keys = []
+
+    def stretch(self, samples, key, seed=0):
+        self.keys.append(key)
+        return np.sqrt(2) * np.sin(2 * np.pi * 50 * np.arange(samples) / 16_000).astype(np.float32)
 
 
-@pytest.mark.parametrize("speakers", ["aaa", "abc", "a", ""])
-def test_there_must_be_pairs_of_both_kinds(speakers):
-    with pytest.raises(CorpusError, match="two speakers"):
-        SpeechSet(recordings(speakers, seconds=1.0))
+def test_every_length_is_heard_clean_and_at_every_ratio():
+    listed = conditions((1.6,), (10.0, 0.0))
+    assert [str(condition) for condition in listed] == [
+        "whole, clean", "whole, noise at 10 dB", "whole, noise at 0 dB",
+        "1.6 s, clean", "1.6 s, noise at 10 dB", "1.6 s, noise at 0 dB",
+    ]  # fmt: skip
 
 
-def test_utterances_without_speech_are_told_of():
-    items = [*recordings("aab", 1.0)]
+def test_whole_clean_clips_are_what_the_encoder_hears_of_a_file():
+    items, listener = list(recordings("aab")), Listener()
+    tests = run_tests(items, set(), {"one": listener}, [CLEAN], None)
+    assert tests[CLEAN].speakers == ["a", "a", "b"]
+    assert len(tests[CLEAN].rows["one"]) == 3
+    for heard, item in zip(listener.heard, items, strict=True):
+        assert np.array_equal(heard, prepare_reference(item.wav))
+
+
+def test_short_clips_hold_about_as_much_speech_as_is_asked_for():
+    listener, short = Listener(), Condition(1.6, None)
+    tests = run_tests(recordings("aabb", 4.0), set(), {"one": listener}, [short, Condition(30.0, None)], None)
+    assert len(tests[short].speakers) == 4
+    assert not tests[Condition(30.0, None)].speakers  # none is that long
+    assert all(1.2 <= len(wav) / 16_000 <= 1.8 for wav in listener.heard)
+
+
+def test_several_systems_hear_the_same_clips_and_again_on_repetition():
+    wanted, heard = conditions((1.6,), (0.0,)), []
+    for _ in range(2):
+        one, two = Listener(), Listener()
+        run_tests(recordings("aab"), set(), {"one": one, "two": two}, wanted, Hum(), seed=3)  # type: ignore[arg-type]
+        assert all(np.array_equal(a, b) for a, b in zip(one.heard, two.heard, strict=True))
+        heard.append(one.heard)
+    assert all(np.array_equal(a, b) for a, b in zip(*heard, strict=True))
+
+
+def test_noise_is_in_the_recording_before_it_is_prepared():
+    items, listener, noisy = list(recordings("ab")), Listener(), Condition(None, 0.0)
+    hum = Hum()
+    run_tests(items, set(), {"one": listener}, [noisy], hum)  # type: ignore[arg-type]
+    assert hum.keys == ["c/0#0", "c/1#0"]
+    for heard in listener.heard:
+        spectrum = np.abs(np.fft.rfft(heard))
+        assert np.argmax(spectrum) == pytest.approx(50 * len(heard) / 16_000, abs=1)  # the hum is louder than any tone
+
+
+def test_one_recording_of_a_speaker_is_cut_into_parts():
+    items = list(recordings("aab", 8.0))
+    single = single_recordings((item.utterance.speaker, item.utterance.key) for item in items)
+    assert single == {"b"}
+    tests = run_tests(items, single, {"one": Listener()}, [CLEAN, Condition(1.6, None)], None)
+    assert tests[CLEAN].speakers == ["a", "a", "b", "b"]
+    assert tests[Condition(1.6, None)].speakers.count("b") > 2
+    assert tests[CLEAN].has_both_kinds
+
+
+@pytest.mark.parametrize("seconds", [None, 1.6, 3.0])
+@pytest.mark.parametrize("count", [60, 110, 260, 1000])
+def test_parts_do_not_overlap_and_are_as_long_as_is_asked(seconds, count):
+    windows = np.arange(count) * 2
+    parts = pieces(windows, seconds, True, "key")
+    assert 0 < len(parts) <= 4 or seconds is not None
+    for (_, last), (first, _) in zip(parts[:-1], parts[1:], strict=True):
+        assert first > last
+    for first, last in parts:
+        assert 0 <= first <= last < count
+        if seconds is not None:
+            assert 0 <= (last - first + 1) * WINDOW - seconds * 16_000 < WINDOW
+
+
+def test_a_stretch_is_drawn_by_key_and_seed():
+    windows = np.arange(500)
+    assert pieces(windows, 1.6, False, "a", 1) == pieces(windows, 1.6, False, "a", 1)
+    assert len({pieces(windows, 1.6, False, "a", seed)[0] for seed in range(20)}) > 10
+    assert pieces(windows[:30], 1.6, False, "a") == []
+
+
+def test_recordings_without_speech_are_told_of():
+    items = [*recordings("aab")]
     quiet = Recording(items[0].utterance, np.full(16_000, 1e-4, np.float32))
     told: dict[str, str] = {}
-    SpeechSet([*items, quiet], told.__setitem__)
+    tests = run_tests([*items, quiet], set(), {"one": Listener()}, [CLEAN], None, on_reject=told.__setitem__)
     assert list(told) == ["c/0"]
+    assert len(tests[CLEAN].speakers) == 3
 
 
 def test_the_nearest_reference():

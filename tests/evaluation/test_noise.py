@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+import soundfile
+
+from evaluation.noise import NoiseSet, add_noise, rms, speech_level
+from speech.corpora import noise_split
+from speech.errors import CorpusError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Twenty noises of a second, of which one is silent, with digital silence at the ends."""
+    rng = np.random.default_rng(0)
+    for number in range(20):
+        wav = np.concatenate([np.zeros(800), 0.1 * rng.standard_normal(16_000), np.zeros(800)])
+        soundfile.write(tmp_path / f"noise{number}.wav", np.zeros(16_000) if number == 5 else wav, 16_000)
+    (tmp_path / "notes.txt").write_text("no sound")
+    return tmp_path
+
+
+def test_only_noises_that_are_held_back_are_used(folder):
+    names = [path.name for path in folder.glob("*.wav")]
+    held_back = [name for name in names if noise_split(name) == "validation" and name != "noise5.wav"]
+    assert 0 < len(held_back) < 19
+    noises = NoiseSet(folder)
+    assert len(noises) == len(held_back)
+    assert all(len(sound) <= 16_000 for sound in noises.sounds)  # without the silence at the ends
+
+
+def test_a_stretch_has_its_length_and_level_and_is_repeatable(folder):
+    noises = NoiseSet(folder)
+    for samples in (100, 16_000, 100_000):
+        noise = noises.stretch(samples, "a")
+        assert noise.shape == (samples,)
+        assert noise.dtype == np.float32
+        assert rms(noise) == pytest.approx(1, abs=1e-3)
+        assert np.array_equal(noise, noises.stretch(samples, "a"))
+    assert not np.array_equal(noises.stretch(500, "a"), noises.stretch(500, "b"))
+    assert not np.array_equal(noises.stretch(500, "a"), noises.stretch(500, "a", seed=1))
+
+
+@pytest.mark.parametrize("snr_db", [20.0, 10.0, 0.0])
+def test_the_ratio_is_that_of_speech_to_noise(snr_db):
+    rng = np.random.default_rng(0)
+    speech = np.zeros(48_000, np.float32)
+    speech[16_000:32_000] = 0.1 * rng.standard_normal(16_000)
+    level = speech_level(speech, np.arange(34, 66))  # the windows of 30 ms inside the second second
+    assert level == pytest.approx(0.1, rel=0.05)
+    noise = rng.standard_normal(48_000).astype(np.float32)
+    mixed = add_noise(speech, level, noise / rms(noise), snr_db)
+    assert 20 * np.log10(level / rms(mixed - speech)) == pytest.approx(snr_db, abs=0.1)
+
+
+def test_a_mixture_never_exceeds_full_scale():
+    wav = np.full(1000, 0.9, np.float32)
+    mixed = add_noise(wav, 0.9, np.ones(1000, np.float32), 0.0)
+    assert np.abs(mixed).max() == pytest.approx(1.0)
+
+
+def test_folders_without_noise_for_tests(tmp_path):
+    with pytest.raises(CorpusError, match="no folder"):
+        NoiseSet(tmp_path / "none")
+    with pytest.raises(CorpusError, match="kept back"):
+        NoiseSet(tmp_path)
