@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import logging
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from voices import Voice, VoiceLibrary, check_voice_name, default_library
 
 if TYPE_CHECKING:
     from encoder import SpeakerEncoder
+    from encoder.enrolment import Weighting
     from speech.quality import Remark
     from synthesizer import Synthesis, Synthesizer
 
@@ -46,7 +47,6 @@ DEFAULT_MODELS = Path(__file__).resolve().parent / "models" / "default"
 GRIFFIN_LIM = "griffin-lim"
 
 MINIMUM_COVERAGE = 0.9  # of the text; below it a word is missing
-MAX_REFERENCE_SECONDS = 600  # more adds nothing to a voice, and is mostly a wrong file
 PEAK = 0.9  # of the finished speech: the level the vocoders are trained at, with headroom for lossy encoders
 MAX_GAIN = 10.0  # a nearly silent result is a failure to be heard as one, not noise to be turned up
 FADE_SECONDS = 0.005  # a cut at a non-zero sample clicks; 5 ms are not heard as a fade
@@ -77,7 +77,7 @@ class ModelFiles:
         is there.
 
         Args:
-            vocoder: a file, or "griffin-lim".
+            vocoder: a file, or a name as `vocoder.names` has them.
         Raises:
             ModelFileError: a file is missing, or `defaults.json` is not readable.
         """
@@ -97,7 +97,9 @@ class ModelFiles:
 
 def _chosen_vocoder(directory: Path, wish: str | Path | None) -> Path | None:
     if wish is not None:
-        return None if str(wish).lower() == GRIFFIN_LIM else Path(wish)
+        from vocoder.names import find_vocoder
+
+        return None if str(wish).lower() == GRIFFIN_LIM else find_vocoder(directory, wish)
     usual, defaults = directory / "vocoder.safetensors", directory / "defaults.json"
     if not defaults.is_file():
         return usual if usual.is_file() else None
@@ -211,38 +213,28 @@ class VoiceCloner:
         name: str = "",
         consent: str = "",
         on_remark: Callable[[str, Remark], None] | None = None,
+        weights: Sequence[float] | Weighting = "speech",
     ) -> Voice:
-        """Listen to clips of one speaker; the voice is the normalised mean of their embeddings.
+        """Listen to clips of one speaker; the voice is the normalised weighted mean of their embeddings.
 
         Args:
             references: sound files, or float32 [samples] at 16 kHz in [-1, 1].
             on_remark: told the clip's name and each doubt of the quality gate that is no error; logged where missing.
+            weights: how much each clip counts: "speech" as many seconds of speech as it has, "equal", or a number each.
         Raises:
             AudioError: there are no clips, or one of them cannot be read or is not fit to clone from.
+            ConfigError: the weights do not fit the clips.
         """
-        voices = [self._enroll_one(reference, on_remark or _log_remark) for reference in references]
-        if not voices:
-            raise AudioError("There is no reference clip: give at least one recording of the voice.")
-        return Voice.average(voices, name, consent)
+        from encoder.enrolment import enrolment_report
 
-    def _enroll_one(self, reference: str | Path | np.ndarray, on_remark: Callable[[str, Remark], None]) -> Voice:
-        from speech.audio import read_audio
-        from speech.quality import check_reference
-
-        if isinstance(reference, np.ndarray):
-            source, wav = "a recording", reference
-        else:
-            source, wav = Path(reference).name, read_audio(reference, max_seconds=MAX_REFERENCE_SECONDS)
-        try:
-            check_reference(wav).raise_for_errors()  # before the encoder hears it: its verdict is the better sentence
-            partials = self.encoder.embed_partials(wav)
-            report = check_reference(wav, partials)
-            report.raise_for_errors()
-        except AudioError as error:
-            raise AudioError(f"{source}: {error}") from error
-        for remark in report.remarks:
-            on_remark(source, remark)
-        return Voice(partials.mean(axis=0), self.encoder.embedding_space, sources=(source,))
+        report = enrolment_report(map(_read_reference, references), self.encoder, weights)
+        report.raise_for_errors()
+        tell = on_remark or _log_remark
+        for source, remark in report.all_remarks:
+            tell(source, remark)
+        space = self.encoder.embedding_space
+        voices = [Voice(clip.embedding, space, sources=(clip.source,)) for clip in report.clips]
+        return Voice.average(voices, name, consent, report.weights.tolist())
 
     def speak(
         self, text: str, voice: Voice, seed: int | None = None, progress: Callable[[str, int, int], None] | None = None
@@ -257,13 +249,7 @@ class VoiceCloner:
             ConfigError: the voice is of another embedding space than the synthesizer.
             ModelFileError: the models made something that is no sound.
         """
-        if not text.strip():
-            raise TextError("The text is empty: give something to say.")
-        if voice.embedding_space != self.synthesizer.embedding_space:
-            raise ConfigError(
-                f"The voice {voice.name!r} is of the embedding space {voice.embedding_space!r}, but this synthesizer "
-                f"expects {self.synthesizer.embedding_space!r}: enroll it again with the encoder that belongs here."
-            )
+        self._check(text, voice)
         seed = secrets.randbelow(2**31) if seed is None else seed
         synthesis = self.synthesizer.synthesize(
             text, voice.embedding, seed=seed, progress=_for(progress, "synthesizer")
@@ -281,6 +267,36 @@ class VoiceCloner:
             alignment_score=score,
             remarks=remarks,
         )
+
+    def stream(
+        self,
+        text: str,
+        voice: Voice,
+        seed: int | None = None,
+        on_sentence: Callable[[Synthesis], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Iterator[np.ndarray]:
+        """Say a text with a voice, and hand out the sound while it is made: float32 [samples] in [-1, 1] each.
+
+        Args:
+            on_sentence: told each sentence's synthesis before it is heard.
+            cancelled: asked while the vocoder works; True ends it with `vocoder.inference.VocodingCancelled`.
+        Raises: as `speak`.
+        """
+        from streaming import stream_speech
+
+        self._check(text, voice)
+        seed = secrets.randbelow(2**31) if seed is None else seed
+        return stream_speech(self, text, voice, seed, on_sentence, cancelled)
+
+    def _check(self, text: str, voice: Voice) -> None:
+        if not text.strip():
+            raise TextError("The text is empty: give something to say.")
+        if voice.embedding_space != self.synthesizer.embedding_space:
+            raise ConfigError(
+                f"The voice {voice.name!r} is of the embedding space {voice.embedding_space!r}, but this synthesizer "
+                f"expects {self.synthesizer.embedding_space!r}: enroll it again with the encoder that belongs here."
+            )
 
     @property
     def sample_rate(self) -> int:
@@ -337,6 +353,16 @@ def judge_attention(synthesis: Synthesis) -> tuple[float, tuple[str, ...]]:
         ]
         remarks += [f"sentence {number}: {what}" for happened, what in troubles if happened]
     return round(min(scores, default=0.0), 3), tuple(remarks)
+
+
+def _read_reference(reference: str | Path | np.ndarray) -> tuple[str, np.ndarray]:
+    """What to call a reference, and its sound."""
+    from encoder.enrolment import MAX_SECONDS
+    from speech.audio import read_audio
+
+    if isinstance(reference, np.ndarray):
+        return "a recording", reference
+    return Path(reference).name, read_audio(reference, max_seconds=MAX_SECONDS)
 
 
 def _log_remark(source: str, remark: Remark) -> None:

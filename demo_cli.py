@@ -3,13 +3,15 @@
     python demo_cli.py me.wav --text "Good morning." --out morning.wav
     python demo_cli.py a.wav b.wav --text-file lines.txt --out-dir out --seed 1
     python demo_cli.py a.wav b.wav --save-voice ann --consent "Ann, by letter, 3 May"
-    python demo_cli.py --voice ann
+    python demo_cli.py --voice ann --play
+    python demo_cli.py --voice ann --text "Good morning." --stream - | aplay
 
 Without a text it asks for one sentence after another, until the end of input or "quit".
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -17,7 +19,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import tyro
 
@@ -25,9 +27,11 @@ from narration import MANIFEST, Speaker, converse, say_all, speakable
 from speech.errors import AudioError, ConfigError, StorageError, TextError, exit_on_speech_error
 
 if TYPE_CHECKING:
+    from playback import Outlets
     from speech.quality import Remark
 
 DEFAULT_FOLDER = Path("out")
+STANDARD_OUTPUT = "-"  # as the target of --stream
 
 
 def _optional(kind: type, metavar: str, default: str = "") -> tuple[Any, Any]:
@@ -59,6 +63,10 @@ class Arguments:
     """Where --text goes: a .wav, .flac or .ogg file."""
     out_dir: Annotated[Path | None, *_optional(Path, "DIR", "out")] = None
     """Where several texts go."""
+    play: bool = False
+    """Let it be heard while it is being made. Files are then written only where --out or --out-dir asks for them."""
+    stream: Annotated[str | None, *_optional(str, "FILE|-")] = None
+    """The same as a growing wav: a file, a named pipe, or - for standard output (messages then go to stderr)."""
     force: bool = False
     """Overwrite what is there."""
     seed: Annotated[int | None, *_optional(int, "N", "drawn anew, and shown")] = None
@@ -70,8 +78,8 @@ class Arguments:
     """Another encoder than the folder's."""
     synthesizer: Annotated[Path | None, *_optional(Path, "FILE")] = None
     """Another synthesizer than the folder's."""
-    vocoder: Annotated[str | None, *_optional(str, "FILE|griffin-lim")] = None
-    """Another vocoder than the folder's."""
+    vocoder: Annotated[str | None, *_optional(str, "wavernn|griffin-lim|FILE")] = None
+    """Another vocoder than the folder's usual one: one of its others by name, or a file."""
     griffin_lim: bool = False
     """Short for --vocoder griffin-lim."""
     device: Annotated[str, *_optional(str, "NAME", "auto")] = "auto"
@@ -90,9 +98,12 @@ class Arguments:
 @exit_on_speech_error
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = tyro.cli(Arguments, args=argv, description=__doc__, config=(tyro.conf.FlagCreatePairsOff,))
-    logging.basicConfig(level=logging.WARNING, format="warning: %(message)s")
+    _log_to_stderr()
+    pipe = sys.stdout
     try:
-        run(arguments)
+        # what is streamed to standard output must not be mixed with messages
+        with contextlib.redirect_stdout(sys.stderr if arguments.stream == STANDARD_OUTPUT else pipe):
+            run(arguments, pipe)
     except BrokenPipeError:  # whoever read the output has left: nobody to tell
         return 1
     finally:
@@ -100,9 +111,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def run(arguments: Arguments) -> None:
-    """Whatever can be refused is refused before anything heavy is imported, loaded or computed."""
+def run(arguments: Arguments, pipe: TextIO) -> None:
+    """Whatever can be refused is refused before anything heavy is imported, loaded or computed.
+
+    Args:
+        pipe: standard output, for --stream.
+    """
     check_flags(arguments)
+    check_outlets(arguments, pipe)
     jobs = plan(arguments)
 
     from cloning import DEFAULT_MODELS, ModelFiles, VoiceCloner, VoiceLibrary
@@ -122,15 +138,57 @@ def run(arguments: Arguments) -> None:
     if arguments.save_voice is not None:
         print(f"voice saved as {library.save(voice, overwrite=arguments.force)}")
 
-    speaker = Speaker(cloner, voice, arguments.seed)
-    if jobs is None:
-        converse(speaker, arguments.out_dir or DEFAULT_FOLDER)
-    elif arguments.out_dir is None and arguments.text_file is None:
-        speaker.say(*jobs[0], overwrite=arguments.force)
-    else:
-        say_all(speaker, jobs, arguments.force)
-    if speaker.speech_seconds:
-        print(speaker.summary())
+    with open_outlets(arguments, cloner.sample_rate, pipe) as outlets:
+        if outlets:
+            cloner.vocoder.warm_up()
+        speaker = Speaker(cloner, voice, arguments.seed, outlets)
+        if jobs is None:
+            converse(speaker, arguments.out_dir or (DEFAULT_FOLDER if writes_files(arguments) else None))
+        elif arguments.out_dir is None and arguments.text_file is None:
+            speaker.say(*jobs[0], overwrite=arguments.force)
+        else:
+            say_all(speaker, jobs, arguments.force)
+        if speaker.speech_seconds:
+            print(speaker.summary())
+
+
+# --- where the sound goes ---------------------------------------------------------------------------------------------
+
+
+def writes_files(arguments: Arguments) -> bool:
+    """Whether finished files are asked for; they are the only way out unless the sound goes elsewhere."""
+    given = arguments
+    return given.out is not None or given.out_dir is not None or not (given.play or given.stream is not None)
+
+
+def check_outlets(arguments: Arguments, pipe: TextIO) -> None:
+    """Raises: StorageError for a stream that cannot be, PlaybackError if only playing is asked for and it cannot be."""
+    if arguments.stream is not None:
+        from playback import check_stream_target
+
+        check_stream_target(arguments.stream, pipe.isatty(), arguments.force)
+    if arguments.play and arguments.stream is None and not writes_files(arguments):
+        from playback import load_sound_library
+
+        load_sound_library()
+
+
+def open_outlets(arguments: Arguments, sample_rate: int, pipe: TextIO) -> Outlets:
+    """Raises: as `check_outlets`; where something else is asked for, a sound card that is missing is only told of."""
+    from playback import Outlets, PlaybackError, SoundCard, WavStream
+
+    outlets = Outlets(sample_rate)
+    if arguments.play:
+        try:
+            outlets.add(SoundCard(sample_rate))
+        except PlaybackError as error:
+            if arguments.stream is None and not writes_files(arguments):
+                raise
+            print(f"warning: {error} What else was asked for is done anyway.", file=sys.stderr)
+    if arguments.stream is not None:
+        target = pipe.buffer if arguments.stream == STANDARD_OUTPUT else Path(arguments.stream)
+        outlets.add(WavStream(target, sample_rate))
+    return outlets
 
 
 # --- what can be refused at once --------------------------------------------------------------------------------------
@@ -161,8 +219,8 @@ def check_flags(arguments: Arguments) -> None:
             raise AudioError(f"There is no file {reference}: check the path of the reference clip.")
 
 
-def plan(arguments: Arguments) -> list[tuple[str, Path]] | None:
-    """What to say and where to write it; None to ask for sentences.
+def plan(arguments: Arguments) -> list[tuple[str, Path | None]] | None:
+    """What to say and where to write it, if anywhere; None to ask for sentences.
 
     Raises:
         TextError: there is nothing to say, or the text file cannot be read.
@@ -170,12 +228,15 @@ def plan(arguments: Arguments) -> list[tuple[str, Path]] | None:
     """
     folder = arguments.out_dir or DEFAULT_FOLDER
     if arguments.text is None and arguments.text_file is None:
-        check_folder(folder)
+        if writes_files(arguments):
+            check_folder(folder)
         return None
     if arguments.text_file is not None:
         texts = read_lines(arguments.text_file)
     else:
         texts = [speakable(arguments.text or "", "The text")]
+    if not writes_files(arguments):
+        return [(text, None) for text in texts]
     if arguments.text_file is None and arguments.out_dir is None:
         out = arguments.out or Path("out.wav")
         check_target(out, arguments)
@@ -186,7 +247,7 @@ def plan(arguments: Arguments) -> list[tuple[str, Path]] | None:
     check_folder(folder)
     for path in [path for _, path in jobs] + [folder / MANIFEST]:
         check_target(path, arguments)
-    return jobs
+    return [*jobs]
 
 
 def read_lines(path: Path) -> list[str]:
@@ -234,6 +295,20 @@ def check_folder(folder: Path, may_be_made: bool = True) -> None:
         raise StorageError(
             f"Nothing can be written to the folder {existing} ({reason}): choose another one."
         ) from error
+
+
+class _Prefixed(logging.Formatter):
+    """Messages as a person reads them: "warning: ...", and "note: ..." for what is only told."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return f"{'note' if record.levelno < logging.WARNING else record.levelname.lower()}: {super().format(record)}"
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Prefixed())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.getLogger("vocoder.wavernn.engine").setLevel(logging.INFO)  # it tells that it compiles, which takes a while
 
 
 def _warn(source: str, remark: Remark) -> None:

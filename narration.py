@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import secrets
@@ -15,10 +16,15 @@ from typing import TYPE_CHECKING, Any
 from speech.errors import SpeechError, TextError, one_line
 
 if TYPE_CHECKING:
-    from cloning import Voice, VoiceCloner
+    import numpy as np
+
+    from cloning import Speech, Voice, VoiceCloner
+    from playback import Outlets
+    from synthesizer import Synthesis
 
 MANIFEST = "manifest.json"
 QUIT = ("quit", "exit")
+PAUSE_SECONDS = 0.4  # heard between two texts
 
 
 def speakable(text: str, where: str) -> str:
@@ -47,46 +53,67 @@ def _quietly(name: str) -> Iterator[None]:
 
 
 class Speaker:
-    """One voice and the models, and a tally of what was said."""
+    """One voice and the models, and a tally of what was said.
 
-    def __init__(self, cloner: VoiceCloner, voice: Voice, seed: int | None) -> None:
+    Args:
+        seed: of everything that is said; None draws one for each text.
+        outlets: where the sound goes while it is made, besides the files; None or empty if nowhere.
+    """
+
+    def __init__(self, cloner: VoiceCloner, voice: Voice, seed: int | None, outlets: Outlets | None = None) -> None:
         self.cloner = cloner
         self.voice = voice
         self.seed = seed
+        self.outlets = outlets
         self.speech_seconds = 0.0
         self.taken_seconds = 0.0
         self.similarities: list[float] = []
 
-    def say(self, text: str, path: Path, overwrite: bool = False, seed: int | None = None) -> dict[str, Any]:
-        """Say a text into a file; returns what the manifest tells of it."""
-        from speech.audio import write_audio
-
+    def say(self, text: str, path: Path | None, overwrite: bool = False, seed: int | None = None) -> dict[str, Any]:
+        """Say a text into a file, if there is a path, and into the outlets; returns what the manifest tells of it."""
         started = time.perf_counter()
-        with progress_bars() as progress, _quietly("synthesizer.text"):  # `speakable` has warned already
-            speech = self.cloner.speak(text, self.voice, self.seed if seed is None else seed, progress)
+        notes: list[str] = []
+        with _quietly("synthesizer.text"):  # `speakable` has warned already
+            if self.outlets:
+                speech, waited = self._say_aloud(self.outlets, text, self.seed if seed is None else seed)
+                notes.append(f"first sound after {waited:.2f} s")
+            else:
+                with progress_bars() as progress:
+                    speech = self.cloner.speak(text, self.voice, self.seed if seed is None else seed, progress)
         self.taken_seconds += time.perf_counter() - started
         self.speech_seconds += speech.seconds
         similarity = self.cloner.similarity(speech, self.voice)
         if similarity is not None:
             self.similarities.append(similarity)
-        new_folder = not path.parent.exists()
-        path.parent.mkdir(exist_ok=True)
-        try:
-            write_audio(path, speech.wav, speech.sample_rate, overwrite=overwrite)
-        except SpeechError:
-            if new_folder:
-                path.parent.rmdir()
-            raise
-        print(f"{path}: {speech.seconds:.1f} s, seed {speech.seed}", *speech.remarks, sep="; ")
+        if path is not None:
+            _write(path, speech, overwrite)
+        where = "said" if path is None else str(path)
+        print(f"{where}: {speech.seconds:.1f} s, seed {speech.seed}", *notes, *speech.remarks, sep="; ")
         return {
             "text": text,
-            "file": path.name,
+            "file": None if path is None else path.name,
             "seconds": round(speech.seconds, 3),
             "seed": speech.seed,
             "alignment_score": speech.alignment_score,
             "similarity": None if similarity is None else round(similarity, 4),
             "remarks": list(speech.remarks),
         }
+
+    def _say_aloud(self, outlets: Outlets, text: str, seed: int | None) -> tuple[Speech, float]:
+        """Speak into the outlets; returns the whole, finished as a file has it, and the seconds to its first chunk."""
+        from streaming import as_speech
+
+        seed = secrets.randbelow(2**31) if seed is None else seed
+        sentences: list[Synthesis] = []
+        chunks: list[np.ndarray] = []
+        started, waited = time.perf_counter(), 0.0
+        outlets.pause(PAUSE_SECONDS)
+        for chunk in self.cloner.stream(text, self.voice, seed, sentences.append):
+            if not chunks:
+                waited = time.perf_counter() - started
+            chunks.append(chunk)
+            outlets.write(chunk)
+        return as_speech(chunks, sentences, self.cloner.sample_rate, text, seed), waited
 
     def summary(self) -> str:
         factor = self.taken_seconds / self.speech_seconds
@@ -98,16 +125,31 @@ class Speaker:
         )
 
 
-def say_all(speaker: Speaker, jobs: list[tuple[str, Path]], overwrite: bool) -> None:
-    """Say one text after another with one seed, and keep a manifest of them, also if it ends early."""
+def _write(path: Path, speech: Speech, overwrite: bool) -> None:
+    """Write a file, and its folder where that is missing; a folder in which nothing came to be goes away again."""
+    from speech.audio import write_audio
+
+    new_folder = not path.parent.exists()
+    path.parent.mkdir(exist_ok=True)
+    try:
+        write_audio(path, speech.wav, speech.sample_rate, overwrite=overwrite)
+    except SpeechError:
+        if new_folder:
+            path.parent.rmdir()
+        raise
+
+
+def say_all(speaker: Speaker, jobs: list[tuple[str, Path | None]], overwrite: bool) -> None:
+    """Say one text after another with one seed, and keep a manifest of the files, also if it ends early."""
     seed = secrets.randbelow(2**31) if speaker.seed is None else speaker.seed
     outputs: list[dict[str, Any]] = []
     try:
         for text, path in jobs:
             outputs.append(speaker.say(text, path, overwrite, seed))
     finally:
-        if outputs:
-            write_manifest(jobs[0][1].parent / MANIFEST, speaker, outputs)
+        first = jobs[0][1]
+        if outputs and first is not None:
+            write_manifest(first.parent / MANIFEST, speaker, outputs)
 
 
 def write_manifest(path: Path, speaker: Speaker, outputs: list[dict[str, Any]]) -> None:
@@ -117,10 +159,9 @@ def write_manifest(path: Path, speaker: Speaker, outputs: list[dict[str, Any]]) 
     write_text(path, json.dumps(origin, ensure_ascii=False, indent=2) + "\n")
 
 
-def converse(speaker: Speaker, folder: Path) -> None:
-    """Ask for sentences until the end of input; each goes into the next free number of the folder."""
+def converse(speaker: Speaker, folder: Path | None) -> None:
+    """Ask for sentences until the end of input; each goes into the next free number of the folder, if there is one."""
     prompt = "Say what? (quit ends) " if sys.stdin.isatty() else ""
-    number = 1
     while True:
         try:
             text = input(prompt).strip()
@@ -132,12 +173,14 @@ def converse(speaker: Speaker, folder: Path) -> None:
             return
         if not text:
             continue
-        while (path := folder / f"{number:03}.wav").exists():
-            number += 1
         try:
-            speaker.say(speakable(text, "The text"), path)
+            speaker.say(speakable(text, "The text"), None if folder is None else _free_path(folder))
         except TextError as error:
             print(f"error: {one_line(error)}", file=sys.stderr)
+
+
+def _free_path(folder: Path) -> Path:
+    return next(path for number in itertools.count(1) if not (path := folder / f"{number:03}.wav").exists())
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -144,6 +144,34 @@ class Synthesizer:
             TextError: nothing in the text can be spoken.
             ConfigError: the embedding has another size.
         """
+        embedding = self._checked(embedding)
+        transcripts = read_sentences(text)
+        results: list[tuple[Decoded, int]] = []
+        for first in range(0, len(transcripts), SENTENCES_PER_PASS):
+            part = transcripts[first : first + SENTENCES_PER_PASS]
+            results += self._speak(part, embedding, seed, first)
+            if progress is not None:
+                progress(len(results), len(transcripts))
+        last = len(transcripts) - 1
+        return join_syntheses(
+            [self._with_pause(*one, k < last) for k, one in enumerate(zip(transcripts, results, strict=True))]
+        )
+
+    def stream(self, text: str, embedding: Floats, seed: int = 0) -> Iterator[Synthesis]:
+        """Say a text sentence by sentence, each as soon as it is asked for.
+
+        Arguments and errors are those of `synthesize`. Joined, the parts are what it gives, to within the rounding of
+        a batch; a pause belongs to the sentence before it.
+        """
+        embedding = self._checked(embedding)
+        return self._stream(read_sentences(text), embedding, seed)
+
+    def _stream(self, transcripts: list[Transcript], embedding: Floats, seed: int) -> Iterator[Synthesis]:
+        for k, transcript in enumerate(transcripts):
+            (result,) = self._speak([transcript], embedding, seed, k)
+            yield self._with_pause(transcript, result, k + 1 < len(transcripts))
+
+    def _checked(self, embedding: Floats) -> Floats:
         embedding = np.asarray(embedding, np.float32)
         if embedding.shape != (self.config.speaker_embedding_size,):
             raise ConfigError(
@@ -152,14 +180,7 @@ class Synthesizer:
             )
         if not np.isfinite(embedding).all():
             raise ConfigError("the voice's embedding holds values that are not numbers")
-        transcripts = read_sentences(text)
-        results: list[tuple[Decoded, int]] = []
-        for first in range(0, len(transcripts), SENTENCES_PER_PASS):
-            part = transcripts[first : first + SENTENCES_PER_PASS]
-            results += self._speak(part, embedding, seed, first)
-            if progress is not None:
-                progress(len(results), len(transcripts))
-        return self._join(transcripts, results)
+        return embedding
 
     def _speak(
         self, transcripts: list[Transcript], embedding: Floats, seed: int, first: int
@@ -188,33 +209,36 @@ class Synthesizer:
             logger.info("attempt %d: attention failed in %d of %d sentences", attempt + 1, len(failed), len(texts))
         return [best[k] for k in range(len(texts))]
 
-    def _join(self, transcripts: list[Transcript], results: list[tuple[Decoded, int]]) -> Synthesis:
+    def _with_pause(self, transcript: Transcript, result: tuple[Decoded, int], goes_on: bool) -> Synthesis:
+        """One sentence, and the silence after it if another one follows."""
+        decoded, attempts = result
         factor = self.config.reduction_factor
-        steps_per_second = self.mel_config.frames_per_second / factor
-        mels, sentences, pauses = [], [], []
-        for number, (transcript, (decoded, attempts)) in enumerate(zip(transcripts, results, strict=True), 1):
-            sentences.append(Sentence(transcript.text, decoded.alignment, decoded.stopped, attempts))
-            mels.append(decoded.mel)
-            pause = PAUSE_SECONDS.get(transcript.text.rstrip("\"') ")[-1:], FULL_STOP_SECONDS)
-            steps = math.ceil(pause * steps_per_second) if number < len(transcripts) else 0
-            pauses.append(steps)
-            mels.append(np.full((self.mel_config.n_mels, steps * factor), SILENCE, np.float32))
-        tokens = [SYMBOLS[symbol] for transcript in transcripts for symbol in encode(transcript, 1.0)]
-        columns = sum(sentence.alignment.shape[1] for sentence in sentences) + sum(pauses)
-        alignment = np.zeros((len(tokens), columns), np.float32)
-        row = column = 0
-        for sentence, pause in zip(sentences, pauses, strict=True):
-            height, width = sentence.alignment.shape
-            alignment[row : row + height, column : column + width] = sentence.alignment
-            row += height
-            column += width + pause
+        pause = PAUSE_SECONDS.get(transcript.text.rstrip("\"') ")[-1:], FULL_STOP_SECONDS) if goes_on else 0.0
+        steps = math.ceil(pause * self.mel_config.frames_per_second / factor)
+        silence = np.full((self.mel_config.n_mels, steps * factor), SILENCE, np.float32)
         return Synthesis(
-            mel=np.concatenate(mels, 1),
-            alignment=alignment,
-            tokens=tokens,
-            stopped=all(sentence.stopped for sentence in sentences),
-            sentences=tuple(sentences),
+            mel=np.concatenate([decoded.mel, silence], 1),
+            alignment=np.pad(decoded.alignment, ((0, 0), (0, steps))),
+            tokens=[SYMBOLS[symbol] for symbol in encode(transcript, 1.0)],
+            stopped=decoded.stopped,
+            sentences=(Sentence(transcript.text, decoded.alignment, decoded.stopped, attempts),),
         )
+
+
+def join_syntheses(parts: Sequence[Synthesis]) -> Synthesis:
+    """Consecutive parts of a text as one: their mels end to end, their alignments from corner to corner."""
+    rows, columns = np.cumsum([part.alignment.shape for part in parts], axis=0).T
+    alignment = np.zeros((rows[-1], columns[-1]), np.float32)
+    for part, bottom, right in zip(parts, rows, columns, strict=True):
+        height, width = part.alignment.shape
+        alignment[bottom - height : bottom, right - width : right] = part.alignment
+    return Synthesis(
+        mel=np.concatenate([part.mel for part in parts], 1),
+        alignment=alignment,
+        tokens=[token for part in parts for token in part.tokens],
+        stopped=all(part.stopped for part in parts),
+        sentences=tuple(sentence for part in parts for sentence in part.sentences),
+    )
 
 
 def read_sentences(text: str) -> list[Transcript]:

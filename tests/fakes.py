@@ -25,7 +25,7 @@ class FakeSound:
     class PortAudioError(Exception):
         pass
 
-    class CallbackStop(Exception):  # noqa: N818 - its name there
+    class CallbackStop(Exception):
         pass
 
     def __init__(self, devices: bool = True, rate: int = 0, busy: bool = False) -> None:
@@ -43,7 +43,7 @@ class FakeSound:
         if self.rate not in (0, samplerate):
             raise self.PortAudioError("Invalid sample rate [PaErrorCode -9997]")
 
-    def OutputStream(self, **options: Any) -> FakeStream:  # noqa: N802 - its name there
+    def OutputStream(self, **options: Any) -> FakeStream:
         self.check_output_settings(options["samplerate"], options["channels"], options["dtype"])
         if self.busy:
             raise self.PortAudioError("Device unavailable [PaErrorCode -9985]")

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import wave
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,6 +18,7 @@ import soundfile
 import cloning
 import demo_cli
 from speech.errors import StorageError
+from tests.fakes import FakeSound
 from tests.toy_models import save_toy_models, speech_like, toy_encoder
 
 TEXT = "Hello there."
@@ -107,7 +109,8 @@ def test_griffin_lim_either_way_and_the_vocoder_file(cli, toy):
     assert cli(*base, "--out", "a.wav", "--griffin-lim").code == 0
     assert cli(*base, "--out", "b.wav", "--vocoder", "griffin-lim").code == 0
     assert cli(*base, "--out", "c.wav", "--vocoder", toy / "models" / "vocoder.safetensors").code == 0
-    assert np.array_equal(wav_of("a.wav"), wav_of("b.wav"))
+    assert cli(*base, "--out", "d.wav", "--vocoder", "wavernn").code == 0
+    assert np.array_equal(wav_of("a.wav"), wav_of("b.wav")) and np.array_equal(wav_of("c.wav"), wav_of("d.wav"))
     assert not np.array_equal(wav_of("a.wav"), wav_of("c.wav"))
 
 
@@ -208,6 +211,81 @@ def test_each_file_of_a_batch_and_each_voice_is_protected(cli, toy):
     assert cli(toy / "low.wav", "--save-voice", "ann").code == 0
     assert "already" in cli(toy / "low.wav", "--save-voice", "ann").err
     assert cli(toy / "low.wav", "--save-voice", "ann", "--force").code == 0
+
+
+# --- sound while it is made -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sound(monkeypatch) -> FakeSound:
+    fake = FakeSound()
+    monkeypatch.setitem(sys.modules, "sounddevice", fake)
+    return fake
+
+
+def without_silence(played: np.ndarray) -> np.ndarray:
+    """16-bit samples, without the zeros that a card plays while it waits."""
+    samples = np.rint(played * 32767)
+    return samples[samples != 0]
+
+
+def test_playing_writes_no_file_unless_one_is_asked_for(cli, toy, sound):
+    result = cli(toy / "low.wav", "--text", "One. Two.", "--seed", 1, "--play")
+    assert result.code == 0, result
+    assert "first sound after" in result.out and list(Path().iterdir()) == []
+    assert len(without_silence(sound.played[0])) > 1000
+    for flags, name in ((["--out", "a.wav"], "a.wav"), (["--out-dir", "out"], "out/001.wav")):
+        base = [toy / "low.wav", "--text", "One. Two.", "--seed", 1, "--play", "--stream", "s.wav", "--force"]
+        assert cli(*base, *flags).code == 0
+        streamed = wav_of("s.wav")
+        assert np.array_equal(without_silence(sound.played[-1]), streamed[streamed != 0])
+        assert np.corrcoef(streamed, wav_of(name))[0, 1] > 0.99  # the same but for its level
+
+
+def test_a_batch_and_a_conversation_can_be_heard(cli, toy, sound):
+    Path("lines.txt").write_text("One.\nTwo.\n")
+    assert cli(toy / "low.wav", "--text-file", "lines.txt", "--play").code == 0
+    assert cli(toy / "low.wav", "--play", stdin="One.\nTwo.\n").code == 0
+    assert len(sound.played) == 2  # a stream for each run, not for each text
+    assert [path.name for path in Path().iterdir()] == ["lines.txt"]
+    assert cli(toy / "low.wav", "--text-file", "lines.txt", "--play", "--out-dir", "out").code == 0
+    assert sorted(path.name for path in Path("out").iterdir()) == ["001.wav", "002.wav", "manifest.json"]
+
+
+@pytest.mark.parametrize("fake", [None, FakeSound(devices=False), FakeSound(busy=True)])
+def test_without_a_sound_card_what_else_was_asked_for_is_done(cli, toy, monkeypatch, fake):
+    monkeypatch.setitem(sys.modules, "sounddevice", fake)
+    assert_refused(cli(toy / "low.wav", "--text", TEXT, "--play"))
+    for flags in (["--out", "a.wav"], ["--stream", "b.wav"]):
+        result = cli(toy / "low.wav", "--text", TEXT, "--play", *flags)
+        assert result.code == 0, result
+        assert len(result.err.splitlines()) == 1 and result.err.startswith("warning: ")
+        assert len(wav_of(flags[1]))
+
+
+def test_a_stream_is_a_wav_of_what_is_said(cli, toy):
+    base = [toy / "low.wav", "--text", "One. Two.", "--seed", 1]
+    assert cli(*base, "--stream", "a.wav", "--out", "b.wav").code == 0
+    streamed, written = wav_of("a.wav").astype(float), wav_of("b.wav").astype(float)
+    assert len(streamed) == len(written)
+    assert np.corrcoef(streamed, written)[0, 1] > 0.99
+    refused = cli(*base, "--stream", "a.wav")
+    assert refused.code == 2 and "--force" in refused.err
+    assert cli(*base, "--stream", "a.wav", "--force").code == 0
+
+
+def test_an_interruption_stops_the_sound_and_leaves_no_half_file(cli, toy, sound, monkeypatch):
+    from vocoder import GriffinLimVocoder
+
+    def interrupted(self, mel, **_):
+        yield np.full(1600, 0.5, np.float32)
+        yield np.full(1600, 0.5, np.float32)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(GriffinLimVocoder, "stream", interrupted)
+    result = cli(toy / "low.wav", "--text", TEXT, "--play", "--stream", "a.wav", "--out", "b.wav")
+    assert result.code == 130 and result.err.splitlines()[-1] == "interrupted"
+    assert sound.aborted == 1 and list(Path().iterdir()) == []
 
 
 # --- what it refuses --------------------------------------------------------------------------------------------------
@@ -329,6 +407,10 @@ def test_a_voice_that_is_not_there_or_of_another_space(cli, tmp_path):
         ["REF", "--text", TEXT, "--out-dir", "gone/out"],
         ["REF", "--text", TEXT, "--out-dir", "REF"],
         ["REF", "--text", TEXT, "--force", "--out", "REF"],
+        ["REF", "--text", TEXT, "--stream", "gone/out.wav"],
+        ["REF", "--text", TEXT, "--stream", "out.mp3"],
+        ["REF", "--text", TEXT, "--stream", "REF"],
+        ["REF", "--text", TEXT, "--vocoder", "theremin"],
     ],
 )
 def test_flags_that_cannot_be_followed(cli, toy, flags):
@@ -392,7 +474,7 @@ def test_a_disk_that_fills_up_keeps_what_was_finished_and_its_manifest(cli, toy,
 
 def _command(repository: Path, *arguments, **options) -> subprocess.CompletedProcess:
     command = [sys.executable, str(repository / "demo_cli.py"), *map(str, arguments)]
-    return subprocess.run(command, text=True, **{"capture_output": True, **options})
+    return subprocess.run(command, **{"capture_output": True, "text": True, **options})
 
 
 HEAVY = ["torch", "numpy", "scipy", "soundfile", "av", "librosa", "numba", "PyQt5", "sounddevice", "matplotlib", "tqdm"]
@@ -446,6 +528,28 @@ def test_a_reader_who_leaves_and_a_text_with_odd_signs(repository, toy, tmp_path
     lines = done.stderr.splitlines()
     assert len(lines) == 1, done.stderr  # one warning, not one for each time the text is read
     assert lines[0].startswith("warning: ")
+
+
+def test_a_stream_to_standard_output_is_nothing_but_sound(repository, toy, tmp_path):
+    arguments = [toy / "low.wav", "--text", "One. Two.", "--seed", "1", "--models", toy / "models", "--stream", "-"]
+    done = _command(repository, *arguments, cwd=tmp_path, text=False)
+    assert done.returncode == 0, done.stderr
+    assert b"real-time factor" in done.stderr
+    with wave.open(io.BytesIO(done.stdout)) as file:
+        assert file.getframerate() == 16_000
+    assert len(done.stdout) > 2000 and np.abs(np.frombuffer(done.stdout[44:], "<i2").astype(int)).max() > 100
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_listener_who_leaves(repository, toy, tmp_path):
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, str(repository / "demo_cli.py"), str(toy / "low.wav"), "--text", TEXT, "--stream", "-"]
+    done = subprocess.run(
+        [*command, "--models", str(toy / "models")], stdout=write, stderr=subprocess.PIPE, text=True, cwd=tmp_path
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")

@@ -13,9 +13,10 @@ import train_vocoder
 from speech.features import FeatureWriter
 from speech.mel import MelConfig, code_mel
 from train_vocoder import Arguments
-from training.checkpoint import load_weights
+from training.checkpoint import config_from_header, load_weights, read_header
 from vocoder import Vocoder
 from vocoder.wavernn.config import WaveRNNConfig
+from vocoder.wavernn.pruning import unpack_sparse
 
 TOY = WaveRNNConfig(hidden_size=16, fc_size=12, condition_size=8, sample_embedding_size=6)
 
@@ -39,7 +40,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def train(store: Path, run: Path, **changes) -> None:
     usual: dict[str, Any] = {"steps": 6, "batch_size": 2, "frames": 1, "validate_every": 0, "save_every": 3}
     usual |= {"precision": "fp32", "device": "cpu"}
-    arguments = Arguments(store, run=run, model=TOY, threads=1, licence="CC0", **{**usual, **changes})
+    arguments = Arguments(store, run=run, threads=1, licence="CC0", **{"model": TOY, **usual, **changes})
     train_vocoder.main(arguments)
 
 
@@ -52,6 +53,50 @@ def test_resumed_run_equals_an_uninterrupted_one(store, tmp_path):
     whole, parts = (load_weights(tmp_path / name / "model.safetensors") for name in ("whole", "parts"))
     assert whole.keys() == parts.keys()
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_pruned_run_goes_on_bit_exactly(store, tmp_path):
+    pruned = {"model": dataclasses.replace(TOY, sparsity=0.75), "prune_start": 1, "prune_steps": 4, "prune_every": 1}
+    train(store, tmp_path / "whole", **pruned)
+    train(store, tmp_path / "parts", **pruned, steps=6, max_minutes=1e-9)
+    train(store, tmp_path / "parts", **pruned, resume=True)
+    whole, parts = (load_weights(tmp_path / name / "model.safetensors") for name in ("whole", "parts"))
+    assert "fc.weight.blocks" in whole and whole.keys() == parts.keys()
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    log = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
+    assert log[-1]["validation/sparsity/gru.weight_hh_l0"] == pytest.approx(0.75, abs=0.04)
+
+
+def test_finished_model_is_pruned_by_a_few_more_steps(store, tmp_path):
+    """Shape and sizes come from the file; a model that is not yet sparse enough is never the best one."""
+    train(store, tmp_path / "dense", steps=1)
+    source = tmp_path / "dense" / "best.safetensors"
+    pruned = {"start_from": source, "steps": 4, "prune_start": 0, "prune_steps": 3, "prune_every": 1}
+    train(store, tmp_path / "sparse", **pruned, model=WaveRNNConfig(sparsity=0.5), validate_every=1)
+    header = read_header(tmp_path / "sparse" / "best.safetensors")
+    assert header.config["hidden_size"] == TOY.hidden_size and header.config["sparsity"] == 0.5
+    assert header.step >= 3 and header.extra["best_metric"] == "pruned_loss"
+    dense, sparse = (
+        sum(t.numel() for t in load_weights(path).values())
+        for path in (source, tmp_path / "sparse" / "best.safetensors")
+    )
+    assert sparse < dense
+    train(
+        store, tmp_path / "further", start_from=tmp_path / "sparse" / "best.safetensors", model=WaveRNNConfig(), steps=1
+    )
+    again = unpack_sparse(
+        load_weights(tmp_path / "further" / "best.safetensors"), dataclasses.replace(TOY, sparsity=0.5)
+    )
+    assert float((again["fc.weight"] == 0).float().mean()) >= 0.5
+
+
+@pytest.mark.parametrize("changes", [{"mode": "mol"}, {"shape": "classic", "residual_size": 8, "residual_blocks": 1}])
+def test_other_shapes_and_outputs_train_and_prune(store, tmp_path, changes):
+    model = dataclasses.replace(TOY, sparsity=0.5, **changes)
+    train(store, tmp_path / "run", model=model, steps=1, prune_start=0, prune_steps=1)
+    header = read_header(tmp_path / "run" / "model.safetensors")
+    assert config_from_header(WaveRNNConfig, header) == model
+    assert "output.weight.blocks" in load_weights(tmp_path / "run" / "model.safetensors")
 
 
 def test_run_leaves_a_vocoder_and_figures(store, tmp_path):
@@ -73,7 +118,8 @@ def test_mistakes_get_one_sentence(store, tmp_path, capsys):
     train(store, tmp_path / "run", steps=1)
     other = tmp_path / "text.safetensors"
     other.write_text("no model")
-    for changes in ({"run": tmp_path / "run"}, {"start_from": other}, {"frames": 99}, {"batch_size": 0}):
+    too_late = {"model": dataclasses.replace(TOY, sparsity=0.5), "steps": 100}
+    for changes in ({"run": tmp_path / "run"}, {"start_from": other}, {"frames": 99}, {"batch_size": 0}, too_late):
         with pytest.raises(SystemExit) as stop:
             train(store, **{"run": tmp_path / "new", **changes})
         assert stop.value.code == 2
@@ -85,7 +131,19 @@ def test_mistakes_get_one_sentence(store, tmp_path, capsys):
 
 def test_command_line_reads_every_setting(store, tmp_path, monkeypatch):
     run = tmp_path / "run"
-    sizes = ["--hidden-size", "16", "--fc-size", "12", "--condition-size", "8", "--sample-embedding-size", "6"]
+    start = tmp_path / "start"
+    train(store, start, steps=1)
+    sizes = [
+        "--from",
+        str(start / "model.safetensors"),
+        "--sparsity",
+        "0.5",
+        "--prune-start",
+        "0",
+        "--prune-steps",
+        "1",
+    ]
+    sizes += ["--hidden-size", "16", "--fc-size", "12", "--condition-size", "8", "--sample-embedding-size", "6"]
     words = [str(store), "--run", str(run), "--steps", "1", "--batch-size", "2", "--frames", "1", "--threads", "1"]
     monkeypatch.setattr("sys.argv", ["train_vocoder.py", *words, *sizes, "--precision", "fp32"])
     train_vocoder.main()

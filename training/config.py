@@ -129,8 +129,13 @@ class FitResult:
 class Task(Protocol):
     """What differs between the stages.
 
-    A task may also have `extra_modules: dict[str, nn.Module]`: learnt parts that belong to the training alone (the
-    scale of a loss, say). They are trained and resumed, and do not go into the model file.
+    A task may also have
+    - `extra_modules: dict[str, nn.Module]`: learnt parts that belong to the training alone (the scale of a loss, say).
+      They are trained and resumed, and do not go into the model file.
+    - `after_step(done, averages)`, called after each optimiser step that was taken: `done` counts the steps so far, and
+      `averages` are the moving averages of the weights by name, empty where there are none. Weights and averages may be
+      changed in place (pruning).
+    - `stored_weights() -> dict[str, Tensor]`: what goes into the model file instead of the model's `state_dict`.
     """
 
     @property

@@ -108,6 +108,8 @@ class Session:
             self.bad_in_a_row = 0
             if self.average:
                 self.average.update(step)
+            if after_step := getattr(self.task, "after_step", None):
+                after_step(self.done, self.average.tensors if self.average else {})
             self.report.add(losses, norm, rate, items_of(losses, batch) * self.world)
         self.optimizer.zero_grad(set_to_none=True)
         return flags[0] > 0, flags[1] > 0
@@ -240,9 +242,10 @@ class Session:
     def _save_model(self, path: Path, step: int, extra: dict[str, str]) -> None:
         about = {key: value for key, value in self.task.model_file().items() if key != "step"}
         about["extra"] = {**about.get("extra", {}), **extra}
+        stored = getattr(self.task, "stored_weights", None)
         try:
             with self._handed_out_weights():
-                save_model(path, self.task.model, step=step, **about)
+                save_model(path, stored() if stored else self.task.model, step=step, **about)
         except StorageError as error:
             raise self.run.with_way_out(error) from error
 

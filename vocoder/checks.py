@@ -4,6 +4,8 @@ import numpy as np
 
 from speech.errors import AudioError
 
+LOUDEST = 16.0  # four times the scale: a mel beyond it is one in decibels, or of another program
+
 
 def check_mel(mel: np.ndarray, n_mels: int = 80) -> np.ndarray:
     """A mel that a vocoder can work on, or a sentence that says why not.
@@ -16,21 +18,28 @@ def check_mel(mel: np.ndarray, n_mels: int = 80) -> np.ndarray:
         float32 [n_mels, frames], contiguous, frames >= 1.
 
     Raises:
-        AudioError: the array has another shape, no frames, or values that are not finite.
+        AudioError: the array has another shape, no frames, values that are not finite, or far beyond the scale.
     """
     mel = np.asarray(mel)
     if mel.ndim != 2 or mel.shape[0] != n_mels:
+        transposed = mel.ndim == 2 and mel.shape[1] == n_mels
+        advice = "it seems transposed" if transposed else "make it with the same mel settings"
         raise AudioError(
             f"A vocoder needs a mel spectrogram of shape [{n_mels}, frames], but this array has shape "
-            f"{list(mel.shape)}; transpose it or make it with the same mel settings."
+            f"{list(mel.shape)}: {advice}."
         )
     if mel.shape[1] == 0:
         raise AudioError(
             "The mel spectrogram has no frames, so there is nothing to vocode; synthesize some speech first."
         )
-    if not np.issubdtype(mel.dtype, np.number) or not np.isfinite(mel).all():
+    if mel.dtype.kind not in "fiu" or not np.isfinite(mel).all():
         raise AudioError(
             "The mel spectrogram has values that are not finite numbers; synthesize it again, "
             "and try another model if it stays so."
+        )
+    if np.abs(mel).max() > LOUDEST:
+        raise AudioError(
+            f"The mel spectrogram has values from {mel.min():.3g} to {mel.max():.3g}, but a vocoder reads decibels "
+            "scaled to [-4, 4]: make it with the same mel settings."
         )
     return np.ascontiguousarray(mel, dtype=np.float32)

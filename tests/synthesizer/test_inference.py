@@ -6,7 +6,7 @@ import torch
 
 from speech.errors import ConfigError, ModelFileError, TextError
 from synthesizer import Synthesizer
-from synthesizer.inference import read_sentences
+from synthesizer.inference import join_syntheses, read_sentences
 from synthesizer.model import Tacotron2
 from synthesizer.text.symbols import SYMBOLS
 from tests.synthesizer.toy import toy_config
@@ -28,6 +28,25 @@ def test_shapes_of_a_synthesis(synthesizer) -> None:
     assert len(result.sentences) == 2
     assert sum(len(sentence.alignment) for sentence in result.sentences) == len(result.tokens)
     assert set(result.tokens) <= set(SYMBOLS)
+
+
+def test_a_text_streamed_sentence_by_sentence_is_the_text(synthesizer) -> None:
+    text = "Hello there. How are you? Fine: thanks."
+    whole = synthesizer.synthesize(text, VOICE, seed=1)
+    parts = list(synthesizer.stream(text, VOICE, seed=1))
+    assert [len(part.sentences) for part in parts] == [1] * len(whole.sentences)
+    joined = join_syntheses(parts)
+    np.testing.assert_allclose(joined.mel, whole.mel, atol=1e-4)
+    np.testing.assert_allclose(joined.alignment, whole.alignment, atol=1e-4)
+    assert (joined.tokens, joined.stopped) == (whole.tokens, whole.stopped)
+    assert (parts[0].mel[:, -1] == -4).all()  # the pause belongs to the sentence before it
+
+
+def test_a_stream_refuses_at_once(synthesizer) -> None:
+    with pytest.raises(TextError):
+        synthesizer.stream(" ", VOICE)
+    with pytest.raises(ConfigError):
+        synthesizer.stream("Hello.", VOICE[:9])
 
 
 def test_the_seed_decides(synthesizer) -> None:

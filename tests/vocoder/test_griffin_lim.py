@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pytest
 
@@ -5,6 +7,7 @@ from speech.errors import SpeechError
 from speech.mel import MelConfig, synthesis_mel
 from vocoder import GriffinLimVocoder
 from vocoder.griffin_lim import griffin_lim
+from vocoder.inference import VocodingCancelled
 
 
 def mel_distance(wav: np.ndarray, mel: np.ndarray) -> float:
@@ -71,19 +74,53 @@ def test_bad_mels_get_one_sentence(mel):
 
 def test_other_windows_and_hops_than_the_default():
     config = MelConfig(n_fft=1024, win_length=800, hop_length=160, sample_rate=16_000)
-    time = np.arange(8000) / 16_000
-    mel = synthesis_mel((0.5 * np.sin(2 * np.pi * 440 * time)).astype(np.float32), config)
+    seconds = np.arange(8000) / 16_000
+    mel = synthesis_mel((0.5 * np.sin(2 * np.pi * 440 * seconds)).astype(np.float32), config)
     wav = griffin_lim(mel, config, iterations=20)
     assert wav.shape == (mel.shape[1] * 160,)
     spectrum = np.abs(np.fft.rfft(wav))
     assert np.argmax(spectrum) * 16_000 / len(wav) == pytest.approx(440, abs=15)
 
 
+def test_blocks_join_without_a_scar(voice, monkeypatch):
+    """No click where a block ends, and the mel is as close as with one search over the whole."""
+    mel = synthesis_mel(voice(1.5))
+    in_blocks = griffin_lim(mel)
+    monkeypatch.setattr("vocoder.griffin_lim.BLOCK_FRAMES", 1000)
+    assert mel_distance(in_blocks, mel) < mel_distance(griffin_lim(mel), mel) + 0.02
+    monkeypatch.undo()
+    seconds = np.arange(32_000) / 16_000
+    wav = griffin_lim(synthesis_mel((0.5 * np.sin(2 * np.pi * 440 * seconds)).astype(np.float32)))
+    assert np.abs(np.diff(wav)).max() < 0.13  # the steepest place of the tone itself is 0.09
+
+
+@pytest.mark.parametrize("frames", [31, 32, 33, 47, 65])
+def test_lengths_around_a_block(frames):
+    mel = np.random.default_rng(0).uniform(-3, 1, (80, frames)).astype(np.float32)
+    wav = griffin_lim(mel, iterations=2)
+    assert wav.shape == (200 * frames,) and np.isfinite(wav).all()
+
+
 def test_facade(voice):
-    mel, seen = synthesis_mel(voice(0.3)), []
+    mel, seen = synthesis_mel(0.3 * voice(0.3)), []
     vocoder = GriffinLimVocoder(iterations=4)
     wav = vocoder.vocode(mel, seed=1, progress=lambda done, total: seen.append((done, total)))
     assert np.array_equal(wav, griffin_lim(mel, iterations=4, seed=1))
     assert seen[-1] == (len(wav), len(wav))
-    assert np.array_equal(np.concatenate(list(vocoder.stream(mel, seed=1))), wav)
+    chunks = list(vocoder.stream(mel, seed=1))
+    assert np.array_equal(np.concatenate(chunks), wav)
+    assert max(len(chunk) for chunk in chunks) == 1600
     assert vocoder.mel_config == MelConfig() and vocoder.sample_rate == 16_000
+
+
+@pytest.mark.parametrize("verb", ["vocode", "stream"])
+def test_cancelling_ends_the_work_within_50_ms(verb):
+    asked: list[float] = []
+
+    def cancelled() -> bool:
+        asked.append(time.process_time())
+        return len(asked) == 90
+
+    with pytest.raises(VocodingCancelled):
+        list(getattr(GriffinLimVocoder(), verb)(np.zeros((80, 200), np.float32), seed=0, cancelled=cancelled))
+    assert len(asked) == 90 and max(np.diff(asked)) < 0.05

@@ -1,33 +1,43 @@
 """The facade and the PyTorch reference sampling."""
 
+import logging
+import subprocess
+import sys
+import time
+
 import numpy as np
 import pytest
 import torch
 
-from speech.errors import ModelFileError, SpeechError
+from speech.errors import ConfigError, ModelFileError, SpeechError
 from training.checkpoint import save_model
 from vocoder import Vocoder
 from vocoder.inference import VocodingCancelled
+from vocoder.wavernn.config import WaveRNNConfig
 from vocoder.wavernn.convert import convert_public_wavernn, main
-from vocoder.wavernn.folding import Fold, fold_evenly, join_folds, plan_folds, unfold_evenly
-from vocoder.wavernn.inference import WaveRNNVocoder, make_tape, sample_folds
+from vocoder.wavernn.folding import Fold
+from vocoder.wavernn.inference import WaveRNNVocoder
 from vocoder.wavernn.model import build_wavernn
+from vocoder.wavernn.sampling import TorchSampler, make_tape, open_tape, sample_folds
 
 
 @pytest.fixture
 def vocoder(toy_config) -> WaveRNNVocoder:
     torch.manual_seed(0)
-    return WaveRNNVocoder(build_wavernn(toy_config()), licence="CC0", trained_on="nothing", step=7)
+    return WaveRNNVocoder(build_wavernn(toy_config()), engine="torch", licence="CC0", trained_on="nothing", step=7)
 
 
 def random_mel(frames: int) -> np.ndarray:
     return np.random.default_rng(frames).uniform(-4, 4, (80, frames)).astype(np.float32)
 
 
+# --- speaking
+
+
 def test_vocode_gives_a_sample_for_each_place_and_tells_how_far_it_is(vocoder):
     seen = []
-    wav = vocoder.vocode(random_mel(9), seed=1, progress=lambda done, total: seen.append((done, total)), fold_frames=4)
-    assert wav.shape == (1800,) and wav.dtype == np.float32 and np.abs(wav).max() <= 1
+    wav = vocoder.vocode(random_mel(16), seed=1, progress=lambda done, total: seen.append((done, total)), folds=2)
+    assert wav.shape == (3200,) and wav.dtype == np.float32 and np.abs(wav).max() <= 1
     assert [done for done, _ in seen] == sorted(done for done, _ in seen) and seen[-1][0] == seen[-1][1]
 
 
@@ -41,11 +51,12 @@ def test_seeds(vocoder):
 @pytest.mark.parametrize(("shape", "mode"), [("compact", "raw"), ("compact", "mol"), ("classic", "raw")])
 def test_stream_equals_one_fold(toy_config, shape, mode):
     torch.manual_seed(0)
-    vocoder = WaveRNNVocoder(build_wavernn(toy_config(shape, mode)))
+    vocoder, seen = WaveRNNVocoder(build_wavernn(toy_config(shape, mode)), engine="torch"), []
     mel = random_mel(18)
-    chunks = list(vocoder.stream(mel, seed=3))
-    assert len(chunks) == 2
-    assert np.array_equal(np.concatenate(chunks), vocoder.vocode(mel, seed=3, fold_frames=0))
+    chunks = list(vocoder.stream(mel, seed=3, progress=lambda done, total: seen.append((done, total))))
+    assert [len(chunk) for chunk in chunks] == [1600, 1600, 400]
+    assert seen == [(1600, 3600), (3200, 3600), (3600, 3600)]
+    assert np.array_equal(np.concatenate(chunks), vocoder.vocode(mel, seed=3, folds=1))
 
 
 def test_folds_do_not_know_of_each_other(vocoder):
@@ -59,15 +70,53 @@ def test_folds_do_not_know_of_each_other(vocoder):
         assert np.array_equal(alone, samples)
 
 
+def test_more_folds_than_lanes_take_turns(vocoder, monkeypatch):
+    mel, folds = random_mel(12), [Fold(0, 2), Fold(2, 5), Fold(4, 5), Fold(6, 9), Fold(8, 10)]
+    tapes = [make_tape(vocoder.config, fold.frames * 200, 1, index) for index, fold in enumerate(folds)]
+    seen: list[tuple[int, int]] = []
+    expected = sample_folds(vocoder.model, mel, folds, tapes)
+    monkeypatch.setattr("vocoder.wavernn.sampling.LANES", 2)
+    made = sample_folds(vocoder.model, mel, folds, tapes, progress=lambda done, total: seen.append((done, total)))
+    assert all(map(np.array_equal, made, expected))
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen) and seen[-1] == (2200, 2200)
+
+
+def test_a_tape_in_blocks_is_the_tape(vocoder):
+    blocks = open_tape(vocoder.config, 5, 2)
+    parts = [blocks(n) for n in (3, 1, 200, 7)]
+    assert np.array_equal(np.concatenate(parts), make_tape(vocoder.config, 211, 5, 2))
+    mel, folds = random_mel(5), [Fold(0, 3), Fold(2, 5)]
+    whole = [make_tape(vocoder.config, 600, 1, index) for index in range(2)]
+    in_blocks = [open_tape(vocoder.config, 1, index) for index in range(2)]
+    both = [sample_folds(vocoder.model, mel, folds, tapes) for tapes in (whole, in_blocks)]
+    assert all(map(np.array_equal, *both))
+
+
 @pytest.mark.parametrize("frames", [1, 2, 5])
 def test_short_outputs_do_not_crash(vocoder, frames):
-    assert vocoder.vocode(random_mel(frames), seed=0, fold_frames=1).shape == (200 * frames,)
+    assert vocoder.vocode(random_mel(frames), seed=0, folds=9).shape == (200 * frames,)
 
 
-def test_cancelling_ends_the_work(vocoder):
-    answers = iter([False, True])
+@pytest.mark.parametrize("verb", ["vocode", "stream"])
+def test_cancelling_ends_the_work_within_50_ms(vocoder, verb):
+    """Time is the process's own, so that a busy machine does not matter."""
+    asked: list[float] = []
+
+    def cancelled() -> bool:
+        asked.append(time.process_time())
+        return len(asked) == 300
+
     with pytest.raises(VocodingCancelled):
-        vocoder.vocode(random_mel(5), cancelled=lambda: next(answers))
+        np.concatenate(list(getattr(vocoder, verb)(random_mel(9), seed=0, cancelled=cancelled)))
+    assert len(asked) == 300 and max(np.diff([*asked, time.process_time()])) < 0.05
+
+
+def test_a_cancelled_vocoder_can_be_used_again(vocoder):
+    mel = random_mel(3)
+    expected = vocoder.vocode(mel, seed=2)
+    with pytest.raises(VocodingCancelled):
+        vocoder.vocode(mel, seed=2, cancelled=lambda: True)
+    assert np.array_equal(vocoder.vocode(mel, seed=2), expected)
 
 
 def test_no_gradients_are_kept(vocoder):
@@ -77,13 +126,113 @@ def test_no_gradients_are_kept(vocoder):
     assert not torch.is_inference_mode_enabled() and torch.is_grad_enabled()
 
 
-@pytest.mark.parametrize(
-    "mel", [np.zeros((80, 0)), np.zeros((40, 9)), np.full((80, 3), np.nan), np.zeros((1, 80, 3)), [[]]]
-)
-def test_bad_mels_get_one_sentence(vocoder, mel):
+def test_finishing_in_parts_is_finishing_at_once(vocoder, monkeypatch):
+    mel = random_mel(3)
+    expected = vocoder.vocode(mel, seed=0)
+    monkeypatch.setattr("vocoder.wavernn.inference.FINISH_SAMPLES", 77)
+    assert np.array_equal(vocoder.vocode(mel, seed=0), expected)
+
+
+BAD_MELS = [
+    (np.zeros((80, 0)), "no frames"),
+    (np.zeros((40, 9)), "80"),
+    (np.zeros((9, 80)), "transposed"),
+    (np.full((80, 3), np.nan), "not finite"),
+    (np.full((80, 3), 1j), "not finite"),
+    (np.full((80, 3), "x"), "not finite"),
+    (np.full((80, 3), -80.0), "[-4, 4]"),
+    (np.zeros((1, 80, 3)), "[1, 80, 3]"),
+    ([[]], "80"),
+    (7, "80"),
+    (None, "80"),
+]
+
+
+@pytest.mark.parametrize(("mel", "words"), BAD_MELS)
+def test_bad_mels_get_one_sentence(vocoder, mel, words):
     for verb in (vocoder.vocode, vocoder.stream):
-        with pytest.raises(SpeechError):
+        with pytest.raises(SpeechError) as error:
             verb(mel)
+        assert words in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_sparse_file_is_smaller_and_says_the_same(tmp_path):
+    from vocoder.wavernn.pruning import Pruner, PruningSchedule
+
+    sizes, mel = [], random_mel(2)
+    for sparsity in (0.0, 0.9):
+        torch.manual_seed(0)
+        model = build_wavernn(WaveRNNConfig(hidden_size=64, fc_size=64, condition_size=8, sparsity=sparsity))
+        if sparsity:
+            Pruner(model, PruningSchedule(sparsity, start=0, steps=1, every=1)).after_step(1)
+        vocoder, path = WaveRNNVocoder(model, engine="torch"), tmp_path / f"{sparsity}.safetensors"
+        vocoder.save(path)
+        sizes.append(path.stat().st_size)
+        assert np.array_equal(Vocoder.load(path, engine="torch").vocode(mel, seed=1), vocoder.vocode(mel, seed=1))
+    assert sizes[1] < 0.7 * sizes[0]
+
+
+# --- engines
+
+
+def test_an_engine_that_does_not_exist(vocoder):
+    for options in ({"engine": "abacus"}, {"threads": 0}, {"engine": "compiled", "device": "meta"}):
+        with pytest.raises(ConfigError):
+            WaveRNNVocoder(vocoder.model, **options)
+
+
+@pytest.mark.parametrize("shape", ["compact", "classic"])
+def test_the_compiled_engine_says_what_the_reference_says(toy_config, shape):
+    pytest.importorskip("numba")
+    torch.manual_seed(0)
+    model, mel = build_wavernn(toy_config(shape)), random_mel(30)
+    compiled, reference = (WaveRNNVocoder(model, engine=engine, threads=2) for engine in ("compiled", "torch"))
+    for folds in (1, 3):
+        apart = compiled.vocode(mel, seed=1, folds=folds) - reference.vocode(mel, seed=1, folds=folds)
+        assert np.mean(np.abs(apart) > 1e-6) < 0.02  # a number on the border of two labels may fall to either side
+    stream = np.concatenate(list(compiled.stream(mel, seed=1)))
+    assert np.array_equal(stream, compiled.vocode(mel, seed=1, folds=1))
+
+
+@pytest.mark.parametrize("verb", ["vocode", "stream"])
+def test_the_compiled_engine_is_cancelled_within_50_ms(verb):
+    pytest.importorskip("numba")
+    torch.manual_seed(0)
+    vocoder = WaveRNNVocoder(build_wavernn(WaveRNNConfig()), engine="compiled", threads=1)  # dense, of the usual size
+    vocoder.warm_up()
+    asked: list[float] = []
+
+    def cancelled() -> bool:
+        asked.append(time.process_time())
+        return len(asked) == 12
+
+    with pytest.raises(VocodingCancelled):
+        list(getattr(vocoder, verb)(random_mel(200), seed=0, cancelled=cancelled))
+    assert len(asked) == 12 and max(np.diff([*asked, time.process_time()])) < 0.05
+
+
+def test_without_the_compiled_engine_pytorch_speaks_and_says_so_once(vocoder, monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, "vocoder.wavernn.engine", None)  # as if it could not be imported
+    mel = random_mel(2)
+    other = WaveRNNVocoder(vocoder.model, engine="auto")
+    with caplog.at_level(logging.WARNING):
+        wav = [other.vocode(mel, seed=4) for _ in range(2)]
+    assert isinstance(other.running.sampler, TorchSampler)
+    assert len(caplog.records) == 1 and "PyTorch" in caplog.text
+    assert np.array_equal(wav[0], wav[1]) and np.array_equal(wav[0], vocoder.vocode(mel, seed=4))
+    with pytest.raises(ConfigError):
+        WaveRNNVocoder(vocoder.model, engine="compiled").vocode(mel)
+
+
+def test_numba_is_not_imported_before_it_is_used(repository):
+    code = (
+        "import sys, torch; from vocoder.wavernn.inference import WaveRNNVocoder\n"
+        "from vocoder.wavernn.model import build_wavernn; from vocoder.wavernn.config import WaveRNNConfig\n"
+        "WaveRNNVocoder(build_wavernn(WaveRNNConfig(hidden_size=8, fc_size=8)))\n"
+        "print('numba' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=repository, capture_output=True, text=True)
+    assert done.stdout.strip() == "False", done.stderr
 
 
 # --- files
@@ -93,7 +242,7 @@ def test_bad_mels_get_one_sentence(vocoder, mel):
 def test_save_and_load_give_the_same_output(vocoder, tmp_path, dtype):
     path = tmp_path / "vocoder.safetensors"
     vocoder.save(path, dtype)
-    loaded = Vocoder.load(path)
+    loaded = Vocoder.load(path, engine="torch")
     assert isinstance(loaded, WaveRNNVocoder)
     assert (loaded.licence, loaded.trained_on, loaded.step, loaded.config) == ("CC0", "nothing", 7, vocoder.config)
     again = tmp_path / "again.safetensors"
@@ -101,7 +250,7 @@ def test_save_and_load_give_the_same_output(vocoder, tmp_path, dtype):
     mel = random_mel(2)
     if dtype is None:
         assert np.array_equal(loaded.vocode(mel, seed=1), vocoder.vocode(mel, seed=1))
-    assert np.array_equal(Vocoder.load(again).vocode(mel, seed=1), loaded.vocode(mel, seed=1))
+    assert np.array_equal(Vocoder.load(again, engine="torch").vocode(mel, seed=1), loaded.vocode(mel, seed=1))
 
 
 def test_bad_files_get_one_sentence(vocoder, tmp_path):
@@ -127,7 +276,7 @@ def test_public_checkpoint_becomes_a_model_file(golden_dir, tmp_path, capsys):
     assert "raw WaveRNN" in capsys.readouterr().out
     vocoder = Vocoder.load(output)
     assert isinstance(vocoder, WaveRNNVocoder) and vocoder.config.shape == "classic"
-    assert vocoder.vocode(random_mel(1), seed=0).shape == (200,)
+    assert Vocoder.load(output, engine="torch").vocode(random_mel(1), seed=0).shape == (200,)
     with pytest.raises(SystemExit):
         main([str(golden_dir / "vocoder_small_raw.pt"), str(output)])
 
@@ -140,41 +289,3 @@ def test_what_is_no_public_checkpoint_gets_one_sentence(golden_dir, tmp_path):
     for source in [*sources, golden_dir / "synthesizer_small.pt"]:
         with pytest.raises(ModelFileError):
             convert_public_wavernn(source, tmp_path / "out.safetensors")
-
-
-# --- folds
-
-
-def test_even_folds_equal_the_golden_ones(golden_dir):
-    golden = np.load(golden_dir / "folds.npz")
-    assert np.array_equal(fold_evenly(golden["signal"], 8000, 800), golden["folds"])
-    assert np.abs(unfold_evenly(golden["folds"], 800) - golden["unfolded"]).max() < 1e-6
-
-
-@pytest.mark.parametrize("frames", [1, 3, 40, 71, 72, 73, 500])
-def test_planned_folds_cover_the_utterance_and_no_more(frames):
-    level = np.random.default_rng(frames).uniform(-4, 4, frames)
-    folds = plan_folds(level, 48, 4)
-    assert folds[0].start == 0 and folds[-1].stop == frames
-    assert all(left.stop - right.start == 4 for left, right in zip(folds, folds[1:], strict=False))
-    assert sum(fold.frames for fold in folds) == frames + 4 * (len(folds) - 1)
-    assert max(fold.frames for fold in folds) <= 48 * 5 / 3 * 1.5 + 4
-
-
-def test_cuts_seek_the_quiet():
-    level = np.ones(100)
-    level[55:59] = -4
-    left, right = plan_folds(level, 48, 4)
-    assert 55 <= right.start + 3 <= 59 and left.stop == right.start + 4
-
-
-def test_joined_folds_keep_the_power_of_noise_and_the_middles():
-    rng = np.random.default_rng(0)
-    folds = plan_folds(np.zeros(200), 48, 4)
-    pieces = [rng.standard_normal(fold.frames * 200).astype(np.float32) for fold in folds]
-    joined = join_folds(pieces, folds, 200)
-    assert joined.shape == (40_000,)
-    assert np.array_equal(joined[:2000], pieces[0][:2000])  # no fade at the utterance's own edges
-    assert np.array_equal(joined[-2000:], pieces[-1][-2000:])
-    seam = (folds[1].start + 3) * 200
-    assert np.std(joined[seam - 200 : seam + 200]) == pytest.approx(1, abs=0.15)

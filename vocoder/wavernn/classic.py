@@ -123,7 +123,7 @@ class ClassicStepper:
 
     def step(self, offset: int, samples: Tensor) -> Tensor:
         model = self.model
-        values = as_values(samples, model.config).unsqueeze(1)
+        values = as_values(samples, model.config).unsqueeze(1).to(self.upsampled.dtype)
         x = model.input(torch.cat([values, self.upsampled[:, offset], self.parts[0]], dim=1))
         self.first = _cell(model.gru1, x, self.first)
         x = x + self.first

@@ -29,6 +29,8 @@ class WaveRNNConfig:
         upsample_factors: steps from frames to samples, their product is the hop (classic).
         residual_size: channels of the residual blocks in the conditioning network (classic).
         residual_blocks: how many there are (classic).
+        sparsity: share of the blocks in the matrices of the sample loop that training prunes away; 0 is a dense model.
+        block: rows and columns of a block that is pruned or kept as a whole; 16 rows fill a vector register.
         mel: what a mel is for this model.
     """
 
@@ -44,6 +46,8 @@ class WaveRNNConfig:
     upsample_factors: tuple[int, ...] = (5, 5, 8)
     residual_size: int = 128
     residual_blocks: int = 10
+    sparsity: float = 0.0
+    block: tuple[int, int] = (16, 1)
     mel: MelConfig = field(default_factory=MelConfig)
 
     def __post_init__(self) -> None:
@@ -59,6 +63,10 @@ class WaveRNNConfig:
                 raise ConfigError(f"The WaveRNN setting {name} is {getattr(self, name)}: it must be 1 to 4096.")
         if not 1 <= self.pad <= 16 or not 0 <= self.residual_blocks <= 64:
             raise ConfigError("The WaveRNN settings pad (1 to 16) and residual_blocks (0 to 64) are out of range.")
+        if not 0 <= self.sparsity < 1:
+            raise ConfigError(f"A sparsity of {self.sparsity} is out of range: choose 0 (dense) to below 1, like 0.95.")
+        if len(self.block) != 2 or not all(1 <= side <= 64 for side in self.block):
+            raise ConfigError(f"Blocks of {self.block} are out of range: give rows and columns of 1 to 64, like 16 1.")
         if self.shape == "compact" and self.hop_length % self.subframes:
             raise ConfigError(f"{self.subframes} subframes do not divide a hop of {self.hop_length} samples.")
         if self.shape == "classic" and math.prod(self.upsample_factors) != self.hop_length:

@@ -5,9 +5,18 @@ little can run as a batch; the overlap gives each piece time to swing in, and ro
 """
 
 import itertools
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+
+# A batch of folds takes as long as its longest one: how much longer than the mean a quiet cut may make it.
+SLACK = 1.25
+REACH = 1 / 3  # how far a cut may move from where even folds would have it, in folds,
+FARTHEST = 80  # and in frames: within a second there is a quiet place
+WORTHWHILE = 0.03  # of the time, which more folds must save
+EVENNESS = 0.3  # what a fold a whole mean too long or too short costs, in units of the mel's loudness
 
 
 @dataclass(frozen=True)
@@ -22,58 +31,117 @@ class Fold:
         return self.stop - self.start
 
 
-def plan_folds(level: np.ndarray, target: int, overlap: int) -> list[Fold]:
-    """Cut an utterance into folds of about `target` frames, where it is quietest.
+def choose_count(frames: int, shortest: int, longest: int, overlap: int, cost: Callable[[int], float]) -> int:
+    """How many folds an utterance is best cut into: those that are soonest done, and few where it hardly matters.
 
-    Static cuts fall into vowels, where the two sides have different phase and the join trembles. Here each cut may
-    move by up to a third of a fold to the quietest place. No fold is longer than the utterance needs.
+    Args:
+        frames: of the utterance.
+        shortest, longest: frames heard of a fold, on average; an utterance shorter than two of them stays whole.
+        overlap: frames that two neighbours share.
+        cost: how long an engine takes for one sample of each of so many folds, in any unit.
+    """
+    least = math.ceil(frames / longest)
+    best, best_cost = least, math.inf
+    for count in range(least, max(least, frames // shortest) + 1):
+        total = (frames / count + overlap) * cost(count)
+        if total < (1 - WORTHWHILE) * best_cost:
+            best, best_cost = count, total
+    return best
+
+
+def plan_folds(level: np.ndarray, count: int, overlap: int) -> list[Fold]:
+    """Cut an utterance into folds where it is quietest.
 
     Args:
         level: [frames], loudness of each mel frame.
-        target: frames heard of each fold.
+        count: folds wanted; there are fewer where they would be shorter than two overlaps.
         overlap: frames that two neighbours share: a quarter after the cut, the rest before it, in which the later fold
             swings in; a multiple of 4.
 
     Returns:
-        Folds in order; a single one where the utterance is shorter than a fold and a half.
+        Folds in order, which together cover the utterance and no more.
     """
     frames, after = len(level), max(1, overlap // 4)
-    before = 3 * after
-    count = max(1, round(frames / max(target, 2 * overlap)))
-    # a cut between frames k - 1 and k is as loud as both together
-    quiet = np.convolve(np.pad(level, 1, mode="edge"), np.ones(2) / 2, mode="valid")
-    reach = max(0, frames // count // 3)
-    cuts = [0]
-    for index in range(1, count):
-        middle = round(index * frames / count)
-        low, high = max(cuts[-1] + before + after, middle - reach), min(frames - after, middle + reach)
-        if low <= high:
-            # of equally quiet places the one nearest the middle, so that a flat level gives equal folds
-            distance = np.abs(np.arange(low, high + 1) - middle) / (10.0 * max(1, reach))
-            cuts.append(low + int(np.argmin(quiet[low : high + 1] + 0.1 * distance)))
-    cuts.append(frames)
+    cuts = quiet_cuts(level, max(1, min(count, frames // (2 * overlap))), overlap)
     return [
-        Fold(max(0, cut_in - before) if cut_in else 0, min(frames, cut_out + after))
-        for cut_in, cut_out in itertools.pairwise(cuts)
+        Fold(max(0, start - 3 * after) if start else 0, min(frames, stop + after))
+        for start, stop in itertools.pairwise(cuts)
     ]
 
 
-def join_folds(pieces: list[np.ndarray], folds: list[Fold], hop: int) -> np.ndarray:
-    """Cross-fade generated folds: a piece is float32 [fold.frames * hop] -> [frames * hop].
+def quiet_cuts(level: np.ndarray, count: int, least: int) -> list[int]:
+    """The quietest way to cut an utterance into `count` pieces of about the same length.
+
+    Static cuts fall into vowels, where the two sides have different phase and the join trembles. Here the cuts are
+    chosen together (dynamic programming over the places that each may take), so that their loudness adds up to the
+    least possible while no piece is more than `SLACK` times the mean.
+
+    Args:
+        level: [frames], loudness of each mel frame, on the mel's own scale.
+        count: pieces.
+        least: frames of a piece at least, where the mean allows it.
+
+    Returns:
+        count + 1 places from 0 to frames; a cut at k lies between the frames k - 1 and k.
+    """
+    frames = len(level)
+    mean = frames / count
+    least = max(1, min(least, math.floor(mean) - 1))
+    most = max(math.ceil(SLACK * mean), math.ceil(mean) + 1)
+    reach = min(int(REACH * mean), FARTHEST)
+    # a cut is as loud as the two frames beside it
+    loudness = np.convolve(np.pad(level, 1, mode="edge"), np.ones(2) / 2, mode="valid")
+    places, costs, origins = np.zeros(1, dtype=np.int64), np.zeros(1), []
+    visited = [places]
+    for index in range(1, count + 1):
+        middle = round(index * mean)
+        here = np.arange(middle - reach, middle + reach + 1) if index < count else np.array([frames])
+        lengths = here[:, None] - places
+        step = costs + EVENNESS * np.abs(lengths / mean - 1)
+        step[(lengths < least) | (lengths > most)] = np.inf
+        origins.append(step.argmin(axis=1))
+        costs = step.min(axis=1) + loudness[here]
+        places = here
+        visited.append(here)
+    chosen, cuts = 0, [frames]
+    for origin, previous in zip(reversed(origins), reversed(visited[:-1]), strict=True):
+        chosen = int(origin[chosen])
+        cuts.append(int(previous[chosen]))
+    return cuts[::-1]
+
+
+class FoldJoiner:
+    """Cross-fades generated folds into one signal, as they come.
 
     The fade takes the second half of what two folds share, around the cut; in the first half the later one swings in.
+
+    Args:
+        frames: of the whole utterance.
+        hop: samples of a frame.
     """
-    joined = np.zeros(folds[-1].stop * hop, dtype=np.float32)
-    for index, (piece, fold) in enumerate(zip(pieces, folds, strict=True)):
-        piece, start = piece.copy(), fold.start * hop
-        if index > 0:
-            shared = (folds[index - 1].stop - fold.start) * hop
-            rising, falling = fade_curves(shared - shared // 2)
-            piece[: shared // 2] = 0
-            piece[shared // 2 : shared] *= rising
-            joined[start + shared // 2 : start + shared] *= falling
-        joined[start : start + len(piece)] += piece
-    return joined
+
+    def __init__(self, frames: int, hop: int) -> None:
+        self.joined = np.zeros(frames * hop, dtype=np.float32)
+        self._hop, self._end = hop, 0
+
+    def add(self, piece: np.ndarray, fold: Fold) -> None:
+        """Take up the next fold's samples, float32 [fold.frames * hop]."""
+        start, stop = fold.start * self._hop, fold.stop * self._hop
+        shared = self._end - start
+        half = shared // 2
+        rising, falling = fade_curves(shared - half)
+        faded = slice(start + half, self._end)
+        self.joined[faded] = self.joined[faded] * falling + piece[half:shared] * rising
+        self.joined[self._end : stop] = piece[shared:]
+        self._end = stop
+
+
+def join_folds(pieces: list[np.ndarray], folds: list[Fold], hop: int) -> np.ndarray:
+    """Cross-fade all folds of an utterance: pieces of float32 [fold.frames * hop] -> [frames * hop]."""
+    joiner = FoldJoiner(folds[-1].stop, hop)
+    for piece, fold in zip(pieces, folds, strict=True):
+        joiner.add(piece, fold)
+    return joiner.joined
 
 
 def fade_curves(samples: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,131 +1,53 @@
-"""Sampling from a WaveRNN in PyTorch: the reference that faster engines are measured against.
+"""A trained WaveRNN behind the verbs of `Vocoder`: what runs it, in how many folds, and what becomes of them."""
 
-The randomness is a tape of uniform numbers made beforehand, so that two ways of running a model can be compared sample
-by sample.
-"""
-
-import logging
-from collections.abc import Callable, Iterator, Sequence
+import functools
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from speech.errors import ConfigError
 from speech.mel import MelConfig
 from vocoder.checks import check_mel
-from vocoder.data import mel_window
-from vocoder.inference import STAGE, Cancelled, Progress, Vocoder, VocodingCancelled
+from vocoder.emphasis import Deemphasis
+from vocoder.inference import STAGE, Cancelled, Progress, Vocoder, stop_if
 from vocoder.wavernn.config import WaveRNNConfig
-from vocoder.wavernn.folding import Fold, join_folds, plan_folds
+from vocoder.wavernn.engines import OVERLAP_FRAMES, Engine, Running, start_engine
+from vocoder.wavernn.folding import Fold, FoldJoiner, plan_folds
 from vocoder.wavernn.model import WaveRNN, build_wavernn
-from vocoder.wavernn.samples import Deemphasis, decode_samples, draw_samples
+from vocoder.wavernn.samples import decode_samples
+from vocoder.wavernn.sampling import (
+    CHUNK_FRAMES,
+    make_tape,
+    open_tape,
+    sample_folds,
+    sample_stream,
+)
 
 if TYPE_CHECKING:
     from training.checkpoint import ModelHeader
 
-logger = logging.getLogger(__name__)
+__all__ = ["Engine", "Fold", "WaveRNNVocoder", "make_tape", "sample_folds", "sample_stream"]
 
-FOLD_FRAMES = 48  # 0.6 s: long enough that most cuts find a quiet place
-OVERLAP_FRAMES = 4  # 50 ms: 37.5 ms to swing in, the last 12.5 ms of them and as much again for the fade
-CHUNK_FRAMES = 16  # of a stream: 0.2 s
-
-
-def make_tape(config: WaveRNNConfig, samples: int, seed: int, fold: int = 0) -> np.ndarray:
-    """The random numbers of one fold: float32 [samples, config.uniforms] in [0, 1); a longer tape begins the same."""
-    generator = np.random.default_rng([seed, fold])
-    return generator.random((samples, config.uniforms), dtype=np.float32)
-
-
-class _Stream:
-    """A batch of streams that moves on frame by frame."""
-
-    def __init__(self, model: WaveRNN, batch: int, device: torch.device) -> None:
-        self.model, self.config = model, model.config
-        self.stepper = model.stepper(batch)
-        start = self.config.silence if self.config.mode == "raw" else 0.0
-        self.samples = torch.full((batch,), start, device=device)
-
-    def run_frame(self, windows: Tensor, tape: Tensor) -> Tensor:
-        """Windows [batch, n_mels, 2 * pad + 1] and tape [hop, batch, uniforms] -> the frame's samples [batch, hop]."""
-        self.samples = self.samples[: len(windows)]
-        self.stepper.begin_frame(windows)
-        made = []
-        for offset in range(self.config.hop_length):
-            outputs = self.stepper.step(offset, self.samples)
-            self.samples = draw_samples(outputs, tape[offset], self.config)
-            made.append(self.samples)
-        return torch.stack(made, dim=1)
-
-
-def sample_folds(
-    model: WaveRNN,
-    mel: np.ndarray,
-    folds: Sequence[Fold],
-    tapes: Sequence[np.ndarray],
-    progress: Progress | None = None,
-    cancelled: Cancelled | None = None,
-) -> list[np.ndarray]:
-    """Generate all folds of an utterance side by side; a fold that is done leaves the batch.
-
-    Args:
-        model: in eval mode.
-        mel: float32 [n_mels, frames], scaled to [-max_abs_value, max_abs_value].
-        folds: stretches of the mel's frames.
-        tapes: for each fold float32 [fold.frames * hop, config.uniforms].
-
-    Returns:
-        For each fold its samples [fold.frames * hop]: int64 labels, or float32 values in mol mode.
-
-    Raises:
-        VocodingCancelled: `cancelled` returned True.
-    """
-    config, device = model.config, next(model.parameters()).device
-    order = sorted(range(len(folds)), key=lambda index: -folds[index].frames)
-    made: list[list[np.ndarray]] = [[] for _ in folds]
-    done, total = 0, sum(fold.frames for fold in folds) * config.hop_length
-    with torch.inference_mode():
-        stream = _Stream(model, len(folds), device)
-        for frame in range(folds[order[0]].frames):
-            if cancelled is not None and cancelled():
-                raise VocodingCancelled
-            active = [index for index in order if folds[index].frames > frame]
-            windows = [mel_window(mel.T, folds[i].start + frame, 1, config.pad, config) for i in active]
-            span = slice(frame * config.hop_length, (frame + 1) * config.hop_length)
-            tape = np.stack([tapes[index][span] for index in active], axis=1)
-            samples = stream.run_frame(_to(np.stack(windows), device), _to(tape, device)).cpu().numpy()
-            for index, row in zip(active, samples, strict=True):
-                made[index].append(row)
-            done += samples.size
-            if progress is not None:
-                progress(done, total)
-    return [np.concatenate(parts) for parts in made]
-
-
-def sample_stream(
-    model: WaveRNN, mel: np.ndarray, tape_of: Callable[[int], np.ndarray], chunk_frames: int = CHUNK_FRAMES
-) -> Iterator[np.ndarray]:
-    """Generate an utterance as one stream and hand it out in chunks; equal to `sample_folds` with a single fold.
-
-    Args:
-        tape_of: gives the next n rows of the tape, float32 [n, config.uniforms].
-    """
-    config, device = model.config, next(model.parameters()).device
-    with torch.inference_mode():
-        stream = _Stream(model, 1, device)
-    for start in range(0, mel.shape[1], chunk_frames):
-        parts = []
-        for frame in range(start, min(start + chunk_frames, mel.shape[1])):
-            window = mel_window(mel.T, frame, 1, config.pad, config)
-            tape = tape_of(config.hop_length)
-            with torch.inference_mode():  # not around a yield: the mode belongs to the thread, not to this generator
-                parts.append(stream.run_frame(_to(window[None], device), _to(tape[:, None], device))[0])
-        yield torch.cat(parts).cpu().numpy()
+FINISH_SAMPLES = 2**18  # that are finished at once, in double precision
 
 
 class WaveRNNVocoder(Vocoder):
-    """A trained WaveRNN behind the verbs of `Vocoder`."""
+    """A trained WaveRNN.
+
+    Args:
+        model: its weights must not change afterwards: the compiled engine works on a copy of them.
+        device: where PyTorch runs the model, if it does.
+        engine: "compiled" for the CPU, "torch" for the reference; "auto" takes the compiled one on a CPU (the reference
+            where it cannot run), half precision on a CUDA GPU, and the reference elsewhere.
+        threads: of the compiled engine; by default as many as PyTorch would use.
+
+    Raises:
+        ConfigError: there is no such engine on this device.
+    """
 
     kind = "wavernn"
 
@@ -134,34 +56,63 @@ class WaveRNNVocoder(Vocoder):
         model: WaveRNN,
         device: str | torch.device = "cpu",
         *,
+        engine: Engine = "auto",
+        threads: int | None = None,
         licence: str = "",
         trained_on: str = "",
         step: int = 0,
     ) -> None:
-        self.model = model.to(device).eval().requires_grad_(False)
+        self.device = torch.device(device)
+        if engine not in get_args(Engine):
+            raise ConfigError(f"There is no vocoder engine {engine!r}: choose {', '.join(get_args(Engine))}.")
+        if engine == "compiled" and self.device.type != "cpu":
+            raise ConfigError(
+                f"The compiled vocoder runs on the CPU, not on {self.device}: choose engine torch or auto."
+            )
+        if threads is not None and threads < 1:
+            raise ConfigError(f"A vocoder cannot run on {threads} threads: choose 1 or more.")
+        self.model = model.to(self.device).eval().requires_grad_(False)
+        self.engine, self.threads = engine, threads
         self.licence, self.trained_on, self.step = licence, trained_on, step
 
     @classmethod
     def from_file(
-        cls, header: "ModelHeader", weights: dict[str, Tensor], device: str | torch.device = "cpu"
+        cls,
+        header: "ModelHeader",
+        weights: dict[str, Tensor],
+        device: str | torch.device = "cpu",
+        *,
+        engine: Engine = "auto",
+        threads: int | None = None,
     ) -> "WaveRNNVocoder":
-        """Build the model that a file describes.
+        """Build the model that a file describes, its matrices whole or in blocks.
 
         Raises:
             ModelFileError: its config is refused or the weights do not fit it.
         """
         from training.checkpoint import config_from_header, load_into
+        from vocoder.wavernn.pruning import unpack_sparse
 
-        model = build_wavernn(config_from_header(WaveRNNConfig, header))
-        load_into(model, weights)
-        return cls(model, device, licence=header.licence, trained_on=header.trained_on, step=header.step)
+        config = config_from_header(WaveRNNConfig, header)
+        model = build_wavernn(config)
+        load_into(model, unpack_sparse(weights, config))
+        return cls(
+            model,
+            device,
+            engine=engine,
+            threads=threads,
+            licence=header.licence,
+            trained_on=header.trained_on,
+            step=header.step,
+        )
 
     def save(self, path: str | Path, dtype: torch.dtype | None = None) -> None:
         from training.checkpoint import save_model
+        from vocoder.wavernn.pruning import pack_sparse
 
         save_model(
             path,
-            self.model,
+            pack_sparse(self.model.state_dict(), self.config),
             stage=STAGE,
             kind=self.kind,
             config=self.config,
@@ -179,37 +130,65 @@ class WaveRNNVocoder(Vocoder):
     def mel_config(self) -> MelConfig:
         return self.config.mel
 
+    @functools.cached_property
+    def running(self) -> Running:
+        """The engine that was chosen, made and warmed up at first use."""
+        return start_engine(self.model, self.engine, self.threads)
+
+    def warm_up(self) -> None:
+        self.running  # noqa: B018
+
     def vocode(
         self,
         mel: np.ndarray,
         seed: int | None = None,
         progress: Progress | None = None,
         cancelled: Cancelled | None = None,
-        fold_frames: int = FOLD_FRAMES,
+        folds: int | None = None,
     ) -> np.ndarray:
-        """See `Vocoder.vocode`; `fold_frames` 0 makes one stream, as `stream` does."""
-        mel = check_mel(mel, self.mel_config.n_mels)
-        seed = _chosen(seed)
-        folds = plan_folds(mel.mean(axis=0), fold_frames, OVERLAP_FRAMES) if fold_frames else [Fold(0, mel.shape[1])]
-        hop = self.config.hop_length
-        tapes = [make_tape(self.config, fold.frames * hop, seed, index) for index, fold in enumerate(folds)]
-        made = sample_folds(self.model, mel, folds, tapes, progress, cancelled)
-        pieces = [decode_samples(samples, self.config) for samples in made]
-        return Deemphasis(self.config)(join_folds(pieces, folds, hop))
+        """See `Vocoder.vocode`.
 
-    def stream(self, mel: np.ndarray, seed: int | None = None) -> Iterator[np.ndarray]:
-        """See `Vocoder.stream`; the chunks together are `vocode(mel, seed, fold_frames=0)`."""
+        The folds are chosen by the length and the number of threads, so the same seed gives the same samples on the
+        same number of threads. `folds` asks for a number of one's own: 1 is what `stream` gives.
+        """
         mel = check_mel(mel, self.mel_config.n_mels)
-        generator = np.random.default_rng([_chosen(seed), 0])
-        shape = self.config.uniforms
-        finish = Deemphasis(self.config)
-        chunks = sample_stream(self.model, mel, lambda n: generator.random((n, shape), dtype=np.float32))
-        return (finish(decode_samples(chunk, self.config)) for chunk in chunks)
+        running, seed, hop = self.running, _chosen(seed), self.config.hop_length
+        planned = plan_folds(mel.mean(axis=0), folds or running.fold_count(mel.shape[1]), OVERLAP_FRAMES)
+        tapes = [open_tape(self.config, seed, index) for index in range(len(planned))]
+        made = running.sampler.sample_folds(mel, planned, tapes, progress, cancelled)
+        joiner = FoldJoiner(mel.shape[1], hop)
+        for index, fold in enumerate(planned):
+            stop_if(cancelled)
+            joiner.add(decode_samples(made[index], self.config), fold)
+            made[index] = np.empty(0)  # an hour of speech need not be there twice
+        finish, wav = Deemphasis(self.mel_config.preemphasis), joiner.joined
+        for start in range(0, len(wav), FINISH_SAMPLES):
+            stop_if(cancelled)
+            wav[start : start + FINISH_SAMPLES] = finish(wav[start : start + FINISH_SAMPLES])
+        return wav
+
+    def stream(
+        self,
+        mel: np.ndarray,
+        seed: int | None = None,
+        progress: Progress | None = None,
+        cancelled: Cancelled | None = None,
+    ) -> Iterator[np.ndarray]:
+        """See `Vocoder.stream`; the chunks together are `vocode(mel, seed, folds=1)`."""
+        mel = check_mel(mel, self.mel_config.n_mels)
+        return self._stream(mel, _chosen(seed), progress, cancelled)
+
+    def _stream(
+        self, mel: np.ndarray, seed: int, progress: Progress | None, cancelled: Cancelled | None
+    ) -> Iterator[np.ndarray]:
+        finish, done, total = Deemphasis(self.mel_config.preemphasis), 0, mel.shape[1] * self.config.hop_length
+        tape = open_tape(self.config, seed)
+        for samples in self.running.sampler.sample_stream(mel, tape, CHUNK_FRAMES, cancelled):
+            done += len(samples)
+            if progress is not None:
+                progress(done, total)
+            yield finish(decode_samples(samples, self.config))
 
 
 def _chosen(seed: int | None) -> int:
     return int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else abs(int(seed))
-
-
-def _to(array: np.ndarray, device: torch.device) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array)).to(device)

@@ -7,7 +7,6 @@ mode.
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.signal import lfilter
 from torch import Tensor
 
 from speech.audio import mu_law_decode, mu_law_encode, preemphasis
@@ -30,19 +29,6 @@ def encode_wav(wav: np.ndarray, config: WaveRNNConfig, before: float = 0.0) -> n
 def decode_samples(samples: np.ndarray, config: WaveRNNConfig) -> np.ndarray:
     """Samples -> pre-emphasised float32 in [-1, 1]; folds are joined in this form."""
     return mu_law_decode(samples, config.bits) if config.mode == "raw" else samples.astype(np.float32)
-
-
-class Deemphasis:
-    """Undoes the pre-emphasis chunk by chunk: the chunks together are what one call over the whole would give."""
-
-    def __init__(self, config: WaveRNNConfig) -> None:
-        self._coefficient = config.mel.preemphasis
-        self._state = np.zeros(1)
-
-    def __call__(self, emphasised: np.ndarray) -> np.ndarray:
-        """Pre-emphasised [samples] -> wav float32 [samples], clipped to [-1, 1]."""
-        wav, self._state = lfilter([1.0], [1.0, -self._coefficient], emphasised.astype(np.float64), zi=self._state)
-        return np.clip(wav, -1, 1).astype(np.float32)
 
 
 def as_labels(samples: Tensor, config: WaveRNNConfig) -> Tensor:

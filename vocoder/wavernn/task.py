@@ -2,6 +2,8 @@
 
 import itertools
 import logging
+import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -12,10 +14,13 @@ from speech.audio import write_audio
 from speech.errors import CorpusError
 from speech.mel import decode_mel, synthesis_mel
 from vocoder.data import Batch, VocoderStore, collate, cut_crop, split_items
+from vocoder.emphasis import Deemphasis
 from vocoder.inference import STAGE
-from vocoder.wavernn.inference import Fold, make_tape, sample_folds
+from vocoder.wavernn.folding import Fold
 from vocoder.wavernn.model import WaveRNN
-from vocoder.wavernn.samples import Deemphasis, decode_samples, sample_loss
+from vocoder.wavernn.pruning import Pruner, pack_sparse
+from vocoder.wavernn.samples import decode_samples, sample_loss
+from vocoder.wavernn.sampling import make_tape, sample_folds
 
 if TYPE_CHECKING:
     from training.checkpoint import RunDirectory
@@ -34,12 +39,13 @@ class WaveRNNTask:
         licence, trained_on: for the header of the model file.
         crops, crop_frames: how many validation crops are measured, and their length in mel frames.
         clips, clip_frames: how many stretches are spoken freely at each validation, and their length.
+        pruner: prunes the model while it trains; None leaves it dense. Until the pruner has reached its sparsity, no
+            model counts as the best: a denser one would win.
 
     Raises:
         CorpusError: the validation split has no utterance long enough.
     """
 
-    best_metric = "validation_loss"
     best_mode: Literal["min", "max"] = "min"
 
     def __init__(
@@ -53,8 +59,12 @@ class WaveRNNTask:
         crop_frames: int = 8,
         clips: int = 4,
         clip_frames: int = 120,
+        pruner: Pruner | None = None,
     ) -> None:
         self.model: nn.Module = model
+        self.pruner = pruner
+        self.extra_modules: dict[str, nn.Module] = {} if pruner is None else {"pruner": pruner}
+        self.best_metric = "validation_loss" if pruner is None else "pruned_loss"
         self._network = model  # the same, by its own type
         self.config = model.config
         self.store, self.licence, self.trained_on = store, licence, trained_on
@@ -75,8 +85,16 @@ class WaveRNNTask:
         """`loss`: nats per sample."""
         return {"loss": self._loss(batch), "items": torch.tensor(batch["samples"][:, 1:].numel())}
 
+    def after_step(self, done: int, averages: Mapping[str, Tensor]) -> None:
+        """Keep what is pruned at zero, in the weights and in their averages."""
+        if self.pruner is not None:
+            self.pruner.after_step(done, averages)
+
     def validate(self, step: int, run: "RunDirectory") -> dict[str, float]:
         """`validation_loss` in nats per sample of unseen speech, and `mel_error` of freely spoken clips.
+
+        With a pruner also the sparsity of each matrix, and `pruned_loss`: the validation loss once the sparsity is
+        reached, NaN before.
 
         The clips go to the run's samples and TensorBoard, each with the mel it was made from over the mel that it has.
         """
@@ -91,7 +109,14 @@ class WaveRNNTask:
         figures = {"validation_loss": total / len(self.crops)}
         if self.clips:
             figures["mel_error"] = self._speak(step, run)
+        if self.pruner is not None:
+            figures["pruned_loss"] = figures["validation_loss"] if self.pruner.is_done() else math.nan
+            figures |= {f"sparsity/{name}": share for name, share in self.pruner.sparsity().items()}
         return figures
+
+    def stored_weights(self) -> dict[str, Tensor]:
+        """The weights for a model file, pruned matrices as the blocks that are left."""
+        return pack_sparse(self.model.state_dict(), self.config)
 
     def model_file(self) -> dict[str, Any]:
         """Keyword arguments for `training.checkpoint.save_model`."""
@@ -119,7 +144,7 @@ class WaveRNNTask:
         made = sample_folds(self._network, np.concatenate(mels, axis=1), folds, tapes)
         errors = []
         for index, (mel, samples) in enumerate(zip(mels, made, strict=True)):
-            wav = Deemphasis(config)(decode_samples(samples, config))
+            wav = Deemphasis(config.mel.preemphasis)(decode_samples(samples, config))
             reached = synthesis_mel(wav, config.mel)[:, : mel.shape[1]]
             errors.append(float(np.abs(reached - mel).mean()))
             write_audio(run.samples / f"step-{step:09d}-{index}.wav", wav, config.mel.sample_rate, overwrite=True)

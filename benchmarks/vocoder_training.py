@@ -1,0 +1,134 @@
+"""How many samples a second the vocoder learns from: compact against classic, and our recurrence against `nn.GRU`.
+
+    python benchmarks/vocoder_training.py [--quick] [--json FILE]
+
+A figure is a whole training step (forward, loss, backward, clipping, optimiser) on one thread, on random crops. The
+contenders take turns, and the least processor time of several turns counts, so that other programs on the machine
+disturb little.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+os.environ["OMP_NUM_THREADS"] = "1"
+sys.path[0] = str(Path(__file__).resolve().parents[1])  # in place of this folder, whose files are named like packages
+
+import tyro  # noqa: E402
+
+from speech.errors import exit_on_speech_error  # noqa: E402
+from vocoder.wavernn.config import WaveRNNConfig, classic_config  # noqa: E402
+
+if TYPE_CHECKING:
+    from vocoder.wavernn.model import WaveRNN
+
+BATCH, FRAMES = 16, 3
+Precision = Literal["fp32", "bf16"]
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Measure the training of the vocoder."""
+
+    quick: bool = False
+    """Fewer repeats; the figures scatter more."""
+    json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Also write the figures here, as a list of {case, value, unit}."""
+
+    @property
+    def repeats(self) -> int:
+        return 2 if self.quick else 6
+
+
+@exit_on_speech_error
+def main(argv: list[str] | None = None) -> None:
+    arguments = tyro.cli(Arguments, args=argv, description=__doc__, config=(tyro.conf.FlagCreatePairsOff,))
+    import torch
+
+    torch.set_num_threads(1)
+    rows = []
+    for case, value, unit in measure(arguments.repeats):
+        print(f"{case:<56} {value:>10.4g} {unit}", flush=True)
+        rows.append({"case": case, "value": value, "unit": unit})
+    if arguments.json is not None:
+        from training.files import write_json
+
+        write_json(arguments.json, rows)
+
+
+def measure(repeats: int) -> Iterator[tuple[str, float, str]]:
+    """Classic and compact through `nn.GRU`, and compact through our recurrence; in fp32, and in bf16 as it trains."""
+    from vocoder.wavernn.compact import CompactWaveRNN
+    from vocoder.wavernn.model import build_wavernn
+
+    class ThroughGRU(CompactWaveRNN):
+        """The compact shape with PyTorch's own GRU kernel, as on a GPU."""
+
+        _states_on_cpu = CompactWaveRNN._states
+
+    rates = {}
+    models = {
+        "classic": build_wavernn(classic_config()),
+        "compact": ThroughGRU(WaveRNNConfig()),
+        "compact_own": build_wavernn(WaveRNNConfig()),
+    }
+    precisions: tuple[Precision, ...] = ("fp32", "bf16")
+    steps = {(name, how): training_step(model, how) for how in precisions for name, model in models.items()}
+    for case, seconds in least_times(repeats, steps).items():
+        rates[case] = BATCH * FRAMES * WaveRNNConfig().hop_length / seconds
+    for (name, how), rate in rates.items():
+        yield f"train_{name}_{how}_samples_per_s", rate, "samples/s"
+    for how in precisions:
+        suffix = "" if how == "fp32" else f"_{how}"
+        through_gru = rates["compact", how] / rates["classic", how]
+        yield f"train_compact_vs_classic_samples_per_s{suffix}", through_gru, "times"
+        own = rates["compact_own", how] / rates["compact", how]
+        yield f"train_own_recurrence_vs_nn_gru_samples_per_s{suffix}", own, "times"
+
+
+def training_step(model: WaveRNN, precision: Precision) -> Callable[[], None]:
+    """One step on random crops; as in training, bf16 also stands for the products that PyTorch calls float32."""
+    import torch
+
+    from vocoder.wavernn.samples import sample_loss
+
+    generator = torch.Generator().manual_seed(0)
+    config = model.config
+    samples = torch.randint(config.labels, (BATCH, FRAMES * config.hop_length + 1), generator=generator)
+    mel = torch.rand(BATCH, config.mel.n_mels, FRAMES + 2 * config.pad, generator=generator) * 2 - 1
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+
+    def step() -> None:
+        torch.set_float32_matmul_precision("medium" if precision == "bf16" else "highest")
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bf16"):
+            loss = sample_loss(model(samples[:, :-1], mel), samples[:, 1:], config)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
+
+
+def least_times(
+    repeats: int, contenders: dict[tuple[str, Precision], Callable[[], None]]
+) -> dict[tuple[str, Precision], float]:
+    """The least processor time of each contender in seconds, over turns that go round among them."""
+    least = dict.fromkeys(contenders, float("inf"))
+    for turn in range(repeats + 1):
+        for name, contender in contenders.items():
+            start = time.process_time()
+            contender()
+            if turn:  # the first one warms up
+                least[name] = min(least[name], time.process_time() - start)
+    return least
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,286 @@
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from speech.errors import ModelFileError
+from vocoder.data import mel_window
+from vocoder.inference import VocodingCancelled
+from vocoder.wavernn.config import WaveRNNConfig, classic_config
+from vocoder.wavernn.engine import LANE_COSTS, CompiledSampler, best_width
+from vocoder.wavernn.folding import Fold
+from vocoder.wavernn.model import WaveRNN, build_wavernn
+from vocoder.wavernn.samples import draw_samples
+from vocoder.wavernn.sampling import make_tape, open_tape, sample_folds
+
+BOTH_SHAPES = pytest.mark.parametrize("shape", ["compact", "classic"])
+BOTH_MODES = pytest.mark.parametrize("mode", ["raw", "mol"])
+LOOP = ("gru.weight_hh", "gru1.weight", "gru2.weight", "fc.weight", "fc1.weight", "fc2.weight", "output.weight")
+
+
+def prune(model: WaveRNN, sparsity: float) -> WaveRNN:
+    """Zero a share of the 16x1 blocks of each gate at random, but for the diagonals of recurrent matrices."""
+    generator = torch.Generator().manual_seed(0)
+    for name, parameter in model.named_parameters():
+        if not name.startswith(LOOP):
+            continue
+        gates = parameter.data.split(len(parameter) // 3 if name.startswith("gru") else len(parameter))
+        for gate in gates:
+            rows, columns = gate.shape
+            keep = torch.rand(-(-rows // 16), columns, generator=generator) >= sparsity
+            keep = keep.repeat_interleave(16, dim=0)[:rows]
+            if "weight_hh" in name:
+                keep.fill_diagonal_(True)
+            gate *= keep
+    return model
+
+
+def make_model(config: WaveRNNConfig, sparsity: float = 0.0) -> WaveRNN:
+    """A model whose normalisation has seen something, and whose outputs are not all alike."""
+    torch.manual_seed(3)
+    model = build_wavernn(config).eval().requires_grad_(False)
+    for name, buffer in model.named_buffers():
+        if "running" in name:
+            buffer.uniform_(0.5, 1.5)
+    model.output.weight *= 4
+    return prune(model, sparsity)
+
+
+@pytest.fixture
+def toy_model(toy_config):
+    """Widths that are no multiples of 16."""
+
+    def make(shape="compact", mode="raw", sparsity=0.0, **changes):
+        return make_model(toy_config(shape, mode, hidden_size=40, fc_size=24, residual_size=20, **changes), sparsity)
+
+    return make
+
+
+def make_mel(frames: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(-4, 4, (80, frames)).astype(np.float32)
+
+
+def reference_outputs(model: WaveRNN, mel: np.ndarray, samples: np.ndarray) -> torch.Tensor:
+    """The network's own outputs when it is fed with samples: [samples, outputs]."""
+    config = model.config
+    first = config.silence if config.mode == "raw" else 0
+    before = torch.from_numpy(np.concatenate([[first], samples[:-1]]))
+    before = before.long() if config.mode == "raw" else before.float()
+    window = torch.from_numpy(mel_window(mel.T, 0, mel.shape[1], config.pad, config).copy())
+    with torch.inference_mode():
+        return model(before[None], window[None])[0]
+
+
+def assert_drawn_from(model: WaveRNN, mel: np.ndarray, samples: np.ndarray, tape: np.ndarray) -> None:
+    """Every sample is what the reference draws after the same samples, but for numbers at the edge of a label."""
+    outputs, uniforms = reference_outputs(model, mel, samples), torch.from_numpy(tape)
+    if model.config.mode == "mol":
+        drawn = draw_samples(outputs, uniforms, model.config).numpy()
+        assert (np.abs(drawn - samples) > 1e-4).mean() < 1e-3  # a number at the edge between two logistics
+        return
+    labels = torch.from_numpy(samples).long()[:, None]
+    running = torch.nn.functional.pad(outputs.double().softmax(dim=1).cumsum(dim=1), (1, 0))
+    assert (uniforms <= running.gather(1, labels + 1) + 1e-5).all()
+    assert (uniforms >= running.gather(1, labels) - 1e-5).all()
+
+
+@BOTH_SHAPES
+@BOTH_MODES
+@pytest.mark.parametrize("sparsity", [0.0, 0.5, 0.95])
+def test_outputs_are_those_of_the_network(toy_model, shape, mode, sparsity):
+    model, mel = toy_model(shape, mode, sparsity), make_mel(6)
+    generator = np.random.default_rng(1)
+    samples = generator.integers(0, 512, 1200) if mode == "raw" else generator.uniform(-1, 1, 1200).astype(np.float32)
+    sampler = CompiledSampler(model)
+    assert all(density == 1 if sparsity == 0 else density < 0.8 for density in sampler.densities.values())
+    outputs = sampler.outputs(mel, samples)
+    assert outputs.shape == (1200, model.config.outputs)
+    np.testing.assert_allclose(outputs, reference_outputs(model, mel, samples), atol=1e-5)
+
+
+@pytest.mark.parametrize("config", [WaveRNNConfig(), classic_config()], ids=["compact", "classic"])
+def test_distributions_of_full_width_are_those_of_the_network(config):
+    model, mel = make_model(config, 0.9), make_mel(3)
+    samples = np.random.default_rng(1).integers(0, 512, 600)
+    outputs = torch.from_numpy(CompiledSampler(model).outputs(mel, samples))
+    difference = outputs.softmax(dim=1) - reference_outputs(model, mel, samples).softmax(dim=1)
+    assert difference.abs().max() < 1e-5
+
+
+@BOTH_SHAPES
+@BOTH_MODES
+@pytest.mark.parametrize("sparsity", [0.0, 0.8])
+def test_runs_freely_as_the_reference_does_on_the_same_tape(toy_model, shape, mode, sparsity):
+    model, mel, folds = toy_model(shape, mode, sparsity), make_mel(9), [Fold(0, 4), Fold(3, 6), Fold(5, 9)]
+    tapes = [make_tape(model.config, fold.frames * 200, 5, index) for index, fold in enumerate(folds)]
+    made = CompiledSampler(model).sample_folds(mel, folds, tapes)
+    expected = sample_folds(model, mel, folds, tapes)
+    for samples, reference in zip(made, expected, strict=True):
+        assert samples.dtype == reference.dtype and samples.shape == reference.shape
+        assert (np.abs(samples.astype(float) - reference) > 1e-3).mean() < 0.01  # numbers at an edge
+    whole = make_tape(model.config, 1800, 6)
+    stream = CompiledSampler(model).sample_folds(mel, [Fold(0, 9)], [whole])[0]
+    assert_drawn_from(model, mel, stream, whole)
+
+
+@pytest.mark.parametrize("config", [WaveRNNConfig(), classic_config()], ids=["compact", "classic"])
+def test_runs_freely_as_the_reference_does_at_full_width(config):
+    model, mel = make_model(config, 0.95), make_mel(4)
+    tape = make_tape(config, 800, 7)
+    assert_drawn_from(model, mel, CompiledSampler(model).sample_folds(mel, [Fold(0, 4)], [tape])[0], tape)
+
+
+@BOTH_SHAPES
+@BOTH_MODES
+@pytest.mark.parametrize("sparsity", [0.0, 0.8])
+def test_lanes_and_threads_change_no_bit(toy_model, shape, mode, sparsity):
+    model, mel = toy_model(shape, mode, sparsity), make_mel(12)
+    folds = [Fold(start, start + 1 + start % 4) for start in range(9)] * 2
+    tapes = [make_tape(model.config, fold.frames * 200, 5, index) for index, fold in enumerate(folds)]
+    sampler = CompiledSampler(model)
+    assert [best_width(count) for count in (1, 6, 16)] == list(LANE_COSTS)
+    single = [sampler.sample_folds(mel, [fold], [tape])[0] for fold, tape in zip(folds, tapes, strict=True)]
+    for count, threads in ((16, 1), (18, 2), (18, 3), (6, 1), (3, 2)):
+        sampler.threads = threads
+        together = sampler.sample_folds(mel, folds[:count], tapes[:count])
+        for one, other in zip(single, together, strict=False):
+            np.testing.assert_array_equal(one, other)
+
+
+@BOTH_MODES
+@pytest.mark.parametrize(("frames", "chunk_frames"), [(1, 8), (19, 8), (40, 16), (16, 16), (20, 3)])
+def test_stream_equals_the_whole(toy_model, mode, frames, chunk_frames):
+    model, mel = toy_model(mode=mode), make_mel(frames)
+    sampler = CompiledSampler(model)
+    whole = sampler.sample_folds(mel, [Fold(0, frames)], [make_tape(model.config, frames * 200, 1)])[0]
+    chunks = list(sampler.sample_stream(mel, open_tape(model.config, 1), chunk_frames))
+    assert [len(chunk) for chunk in chunks[:-1]] == [200 * chunk_frames] * (len(chunks) - 1)
+    assert 0 < len(chunks[-1]) <= 200 * chunk_frames
+    np.testing.assert_array_equal(np.concatenate(chunks), whole)
+
+
+def test_tapes_may_be_drawn_as_they_are_needed(toy_model):
+    model, mel, folds = toy_model(mode="mol"), make_mel(12), [Fold(0, 7), Fold(6, 12)]
+    sampler = CompiledSampler(model)
+    tapes = [make_tape(model.config, fold.frames * 200, 1, index) for index, fold in enumerate(folds)]
+    open_tapes = [open_tape(model.config, 1, index) for index in range(2)]
+    for one, other in zip(
+        sampler.sample_folds(mel, folds, tapes), sampler.sample_folds(mel, folds, open_tapes), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_no_folds_and_empty_folds(toy_model):
+    model = toy_model()
+    assert CompiledSampler(model).sample_folds(make_mel(3), [], []) == []
+    tape = make_tape(model.config, 200, 0)
+    made = CompiledSampler(model).sample_folds(make_mel(3), [Fold(2, 2), Fold(2, 3)], [tape[:0], tape])
+    assert [len(samples) for samples in made] == [0, 200]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_progress_and_cancelling(toy_model, threads):
+    model, mel, folds = toy_model(), make_mel(40), [Fold(0, 40), Fold(0, 30), Fold(10, 40)]
+    tapes = [make_tape(model.config, fold.frames * 200, 5) for fold in folds]
+    seen, askers = [], set()
+
+    def cancelled():
+        askers.add(threading.current_thread())
+        return False
+
+    CompiledSampler(model, threads).sample_folds(mel, folds, tapes, lambda *progress: seen.append(progress), cancelled)
+    assert seen[-1] == (20_000, 20_000) and seen == sorted(seen) and len(set(seen)) == len(seen)
+    assert askers == {threading.current_thread()}
+    with pytest.raises(VocodingCancelled):
+        CompiledSampler(model, threads).sample_folds(mel, folds, tapes, cancelled=lambda: True)
+    stream = CompiledSampler(model).sample_stream(mel, open_tape(model.config, 0), 8, cancelled=lambda: len(chunks) > 1)
+    chunks: list[np.ndarray] = []
+    with pytest.raises(VocodingCancelled):
+        for chunk in stream:
+            chunks.append(chunk)
+    assert len(chunks) == 2
+
+
+def test_a_caller_that_fails_leaves_no_thread_behind(toy_model):
+    model, mel, folds = toy_model(), make_mel(200), [Fold(0, 200)] * 2
+    tapes = [make_tape(model.config, 40_000, seed) for seed in range(2)]
+    before = threading.active_count()
+
+    def fail(_done, _total):
+        raise KeyError("no more room")
+
+    with pytest.raises(KeyError, match="no more room"):
+        CompiledSampler(model, 2).sample_folds(mel, folds, tapes, fail)
+    assert threading.active_count() == before
+
+
+def test_an_error_in_a_thread_reaches_the_caller(toy_model):
+    model, mel = toy_model(), make_mel(9)
+
+    def broken(_rows):
+        raise OSError("the tape is torn")
+
+    with pytest.raises(OSError, match="torn"):
+        CompiledSampler(model, 2).sample_folds(mel, [Fold(0, 9)] * 2, [broken, open_tape(model.config, 0)])
+
+
+def test_a_kernel_looks_up_often_even_with_wide_dense_matrices():
+    config = classic_config()
+    model, mel, folds = make_model(config), make_mel(20), [Fold(0, 20)] * 16
+    tapes = [open_tape(config, 0, index) for index in range(16)]
+    looks = []
+
+    def cancelled():
+        looks.append(time.thread_time())
+        return len(looks) > 8
+
+    with pytest.raises(VocodingCancelled):
+        CompiledSampler(model).sample_folds(mel, folds, tapes, cancelled=cancelled)
+    assert np.diff(looks[1:]).max() < 0.05
+
+
+@BOTH_SHAPES
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_no_numbers_are_refused(toy_model, shape, value):
+    model = toy_model(shape)
+    model.output.weight[3, 5] = value
+    with pytest.raises(ModelFileError, match="not finite"):
+        CompiledSampler(model)
+
+
+@BOTH_MODES
+def test_weights_beyond_all_bounds_give_samples_within_theirs(toy_model, mode):
+    model = toy_model(mode=mode)
+    model.output.weight *= 1e38
+    model.output.bias += 1e38
+    folds = [Fold(0, 2)] * 16
+    for samples in CompiledSampler(model).sample_folds(make_mel(2), folds, [open_tape(model.config, 0)] * 16):
+        low, high = (0, 511) if mode == "raw" else (-1, 1)
+        assert samples.min() >= low and samples.max() <= high
+
+
+@pytest.mark.parametrize("folds", [1, 16])
+def test_a_certain_label_is_drawn_whatever_the_number(toy_model, folds):
+    model = toy_model()
+    model.output.bias[417] += 1000
+    uniforms = np.tile(np.array([[0.0], [np.nextafter(np.float32(1), np.float32(0))]], dtype=np.float32), (100, 1))
+    for samples in CompiledSampler(model).sample_folds(make_mel(1), [Fold(0, 1)] * folds, [uniforms] * folds):
+        assert (samples == 417).all()
+
+
+@BOTH_SHAPES
+@pytest.mark.parametrize("changes", [{"pad": 1}, {"bits": 4}, {"bits": 10}])
+def test_other_settings(toy_model, shape, changes):
+    model, mel = toy_model(shape, **changes), make_mel(3)
+    tape = make_tape(model.config, 600, 2)
+    folds = [Fold(0, 3)] * 8
+    made = CompiledSampler(model).sample_folds(mel, folds, [tape] * 8)
+    reference = sample_folds(model, mel, folds[:1], [tape])[0]
+    assert all((samples != reference).mean() < 0.01 for samples in made)
+
+
+def test_how_long_a_step_takes(toy_model):
+    sampler = CompiledSampler(toy_model())
+    assert all(0 < sampler.step_seconds(width, steps=20) < 0.01 for width in LANE_COSTS)

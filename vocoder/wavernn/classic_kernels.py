@@ -1,0 +1,129 @@
+"""The compiled loops of the classic WaveRNN; see `kernels` for how their arguments are laid out."""
+
+import numpy as np
+
+from vocoder.wavernn import packing as at
+from vocoder.wavernn.kernels import FRAMES, NO_FLOOR, ONE, OWN_BIAS, START, ZERO, add, bring_home, finish_step, gru
+from vocoder.wavernn.packing import CLASSIC
+from vocoder.wavernn.products import product
+from vocoder.wavernn.simd import (
+    WIDE,
+    fused,
+    jit_inline,
+    jit_part,
+    load,
+    load_like,
+    splat,
+    splat_half,
+    splat_like,
+    store,
+)
+
+(_RECURRENT_1, _INPUT_2, _RECURRENT_2, _FC_1, _FC_2, _OUTPUT, _CONTEXT, _RESIDUAL_OUTPUT, _BANDS, _AUX_1, _AUX_2,
+ _AUX_3, _AUX_4, _RESIDUAL) = map(np.int64, range(len(CLASSIC) + 1))  # fmt: skip
+
+
+@jit_inline
+def _mix_lanes(like, net, sizes, memory, conditions, base, coefficients, first, stop, width):
+    """`_mix_inputs` for several lanes."""
+    _, floats, _ = net
+    count, weights = 4 * sizes[at.HIDDEN], sizes[at.SAMPLE_COLUMN]
+    value = load_like(like, memory, sizes[at.LAST] * width)
+    if not sizes[at.MIXTURE]:
+        value = fused(value, splat_like(like, np.float32(2.0 / (sizes[at.LABELS] - 1))), splat_like(like, -ONE))
+    inputs, stride = sizes[at.INPUTS] * width, count * width
+    for row in range(count):
+        here = base + row * width
+        total = fused(value, splat_like(like, floats[weights + row]), load_like(like, conditions, here))
+        for tap in range(first, stop):
+            coefficient = splat_like(like, floats[coefficients + tap])
+            total = fused(coefficient, load_like(like, conditions, here + (tap + 1) * stride), total)
+        store(memory, inputs + row * width, total)
+
+
+@jit_part
+def _mix_inputs(net, sizes, memory, conditions, base, phase, width):
+    """What the input layer gives, and the first GRU's gates for it: [4 * hidden], from the last sample and the frames.
+
+    `conditions` holds the part that is the same for a whole frame, then one part for each frame of the window.
+    """
+    _, floats, _ = net
+    taps, count = sizes[at.TAPS], 4 * sizes[at.HIDDEN]
+    coefficients = sizes[at.TAP_TABLE] + phase * taps
+    first, stop = 0, taps
+    while first < stop and floats[coefficients + first] == 0:
+        first += 1
+    while stop > first and floats[coefficients + stop - 1] == 0:
+        stop -= 1
+    if width == WIDE:
+        _mix_lanes(splat(ZERO), net, sizes, memory, conditions, base, coefficients, first, stop, width)
+    elif width > 1:
+        _mix_lanes(splat_half(ZERO), net, sizes, memory, conditions, base, coefficients, first, stop, width)
+    else:
+        last = memory[sizes[at.LAST]]
+        if not sizes[at.MIXTURE]:
+            last = last * np.float32(2.0 / (sizes[at.LABELS] - 1)) - ONE
+        value, inputs, weights = splat(last), sizes[at.INPUTS], sizes[at.SAMPLE_COLUMN]
+        for i in range(0, count, WIDE):
+            total = fused(value, load(floats, weights + i), load(conditions, base + i))
+            for tap in range(first, stop):
+                coefficient = splat(floats[coefficients + tap])
+                total = fused(coefficient, load(conditions, base + (tap + 1) * count + i), total)
+            store(memory, inputs + i, total)
+
+
+@jit_part
+def classic_steps(net, sizes, memory, rows, conditions, tape, probe, probing, out, offset, count, width):
+    """Run `count` samples of the classic shape; see `compact_kernels.compact_steps`.
+
+    Args:
+        conditions: [frames, sizes[CONDITION], width].
+    """
+    hidden, layer = sizes[at.HIDDEN], sizes[at.FC] * width
+    units = hidden * width
+    here_1, next_1 = sizes[at.STATE] * width, sizes[at.NEXT_STATE] * width
+    here_2, next_2 = sizes[at.STATE_2] * width, sizes[at.NEXT_STATE_2] * width
+    inputs, inputs_2, gates = sizes[at.INPUTS] * width, sizes[at.INPUTS_2] * width, sizes[at.GATES] * width
+    sum_1, sum_2 = sizes[at.SUM_1] * width, sizes[at.SUM_2] * width
+    layer_1, layer_2 = sizes[at.LAYER_1] * width, sizes[at.LAYER_2] * width
+    logits = sizes[at.LOGITS] * width
+    for step in range(count):
+        frame, phase = divmod(offset + step, sizes[at.PER_CONDITION])
+        condition = frame * sizes[at.CONDITION] * width
+        own = condition + 4 * units * (1 + sizes[at.TAPS])  # of the second GRU, then of both layers
+        _mix_inputs(net, sizes, memory, conditions, condition, phase, width)
+        gru(net, _RECURRENT_1, memory, gates, inputs + units, here_1, next_1, inputs, sum_1, hidden, width)
+        product(net, _INPUT_2, memory, sum_1, conditions, own, memory, inputs_2, NO_FLOOR, width)
+        gru(net, _RECURRENT_2, memory, gates, inputs_2, here_2, next_2, sum_1, sum_2, hidden, width)
+        product(net, _FC_1, memory, sum_2, conditions, own + 3 * units, memory, layer_1, ZERO, width)
+        product(net, _FC_2, memory, layer_1, conditions, own + 3 * units + layer, memory, layer_2, ZERO, width)
+        product(net, _OUTPUT, memory, layer_2, memory, OWN_BIAS, memory, logits, NO_FLOOR, width)
+        finish_step(sizes, memory, tape, probe, probing, out, step, width)
+        here_1, next_1, here_2, next_2 = next_1, here_1, next_2, here_2
+    bring_home(memory, here_1, sizes[at.STATE] * width, units)
+    bring_home(memory, here_2, sizes[at.STATE_2] * width, units)
+
+
+@jit_part
+def classic_condition(net, sizes, room, windows, out):
+    """The conditions of 16 frames: windows [taps * n_mels, 16] -> [sizes[CONDITION], 16]; see there."""
+    hidden, channels, aux = sizes[at.HIDDEN], sizes[at.CHANNELS], sizes[at.PART] * WIDE
+    x, inner, change = START, sizes[at.ROOM] * WIDE, 2 * sizes[at.ROOM] * WIDE
+    product(net, _CONTEXT, windows, START, windows, OWN_BIAS, room, x, ZERO, FRAMES)
+    for block in range(sizes[at.DEPTH]):
+        layer = _RESIDUAL + 2 * block
+        product(net, layer, room, x, room, OWN_BIAS, room, inner, ZERO, FRAMES)
+        product(net, layer + 1, room, inner, room, OWN_BIAS, room, change, NO_FLOOR, FRAMES)
+        add(room, x, room, change, channels * WIDE)
+    product(net, _RESIDUAL_OUTPUT, room, x, room, OWN_BIAS, room, inner, NO_FLOOR, FRAMES)
+    to = START
+    product(net, _AUX_1, room, inner, room, OWN_BIAS, out, to, NO_FLOOR, FRAMES)
+    to += 4 * hidden * WIDE
+    for tap in range(sizes[at.TAPS]):
+        product(net, _BANDS, windows, tap * sizes[at.MELS] * WIDE, windows, OWN_BIAS, out, to, NO_FLOOR, FRAMES)
+        to += 4 * hidden * WIDE
+    product(net, _AUX_2, room, inner + aux, room, OWN_BIAS, out, to, NO_FLOOR, FRAMES)
+    to += 3 * hidden * WIDE
+    product(net, _AUX_3, room, inner + 2 * aux, room, OWN_BIAS, out, to, NO_FLOOR, FRAMES)
+    to += sizes[at.FC] * WIDE
+    product(net, _AUX_4, room, inner + 3 * aux, room, OWN_BIAS, out, to, NO_FLOOR, FRAMES)

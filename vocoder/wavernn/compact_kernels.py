@@ -1,0 +1,113 @@
+"""The compiled loops of the compact WaveRNN; see `kernels` for how their arguments are laid out."""
+
+import math
+
+import numpy as np
+
+from vocoder.wavernn import packing as at
+from vocoder.wavernn.kernels import (
+    FRAMES,
+    NO_FLOOR,
+    ONE,
+    OWN_BIAS,
+    START,
+    ZERO,
+    add,
+    bring_home,
+    finish_step,
+    gru,
+    silu,
+    tanh,
+)
+from vocoder.wavernn.packing import COMPACT
+from vocoder.wavernn.products import product
+from vocoder.wavernn.simd import (
+    WIDE,
+    jit_part,
+    load,
+    load_transposed,
+    splat,
+    splat_half,
+    store,
+)
+
+_RECURRENT, _FC, _OUTPUT, _CONTEXT, _DENSE, _DENSE_2, _SPREAD, _GATES = map(np.int64, range(len(COMPACT)))
+
+
+@jit_part
+def _as_label(value, labels):
+    """A value in [-1, 1] as a mu-law label, as `samples.as_labels` has it."""
+    mu = np.float32(labels - 1)
+    curved = math.copysign(np.float32(math.log1p(mu * min(abs(value), ONE))), value) / np.float32(math.log1p(mu))
+    return min(labels - 1, max(0, math.floor((curved + ONE) / np.float32(2.0) * mu + np.float32(0.5))))
+
+
+@jit_part
+def _look_up(net, sizes, memory, rows, conditions, condition, width):
+    """The gates' inputs: each lane's row of the table of labels, and its conditions."""
+    _, floats, _ = net
+    inputs, last, count = sizes[at.INPUTS] * width, sizes[at.LAST] * width, 3 * sizes[at.HIDDEN]
+    for lane in range(width):
+        value = memory[last + lane]
+        label = _as_label(value, sizes[at.LABELS]) if sizes[at.MIXTURE] else int(value)
+        rows[lane] = sizes[at.LABEL_TABLE] + label * count
+    if width == 1:
+        for i in range(0, count, WIDE):
+            store(memory, inputs + i, load(floats, rows[0] + i) + load(conditions, condition + i))
+        return
+    for i in range(0, count, width):
+        if width == WIDE:
+            load_transposed(splat(ZERO), floats, rows, i, memory, inputs + i * width)
+        else:
+            load_transposed(splat_half(ZERO), floats, rows, i, memory, inputs + i * width)
+    add(memory, inputs, conditions, condition, count * width)
+
+
+@jit_part
+def compact_steps(net, sizes, memory, rows, conditions, tape, probe, probing, out, offset, count, width):
+    """Run `count` samples of the compact shape.
+
+    Args:
+        rows: int64 [16], room to work in.
+        conditions: [subframes, 3 * hidden, width].
+        tape: [count, uniforms, width]; of a mixture of logistics the second number comes as log(u / (1 - u)).
+        probe: [count, outputs, width]; where `probing`, it receives the outputs of the network fed with `out`.
+        out: [count, width], the samples.
+        offset: of the first sample, counted from the first of the conditions.
+    """
+    hidden, here = sizes[at.HIDDEN], sizes[at.STATE] * width
+    following, inputs, gates = sizes[at.NEXT_STATE] * width, sizes[at.INPUTS] * width, sizes[at.GATES] * width
+    layer, logits = sizes[at.LAYER_1] * width, sizes[at.LOGITS] * width
+    for step in range(count):
+        condition = (offset + step) // sizes[at.PER_CONDITION] * sizes[at.CONDITION] * width
+        _look_up(net, sizes, memory, rows, conditions, condition, width)
+        gru(net, _RECURRENT, memory, gates, inputs, here, following, OWN_BIAS, OWN_BIAS, hidden, width)
+        product(net, _FC, memory, following, memory, OWN_BIAS, memory, layer, ZERO, width)
+        product(net, _OUTPUT, memory, layer, memory, OWN_BIAS, memory, logits, NO_FLOOR, width)
+        finish_step(sizes, memory, tape, probe, probing, out, step, width)
+        here, following = following, here
+    bring_home(memory, here, sizes[at.STATE] * width, hidden * width)
+
+
+@jit_part
+def compact_condition(net, sizes, room, windows, out):
+    """The conditions of 16 frames.
+
+    Args:
+        room: [3 * sizes[ROOM] + sizes[DEPTH] * sizes[ROOM], 16], to work in.
+        windows: [taps * n_mels, 16].
+        out: [subframes * 3 * hidden, 16].
+    """
+    channels, subframes = sizes[at.CHANNELS], sizes[at.DEPTH]
+    x, change, spread = START, sizes[at.ROOM] * WIDE, 2 * sizes[at.ROOM] * WIDE
+    product(net, _CONTEXT, windows, START, windows, OWN_BIAS, room, x, NO_FLOOR, FRAMES)
+    silu(room, x, channels * WIDE)
+    for layer in range(2):
+        product(net, _DENSE + layer, room, x, room, OWN_BIAS, room, change, NO_FLOOR, FRAMES)
+        silu(room, change, channels * WIDE)
+        add(room, x, room, change, channels * WIDE)
+    product(net, _SPREAD, room, x, room, OWN_BIAS, room, spread, NO_FLOOR, FRAMES)
+    tanh(room, spread, subframes * channels * WIDE)
+    for subframe in range(subframes):
+        source, target = spread + subframe * channels * WIDE, subframe * sizes[at.CONDITION] * WIDE
+        product(net, _GATES, room, source, room, OWN_BIAS, out, target, NO_FLOOR, FRAMES)

@@ -1,0 +1,202 @@
+"""Sampling on a GPU: half precision, and no word with the processor between two samples.
+
+A sample takes some twenty small kernels, each of which is done sooner than the next one can be asked for. So the work
+of a whole mel frame is recorded once as a CUDA graph and then replayed: everything that it reads and writes (the mel's
+windows, the random numbers, the states, the samples) stays at fixed places in the GPU's memory.
+
+The loop itself knows nothing of CUDA. Where there is none it runs without the recording, which is how it is tested.
+"""
+
+import copy
+import logging
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vocoder.data import mel_window
+from vocoder.inference import Cancelled, Progress, stop_if
+from vocoder.wavernn.folding import Fold
+from vocoder.wavernn.model import WaveRNN
+from vocoder.wavernn.samples import draw_samples
+from vocoder.wavernn.sampling import (
+    CHUNK_FRAMES,
+    ReadTape,
+    Tape,
+    first_samples,
+    label_type,
+    longest_first,
+    read_tape,
+    to_device,
+)
+
+logger = logging.getLogger(__name__)
+
+BATCHES = (1, 8, 32, 128)  # folds side by side: each has a graph of its own, made when it is first needed
+FRAMES_PER_SYNC = 2  # frames that may wait on the GPU's queue: 400 samples, some 20 ms
+STATES = {"compact": ("state",), "classic": ("first", "second")}  # of the steppers
+
+
+class HalfSampler:
+    """A WaveRNN in half precision, frame by frame from a recorded graph; see `sampling.Sampler`.
+
+    A fold's samples depend, in the last bits of half precision, on how many folds run beside it.
+
+    Args:
+        model: in eval mode, on the device to run on; a copy is made.
+        dtype: of weights, states and products. The drawing of samples stays in float32.
+        record: replay a CUDA graph; False runs the same steps one by one, on any device.
+    """
+
+    def __init__(self, model: WaveRNN, dtype: torch.dtype = torch.float16, record: bool = True) -> None:
+        self.model = copy.deepcopy(model).to(dtype).eval().requires_grad_(False)
+        self.config, self.dtype, self.record = model.config, dtype, record
+        self.device = next(model.parameters()).device
+        self._idle: dict[int, list[_FrameLoop]] = {batch: [] for batch in BATCHES}
+
+    def sample_folds(
+        self,
+        mel: np.ndarray,
+        folds: Sequence[Fold],
+        tapes: Sequence[Tape],
+        progress: Progress | None = None,
+        cancelled: Cancelled | None = None,
+    ) -> list[np.ndarray]:
+        """See `sampling.sample_folds`."""
+        done, total = 0, sum(fold.frames for fold in folds) * self.config.hop_length
+        made: list[np.ndarray] = [np.empty(0)] * len(folds)
+        order = longest_first(folds)
+        for first in range(0, len(order), BATCHES[-1]):
+            batch = order[first : first + BATCHES[-1]]
+            parts = []
+            for rows, finished in self._run(mel, [folds[i] for i in batch], [tapes[i] for i in batch], cancelled):
+                parts.append(rows)
+                done += finished
+                if progress is not None:
+                    progress(done, total)
+            samples = np.concatenate(parts, axis=1)
+            for index, row in zip(batch, samples, strict=False):
+                made[index] = row[: folds[index].frames * self.config.hop_length]
+        return made
+
+    def sample_stream(
+        self,
+        mel: np.ndarray,
+        tape_of: ReadTape,
+        chunk_frames: int = CHUNK_FRAMES,
+        cancelled: Cancelled | None = None,
+    ) -> Iterator[np.ndarray]:
+        """See `sampling.sample_stream`."""
+        chunk, size = np.empty(0, label_type(self.config)), chunk_frames * self.config.hop_length
+        for rows, _ in self._run(mel, [Fold(0, mel.shape[1])], [tape_of], cancelled):
+            chunk = np.concatenate([chunk, rows[0]])
+            while len(chunk) >= size:
+                yield chunk[:size]
+                chunk = chunk[size:]
+        if len(chunk):
+            yield chunk
+
+    def _run(
+        self, mel: np.ndarray, folds: list[Fold], tapes: list[Tape], cancelled: Cancelled | None
+    ) -> Iterator[tuple[np.ndarray, int]]:
+        """Folds in order of falling length -> samples [batch, n * hop] of their next frames, and how many count.
+
+        What a fold has after its end is noise; a graph has one width, so that nothing can leave the batch.
+        """
+        batch = next(size for size in BATCHES if size >= len(folds))
+        loop = self._idle[batch].pop() if self._idle[batch] else self._new_loop(batch)  # nobody shares it meanwhile
+        try:
+            yield from self._run_with(loop, mel, folds, tapes, cancelled)
+        finally:
+            self._idle[batch].append(loop)
+
+    def _run_with(
+        self, loop: "_FrameLoop", mel: np.ndarray, folds: list[Fold], tapes: list[Tape], cancelled: Cancelled | None
+    ) -> Iterator[tuple[np.ndarray, int]]:
+        config, hop = self.config, self.config.hop_length
+        loop.reset()
+        readers = [read_tape(tape) for tape in tapes]
+        longest = folds[0].frames
+        waiting: list[Tensor] = []
+        for frame in range(longest):
+            stop_if(cancelled)
+            alive = sum(fold.frames > frame for fold in folds)
+            windows = [mel_window(mel.T, fold.start + frame, 1, config.pad, config) for fold in folds[:alive]]
+            tape = np.stack([read(hop) for read in readers[:alive]], axis=1)
+            with torch.inference_mode():
+                loop.windows[:alive].copy_(to_device(np.stack(windows), self.device))
+                loop.tape[:, :alive].copy_(to_device(tape, self.device))
+                loop.advance()
+                waiting.append(loop.made.clone())
+            if len(waiting) == FRAMES_PER_SYNC or frame == longest - 1:
+                rows = torch.cat(waiting).t().cpu().numpy().astype(label_type(config), copy=False)
+                first = frame + 1 - len(waiting)
+                waiting = []
+                yield rows, sum(max(0, min(frame + 1, fold.frames) - first) for fold in folds) * hop
+
+    def _new_loop(self, batch: int) -> "_FrameLoop":
+        with torch.inference_mode():
+            loop = _FrameLoop(self.model, batch, self.device, self.dtype)
+        if self.record and self.device.type == "cuda":
+            loop.record()
+        return loop
+
+
+class _FrameLoop:
+    """One mel frame of a batch of streams, whose inputs, outputs and states stay where they are in memory.
+
+    Attributes:
+        windows: [batch, n_mels, 2 * pad + 1] in [-1, 1], to be filled before `advance`.
+        tape: float32 [hop, batch, uniforms], likewise.
+        made: [hop, batch], the samples of the last frame.
+    """
+
+    def __init__(self, model: WaveRNN, batch: int, device: torch.device, dtype: torch.dtype) -> None:
+        config = model.config
+        self.config = config
+        self.windows = torch.zeros(batch, config.mel.n_mels, 2 * config.pad + 1, device=device, dtype=dtype)
+        self.tape = torch.zeros(config.hop_length, batch, config.uniforms, device=device)
+        self.samples = first_samples(config, batch, device)
+        self.made = torch.zeros(config.hop_length, batch, device=device, dtype=self.samples.dtype)
+        self.stepper = model.stepper(batch)
+        self.states = {name: getattr(self.stepper, name).to(dtype).clone() for name in STATES[config.shape]}
+        self.advance: Callable[[], None] = self._step_through
+
+    def reset(self) -> None:
+        """Back to silence and to states of zero."""
+        with torch.inference_mode():
+            self.samples.copy_(first_samples(self.config, len(self.samples), self.samples.device))
+            for state in self.states.values():
+                state.zero_()
+
+    def _step_through(self) -> None:
+        """Everything of a frame, from the fixed places and back to them."""
+        for name, state in self.states.items():
+            setattr(self.stepper, name, state)
+        self.stepper.begin_frame(self.windows)
+        samples = self.samples
+        for offset in range(self.config.hop_length):
+            samples = draw_samples(self.stepper.step(offset, samples).float(), self.tape[offset], self.config)
+            self.made[offset] = samples
+        self.samples.copy_(samples)
+        for name, state in self.states.items():
+            state.copy_(getattr(self.stepper, name))
+
+    def record(self) -> None:
+        """Record the frame as a CUDA graph; where that fails, frames go on kernel by kernel, and a warning says so."""
+        try:
+            with torch.inference_mode():
+                aside = torch.cuda.Stream()
+                aside.wait_stream(torch.cuda.current_stream())
+                with torch.cuda.stream(aside):  # libraries choose and load their kernels on first use
+                    for _ in range(2):
+                        self._step_through()
+                torch.cuda.current_stream().wait_stream(aside)
+                graph = torch.cuda.CUDAGraph()
+                with torch.cuda.graph(graph):
+                    self._step_through()
+        except RuntimeError as error:
+            logger.warning("The GPU could not record the vocoder's steps, which makes it slower: %s", error)
+            return
+        self.advance = graph.replay

@@ -1,0 +1,262 @@
+"""A WaveRNN's weights as the compiled engine reads them: three flat arrays and a few sizes.
+
+Matrices of the sample loop are stored in blocks of 16 rows and one column; blocks of zeros are left out where that
+pays. What can be multiplied beforehand is:
+
+- compact: the table of labels times the GRU's input weights.
+- classic: nothing but sums stands between the input layer and the first GRU's input weights, so the two become one
+  matrix. And the upsampling is a fixed mixture of a few neighbouring frames, with coefficients that depend only on the
+  place within a frame; so frames are multiplied, and the products mixed.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from speech.errors import ModelFileError
+from vocoder.wavernn.blocks import BLOCK, BlockMatrix, block_matrix, pad_rows
+from vocoder.wavernn.config import WaveRNNConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from vocoder.wavernn.classic import ClassicWaveRNN
+    from vocoder.wavernn.compact import CompactWaveRNN
+    from vocoder.wavernn.model import WaveRNN
+
+# Columns of `PackedWaveRNN.plan`, which has a row for each matrix
+VALUES, COLUMNS, STARTS, BIAS, BLOCK_ROWS, DIAGONAL = range(6)
+PLAN_COLUMNS = 6
+
+# Rows of the plan: the matrices of the sample loop, then those of the conditioning
+COMPACT = ("recurrent", "fc", "output", "context", "dense1", "dense2", "spread", "gates")
+CLASSIC = (
+    *("recurrent1", "input2", "recurrent2", "fc1", "fc2", "output"),
+    *("context", "residual_output", "bands", "aux1", "aux2", "aux3", "aux4"),  # then two for each residual block
+)
+SAMPLE_LOOP = {"compact": COMPACT[:3], "classic": CLASSIC[:6]}
+
+# Entries of `PackedWaveRNN.sizes`: numbers of units (multiples of 16, but for LABELS), ...
+HIDDEN, FC, OUTPUTS, LABELS = range(4)
+# ... 1 for a mixture of logistics, samples that a vector of conditions holds for, and floats in it, ...
+MIXTURE, PER_CONDITION, CONDITION = range(4, 7)
+# ... frames in a window, mel bands, channels of the conditioning network, what it hands to each layer, its depth
+# (compact: subframes), and the units of a buffer it works in, ...
+TAPS, MELS, CHANNELS, PART, DEPTH, ROOM = range(7, 13)
+# ... offsets of tables in `floats`: rows for labels (compact), coefficients of the upsampling and the column for the
+# last sample (classic), ...
+LABEL_TABLE, TAP_TABLE, SAMPLE_COLUMN = range(13, 16)
+# ... and where each buffer of a lane begins in the memory that kernels work in, the last being the whole.
+STATE, NEXT_STATE, STATE_2, NEXT_STATE_2, INPUTS, INPUTS_2, SUM_1, SUM_2, GATES, LAYER_1, LAYER_2, LOGITS, SUMS, LAST, \
+    MEMORY = range(16, 31)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PackedWaveRNN:
+    """What the kernels need of a model.
+
+    Attributes:
+        plan: int64 [matrices, 6], where each matrix is: offsets of its blocks in `floats`, of its columns in `ints`
+            (-1: it has all), of the first block of each row of blocks in `ints`, of its bias in `floats`; how many
+            rows of blocks there are; and the offset of its diagonal in `floats` (-1: that is among the blocks).
+        sizes: int64, numbers of units and offsets, by the constants above.
+        floats: float32, all weights.
+        ints: int32.
+        densities: for each matrix of the sample loop the share of its blocks that are stored.
+    """
+
+    config: WaveRNNConfig
+    plan: np.ndarray
+    sizes: np.ndarray
+    floats: np.ndarray
+    ints: np.ndarray
+    densities: dict[str, float]
+
+
+def aligned(array: np.ndarray) -> np.ndarray:
+    """A copy that begins on a cache line."""
+    raw = np.empty(array.nbytes + 64, dtype=np.uint8)
+    offset = -raw.ctypes.data % 64
+    copy = raw[offset : offset + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+def pack(model: "WaveRNN") -> PackedWaveRNN:
+    """Pack a model of either shape.
+
+    Raises:
+        ModelFileError: it has weights that are not finite.
+    """
+    weights = {name: value.detach().cpu().float().numpy() for name, value in model.state_dict().items()}
+    if not all(np.isfinite(value).all() for value in weights.values()):
+        raise ModelFileError("The vocoder has weights that are not finite numbers: the file is damaged.")
+    store = _Store()
+    if model.config.shape == "classic":
+        _pack_classic(cast("ClassicWaveRNN", model), weights, store)
+    else:
+        _pack_compact(cast("CompactWaveRNN", model), weights, store)
+    return store.finish(model.config)
+
+
+class _Store:
+    """Collects matrices and tables into flat arrays, each begun on a cache line."""
+
+    def __init__(self) -> None:
+        self.sizes: dict[int, int] = {}
+        self._plan: list[list[int]] = []
+        self._matrices: list[BlockMatrix] = []
+        self._parts: dict[str, list[np.ndarray]] = {"float32": [], "int32": []}
+        self._lengths = {"float32": 0, "int32": 0}
+
+    def add_matrix(self, *arguments: Any, **settings: Any) -> None:
+        """Add a `block_matrix` as the next row of the plan."""
+        matrix = block_matrix(*arguments, **settings)
+        matrix.check()
+        columns = -1 if matrix.columns is None else self.add(matrix.columns)
+        values, starts, bias = self.add(matrix.values), self.add(matrix.starts), self.add(matrix.bias)
+        diagonal = -1 if matrix.diagonal is None else self.add(matrix.diagonal)
+        self._plan.append([values, columns, starts, bias, len(matrix.starts) - 1, diagonal])
+        self._matrices.append(matrix)
+
+    def add(self, array: np.ndarray) -> int:
+        """Add an array of either type; returns where it comes to stand."""
+        kind, flat = str(array.dtype), array.reshape(-1)
+        at, filling = self._lengths[kind], -array.size % BLOCK
+        self._parts[kind].append(np.pad(flat, (0, filling)))
+        self._lengths[kind] += array.size + filling
+        return at
+
+    def finish(self, config: WaveRNNConfig) -> PackedWaveRNN:
+        sizes = np.zeros(MEMORY + 1, dtype=np.int64)
+        self.sizes[MIXTURE], self.sizes[LABELS] = int(config.mode == "mol"), config.labels
+        self.sizes[TAPS], self.sizes[MELS] = 2 * config.pad + 1, config.mel.n_mels
+        sizes[list(self.sizes)] = list(self.sizes.values())
+        hidden, fc, outputs = (int(sizes[which]) for which in (HIDDEN, FC, OUTPUTS))
+        buffers = {
+            **dict.fromkeys((STATE, NEXT_STATE, STATE_2, NEXT_STATE_2, SUM_1, SUM_2), hidden),
+            INPUTS: 4 * hidden,
+            INPUTS_2: 3 * hidden,
+            GATES: 3 * BLOCK,
+            LAYER_1: fc,
+            LAYER_2: fc,
+            LOGITS: outputs,
+            SUMS: outputs,
+            LAST: BLOCK,
+        }
+        sizes[STATE + 1 :] = np.cumsum([buffers[which] for which in range(STATE, MEMORY)])
+        return PackedWaveRNN(
+            config=config,
+            plan=np.array(self._plan, dtype=np.int64),
+            sizes=sizes,
+            floats=aligned(np.concatenate(self._parts["float32"])),
+            ints=aligned(np.concatenate(self._parts["int32"])),
+            densities={
+                name: matrix.density for name, matrix in zip(SAMPLE_LOOP[config.shape], self._matrices, strict=False)
+            },
+        )
+
+
+def _pack_compact(model: "CompactWaveRNN", weights: dict[str, np.ndarray], store: _Store) -> None:
+    config, rank = model.config, model.config.sample_embedding_size
+    inputs = weights["gru.weight_ih_l0"]
+    store.add_matrix(weights["gru.weight_hh_l0"], weights["gru.bias_hh_l0"], gates=3, recurrent=True)
+    store.add_matrix(weights["fc.weight"], weights["fc.bias"])
+    store.add_matrix(weights["output.weight"], weights["output.bias"])
+    conditioning = {
+        name.removeprefix("conditioning."): value for name, value in weights.items() if name.startswith("conditioning.")
+    }
+    store.add_matrix(_window_rows(conditioning["context.weight"]), conditioning["context.bias"], sparse=False)
+    for layer in ("dense.0", "dense.1", "spread"):
+        store.add_matrix(conditioning[f"{layer}.weight"][:, :, 0], conditioning[f"{layer}.bias"], sparse=False)
+    store.add_matrix(inputs[:, rank:], weights["gru.bias_ih_l0"], gates=3, sparse=False)
+    table = inputs[:, :rank].astype(np.float64) @ weights["sample_embedding.weight"].astype(np.float64).T
+    hidden = _filled(config.hidden_size)
+    store.sizes |= {
+        HIDDEN: hidden,
+        FC: _filled(config.fc_size),
+        OUTPUTS: _filled(config.outputs),
+        PER_CONDITION: config.hop_length // config.subframes,
+        CONDITION: 3 * hidden,
+        CHANNELS: config.condition_size,
+        DEPTH: config.subframes,
+        ROOM: _filled(config.condition_size),
+        LABEL_TABLE: store.add(np.ascontiguousarray(pad_rows(table, 3).T, dtype=np.float32)),
+    }
+
+
+def _pack_classic(model: "ClassicWaveRNN", weights: dict[str, np.ndarray], store: _Store) -> None:
+    config, hidden, mels = model.config, model.config.hidden_size, model.config.mel.n_mels
+    input_rows = weights["input.weight"].astype(np.float64)
+    input_bias = weights["input.bias"].astype(np.float64)
+    first = weights["gru1.weight_ih_l0"].astype(np.float64)
+    folded = np.concatenate([input_rows, first @ input_rows])  # [4 * hidden, 1 + mels + part]
+    folded_bias = np.concatenate([input_bias, first @ input_bias + weights["gru1.bias_ih_l0"]])
+    second = weights["gru2.weight_ih_l0"]
+    fc1, fc2 = weights["fc1.weight"], weights["fc2.weight"]
+
+    store.add_matrix(weights["gru1.weight_hh_l0"], weights["gru1.bias_hh_l0"], gates=3, recurrent=True)
+    store.add_matrix(second[:, :hidden], gates=3)
+    store.add_matrix(weights["gru2.weight_hh_l0"], weights["gru2.bias_hh_l0"], gates=3, recurrent=True)
+    store.add_matrix(fc1[:, :hidden])
+    store.add_matrix(fc2[:, : config.fc_size])
+    store.add_matrix(weights["output.weight"], weights["output.bias"])
+
+    residual = list(model.residual_network)
+    store.add_matrix(*_normalised(residual[0], residual[1]), sparse=False)
+    store.add_matrix(weights[f"residual_network.{len(residual) - 1}.weight"][:, :, 0],
+                     weights[f"residual_network.{len(residual) - 1}.bias"], sparse=False)  # fmt: skip
+    store.add_matrix(folded[:, 1 : 1 + mels], gates=4, sparse=False)
+    store.add_matrix(folded[:, 1 + mels :], folded_bias, gates=4, sparse=False)
+    store.add_matrix(second[:, hidden:], weights["gru2.bias_ih_l0"], gates=3, sparse=False)
+    store.add_matrix(fc1[:, hidden:], weights["fc1.bias"], sparse=False)
+    store.add_matrix(fc2[:, config.fc_size :], weights["fc2.bias"], sparse=False)
+    for block in residual[3:-1]:
+        layers = list(cast("nn.Sequential", block.layers))
+        store.add_matrix(*_normalised(layers[0], layers[1]), sparse=False)
+        store.add_matrix(*_normalised(layers[3], layers[4]), sparse=False)
+
+    hidden, fc, taps = _filled(hidden), _filled(config.fc_size), 2 * config.pad + 1
+    store.sizes |= {
+        HIDDEN: hidden,
+        FC: fc,
+        OUTPUTS: _filled(config.outputs),
+        PER_CONDITION: config.hop_length,
+        CONDITION: 4 * hidden * (1 + taps) + 3 * hidden + 2 * fc,
+        CHANNELS: config.residual_size,
+        PART: config.condition_size // 4,
+        DEPTH: config.residual_blocks,
+        ROOM: _filled(max(config.residual_size, config.condition_size)),
+        TAP_TABLE: store.add(_tap_coefficients(model)),
+        SAMPLE_COLUMN: store.add(pad_rows(folded[:, :1], 4).astype(np.float32)),
+    }
+
+
+def _filled(units: int) -> int:
+    return units + -units % BLOCK
+
+
+def _window_rows(weight: np.ndarray) -> np.ndarray:
+    """A convolution over a window, [channels, n_mels, taps] -> a matrix [channels, taps * n_mels]."""
+    return weight.transpose(0, 2, 1).reshape(len(weight), -1)
+
+
+def _normalised(convolution: "nn.Module", norm: "nn.Module") -> tuple[np.ndarray, np.ndarray]:
+    """A convolution without bias and the batch normalisation after it, in eval mode -> a matrix and its bias."""
+    weight, scale, shift, mean, variance = (
+        cast("Tensor", tensor).detach().cpu().double().numpy()
+        for tensor in (convolution.weight, norm.weight, norm.bias, norm.running_mean, norm.running_var)
+    )
+    gain = scale / np.sqrt(variance + cast(float, norm.eps))
+    return _window_rows(weight) * gain[:, None], shift - mean * gain
+
+
+def _tap_coefficients(model: "ClassicWaveRNN") -> np.ndarray:
+    """How the upsampling mixes the frames of a window into the samples of the middle one: float32 [hop, taps]."""
+    import torch
+
+    taps = 2 * model.config.pad + 1
+    impulses = torch.eye(taps, device=model.input.weight.device).unsqueeze(0)
+    with torch.inference_mode():
+        return model.upsampling(impulses)[0].float().cpu().numpy()
