@@ -78,7 +78,7 @@ class Arguments:
     """Another encoder than the folder's."""
     synthesizer: Annotated[Path | None, *_optional(Path, "FILE")] = None
     """Another synthesizer than the folder's."""
-    vocoder: Annotated[str | None, *_optional(str, "wavernn|griffin-lim|FILE")] = None
+    vocoder: Annotated[str | None, *_optional(str, "wavernn|spectral|griffin-lim|FILE")] = None
     """Another vocoder than the folder's usual one: one of its others by name, or a file."""
     griffin_lim: bool = False
     """Short for --vocoder griffin-lim."""

@@ -1,0 +1,95 @@
+"""Short-time spectra and the search for phases that fit each other.
+
+The search is the fast Griffin-Lim iteration of Perraudin, Balazs and Sondergaard (2013): alternating projections
+(Griffin and Lim 1984) with momentum.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy import fft, signal
+
+from speech.mel import MelConfig
+
+MOMENTUM = 0.99
+_TINY = np.float32(1e-12)
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Analysis and synthesis of all frames at once; the window is centred in n_fft samples.
+
+    A frame is cut into `blocks` pieces of one hop, so that overlap-add is `blocks` shifted additions of whole arrays.
+    """
+
+    n_fft: int
+    hop: int
+    window: np.ndarray
+    blocks: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "blocks", -(-self.n_fft // self.hop))
+
+    @classmethod
+    def of(cls, config: MelConfig) -> "Frames":
+        window = signal.get_window("hann", config.win_length, fftbins=True).astype(np.float32)
+        margin = config.n_fft - config.win_length
+        return cls(config.n_fft, config.hop_length, np.pad(window, (margin // 2, margin - margin // 2)))
+
+    def overlap_add(self, pieces: np.ndarray) -> np.ndarray:
+        """[frames, n_fft] -> [(frames + blocks - 1) * hop]."""
+        frames, lacking = pieces.shape[0], self.blocks * self.hop - self.n_fft
+        padded = np.pad(pieces, ((0, 0), (0, lacking))) if lacking else pieces
+        padded = padded.reshape(frames, self.blocks, self.hop)
+        total = np.zeros((frames + self.blocks - 1, self.hop), dtype=np.float32)
+        for block in range(self.blocks):
+            total[block : block + frames] += padded[:, block]
+        return total.reshape(-1)
+
+    def weight(self, frames: int) -> np.ndarray:
+        """Sum of the squared windows over each sample: what an overlap-added signal is divided by."""
+        squares = np.broadcast_to(self.window**2, (frames, self.n_fft))
+        return np.maximum(self.overlap_add(squares), np.float32(1e-3) * np.max(self.window**2))
+
+    def synthesize(self, spectrum: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        pieces = fft.irfft(spectrum, n=self.n_fft, axis=1)
+        pieces *= self.window
+        wav = self.overlap_add(pieces)
+        wav /= weight
+        return wav
+
+    def analyze(self, wav: np.ndarray, frames: int) -> np.ndarray:
+        lacking = (frames - 1) * self.hop + self.n_fft - wav.size
+        wav = np.pad(wav, (0, lacking)) if lacking > 0 else wav
+        views = np.lib.stride_tricks.sliding_window_view(wav, self.n_fft)[:: self.hop][:frames]
+        return fft.rfft(views * self.window, axis=1)
+
+    def search_phase(
+        self, magnitude: np.ndarray, start: np.ndarray, fixed: int, iterations: int, check: Callable[[], None]
+    ) -> np.ndarray:
+        """A spectrum with these magnitudes that is nearer to being the transform of a signal.
+
+        Args:
+            magnitude: float32 [frames, bins], at least 0.
+            start: complex64 [frames, bins], the spectrum to begin with.
+            fixed: how many of the first frames stay as they are in `start`.
+            iterations: projections.
+            check: called before each; what it raises ends the work.
+
+        Returns:
+            complex64 [frames, bins].
+        """
+        count, spectrum = len(magnitude), start
+        weight = self.weight(count)
+        previous = np.zeros_like(spectrum)
+        for _ in range(max(0, iterations)):
+            check()
+            rebuilt = self.analyze(self.synthesize(spectrum, weight), count)
+            spectrum = np.subtract(rebuilt, previous, out=previous)
+            spectrum *= np.float32(MOMENTUM)
+            spectrum += rebuilt
+            spectrum *= magnitude / np.maximum(np.abs(spectrum), _TINY)
+            spectrum[:fixed] = start[:fixed]
+            previous = rebuilt
+        return spectrum

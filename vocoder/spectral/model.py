@@ -1,0 +1,92 @@
+"""The generator: mel -> complex short-time spectrum -> waveform, at frame rate up to the inverse transform."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vocoder.spectral.config import SpectralConfig
+from vocoder.spectral.transform import InverseTransform
+
+MAX_LOG_MAGNITUDE = 7.0  # e^7: above the loudest bin of a full-scale signal under a window of 800
+
+
+class ConvNeXtBlock(nn.Module):
+    """Depthwise convolution over frames, then two dense layers for each frame (Liu et al., arXiv 2201.03545)."""
+
+    def __init__(self, config: SpectralConfig) -> None:
+        super().__init__()
+        channels = config.channels
+        self.over_frames = nn.Conv1d(channels, channels, config.kernel, padding=config.kernel // 2, groups=channels)
+        self.norm = nn.LayerNorm(channels)
+        self.widen = nn.Linear(channels, config.hidden)
+        self.narrow = nn.Linear(config.hidden, channels)
+        self.scale = nn.Parameter(torch.full((channels,), 1 / config.blocks))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[batch, channels, frames] -> the same."""
+        return x + self.within_frames(self.over_frames(x))
+
+    def within_frames(self, y: Tensor) -> Tensor:
+        """What the block adds, from its convolution's output: [batch, channels, frames] -> the same."""
+        y = self.narrow(F.gelu(self.widen(self.norm(y.transpose(1, 2))), approximate="tanh"))
+        return (y * self.scale).transpose(1, 2)
+
+
+class SpectralGenerator(nn.Module):
+    """See `SpectralConfig` for the sizes."""
+
+    window: Tensor
+
+    def __init__(self, config: SpectralConfig) -> None:
+        super().__init__()
+        self.config = config
+        channels, n_fft = config.channels, config.mel.n_fft
+        self.enter = nn.Conv1d(config.mel.n_mels, channels, config.kernel, padding=config.kernel // 2)
+        self.enter_norm = nn.LayerNorm(channels)
+        self.blocks = nn.ModuleList(ConvNeXtBlock(config) for _ in range(config.blocks))
+        self.leave_norm = nn.LayerNorm(channels)
+        self.to_spectrum = nn.Linear(channels, 2 * (n_fft // 2 + 1))
+        margin = n_fft - config.mel.win_length
+        window = F.pad(torch.hann_window(config.mel.win_length), (margin // 2, margin - margin // 2))
+        self.register_buffer("window", window, persistent=False)
+        for module in self.modules():
+            if isinstance(module, nn.Linear | nn.Conv1d):
+                nn.init.trunc_normal_(module.weight, std=0.02)
+                assert module.bias is not None
+                nn.init.zeros_(module.bias)
+
+    def forward(self, mel: Tensor) -> Tensor:
+        """The waveform of a mel, pre-emphasised as the mel was.
+
+        Args:
+            mel: [batch, n_mels, frames] in [-1, 1].
+
+        Returns:
+            [batch, frames * hop_length]; sample k belongs to frame k // hop_length.
+        """
+        return self.to_wave(self.spectrum(mel))
+
+    def spectrum(self, mel: Tensor) -> Tensor:
+        """[batch, n_mels, frames] -> complex64 [batch, n_fft // 2 + 1, frames]; frame k is around sample k * hop."""
+        x = self.normalise_entry(self.enter(mel))
+        for block in self.blocks:
+            x = block(x)
+        return as_spectrum(self.polar_parts(x))
+
+    def normalise_entry(self, x: Tensor) -> Tensor:
+        """The first convolution's output as the blocks read it: [batch, channels, frames] -> the same."""
+        return self.enter_norm(x.transpose(1, 2)).transpose(1, 2)
+
+    def polar_parts(self, x: Tensor) -> Tensor:
+        """The blocks' output -> log magnitudes, then phases, of all bins: [batch, frames, 2 * (n_fft // 2 + 1)]."""
+        return self.to_spectrum(self.leave_norm(x.transpose(1, 2)))
+
+    def to_wave(self, spectrum: Tensor) -> Tensor:
+        """Inverse short-time transform: complex [batch, n_fft // 2 + 1, frames] -> [batch, frames * hop_length]."""
+        return InverseTransform(self.window, self.config.hop_length).push(spectrum, last=True)
+
+
+def as_spectrum(parts: Tensor) -> Tensor:
+    """Log magnitudes and phases [batch, frames, 2 * bins] -> complex64 [batch, bins, frames]."""
+    log_magnitude, phase = parts.float().chunk(2, dim=2)
+    return torch.polar(log_magnitude.clamp(max=MAX_LOG_MAGNITUDE).exp(), phase).transpose(1, 2)
