@@ -38,7 +38,7 @@ class Encoder:
     public: bool = False
     """Also measure the public encoder, from the package resemblyzer."""
     mfcc: bool = False
-    """Also measure means and deviations of MFCC, which any trained encoder has to beat."""
+    """Also measure means of MFCC, and means and deviations, which any trained encoder has to beat."""
     noise: Path | None = None
     """Folder of noises to mix in; only those that are kept back from training are used."""
     snr: tuple[float, ...] = (10.0, 0.0)
@@ -175,7 +175,7 @@ def load_embedders(given: Encoder) -> tuple[dict[str, Any], list[tuple[str, str]
     device = resolve_device(given.device)
     embedders: dict[str, Any] = {}
     public = {"public encoder": lambda: EncoderUnderTest(public_encoder())} if given.public else {}
-    mfcc = {"mean MFCC": MfccBaseline, "standardised MFCC": lambda: MfccBaseline(standardised=True)}
+    mfcc = {"mean MFCC": MfccBaseline, "MFCC means and deviations": lambda: MfccBaseline(standardised=True)}
     rivals: dict[str, Any] = public | (mfcc if given.mfcc else {})
     files = [labelled(name) for name in given.encoder]
     names = [*(label for label, _ in files), *rivals]

@@ -73,16 +73,23 @@ class Voice:
         object.__setattr__(self, "embedding", embedding)
 
     @classmethod
-    def average(cls, voices: Sequence[Voice], name: str = "", consent: str = "") -> Voice:
-        """The normalised mean of several voices, each with the same weight.
+    def average(
+        cls, voices: Sequence[Voice], name: str = "", consent: str = "", weights: Sequence[float] | None = None
+    ) -> Voice:
+        """The normalised weighted mean of several voices.
 
+        Args:
+            weights: one for each voice, at least 0 and not all 0; the same for all unless given.
         Raises:
-            ConfigError: there are none, or they live in different embedding spaces.
+            ConfigError: there are none, they live in different embedding spaces, or the weights do not fit them.
         """
         if len({voice.embedding_space for voice in voices}) != 1:
             raise ConfigError("Only voices of one embedding space can be averaged: make them with one encoder.")
         sources = tuple(source for voice in voices for source in voice.sources)
-        mean = np.mean([voice.embedding for voice in voices], axis=0)
+        shares = np.ones(len(voices)) if weights is None else np.asarray(weights, dtype=np.float64)
+        if shares.shape != (len(voices),) or not np.isfinite(shares).all() or shares.min() < 0 or not shares.any():
+            raise ConfigError(f"{len(voices)} voices take as many weights, none below 0 and one of them above.")
+        mean = np.average([voice.embedding for voice in voices], axis=0, weights=shares)
         return cls(mean, voices[0].embedding_space, name, sources, _today(), consent)
 
     def save(self, path: str | Path, overwrite: bool = False) -> None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from encoder.config import PUBLIC_SPACE, EncoderConfig
-from encoder.inference import SpeakerEncoder
+from encoder.inference import Precision, SpeakerEncoder
 from encoder.model import SpeakerEncoderModel
 from speech.errors import ModelFileError, StorageError, exit_on_speech_error
 
@@ -33,11 +33,12 @@ def find_resemblyzer_weights() -> Path | None:
     return weights if weights.is_file() else None
 
 
-def load_public_encoder(path: str | Path) -> SpeakerEncoder:
+def load_public_encoder(path: str | Path, precision: Precision = "auto") -> SpeakerEncoder:
     """Loads a public encoder checkpoint.
 
     Args:
         path: `.pt` file whose "model_state" holds `lstm.*` and `linear.*` tensors; others are left out.
+        precision: as of `SpeakerEncoder`.
 
     Raises:
         ModelFileError: if the file is missing, is no PyTorch file of plain tensors, or holds another model.
@@ -59,6 +60,7 @@ def load_public_encoder(path: str | Path) -> SpeakerEncoder:
     return SpeakerEncoder(
         model,
         embedding_space=PUBLIC_SPACE,
+        precision=precision,
         licence=PUBLIC_LICENCE,
         trained_on=PUBLIC_TRAINED_ON,
         step=int(checkpoint.get("step", 0)),

@@ -17,10 +17,15 @@ logger = logging.getLogger(__name__)
 
 SAMPLE_RATE = 16_000
 
+TARGET_DBFS = -30.0  # root mean square of a clip whose volume was raised
+
 VAD_WINDOW_MS = 30  # the longest that webrtcvad takes
+VAD_WINDOW = SAMPLE_RATE * VAD_WINDOW_MS // 1000  # samples at 16 kHz
 VAD_MODE = 3  # its strictest
 VAD_SMOOTHING_WINDOWS = 8
 VAD_MAX_SILENCE_WINDOWS = 6  # speech grows by half of this to either side
+
+BLOCK_SAMPLES = 480_000  # of a long sound worked on at a time, so that temporary copies stay small; whole VAD windows
 
 OUTPUT_FORMATS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
 
@@ -114,19 +119,24 @@ def resample(wav: np.ndarray, source_rate: int, target_rate: int) -> np.ndarray:
 
 def rms_dbfs(wav: np.ndarray) -> float:
     """Root mean square level in dB below full scale; minus infinity for silence or no samples."""
-    power = float(np.mean(np.square(wav, dtype=np.float64))) if len(wav) else 0.0
+    blocks = (wav[at : at + BLOCK_SAMPLES] for at in range(0, len(wav), BLOCK_SAMPLES))
+    power = sum(float(np.sum(np.square(block, dtype=np.float64))) for block in blocks) / max(len(wav), 1)
     return 10 * float(np.log10(power)) if power > 0 else -float("inf")
 
 
-def raise_volume(wav: np.ndarray, target_dbfs: float = -30.0) -> np.ndarray:
+def raise_volume(wav: np.ndarray, target_dbfs: float = TARGET_DBFS) -> np.ndarray:
     """Scale up to `target_dbfs` (root mean square over the whole clip); louder clips and silence stay as they are.
 
     Peaks of a quiet clip may end beyond 1: nothing is clipped here.
     """
+    gain = raising_gain(wav, target_dbfs)
+    return wav if gain == 1 else wav * np.float32(gain)
+
+
+def raising_gain(wav: np.ndarray, target_dbfs: float = TARGET_DBFS) -> float:
+    """The factor that `raise_volume` applies, at least 1."""
     gain_db = target_dbfs - rms_dbfs(wav)
-    if not 0 < gain_db < float("inf"):
-        return wav
-    return wav * np.float32(10 ** (gain_db / 20))
+    return 10 ** (gain_db / 20) if 0 < gain_db < float("inf") else 1.0
 
 
 def normalize_peak(wav: np.ndarray, peak: float = 0.9) -> np.ndarray:
@@ -138,46 +148,69 @@ def normalize_peak(wav: np.ndarray, peak: float = 0.9) -> np.ndarray:
 # --- silences -------------------------------------------------------------------------------------------------------
 
 
-def voice_flags(wav: np.ndarray, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
+def voice_flags(wav: np.ndarray, sample_rate: int = SAMPLE_RATE, gain: float = 1.0) -> np.ndarray:
     """webrtcvad's verdict for each whole window of 30 ms: bool [samples // window].
 
     Args:
         sample_rate: 8000, 16000, 32000 or 48000, what webrtcvad knows.
+        gain: how much louder the detector hears it.
     """
     import webrtcvad
 
     window = sample_rate * VAD_WINDOW_MS // 1000
-    count = len(wav) // window
-    # Clipped before the conversion: values beyond full scale would wrap around into noise that looks like speech.
-    pcm = np.clip(np.rint(wav[: count * window] * np.float32(32767)), -32767, 32767).astype("<i2").tobytes()
+    step = 2 * window  # bytes
     vad = webrtcvad.Vad(VAD_MODE)
-    step = 2 * window
-    return np.fromiter(
-        (vad.is_speech(pcm[at : at + step], sample_rate) for at in range(0, count * step, step)), bool, count
-    )
+    whole = len(wav) // window * window
+    flags: list[bool] = []
+    for start in range(0, whole, BLOCK_SAMPLES):
+        # Clipped before the conversion: values beyond full scale would wrap around into noise that looks like speech.
+        scaled = wav[start : min(start + BLOCK_SAMPLES, whole)] * np.float32(gain)
+        scaled *= np.float32(32767)
+        np.clip(np.rint(scaled, out=scaled), -32767, 32767, out=scaled)
+        pcm = scaled.astype("<i2").tobytes()
+        flags += [vad.is_speech(pcm[at : at + step], sample_rate) for at in range(0, len(pcm), step)]
+    return np.array(flags, dtype=bool)
 
 
-def trim_long_silences(wav: np.ndarray) -> np.ndarray:
-    """Cut out silences of more than about 0.2 s, as the speaker encoder's training data has them cut out.
+def kept_windows(wav: np.ndarray, gain: float = 1.0) -> np.ndarray:
+    """Which windows of 30 ms are left when silences of more than about 0.2 s are cut out.
 
     The detector's flags are averaged over 8 windows, and what is voiced then grows by 3 windows to either side.
 
     Args:
         wav: float32 [samples] at 16 kHz.
+        gain: as of `voice_flags`.
     Returns:
-        float32 [kept samples], whole windows of 30 ms only; empty where there is no speech.
+        bool [samples // 480].
     """
-    window = SAMPLE_RATE * VAD_WINDOW_MS // 1000
-    flags = voice_flags(wav)
+    flags = voice_flags(wav, gain=gain)
     if not flags.any():
-        return wav[:0]
-    width = VAD_SMOOTHING_WINDOWS
-    totals = np.convolve(flags.astype(np.int64), np.ones(width, dtype=np.int64))
-    behind = width // 2  # an even width has no middle: it looks one window further ahead than back
-    voiced = 2 * totals[behind : behind + len(flags)] > width
-    reach = VAD_MAX_SILENCE_WINDOWS + 1
-    kept = np.convolve(voiced.astype(np.int64), np.ones(reach, dtype=np.int64), mode="same") > 0
-    return wav[: len(flags) * window].reshape(-1, window)[kept[: len(flags)]].reshape(-1)
+        return flags
+    # An even width has no middle: it looks one window further ahead than back.
+    totals = _sums_around(flags, VAD_SMOOTHING_WINDOWS // 2 - 1, VAD_SMOOTHING_WINDOWS // 2)
+    voiced = 2 * totals > VAD_SMOOTHING_WINDOWS
+    return _sums_around(voiced, VAD_MAX_SILENCE_WINDOWS // 2, VAD_MAX_SILENCE_WINDOWS // 2) > 0
+
+
+def _sums_around(flags: np.ndarray, behind: int, ahead: int) -> np.ndarray:
+    """How many flags are set from `behind` before each to `ahead` after it; beyond the ends none is."""
+    sums = np.concatenate([np.zeros(behind + 1, np.int64), np.cumsum(flags), np.full(ahead, np.count_nonzero(flags))])
+    return sums[behind + ahead + 1 :] - sums[: -behind - ahead - 1]
+
+
+def trim_long_silences(wav: np.ndarray) -> np.ndarray:
+    """Cut out silences of more than about 0.2 s, as the speaker encoder's training data has them cut out.
+
+    Args:
+        wav: float32 [samples] at 16 kHz.
+    Returns:
+        float32 [kept samples], whole windows of 30 ms only (`kept_windows`); empty where there is no speech.
+    """
+    return _cut_out(wav, kept_windows(wav))
+
+
+def _cut_out(wav: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    return wav[: len(kept) * VAD_WINDOW].reshape(-1, VAD_WINDOW)[kept].reshape(-1)
 
 
 def prepare_reference(wav: np.ndarray) -> np.ndarray:
@@ -190,10 +223,26 @@ def prepare_reference(wav: np.ndarray) -> np.ndarray:
     Raises:
         AudioError: the wav is not one channel of finite numbers, is silent, or holds no speech.
     """
-    prepared = trim_long_silences(raise_volume(as_wav(wav)))
-    if len(prepared) == 0:
+    return prepare_with_windows(wav)[0]
+
+
+def prepare_with_windows(wav: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`prepare_reference`, and where in the clip its result comes from.
+
+    Returns:
+        float32 [480 * windows], what the encoder hears; int64 [windows], the numbers of the clip's windows of 30 ms
+        that it consists of.
+    Raises:
+        AudioError: as `prepare_reference`.
+    """
+    wav = as_wav(wav)
+    gain = raising_gain(wav)
+    kept = kept_windows(wav, gain)
+    if not kept.any():
         raise AudioError("No speech was found in this clip: use a recording in which somebody speaks.")
-    return prepared
+    prepared = _cut_out(wav, kept)
+    prepared *= np.float32(gain)
+    return prepared, np.flatnonzero(kept)
 
 
 def trim_edges(

@@ -75,18 +75,19 @@ class MelConfig:
         return self.n_fft // 2 + 1
 
 
-def encoder_mel(wav: np.ndarray) -> np.ndarray:
+def encoder_mel(wav: np.ndarray, frames: int | None = None) -> np.ndarray:
     """Power mels for the speaker encoder.
 
     Args:
         wav: float32 [samples] at 16 kHz, volume raised and long silences trimmed.
+        frames: how many are wanted; what lies beyond the sound is silence.
     Returns:
-        float32 [frames, 40], frames = samples // 160 + 1, power (no logarithm).
+        float32 [frames, 40], power (no logarithm); frames = samples // 160 + 1 unless given.
     Raises:
         AudioError: the wav is empty or not mono.
     """
     filters = _filters_transposed(SAMPLE_RATE, ENCODER_WINDOW, ENCODER_N_MELS, 0.0, SAMPLE_RATE / 2)
-    return _mel_frames(wav, ENCODER_WINDOW, ENCODER_HOP, ENCODER_WINDOW, filters, _power)
+    return _mel_frames(wav, ENCODER_WINDOW, ENCODER_HOP, ENCODER_WINDOW, filters, _power, frames)
 
 
 def synthesis_mel(wav: np.ndarray, config: MelConfig = MelConfig()) -> np.ndarray:
@@ -198,19 +199,32 @@ def _mel_frames(
     win_length: int,
     filters: np.ndarray,
     amplitude: Callable[[np.ndarray], np.ndarray],
+    count: int | None = None,
 ) -> np.ndarray:
-    """Centred short-time spectra through `amplitude` and the filters: float32 [frames, n_mels]."""
+    """Centred short-time spectra through `amplitude` and the filters: float32 [frames, n_mels].
+
+    Only the blocks at either end are padded, so that no copy of the whole sound is made.
+    """
     if wav.ndim != 1 or len(wav) == 0:
         raise AudioError(f"A mel needs one channel with at least one sample, not an array of shape {list(wav.shape)}.")
     window = _hann(win_length, n_fft)
-    padded = np.pad(wav.astype(np.float32, copy=False), n_fft // 2)
-    frames = sliding_window_view(padded, n_fft)[::hop]
-    mel = np.empty((len(frames), filters.shape[1]), dtype=np.float32)
-    for start in range(0, len(frames), FRAMES_PER_BLOCK):
-        block = slice(start, start + FRAMES_PER_BLOCK)
-        spectrum = scipy.fft.rfft(frames[block] * window, axis=1, workers=1)
-        np.matmul(amplitude(spectrum), filters, out=mel[block])
+    wav = wav.astype(np.float32, copy=False)
+    count = len(wav) // hop + 1 if count is None else count
+    mel = np.empty((count, filters.shape[1]), dtype=np.float32)
+    for first in range(0, count, FRAMES_PER_BLOCK):
+        last = min(first + FRAMES_PER_BLOCK, count) - 1
+        sound = _padded_slice(wav, first * hop - n_fft // 2, last * hop - n_fft // 2 + n_fft)
+        frames = sliding_window_view(sound, n_fft)[::hop]
+        spectrum = scipy.fft.rfft(frames * window, axis=1, workers=1)
+        np.matmul(amplitude(spectrum), filters, out=mel[first : last + 1])
     return mel
+
+
+def _padded_slice(wav: np.ndarray, start: int, end: int) -> np.ndarray:
+    """wav[start:end], with zeros for what lies before its beginning or beyond its end; a view where nothing does."""
+    inside = wav[max(start, 0) : max(end, 0)]
+    before = min(max(-start, 0), end - start)
+    return np.pad(inside, (before, end - start - before - len(inside))) if len(inside) < end - start else inside
 
 
 def _amplitude_to_db(amplitude: np.ndarray, min_level_db: float) -> np.ndarray:

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import cloning
 from cloning import ModelFiles, Voice, VoiceCloner, finish, judge_attention, resolve_device
 from speech.audio import write_audio
 from speech.errors import AudioError, ConfigError, ModelFileError, TextError
@@ -97,8 +96,11 @@ def test_files_and_arrays_are_averaged_alike(cloner, tmp_path):
     for number, clip in enumerate(clips):
         write_audio(tmp_path / f"{number}.wav", clip)
     from_files = cloner.enroll([tmp_path / "0.wav", str(tmp_path / "1.wav")])
-    mean = sum(cloner.enroll([clip]).embedding for clip in clips)
-    np.testing.assert_allclose(from_files.embedding, mean / np.linalg.norm(mean), atol=1e-3)  # 16 bit in the files
+    alone = [cloner.enroll([clip]).embedding for clip in clips]
+    for weights, (first, second) in (("speech", (4.5, 5.0)), ("equal", (1, 1)), ((3, 1), (3, 1))):
+        mean = first * alone[0] + second * alone[1]
+        voice = cloner.enroll([tmp_path / "0.wav", tmp_path / "1.wav"], weights=weights)
+        np.testing.assert_allclose(voice.embedding, mean / np.linalg.norm(mean), atol=3e-3)  # 16 bit in the files
     assert from_files.sources == ("0.wav", "1.wav")
 
 
@@ -204,6 +206,6 @@ def test_attention_is_judged_by_its_worst_sentence():
 
 def test_a_clip_may_not_be_endless(cloner, tmp_path, monkeypatch):
     write_audio(tmp_path / "long.wav", speech_like(4.5))
-    monkeypatch.setattr(cloning, "MAX_REFERENCE_SECONDS", 2)
+    monkeypatch.setattr("encoder.enrolment.MAX_SECONDS", 2)
     with pytest.raises(AudioError, match=r"long\.wav"):
         cloner.enroll([tmp_path / "long.wav"])

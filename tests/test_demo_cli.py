@@ -316,7 +316,7 @@ def bad_clip(toy, tmp_path, monkeypatch):
             soundfile.write(path, speech_like(0.2), 16_000)
         elif kind == "long":
             soundfile.write(path, speech_like(5.0), 16_000)
-            monkeypatch.setattr(cloning, "MAX_REFERENCE_SECONDS", 4.7)
+            monkeypatch.setattr("encoder.enrolment.MAX_SECONDS", 4.7)
         return path
 
     return make

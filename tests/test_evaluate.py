@@ -61,7 +61,7 @@ def test_encoder(run, place, tmp_path):
     figures = report["figures"]
     assert figures["EER, one"] == figures["EER, two"]
     assert figures["EER, one"]["corpus, whole, clean (6 clips)"]["n"] == 6
-    assert figures["one minus standardised MFCC"]
+    assert figures["one minus MFCC means and deviations"]
     assert set(figures["one minus mean MFCC"]) == {"corpus, whole, clean (6 clips)", "corpus, 1.6 s, clean (6 clips)"}
     assert "| corpus, whole, clean (6 clips) |" in result.out
     assert "n=" not in result.out

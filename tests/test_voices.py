@@ -57,6 +57,16 @@ def test_the_average_is_the_normalised_mean():
     assert average.created
 
 
+def test_an_average_counts_by_weight():
+    parts = [_voice(0), _voice(1)]
+    mean = 3 * parts[0].embedding + parts[1].embedding
+    average = Voice.average(parts, weights=[3, 1])
+    np.testing.assert_allclose(average.embedding, mean / np.linalg.norm(mean), atol=1e-6)
+    for weights in ([1], [0, 0], [1, -1], [1, float("nan")]):
+        with pytest.raises(ConfigError, match="2 voices take as many weights"):
+            Voice.average(parts, weights=weights)
+
+
 def test_the_average_of_one_keeps_its_direction():
     np.testing.assert_allclose(Voice.average([_voice()]).embedding, _voice().embedding, atol=1e-6)
 

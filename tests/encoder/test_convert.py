@@ -20,7 +20,7 @@ def public_encoder() -> SpeakerEncoder:
     weights = find_resemblyzer_weights()
     if weights is None:
         pytest.skip("the package resemblyzer, which carries the public weights, is not installed")
-    return load_public_encoder(weights)
+    return load_public_encoder(weights, precision="fp32")
 
 
 def clips(golden: dict[str, np.ndarray]) -> list[str]:
@@ -51,7 +51,7 @@ def test_a_converted_file_is_the_same_encoder(
 ) -> None:
     output = tmp_path / "public.safetensors"
     main([str(output)])
-    loaded = SpeakerEncoder.load(output)
+    loaded = SpeakerEncoder.load(output, precision="fp32")
     assert loaded.embedding_space == public_encoder.embedding_space == "ge2e-public-256"
     assert loaded.licence == "Apache-2.0"
     wav = golden["1320_00000.trimmed"]

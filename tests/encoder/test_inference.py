@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from encoder import EncoderConfig, SpeakerEncoder
-from encoder.inference import partial_starts
+from encoder.inference import Partials, mean_embedding, partial_starts
 from encoder.model import SpeakerEncoderModel
-from speech.errors import AudioError, ModelFileError
+from speech.errors import AudioError, ConfigError, ModelFileError
 
 
 def buzz(seconds: float, seed: int = 0) -> np.ndarray:
@@ -25,6 +25,7 @@ def encoder(toy_config: EncoderConfig) -> SpeakerEncoder:
     return SpeakerEncoder(
         SpeakerEncoderModel(replace(toy_config, compression="log")),
         embedding_space="toy",
+        precision="fp32",
         licence="CC0",
         trained_on="nothing",
         step=7,
@@ -55,6 +56,86 @@ def test_partials_do_not_depend_on_how_many_go_through_at_once(encoder: SpeakerE
     whole = encoder.embed_partials(wav, prepared=True)
     monkeypatch.setattr("encoder.inference.PARTIALS_PER_PASS", 3)
     np.testing.assert_allclose(encoder.embed_partials(wav, prepared=True), whole, atol=1e-5)
+
+
+def test_partials_are_those_of_the_padded_sound(encoder: SpeakerEncoder) -> None:
+    """The definition: pad with silence to the last partial's end, take the mel, cut it."""
+    from speech.mel import encoder_mel
+
+    for seconds in (0.11, 0.2, 0.25, 1.013, 2.0):
+        wav = buzz(seconds)
+        starts = encoder.partial_starts(len(wav))
+        padded = np.pad(wav, (0, max(0, int(starts[-1]) + encoder.config.partial_samples - len(wav))))
+        mel = encoder_mel(padded)
+        frames = encoder.config.partial_frames
+        windows = np.stack([mel[start : start + frames] for start in starts // encoder.config.hop_length])
+        with torch.inference_mode():
+            expected = encoder.model(torch.from_numpy(windows)).numpy()
+        np.testing.assert_allclose(encoder.embed_partials(wav, prepared=True), expected, atol=1e-5)
+
+
+def test_partials_know_where_in_the_clip_they_are(encoder: SpeakerEncoder) -> None:
+    speech, pause = buzz(3.0), np.zeros(32_000, np.float32)
+    partials = encoder.partials(np.concatenate([speech, pause, speech]))
+    assert len(partials.embeddings) == len(partials.starts) == len(partials.ends) == len(partials.similarity)
+    assert 5.9 < partials.speech_seconds < 7
+    assert (np.diff(partials.starts) > 0).all() and (partials.ends > partials.starts).all()
+    assert partials.ends[-1] <= 8
+    within = (partials.starts > 3.5) & (partials.ends < 4.5)
+    assert not within.any()  # nothing is heard in the pause
+    assert partials.ends[partials.starts < 2.5].max() < 6
+    np.testing.assert_allclose(
+        partials.starts[partials.starts > 5][1:3], partials.starts[partials.starts > 5][0] + np.array([0.1, 0.2])
+    )
+
+
+def test_prepared_partials_follow_each_other_evenly(encoder: SpeakerEncoder) -> None:
+    starts, similarity = encoder.partial_similarity(buzz(1.0), prepared=True)
+    np.testing.assert_allclose(starts, np.arange(len(starts)) * 0.1)
+    assert similarity.shape == starts.shape
+    assert similarity.dtype == np.float32
+
+
+def test_similarity_dips_where_another_voice_speaks() -> None:
+    voices = np.eye(3, dtype=np.float32)[[0, 0, 0, 0, 1, 0]]
+    times = np.arange(6.0)
+    partials = Partials(voices, times, times + 1, 7.0)
+    assert partials.similarity.argmin() == 4
+    np.testing.assert_allclose(partials.similarity[[0, 4]], [4 / np.sqrt(17), 0], atol=1e-6)
+    assert Partials(voices[:1], times[:1], times[:1] + 1, 1.0).similarity.tolist() == [1.0]
+
+
+def test_a_mean_counts_by_weight() -> None:
+    rows = np.eye(4, dtype=np.float32)[:2]
+    np.testing.assert_allclose(mean_embedding(rows), [0.5**0.5, 0.5**0.5, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(mean_embedding(rows, [3, 4]), [0.6, 0.8, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(mean_embedding(rows, [0, 1]), rows[1], atol=1e-6)
+    for embeddings, weights in (
+        (rows[:0], None),
+        (rows[0], None),
+        (rows, [1]),
+        (rows, [0, 0]),
+        (rows, [1, -1]),
+        (rows, [1, np.nan]),
+    ):
+        with pytest.raises(ConfigError, match="embedding"):
+            mean_embedding(embeddings, weights)
+
+
+def test_memory_does_not_grow_with_the_passes(encoder: SpeakerEncoder) -> None:
+    import tracemalloc
+
+    def peak(seconds: float) -> int:
+        wav = buzz(seconds)
+        tracemalloc.start()
+        encoder.embed(wav, prepared=True)
+        top = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return top
+
+    peak(5.0)
+    mel_bytes = 100 * 40 * 4
+    assert peak(65.0) - peak(5.0) < 1.3 * 60 * (mel_bytes + 10 * 12 * 4 + 3_000)  # mels, embeddings, times
 
 
 def test_no_graph_is_kept(encoder: SpeakerEncoder) -> None:
@@ -103,7 +184,7 @@ def test_a_clip_without_speech_gets_a_sentence(encoder: SpeakerEncoder) -> None:
 def test_save_and_load_give_the_same_output(encoder: SpeakerEncoder, tmp_path: Path) -> None:
     path = tmp_path / "encoder.safetensors"
     encoder.save(path)
-    loaded = SpeakerEncoder.load(path)
+    loaded = SpeakerEncoder.load(path, precision="fp32")
     wav = buzz(1.0)
     np.testing.assert_array_equal(loaded.embed(wav, prepared=True), encoder.embed(wav, prepared=True))
     assert loaded.config == encoder.config

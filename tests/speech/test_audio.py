@@ -340,9 +340,31 @@ def kept_by_definition(flags: list[bool]) -> list[bool]:
 def test_trimming_keeps_what_its_definition_keeps(flags):
     wav = np.repeat(np.arange(len(flags), dtype=np.float32), 480)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(audio, "voice_flags", lambda _wav: np.array(flags))
+        patch.setattr(audio, "voice_flags", lambda _wav, gain: np.array(flags))
         kept = audio.trim_long_silences(wav)
     assert kept[::480].astype(int).tolist() == [at for at, keep in enumerate(kept_by_definition(flags)) if keep]
+
+
+def test_windows_say_where_the_speech_was(golden_dir):
+    wav = np.load(golden_dir / "encoder.npz")["1320_00000.wav16k"]
+    spaced = np.concatenate([wav, np.zeros(3 * RATE, dtype=np.float32), wav])
+    prepared, windows = audio.prepare_with_windows(spaced)
+    assert (np.diff(windows) > 0).all()
+    assert len(prepared) == len(windows) * audio.VAD_WINDOW
+    gain = audio.raise_volume(spaced)[len(wav) // 2] / spaced[len(wav) // 2]
+    for place in (0, len(windows) // 2, len(windows) - 1):
+        there = spaced[windows[place] * audio.VAD_WINDOW :][: audio.VAD_WINDOW]
+        here = prepared[place * audio.VAD_WINDOW :][: audio.VAD_WINDOW]
+        np.testing.assert_allclose(here, there * gain, rtol=1e-5)
+
+
+def test_long_sounds_are_flagged_block_by_block_as_at_once(golden_dir, monkeypatch):
+    wav = np.load(golden_dir / "encoder.npz")["1320_00000.wav16k"]
+    flags, level = audio.voice_flags(wav), audio.rms_dbfs(wav)
+    monkeypatch.setattr(audio, "BLOCK_SAMPLES", 10 * audio.VAD_WINDOW)
+    assert np.array_equal(audio.voice_flags(wav), flags)
+    assert audio.rms_dbfs(wav) == pytest.approx(level, abs=1e-9)
+    assert np.array_equal(audio.voice_flags(wav / 4, gain=4.0), flags)
 
 
 def test_over_range_sound_does_not_wrap_before_the_detector(golden_dir):

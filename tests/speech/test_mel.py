@@ -135,3 +135,12 @@ def test_importing_the_front_ends_pulls_in_nothing_heavy(repository):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=repository)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("samples", [1, 150, 200, 201, 16_000, 16_159, 41_100])
+def test_frames_beyond_the_sound_are_those_of_silence_after_it(samples):
+    wav = np.random.default_rng(0).normal(0, 0.1, samples).astype(np.float32)
+    wanted = samples // 160 + 40
+    padded = encoder_mel(np.pad(wav, (0, 40 * 160)))
+    np.testing.assert_allclose(encoder_mel(wav, frames=wanted), padded[:wanted], rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(encoder_mel(wav, frames=1), encoder_mel(wav)[:1], rtol=1e-3, atol=1e-5)

@@ -8,7 +8,9 @@ import pytest
 
 from speech.audio import SAMPLE_RATE, read_audio
 from speech.errors import AudioError
-from speech.quality import check_reference, clipped_fraction, estimate_snr, second_voice_gap
+from speech.quality import check_reference, clipped_fraction, estimate_snr
+from tests.speech.clips import FakePartials, band, melody, mixed
+from tests.toy_models import speech_like
 
 NAN_REPORT_FIELDS = ("seconds", "speech_seconds", "clipped_fraction")
 
@@ -79,28 +81,37 @@ def test_clipping_is_found_at_any_volume():
     assert clipped_fraction(np.full(10, -0.5, dtype=np.float32)) == 1  # one sign only
 
 
-def partials(voices: list[int], spread: float, dim: int = 64) -> np.ndarray:
-    """Unit vectors scattered around one centre per voice."""
-    rng = np.random.default_rng(5)
-    centres = rng.normal(size=(max(voices) + 1, dim)) / np.sqrt(dim)
-    made = centres[voices] + spread * rng.normal(size=(len(voices), dim)) / np.sqrt(dim)
-    return (made / np.linalg.norm(made, axis=1, keepdims=True)).astype(np.float32)
+def test_music_is_named_and_nothing_else_is_said_of_it():
+    for wav in (melody(6, 1), band(6, 2)):
+        report = check_reference(wav, FakePartials([0, 0, 0, 1, 1, 1], spread=0.4))
+        assert codes(report) == {"music"}
+        with pytest.raises(AudioError, match="mostly music"):
+            report.raise_for_errors()
 
 
-def test_two_groups_of_partials_are_told_from_one():
-    across, gap = second_voice_gap(partials([0, 0, 0, 1, 1, 1, 0, 0], spread=0.5))
-    assert across < 0.4 and gap > 0.3
-    across, gap = second_voice_gap(partials([0] * 12, spread=0.5))
-    assert across > 0.62 and gap < 0.12
+def test_music_behind_something_like_speech_says_when_it_plays():
+    wav = speech_like(12.0)
+    tune = melody(12.0, 3)
+    tune[: 6 * SAMPLE_RATE] = 0
+    report = check_reference(mixed(wav, tune, 8))
+    assert "music" not in codes(check_reference(wav))
+    sentence = next(remark.sentence for remark in report.remarks if remark.code == "music")
+    assert "from 6 s to" in sentence and "from 0 s" not in sentence
 
 
-@pytest.mark.parametrize("voices", [[0], [0, 1], [0, 0, 1], [0, 0, 0, 0, 1]])
-def test_one_stray_partial_is_no_second_voice(voices):
-    assert second_voice_gap(partials(voices, spread=0.3))[1] < 0.12
+def test_partials_add_consistency():
+    wav = speech_like(6.0)
+    assert np.isnan(check_reference(wav).consistency)
+    alike = check_reference(wav, FakePartials([0] * 6, spread=0.2)).consistency
+    unlike = check_reference(wav, FakePartials([0] * 6, spread=1.0)).consistency
+    assert 0 < unlike < alike < 1
 
 
-def test_identical_partials_are_one_voice():
-    assert second_voice_gap(np.tile(partials([0], 0.3), (6, 1))) == (1.0, 0.0)
+def test_errors_come_first():
+    report = check_reference(np.clip(50 * speech_like(3.0), -1, 1))
+    severities = [remark.severity for remark in report.remarks]
+    assert severities == sorted(severities, key=["error", "warning"].index)
+    assert {"clipped", "too_short"} <= codes(report)
 
 
 # --- on real recordings ---------------------------------------------------------------------------------------------
@@ -108,7 +119,7 @@ def test_identical_partials_are_one_voice():
 
 def test_clean_references_pass(references):
     for wav in references:
-        report = check_reference(wav, partials([0] * 6, spread=0.5))
+        report = check_reference(wav, FakePartials([0] * 6, spread=0.5))
         assert not report.remarks
         report.raise_for_errors()
         assert 4 < report.speech_seconds <= report.seconds
@@ -156,7 +167,30 @@ def test_noisy_and_clipped_recordings_are_named(references):
     assert "clipped" in codes(check_reference(np.clip(15 * loud, -1, 1)), "error")
 
 
-def test_a_second_voice_is_a_warning_that_says_what_to_do(references):
-    report = check_reference(references[0], partials([0, 0, 0, 1, 1, 1], spread=0.4))
+def test_a_second_voice_is_a_warning_that_says_where_and_what_to_do(references):
+    report = check_reference(references[0], FakePartials([0] * 5 + [1] * 4, spread=0.4))
     assert "several_voices" in codes(report, "warning")
+    assert report.second_voice is not None
+    remark = next(remark for remark in report.remarks if remark.code == "several_voices")
+    start, end = report.second_voice.spans[0]
+    assert f"from {start:.0f} s to {end:.0f} s" in remark.sentence
     assert all("\n" not in remark.sentence and remark.sentence.endswith(".") for remark in report.remarks)
+
+
+@pytest.mark.parametrize("corpus", ["vctk_samples", "speechocean762_adults", "ljspeech_samples", "kathleen"])
+def test_clean_clips_get_no_line_but_for_their_length(data_dir, corpus):
+    for path in some_clips(data_dir / corpus, 6):
+        assert codes(check_reference(read_audio(path))) <= {"too_short"}, path.name
+
+
+@pytest.mark.parametrize("kind", ["rain", "sea_waves", "helicopter"])
+@pytest.mark.parametrize("decibels", [5, 10])
+def test_recorded_noise_behind_a_voice_is_named(data_dir, references, kind, decibels):
+    for path, wav in zip(sorted((data_dir / "noise" / "audio").glob(f"{kind}_*"))[:4], references, strict=False):
+        assert "noisy" in codes(check_reference(mixed(wav, read_audio(path), decibels))), path.name
+
+
+def test_music_behind_a_voice_is_named(references):
+    for seed, wav in enumerate(references):
+        tune = melody(len(wav) / SAMPLE_RATE, seed)
+        assert "music" in codes(check_reference(mixed(wav, tune, 8))), seed

@@ -1,0 +1,313 @@
+"""How fast and how small the speaker encoder is, beside Resemblyzer and beside a GE2E loss written as a loop.
+
+    python benchmarks/encoder.py [--quick] [--json FILE]
+
+Everything runs on one thread on speech made from `samples/`. Where two things are compared, they take turns, and the
+least processor time of several turns counts, so that other programs on the machine disturb little. A ratio above 1
+says how many times faster ours is.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ[variable] = "1"
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[0] = str(ROOT)  # in place of this folder, whose name for this file would hide the package `encoder`
+
+import numpy as np  # noqa: E402
+import tyro  # noqa: E402
+
+from speech.audio import SAMPLE_RATE, prepare_reference, read_audio, write_audio  # noqa: E402
+from speech.errors import SpeechError, exit_on_speech_error  # noqa: E402
+
+if TYPE_CHECKING:
+    import torch
+
+    from encoder import SpeakerEncoder
+
+SECONDS = (5, 10, 60)
+SPEAKERS, UTTERANCES, EMBEDDING_SIZE = 64, 10, 256
+CLIP_SECONDS = 10.0  # of the corpus to be prepared
+EQUAL = 1e-5
+SAME_VOICE = 0.9995  # cosine of what both make of one utterance
+
+Rows = Iterator[tuple[str, float, str]]
+Loss = Callable[["torch.Tensor"], "torch.Tensor"]
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Measure the speaker encoder."""
+
+    quick: bool = False
+    """Fewer repeats and a smaller corpus; the figures scatter more."""
+    json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Also write the figures here, as a list of {case, value, unit}."""
+
+    @property
+    def repeats(self) -> int:
+        return 3 if self.quick else 9
+
+
+@exit_on_speech_error
+def main(argv: list[str] | None = None) -> None:
+    arguments = tyro.cli(Arguments, args=argv, description=__doc__, config=(tyro.conf.FlagCreatePairsOff,))
+    import torch
+
+    torch.set_num_threads(1)
+    rows = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for measure in (compare_with_resemblyzer, compare_losses, measure_preparation, measure_memory):
+            for case, value, unit in measure(arguments, Path(scratch)):
+                print(f"{case:<48} {value:>10.4g} {unit}", flush=True)
+                rows.append({"case": case, "value": value, "unit": unit})
+    if arguments.json is not None:
+        from training.files import write_json
+
+        write_json(arguments.json, rows)
+
+
+# --- embedding ------------------------------------------------------------------------------------------------------
+
+
+def compare_with_resemblyzer(arguments: Arguments, scratch: Path) -> Rows:
+    """Both with the public weights: from prepared sound to the embedding, and from a file of 60 s to it."""
+    try:
+        from resemblyzer import VoiceEncoder, preprocess_wav
+    except ImportError as error:
+        print(f"The comparison with Resemblyzer is left out, because {error.name} is not installed.", flush=True)
+        return
+    from encoder.convert import find_resemblyzer_weights, load_public_encoder
+
+    weights = find_resemblyzer_weights()
+    assert weights is not None, "resemblyzer came without its weights"
+    theirs = VoiceEncoder("cpu", verbose=False)
+    path = scratch / "60s.wav"
+    write_audio(path, speech_of(60))
+
+    def compare(ours: SpeakerEncoder, suffix: str) -> Rows:
+        for seconds in SECONDS:
+            speech = prepare_reference(speech_of(2 * seconds))[: seconds * SAMPLE_RATE]
+            assert ours.embed(speech, prepared=True) @ theirs.embed_utterance(speech) > SAME_VOICE
+            yield from _compared(
+                f"embed_{seconds}s{suffix}",
+                arguments.repeats,
+                partial(ours.embed, speech, prepared=True),
+                partial(theirs.embed_utterance, speech),
+            )
+        yield from _compared(
+            f"file_to_embedding_60s{suffix}",
+            arguments.repeats,
+            lambda: ours.embed(read_audio(path)),
+            lambda: theirs.embed_utterance(preprocess_wav(path)),
+        )
+
+    yield from compare(load_public_encoder(weights), "")
+    yield from compare(load_public_encoder(weights, precision="fp32"), "_fp32")
+
+
+def _compared(case: str, repeats: int, ours: Callable[[], object], theirs: Callable[[], object]) -> Rows:
+    own, other = least_times(repeats, ours, theirs)
+    yield case, own, "s"
+    yield f"{case}_vs_resemblyzer", other / own, "times"
+
+
+def least_times(repeats: int, *contenders: Callable[[], object]) -> list[float]:
+    """The least processor time of each contender in seconds, over turns that go round among them."""
+    least = [float("inf")] * len(contenders)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(repeats + 1):
+            for number, contender in enumerate(contenders):
+                start = time.process_time()
+                contender()
+                least[number] = min(least[number], time.process_time() - start)
+    return least
+
+
+# --- the loss -------------------------------------------------------------------------------------------------------
+
+
+def compare_losses(arguments: Arguments, scratch: Path) -> Rows:
+    """The GE2E softmax loss with its gradients against the paper's definition written as a loop, in two ways.
+
+    One goes utterance by utterance; the other, as public implementations do, speaker by speaker.
+    """
+    import torch
+    from torch.nn import functional
+
+    from encoder.ge2e import GE2ELoss
+
+    generator = torch.Generator().manual_seed(0)
+    voices = torch.randn(SPEAKERS, 1, EMBEDDING_SIZE, generator=generator)
+    spread = torch.randn(SPEAKERS, UTTERANCES, EMBEDDING_SIZE, generator=generator)
+    outputs = (voices + spread).requires_grad_()  # of the network, before their norm is made 1
+    criterion = GE2ELoss()
+    parameters = (criterion.log_scale, criterion.offset)
+
+    def gradients(loss: Loss) -> list[torch.Tensor]:
+        value = loss(functional.normalize(outputs, dim=-1))
+        return [value.detach(), *torch.autograd.grad(value, (outputs, *parameters))]
+
+    loops: dict[str, Loss] = {
+        "loop": lambda embeddings: loop_over_utterances(embeddings, criterion.scale, criterion.offset),
+        "loop_over_speakers": lambda embeddings: loop_over_speakers(embeddings, criterion.scale, criterion.offset),
+    }
+    for name, loop in loops.items():
+        for own, other in zip(gradients(criterion), gradients(loop), strict=True):
+            difference = float((own - other).abs().max())
+            assert difference < EQUAL, f"the loss or a gradient differs from the {name}'s by {difference:.1g}"
+
+    embeddings = functional.normalize(outputs, dim=-1).detach().requires_grad_()
+
+    def step(loss: Loss) -> Callable[[], object]:
+        return lambda: torch.autograd.grad(loss(embeddings), (embeddings, *parameters))
+
+    own_time, *loop_times = least_times(arguments.repeats, step(criterion), *map(step, loops.values()))
+    yield "ge2e_64x10_loss_and_gradient", own_time * 1000, "ms"
+    for name, loop_time in zip(loops, loop_times, strict=True):
+        yield f"ge2e_64x10_vs_{name}", loop_time / own_time, "times"
+
+
+def loop_over_utterances(embeddings: torch.Tensor, scale: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
+    """Equations 5, 6 and 8 of the paper (arXiv 1710.10467), one utterance after another; mean over utterances."""
+    import torch
+    from torch.nn import functional
+
+    speakers, utterances, _ = embeddings.shape
+    centroids = [embeddings[speaker].mean(dim=0) for speaker in range(speakers)]
+    losses = []
+    for speaker in range(speakers):
+        for utterance in range(utterances):
+            others = [embeddings[speaker, other] for other in range(utterances) if other != utterance]
+            seen = [*centroids[:speaker], torch.stack(others).mean(dim=0), *centroids[speaker + 1 :]]
+            similarity = functional.cosine_similarity(embeddings[speaker, utterance], torch.stack(seen), dim=-1)
+            scores = scale * similarity + offset
+            losses.append(torch.logsumexp(scores, dim=0) - scores[speaker])
+    return torch.stack(losses).mean()
+
+
+def loop_over_speakers(embeddings: torch.Tensor, scale: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
+    """The same, with all utterances at once for each centroid."""
+    import torch
+    from torch.nn import functional
+
+    speakers, utterances, _ = embeddings.shape
+    centroids = embeddings.mean(dim=1)
+    columns = []
+    for speaker in range(speakers):
+        exclusive = (embeddings[speaker].sum(dim=0) - embeddings[speaker]) / (utterances - 1)
+        own = functional.cosine_similarity(embeddings[speaker], exclusive, dim=-1)
+        others = functional.cosine_similarity(embeddings, centroids[speaker].expand_as(embeddings), dim=-1)
+        columns.append(torch.cat([others[:speaker], own[None], others[speaker + 1 :]]))
+    scores = scale * torch.stack(columns, dim=-1) + offset
+    labels = torch.arange(speakers).repeat_interleave(utterances)
+    return functional.cross_entropy(scores.flatten(0, 1), labels)
+
+
+# --- preparation ----------------------------------------------------------------------------------------------------
+
+
+def measure_preparation(arguments: Arguments, scratch: Path) -> Rows:
+    """`preprocess.py encoder` with one job on two corpora: what the larger one takes more is free of start-up.
+
+    Processor time of the program and of its worker counts, so that this is the rate of one core.
+    """
+    few, many = (30, 180) if arguments.quick else (60, 480)
+    taken = {}
+    for clips in (few, many):
+        corpus = scratch / f"corpus-{clips}"
+        write_corpus(corpus, clips)
+        taken[clips] = min(preparation_seconds(corpus, scratch / f"store-{clips}-{turn}") for turn in range(2))
+    yield "preprocess_start_up", taken[few] - few * (taken[many] - taken[few]) / (many - few), "s"
+    rate = (many - few) * CLIP_SECONDS / (taken[many] - taken[few])
+    yield "preprocess_audio_s_per_s_per_core", rate, "s/s"
+
+
+def write_corpus(folder: Path, clips: int) -> None:
+    """A folder for each of ten speakers with WAV files of 10 s, each another stretch of the sample sentences."""
+    length = round(CLIP_SECONDS * SAMPLE_RATE)
+    speech = speech_of(60)
+    for number in range(clips):
+        speaker = folder / f"speaker{number % 10}"
+        speaker.mkdir(parents=True, exist_ok=True)
+        write_audio(speaker / f"{number:04}.wav", np.roll(speech, -7919 * number)[:length])
+
+
+def preparation_seconds(corpus: Path, store: Path) -> float:
+    """Processor seconds of a preparation in a process of its own, those of its workers included."""
+    import resource
+
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = [sys.executable, str(ROOT / "preprocess.py"), "encoder", str(corpus), "--out", str(store), "--jobs", "1"]
+    run_or_explain(command)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+# --- memory ---------------------------------------------------------------------------------------------------------
+
+MEMORY_PROGRAM = """
+import sys
+from pathlib import Path
+
+import torch
+
+def kilobytes(field):
+    return next(int(line.split()[1]) for line in Path("/proc/self/status").open() if line.startswith(field))
+
+torch.set_num_threads(1)
+before = kilobytes("VmRSS:")
+from encoder import SpeakerEncoder
+from speech.audio import read_audio
+SpeakerEncoder.load(sys.argv[1]).embed(read_audio(sys.argv[2]))
+print((kilobytes("VmHWM:") - before) * 1024 / 1e6)
+"""
+
+
+def measure_memory(arguments: Arguments, scratch: Path) -> Rows:
+    """The greatest memory of a process that embeds a file of 10 min, above what it holds with torch imported."""
+    if not Path("/proc/self/status").is_file():
+        print("The memory is left out, because only Linux tells a process's greatest one.", flush=True)
+        return
+    path = scratch / "10min.wav"
+    write_audio(path, speech_of(600))
+    command = [sys.executable, "-c", MEMORY_PROGRAM, str(ROOT / "models/default/encoder.safetensors"), str(path)]
+    yield "memory_10min_mb", float(run_or_explain(command)), "MB"
+
+
+# --- common ---------------------------------------------------------------------------------------------------------
+
+
+def speech_of(seconds: float) -> np.ndarray:
+    """The sample sentences one after another, again and again: float32 [seconds * 16000]."""
+    paths = sorted((ROOT / "samples").glob("*.flac"))
+    if not paths:
+        raise SpeechError(f"There are no sample recordings in {ROOT / 'samples'}: check the repository out whole.")
+    sentences = np.concatenate([read_audio(path) for path in paths])
+    return np.resize(sentences, round(seconds * SAMPLE_RATE))
+
+
+def run_or_explain(command: list[str]) -> str:
+    """The output of a program that must succeed. Raises: SpeechError with the last line of what it said."""
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[-1]
+        raise SpeechError(f"{Path(command[1]).name} failed while it was measured: {reason}")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    main()

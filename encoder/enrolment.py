@@ -1,0 +1,266 @@
+"""Is this clip, or are these clips together, fit to clone a voice from?
+
+    python -m encoder.enrolment me.wav [more.wav ...] [--encoder FILE] [--picture FILE]
+
+prints for each clip how much speech, noise, clipping and music there is in it and how alike its parts are, and says
+what to do about what is wrong. It ends with 1 if a clip cannot be used.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
+
+import numpy as np
+import tyro
+
+from speech.errors import AudioError, ConfigError, exit_on_speech_error
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from encoder.inference import Partials, SpeakerEncoder
+    from speech.quality import ReferenceReport, Remark
+
+DEFAULT_ENCODER = Path(__file__).resolve().parents[1] / "models" / "default" / "encoder.safetensors"
+MAX_SECONDS = 600  # more adds nothing to a voice, and is mostly a wrong file
+# Means of clips of one person are less alike in 1 pair of 100, those of two people more alike in 4 (LibriSpeech,
+# VCTK, speechocean762, by the public encoder and by one distilled from it).
+MIN_SIMILARITY_OF_CLIPS = 0.72
+
+Weighting = Literal["speech", "equal"]
+
+
+@dataclass(frozen=True, eq=False)
+class ExaminedClip:
+    """One clip: its name, what the quality gate says, and what the encoder heard (None where it did not listen)."""
+
+    source: str
+    report: ReferenceReport
+    partials: Partials | None
+
+    @property
+    def embedding(self) -> np.ndarray:
+        """float32 [embedding_size] of the clip. Raises: AudioError if the encoder did not listen to it."""
+        if self.partials is None:
+            raise AudioError(f"{self.source}: there was nothing to hear for the speaker encoder.")
+        return self.partials.embedding
+
+    def lines(self) -> list[str]:
+        """The report in words, the remarks last."""
+        report = self.report
+        parts = [f"{report.speech_seconds:.1f} s of speech in {report.seconds:.1f} s"]
+        if np.isfinite(report.snr_db):
+            parts.append(f"voice {report.snr_db:.0f} dB above the noise")
+        parts.append(f"{report.clipped_fraction:.2%} clipped")
+        if report.music_share:
+            parts.append(f"music in {report.music_share:.0%} of the time")
+        if np.isfinite(report.consistency):
+            parts.append(f"consistency {report.consistency:.2f}")
+        verdict = [f"  {remark.severity}: {remark.sentence}" for remark in report.remarks] or ["  good"]
+        return [f"{self.source}: {', '.join(parts)}", *verdict]
+
+
+@dataclass(frozen=True, eq=False)
+class EnrolmentReport:
+    """Clips that are to make one voice.
+
+    Attributes:
+        clips: one report each.
+        similarity: float32 [clips, clips], cosine of their embeddings; NaN for a clip that was not embedded.
+        weights: float32 [clips], what each counts in `embedding`; they sum to 1.
+        remarks: about the clips together.
+    """
+
+    clips: tuple[ExaminedClip, ...]
+    similarity: np.ndarray
+    weights: np.ndarray
+    remarks: tuple[Remark, ...]
+
+    @property
+    def usable(self) -> bool:
+        return not any(clip.report.errors for clip in self.clips)
+
+    @property
+    def all_remarks(self) -> list[tuple[str, Remark]]:
+        """Each remark with the name of its clip; those about the clips together come last."""
+        of_clips = [(clip.source, remark) for clip in self.clips for remark in clip.report.remarks]
+        return of_clips + [("all clips", remark) for remark in self.remarks]
+
+    @property
+    def embedding(self) -> np.ndarray:
+        """float32 [embedding_size]: the voice, the weighted mean of the clips. Raises: AudioError if one is unfit."""
+        from encoder.inference import mean_embedding
+
+        self.raise_for_errors()
+        return mean_embedding([clip.embedding for clip in self.clips], self.weights)
+
+    def raise_for_errors(self) -> None:
+        """Raise an `AudioError` that names the first clip that is not fit, and says why."""
+        for clip in self.clips:
+            try:
+                clip.report.raise_for_errors()
+            except AudioError as error:
+                raise AudioError(f"{clip.source}: {error}") from error
+
+    def lines(self) -> list[str]:
+        """The report in words."""
+        listed = [line for clip in self.clips for line in clip.lines()]
+        return listed + [f"{remark.severity}: {remark.sentence}" for remark in self.remarks]
+
+
+def examine_clip(source: str, wav: np.ndarray, encoder: SpeakerEncoder) -> ExaminedClip:
+    """Let the quality gate and then the encoder hear a clip.
+
+    Args:
+        source: what to call the clip.
+        wav: [samples] at 16 kHz, as read.
+    Raises:
+        AudioError: the wav is not one channel of finite numbers.
+    """
+    from speech.quality import check_reference, with_partials
+
+    try:
+        report = check_reference(wav)
+    except AudioError as error:
+        raise AudioError(f"{source}: {error}") from error
+    if any(remark.code in ("silent", "not_speech") for remark in report.errors):
+        return ExaminedClip(source, report, None)
+    try:
+        partials = encoder.partials(wav)
+    except AudioError as error:  # too little speech to hear anything, which the report says better
+        if not report.errors:
+            raise AudioError(f"{source}: {error}") from error
+        return ExaminedClip(source, report, None)
+    return ExaminedClip(source, with_partials(report, partials), partials)
+
+
+def enrolment_report(
+    clips: Iterable[tuple[str, np.ndarray]], encoder: SpeakerEncoder, weights: Sequence[float] | Weighting = "speech"
+) -> EnrolmentReport:
+    """Examine clips of what should be one person.
+
+    Args:
+        clips: (name, [samples] at 16 kHz as read).
+        weights: how much each clip counts in the voice: "speech" as many seconds of speech as it has, which comes
+            nearer to the voice than "equal" does; or a number each.
+    Raises:
+        AudioError: there are no clips, or one is not a channel of finite numbers.
+        ConfigError: the weights do not fit the clips.
+    """
+    reports = tuple(examine_clip(source, wav, encoder) for source, wav in clips)
+    if not reports:
+        raise AudioError("There is no reference clip: give at least one recording of the voice.")
+    similarity = _similarity(reports)
+    return EnrolmentReport(reports, similarity, _weights(reports, weights), _remarks_on_pairs(reports, similarity))
+
+
+def _similarity(reports: Sequence[ExaminedClip]) -> np.ndarray:
+    similarity = np.full((len(reports), len(reports)), np.nan, dtype=np.float32)
+    heard = [number for number, clip in enumerate(reports) if clip.partials is not None]
+    if heard:
+        embeddings = np.stack([clip.embedding for clip in reports if clip.partials is not None])
+        similarity[np.ix_(heard, heard)] = embeddings @ embeddings.T
+    return similarity
+
+
+def _weights(reports: Sequence[ExaminedClip], wish: Sequence[float] | Weighting) -> np.ndarray:
+    if isinstance(wish, str):
+        if wish not in get_args(Weighting):
+            raise ConfigError(f"Clips are weighted by 'speech', 'equal' or a number each, not by {wish!r}.")
+        wish = [clip.report.speech_seconds if wish == "speech" else 1.0 for clip in reports]
+        wish = wish if any(wish) else [1.0] * len(reports)  # no speech anywhere: the clips' own errors say so
+    shares = np.asarray(wish, dtype=np.float32)
+    if shares.shape != (len(reports),) or not np.isfinite(shares).all() or shares.min() < 0 or not shares.any():
+        raise ConfigError(f"{len(reports)} clips take as many weights, none below 0 and one of them above.")
+    return shares / shares.sum()
+
+
+def _remarks_on_pairs(reports: Sequence[ExaminedClip], similarity: np.ndarray) -> tuple[Remark, ...]:
+    """A warning that names the clip which is least like the others, if one is too unlike."""
+    from speech.quality import Remark
+
+    if len(reports) < 2 or not np.nanmin(similarity, initial=1) < MIN_SIMILARITY_OF_CLIPS:
+        return ()
+    others = np.where(np.eye(len(reports), dtype=bool), np.nan, similarity)
+    strangers = others < MIN_SIMILARITY_OF_CLIPS
+    odd = int(strangers.sum(axis=1).argmax())
+    against = [clip.source for clip, strange in zip(reports, strangers[odd], strict=True) if strange]
+    listed = ", ".join(against[:3]) + (" and others" if len(against) > 3 else "")
+    return (
+        Remark(
+            "warning",
+            "several_voices",
+            f"{reports[odd].source} and {listed} do not sound like one person ({np.nanmin(others[odd]):.2f} alike): "
+            "give clips of one person only.",
+        ),
+    )
+
+
+# --- the command ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Say whether clips are fit to clone a voice from."""
+
+    clips: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="CLIP [CLIP ...]")]
+    """Recordings of one person."""
+    encoder: Annotated[Path, tyro.conf.arg(metavar="FILE")] = DEFAULT_ENCODER
+    """The speaker encoder that listens."""
+    picture: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Also draw how much each part of each clip resembles the rest of it."""
+    force: bool = False
+    """Overwrite the picture that is there."""
+
+    def __post_init__(self) -> None:
+        if not self.clips:
+            raise AudioError("There is no clip: name at least one recording.")
+
+
+@exit_on_speech_error
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = tyro.cli(
+        Arguments,
+        prog="python -m encoder.enrolment",
+        args=argv,
+        description=__doc__,
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )
+    from encoder.clips import check_output, save_figure
+
+    check_output(arguments.picture, arguments.force, picture=True)
+    from encoder.inference import SpeakerEncoder
+    from speech.audio import read_audio
+
+    encoder = SpeakerEncoder.load(arguments.encoder)
+    clips = ((path.name, read_audio(path, max_seconds=MAX_SECONDS)) for path in arguments.clips)
+    report = enrolment_report(clips, encoder)
+    print("\n".join(report.lines()))
+    if arguments.picture is not None:
+        save_figure(similarity_figure(report), arguments.picture)
+        print(f"{arguments.picture}: similarity of the parts of each clip")
+    return 0 if report.usable else 1
+
+
+def similarity_figure(report: EnrolmentReport) -> Figure:
+    """Each clip's `Partials.similarity` over time, with the second voice shaded."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 1.2 + 1.6 * len(report.clips)), layout="constrained")
+    for axes, clip in zip(figure.subplots(len(report.clips), squeeze=False)[:, 0], report.clips, strict=True):
+        axes.set(title=clip.source, ylim=(0, 1), xlim=(0, clip.report.seconds), ylabel="similarity")
+        if clip.partials is not None:
+            middles = (clip.partials.starts + clip.partials.ends) / 2
+            axes.plot(middles, clip.partials.similarity, marker="o")
+        for start, end in clip.report.second_voice.spans if clip.report.second_voice else ():
+            axes.axvspan(start, end, alpha=0.2, color="tab:red")
+    axes.set_xlabel("seconds")
+    return figure
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,175 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from encoder.enrolment import enrolment_report, examine_clip, main, similarity_figure
+from encoder.inference import mean_embedding
+from speech.audio import read_audio, write_audio
+from speech.errors import AudioError, ConfigError
+from tests.speech.clips import FakePartials, melody, mixed
+from tests.toy_models import save_toy_models, speech_like, toy_encoder
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return toy_encoder()
+
+
+@pytest.fixture(scope="module")
+def speech(repository: Path) -> np.ndarray:
+    """A spoken sentence of 10 s."""
+    return read_audio(repository / "samples" / "slt.flac")
+
+
+def listener(voices: dict[int, list[int]]) -> Any:
+    return Listener(voices)
+
+
+class Listener:
+    """An encoder that hears what it is told to: voices by the length of the clip in samples."""
+
+    def __init__(self, voices: dict[int, list[int]]):
+        self.voices = voices
+
+    def partials(self, wav):
+        return FakePartials(self.voices[len(wav)], spread=0.4)
+
+
+def codes(remarks) -> set[str]:
+    return {remark.code for remark in remarks}
+
+
+def test_a_good_clip_gets_a_good_report(encoder, speech) -> None:
+    clip = examine_clip("ann.wav", speech, encoder)
+    assert clip.report.remarks == ()
+    np.testing.assert_allclose(clip.embedding, encoder.embed(speech), atol=1e-6)
+    headline, verdict = clip.lines()
+    assert headline.startswith("ann.wav: ") and "of speech in 10.1 s" in headline and "consistency" in headline
+    assert verdict == "  good"
+
+
+def test_each_fault_gets_its_line(encoder, speech) -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=len(speech))
+    for wav, code in (
+        (mixed(speech, noise, 8), "noisy"),
+        (np.clip(6 * speech, -1, 1), "clipped"),
+        (melody(8.0), "music"),
+        (mixed(speech, melody(10.0, 3), 8), "music"),
+        (speech[:40_000], "too_short"),
+        (np.zeros_like(speech), "silent"),
+        (0.1 * noise.astype(np.float32), "not_speech"),
+    ):
+        clip = examine_clip("clip", wav, encoder)
+        assert code in codes(clip.report.remarks), code
+        assert any(remark.sentence in line for remark in clip.report.remarks for line in clip.lines())
+
+
+def test_a_second_voice_is_said_with_its_time(speech):
+    clip = examine_clip("talk.wav", speech, listener({len(speech): [0] * 7 + [1] * 4}))
+    assert codes(clip.report.remarks) == {"several_voices"}
+    assert "from 6 s to 9 s" in clip.lines()[-1]
+
+
+def test_clips_count_by_their_speech_unless_told_otherwise(encoder):
+    clips = [("a", speech_like(4.5)), ("b", speech_like(9.0, pitch=200))]
+    rows = [encoder.embed(wav) for _, wav in clips]
+    report = enrolment_report(clips, encoder)
+    np.testing.assert_allclose(report.weights, [1 / 3, 2 / 3], atol=0.02)
+    np.testing.assert_allclose(report.embedding, mean_embedding(rows, report.weights), atol=1e-5)
+    equal = enrolment_report(clips, encoder, "equal")
+    np.testing.assert_allclose(equal.embedding, mean_embedding(rows), atol=1e-5)
+    chosen = enrolment_report(clips, encoder, [0, 2])
+    np.testing.assert_allclose(chosen.embedding, rows[1], atol=1e-5)
+    unusable: list[Any] = [[1.0], [0, 0], [1, -1], "loudest"]
+    for weights in unusable:
+        with pytest.raises(ConfigError):
+            enrolment_report(clips, encoder, weights)
+
+
+def test_clips_of_different_people_are_told_apart():
+    wavs = [speech_like(seconds) for seconds in (5.0, 6.0, 7.0)]
+    voices = {len(wavs[0]): [0] * 5, len(wavs[1]): [0] * 6, len(wavs[2]): [0, 1, 1, 1, 1, 1, 1]}
+    together = enrolment_report([("a", wavs[0]), ("b", wavs[1])], listener(voices))
+    assert together.remarks == ()
+    report = enrolment_report(zip("abc", wavs, strict=True), listener(voices))
+    assert codes(report.remarks) == {"several_voices"}
+    assert "c and a, b do not sound like one person" in report.remarks[0].sentence
+    assert report.all_remarks[-1][0] == "all clips"
+    np.testing.assert_allclose(np.diag(report.similarity), 1, atol=1e-5)
+
+
+def test_an_unfit_clip_is_reported_and_gives_no_voice(encoder) -> None:
+    report = enrolment_report([("good", speech_like(5.0)), ("bad", np.zeros(80_000, np.float32))], encoder)
+    assert not report.usable
+    assert np.isnan(report.similarity[0, 1])
+    with pytest.raises(AudioError, match=r"^bad: .*silent"):
+        _ = report.embedding
+    with pytest.raises(AudioError, match="nothing to hear"):
+        _ = report.clips[1].embedding
+
+
+def test_no_clip_or_no_sound_is_refused(encoder) -> None:
+    with pytest.raises(AudioError, match="no reference clip"):
+        enrolment_report([], encoder)
+    with pytest.raises(AudioError, match=r"^x: "):
+        examine_clip("x", np.full(32_000, np.nan, np.float32), encoder)
+
+
+def test_pictures_of_clips_with_and_without_partials(encoder) -> None:
+    report = enrolment_report([("good", speech_like(5.0)), ("bad", np.zeros(80_000, np.float32))], encoder)
+    figure = similarity_figure(report)
+    assert [axes.get_title() for axes in figure.axes] == ["good", "bad"]
+    assert [len(axes.lines) for axes in figure.axes] == [1, 0]
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    model = str(save_toy_models(tmp_path / "models") / "encoder.safetensors")
+    write_audio(tmp_path / "good.wav", speech_like(5.0))
+    write_audio(tmp_path / "silent.wav", np.zeros(80_000, np.float32))
+    good, silent, picture = (str(tmp_path / name) for name in ("good.wav", "silent.wav", "picture.png"))
+    assert main([good, "--encoder", model, "--picture", picture]) == 0
+    assert "good.wav: " in capsys.readouterr().out
+    assert Path(picture).stat().st_size > 1000
+    assert main([good, silent, "--encoder", model]) == 1
+    assert "error: The clip is silent" in capsys.readouterr().out
+    for wrong in (
+        [good, "--encoder", model, "--picture", picture],
+        [],
+        [str(tmp_path / "none.wav"), "--encoder", model],
+    ):
+        with pytest.raises(SystemExit) as stopped:
+            main(wrong)
+        assert stopped.value.code == 2
+
+
+# --- the trained encoder ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def default_encoder(repository: Path):
+    from encoder import SpeakerEncoder
+
+    path = repository / "models" / "default" / "encoder.safetensors"
+    if not path.is_file() or path.stat().st_size < 10_000:
+        pytest.skip("the default encoder is not here")
+    return SpeakerEncoder.load(path)
+
+
+def test_sample_voices_pass_alone_and_two_of_them_do_not(default_encoder, samples_dir):
+    wavs = {name: read_audio(samples_dir / f"{name}.flac") for name in ("awb", "rms", "slt")}
+    for name, wav in wavs.items():
+        assert examine_clip(name, wav, default_encoder).report.remarks == ()
+    joined = np.concatenate([wavs["rms"][: 6 * 16_000], wavs["slt"][: 5 * 16_000]])
+    clip = examine_clip("joined", joined, default_encoder)
+    assert codes(clip.report.remarks) == {"several_voices"}
+    assert clip.report.second_voice is not None
+    ((start, end),) = clip.report.second_voice.spans
+    assert start == pytest.approx(6, abs=1) and end == pytest.approx(11, abs=0.5)
+
+
+def test_real_clips_get_no_false_line(default_encoder, shared_dir: Path) -> None:
+    for path in sorted((shared_dir / "data" / "demo_references" / "audio").iterdir()):
+        assert examine_clip(path.name, read_audio(path), default_encoder).report.remarks == ()
