@@ -27,7 +27,8 @@ SILENT_DBFS = -65.0
 CLIPPING_BAND = 0.985  # samples this near to the largest one count as flattened
 CLIPPED_WARNING, CLIPPED_ERROR = 0.001, 0.03  # clean speech stays below 0.0005
 
-# Of 390 clean recordings 2 measure less than these. The upper bands have less of the voice, but not of most noises.
+# Of 430 recordings of clean corpora 10 measure less than these, 6 of them by one LibriSpeech speaker before noise. The
+# upper bands have less of the voice, but not of most noises.
 NOISY_STEADY_DB, NOISY_SWELLING_DB = 15.5, 18.0
 DROWNED_DB = 3.0
 NOISE_SMOOTHING_FRAMES = 9

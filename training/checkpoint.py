@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from speech.errors import ModelFileError, SpeechError
+from training.eight_bits import STEP, restore, shrink
 from training.files import write_tensors
 from training.run_directory import RunDirectory
 
@@ -43,9 +44,9 @@ MAX_DIMENSIONS = 8
 MAX_SIDE = 2**31 - 1
 MAX_STEP = 2**62
 STORED_FLOATS = {"F16", "BF16", "F32"}
-STORED_OTHERS = {"I64", "I32", "U8", "BOOL"}  # counters of batch normalisation, masks, tables
+STORED_OTHERS = {"I64", "I32", "U8", "I8", "BOOL"}  # counters of batch normalisation, masks, tables, 8-bit matrices
 
-StoredFloat = Literal["float32", "float16", "bfloat16"]
+StoredFloat = Literal["float32", "float16", "bfloat16", "int8"]
 Config = TypeVar("Config")
 
 
@@ -93,7 +94,8 @@ def save_model(
         model: a module, or its `state_dict`.
         config: the stage's config dataclass, or a plain dictionary that JSON can hold.
         extra: further header entries; "licence", "trained_on" and "embedding_space" may come in here as well.
-        dtype: how floating-point weights are stored; None keeps each as it is. float16 halves the file for shipping.
+        dtype: how floating-point weights are stored; None keeps each as it is. float16 halves the file for shipping;
+            "int8" halves it again where a model bears that (`training.eight_bits`), the small rest being float16.
 
     Raises:
         ModelFileError: a weight is not finite, or too big for float16.
@@ -112,7 +114,12 @@ def save_model(
         "config": json.dumps(as_dict, allow_nan=False),
         "step": str(int(step)),
     }
-    stored = {name: _to_stored(name, tensor, _torch_dtype(dtype)) for name, tensor in weights.items()}
+    if dtype == "int8":
+        weights, dtype = shrink(weights), "float16"
+    stored = {
+        name: tensor if name.endswith(STEP) else _to_stored(name, tensor, _torch_dtype(dtype))
+        for name, tensor in weights.items()
+    }
     write_tensors(Path(path), stored, metadata)
 
 
@@ -153,7 +160,7 @@ def load_weights(path: str | Path) -> dict[str, torch.Tensor]:
                         "use an earlier checkpoint."
                     )
             weights[name] = tensor
-    return weights
+    return restore(weights)
 
 
 def load_model_file(
