@@ -1,6 +1,7 @@
 """Matrices of eight bits: small files, small errors, and refusal of what does not fit."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -29,7 +30,7 @@ def test_rows_keep_their_own_precision(weights) -> None:
 
 
 def test_a_file_is_a_quarter_as_large_and_reads_as_any_other(weights, tmp_path: Path) -> None:
-    about = {"stage": "vocoder", "config": {}, "step": 3}
+    about: dict[str, Any] = {"stage": "vocoder", "config": {}, "step": 3}
     save_model(tmp_path / "whole.safetensors", weights, **about)
     save_model(tmp_path / "eight.safetensors", weights, **about, dtype="int8")
     assert load_file(tmp_path / "eight.safetensors")["large.levels"].dtype == torch.int8
