@@ -4,13 +4,31 @@ import logging
 import os
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 from tyro.conf import OmitArgPrefixes, Positional
 
 from speech.errors import ConfigError, exit_on_speech_error
 from synthesizer.config import SynthesizerConfig
+
+if TYPE_CHECKING:
+    from synthesizer.voice_loss import VoiceLoss
+
+DEFAULT_MODELS = Path(__file__).parent / "models" / "default"
+
+ADAPTATION: dict[
+    str, Any
+] = {  # what --adapt takes in place of the defaults: so short that the rest of the model is not forgotten
+    "run": Path("runs/adapted"),
+    "steps": 400,
+    "batch_frames": 4_000,
+    "learning_rate": 2e-4,
+    "final_learning_rate": 2e-5,
+    "validate_every": 50,
+    "save_every": 50,
+    "voice_loss": 1.0,
+}
 
 
 @dataclass(frozen=True)
@@ -21,14 +39,17 @@ class Arguments:
     steps. After that it gets clearer for as long as validation_mel falls.
     """
 
-    store: Positional[Path]
-    """Feature store of the synthesizer stage."""
+    store: Positional[Path | None] = None
+    """Feature store of the synthesizer stage; --adapt makes its own."""
     run: Path = Path("runs/synthesizer")
     """Run directory: model files, resumable states, logs."""
     resume: bool = False
     """Go on with the run in the run directory, exactly where it stopped."""
     warm_start: Path | None = None
     """Begin with the weights of this model file; layers of another shape begin anew."""
+    adapt: Path | None = None
+    """Learn one voice better: a folder with some minutes of it, and the text of each clip. Training is then short and
+    careful unless told otherwise, and begins with the default model or --warm-start."""
     steps: int = 60_000
     """Training steps in all; the learning rate falls to its end over them."""
     max_minutes: float = 0.0
@@ -41,6 +62,10 @@ class Arguments:
     """How often a word with a known pronunciation is read as phonemes; else as letters."""
     guided_attention: float = 0.0
     """Weight of the guided-attention loss; 1 or more for --model.attention location-sensitive."""
+    voice_loss: float = 0.0
+    """Weight of a loss that hears by a speaker encoder whether the result has the voice that was asked for."""
+    encoder: Path = DEFAULT_MODELS / "encoder.safetensors"
+    """The encoder for --adapt, and for --voice-loss: the one that prepared the store."""
     learning_rate: float = 1e-3
     """Peak of the learning rate."""
     final_learning_rate: float = 1e-5
@@ -69,6 +94,10 @@ def main(arguments: Arguments | None = None) -> None:
     """Data, model, task, fit."""
     args = arguments or tyro.cli(Arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if args.adapt is not None:
+        args = adaptation(args)
+    if args.store is None:
+        raise ConfigError("Nothing to train on: name a feature store, or a folder of clips with --adapt.")
 
     import torch
 
@@ -99,8 +128,9 @@ def main(arguments: Arguments | None = None) -> None:
         _, weights = load_model_file(args.warm_start, "synthesizer")
         left = warm_start(model, weights)
         print(f"warm start from {args.warm_start}" + (f"; begun anew: {', '.join(left)}" if left else ""))
-    model.mean_embedding.copy_(batches.mean_embedding())
-    loss_config = LossConfig(guided_attention=args.guided_attention)
+    if args.adapt is None:
+        model.mean_embedding.copy_(batches.mean_embedding())
+    loss_config = LossConfig(guided_attention=args.guided_attention, voice=args.voice_loss)
     corpora = ", ".join(sorted({store.meta(index).get("corpus", "") for index in range(len(store))} - {""}))
     task = SynthesizerTask(
         model,
@@ -109,6 +139,7 @@ def main(arguments: Arguments | None = None) -> None:
         loss_config,
         embedding_space=store.info.get("embedding_space", ""),
         about={"licence": args.licence, "trained_on": args.trained_on or corpora},
+        voice_loss=load_voice_loss(args, store.info.get("embedding_space", "")) if args.voice_loss else None,
     )
     config = FitConfig(
         steps=args.steps,
@@ -128,6 +159,54 @@ def main(arguments: Arguments | None = None) -> None:
     )
     settings = {"store": str(args.store), "loss": asdict(loss_config), "batch": asdict(batch_config)}
     fit(task, batches, config, args.run, resume=args.resume, settings=settings)
+    if args.adapt is not None:
+        print(f"python demo_cli.py CLIP.wav --synthesizer {args.run / 'best.safetensors'} --text ... speaks with it")
+
+
+def adaptation(args: Arguments) -> Arguments:
+    """What `--adapt` means: a store made of the clips, the shape of the model that it begins with, few steps.
+
+    Raises:
+        ConfigError: a store is named as well.
+        CorpusError, ModelFileError: the clips or the models cannot be used.
+    """
+    from preparation.adaptation import prepare_clips
+    from training.checkpoint import config_from_header, load_model_file
+
+    if args.store is not None:
+        raise ConfigError("--adapt makes a store of its own: leave the other one away.")
+    assert args.adapt is not None
+    usual = Arguments()
+    changes = {name: value for name, value in ADAPTATION.items() if getattr(args, name) == getattr(usual, name)}
+    clips, args = args.adapt, replace(args, **changes)
+    start = args.warm_start or DEFAULT_MODELS / "synthesizer.safetensors"
+    header, _ = load_model_file(start, "synthesizer")
+    # Emphasis makes up for voices that training did not reach; this one it will.
+    shape = replace(config_from_header(SynthesizerConfig, header), voice_emphasis=1.0)
+    store = args.run / "clips"
+    seconds = prepare_clips(clips, store, args.encoder)
+    print(f"adapting {start} to {seconds / 60:.1f} minutes of speech")
+    schedule = (f"0:{shape.reduction_factor}",)
+    return replace(args, store=store, warm_start=start, model=shape, reduction_schedule=schedule)
+
+
+def load_voice_loss(args: Arguments, embedding_space: str) -> "VoiceLoss":
+    """The ear of `--voice-loss`.
+
+    Raises:
+        ModelFileError: there is no such encoder.
+        ConfigError: it is not the one that the store's embeddings are of.
+    """
+    from encoder import SpeakerEncoder
+    from synthesizer.voice_loss import VoiceLoss
+
+    encoder = SpeakerEncoder.load(args.encoder, precision="fp32")
+    if encoder.embedding_space != embedding_space:
+        raise ConfigError(
+            f"{args.encoder} makes voices of the space {encoder.embedding_space!r}, but the store has those of "
+            f"{embedding_space!r}: give --encoder the one that prepared the store."
+        )
+    return VoiceLoss(encoder.model, args.model.mel)
 
 
 def parse_schedule(stairs: tuple[str, ...]) -> tuple[tuple[int, int], ...]:

@@ -19,6 +19,7 @@ from synthesizer.data import BatchConfig, SynthesizerBatch, collate
 from synthesizer.decoding import free_run
 from synthesizer.model import Tacotron2, TrainingOutput, length_mask
 from synthesizer.text.transcript import Transcript, encode
+from synthesizer.voice_loss import VoiceLoss
 from training.processes import to_device
 from training.schedule import staircase
 
@@ -34,6 +35,7 @@ class LossConfig:
     guided_attention: float = 0.0  # the location-sensitive attention needs it; dynamic convolution does not
     guided_attention_sigma: float = 0.3
     word_guidance: float = 0.5  # attention belongs on the word that sounds, where the store knows the words' times
+    voice: float = 0.0  # the result should have the voice that was asked for, by a speaker encoder's ear
     embedding_noise: float = 0.02  # standard deviation for each of 256 values: other encoders, other clips of a voice
 
 
@@ -47,6 +49,7 @@ class SynthesizerTask:
         embedding_space: name of the speaker space that the store's embeddings belong to.
         validation_items: how many utterances are measured teacher-forced; a few of them also run freely.
         about: further entries of the model file's header (licence, trained_on).
+        voice_loss: what `loss_config.voice` weighs; not needed if that is 0.
 
     Raises:
         CorpusError: nothing to validate on.
@@ -65,6 +68,7 @@ class SynthesizerTask:
         validation_items: int = 96,
         free_running_items: int = 12,
         about: dict[str, str] | None = None,
+        voice_loss: VoiceLoss | None = None,
     ) -> None:
         self.network = model
         self.model: nn.Module = model  # the same; what the training loop knows
@@ -73,6 +77,7 @@ class SynthesizerTask:
         self.loss_config = loss_config
         self.embedding_space = embedding_space
         self.about = about or {}
+        self.voice_loss = voice_loss
         self._config = model.config
         places = store.select(split="validation")
         if not places:
@@ -91,8 +96,16 @@ class SynthesizerTask:
             batch.symbols, batch.symbol_lengths, batch.mel, batch.mel_lengths, noisy, batch.reduction_factor
         )
         losses = self._losses(output, batch)
+        if self.voice_loss is not None:
+            losses["voice"] = self._voice(output, batch, generator)
+            losses["loss"] = losses["loss"] + self.loss_config.voice * losses["voice"]
         losses["items"] = batch.mel_lengths.sum()
         return losses
+
+    def _voice(self, output: TrainingOutput, batch: SynthesizerBatch, generator: torch.Generator) -> Tensor:
+        assert self.voice_loss is not None
+        hear = self.voice_loss.to(output.mel.device)
+        return hear(output.mel, batch.speech_steps * batch.reduction_factor, batch.embedding, generator)
 
     def _losses(self, output: TrainingOutput, batch: SynthesizerBatch) -> dict[str, Tensor]:
         config = self.loss_config
@@ -130,6 +143,7 @@ class SynthesizerTask:
         device = next(self.network.parameters()).device
         totals: dict[str, float] = {}
         frames = 0
+        same_pieces = torch.Generator().manual_seed(0)
         for first in range(0, len(self.validation_places), 16):
             batch = collate(self.store, self.validation_places[first : first + 16], self.batch_config, factor, None)
             batch = to_device(batch, device)
@@ -137,7 +151,10 @@ class SynthesizerTask:
                 batch.symbols, batch.symbol_lengths, batch.mel, batch.mel_lengths, batch.embedding, factor
             )
             count = int(batch.mel_lengths.sum())
-            for name, value in self._losses(output, batch).items():
+            losses = self._losses(output, batch)
+            if self.voice_loss is not None:
+                losses["voice"] = self._voice(output, batch, same_pieces)
+            for name, value in losses.items():
                 totals[name] = totals.get(name, 0.0) + float(value) * count
             frames += count
         result = {f"validation_{name}": value / frames for name, value in totals.items()}

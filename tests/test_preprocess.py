@@ -211,6 +211,27 @@ def test_pieces_between_silences(tmp_path, corpus, encoder_file, monkeypatch):
     assert len(index.read_bytes().splitlines()) == len(store)
 
 
+def test_other_speeds_are_other_voices(tmp_path, corpus, encoder_file):
+    """Training clips come at each speed, with a speaker and an embedding of their own; held-out ones do not."""
+    arguments = ("synthesizer", corpus, "--encoder", encoder_file, "--jobs", 0, "--speeds", 0.8, 1.25)
+    run(*arguments, "--out", tmp_path)
+    store = FeatureStore(tmp_path)
+    held_out = store.select(split="validation")
+    assert len(held_out) and not any(" at " in store.meta(place)["speaker"] for place in held_out)
+    key = next(store.keys[place] for place in store.select(split="train") if "#1of3" in store.keys[place])
+    places = [store.find(key.replace("#1of3", f"#{number}of3")) for number in (1, 2, 3)]
+    speaker = store.meta(places[0])["speaker"]
+    assert [store.meta(place)["speaker"] for place in places] == [speaker, f"{speaker} at 0.8", f"{speaker} at 1.25"]
+    seconds = np.array([store.meta(place)["seconds"] for place in places])
+    np.testing.assert_allclose(seconds[1:] / seconds[0], [1 / 0.8, 1 / 1.25], rtol=0.05)
+    embeddings = np.stack([store.array(place, "embedding") for place in places])
+    assert (embeddings[1:] @ embeddings[0] < 0.999).all()
+    index = tmp_path / "index-0.jsonl"
+    os.truncate(index, index.stat().st_size - 10)
+    run(*arguments, "--out", tmp_path)
+    assert same(FeatureStore(tmp_path), store)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 def test_a_killed_run_goes_on(tmp_path, corpus, repository):
     """Two processes, killed with their parent at some point; the store ends like that of one undisturbed process."""

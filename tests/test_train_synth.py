@@ -1,13 +1,18 @@
 """The synthesizer's training script: it trains, stops, goes on as if it had not stopped, and says what is wrong."""
 
+import dataclasses
 import json
 
+import numpy as np
 import pytest
 import torch
 
+from speech.alignment import Piece
+from speech.audio import write_audio
 from speech.errors import ConfigError
 from synthesizer import Synthesizer
 from tests.synthesizer.toy import toy_config, toy_store
+from tests.toy_models import speech_like, toy_encoder, toy_synthesizer
 from train_synth import Arguments, main, parse_schedule
 from training.checkpoint import load_weights
 
@@ -51,6 +56,50 @@ def test_the_model_file_is_a_synthesizer_that_can_be_started_from(store, tmp_pat
     main(arguments(store, tmp_path / "second", steps=1, warm_start=path))
     lines = [json.loads(line) for line in (tmp_path / "second" / "log.jsonl").read_text().splitlines()]
     assert any("loss" in line for line in lines)
+
+
+def clips_folder(folder, count: int):
+    for number in range(count):
+        path = folder / f"{number}.wav"
+        folder.mkdir(exist_ok=True)
+        write_audio(path, np.pad(speech_like(2.4, seed=number), 4000))
+        path.with_suffix(".txt").write_text("the birch canoe slid on the smooth planks", encoding="utf-8")
+    return folder
+
+
+def test_adapting_to_a_few_clips(store, tmp_path, monkeypatch, capsys) -> None:
+    """From a folder of clips to a synthesizer of the same shape that has moved a little."""
+
+    def whole(wav, text, **settings):
+        return [Piece(0.0, len(wav) / 16_000, text, ())]
+
+    monkeypatch.setattr("speech.alignment.split_at_silences", whole)
+    base, encoder = tmp_path / "base.safetensors", tmp_path / "encoder.safetensors"
+    toy_synthesizer().save(base)
+    toy_encoder().save(encoder)
+    clips = clips_folder(tmp_path / "ann", 16)
+    run = tmp_path / "run"
+    main(Arguments(adapt=clips, run=run, warm_start=base, encoder=encoder, steps=2, precision="fp32", threads=1))
+    adapted, first = Synthesizer.load(run / "model.safetensors"), Synthesizer.load(base)
+    assert adapted.config == dataclasses.replace(first.config, voice_emphasis=1.0)
+    assert adapted.embedding_space == first.embedding_space
+    assert torch.equal(adapted.model.mean_embedding, first.model.mean_embedding)  # the mean of many voices stays
+    moved = (adapted.model.to_frames.weight - first.model.to_frames.weight).abs().max()
+    assert 0 < float(moved) < 0.01
+    assert "adapting" in capsys.readouterr().out
+
+
+def test_adapting_needs_speech_with_its_text(store, tmp_path, capsys) -> None:
+    base, encoder = tmp_path / "base.safetensors", tmp_path / "encoder.safetensors"
+    toy_synthesizer().save(base)
+    toy_encoder().save(encoder)
+    for clips, sentence in ((tmp_path / "nowhere", "There is no folder"), (tmp_path, "No utterance")):
+        with pytest.raises(SystemExit) as stop:
+            main(Arguments(adapt=clips, run=tmp_path / "run", warm_start=base, encoder=encoder))
+        assert stop.value.code == 2 and sentence in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(Arguments(store, adapt=tmp_path))
+    assert "leave the other one away" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("stairs", [(), ("4",), ("1:4",), ("0:4", "0:2"), ("0:0",), ("0:a",)])

@@ -1,0 +1,72 @@
+"""The ear in the loss: its front end against the real one, its gradient, and what it refuses."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from encoder.config import EncoderConfig
+from encoder.model import SpeakerEncoderModel
+from speech.audio import normalize_peak
+from speech.errors import ConfigError
+from speech.mel import MelConfig, encoder_mel, synthesis_mel
+from synthesizer.voice_loss import SPEECH_LEVEL, EncoderFrontEnd, VoiceLoss
+from tests.toy_models import speech_like
+
+
+def test_front_end_hears_what_the_encoder_hears():
+    """Band by band within a decibel or two on the whole, at the level of ordinary speech."""
+    wav = speech_like(3.0, seed=2)
+    wav = wav * np.sqrt(SPEECH_LEVEL / np.mean(wav**2)).astype(np.float32)
+    real = encoder_mel(wav)
+    mel = torch.from_numpy(synthesis_mel(normalize_peak(wav)).T.copy())
+    heard = EncoderFrontEnd(MelConfig())(mel[None])[0].numpy()
+    frames = min(len(real), len(heard))
+    logs = np.log10(np.stack((real[:frames], heard[:frames])) + 1e-5) * 10
+    assert abs(logs[0].mean() - logs[1].mean()) < 2
+    assert np.corrcoef(logs[0].ravel(), logs[1].ravel())[0, 1] > 0.95
+
+
+def test_other_sample_rates_are_refused():
+    with pytest.raises(ConfigError, match="16000 Hz"):
+        EncoderFrontEnd(dataclasses.replace(MelConfig(), sample_rate=24_000, fmax=8000.0))
+
+
+def loss_and_mel(batch: int = 3, frames: int = 200):
+    torch.manual_seed(0)
+    encoder = SpeakerEncoderModel(EncoderConfig(hidden_size=16, num_layers=1, embedding_size=8))
+    return VoiceLoss(encoder, MelConfig(), windows=2), torch.randn(batch, frames, 80, requires_grad=True)
+
+
+def test_gradient_reaches_the_mel_and_nothing_of_the_encoder():
+    hear, mel = loss_and_mel()
+    wanted = torch.nn.functional.normalize(torch.rand(3, 8), dim=1)
+    loss = hear(mel, torch.tensor([200, 200, 60]), wanted, torch.Generator().manual_seed(1))
+    assert 0 < float(loss) < 2
+    loss.backward()
+    reached = mel.grad.abs().sum((1, 2))
+    assert (reached[:2] > 0).all() and reached[2] == 0  # the third is shorter than a piece
+    assert all(parameter.grad is None for parameter in hear.parameters())
+
+
+def test_the_right_voice_costs_nothing():
+    hear, mel = loss_and_mel(batch=1, frames=128)
+    own = hear.encoder(hear.front_end(mel)).detach()
+    lengths = torch.tensor([128])
+    assert float(hear(mel, lengths, own, torch.Generator())) == pytest.approx(0, abs=1e-5)
+    assert float(hear(mel, lengths - 1, own, torch.Generator())) == 0  # nothing long enough
+
+
+def test_following_the_gradient_brings_the_voice_nearer():
+    hear, mel = loss_and_mel(batch=1, frames=128)
+    wanted = torch.nn.functional.normalize(torch.rand(1, 8), dim=1)
+    optimiser = torch.optim.Adam([mel], lr=0.05)
+    values = []
+    for _ in range(20):
+        loss = hear(mel, torch.tensor([128]), wanted, torch.Generator().manual_seed(0))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        values.append(float(loss))
+    assert values[-1] < 0.8 * values[0]
