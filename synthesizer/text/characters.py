@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 CURRENCY_SIGNS = "$¢£¤¥₣₤₦₩₪₫€₭₮₱₲₴₵₸₹₺₽₿"
 # Signs that later rules understand; everything else beyond ASCII is spelled out, transliterated or dropped here.
-_KEPT = frozenset(CURRENCY_SIGNS + "°μ")
+_KEPT = frozenset(CURRENCY_SIGNS + "°μΩ×")
 
 _REPLACED = {
     **dict.fromkeys("‘’‚‛‹›′`´ʼʹ＇", "'"),
@@ -23,7 +23,6 @@ _REPLACED = {
     "؛": ";",
     "·": " ",
     **dict.fromkeys("¿¡", ""),  # opens a Spanish question or exclamation that its closing mark repeats
-    "×": " times ",
     "÷": " divided by ",
     "±": " plus or minus ",
     "≈": " about ",
@@ -33,6 +32,24 @@ _REPLACED = {
     "∞": " infinity ",
     "√": " square root of ",
     "→": " to ",
+    "º": "°",
+    "∑": " sum of ",
+    "∏": " product of ",
+    "∫": " integral of ",
+    "∂": " partial ",
+    "∇": " nabla ",
+    "∈": " in ",
+    "∀": " for all ",
+    "∃": " there exists ",
+    "∅": " empty set ",
+    "∪": " union ",
+    "∩": " intersection ",
+    "∝": " proportional to ",
+    "⊂": " subset of ",
+    "•": ", ",
+    "‣": ", ",
+    "◦": ", ",
+    "‰": " per mille ",
     "§": " section ",
     "¶": " paragraph ",
     "©": " copyright ",
@@ -40,11 +57,15 @@ _REPLACED = {
     "ß": "ss",
     "µ": "μ",
 }
-_DROPPED_SIGNS = frozenset("™®℠")
+_DROPPED_SIGNS = frozenset("™®℠†‡←↑↓⇒⇐⇔↔")
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-")
 _SUPERSCRIPT_RUN = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻]+")
-_EN_DASH = re.compile(r"(?<=\d)\s*–\s*(?=[\d" + re.escape(CURRENCY_SIGNS) + r"])")
-_LONE_GREEK = re.compile(r"(?<![^\W\d_])[Α-Ωα-ω](?!\w)")  # a word is transliterated, a letter named
+_SUBSCRIPTS = re.compile("(?<=[A-Za-z)])[₀-₉]+")
+_EN_DASH = re.compile(r"(?<=\d)\s*–\s*(?=[\d" + re.escape(CURRENCY_SIGNS) + r"])|(?<=\S)–(?=\d)")
+# A word of Greek is transliterated, a letter named, the sign of the ohm kept behind a number.
+_OHM = re.compile(r"(?<=\d)\s?[kM]?Ω(?!\w)")
+_LONE_GREEK = re.compile(r"(?<![Α-ωά-ώ])[Α-Ωα-ω](?![Α-ωά-ώ])")
+_LOVE = re.compile("\\b(I|i|We|we|You|you|They|they) ?[❤♥]\ufe0f? ?(?=\\w)")
 
 
 @dataclass
@@ -90,7 +111,9 @@ def to_ascii(text: str, losses: Losses) -> str:
     """
     if text.isascii():
         return "".join(c if c.isprintable() or c.isspace() else " " for c in text)
-    text = _SUPERSCRIPT_RUN.sub(lambda m: "^" + m.group().translate(_SUPERSCRIPTS), text)
+    text = _LOVE.sub(r"\1 love ", text)
+    text = _SUBSCRIPTS.sub(r" \g<0>", text)
+    text = _SUPERSCRIPT_RUN.sub(_raised, text)
     text = "".join(_compatible(c, losses) for c in text)
     text = unicodedata.normalize("NFC", text)
     text = _EN_DASH.sub("-", text).replace("–", " -- ")
@@ -98,9 +121,20 @@ def to_ascii(text: str, losses: Losses) -> str:
     return "".join(c if c.isascii() or c in _KEPT else _transliterate(c, losses) for c in text)
 
 
+def _raised(match: re.Match[str]) -> str:
+    """'m²' -> 'm^2'; before a letter, as in the isotope ¹⁴C, just the number."""
+    before = match.string[: match.start()][-1:]
+    return ("^" if before.isalnum() or before == ")" else "") + match.group().translate(_SUPERSCRIPTS)
+
+
 def _greek_name(match: re.Match[str]) -> str:
-    after_digit = match.string[: match.start()][-1:].isdigit()
-    return (" " if after_digit else "") + unicodedata.name(match.group()).split()[-1].lower()
+    letter, before, after = match.group(), match.string[: match.start()][-1:], match.string[match.end() :][:1]
+    if letter == "μ" and after.isascii() and after.isalpha():
+        return letter  # of a unit
+    if letter == "Ω" and _OHM.search(match.string, max(0, match.start() - 3), match.end() + 1):
+        return letter
+    name = unicodedata.name(letter).split()[-1].lower().replace("lamda", "lambda")
+    return (" " if before.isalnum() else "") + name + (" " if after.isalnum() else "")
 
 
 def _compatible(character: str, losses: Losses) -> str:
@@ -113,6 +147,8 @@ def _compatible(character: str, losses: Losses) -> str:
         return _REPLACED[character]
     if unicodedata.decomposition(character).startswith("<fraction>"):
         return " " + unicodedata.normalize("NFKC", character).replace("⁄", "/")
+    if unicodedata.name(character, "").startswith(("ROMAN NUMERAL", "SMALL ROMAN NUMERAL")):
+        return str(int(unicodedata.numeric(character)))
     digit = unicodedata.decimal(character, None)
     if digit is not None:
         return str(digit)
@@ -129,7 +165,7 @@ def _transliterate(character: str, losses: Losses) -> str:
         return "" if category == "Cf" else " "
     # Surrogates, private use and unassigned code points have no reading; neither have pictures.
     spoken = "" if category in ("Cs", "Co", "Cn", "So", "Sk") else unidecode_expect_nonascii(character)
-    spoken = "".join(c for c in spoken if c.isprintable() or c.isspace())
+    spoken = "".join(c for c in spoken.replace("`", "") if c.isprintable() or c.isspace())
     if category.startswith("L") and not unicodedata.name(character, "").startswith(("LATIN", "MODIFIER")):
         (losses.transliterated if spoken.strip() else losses.dropped).append(character)
     elif not spoken.strip() and not category.startswith("M"):

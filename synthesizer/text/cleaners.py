@@ -4,22 +4,21 @@ import logging
 import re
 
 from speech.errors import TextError
-from synthesizer.text.abbreviations import (
-    expand_abbreviations,
-    expand_initialisms,
-    expand_initials,
-    expand_links,
-    expand_roman_numerals,
-)
+from synthesizer.text.abbreviations import expand_abbreviations
+from synthesizer.text.addresses import expand_addresses
 from synthesizer.text.characters import CURRENCY_SIGNS, Losses, to_ascii
+from synthesizer.text.initialisms import expand_initialisms, expand_initials
+from synthesizer.text.links import expand_links
+from synthesizer.text.marks import word_set
 from synthesizer.text.quantities import expand_quantities
+from synthesizer.text.roman import expand_roman_numerals
+from synthesizer.text.signs import drop_pictures, expand_signs
 from synthesizer.text.symbols import CLEAN_CHARACTERS
-from synthesizer.text.transcript import parse_phonemes
+from synthesizer.text.transcript import is_phoneme_attempt, parse_phonemes
 
 logger = logging.getLogger(__name__)
 
-_INLINE = re.compile(r"(\{[^{}]*\})")
-_MARKUP = re.compile(r"[<>](?!\s?[\d.$])")  # before a number it compares
+_INLINE = re.compile(r"\{[^{}]*\}")
 _SPOKEN_SIGNS = {
     "&": " and ",
     "@": " at ",
@@ -33,6 +32,8 @@ _SPOKEN_SIGNS = {
     "\\": " backslash ",
     "°": " degrees ",
     "μ": " micro ",
+    "Ω": " ohms ",
+    "×": " times ",
     "$": " dollars ",
     "£": " pounds ",
     "€": " euros ",
@@ -44,6 +45,8 @@ _SPOKEN_SIGNS = {
     "[": "(",
     "]": ")",
 }
+
+_FUNCTION_WORDS = word_set("a an and are at by do for go he i in is it my no not of on or she so the to we you")
 
 
 def clean(text: str) -> str:
@@ -63,12 +66,21 @@ def clean(text: str) -> str:
         TextError: nothing in the text can be spoken, or braces hold an unknown phoneme.
     """
     losses = Losses()
-    shouting = not any(c.islower() for c in text) and len(re.findall(r"[^\W\d_]{2,}", text)) > 1
-    pieces = [
-        "{" + " ".join(parse_phonemes(piece[1:-1])) + "}" if i % 2 else _clean_piece(piece, shouting, losses)
-        for i, piece in enumerate(_INLINE.split(text))
-    ]
-    cleaned = _tidy("".join(pieces))
+    phonemes: list[str] = []
+    stand_in = _stand_in(text)
+
+    def keep(match: re.Match[str]) -> str:
+        inside = match.group()[1:-1]
+        if not is_phoneme_attempt(inside):
+            return f"({inside})"  # braces of something else, such as code
+        phonemes.append("{" + " ".join(parse_phonemes(inside)) + "}")
+        return stand_in
+
+    text = _INLINE.sub(keep, text)
+    shouting = _is_shouted(text.replace(stand_in, ""))
+    cleaned = _tidy(_spoken(text, shouting, losses))
+    given = iter(phonemes)
+    cleaned = re.sub(stand_in.lower(), lambda _: next(given), cleaned)
     if losses:
         logger.warning("%s", losses.sentence())
     if not any(c.isalpha() for c in cleaned):
@@ -77,13 +89,37 @@ def clean(text: str) -> str:
     return cleaned
 
 
-def _clean_piece(text: str, shouting: bool, losses: Losses) -> str:
+def _stand_in(text: str) -> str:
+    """A word that is not in the text, in whose place phonemes come through all rules as a name would."""
+    lower = text.lower()
+    return next(w for i in range(len(text) + 1) if (w := "Qxz" + "jq" * i + "oa").lower() not in lower)
+
+
+def _is_shouted(text: str) -> bool:
+    """All in capitals, and not just a row of initialisms: some word of it is an ordinary one."""
+    if any(c.islower() for c in text):
+        return False
+    words = re.findall(r"[^\W\d_]{2,}", text)
+    return len(words) > 1 and any(_is_ordinary(word.lower()) for word in words)
+
+
+def _is_ordinary(word: str) -> bool:
+    from synthesizer.text.pronunciation import is_known
+
+    return (
+        word in _FUNCTION_WORDS
+        or len(word) > 5
+        or (len(word) > 3 and bool(set(word) & set("aeiou")) and is_known(word))
+    )
+
+
+def _spoken(text: str, shouting: bool, losses: Losses) -> str:
+    """All rules in their order: each sees what those before it have left."""
     text = to_ascii(text, losses)
     text = expand_links(text)
-    text = re.sub(r"#(?=[A-Za-z])", "hashtag ", text)
-    text = re.sub(r"~\s?(?=\d)", "about ", text)
-    text = _MARKUP.sub(losses.drop, text)
-    text = re.sub(r"(?<=\d)\s?\*\s?(?=\d)", " times ", text)
+    text = drop_pictures(text, losses)
+    text = expand_signs(text)
+    text = expand_addresses(text) if not shouting else text
     text = expand_abbreviations(text)
     text = expand_roman_numerals(text)
     text = expand_quantities(text)
@@ -104,6 +140,7 @@ def _allowed(character: str, losses: Losses) -> str:
 
 def _tidy(text: str) -> str:
     text = re.sub(r"\s+", " ", text)
+    text = re.sub(r"^ ?(?:[,;] ?)+", "", text)
     text = re.sub(r"\s+(?=[,.;:!?])(?!\.\w)", "", text)
     text = re.sub(r"([,;:!?])(?=[a-z])", r"\1 ", text)
     text = re.sub(r"\.{4,}", "...", text)

@@ -4,7 +4,8 @@ import logging
 
 from speech.errors import TextError
 from synthesizer.text.cleaners import clean
-from synthesizer.text.pronunciation import Lexicon, transcribe
+from synthesizer.text.lexicon import Lexicon
+from synthesizer.text.pronunciation import transcribe
 from synthesizer.text.sentences import MAX_CHARACTERS, split_sentences
 from synthesizer.text.transcript import Transcript
 
@@ -16,12 +17,14 @@ def text_to_transcript(text: str, lexicon: Lexicon | None = None) -> Transcript:
 
     Args:
         text: any Unicode text; ``{HH AH0 L OW1}`` is read as phonemes.
-        lexicon: pronunciations that come before CMUdict's, see `synthesizer.text.pronunciation.load_lexicon`.
+        lexicon: pronunciations that come before all others, see `synthesizer.text.lexicon.read_lexicon`.
 
     Raises:
         TextError: the text has nothing that can be spoken, or inline phonemes that do not exist.
     """
-    return transcribe(clean(text), lexicon)
+    if lexicon is None:
+        return transcribe(clean(text))
+    return transcribe(lexicon.apply(clean(lexicon.apply(text)), written=text))
 
 
 def text_to_transcripts(

@@ -1,4 +1,4 @@
-"""Full stops that do two things at once."""
+"""Full stops that do two things at once, and lists of words."""
 
 import re
 
@@ -17,3 +17,8 @@ def final_stop(match: re.Match[str], before_capital: bool = True) -> str:
     if not rest.strip("\"') "):
         return "."
     return "." if before_capital and _SENTENCE_BEGINS.match(rest) else ""
+
+
+def word_set(words: str) -> frozenset[str]:
+    """Words parted by white space."""
+    return frozenset(words.split())

@@ -3,6 +3,9 @@
 import functools
 import re
 
+# A number as it is written: thousands with commas, a decimal point.
+NUMBER = r"(?:\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
+START = r"(?<![\w.,:/])"  # a number does not begin in the middle of another one or of a word
 # Beyond quadrillions nobody listens to a number's name; digits are read one by one.
 _LONGEST_NAMED = 15
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -81,3 +84,16 @@ def roman_value(numeral: str) -> int | None:
         return None
     values = [_ROMAN_VALUES[letter] for letter in numeral]
     return sum(-v if v < after else v for v, after in zip(values, [*values[1:], 0], strict=True))
+
+
+def counted(number: str, names: tuple[str, str]) -> str:
+    """('1', ('foot', 'feet')) -> 'one foot', ('2.5', ('foot', 'feet')) -> 'two point five feet'."""
+    return f"{decimal(number)} {names[0] if number == '1' else names[1]}"
+
+
+def pairs(digits: str) -> str:
+    """'1080' -> 'ten eighty', '720' -> 'seven twenty': how sizes in pixels and numbers of flights are said."""
+    head, tail = digits[:-2], digits[-2:]
+    if tail == "00" or tail[0] == "0" or len(digits) not in (3, 4):
+        return cardinal(digits)
+    return f"{cardinal(head)} {cardinal(tail)}"

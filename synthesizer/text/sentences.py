@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from synthesizer.text.abbreviations import BEFORE_NUMBER, FINAL, INNER, TITLES
+from synthesizer.text.abbreviations import BEFORE_NUMBER, CALENDAR, FINAL, INNER, TITLES
+from synthesizer.text.marks import word_set
 
 # About 14 s of speech: a little beyond the longest utterances that synthesizers are trained on.
 MAX_CHARACTERS = 200
@@ -21,7 +22,9 @@ _PARAGRAPH = re.compile(r"\s*\n\s*")
 _INLINE = re.compile(r"\{[^{}]*\}")
 _LAST_WORD = re.compile(r"(?:[^\W\d_]\.)*[^\W_]+$")
 
-_NEVER_LAST = frozenset(TITLES) | frozenset(INNER)
+_NEVER_LAST = frozenset(TITLES) | frozenset(INNER) | {"sq", "cu", "fl"}
+_BEFORE_NUMBER = frozenset(BEFORE_NUMBER) | frozenset(day.lower() for day in CALENDAR) | {"c", "ca"}
+_UNITS = word_set("in ft yd mi oz lb lbs tsp tbsp gal qt pt min mins sec secs hr hrs yr yrs")
 _MAYBE_LAST = frozenset(FINAL) | {"st", "al"}
 # Words that begin a sentence and are no part of a name.
 _STARTER_WORDS = """
@@ -112,8 +115,11 @@ def _ends_sentence(paragraph: str, start: int, match: re.Match[str], any_capital
     if word.isdigit() and not paragraph[start : match.start() - len(word)].strip():
         return False  # "1. Open the door": the number of an item
     lower = word.lower()
-    if lower in _NEVER_LAST or (lower in BEFORE_NUMBER and next_word[:1].isdigit()):
+    numbered = next_word[:1].isdigit() or re.fullmatch("[IVX]{2,}|[VX]", next_word)
+    if lower in _NEVER_LAST or (lower in _BEFORE_NUMBER | _UNITS and numbered):
         return False
+    if word == "v" and next_word[:1].isupper():
+        return False  # Roe v. Wade
     if lower in _MAYBE_LAST or "." in lower or (len(word) == 1 and word.isupper()):
         # "Co.", "U.S." and the initial "J." end a sentence where the next word would not be part of a name.
         return lower == "etc" or (next_word[:1].isupper() and next_word.lower() in _STARTERS)

@@ -104,6 +104,11 @@ def parse_phonemes(text: str) -> tuple[str, ...]:
     return tuple(phonemes)
 
 
+def is_phoneme_attempt(text: str) -> bool:
+    """Whether braces around a text are meant for phonemes: it is letters, digits and spaces alone, as ARPABET is."""
+    return all(c.isalnum() or c.isspace() for c in text)
+
+
 def encode(transcript: Transcript, phoneme_probability: float, rng: np.random.Generator | None = None) -> np.ndarray:
     """Turns a transcript into symbol ids; each word is read as phonemes with the given probability, else as characters.
 

@@ -6,11 +6,11 @@ import sys
 import pytest
 
 from speech.errors import TextError
-from synthesizer.text.pronunciation import load_lexicon, pronounce, transcribe
+from synthesizer.text.pronunciation import pronounce, transcribe
 
 
-def pieces(text: str, lexicon=None) -> list[str]:
-    return [token.spelling for token in transcribe(text, lexicon).tokens]
+def pieces(text: str) -> list[str]:
+    return [token.spelling for token in transcribe(text).tokens]
 
 
 @pytest.mark.parametrize(
@@ -42,15 +42,26 @@ def test_words_with_a_pronunciation(word, phonemes):
 
 
 @pytest.mark.parametrize("word", ["zorble", "xqzt", "s", "qqqqs", "a" * 500, "z" * 30 + "ing", "'", "''"])
-def test_unknown_words_do_not_crash(word):
+def test_words_that_are_none_do_not_crash(word):
     result = pronounce(word)
     assert result is None or all(result)
 
 
-@pytest.mark.parametrize("word", ["zorble", "ronicky", "plasmoid"])
-def test_unknown_words_have_no_pronunciation(word):
-    assert pronounce(word) is None
-    assert transcribe(word).tokens[0].phonemes is None
+@pytest.mark.parametrize(
+    ("word", "phonemes"),
+    [
+        ("zorble", "Z AO1 R B AH0 L"),
+        ("plasmoid", "P L AE1 Z M OY2 D"),
+        ("soooo", "S OW1"),
+        ("coooool", "K UW1 L"),
+        ("covid", "K OW1 V IH0 D"),
+        ("forcefully", "F AO1 R S F AH0 L IY0"),
+        ("unquenchable", "AH0 N K W EH1 N CH AH0 B AH0 L"),
+    ],
+)
+def test_words_that_no_dictionary_has_get_phonemes(word, phonemes):
+    assert pronounce(word) == tuple(phonemes.split())
+    assert transcribe(word).tokens[0].phonemes == tuple(phonemes.split())
 
 
 @pytest.mark.parametrize(
@@ -85,6 +96,8 @@ def test_no_character_is_lost():
         ("five a m", ["F AY1 V", "EY1", "EH1 M"]),
         ("a dog", ["AH0", "D AO1 G"]),
         ("not a. b", ["N AA1 T", "AH0", "B IY1"]),
+        ("vitamin a", ["V AY1 T AH0 M AH0 N", "EY1"]),
+        ("an a-list", ["AE1 N", "EY1", "L IH1 S T"]),
         ("as i a man", ["AE1 Z", "AY1", "AH0", "M AE1 N"]),
     ],
 )
@@ -95,45 +108,6 @@ def test_the_letter_a_and_the_article(text, sounds):
 def test_inline_phonemes_are_checked():
     with pytest.raises(TextError, match="QQ"):
         transcribe("say {HH QQ1}")
-
-
-def test_a_lexicon_comes_first(tmp_path):
-    path = tmp_path / "lexicon.csv"
-    path.write_text("word,phonemes\nNguyen,W IH1 N\nhello,HH AY1\nzorble,Z AO R B AH L\n", encoding="utf-8")
-    lexicon = load_lexicon(path)
-    words = transcribe("hello zorble's nguyen world", lexicon).words
-    assert [" ".join(w.phonemes or ()) for w in words] == ["HH AY1", "Z AO1 R B AH0 L Z", "W IH1 N", "W ER1 L D"]
-
-
-def test_a_lexicon_from_a_spreadsheet_has_a_byte_order_mark(tmp_path):
-    path = tmp_path / "lexicon.csv"
-    path.write_bytes("word,phonemes\r\nDon’t,D OW1 N T\r\n".encode("utf-8-sig"))
-    assert load_lexicon(path) == {"don't": ("D", "OW1", "N", "T")}
-
-
-@pytest.mark.parametrize(
-    ("content", "named"),
-    [
-        ("word,phonemes\nhi,HH QQ1\n", "Line 2"),
-        ("word,phonemes\nhi,HH AY1\ntwo words,HH AY1\n", "Line 3"),
-        ("word;phonemes\nhi;HH AY1\n", "header"),
-        ("word,phonemes\nhi\n", "column"),
-        ("word,phonemes\nhi,\n", "Line 2"),
-    ],
-)
-def test_a_bad_lexicon_is_a_text_error(tmp_path, content, named):
-    path = tmp_path / "lexicon.csv"
-    path.write_text(content, encoding="utf-8")
-    with pytest.raises(TextError, match=named):
-        load_lexicon(path)
-
-
-def test_a_lexicon_that_cannot_be_read_is_a_text_error(tmp_path):
-    with pytest.raises(TextError, match="missing"):
-        load_lexicon(tmp_path / "missing.csv")
-    (tmp_path / "latin.csv").write_bytes("word,phonemes\ncafé,K\n".encode("latin-1"))
-    with pytest.raises(TextError, match="UTF-8"):
-        load_lexicon(tmp_path / "latin.csv")
 
 
 def test_importing_reads_no_dictionary(repository):

@@ -1,0 +1,66 @@
+"""Postal addresses: streets, states, directions and codes that are read digit by digit."""
+
+import re
+
+from synthesizer.text.marks import word_set
+from synthesizer.text.numbers import spell_digits
+
+_STATES = {
+    "AL": "Alabama", "AK": "Alaska", "AZ": "Arizona", "AR": "Arkansas", "CA": "California", "CO": "Colorado",
+    "CT": "Connecticut", "DE": "Delaware", "FL": "Florida", "GA": "Georgia", "HI": "Hawaii", "ID": "Idaho",
+    "IL": "Illinois", "IN": "Indiana", "IA": "Iowa", "KS": "Kansas", "KY": "Kentucky", "LA": "Louisiana",
+    "ME": "Maine", "MD": "Maryland", "MA": "Massachusetts", "MI": "Michigan", "MN": "Minnesota",
+    "MS": "Mississippi", "MO": "Missouri", "MT": "Montana", "NE": "Nebraska", "NV": "Nevada",
+    "NH": "New Hampshire", "NJ": "New Jersey", "NM": "New Mexico", "NY": "New York", "NC": "North Carolina",
+    "ND": "North Dakota", "OH": "Ohio", "OK": "Oklahoma", "OR": "Oregon", "PA": "Pennsylvania",
+    "RI": "Rhode Island", "SC": "South Carolina", "SD": "South Dakota", "TN": "Tennessee", "TX": "Texas",
+    "UT": "Utah", "VT": "Vermont", "VA": "Virginia", "WA": "Washington", "WV": "West Virginia",
+    "WI": "Wisconsin", "WY": "Wyoming",
+}  # fmt: skip
+# Two capitals that are more often something else, where no postal code follows.
+_DOUBTFUL = word_set("AL CO DE HI ID IN LA MA ME MS OH OK OR PA")
+_STREETS = {
+    "Ave": "avenue",
+    "Blvd": "boulevard",
+    "Rd": "road",
+    "Ln": "lane",
+    "Pkwy": "parkway",
+    "Sq": "square",
+    "Hwy": "highway",
+}
+_DIRECTIONS = {
+    "NW": "northwest",
+    "NE": "northeast",
+    "SW": "southwest",
+    "SE": "southeast",
+    "NNW": "north-northwest",
+    "NNE": "north-northeast",
+    "SSW": "south-southwest",
+    "SSE": "south-southeast",
+}
+
+_ZIP = r"(?P<zip>\d{5})(?:-(?P<more>\d{4}))?\b(?![,.]\d)"
+_STATE_ZIP = re.compile(rf"\b(?P<state>{'|'.join(_STATES)}|DC)\s+{_ZIP}")
+_STATE = re.compile(rf"(?<=[a-z],\s)(?P<state>{'|'.join(s for s in _STATES if s not in _DOUBTFUL)})\b(?=$|[\s,.;:)?!])")
+_STREET = re.compile(rf"(?P<name>\b(?:[A-Z][a-z]+|\d+(?:st|nd|rd|th))\s)(?P<street>{'|'.join(_STREETS)})(?=$|[\s,;)&])")
+_DIRECTION = re.compile(
+    rf"(?P<before>\b(?:[Aa]venue|Ave\.?|[Ss]treet|St\.?|[Rr]oad|Rd\.?|[Ww]inds?|[Hh]eading|[Ff]rom|[Tt]he),?\s)"
+    rf"(?P<direction>{'|'.join(_DIRECTIONS)})\b|\b(?P<alone>{'|'.join(_DIRECTIONS)})(?=\s(?:of|winds?|corner|\d+(?:st|nd|rd|th))\b)"
+)
+
+
+_PARTY = re.compile(rf"\((?P<party>[DRI])-(?P<state>{'|'.join(_STATES)})\)")
+
+
+def expand_addresses(text: str) -> str:
+    """'Springfield, IL 62704' -> 'Springfield, Illinois six two seven zero four', '5th Ave' -> '5th avenue'."""
+    text = _PARTY.sub(lambda m: f"({m['party']}, {_STATES[m['state']]})", text)
+    text = _STATE_ZIP.sub(_state_and_code, text)
+    text = _STATE.sub(lambda m: _STATES[m["state"]], text)
+    text = _DIRECTION.sub(lambda m: (m["before"] or "") + _DIRECTIONS[m["direction"] or m["alone"]], text)
+    return _STREET.sub(lambda m: m["name"] + _STREETS[m["street"]], text)
+
+
+def _state_and_code(match: re.Match[str]) -> str:
+    more = f", {spell_digits(match['more'])}" if match["more"] else ""
+    return f"{_STATES.get(match['state'], 'D C')} {spell_digits(match['zip'])}{more}"

@@ -1,0 +1,177 @@
+"""Dates and times of day. Month before day in dates with slashes, unless that cannot be."""
+
+import re
+from collections.abc import Callable
+
+from synthesizer.text.marks import final_stop
+from synthesizer.text.numbers import START, cardinal, counted, ordinal, plural, year
+
+MONTHS = (
+    *("january", "february", "march", "april", "may", "june"),
+    *("july", "august", "september", "october", "november", "december"),
+)
+_MONTH_NAMES = {m[:3].capitalize(): m for m in MONTHS} | {"Sept": "september"}
+_MONTH_NAMES |= {m.capitalize(): m for m in MONTHS} | {m.upper(): m for m in MONTHS}
+# "march 3" and "may 5" are as often verbs; the other months are known in lower case too.
+_MONTH_NAMES |= {m: m for m in MONTHS if m not in ("march", "may")}
+
+_MONTH = "(?P<month>" + "|".join(sorted(_MONTH_NAMES, key=len, reverse=True)) + r")\b\.?"
+_DAY = r"(?P<day>0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?\b(?![:/]\d)(?!\.\d)"
+_YEAR = r"(?:,?\s+(?P<year>1[0-9]\d\d|20\d\d)\b(?!,\d|\.\d|:))?"
+_HALF = r"(?P<half>[ap]\.m\.|[ap]m\b|[AP]\.M\.|[AP]M\b)"
+_CLOCK = r"\d\d?(?:[:.]\d\d)?\s?(?:[ap]\.m\.|[ap]m\b|[AP]\.M\.|[AP]M\b)"
+_YEAR_BEFORE = r"(?:[Ii]n|[Yy]ear|[Ss]ince|[Uu]ntil|[Bb]efore|[Aa]fter|[Ff]rom|[Cc]irca|AD|A\.D\.|of)"
+_NOT_COUNTED = (
+    r"(?!\s(?!(?:was|is|has|as|this|its|his|us|always|across|plus|times)\b)[a-z]+s\b|\s(?:people|men|women|children)\b)"
+)
+_ERA = re.compile(
+    r"(?<=\d)\s?(?P<era>B\.C\.E\.|B\.C\.|C\.E\.|A\.D\.|BCE|CE|BC|AD)(?![A-Za-z])|\b(?P<first>A\.D\.|AD|BC)(?=\s\d)"
+)
+
+
+def expand_dates(text: str) -> str:
+    """'3/4/2021' -> 'march fourth, twenty twenty-one', '5:30pm' -> 'five thirty p m', 'the 90s' -> 'the nineties'."""
+    for pattern, speak in _RULES:
+        text = pattern.sub(speak, text)
+    return text
+
+
+def _spoken_date(month: str, day: str, year_digits: str | None) -> str:
+    return f"{month} {ordinal(day)}" + (f", {year(year_digits)}" if year_digits else "")
+
+
+def _numeric_date(match: re.Match[str]) -> str:
+    first, second, year_digits = match["a"], match["b"], match["year"]
+    month, day = (first, second) if int(first) <= 12 and match["sep"] != "." else (second, first)
+    if not (1 <= int(month) <= 12 and 1 <= int(day) <= 31):
+        month, day = day, month
+    if not (1 <= int(month) <= 12 and 1 <= int(day) <= 31):
+        return match.group()
+    if len(year_digits) == 2:
+        year_digits = ("20" if int(year_digits) < 70 else "19") + year_digits
+    return _spoken_date(MONTHS[int(month) - 1], day, year_digits)
+
+
+def _iso_date(match: re.Match[str]) -> str:
+    month, day = int(match["month"]), int(match["day"])
+    if not (1 <= month <= 12 and 1 <= day <= 31):
+        return match.group()
+    clock = match["clock"]
+    spoken = _spoken_date(MONTHS[month - 1], match["day"], match["year"])
+    return spoken + (f", {clock}" + (" U T C" if match["zone"] == "Z" else "") if clock else "")
+
+
+def _short_date(match: re.Match[str]) -> str:
+    month, day = int(match["month"]), int(match["day"])
+    if not (1 <= month <= 12 and 1 <= day <= 31):
+        return match.group()
+    return match["before"] + _spoken_date(MONTHS[month - 1], match["day"], None)
+
+
+def _month_first(match: re.Match[str]) -> str:
+    return _spoken_date(_MONTH_NAMES[match["month"]], match["day"], match["year"])
+
+
+def _day_first(match: re.Match[str]) -> str:
+    spoken = f"{ordinal(match['day'])} of {_MONTH_NAMES[match['month']]}"
+    if not match["the"]:
+        spoken = "the " + spoken
+    return (match["the"] or "") + spoken + (f", {year(match['year'])}" if match["year"] else "")
+
+
+def _half_of_day(match: re.Match[str]) -> str:
+    suffix = match["half"]
+    if not suffix:
+        return ""
+    return f" {suffix[0].lower()} m" + (final_stop(match) if suffix.endswith(".") else "")
+
+
+def _time(match: re.Match[str]) -> str:
+    hour, minute, second = int(match["hour"]), match["minute"], match["second"]
+    if hour > 24 or int(minute) > 59 or (second and int(second) > 59):
+        return match.group()
+    suffix = _half_of_day(match)
+    spoken = cardinal(str(hour))
+    if int(minute) == 0:
+        if not suffix and not second:
+            o_clock = "" if re.match(r"\s?o'?clock", match.string[match.end() :]) else " o'clock"
+            spoken = "midnight" if hour == 0 else f"{spoken}{o_clock}" if hour <= 12 else f"{spoken} hundred"
+    else:
+        spoken += f" oh {cardinal(minute[1])}" if minute.startswith("0") else f" {cardinal(minute)}"
+    if second:
+        spoken += f" and {counted(str(int(second)), ('second', 'seconds'))}"
+    return spoken + suffix
+
+
+def _decade(match: re.Match[str]) -> str:
+    digits = match["decade"]
+    if len(digits) == 2:
+        return plural(cardinal(digits))
+    head, tail = cardinal(digits[:2]), digits[2:]
+    if tail == "00":
+        return f"{head} hundreds" if digits[1] != "0" else plural(cardinal(digits))
+    return f"{head} {plural(cardinal(tail))}"
+
+
+def _two_digits(digits: str) -> str:
+    return f"oh {cardinal(digits[1])}" if digits[0] == "0" and digits[1] != "0" else cardinal(digits)
+
+
+def _season(match: re.Match[str]) -> str:
+    """'2020/21' are the years that it joins; other fractions stay."""
+    first, last = match["first"], match["last"]
+    if int(first[2:]) + 1 != int(last):
+        return match.group()
+    return f"{year(first)} to {cardinal(last)}"
+
+
+def _month_of_year(match: re.Match[str]) -> str:
+    return f"{MONTHS[int(match['month']) - 1]} {year(match['year'])}"
+
+
+# In this order: a rule sees only what those above have left as digits.
+_RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = tuple(
+    (re.compile(pattern), speak)
+    for pattern, speak in (
+        (
+            START + r"(?P<year>\d{4})-(?P<month>\d\d?)-(?P<day>\d\d?)"
+            r"(?:[T ](?P<clock>\d\d:\d\d)(?::\d\d(?:\.\d+)?)?(?P<zone>Z|[+-]\d\d:?\d\d)?)?(?![\w-])",
+            _iso_date,
+        ),
+        (
+            START + r"(?P<a>\d\d?)(?P<sep>[/.-])(?P<b>\d\d?)(?P=sep)"
+            r"(?P<year>(?:1\d|20)\d\d|(?<=/)\d\d|(?<=\d\d\.\d\d\.)\d\d)(?![\w/-]|\.\d)",
+            _numeric_date,
+        ),
+        (START + r"(?P<month>0[1-9]|1[0-2])/(?P<year>(?:19|20)\d\d)(?![\w/])", _month_of_year),
+        (
+            r"(?P<before>\b(?i:by|on|before|after|until|due|since)\s)"
+            r"(?P<month>\d\d?)/(?P<day>\d\d?)(?![\w/]|\.\d|\s?%|\sof\b)",
+            _short_date,
+        ),
+        (START + r"(?P<first>(?:1[89]|20)\d\d)/(?P<last>\d\d)(?![\w/])", _season),
+        (rf"\b{_MONTH}\s+{_DAY}(?!\s?%){_YEAR}", _month_first),
+        (rf"(?P<the>\b[Tt]he\s+)?{START}{_DAY}(?:\s+of)?\s+{_MONTH}{_YEAR}", _day_first),
+        # "9:30-10:45", "9am-5pm", "6-8 p.m.": from one to the other.
+        (
+            rf"(?P<from>{_CLOCK}|\b\d\d?:\d\d|\b(?:[Nn]oon|[Mm]idnight))\s?-{{1,2}}\s?(?=\d\d?:\d\d|{_CLOCK})",
+            lambda m: m["from"] + " to ",
+        ),
+        (rf"{START}(?P<from>\d\d?)\s?-\s?(?={_CLOCK})", lambda m: m["from"] + " to "),
+        (rf"{START}(?P<hour>\d\d?):(?P<minute>[0-5]\d)(?::(?P<second>\d\d))?(?![\d:]|,\d)(?:\s?{_HALF})?", _time),
+        (rf"{START}(?P<hour>1[0-2]|0?[1-9])\.(?P<minute>[0-5]\d)(?P<second>(?!))?\s?{_HALF}", _time),
+        (rf"{START}(?P<hour>1[0-2]|0?[1-9])\s?{_HALF}", lambda m: cardinal(m["hour"]) + _half_of_day(m)),
+        (
+            START + r"(?P<hour>\d\d?)h(?P<minute>[0-5]\d)(?!\w)",
+            lambda m: f"{counted(m['hour'], ('hour', 'hours'))} {_two_digits(m['minute'])}",
+        ),
+        (_ERA.pattern, lambda m: f"{' ' if m['era'] else ''}{' '.join((m['era'] or m['first']).replace('.', ''))}"),
+        (r"(?<![\w.,])'?(?P<decade>1[1-9]\d0|20\d0|[2-9]0)'?s\b", _decade),
+        (r"(?<![\w'])'(?P<digits>\d\d)(?![\d'\w]|[.,]\d|\s?%)", lambda m: _two_digits(m["digits"])),
+        # "in 1066": elsewhere years begin with 1100.
+        (
+            rf"(?P<before>\b{_YEAR_BEFORE}\s)(?P<year>10[1-9]\d)\b(?![.,:/%-]\d|\s?%){_NOT_COUNTED}",
+            lambda m: f"{m['before']}ten {cardinal(m['year'][2:])}",
+        ),
+    )
+)

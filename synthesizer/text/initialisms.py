@@ -1,0 +1,117 @@
+"""Capitals: what is spelled out, what is said as a word, and names written as oneWord."""
+
+import re
+
+from synthesizer.text.marks import final_stop, word_set
+
+# Upper-case words that are spelled out although a word of that spelling exists, and those that are said as words.
+_SPELLED = word_set("""
+    US USA UK EU UN BBC FBI CIA IBM AI ID TV PC CEO CFO CTO UFO DIY FAQ GPS IQ OS VIP ATM API UI IP LA MIT MBA EST
+    EDT CST CDT MST MDT PST PDT GMT UTC CET AC DC PO ER ICU UX IM PE HR ISP SUV UAE AKA ETA
+""")
+_SAID_AS_WORDS = word_set("""
+    NASA NATO UNESCO UNICEF OPEC AIDS FIFA UEFA NAFTA ASEAN COVID SARS LASER RADAR PIN GIF JPEG JSON CAPTCHA FOMO
+    YOLO NIMBY SCUBA SWAT FEMA OSHA POTUS SCOTUS MERS EBITDA NASDAQ BOGO RAM ROM SIM ZIP LOL ASAP MOMA SONAR RAID
+""")
+_NEVER_IN_CAPITALS = frozenset({"US", "AI", "ID", "LA", "ER", "IM", "PE", "OS"})  # words too, where all is in capitals
+_CAPITALS = re.compile(r"(?<![A-Za-z'])(?P<word>[A-Z]{2,})(?P<plural>s|'s)?(?![A-Za-z])")
+_SMALL = re.compile(
+    r"(?<![A-Za-z'.-])(?P<word>[b-df-hj-np-tv-xzB-DF-HJ-NP-TV-XZ]?[b-df-hj-np-tv-xz]{1,4})(?<=..)(?![A-Za-z'])"
+)
+_BEFORE_DIGIT = re.compile(r"(?<![A-Za-z])(?P<word>[A-Z]{2,3})(?=\d)")
+_SMALL_FIRST = re.compile(r"\b(?P<small>[a-z])(?P<rest>[A-Z]{1,4})\b")  # mRNA, pH, iOS
+_CHEMICAL = re.compile(r"\b(?=[A-Za-z]{3,5}\b)(?=[A-Z]*[A-Z][a-z])[A-Z][a-z]?[A-Z][a-z]?(?:[A-Z][a-z]?)?\b")  # NaCl
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z][A-Za-z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_MIXED = re.compile(r"\b[A-Za-z]*[a-z][A-Z][A-Za-z]*\b")
+_SURNAME = re.compile(r"(?:Mc|Mac|Fitz|De|Di|Du|La|Le|Van|O)[A-Z][a-z]+$")
+_DOTTED = re.compile(
+    r"(?<![\w.])(?:(?:[A-Za-z]\.){2,}(?P<plural>s\b|(?P<last>[A-Za-z](?![\w.])))?|[A-Z]\.[A-Z](?![\w.]))|\bPh\.\s?D\.(?P<doctors>s\b)?"
+)
+_INITIAL = re.compile(r"(?<![\w.'])([A-Z])\.(?=\s+[A-Z])|(?<![\w.'])([A-HJ-Z])\.(?=\s+[a-z]{3,}\b)")
+
+
+def expand_initials(text: str) -> str:
+    """'U.S.A.' -> 'U S A', 'J. R. Smith' -> 'J R Smith'. Times such as '5 p.m.' must have been read before."""
+    text = _DOTTED.sub(_dotted, text)
+    return _INITIAL.sub(lambda m: m[1] or m[2], text)
+
+
+def _dotted(match: re.Match[str]) -> str:
+    plural = bool(match["doctors"]) or match["plural"] == "s"
+    dots = match.group().removesuffix("s") if plural else match.group()
+    spelled = " ".join(re.findall("[A-Za-z]", dots)).upper()
+    if plural:
+        return f"{spelled}'s"
+    return spelled + (final_stop(match, before_capital=False) if dots.endswith(".") else "")
+
+
+def expand_initialisms(text: str, shouting: bool) -> str:
+    """Spells 'BBC' as 'b b c' and leaves 'NASA' and 'STOP' as words; parts 'camelCase'.
+
+    Args:
+        text: with its capitals.
+        shouting: the whole text is in capitals, so that they say nothing about a word.
+    """
+
+    def spell(match: re.Match[str]) -> str:
+        word = match["word"]
+        if not _is_spelled(word, shouting):
+            return match.group()
+        return " ".join(word) + ("'s" if match["plural"] else "")
+
+    def spell_before_digit(match: re.Match[str]) -> str:
+        word = match["word"]
+        return word if shouting or word in _SAID_AS_WORDS else " ".join(word)
+
+    text = _BEFORE_DIGIT.sub(spell_before_digit, text)
+    text = _SMALL_FIRST.sub(lambda m: f"{m['small']} {' '.join(m['rest'])}", text)
+    text = _CHEMICAL.sub(_chemical, text)
+    text = _MIXED.sub(_parted, text)
+    text = _CAPITALS.sub(spell, text)
+    return _SMALL.sub(_small, text)
+
+
+def _known(word: str) -> bool:
+    from synthesizer.text.pronunciation import is_known
+
+    return is_known(word.lower())
+
+
+def _chemical(match: re.Match[str]) -> str:
+    word = match.group()
+    if (
+        word[:-1].isupper()
+        or _known(word)
+        or _SURNAME.match(word)
+        or sum(c.isupper() for c in word) < 2
+        or re.search(r"[aeiou]\w?$", word)
+    ):
+        return word
+    return " ".join(word.upper())
+
+
+def _parted(match: re.Match[str]) -> str:
+    word = match.group()
+    if _known(word) or _SURNAME.match(word) or (word.endswith("s") and word[:-1].isupper()):
+        return word
+    return _HUMP.sub(" ", word)
+
+
+def _small(match: re.Match[str]) -> str:
+    """'tbh' is spelled; 'brrr' and what a dictionary knows ('hmm') are sounds."""
+    word = match["word"]
+    if word == "ll" or _known(word) or re.search(r"(.)\1\1|sst|shh|^p[fs]|^gr", word.lower()):
+        return word
+    return " ".join(word)
+
+
+def _is_spelled(word: str, shouting: bool) -> bool:
+    if word in _SAID_AS_WORDS:
+        return False
+    if word in _SPELLED:
+        return not (shouting and word in _NEVER_IN_CAPITALS)
+    if not set(word) & set("AEIOUY"):
+        return len(word) <= 6 and not (shouting and _known(word))
+    if shouting or len(word) > 5:
+        return False
+    return not _known(word)

@@ -1,0 +1,77 @@
+"""Roman numerals: after names, behind counted things, before "century", in lists."""
+
+import re
+
+from synthesizer.text.marks import word_set
+from synthesizer.text.numbers import cardinal, ordinal, roman_value, year
+
+_REGNAL = word_set("""
+    Henry Edward George William Charles James Richard John Elizabeth Mary Anne Louis Philip Philippe Napoleon Frederick
+    Friedrich Wilhelm Alexander Nicholas Peter Catherine Ivan Paul Pius Leo Benedict Gregory Clement Innocent Urban
+    Francis Joseph Leopold Albert Ferdinand Alfonso Juan Carlos Christian Gustav Oscar Haakon Harald Rudolf Otto
+    Ramesses Ramses Darius Xerxes Ptolemy Victor Emmanuel Umberto Robert David Stephen Margaret Isabella
+""")
+_COUNTED_THINGS = word_set("""
+    chapter part volume vol book act scene war type phase section class article appendix level page episode stage step
+    grade apollo bowl canto verse figure table unit round rocky mark title schedule category fantasy symphony sonata
+    group division league factor tier generation edition lesson case quarter wars
+""")
+_NOT_NAMES = "The An? In On At And But Or Of By If My No With From For".replace(" ", "|")
+
+_NAMED = re.compile(
+    rf"\b(?!(?:{_NOT_NAMES})\b)(?P<name>[A-Z][A-Za-z]+\.?)\s+(?P<numeral>[IVX]{{2,7}})\b(?P<apostrophe>'s\b)?"
+)
+_FIRST = re.compile(
+    rf"\b(?P<name>{'|'.join(sorted(_REGNAL))})\s+(?P<numeral>[IVX])\b(?=$|\s*[.,;:!?)\"]|'s\b"
+    r"|\s+(?:of|was|is|had|and|died|ruled|became|reigned|the|in|who|from|to)\b)"
+)
+_COUNTED = re.compile(
+    rf"\b(?P<name>{'|'.join(sorted(_COUNTED_THINGS))})\s+(?P<numeral>[IVXLCDM]+|[ivx]+)\b", re.IGNORECASE
+)
+_ORDINAL = re.compile(r"\b(?P<numeral>[IVX]+)(?:(?:st|nd|rd|th)\b|(?=\s+centur(?:y|ies)\b))")
+_LONG = re.compile(r"\b[MDCLXVI]{5,}\b")
+_LIST_ITEM = re.compile(r"(?<![\w(])(?P<open>\(?)(?P<numeral>[ivx]{2,5})(?=\))")
+
+
+def expand_roman_numerals(text: str) -> str:
+    """'Henry VIII' -> 'Henry the eighth', 'World War II' -> 'World War two', 'chapter IV' -> 'chapter four'."""
+    text = re.sub(r"\bWW(I{1,3})\b", r"World War \1", text)
+    text = _COUNTED.sub(_cardinal, text)
+    text = _ORDINAL.sub(_century, text)
+    text = _FIRST.sub(lambda m: f"{m['name']} the {ordinal(str(roman_value(m['numeral'])))}", text)
+    text = _NAMED.sub(_ordinal, text)
+    text = _LIST_ITEM.sub(lambda m: m["open"] + _worded(m["numeral"].upper(), m["numeral"]), text)
+    return _LONG.sub(_year, text)
+
+
+def _worded(numeral: str, otherwise: str) -> str:
+    value = roman_value(numeral)
+    return otherwise if value is None else cardinal(str(value))
+
+
+def _cardinal(match: re.Match[str]) -> str:
+    # "part I" may be "the part I like", and "Generation X" a name; a lone letter counts only where it is a heading's.
+    lone = match["numeral"] in ("I", "i") and not match["name"][0].isupper()
+    if lone or match.group() in ("Generation X", "Class C", "Class D", "Class M", "Type C", "Group C", "Group D"):
+        return match.group()
+    worded = _worded(match["numeral"].upper(), "")
+    return f"{match['name']} {worded}" if worded else match.group()
+
+
+def _ordinal(match: re.Match[str]) -> str:
+    value = roman_value(match["numeral"])
+    if value is None:
+        return match.group()
+    return f"{match['name']} the {ordinal(str(value))}{match['apostrophe'] or ''}"
+
+
+def _century(match: re.Match[str]) -> str:
+    value = roman_value(match["numeral"])
+    return match.group() if value is None else ordinal(str(value))
+
+
+def _year(match: re.Match[str]) -> str:
+    value = roman_value(match.group())
+    if value is None:
+        return match.group()
+    return year(str(value)) if 1100 <= value <= 2099 else cardinal(str(value))

@@ -1,0 +1,61 @@
+"""Signs of markup, code, mathematics and chat, before the rules for numbers see them."""
+
+import html
+import re
+
+from synthesizer.text.characters import Losses
+
+_ENTITY = re.compile(r"&(?:[a-zA-Z]{2,8}|#\d{1,6}|#x[0-9a-fA-F]{1,6});")
+_TAG = re.compile(
+    r"</?(?:a|b|i|u|p|s|em|br|hr|h[1-6]|ul|ol|li|tr|td|th|img|div|sub|sup|span|code|pre|font|strong|table|html|body|head"
+    r"|small|style|script|section|blockquote)\b[^<>\n]{0,200}>|<!--.{0,500}?-->",
+    re.IGNORECASE,
+)
+_QUOTE_MARK = re.compile(r"^\s*>+(?=\s|$)", re.MULTILINE)  # of a quoted line in an e-mail
+_EMOTICON = re.compile(r"(?<!\S)(?:[:;=]['^]?-?[()DPpOo/|*\]3]+|[xX]D+)(?!\w)")
+_COMPARISONS = {
+    "<=": " less than or equal to ",
+    ">=": " greater than or equal to ",
+    "!=": " is not equal to ",
+    "==": " equals ",
+    "=>": " to ",
+    "->": " to ",
+    "-->": " to ",
+    "&&": " and ",
+    "||": " or ",
+    "<": " less than ",
+    ">": " greater than ",
+}
+_COMPARISON = re.compile(r"\s?(?:-->|->|=>|<=|>=|!=|==|&&|\|\|)\s?|(?<=\w) ?[<>] ?(?=[\d.$-])|(?<=\S) [<>] (?=\S)")
+_MARKUP = re.compile(r"[<>](?!\s?[\d.$])")  # before a number it compares
+
+
+def drop_pictures(text: str, losses: Losses) -> str:
+    """Takes out tags, marks of quotation at the beginning of lines, and faces such as :-)."""
+    text = _ENTITY.sub(lambda m: _entity(m.group()), text)
+    for pattern in (_TAG, _QUOTE_MARK, _EMOTICON):
+        text = pattern.sub(losses.drop, text)
+    return _MARKUP.sub(losses.drop, _COMPARISON.sub(lambda m: _COMPARISONS[m.group().strip()], text))
+
+
+def _entity(entity: str) -> str:
+    character = html.unescape(entity)
+    return character if character.isascii() and character.isprintable() else " "
+
+
+def expand_signs(text: str) -> str:
+    """'#fun' -> 'hashtag fun', 'C#' -> 'C sharp', 'A-' -> 'A minus', '~5' -> 'about 5', '3*4' -> '3 times 4'."""
+    text = re.sub(r"#(?=[A-Za-z])", "hashtag ", text)
+    text = re.sub(r"\b(?P<note>[A-G])#(?!\w)", r"\g<note> sharp", text)
+    text = re.sub(r"\b([Aa]t)\s+@(?=\w)", r"\1 ", text)
+    text = re.sub(r"\bCO ?2\b", "C O 2", text)
+    text = re.sub(r"~\s?(?=\d)", "about ", text)
+    text = re.sub(r"(?<=\d)\s?\*\s?(?=\d)", " times ", text)
+    text = re.sub(r"\b(?P<grade>AB|[A-DFO])-(?=$|[,.;:)!?\s]\s?(?!-))(?! [a-z]+-)", r"\g<grade> minus", text)
+    text = re.sub(r"(?<=[A-Za-z])\$(?=[A-Za-z])", "s", text)  # Ke$ha
+    text = re.sub(r"\b(?P<first>[A-Z])&(?P<last>[A-Z])(?P<plural>s?)\b", _joined_letters, text)
+    return re.sub(r"(?<=[A-Za-z])!(?=[a-z]{2})", "i", text)  # P!nk
+
+
+def _joined_letters(match: re.Match[str]) -> str:
+    return f"{match['first']} and {match['last']}" + ("'s" if match["plural"] else "")

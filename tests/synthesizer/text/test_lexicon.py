@@ -1,0 +1,102 @@
+"""A user's pronunciations: how the file is read, what its words match, and what is said where it is wrong."""
+
+import pytest
+
+from speech.errors import TextError
+from synthesizer.text.front_end import text_to_transcript
+from synthesizer.text.lexicon import Lexicon, read_lexicon
+
+
+@pytest.fixture
+def lexicon_of(tmp_path):
+    def write(*lines: str) -> Lexicon:
+        path = tmp_path / "lexicon.csv"
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return read_lexicon(path)
+
+    return write
+
+
+def sounds(text: str, lexicon: Lexicon) -> list[str]:
+    return [" ".join(word.phonemes or ()) for word in text_to_transcript(text, lexicon).words]
+
+
+def test_phonemes_and_respellings(lexicon_of):
+    lexicon = lexicon_of("word,pronunciation", "# names", "", "Suti,SOO-tee", "Nguyen,W IH1 N", "Coelho,koh-EL-yoo")
+    assert len(lexicon) == 3
+    assert sounds("Suti met Nguyen.", lexicon) == ["S UW1 T IY0", "M EH1 T", "W IH1 N"]
+    assert sounds("Coelho", lexicon) == ["K OW0 EH1 L Y UW0"]
+
+
+def test_a_header_may_be_missing(lexicon_of):
+    assert sounds("hello world", lexicon_of("hello,HH AY1")) == ["HH AY1", "W ER1 L D"]
+
+
+def test_capitals_matter_where_they_tell_words_apart(lexicon_of):
+    lexicon = lexicon_of("US,Y UW1 EH1 S", "Polish,P OW1 L IH0 SH", "polish,P AA1 L IH0 SH", "iPad,eye-pad")
+    assert sounds("Tell us", lexicon)[1] == "AH1 S"
+    assert sounds("the US", lexicon)[1] == "Y UW1 EH1 S"
+    assert sounds("a Polish polish", lexicon)[1:] == ["P OW1 L IH0 SH", "P AA1 L IH0 SH"]
+    assert sounds("IPAD ipad", lexicon) == ["AY1 P AE0 D"] * 2
+
+
+def test_several_words_and_the_longest_first(lexicon_of):
+    lexicon = lexicon_of("haven,hay-ven", "New Haven,N UW1", '"C++",see plus')
+    assert sounds("new\nhaven, Haven", lexicon) == ["N UW1", "HH EY1 V EH0 N"]
+    assert sounds("C++ is", lexicon)[:2] == ["S IY1", "P L AH1 S"]
+
+
+def test_possessives_and_contractions(lexicon_of):
+    lexicon = lexicon_of("Zorb,Z AO1 R B", "o'zorb,OW1 Z")
+    assert sounds("Zorb's zorb’s", lexicon) == ["Z AO1 R B Z"] * 2
+    assert sounds("O’Zorb", lexicon) == ["OW1 Z"]
+
+
+def test_words_within_words_and_addresses_stay(lexicon_of):
+    lexicon = lexicon_of("art,AA1", "example,EH1")
+    assert "{" not in text_to_transcript("start artist me@example.com", lexicon).text
+    assert text_to_transcript("{AA1 R T} art", lexicon).text == "{AA1 R T} {AA1}"
+
+
+def test_what_abbreviations_become_is_found_too(lexicon_of):
+    lexicon = lexicon_of("doctor,D AA1 K")
+    assert sounds("Dr. Smith", lexicon)[0] == "D AA1 K"
+
+
+def test_a_spreadsheet_may_write_a_byte_order_mark(tmp_path):
+    path = tmp_path / "lexicon.csv"
+    path.write_bytes("word,pronunciation\r\nDon’t,D OW1 N\r\n".encode("utf-8-sig"))
+    assert sounds("don't", read_lexicon(path)) == ["D OW1 N"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "named"),
+    [
+        (["word,pronunciation", "hi,HH QQ1"], "Line 2.*QQ1"),
+        (["hi,HH AY1", "# all is well", "ho,HH AX"], "Line 3.*AX"),
+        (["hi,HH AY1", "hi,HH IY1"], "Line 2.*line 1"),
+        (["hi"], "Line 1.*columns"),
+        (["hi,HH,AY1"], "Line 1.*3 columns"),
+        (["hi,"], "Line 1.*missing"),
+        (["+-,plus"], "Line 1.*no word"),
+        (["42,forty"], "Line 1.*no word"),
+        (["hi,h1!"], "Line 1.*cannot be read"),
+        (["hi,привет"], "Line 1.*cannot be read"),
+    ],
+)
+def test_a_wrong_line_is_named(lexicon_of, lines, named):
+    with pytest.raises(TextError, match=named):
+        lexicon_of(*lines)
+
+
+def test_a_lexicon_that_cannot_be_read(tmp_path):
+    with pytest.raises(TextError, match="missing"):
+        read_lexicon(tmp_path / "missing.csv")
+    (tmp_path / "latin.csv").write_bytes("café,K\n".encode("latin-1"))
+    with pytest.raises(TextError, match="UTF-8"):
+        read_lexicon(tmp_path / "latin.csv")
+
+
+def test_many_entries_do_not_slow_a_text_down(lexicon_of):
+    lexicon = lexicon_of(*(f"word{'abcdefghij'[i % 10]}{i},W ER1 D" for i in range(3000)))
+    assert lexicon.apply("worda10 and other words. " * 2000).count("{W ER1 D}") == 2000
