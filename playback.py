@@ -11,8 +11,9 @@ import queue
 import stat
 import struct
 import threading
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
 import numpy as np
 
@@ -47,59 +48,87 @@ class Sink(Protocol):
 # --- the sound card ---------------------------------------------------------------------------------------------------
 
 
-def load_sound_library() -> Any:
-    """The module `sounddevice`, with an output device to play on.
+Direction = Literal["output", "input"]
+NEEDED = {"output": ("Nothing can be played", "output"), "input": ("Nothing can be recorded", "input (a microphone)")}
 
+
+def load_sound_library(direction: Direction = "output", device: int | str | None = None) -> Any:
+    """The module `sounddevice`, with a device to play on or to record from.
+
+    Args:
+        device: index or name of one; None for the usual one.
     Raises:
-        PlaybackError: the package, the PortAudio library or a device is missing.
+        PlaybackError: the package, the PortAudio library or the device is missing.
     """
+    nothing, use = NEEDED[direction]
+    library = _import_library(nothing)
+    try:
+        _query(library, direction, device)
+    except (library.PortAudioError, ValueError) as error:
+        if device is not None:
+            raise PlaybackError(
+                f"{nothing}, because the sound device {device!r} is gone: choose another one."
+            ) from error
+        raise PlaybackError(f"{nothing}, because there is no sound device for {use} here.") from error
+    return library
+
+
+def _import_library(nothing: str) -> Any:
     try:
         import sounddevice
     except ImportError as error:
         raise PlaybackError(
-            "Nothing can be played, because the package sounddevice is not installed: pip install sounddevice."
+            f"{nothing}, because the package sounddevice is not installed: pip install sounddevice."
         ) from error
     except OSError as error:
         raise PlaybackError(
-            "Nothing can be played, because the PortAudio library is not installed: "
+            f"{nothing}, because the PortAudio library is not installed: "
             "install it (on Debian and Ubuntu, apt install libportaudio2)."
         ) from error
-    try:
-        sounddevice.query_devices(kind="output")
-    except (sounddevice.PortAudioError, ValueError) as error:
-        raise PlaybackError("Nothing can be played, because there is no sound device for output here.") from error
     return sounddevice
 
 
+def _query(library: Any, direction: Direction, device: int | str | None) -> dict[str, Any]:
+    if device is None:
+        return library.query_devices(kind=direction)
+    return library.query_devices(device, direction)
+
+
 class SoundCard:
-    """The default output device. What it lacks when it wants to play is silence.
+    """An output device. What it lacks when it wants to play is silence.
 
     Args:
         sample_rate: of what is written, in Hz; a device that cannot play it gets it at its own rate.
         library: the module `sounddevice`, or what stands in for it.
+        device: index or name of the device; None for the usual one.
 
     Raises:
         PlaybackError: the device cannot be opened.
     """
 
-    def __init__(self, sample_rate: int, library: Any = None) -> None:
-        library = library or load_sound_library()
+    def __init__(self, sample_rate: int, library: Any = None, device: int | str | None = None) -> None:
+        library = library or load_sound_library("output", device)
         self._waiting: queue.SimpleQueue[np.ndarray | None] = queue.SimpleQueue()
         self._rest = np.zeros(0, dtype=np.float32)
         self._finished = threading.Event()
         self._stop = library.CallbackStop
+        self._asked = 0.0, 0, 0  # when the device asked last, samples it had got before, and what it got then
+        self._all_written = False
+        chosen = {} if device is None else {"device": device}
         try:
-            rate = _playable_rate(library, sample_rate)
+            self._rate = rate = playable_rate(library, sample_rate, "output", device)
             self._stream = library.OutputStream(
                 samplerate=rate,
                 channels=1,
                 dtype="float32",
                 callback=self._fill,
                 finished_callback=self._finished.set,
+                **chosen,
             )
             self._stream.start()
-        except library.PortAudioError as error:
+        except (library.PortAudioError, ValueError) as error:
             raise PlaybackError(f"The sound device cannot play: {one_line(error)}.") from error
+        self._latency = float(getattr(self._stream, "latency", 0.0))
         self._resampler = None
         if rate != sample_rate:
             import soxr
@@ -109,10 +138,29 @@ class SoundCard:
     def write(self, wav: np.ndarray) -> None:
         self._waiting.put(wav if self._resampler is None else self._resampler.resample_chunk(wav))
 
-    def close(self) -> None:
+    def finish(self) -> None:
+        """Nothing more will be written; does not wait. `finished` tells when all is heard."""
+        if self._all_written:
+            return
+        self._all_written = True
         if self._resampler is not None:
             self._waiting.put(self._resampler.resample_chunk(np.zeros(0, dtype=np.float32), last=True))
         self._waiting.put(None)
+
+    @property
+    def finished(self) -> bool:
+        """All is heard, or the device has gone."""
+        return self._finished.is_set()
+
+    @property
+    def position(self) -> float:
+        """Seconds of what was written that are heard by now; the silence of waiting does not count."""
+        when, before, got = self._asked
+        heard = before + min(max(0.0, time.monotonic() - when) * self._rate, got)
+        return max(0.0, heard / self._rate - (0.0 if self.finished else self._latency))
+
+    def close(self) -> None:
+        self.finish()
         while not self._finished.wait(0.1):  # in short turns, so that Ctrl-C is heard
             pass
         self._stream.close()
@@ -138,15 +186,19 @@ class SoundCard:
         out[: len(now), 0] = now
         out[len(now) :, 0] = 0
         self._rest = joined[frames:]
+        self._asked = time.monotonic(), self._asked[1] + self._asked[2], len(now)
         if ended:
             raise self._stop
 
 
-def _playable_rate(library: Any, sample_rate: int) -> int:
+def playable_rate(library: Any, sample_rate: int, direction: Direction, device: int | str | None = None) -> int:
+    """The rate asked for if the device can do it, else its own, in Hz."""
+    check = library.check_output_settings if direction == "output" else library.check_input_settings
+    chosen = {} if device is None else {"device": device}
     try:
-        library.check_output_settings(samplerate=sample_rate, channels=1, dtype="float32")
+        check(samplerate=sample_rate, channels=1, dtype="float32", **chosen)
     except library.PortAudioError:
-        return round(library.query_devices(kind="output")["default_samplerate"])
+        return round(_query(library, direction, device)["default_samplerate"])
     return sample_rate
 
 

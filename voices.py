@@ -176,14 +176,19 @@ class VoiceLibrary:
 
 
 def default_library() -> Path:
-    """Where this user's voices are kept, by the custom of the platform."""
+    """Where this user's voices are kept."""
+    return user_data_folder() / "voices"
+
+
+def user_data_folder() -> Path:
+    """Where what this user makes is kept, by the custom of the platform."""
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     elif sys.platform == "darwin":
         base = Path.home() / "Library" / "Application Support"
     else:
         base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    return base / "sv2tts-toolkit" / "voices"
+    return base / "sv2tts-toolkit"
 
 
 def _write_bytes(path: Path, data: bytes) -> None:

@@ -47,6 +47,9 @@ class SynthesizerConfig:
     postnet_layers: int = 5
     postnet_dropout: float = 0.1
 
+    variance_gains: tuple[float, ...] = ()  # what training found the mels to lack in each band; see variance.py
+    variance_emphasis: float = 1.0  # at inference: how much of that is given back; 0 gives nothing back
+
     max_reduction_factor: int = 4
     reduction_factor: int = 4  # frames a decoder step, as last trained; the schedule may lower it
     tail_steps: int = 2  # decoder steps of silence after each utterance, on which the stop token is learnt
@@ -55,6 +58,7 @@ class SynthesizerConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "prenet_sizes", tuple(self.prenet_sizes))
+        object.__setattr__(self, "variance_gains", tuple(self.variance_gains))
         if isinstance(self.mel, dict):
             object.__setattr__(self, "mel", MelConfig(**self.mel))
         if self.attention not in ATTENTION_KINDS:
@@ -71,6 +75,12 @@ class SynthesizerConfig:
                 raise ConfigError(f"{name} must lie in [0, 1)")
         if not 0 < self.voice_emphasis <= 10:
             raise ConfigError("voice_emphasis must lie above 0 and up to 10")
+        if self.variance_gains and len(self.variance_gains) != self.mel.n_mels:
+            raise ConfigError(f"variance_gains must be {self.mel.n_mels} numbers, one for each mel band, or none")
+        if not all(0 < gain <= 10 for gain in self.variance_gains):
+            raise ConfigError("variance_gains must lie above 0 and up to 10")
+        if not 0 <= self.variance_emphasis <= 5:
+            raise ConfigError("variance_emphasis must lie in [0, 5]")
         sizes = (self.symbol_size, self.encoder_size, self.speaker_size, self.attention_size, self.decoder_size)
         if min(sizes) < 1 or self.postnet_layers < 1 or self.encoder_layers < 1:
             raise ConfigError("all sizes and numbers of layers must be positive")

@@ -14,11 +14,11 @@ from speech.errors import CorpusError
 from speech.features import FeatureStore
 from synthesizer.alignment_score import alignment_report
 from synthesizer.attention import guided_attention_loss, word_guidance_loss
-from synthesizer.config import SynthesizerConfig
 from synthesizer.data import BatchConfig, SynthesizerBatch, collate
 from synthesizer.decoding import free_run
 from synthesizer.model import Tacotron2, TrainingOutput, length_mask
 from synthesizer.text.transcript import Transcript, encode
+from synthesizer.variance import variance_gains
 from synthesizer.voice_loss import VoiceLoss
 from training.processes import to_device
 from training.schedule import staircase
@@ -79,6 +79,7 @@ class SynthesizerTask:
         self.about = about or {}
         self.voice_loss = voice_loss
         self._config = model.config
+        self._variance_gains = model.config.variance_gains
         places = store.select(split="validation")
         if not places:
             raise CorpusError(f"{store.directory} has no validation speakers: preprocess a corpus with more speakers")
@@ -144,6 +145,7 @@ class SynthesizerTask:
         totals: dict[str, float] = {}
         frames = 0
         same_pieces = torch.Generator().manual_seed(0)
+        pairs = []
         for first in range(0, len(self.validation_places), 16):
             batch = collate(self.store, self.validation_places[first : first + 16], self.batch_config, factor, None)
             batch = to_device(batch, device)
@@ -157,6 +159,13 @@ class SynthesizerTask:
             for name, value in losses.items():
                 totals[name] = totals.get(name, 0.0) + float(value) * count
             frames += count
+            pairs += [
+                (real[:length].numpy(), made[:length].numpy())
+                for real, made, length in zip(
+                    batch.mel.cpu(), output.mel.float().cpu(), (batch.speech_steps * factor).tolist(), strict=True
+                )
+            ]
+        self._variance_gains = variance_gains(pairs)
         result = {f"validation_{name}": value / frames for name, value in totals.items()}
         return result | self._free_running(step, run, factor)
 
@@ -180,7 +189,7 @@ class SynthesizerTask:
 
     def model_file(self) -> dict[str, Any]:
         """What `save_model` writes beside the weights."""
-        config: SynthesizerConfig = self.network.config
+        config = replace(self.network.config, variance_gains=self._variance_gains)
         return {"stage": STAGE, "config": config, "embedding_space": self.embedding_space, **self.about}
 
 

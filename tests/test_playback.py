@@ -11,9 +11,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from playback import Outlets, PlaybackError, SoundCard, WavStream, check_stream_target, load_sound_library, wav_header
+from playback import (
+    Direction,
+    Outlets,
+    PlaybackError,
+    SoundCard,
+    WavStream,
+    check_stream_target,
+    load_sound_library,
+    playable_rate,
+    wav_header,
+)
 from speech.errors import StorageError
 from tests.fakes import FakeSound
+from tests.toolbox.sounds import FakeDevices
 
 RATE = 16_000
 
@@ -71,6 +82,56 @@ def test_aborting_does_not_wait():
     card.write(noise(1_000_000))
     card.abort()
     assert sound.aborted == 1 and len(sound.played[0]) < 1_000_000
+
+
+def test_the_position_is_what_was_heard_and_waiting_does_not_count():
+    sound = FakeSound()
+    card = SoundCard(RATE, sound)
+    while len(sound.streams[0].heard) < 20:
+        pass
+    assert card.position == 0 and not card.finished
+    card.write(noise(1600))
+    card.finish()
+    card.finish()  # once is enough
+    positions = []
+    while not card.finished:
+        positions.append(card.position)
+    assert positions == sorted(positions) and card.position == pytest.approx(0.1, abs=0.001)
+    card.close()
+    assert np.array_equal(trimmed(sound.played[0]), noise(1600))
+
+
+def test_the_position_is_in_seconds_of_what_is_written_whatever_the_rate_of_the_device():
+    sound = FakeSound(rate=48_000)
+    card = SoundCard(RATE, sound)
+    card.write(noise(8000))
+    card.close()
+    assert card.position == pytest.approx(0.5, abs=0.01)
+
+
+def test_the_device_that_is_named_is_opened():
+    sound = FakeDevices()
+    for device in (None, 1, "headset"):
+        card = SoundCard(RATE, sound, device)
+        card.write(noise(10))
+        card.close()
+    assert sound.asked_for == [None, 1, "headset"]
+
+
+def test_a_named_device_that_is_gone_is_said(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sounddevice", FakeDevices())
+    directions: list[tuple[Direction, str]] = [("output", "played"), ("input", "recorded")]
+    for direction, what in directions:
+        assert load_sound_library(direction) is not None
+        with pytest.raises(PlaybackError, match=f"can be {what}, because the sound device 'gone' is gone"):
+            load_sound_library(direction, "gone")
+    with pytest.raises(PlaybackError, match="cannot play"):
+        SoundCard(RATE, FakeDevices(busy=True), "headset")
+
+
+def test_a_rate_is_kept_where_the_device_can():
+    assert playable_rate(FakeDevices(input_rate=48_000), RATE, "input") == 48_000
+    assert playable_rate(FakeDevices(), RATE, "input", "headset") == RATE == playable_rate(FakeSound(), RATE, "output")
 
 
 @pytest.mark.parametrize("missing", ["package", "library", "device", "access"])

@@ -10,7 +10,7 @@ from safetensors.numpy import save_file
 
 import voices as voices_module
 from speech.errors import ConfigError, ModelFileError, StorageError
-from voices import Voice, VoiceLibrary, check_voice_name, default_library
+from voices import Voice, VoiceLibrary, check_voice_name, default_library, user_data_folder
 
 
 def _embedding(seed: int = 0) -> np.ndarray:
@@ -188,7 +188,7 @@ def test_a_full_disk_leaves_the_old_voice(tmp_path, monkeypatch):
 def test_the_default_library_follows_the_platform(tmp_path, monkeypatch, platform, variable, tail):
     monkeypatch.setattr(sys, "platform", platform)
     monkeypatch.setenv(variable, str(tmp_path))
-    assert default_library() == tmp_path.joinpath(*tail)
+    assert default_library() == tmp_path.joinpath(*tail) == user_data_folder() / "voices"
     monkeypatch.delenv(variable)
     assert default_library().parts[-2:] == tail
 
