@@ -1,7 +1,7 @@
 """Measure the models: every later decision rests on these figures.
 
     python evaluate.py encoder data/one data/two --public --mfcc --noise data/noise
-    python evaluate.py vocoder data/test --vocoder griffin-lim models/default/vocoder.safetensors
+    python evaluate.py vocoder data/test --vocoder griffin-lim spectral wavernn mine=runs/vocoder/best.safetensors
     python evaluate.py cloning --references samples --sentences samples/sentences.txt --natural data/test --out report
 
 How to read the figures: docs/evaluation.md.
@@ -66,7 +66,9 @@ class Vocoder:
     corpora: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="CORPUS [CORPUS ...]")]
     """Corpora, evaluated together: folders or lhotse manifests."""
     vocoder: tuple[str, ...] = ("griffin-lim",)
-    """Model files, label=FILE, or "griffin-lim"."""
+    """Names ("spectral", "wavernn", "griffin-lim"), model files, or label=FILE."""
+    models: Path = Path("models/default")
+    """Folder in which names are looked up."""
     limit: int | None = 40
     """Utterances at most, spread over the speakers."""
     held_out: bool = False
@@ -102,7 +104,7 @@ class Cloning:
     synthesizer: Path | None = None
     """Another synthesizer than the folder's."""
     vocoder: tuple[str, ...] = ()
-    """Model files, label=FILE or "griffin-lim", each measured on the same mels; the folder's choice if none."""
+    """Names, model files or label=FILE, each measured on the same mels; the folder's choice if none."""
     natural: tuple[Path, ...] = ()
     """Transcribed corpora of natural speech to measure beside the clones, as it is and as copy synthesis."""
     natural_limit: int | None = None
@@ -191,7 +193,9 @@ def load_embedders(given: Encoder) -> tuple[dict[str, Any], list[tuple[str, str]
 def evaluate_vocoder(given: Vocoder) -> None:
     from cloning import resolve_device
     from evaluation.distances import Pesq
+    from evaluation.figures import Figure
     from evaluation.judge import VoiceJudge
+    from evaluation.memory import SECONDS, vocoder_memory
     from evaluation.panel import Panel
     from evaluation.plots import Gallery
     from evaluation.recogniser import Recogniser
@@ -200,7 +204,8 @@ def evaluate_vocoder(given: Vocoder) -> None:
 
     check(given)
     notes = Notes()
-    vocoders = load_vocoders(given.vocoder, None, resolve_device(given.device))
+    files, device = find_vocoders(given.vocoder, given.models), resolve_device(given.device)
+    vocoders = load_vocoders(files, None, device)
     recogniser = Recogniser() if given.words else None
     panel = Panel(recogniser, notes.unless_missing(VoiceJudge), notes.unless_missing(Pesq))
     gallery = Gallery(given.out, given.plots)
@@ -208,7 +213,15 @@ def evaluate_vocoder(given: Vocoder) -> None:
         panel, vocoders, given.corpora, given.limit, notes, gallery, progress,
         held_out=given.held_out, with_text=given.words, seed=given.seed,
     )  # fmt: skip
-    present("Copy synthesis", given, *summaries(rows), notes)
+    figures, measured = summaries(rows)
+    for label, file in files.items():
+        megabytes = vocoder_memory(file, device)
+        if megabytes is not None:
+            figures[f"copy, {label}"]["memory: peak in MB"] = Figure(megabytes, 1)
+    notes.add(
+        f"Memory: of a process that loads the vocoder and vocodes {SECONDS:g} s, above an interpreter with PyTorch."
+    )
+    present("Copy synthesis", given, figures, measured, notes)
 
 
 def evaluate_cloning(given: Cloning) -> None:
@@ -233,7 +246,7 @@ def evaluate_cloning(given: Cloning) -> None:
     )
     cloner = VoiceCloner.load(files, device=given.device)
     names = given.vocoder or (str(files.vocoder) if files.vocoder else "griffin-lim",)
-    vocoders = load_vocoders(names, cloner, str(cloner.synthesizer.device))
+    vocoders = load_vocoders(find_vocoders(names, given.models), cloner, str(cloner.synthesizer.device))
     panel = Panel(Recogniser(), VoiceJudge(), notes.unless_missing(Pesq))
     gallery = Gallery(given.out, given.plots)
     rows = list(
@@ -270,21 +283,37 @@ def check(given: Encoder | Vocoder | Cloning) -> None:
         check_report_folder(given.out, given.force)
 
 
-def load_vocoders(names: Sequence[str], cloner: VoiceCloner | None, device: str) -> dict[str, Any]:
-    """Vocoders by their labels. Raises: ConfigError if two have one name, or one is made for other mels."""
-    from evaluation.outputs import load_vocoder
+def find_vocoders(names: Sequence[str], models: Path) -> dict[str, str]:
+    """The file, or "griffin-lim", of each vocoder by its label.
+
+    Raises:
+        ConfigError: two have one name.
+        ModelFileError: a name is not known, or the folder holds no such vocoder.
+    """
     from evaluation.sets import labelled
+    from speech.errors import ConfigError
+    from vocoder.names import GRIFFIN_LIM, find_vocoder
+
+    files: dict[str, str] = {}
+    for name in names:
+        label, file = labelled(name)
+        if label in files:
+            raise ConfigError(f"Two vocoders are called {label!r}: give label=FILE, so that the report is clear.")
+        files[label] = GRIFFIN_LIM if file.lower() == GRIFFIN_LIM else str(find_vocoder(models, file))
+    return files
+
+
+def load_vocoders(files: dict[str, str], cloner: VoiceCloner | None, device: str) -> dict[str, Any]:
+    """Vocoders by their labels. Raises: ConfigError if one is made for other mels; ModelFileError."""
+    from evaluation.outputs import load_vocoder
     from speech.errors import ConfigError
 
     vocoders: dict[str, Any] = {}
     config = cloner.synthesizer.mel_config if cloner else None
-    for name in names:
-        label, file = labelled(name)
-        if label in vocoders:
-            raise ConfigError(f"Two vocoders are called {label!r}: give label=FILE, so that the report is clear.")
+    for label, file in files.items():
         vocoders[label] = load_vocoder(file, config, device)
         if config is not None and vocoders[label].mel_config != config:
-            raise ConfigError(f"The vocoder {name} was trained on other mels than the synthesizer makes.")
+            raise ConfigError(f"The vocoder {label} was trained on other mels than the synthesizer makes.")
     return vocoders
 
 

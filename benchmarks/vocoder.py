@@ -2,9 +2,11 @@
 
     python benchmarks/vocoder.py [--quick] [--json FILE]
 
-The models have random weights, pruned by magnitude: the speed does not depend on what they were trained for. The mels
-are those of `samples/`. A real-time factor below 1 is faster than speech; of several turns the quickest counts.
-All cases take half an hour, most of it the reference and the dense models; the quick ones two or three minutes.
+The WaveRNN have random weights, pruned by magnitude: the speed does not depend on what they were trained for. The
+spectral vocoder is the one that ships. The mels are those of `samples/`. A real-time factor below 1 is faster than
+speech. The cases of one length take turns, several times, and of each the quickest turn counts: what else the machine
+does then hits all of them alike. All cases take most of an hour, nearly all of it the reference and the dense models;
+the quick ones two or three minutes.
 
 A case is called by model (classic: two GRU-512 as in public checkpoints; compact: the default sizes, compact512: one
 GRU-512), percent pruned, way of running (one stream, or folds), threads, and seconds of speech.
@@ -19,10 +21,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 os.environ["OMP_NUM_THREADS"] = "1"  # of what runs aside; what is measured says how many it takes
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,6 +37,7 @@ import tyro  # noqa: E402
 from speech.errors import SpeechError, exit_on_speech_error  # noqa: E402
 
 if TYPE_CHECKING:
+    from vocoder import Vocoder
     from vocoder.wavernn.inference import WaveRNNVocoder
     from vocoder.wavernn.model import WaveRNN
 
@@ -46,7 +50,8 @@ SHAPES = {
 SPARSITIES = {"dense": 0.0, "90": 0.9, "95": 0.95, "975": 0.975}
 REFERENCE_TARGET, REFERENCE_OVERLAP = 8000, 400  # samples: the settings of public SV2TTS vocoders
 LONG_SECONDS = 600
-PATIENCE_SECONDS = 10  # after which a case is not repeated
+TURNS = 5
+PATIENCE_SECONDS = 10  # of turns, after which a case is not repeated
 
 Rows = Iterator[tuple[str, float, str]]
 
@@ -70,41 +75,105 @@ class Arguments:
 def main(argv: list[str] | None = None) -> None:
     arguments = tyro.cli(Arguments, args=argv, description=__doc__, config=(tyro.conf.FlagCreatePairsOff,))
     rows = []
-    for measure in (measure_start, measure_engine, measure_reference, measure_length, measure_memory):
+    for measure in (measure_start, measure_speed, measure_first_chunks, measure_length, measure_memory):
         for case, value, unit in measure(arguments):
             if math.isnan(value):  # this system does not tell
                 continue
             print(f"{case:<40} {value:>10.4g} {unit}", flush=True)
             rows.append({"case": case, "value": value, "unit": unit})
-    case = "classic95_folds_2t_5s_rtf"
-    values = {row["case"]: float(str(row["value"])) for row in rows}
-    times = values["reference_folds_5s_rtf"] / values[case]
-    print(f"{'classic95_folds_vs_torch_5s':<40} {times:>10.4g} times")
-    rows.append({"case": "classic95_folds_vs_torch_5s", "value": times, "unit": "times"})
     if arguments.json is not None:
         from training.files import write_json
 
         write_json(arguments.json, rows)
 
 
-# --- the compiled engine ----------------------------------------------------------------------------------------------
+# --- speed ------------------------------------------------------------------------------------------------------------
 
 
-def measure_engine(arguments: Arguments) -> Rows:
-    """Real-time factor, peak memory, and the time to the first 0.1 s where it streams."""
+@dataclass
+class Case:
+    """Something to be timed.
+
+    Attributes:
+        work: one turn of it.
+        share: of the whole that a turn is.
+        threads: that PyTorch is given meanwhile.
+    """
+
+    name: str
+    work: Callable[[], object]
+    share: float = 1.0
+    threads: int = 1
+    seconds: list[float] = field(default_factory=list)
+    memory: float = math.nan
+
+    @property
+    def best(self) -> float:
+        return min(self.seconds) / self.share
+
+    def take_turn(self) -> None:
+        import torch
+
+        torch.set_num_threads(self.threads)
+        before = forget_peak()
+        started = time.perf_counter()
+        self.work()
+        self.seconds.append(time.perf_counter() - started)
+        self.memory = (kilobytes("VmHWM") - before) * 1024 / 1e6
+        torch.set_num_threads(1)
+
+
+def take_turns(cases: Sequence[Case], turns: int = TURNS) -> None:
+    """Time cases side by side: a turn of each, then again, those left out that take long."""
+    for turn in range(turns + 1):  # the first one also warms up
+        for case in cases:
+            if turn == 0 or sum(case.seconds) < PATIENCE_SECONDS:
+                case.take_turn()
+
+
+def measure_speed(arguments: Arguments) -> Rows:
+    """Real-time factor and peak memory of everything on mels of each length, and the ratio to the reference."""
+    vocoders = {name: make_vocoder(shape, pruned, threads) for name, (shape, pruned, threads, _) in ways(arguments)}
+    spectral = load_spectral()
+    for seconds in arguments.seconds:
+        mel = mel_of(seconds)
+        cases = [Case(name, partial(speak, vocoders[name], mel, way)) for name, (*_, way) in ways(arguments)]
+        if spectral is not None:
+            cases.append(Case("spectral_1t", partial(spectral.vocode, mel)))
+        references = reference_cases(seconds, 0.25 if arguments.quick else 1.0)
+        take_turns(cases + references)
+        for case in cases:
+            yield f"{case.name}_{seconds:g}s_rtf", case.best / seconds, ""
+            yield f"{case.name}_{seconds:g}s_memory_mb", case.memory, "MB"
+        reference = min(references, key=lambda case: case.best)
+        yield f"reference_folds_{seconds:g}s_rtf", reference.best / seconds, ""
+        yield f"reference_folds_{seconds:g}s_memory_mb", reference.memory, "MB"
+        ours = next(case for case in cases if case.name == "classic95_folds_2t")
+        yield f"classic95_folds_vs_torch_{seconds:g}s", reference.best / ours.best, "times"
+
+
+def ways(arguments: Arguments) -> list[tuple[str, tuple[str, str, int, str]]]:
+    """What runs of the compiled engine: a name, then shape, percent pruned, threads, and way of running."""
     quick = (("classic", "95", "folds", 2), ("classic", "95", "stream", 1), ("compact", "95", "stream", 1))
-    ways = (("stream", 1), ("folds", 1), ("folds", 2))
-    full = [(*model, *way) for model in itertools.product(SHAPES, SPARSITIES) for way in ways]
-    for shape, pruned, way, threads in quick if arguments.quick else full:
-        vocoder = make_vocoder(shape, pruned, threads)
-        vocoder.warm_up()
-        model = f"{shape}{'_' if shape[-1].isdigit() else ''}{pruned}"
-        for seconds in arguments.seconds:
-            taken, memory = measured(3, speak, vocoder, mel_of(seconds), way)
-            yield f"{model}_{way}_{threads}t_{seconds:g}s_rtf", taken / seconds, ""
-            yield f"{model}_{way}_{threads}t_{seconds:g}s_memory_mb", memory, "MB"
-        if way == "stream":
-            yield f"{model}_first_chunk_ms", 1000 * measured(10, first_chunk, vocoder, mel_of(5))[0], "ms"
+    how = (("stream", 1), ("folds", 1), ("folds", 2))
+    full = [(*model, *way) for model in itertools.product(SHAPES, SPARSITIES) for way in how]
+    return [
+        (f"{shape}{'_' if shape[-1].isdigit() else ''}{pruned}_{way}_{threads}t", (shape, pruned, threads, way))
+        for shape, pruned, way, threads in (quick if arguments.quick else full)
+    ]
+
+
+def measure_first_chunks(arguments: Arguments) -> Rows:
+    """Milliseconds to the first 0.1 s of a stream, with everything warm."""
+    mel = mel_of(5)
+    models = {name: make_vocoder(*model[:3]) for name, model in ways(arguments) if model[3] == "stream"}
+    cases = [Case(name.removesuffix("_stream_1t"), partial(first_chunk, model, mel)) for name, model in models.items()]
+    spectral = load_spectral()
+    if spectral is not None:
+        cases.append(Case("spectral", partial(first_chunk, spectral, mel)))
+    take_turns(cases, 2 * TURNS)
+    for case in cases:
+        yield f"{case.name}_first_chunk_ms", 1000 * case.best, "ms"
 
 
 def measure_length(arguments: Arguments) -> Rows:
@@ -115,11 +184,12 @@ def measure_length(arguments: Arguments) -> Rows:
         ("compact", "stream", 1, "_compact95_stream_1t"),
     ):
         vocoder = make_vocoder(shape, "95", threads)
-        short, long = (measured(5, speak, vocoder, mel_of(seconds), way)[0] for seconds in (1, 5))
-        yield f"linear_1s_share_of_5s{name}", short / long, ""
+        short, long = (Case("", partial(speak, vocoder, mel_of(seconds), way)) for seconds in (1, 5))
+        take_turns((short, long), 2 * TURNS)
+        yield f"linear_1s_share_of_5s{name}", short.best / long.best, ""
 
 
-def speak(vocoder: WaveRNNVocoder, mel: np.ndarray, way: str) -> None:
+def speak(vocoder: Vocoder, mel: np.ndarray, way: str) -> None:
     if way == "folds":
         vocoder.vocode(mel, seed=0)
     else:
@@ -127,39 +197,30 @@ def speak(vocoder: WaveRNNVocoder, mel: np.ndarray, way: str) -> None:
             pass
 
 
-def first_chunk(vocoder: WaveRNNVocoder, mel: np.ndarray) -> None:
-    next(vocoder.stream(mel, seed=0))
+def first_chunk(vocoder: Vocoder, mel: np.ndarray) -> None:
+    next(iter(vocoder.stream(mel, seed=0)))
 
 
-# --- the reference ----------------------------------------------------------------------------------------------------
-
-
-def measure_reference(arguments: Arguments) -> Rows:
+def reference_cases(seconds: float, share: float) -> list[Case]:
     """The dense classic model in PyTorch, in even folds of which the last one is filled up, on one thread and on two.
 
-    The better of the two counts: two threads beside another program can be slower than one.
+    The better of the two counts: two threads beside another program can be slower than one. Each of its steps costs the
+    same, so that a share of them can stand for the whole.
     """
-    import torch
-
     from vocoder.wavernn.folding import Fold
     from vocoder.wavernn.sampling import open_tape, sample_folds
 
     model = make_model("classic", 0.0)
     length, stride = REFERENCE_TARGET + 2 * REFERENCE_OVERLAP, REFERENCE_TARGET + REFERENCE_OVERLAP
-    for seconds in arguments.seconds:
-        count = max(1, -(-round(seconds * SAMPLE_RATE - REFERENCE_OVERLAP) // stride))
-        frames = length // HOP // (4 if arguments.quick else 1)
-        folds = [Fold(start, start + frames) for start in range(0, count * stride // HOP, stride // HOP)]
-        mel = mel_of(folds[-1].stop * HOP / SAMPLE_RATE)
-        tapes = [open_tape(model.config, 0, index) for index in range(count)]
-        best, memory = float("inf"), 0.0
-        for threads in (1, 2):
-            torch.set_num_threads(threads)
-            taken, memory = measured(0, sample_folds, model, mel, folds, tapes)
-            best = min(best, taken * (length / HOP / frames))
-        torch.set_num_threads(1)
-        yield f"reference_folds_{seconds:g}s_rtf", best / seconds, ""
-        yield f"reference_folds_{seconds:g}s_memory_mb", memory, "MB"
+    count = max(1, -(-round(seconds * SAMPLE_RATE - REFERENCE_OVERLAP) // stride))
+    frames = round(length // HOP * share)
+    folds = [Fold(start, start + frames) for start in range(0, count * stride // HOP, stride // HOP)]
+    mel = mel_of(folds[-1].stop * HOP / SAMPLE_RATE)
+
+    def work() -> None:
+        sample_folds(model, mel, folds, [open_tape(model.config, 0, index) for index in range(count)])
+
+    return [Case(f"reference_{threads}t", work, frames * HOP / length, threads) for threads in (1, 2)]
 
 
 # --- processes of their own -------------------------------------------------------------------------------------------
@@ -169,7 +230,7 @@ import sys, time
 import torch
 torch.set_num_threads(1)
 from benchmarks.vocoder import make_vocoder
-vocoder = make_vocoder(sys.argv[1], "95", 1)
+vocoder = make_vocoder(sys.argv[1], "95", 1, warm=False)
 started = time.perf_counter()
 vocoder.warm_up()
 print(time.perf_counter() - started)
@@ -180,16 +241,18 @@ import sys
 import torch
 torch.set_num_threads(1)
 from benchmarks.vocoder import forget_peak, kilobytes, make_vocoder, mel_of
+from vocoder import Vocoder
 mel = mel_of(float(sys.argv[1]))
+interpreter = forget_peak()
 vocoder = make_vocoder("compact", "95", 2)
-vocoder.warm_up()
-before = forget_peak()
+warm = kilobytes("VmRSS")
 if sys.argv[2] == "stream":
     for chunk in vocoder.stream(mel, seed=0):
         pass
 else:
     vocoder.vocode(mel, seed=0)
-print((kilobytes("VmHWM") - before) * 1024 / 1e6, kilobytes("VmHWM") * 1024 / 1e6)
+for less in (interpreter, warm, 0):
+    print((kilobytes("VmHWM") - less) * 1024 / 1e6)
 """
 
 
@@ -204,14 +267,18 @@ def measure_start(arguments: Arguments) -> Rows:
 
 
 def measure_memory(arguments: Arguments) -> Rows:
-    """The greatest memory of a process that speaks for 10 min: above what it holds when it is ready to (the interpreter
-    with torch, numba, the model and the mel), and in all."""
+    """The greatest memory of a process that speaks for 10 min, with kernels from the cache.
+
+    Above the interpreter: one that has imported PyTorch, numpy and the facade, and holds the mel. Above the process
+    when it is ready to speak, which then also holds the model and the kernels. And in all.
+    """
     if not Path("/proc/self/status").is_file():
         print("The memory is left out, because only Linux tells a process's greatest one.", flush=True)
         return
     for way, name in (("folds", ""), ("stream", "_stream"))[: 1 if arguments.quick else 2]:
-        above, whole = run_program(MEMORY_PROGRAM, str(LONG_SECONDS), way)
-        yield f"memory_10min{name}_mb", above, "MB"
+        interpreter, warm, whole = run_program(MEMORY_PROGRAM, str(LONG_SECONDS), way)
+        yield f"memory_10min{name}_mb", interpreter, "MB"
+        yield f"memory_10min{name}_above_warm_mb", warm, "MB"
         yield f"memory_10min{name}_whole_process_mb", whole, "MB"
 
 
@@ -245,10 +312,21 @@ def make_model(shape: str, sparsity: float) -> WaveRNN:
     return model.eval().requires_grad_(False)
 
 
-def make_vocoder(shape: str, pruned: str, threads: int) -> WaveRNNVocoder:
+def make_vocoder(shape: str, pruned: str, threads: int, warm: bool = True) -> WaveRNNVocoder:
     from vocoder.wavernn.inference import WaveRNNVocoder
 
-    return WaveRNNVocoder(make_model(shape, SPARSITIES[pruned]), engine="compiled", threads=threads)
+    vocoder = WaveRNNVocoder(make_model(shape, SPARSITIES[pruned]), engine="compiled", threads=threads)
+    if warm:
+        vocoder.warm_up()
+    return vocoder
+
+
+def load_spectral() -> Vocoder | None:
+    """The spectral vocoder that ships; None where there is none."""
+    from vocoder import Vocoder
+
+    path = ROOT / "models" / "default" / "vocoder-spectral.safetensors"
+    return Vocoder.load(path) if path.is_file() else None
 
 
 def mel_of(seconds: float) -> np.ndarray:
@@ -261,18 +339,6 @@ def mel_of(seconds: float) -> np.ndarray:
         raise SpeechError(f"There are no sample recordings in {ROOT / 'samples'}: check the repository out whole.")
     sentences = np.concatenate([synthesis_mel(read_audio(path)) for path in paths], axis=1)
     return sentences[:, np.arange(round(seconds * SAMPLE_RATE / HOP)) % sentences.shape[1]]
-
-
-def measured(turns: int, work: Callable[..., object], *given: Any) -> tuple[float, float]:
-    """The least seconds of several turns, fewer where they take long; and the memory in MB that they took at their
-    peak, NaN where the system does not tell."""
-    before = forget_peak()
-    seconds: list[float] = []
-    while len(seconds) <= turns and sum(seconds) < PATIENCE_SECONDS:
-        started = time.perf_counter()
-        work(*given)
-        seconds.append(time.perf_counter() - started)
-    return min(seconds), (kilobytes("VmHWM") - before) * 1024 / 1e6
 
 
 def forget_peak() -> float:

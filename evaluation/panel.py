@@ -12,6 +12,7 @@ from evaluation.distances import Pesq, mel_cepstral_distortion, spectral_distanc
 from evaluation.figures import Figure, mean, ratio, share
 from evaluation.judge import nearest
 from evaluation.outputs import Output
+from evaluation.pitch import pitch_error
 from evaluation.signal_checks import check_signal
 from evaluation.words import edit_distance, spoken_words
 
@@ -82,6 +83,8 @@ class Panel:
             row["mel_cepstral_distortion"] = mel_cepstral_distortion(output.wav, original)
             row["spectral_distance"] = spectral_distance(output.wav, original)
             row["pesq"] = self.pesq(output.wav, original) if self.pesq else None
+            pitch = pitch_error(output.wav, original)
+            row["pitch_error_cents"], row["voicing_errors"] = pitch.cents, pitch.voicing
         return row
 
     def _signal(self, output: Output) -> Row:
@@ -150,6 +153,8 @@ def summarise(rows: Sequence[Row]) -> dict[str, Figure]:
         "copy: mel cepstral distortion in dB": mean(column("mel_cepstral_distortion")),
         "copy: spectral distance": mean(column("spectral_distance")),
         "copy: PESQ": mean(column("pesq")),
+        "copy: pitch error in cents": mean(column("pitch_error_cents")),
+        "copy: voicing errors": mean(column("voicing_errors"), True),
         "speed: real-time factor, synthesizer": total("synthesis_seconds", "seconds"),
         "speed: real-time factor, vocoder": total("vocoder_seconds", "seconds"),
     }

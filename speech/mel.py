@@ -120,12 +120,12 @@ def mel_to_magnitude(mel: np.ndarray, config: MelConfig = MelConfig(), iteration
     """
     if mel.ndim != 2 or mel.shape[0] != config.n_mels:
         raise AudioError(f"A mel must have the shape [{config.n_mels}, frames], not {list(mel.shape)}.")
-    filters, inverse, gram = _filters_and_inverse(config)
+    filters, inverse = _filters_and_inverse(config)
     target = _denormalise(mel.astype(np.float32), config)
     magnitude = np.maximum(inverse @ target, 1e-7)
     wanted = filters.T @ target
     for _ in range(iterations):
-        magnitude *= wanted / np.maximum(gram @ magnitude, 1e-12)
+        magnitude *= wanted / np.maximum(filters.T @ (filters @ magnitude), 1e-12)
     return magnitude
 
 
@@ -175,9 +175,9 @@ def _filters_transposed(*settings) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=4)
-def _filters_and_inverse(config: MelConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _filters_and_inverse(config: MelConfig) -> tuple[np.ndarray, np.ndarray]:
     filters = mel_filters(config.sample_rate, config.n_fft, config.n_mels, config.fmin, config.fmax)
-    return filters, np.linalg.pinv(filters).astype(np.float32), filters.T @ filters
+    return filters, np.linalg.pinv(filters).astype(np.float32)
 
 
 @functools.lru_cache(maxsize=8)

@@ -7,11 +7,17 @@ from types import SimpleNamespace
 
 import pytest
 import soundfile
+import torch
 
 import evaluate
 from evaluation.judge import VoiceJudge
+from evaluation.memory import vocoder_memory
+from speech.errors import ModelFileError
 from tests.evaluation.fakes import FakeJudge, FakeRecogniser
 from tests.toy_models import save_toy_models, speech_like
+from vocoder.spectral.config import SpectralConfig
+from vocoder.spectral.inference import SpectralVocoder
+from vocoder.spectral.model import SpectralGenerator
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +101,30 @@ def test_vocoder(run, place, tmp_path):
     assert report["figures"]["copy, again"]["speed: real-time factor, vocoder"]["value"] > 0
     assert report["figures"]["copy, griffin-lim"]["copy: mel cepstral distortion in dB"]["n"] == 2
     assert "copy: spectral distance" not in report["figures"]["natural"]
+    for name in ("copy: pitch error in cents", "copy: voicing errors", "memory: peak in MB"):
+        if name != "memory: peak in MB" or sys.platform == "linux":
+            assert report["figures"]["copy, griffin-lim"][name]["value"] >= 0
     assert len(list((tmp_path / "r").glob("*.png"))) == len(list((tmp_path / "r").glob("*.wav"))) == 3
+
+
+def test_vocoders_by_name(tmp_path):
+    torch.manual_seed(0)
+    config = SpectralConfig(channels=16, hidden=24, blocks=1, kernel=3)
+    SpectralVocoder(SpectralGenerator(config)).save(tmp_path / "vocoder-spectral.safetensors")
+    mine = tmp_path / "mine.safetensors"
+    files = evaluate.find_vocoders(("spectral", "Griffin-Lim", f"own={mine}", str(mine)), tmp_path)
+    assert files == {
+        "spectral": str(tmp_path / "vocoder-spectral.safetensors"),
+        "Griffin-Lim": "griffin-lim",
+        "own": str(mine),
+        "mine": str(mine),
+    }
+    with pytest.raises(ModelFileError, match="no wavernn vocoder"):
+        evaluate.find_vocoders(("wavernn",), tmp_path)
+    with pytest.raises(ModelFileError, match="choose wavernn, spectral, griffin-lim"):
+        evaluate.find_vocoders(("wavenet",), tmp_path)
+    megabytes = vocoder_memory(files["spectral"])
+    assert (megabytes is None) == (sys.platform != "linux") and (megabytes is None or 0 < megabytes < 500)
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """What a vocoder accepts: one check of the mel for every kind, so that each says the same sentence."""
 
+import math
+
 import numpy as np
 
 from speech.errors import AudioError
@@ -32,14 +34,15 @@ def check_mel(mel: np.ndarray, n_mels: int = 80) -> np.ndarray:
         raise AudioError(
             "The mel spectrogram has no frames, so there is nothing to vocode; synthesize some speech first."
         )
-    if mel.dtype.kind not in "fiu" or not np.isfinite(mel).all():
+    low, high = (float(mel.min()), float(mel.max())) if mel.dtype.kind in "fiu" else (math.nan, math.nan)
+    if not (math.isfinite(low) and math.isfinite(high)):  # without an array as large as the mel, which may be long
         raise AudioError(
             "The mel spectrogram has values that are not finite numbers; synthesize it again, "
             "and try another model if it stays so."
         )
-    if np.abs(mel).max() > LOUDEST:
+    if max(-low, high) > LOUDEST:
         raise AudioError(
-            f"The mel spectrogram has values from {mel.min():.3g} to {mel.max():.3g}, but a vocoder reads decibels "
+            f"The mel spectrogram has values from {low:.3g} to {high:.3g}, but a vocoder reads decibels "
             "scaled to [-4, 4]: make it with the same mel settings."
         )
     return np.ascontiguousarray(mel, dtype=np.float32)

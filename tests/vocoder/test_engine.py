@@ -11,6 +11,7 @@ from vocoder.inference import VocodingCancelled
 from vocoder.wavernn.config import WaveRNNConfig, classic_config
 from vocoder.wavernn.engine import LANE_COSTS, CompiledSampler, best_width
 from vocoder.wavernn.folding import Fold
+from vocoder.wavernn.lanes import WIDTHS
 from vocoder.wavernn.model import WaveRNN, build_wavernn
 from vocoder.wavernn.samples import draw_samples
 from vocoder.wavernn.sampling import make_tape, open_tape, sample_folds
@@ -140,9 +141,10 @@ def test_lanes_and_threads_change_no_bit(toy_model, shape, mode, sparsity):
     folds = [Fold(start, start + 1 + start % 4) for start in range(9)] * 2
     tapes = [make_tape(model.config, fold.frames * 200, 5, index) for index, fold in enumerate(folds)]
     sampler = CompiledSampler(model)
-    assert [best_width(count) for count in (1, 6, 16)] == list(LANE_COSTS)
+    assert [best_width(count) for count in (1, 2, 3, 8)] == list(LANE_COSTS)
     single = [sampler.sample_folds(mel, [fold], [tape])[0] for fold, tape in zip(folds, tapes, strict=True)]
-    for count, threads in ((16, 1), (18, 2), (18, 3), (6, 1), (3, 2)):
+    assert tuple(LANE_COSTS) == WIDTHS
+    for count, threads in ((16, 1), (18, 2), (18, 3), (6, 1), (3, 1), (3, 2), (2, 1)):
         sampler.threads = threads
         together = sampler.sample_folds(mel, folds[:count], tapes[:count])
         for one, other in zip(single, together, strict=False):

@@ -1,32 +1,91 @@
 import logging
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numba import njit
 
-from vocoder.wavernn import compiled
+from vocoder.wavernn import compiled, entries
 from vocoder.wavernn.engine import CompiledSampler
 from vocoder.wavernn.model import build_wavernn
-from vocoder.wavernn.simd import WIDE, address, exp, load, load_transposed, splat, store, sum_lanes, sum_rows
+from vocoder.wavernn.simd import WIDE, address, exp, load, store, sum_lanes
+
+TOY = [compiled.MachineCode("steps", b"code of one"), compiled.MachineCode("condition", b"\n\x00of another")]
 
 
-def test_a_compile_is_announced_once():
+@pytest.fixture
+def shelf(monkeypatch, tmp_path):
+    """An empty cache folder, kernels that compile at once, and code that does nothing; returns what was compiled."""
+    made: list[str] = []
+
+    def compile_kernels(shape):
+        made.append(shape)
+        return TOY
+
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(entries, "compile_kernels", compile_kernels)
+    monkeypatch.setattr(compiled, "_load", lambda codes: codes)
+    monkeypatch.setattr(compiled, "_ready", {})
+    return made
+
+
+def test_a_compile_is_announced_and_kept(shelf, monkeypatch, tmp_path):
     said = []
+    for _ in range(2):
+        assert list(compiled.kernels_of("compact", lambda: said.append("compiling"))) == TOY
+    monkeypatch.setattr(compiled, "_ready", {})  # as in another process
+    assert list(compiled.kernels_of("compact", lambda: said.append("compiling"))) == TOY
+    assert said == ["compiling"] and shelf == ["compact"]
+    assert [path.suffix for path in tmp_path.iterdir()] == [".kernels"]
 
-    @njit
-    def twice(x):
-        return 2 * x
 
-    @njit
-    def thrice(x):
-        return 3 * x
+@pytest.mark.parametrize(
+    "damage", [lambda kept: b"", lambda kept: kept[:-1], lambda kept: kept[:60] + b"x" + kept[61:]]
+)
+def test_damaged_code_is_compiled_again(shelf, monkeypatch, tmp_path, caplog, damage):
+    compiled.kernels_of("classic")
+    (path,) = tmp_path.iterdir()
+    whole = path.read_bytes()
+    path.write_bytes(damage(whole))
+    monkeypatch.setattr(compiled, "_ready", {})
+    assert list(compiled.kernels_of("classic")) == TOY
+    assert shelf == ["classic"] * 2 and "damaged" in caplog.text
+    assert path.read_bytes() == whole
 
-    with compiled.CompileNotice(lambda: said.append("compiling")):
-        assert twice(2) == 4 and thrice(2) == 6
-    assert said == ["compiling"]
-    with compiled.CompileNotice(lambda: said.append("compiling")):
-        assert twice(3) == 6
-    assert said == ["compiling"]
+
+@pytest.mark.parametrize("place", ["file", "file/folder", "folder"])
+def test_where_nothing_can_be_kept_kernels_still_compile(shelf, monkeypatch, tmp_path, caplog, place):
+    (tmp_path / "file").write_text("no folder")
+    (tmp_path / "folder").mkdir()
+    if place == "folder":  # the disk is full; root may write wherever there is room
+        monkeypatch.setattr(compiled.Path, "write_bytes", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / place))
+    assert list(compiled.kernels_of("compact")) == TOY
+    assert len(caplog.records) == 1 and "cannot be kept" in caplog.text
+
+
+def test_other_sources_processors_and_versions_have_other_code(monkeypatch, tmp_path):
+    keys = {compiled._key()}
+    monkeypatch.setenv("NUMBA_CPU_FEATURES", "-avx512f")
+    keys.add(compiled._key())
+    monkeypatch.setattr(compiled, "SOURCES", compiled.SOURCES[:-1])
+    keys.add(compiled._key())
+    monkeypatch.setattr(compiled.importlib.metadata, "version", lambda package: "0")
+    keys.add(compiled._key())
+    assert len(keys) == 4
+
+
+def test_every_source_of_a_kernel_counts():
+    room = Path(compiled.__file__).parent
+    inner = {
+        name
+        for source in compiled.SOURCES
+        for name in re.findall(r"wavernn\.(\w+) import", (room / f"{source}.py").read_text())
+    }
+    assert {name for name in inner if "jit" in (room / f"{name}.py").read_text()} <= {*compiled.SOURCES, "compiled"}
 
 
 def test_kernels_that_are_ready_are_not_announced(toy_config, caplog):
@@ -36,46 +95,13 @@ def test_kernels_that_are_ready_are_not_announced(toy_config, caplog):
     assert not caplog.records  # one set of kernels serves all widths of a shape and both modes
 
 
-def test_a_changed_source_is_not_answered_from_the_cache():
-    """numba's key for a cached function holds what is in its closure."""
-
-    def held(function):
-        return [cell.cell_contents for cell in function.__closure__]
-
-    for functions in compiled._entries("one state of the sources").values():
-        assert all("one state of the sources" in held(function) for function in functions)
-
-
-def test_without_a_cache_folder_kernels_still_compile(monkeypatch, caplog):
-    def refuse(*_, cache=False, **settings):
-        if cache:
-            raise RuntimeError("cannot cache function: no locator available")
-        return njit(**settings)
-
-    monkeypatch.setattr(compiled, "njit", refuse)
-    kernels = compiled.kernels_of.__wrapped__("compact")
-    assert all(callable(kernel) for kernel in kernels)
-    assert len(caplog.records) == 1 and "cannot be kept" in caplog.text
-
-
-def test_a_full_disk_is_no_obstacle(toy_config, monkeypatch):
-    """numba raises when it cannot store what it has compiled, and has it ready nevertheless."""
-    first_calls = {"steps", "condition"}
-
-    def stored(name, kernel):
-        def call(*arguments):
-            if name in first_calls:
-                first_calls.remove(name)
-                raise OSError(28, "No space left on device")
-            kernel(*arguments)
-
-        return call
-
-    kernels = compiled.kernels_of("compact")
-    full = compiled.Kernels(*(stored(name, kernel) for name, kernel in kernels._asdict().items()))
-    monkeypatch.setattr(compiled, "kernels_of", lambda _shape: full)
-    CompiledSampler(build_wavernn(toy_config())).warm_up()
-    assert not first_calls
+def test_kept_kernels_need_no_numba(toy_config, repository):
+    compiled.kernels_of("compact")
+    program = (
+        "import sys; from vocoder.wavernn import compiled as c; c.kernels_of('compact'); print('numba' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=repository, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False"]
 
 
 @njit
@@ -85,14 +111,8 @@ def _exp(source, target):
 
 
 @njit
-def _sums(lanes, rows, target):
-    target[0] = sum_lanes(load(address(lanes), 0))
-    store(address(target), WIDE, sum_rows(splat(np.float32(0)), address(rows), 0))
-
-
-@njit
-def _transpose(source, rows, target):
-    load_transposed(splat(np.float32(0)), address(source), address(rows), 0, address(target), 0)
+def _sum(numbers, target):
+    target[0] = sum_lanes(load(address(numbers), 0))
 
 
 def test_exp():
@@ -102,15 +122,7 @@ def test_exp():
     np.testing.assert_allclose(made, np.exp(x.astype(np.float64)), rtol=5e-7)
 
 
-def test_sums_add_in_one_order():
-    """A stream adds up the lanes of a vector, folds side by side the rows of their lanes: bit for bit the same."""
-    numbers, made = np.random.default_rng(0).random(WIDE, dtype=np.float32), np.zeros(2 * WIDE, np.float32)
-    _sums(numbers, numbers.repeat(WIDE), made)
-    assert made[0] == pytest.approx(numbers.sum(), rel=1e-6) and (made[WIDE:] == made[0]).all()
-
-
-def test_transposing():
-    source = np.arange(256, dtype=np.float32)
-    target = np.zeros(256, np.float32)
-    _transpose(source, np.arange(16, dtype=np.int64) * 16, target)
-    np.testing.assert_array_equal(target.reshape(16, 16), source.reshape(16, 16).T)
+def test_the_sum_of_a_vector():
+    numbers, made = np.random.default_rng(0).random(WIDE, dtype=np.float32), np.zeros(1, np.float32)
+    _sum(numbers, made)
+    assert made[0] == pytest.approx(numbers.sum(), rel=1e-6)

@@ -14,7 +14,7 @@ from training.checkpoint import load_weights, save_model
 from vocoder import Vocoder
 from vocoder.emphasis import Deemphasis
 from vocoder.inference import VocodingCancelled
-from vocoder.spectral import refinement
+from vocoder.spectral import refinement, streaming
 from vocoder.spectral.config import SpectralConfig
 from vocoder.spectral.inference import BLOCK_FRAMES, REFINEMENTS, SpectralVocoder
 from vocoder.spectral.model import SpectralGenerator
@@ -81,6 +81,31 @@ def test_the_usual_size_streams_too():
     assert np.abs(np.concatenate(list(vocoder.stream(mel))) - vocoder.vocode(mel)).max() < 1e-4
 
 
+def test_products_in_bfloat16_are_near_those_in_float32(monkeypatch):
+    """The network's magnitudes, that is: a waveform with other phases may be as good."""
+    monkeypatch.setattr(streaming, "has_bfloat16_products", lambda: True)
+    torch.manual_seed(0)
+    model = SpectralGenerator(SpectralConfig(blocks=2)).eval()
+    mel = torch.from_numpy(random_mel(40)[None] / 4)
+    exact, fast = (
+        streaming.GeneratorStream(streaming.FrameLayers(model, precision)).push(mel, last=True).abs()
+        for precision in ("float32", "auto")
+    )
+    with torch.inference_mode():
+        assert torch.allclose(exact, model.spectrum(mel).abs(), atol=1e-5)
+    assert 0 < (fast - exact).norm() / exact.norm() < 0.02
+
+
+def test_small_networks_and_those_who_ask_are_spared_bfloat16(monkeypatch):
+    monkeypatch.setattr(streaming, "has_bfloat16_products", lambda: True)
+    vocoders = toy_vocoder(), SpectralVocoder(SpectralGenerator(SpectralConfig(blocks=1)), precision="float32")
+    for vocoder in vocoders:
+        seen: list[torch.dtype] = []
+        vocoder.model.to_spectrum.register_forward_hook(lambda module, given, made, seen=seen: seen.append(made.dtype))
+        vocoder.vocode(random_mel(9))
+        assert set(seen) == {torch.float32}
+
+
 def test_seeds_and_threads_make_no_difference(vocoder):
     mel, before = random_mel(50), torch.get_num_threads()
     wav = vocoder.vocode(mel, seed=1)
@@ -103,7 +128,7 @@ def test_memory_does_not_grow_with_the_mel(vocoder, monkeypatch):
     """No layer ever sees more than one block and what is kept between blocks."""
     seen = []
     for block in vocoder.model.blocks:
-        block.widen.register_forward_hook(lambda module, given, made: seen.append(made.shape[1]))
+        block.widen.register_forward_hook(lambda module, given, made: seen.append(len(made)))
     vocoder.vocode(random_mel(3000))
     assert max(seen) <= BLOCK_FRAMES + TOY.lookahead and sum(seen) == 3000 * TOY.blocks
 
@@ -161,7 +186,7 @@ def test_refined_silence_is_silent():
 
 
 def test_refined_blocks_do_not_look_further_than_they_say():
-    vocoder = toy_vocoder(refinements=4)
+    vocoder = toy_vocoder(refinements=16)  # enough for the farthest frame to be felt
     reach = refinement.BLOCK_FRAMES - 1 + refinement.LOOKAHEAD_FRAMES + TOY.reach
     first = np.concatenate(list(itertools.islice(vocoder.stream(random_mel(200)), 7)))
     for frame, same in ((reach, False), (reach + 1, True)):

@@ -13,6 +13,7 @@ from speech.errors import ConfigError, ModelFileError, SpeechError
 from training.checkpoint import save_model
 from vocoder import Vocoder
 from vocoder.inference import VocodingCancelled
+from vocoder.wavernn import inference
 from vocoder.wavernn.config import WaveRNNConfig
 from vocoder.wavernn.convert import convert_public_wavernn, main
 from vocoder.wavernn.folding import Fold
@@ -39,6 +40,15 @@ def test_vocode_gives_a_sample_for_each_place_and_tells_how_far_it_is(vocoder):
     wav = vocoder.vocode(random_mel(16), seed=1, progress=lambda done, total: seen.append((done, total)), folds=2)
     assert wav.shape == (3200,) and wav.dtype == np.float32 and np.abs(wav).max() <= 1
     assert [done for done, _ in seen] == sorted(done for done, _ in seen) and seen[-1][0] == seen[-1][1]
+
+
+def test_many_folds_are_sampled_some_at_a_time(vocoder, monkeypatch):
+    mel, seen = random_mel(40), []
+    together = vocoder.vocode(mel, seed=2, folds=5)
+    monkeypatch.setattr(inference, "FOLDS_AT_ONCE", 2)
+    apart = vocoder.vocode(mel, seed=2, folds=5, progress=lambda *progress: seen.append(progress))
+    assert np.array_equal(apart, together)
+    assert seen == sorted(seen) and seen[-1][0] == seen[-1][1] and len({total for _, total in seen}) == 1
 
 
 def test_seeds(vocoder):

@@ -1,8 +1,9 @@
 """A trained spectral vocoder behind the verbs of `Vocoder`."""
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -17,14 +18,14 @@ from vocoder.spectral import refinement
 from vocoder.spectral.config import SpectralConfig
 from vocoder.spectral.model import SpectralGenerator
 from vocoder.spectral.refinement import RefinedTransform
-from vocoder.spectral.streaming import GeneratorStream
+from vocoder.spectral.streaming import FrameLayers, GeneratorStream
 from vocoder.spectral.transform import InverseTransform
 
 if TYPE_CHECKING:
     from training.checkpoint import ModelHeader
 
 CHUNK_FRAMES = 8  # of a stream: 0.1 s
-BLOCK_FRAMES = 256  # made at once where nobody waits for the first; larger ones are hardly quicker
+BLOCK_FRAMES = 256  # made at once at most; larger ones are hardly quicker
 REFINEMENTS = 16  # unless a file says otherwise
 MOST_REFINEMENTS = 1000
 
@@ -37,6 +38,7 @@ class SpectralVocoder(Vocoder):
         device: where it runs; the inverse transform is done on the CPU.
         refinements: projections that make the spectrum fit the mel and itself (`vocoder.spectral.refinement`); 0 takes
             it as the network made it.
+        precision: of the network on a CPU, "auto" or "float32"; see `FrameLayers`.
 
     Raises:
         ConfigError: the number of refinements is out of range.
@@ -50,6 +52,7 @@ class SpectralVocoder(Vocoder):
         device: str | torch.device = "cpu",
         *,
         refinements: int = REFINEMENTS,
+        precision: Literal["auto", "float32"] = "auto",
         licence: str = "",
         trained_on: str = "",
         step: int = 0,
@@ -58,7 +61,7 @@ class SpectralVocoder(Vocoder):
         self.model = model.to(self.device).eval().requires_grad_(False)
         if not 0 <= refinements <= MOST_REFINEMENTS:
             raise ConfigError(f"{refinements} refinements are out of range: choose 0 to {MOST_REFINEMENTS}.")
-        self.refinements = refinements
+        self.refinements, self.precision = refinements, precision
         self.licence, self.trained_on, self.step = licence, trained_on, step
 
     @classmethod
@@ -114,7 +117,7 @@ class SpectralVocoder(Vocoder):
         """See `Vocoder.vocode`; `seed` has no effect. Beside the result, memory does not grow with the mel's length."""
         mel = check_mel(mel, self.mel_config.n_mels)
         wav, done = np.empty(mel.shape[1] * self.config.hop_length, dtype=np.float32), 0
-        for part in self._parts(mel, BLOCK_FRAMES, cancelled):
+        for part in self._parts(mel, cancelled):
             wav[done : done + len(part)] = part
             done += len(part)
             if progress is not None:
@@ -128,7 +131,7 @@ class SpectralVocoder(Vocoder):
         progress: Progress | None = None,
         cancelled: Cancelled | None = None,
     ) -> Iterator[np.ndarray]:
-        """See `Vocoder.stream`; `seed` has no effect. The chunks together are what `vocode` gives, up to rounding.
+        """See `Vocoder.stream`; `seed` has no effect. The chunks together are what `vocode` gives.
 
         The first chunk waits for the frames that it depends on: with refinements for a block of them. Later ones are
         made in larger parts, as there is sound to be heard meanwhile.
@@ -137,7 +140,7 @@ class SpectralVocoder(Vocoder):
 
     def _stream(self, mel: np.ndarray, progress: Progress | None, cancelled: Cancelled | None) -> Iterator[np.ndarray]:
         size, done, total = CHUNK_FRAMES * self.config.hop_length, 0, mel.shape[1] * self.config.hop_length
-        for part in self._parts(mel, CHUNK_FRAMES, cancelled):
+        for part in self._parts(mel, cancelled):
             for start in range(0, len(part), size):
                 stop_if(cancelled)
                 chunk = part[start : start + size]
@@ -146,23 +149,30 @@ class SpectralVocoder(Vocoder):
                     progress(done, total)
                 yield chunk
 
-    def _parts(self, mel: np.ndarray, first: int, cancelled: Cancelled | None) -> Iterator[np.ndarray]:
+    @functools.cached_property
+    def _layers(self) -> FrameLayers:
+        return FrameLayers(self.model, self.precision)
+
+    def _parts(self, mel: np.ndarray, cancelled: Cancelled | None) -> Iterator[np.ndarray]:
         """The waveform in parts of about as many frames as `_plan` says."""
         scale, config = np.float32(self.mel_config.max_abs_value), self.config
-        generator, transform = GeneratorStream(self.model, lambda: stop_if(cancelled)), self._transform(mel, cancelled)
+        generator, transform = (
+            GeneratorStream(self._layers, lambda: stop_if(cancelled)),
+            self._transform(mel, cancelled),
+        )
         finish, start, total = Deemphasis(config.mel.preemphasis), 0, mel.shape[1]
-        for stop in self._plan(first, total):
+        for stop in self._plan(total):
             part = torch.from_numpy(mel[None, :, start:stop] / scale).to(self.device)
             spectrum = generator.push(part, last=stop == total)
             yield finish(transform.push(spectrum, last=stop == total)[0].numpy())
             start = stop
 
-    def _plan(self, first: int, total: int) -> Iterator[int]:
-        """The frames up to which the mel is read part by part: as few as `first` frames of sound take, then more.
+    def _plan(self, total: int) -> Iterator[int]:
+        """The frames up to which the mel is read part by part: as few as the first chunk takes, then more.
 
-        With refinements the parts are the same for whoever asks: a search would let the rounding of others grow.
+        The parts are the same for whoever asks: a search would let the rounding of others grow.
         """
-        size, ahead = first, self.config.lookahead
+        size, ahead = CHUNK_FRAMES, self.config.lookahead
         if self.refinements:
             size, ahead = refinement.BLOCK_FRAMES, self.config.reach + refinement.LOOKAHEAD_FRAMES
         stop = size + ahead

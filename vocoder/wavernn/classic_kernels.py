@@ -3,42 +3,13 @@
 import numpy as np
 
 from vocoder.wavernn import packing as at
-from vocoder.wavernn.kernels import FRAMES, NO_FLOOR, ONE, OWN_BIAS, START, ZERO, add, bring_home, finish_step, gru
+from vocoder.wavernn.kernels import NO_FLOOR, ONE, OWN_BIAS, START, ZERO, add, bring_home, finish_step, gru
 from vocoder.wavernn.packing import CLASSIC
-from vocoder.wavernn.products import product
-from vocoder.wavernn.simd import (
-    WIDE,
-    fused,
-    jit_inline,
-    jit_part,
-    load,
-    load_like,
-    splat,
-    splat_half,
-    splat_like,
-    store,
-)
+from vocoder.wavernn.products import frames_product, product
+from vocoder.wavernn.simd import WIDE, fused, jit_part, load, splat, store
 
 (_RECURRENT_1, _INPUT_2, _RECURRENT_2, _FC_1, _FC_2, _OUTPUT, _CONTEXT, _RESIDUAL_OUTPUT, _BANDS, _AUX_1, _AUX_2,
  _AUX_3, _AUX_4, _RESIDUAL) = map(np.int64, range(len(CLASSIC) + 1))  # fmt: skip
-
-
-@jit_inline
-def _mix_lanes(like, net, sizes, memory, conditions, base, coefficients, first, stop, width):
-    """`_mix_inputs` for several lanes."""
-    _, floats, _ = net
-    count, weights = 4 * sizes[at.HIDDEN], sizes[at.SAMPLE_COLUMN]
-    value = load_like(like, memory, sizes[at.LAST] * width)
-    if not sizes[at.MIXTURE]:
-        value = fused(value, splat_like(like, np.float32(2.0 / (sizes[at.LABELS] - 1))), splat_like(like, -ONE))
-    inputs, stride = sizes[at.INPUTS] * width, count * width
-    for row in range(count):
-        here = base + row * width
-        total = fused(value, splat_like(like, floats[weights + row]), load_like(like, conditions, here))
-        for tap in range(first, stop):
-            coefficient = splat_like(like, floats[coefficients + tap])
-            total = fused(coefficient, load_like(like, conditions, here + (tap + 1) * stride), total)
-        store(memory, inputs + row * width, total)
 
 
 @jit_part
@@ -55,21 +26,19 @@ def _mix_inputs(net, sizes, memory, conditions, base, phase, width):
         first += 1
     while stop > first and floats[coefficients + stop - 1] == 0:
         stop -= 1
-    if width == WIDE:
-        _mix_lanes(splat(ZERO), net, sizes, memory, conditions, base, coefficients, first, stop, width)
-    elif width > 1:
-        _mix_lanes(splat_half(ZERO), net, sizes, memory, conditions, base, coefficients, first, stop, width)
-    else:
-        last = memory[sizes[at.LAST]]
-        if not sizes[at.MIXTURE]:
-            last = last * np.float32(2.0 / (sizes[at.LABELS] - 1)) - ONE
-        value, inputs, weights = splat(last), sizes[at.INPUTS], sizes[at.SAMPLE_COLUMN]
-        for i in range(0, count, WIDE):
-            total = fused(value, load(floats, weights + i), load(conditions, base + i))
+    values, inputs, weights = sizes[at.SUMS] * width, sizes[at.INPUTS] * width, sizes[at.SAMPLE_COLUMN]
+    for lane in range(width):
+        last = memory[sizes[at.LAST] * width + lane]
+        memory[values + lane] = last if sizes[at.MIXTURE] else last * np.float32(2.0 / (sizes[at.LABELS] - 1)) - ONE
+    for i in range(0, count, WIDE):
+        weight = load(floats, weights + i)
+        for lane in range(width):
+            here = i * width + lane * WIDE
+            total = fused(splat(memory[values + lane]), weight, load(conditions, base + here))
             for tap in range(first, stop):
                 coefficient = splat(floats[coefficients + tap])
-                total = fused(coefficient, load(conditions, base + (tap + 1) * count + i), total)
-            store(memory, inputs + i, total)
+                total = fused(coefficient, load(conditions, base + (tap + 1) * count * width + here), total)
+            store(memory, inputs + here, total)
 
 
 @jit_part
@@ -77,7 +46,7 @@ def classic_steps(net, sizes, memory, rows, conditions, tape, probe, probing, ou
     """Run `count` samples of the classic shape; see `compact_kernels.compact_steps`.
 
     Args:
-        conditions: [frames, sizes[CONDITION], width].
+        conditions: [frames, sizes[CONDITION] / 16, width, 16].
     """
     hidden, layer = sizes[at.HIDDEN], sizes[at.FC] * width
     units = hidden * width
@@ -109,21 +78,21 @@ def classic_condition(net, sizes, room, windows, out):
     """The conditions of 16 frames: windows [taps * n_mels, 16] -> [sizes[CONDITION], 16]; see there."""
     hidden, channels, aux = sizes[at.HIDDEN], sizes[at.CHANNELS], sizes[at.PART] * WIDE
     x, inner, change = START, sizes[at.ROOM] * WIDE, 2 * sizes[at.ROOM] * WIDE
-    product(net, _CONTEXT, windows, START, windows, OWN_BIAS, room, x, ZERO, FRAMES)
+    frames_product(net, _CONTEXT, windows, START, room, x, ZERO)
     for block in range(sizes[at.DEPTH]):
         layer = _RESIDUAL + 2 * block
-        product(net, layer, room, x, room, OWN_BIAS, room, inner, ZERO, FRAMES)
-        product(net, layer + 1, room, inner, room, OWN_BIAS, room, change, NO_FLOOR, FRAMES)
+        frames_product(net, layer, room, x, room, inner, ZERO)
+        frames_product(net, layer + 1, room, inner, room, change, NO_FLOOR)
         add(room, x, room, change, channels * WIDE)
-    product(net, _RESIDUAL_OUTPUT, room, x, room, OWN_BIAS, room, inner, NO_FLOOR, FRAMES)
+    frames_product(net, _RESIDUAL_OUTPUT, room, x, room, inner, NO_FLOOR)
     to = START
-    product(net, _AUX_1, room, inner, room, OWN_BIAS, out, to, NO_FLOOR, FRAMES)
+    frames_product(net, _AUX_1, room, inner, out, to, NO_FLOOR)
     to += 4 * hidden * WIDE
     for tap in range(sizes[at.TAPS]):
-        product(net, _BANDS, windows, tap * sizes[at.MELS] * WIDE, windows, OWN_BIAS, out, to, NO_FLOOR, FRAMES)
+        frames_product(net, _BANDS, windows, tap * sizes[at.MELS] * WIDE, out, to, NO_FLOOR)
         to += 4 * hidden * WIDE
-    product(net, _AUX_2, room, inner + aux, room, OWN_BIAS, out, to, NO_FLOOR, FRAMES)
+    frames_product(net, _AUX_2, room, inner + aux, out, to, NO_FLOOR)
     to += 3 * hidden * WIDE
-    product(net, _AUX_3, room, inner + 2 * aux, room, OWN_BIAS, out, to, NO_FLOOR, FRAMES)
+    frames_product(net, _AUX_3, room, inner + 2 * aux, out, to, NO_FLOOR)
     to += sizes[at.FC] * WIDE
-    product(net, _AUX_4, room, inner + 3 * aux, room, OWN_BIAS, out, to, NO_FLOOR, FRAMES)
+    frames_product(net, _AUX_4, room, inner + 3 * aux, out, to, NO_FLOOR)

@@ -6,7 +6,6 @@ import numpy as np
 
 from vocoder.wavernn import packing as at
 from vocoder.wavernn.kernels import (
-    FRAMES,
     NO_FLOOR,
     ONE,
     OWN_BIAS,
@@ -20,16 +19,8 @@ from vocoder.wavernn.kernels import (
     tanh,
 )
 from vocoder.wavernn.packing import COMPACT
-from vocoder.wavernn.products import product
-from vocoder.wavernn.simd import (
-    WIDE,
-    jit_part,
-    load,
-    load_transposed,
-    splat,
-    splat_half,
-    store,
-)
+from vocoder.wavernn.products import frames_product, product
+from vocoder.wavernn.simd import WIDE, jit_part, load, store
 
 _RECURRENT, _FC, _OUTPUT, _CONTEXT, _DENSE, _DENSE_2, _SPREAD, _GATES = map(np.int64, range(len(COMPACT)))
 
@@ -51,16 +42,10 @@ def _look_up(net, sizes, memory, rows, conditions, condition, width):
         value = memory[last + lane]
         label = _as_label(value, sizes[at.LABELS]) if sizes[at.MIXTURE] else int(value)
         rows[lane] = sizes[at.LABEL_TABLE] + label * count
-    if width == 1:
-        for i in range(0, count, WIDE):
-            store(memory, inputs + i, load(floats, rows[0] + i) + load(conditions, condition + i))
-        return
-    for i in range(0, count, width):
-        if width == WIDE:
-            load_transposed(splat(ZERO), floats, rows, i, memory, inputs + i * width)
-        else:
-            load_transposed(splat_half(ZERO), floats, rows, i, memory, inputs + i * width)
-    add(memory, inputs, conditions, condition, count * width)
+    for i in range(0, count, WIDE):
+        for lane in range(width):
+            here = i * width + lane * WIDE
+            store(memory, inputs + here, load(floats, rows[lane] + i) + load(conditions, condition + here))
 
 
 @jit_part
@@ -69,9 +54,9 @@ def compact_steps(net, sizes, memory, rows, conditions, tape, probe, probing, ou
 
     Args:
         rows: int64 [16], room to work in.
-        conditions: [subframes, 3 * hidden, width].
+        conditions: [frames, subframes, 3 * hidden / 16, width, 16].
         tape: [count, uniforms, width]; of a mixture of logistics the second number comes as log(u / (1 - u)).
-        probe: [count, outputs, width]; where `probing`, it receives the outputs of the network fed with `out`.
+        probe: [count, outputs / 16, width, 16]; where `probing`, it receives the outputs of the network fed with `out`.
         out: [count, width], the samples.
         offset: of the first sample, counted from the first of the conditions.
     """
@@ -100,14 +85,14 @@ def compact_condition(net, sizes, room, windows, out):
     """
     channels, subframes = sizes[at.CHANNELS], sizes[at.DEPTH]
     x, change, spread = START, sizes[at.ROOM] * WIDE, 2 * sizes[at.ROOM] * WIDE
-    product(net, _CONTEXT, windows, START, windows, OWN_BIAS, room, x, NO_FLOOR, FRAMES)
+    frames_product(net, _CONTEXT, windows, START, room, x, NO_FLOOR)
     silu(room, x, channels * WIDE)
     for layer in range(2):
-        product(net, _DENSE + layer, room, x, room, OWN_BIAS, room, change, NO_FLOOR, FRAMES)
+        frames_product(net, _DENSE + layer, room, x, room, change, NO_FLOOR)
         silu(room, change, channels * WIDE)
         add(room, x, room, change, channels * WIDE)
-    product(net, _SPREAD, room, x, room, OWN_BIAS, room, spread, NO_FLOOR, FRAMES)
+    frames_product(net, _SPREAD, room, x, room, spread, NO_FLOOR)
     tanh(room, spread, subframes * channels * WIDE)
     for subframe in range(subframes):
         source, target = spread + subframe * channels * WIDE, subframe * sizes[at.CONDITION] * WIDE
-        product(net, _GATES, room, source, room, OWN_BIAS, out, target, NO_FLOOR, FRAMES)
+        frames_product(net, _GATES, room, source, out, target, NO_FLOOR)

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Engine", "Fold", "WaveRNNVocoder", "make_tape", "sample_folds", "sample_stream"]
 
-FINISH_SAMPLES = 2**18  # that are finished at once, in double precision
+FINISH_SAMPLES = 2**18  # that are finished at once
+FOLDS_AT_ONCE = 64  # that are sampled before they are joined, so that not all labels of a long text are there at once;
+FOLDS_AT_ONCE_ON_GPU = 128  # there more of them run side by side
 
 
 class WaveRNNVocoder(Vocoder):
@@ -154,13 +156,18 @@ class WaveRNNVocoder(Vocoder):
         mel = check_mel(mel, self.mel_config.n_mels)
         running, seed, hop = self.running, _chosen(seed), self.config.hop_length
         planned = plan_folds(mel.mean(axis=0), folds or running.fold_count(mel.shape[1]), OVERLAP_FRAMES)
-        tapes = [open_tape(self.config, seed, index) for index in range(len(planned))]
-        made = running.sampler.sample_folds(mel, planned, tapes, progress, cancelled)
-        joiner = FoldJoiner(mel.shape[1], hop)
-        for index, fold in enumerate(planned):
-            stop_if(cancelled)
-            joiner.add(decode_samples(made[index], self.config), fold)
-            made[index] = np.empty(0)  # an hour of speech need not be there twice
+        joiner, done, total = FoldJoiner(mel.shape[1], hop), 0, hop * sum(fold.frames for fold in planned)
+        at_once = FOLDS_AT_ONCE if self.device.type == "cpu" else FOLDS_AT_ONCE_ON_GPU
+        for first in range(0, len(planned), at_once):
+            some = planned[first : first + at_once]
+            tapes = [open_tape(self.config, seed, first + index) for index in range(len(some))]
+            report = None if progress is None else _Shifted(progress, done, total)
+            made = running.sampler.sample_folds(mel, some, tapes, report, cancelled)
+            for index, fold in enumerate(some):
+                stop_if(cancelled)
+                joiner.add(decode_samples(made[index], self.config), fold)
+                made[index] = np.empty(0)  # an hour of speech need not be there twice
+            done += hop * sum(fold.frames for fold in some)
         finish, wav = Deemphasis(self.mel_config.preemphasis), joiner.joined
         for start in range(0, len(wav), FINISH_SAMPLES):
             stop_if(cancelled)
@@ -188,6 +195,16 @@ class WaveRNNVocoder(Vocoder):
             if progress is not None:
                 progress(done, total)
             yield finish(decode_samples(samples, self.config))
+
+
+class _Shifted:
+    """Progress of a part, told as that of the whole."""
+
+    def __init__(self, progress: Progress, before: int, total: int) -> None:
+        self._progress, self._before, self._total = progress, before, total
+
+    def __call__(self, done: int, _total: int) -> None:
+        self._progress(self._before + done, self._total)
 
 
 def _chosen(seed: int | None) -> int:

@@ -1,12 +1,12 @@
 """Parts of the compiled loops that both WaveRNN shapes share: a step of a GRU, and drawing a sample.
 
-A kernel works on `width` lanes: 1 is a single stream, 8 or 16 are folds side by side. Everything that belongs to a lane
-is laid out [units, width], so that what is done number by number is one loop over flat memory in steps of 16 floats,
-whatever the width; only products, sums over outputs, and what is the same for all lanes tell them apart.
+A kernel works on `width` lanes: 1 is a single stream, 2, 4 or 8 are folds side by side. What belongs to a lane is laid
+out in tiles [units / 16, width, 16], so that every load takes 16 units of one lane, whatever the width, and what is
+done number by number is one loop over flat memory.
 
 Arrays come as addresses, float32 where nothing else is said. `net` is those of plan, floats and ints of a
-`packing.PackedWaveRNN`, `sizes` that of its sizes; `memory` is [units, width] by the offsets in there: the lanes'
-states, which live from call to call, and room to work in.
+`packing.PackedWaveRNN`, `sizes` that of its sizes; `memory` is such tiles by the offsets in there: the lanes' states,
+which live from call to call, and room to work in.
 """
 
 import math
@@ -28,12 +28,8 @@ from vocoder.wavernn.simd import (
     minimum,
     softmax_mass,
     splat,
-    splat_half,
-    splat_two,
     store,
     sum_lanes,
-    sum_rows,
-    swap_halves,
 )
 
 NO_FLOOR = np.float32(-np.inf)
@@ -42,7 +38,7 @@ ONE = np.float32(1.0)
 _FAR = np.float32(30.0)  # a sigmoid beyond it is 0 or 1 within 1e-13
 _MIN_LOG_SCALE = np.float32(-7.0)  # of a logistic, as in `samples`
 # Integers as kernels hand them on. Plain ones would be types of their own to numba, each with its copy of the code.
-OWN_BIAS, START, FRAMES = np.int64(-1), np.int64(0), np.int64(WIDE)
+OWN_BIAS, START = np.int64(-1), np.int64(0)
 
 
 # --- number by number ---
@@ -83,17 +79,6 @@ def add(memory, begin, other, from_, count):
         store(memory, begin + i, load(memory, begin + i) + load(other, from_ + i))
 
 
-@jit_inline
-def _unit_weights(floats, begin, i, width):
-    """The weight of each unit, for its lanes: the 16 that go with the numbers [i, i + 16) of [units, width]."""
-    if width == 1:
-        return load(floats, begin + i)
-    if width == WIDE:
-        return splat(floats[begin + i // WIDE])
-    unit = begin + i // width
-    return splat_two(floats[unit], floats[unit + 1])
-
-
 @jit_part
 def gru(net, matrix, memory, gates, inputs, state, following, residual, total, hidden, width):
     """One step of a GRU with PyTorch's gates, 16 units at a time.
@@ -124,10 +109,10 @@ def gru(net, matrix, memory, gates, inputs, state, following, residual, total, h
                 load(memory, gates + 2 * block + i),
             )
             if diagonal >= 0:
-                unit_at = diagonal + unit * WIDE
-                reset = fused(_unit_weights(floats, unit_at, i, width), old, reset)
-                keep = fused(_unit_weights(floats, unit_at + hidden, i, width), old, keep)
-                new = fused(_unit_weights(floats, unit_at + 2 * hidden, i, width), old, new)
+                weights = diagonal + unit * WIDE
+                reset = fused(load(floats, weights), old, reset)
+                keep = fused(load(floats, weights + hidden), old, keep)
+                new = fused(load(floats, weights + 2 * hidden), old, new)
             reset = _sigmoid(load(memory, inputs + here) + reset)
             keep = load(memory, inputs + hidden * width + here) + keep
             new = fused(reset, new, load(memory, inputs + 2 * hidden * width + here))
@@ -146,64 +131,63 @@ def gru(net, matrix, memory, gates, inputs, state, following, residual, total, h
 def _find_label(memory, masses, sums, labels, uniform, width):
     """The first label at which the running sum of a lane's masses exceeds `uniform` times the whole.
 
-    `sums` are those of 16 labels at a time. All widths add up in the same order, so that all draw the same.
+    `sums` are the running ones of 16 labels at a time.
     """
-    blocks, whole = labels // WIDE, ZERO
-    for block in range(blocks):
-        whole += memory[sums + block * width]
-    aim, running, block = uniform * whole, ZERO, 0
-    while block < blocks - 1 and running + memory[sums + block * width] <= aim:
-        running += memory[sums + block * width]
+    blocks, block = labels // WIDE, 0
+    aim = uniform * memory[sums + blocks - 1]
+    while block < blocks - 1 and memory[sums + block] <= aim:
         block += 1
-    label = block * WIDE
-    running += memory[masses + label * width]
-    while running <= aim and label < labels - 1:
+    running = memory[sums + block - 1] if block else ZERO
+    here, label = masses + block * WIDE * width, 0
+    running += memory[here]
+    while running <= aim and label < WIDE - 1:
         label += 1
-        running += memory[masses + label * width]
-    return np.float32(label)
+        running += memory[here + label]
+    return np.float32(block * WIDE + label)
 
 
 @jit_part
 def _draw_labels(memory, logits, sums, labels, tape, uniforms, drawn, width):
     """Draw a label for each lane from the softmax of its logits, which are overwritten."""
-    end = logits + labels * width
-    high = load(memory, logits)
-    for i in range(logits + WIDE, end, WIDE):
-        high = maximum(high, load(memory, i))
-    if width == 1:  # a vector holds 16 labels of the lane
-        high = splat(largest_lane(high))
-    elif width < WIDE:  # two labels of each lane
-        high = maximum(high, swap_halves(high))
-    for i in range(logits, end, WIDE):
-        store(memory, i, softmax_mass(load(memory, i) - high))
-    for block in range(labels // WIDE):
-        here, there = logits + block * WIDE * width, sums + block * width
-        if width == 1:
-            memory[there] = sum_lanes(load(memory, here))
-        elif width < WIDE:
-            store(memory, there, sum_rows(splat_half(ZERO), memory, here))
-        else:
-            store(memory, there, sum_rows(high, memory, here))
+    tile = WIDE * width
     for lane in range(width):
-        memory[drawn + lane] = _find_label(memory, logits + lane, sums + lane, labels, tape[uniforms + lane], width)
+        begin, end = logits + lane * WIDE, logits + labels * width
+        high = load(memory, begin)
+        for i in range(begin + tile, end, tile):
+            high = maximum(high, load(memory, i))
+        high, running, block = splat(largest_lane(high)), ZERO, sums
+        for i in range(begin, end, tile):
+            mass = softmax_mass(load(memory, i) - high)
+            store(memory, i, mass)
+            running += sum_lanes(mass)
+            memory[block] = running
+            block += 1
+        memory[drawn + lane] = _find_label(memory, begin, sums, labels, tape[uniforms + lane], width)
+
+
+@jit_inline
+def _tiled(unit, width):
+    """How far a unit of a lane is from the lane's first."""
+    return unit // WIDE * WIDE * width + unit % WIDE
 
 
 @jit_part
 def _draw_value(memory, outputs, lane, width, uniform, logit):
     """A value from a mixture of logistics; `logit` is log(u / (1 - u)) of the second random number."""
-    top = memory[outputs + lane]
+    outputs += lane * WIDE
+    top = memory[outputs]
     for k in range(1, MIXTURES):
-        top = max(top, memory[outputs + k * width + lane])
+        top = max(top, memory[outputs + _tiled(k, width)])
     whole = ZERO
     for k in range(MIXTURES):
-        whole += np.float32(math.exp(memory[outputs + k * width + lane] - top))
+        whole += np.float32(math.exp(memory[outputs + _tiled(k, width)] - top))
     chosen, aim = 0, uniform * whole
-    running = np.float32(math.exp(memory[outputs + lane] - top))
+    running = np.float32(math.exp(memory[outputs] - top))
     while running <= aim and chosen < MIXTURES - 1:
         chosen += 1
-        running += np.float32(math.exp(memory[outputs + chosen * width + lane] - top))
-    mean = memory[outputs + (MIXTURES + chosen) * width + lane]
-    log_scale = memory[outputs + (2 * MIXTURES + chosen) * width + lane]
+        running += np.float32(math.exp(memory[outputs + _tiled(chosen, width)] - top))
+    mean = memory[outputs + _tiled(MIXTURES + chosen, width)]
+    log_scale = memory[outputs + _tiled(2 * MIXTURES + chosen, width)]
     value = mean + np.float32(math.exp(max(log_scale, _MIN_LOG_SCALE))) * logit
     return max(-ONE, min(ONE, value))
 

@@ -1,12 +1,15 @@
-"""Products of a packed matrix with one vector or with 8 or 16 of them side by side, for numba.
+"""Products of a packed matrix with one vector or with several side by side, for numba.
 
 A matrix is cut into blocks of 16 rows and one column. A row of blocks becomes 16 rows of the result, as one loop over
-the columns that have a block, with the sums in registers:
+the columns that have a block, with the sums in registers; a block that was loaded serves all vectors:
 
-    one vector      sums += block * x[column]               lanes are the 16 rows
-    8 or 16 of them sums[row] += block[row] * x[column]     lanes are the vectors; one sum for each of the 16 rows
+    sums[lane] += block * x[lane, column]      for each lane; the floats of a register are the 16 rows
 
-Where all columns have a block, their list is not read.
+So that 16 rows of a lane are loaded and stored at once, vectors side by side are laid out in tiles:
+[units / 16, lanes, 16]. With a single lane that is the vector as it is.
+
+Frames of the conditioning go another way. There are always 16 of them, and their matrices are dense; the floats of a
+register are the frames, laid out [units, 16].
 """
 
 from typing import Any
@@ -61,17 +64,14 @@ def _loop_settings(module: ir.Module, *settings: str) -> Any:
     return node
 
 
-def _rows_at_once(context: Any, lanes: int) -> int:
-    """Sums of so many floats that fit in the registers of this processor, beside the other factor and a weight."""
+def _sums_at_once(context: Any) -> int:
+    """Sums of 16 floats that fit in the registers of this processor, beside a block and the number it is taken by."""
     triple, _, features = context.codegen().magic_tuple()
     if "+avx512f" in features:
-        registers, floats = 32, 16
-    elif triple.startswith(("aarch64", "arm64")):
-        registers, floats = 32, 4
-    else:
-        registers, floats = 16, 8 if "+avx" in features or not features else 4
-    each = max(1, lanes // floats)
-    return max(rows for rows in (1, 2, 4, 8, WIDE) if (rows + 1) * each < registers)
+        return 16
+    if triple.startswith(("aarch64", "arm64")):
+        return 4
+    return 4 if "+avx" in features or not features else 2
 
 
 def _values(builder: ir.IRBuilder, begin: Any, k: Any, row: int = 0) -> Any:
@@ -86,112 +86,102 @@ def _column(builder: ir.IRBuilder, columns: Any, begin: Any, k: Any) -> Any:
     return builder.zext(builder.load(builder.gep(columns, [builder.add(begin, k)])), INT64)
 
 
-def _stream_rows(sparse: bool, together: int) -> Any:
-    """An intrinsic for `together` rows of blocks and one vector; while one sum waits for its last addition, the others
-    go on. Of sparse ones there are seldom enough terms for that to matter.
+def _offset(builder: ir.IRBuilder, begin: Any, apart: Any, times: int) -> Any:
+    return builder.add(begin, builder.mul(apart, INT64(times)))
+
+
+def _tiled(builder: ir.IRBuilder, column: Any, lanes: int) -> Any:
+    """Where the number of a column begins in tiles of so many lanes."""
+    if lanes == 1:
+        return column
+    tile = builder.mul(builder.and_(column, INT64(-WIDE)), INT64(lanes))
+    return builder.or_(tile, builder.and_(column, INT64(WIDE - 1)))
+
+
+def _lane_rows(sparse: bool, together: int, lanes: int) -> Any:
+    """An intrinsic for `together` rows of blocks and so many vectors; while one sum waits for its last addition, the
+    others go on. Of sparse ones there are seldom enough terms for that to matter.
     """
 
     @intrinsic
     def multiply(_typing: Any, floats: Any, values: Any, apart: Any, ints: Any, columns: Any, count: Any,
-                 source: Any, source_at: Any, base: Any, base_at: Any, base_apart: Any,
+                 source: Any, source_at: Any, base: Any, base_at: Any, base_apart: Any, base_lane: Any,
                  target: Any, target_at: Any, target_apart: Any, floor: Any) -> Any:  # fmt: skip
-        """For each row i: target = max(base + blocks @ source, floor), with offsets i times `..._apart` further on."""
+        """For each row i: target = max(base + blocks @ source, floor), with offsets i times `..._apart` further on.
+
+        The base of the next lane is `base_lane` further on: 16, or 0 where all have the same.
+        """
         whole = types.int64
         signature = types.void(
-            floats, whole, whole, ints, whole, whole, source, whole, base, whole, whole, target, whole, whole,
+            floats, whole, whole, ints, whole, whole, source, whole, base, whole, whole, whole, target, whole, whole,
             types.float32,
         )  # fmt: skip
 
         def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
-            def offsets(begin: Any, apart: Any) -> list[Any]:
-                return [builder.add(begin, builder.mul(apart, INT64(row))) for row in range(together)]
+            begins = [_offset(builder, args[1], args[2], row) for row in range(together)]
+            low, at_once = splat_value(builder, args[15], WIDE), max(1, min(lanes, _sums_at_once(context) // together))
+            for first in range(0, lanes, at_once):
+                some = range(first, min(first + at_once, lanes))
 
-            begins = offsets(args[1], args[2])
+                def body(k: Any, sums: list[Any], some: range = some) -> list[Any]:
+                    column = _tiled(builder, _column(builder, args[3] if sparse else None, args[4], k), lanes)
+                    at = builder.add(args[7], column)
+                    numbers = [builder.load(builder.gep(args[6], [builder.add(at, INT64(WIDE * i))])) for i in some]
+                    xs = [splat_value(builder, number, WIDE) for number in numbers]
+                    blocks = [load_vector(builder, args[0], _values(builder, begin, k), WIDE) for begin in begins]
+                    factors = [(block, x) for block in blocks for x in xs]
+                    return [multiply_add(builder, *both, total) for both, total in zip(factors, sums, strict=True)]
 
-            def body(k: Any, sums: list[Any]) -> list[Any]:
-                column = _column(builder, args[3] if sparse else None, args[4], k)
-                number = builder.load(builder.gep(args[6], [builder.add(args[7], column)]))
-                x = splat_value(builder, number, WIDE)
+                places = [(row, lane) for row in range(together) for lane in some]
+                rows = [_offset(builder, args[9], args[10], row) for row in range(together)]
+                start = [
+                    load_vector(builder, args[8], _offset(builder, rows[row], args[11], lane), WIDE)
+                    for row, lane in places
+                ]
+                sums = _loop(builder, args[5], start, body, unrolled=not sparse)
+                for (row, lane), total in zip(places, sums, strict=True):
+                    at = builder.add(_offset(builder, args[13], args[14], row), INT64(WIDE * lane))
+                    store_vector(builder, larger(builder, total, low), args[12], at)
+            return context.get_dummy_value()
+
+        return signature, codegen
+
+    return multiply
+
+
+@intrinsic
+def _frames_row(_typing: Any, floats: Any, values: Any, count: Any, source: Any, source_at: Any,
+                base: Any, base_at: Any, target: Any, target_at: Any, floor: Any) -> Any:  # fmt: skip
+    """target = max(base + blocks @ source, floor) for one row of blocks and 16 frames; the base is that of all."""
+    whole = types.int64
+    signature = types.void(floats, whole, whole, source, whole, base, whole, target, whole, types.float32)
+
+    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
+        low, at_once = splat_value(builder, args[9], WIDE), _sums_at_once(context)
+        for first in range(0, WIDE, at_once):
+            rows = range(first, first + at_once)
+
+            def body(k: Any, sums: list[Any], rows: range = rows) -> list[Any]:
+                x = load_vector(builder, args[3], builder.add(args[4], builder.mul(k, INT64(WIDE))), WIDE)
+                weights = [builder.load(builder.gep(args[0], [_values(builder, args[1], k, row)])) for row in rows]
                 return [
-                    multiply_add(builder, load_vector(builder, args[0], _values(builder, begin, k), WIDE), x, total)
-                    for begin, total in zip(begins, sums, strict=True)
+                    multiply_add(builder, splat_value(builder, weight, WIDE), x, total)
+                    for weight, total in zip(weights, sums, strict=True)
                 ]
 
-            start = [load_vector(builder, args[8], at, WIDE) for at in offsets(args[9], args[10])]
-            sums = _loop(builder, args[5], start, body, unrolled=not sparse)
-            low = splat_value(builder, args[14], WIDE)
-            for at, total in zip(offsets(args[12], args[13]), sums, strict=True):
-                store_vector(builder, larger(builder, total, low), args[11], at)
-            return context.get_dummy_value()
+            numbers = [builder.load(builder.gep(args[5], [builder.add(args[6], INT64(row))])) for row in rows]
+            start = [splat_value(builder, number, WIDE) for number in numbers]
+            for row, total in zip(rows, _loop(builder, args[2], start, body, unrolled=False), strict=True):
+                store_vector(builder, larger(builder, total, low), args[7], builder.add(args[8], INT64(row * WIDE)))
+        return context.get_dummy_value()
 
-        return signature, codegen
-
-    return multiply
-
-
-def _lanes_row(lanes: int, sparse: bool) -> Any:
-    """An intrinsic for one row of blocks and 8 or 16 vectors side by side."""
-
-    @intrinsic
-    def multiply(_typing: Any, floats: Any, values: Any, ints: Any, columns: Any, count: Any,
-                 source: Any, source_at: Any, base: Any, base_at: Any, spread: Any,
-                 target: Any, target_at: Any, floor: Any) -> Any:  # fmt: skip
-        """target = max(base + blocks @ source, floor); `spread` says that the base is one number for all lanes."""
-        whole = types.int64
-        signature = types.void(
-            floats, whole, ints, whole, whole, source, whole, base, whole, types.boolean, target, whole, types.float32
-        )
-
-        def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
-            low, at_once = splat_value(builder, args[12], lanes), _rows_at_once(context, lanes)
-            for first in range(0, WIDE, at_once):
-                rows = range(first, first + at_once)
-
-                def body(k: Any, sums: list[Any], rows: range = rows) -> list[Any]:
-                    column = _column(builder, args[2] if sparse else None, args[3], k)
-                    x_at = builder.add(args[6], builder.mul(column, INT64(lanes)))
-                    x = load_vector(builder, args[5], x_at, lanes)
-                    weights = [builder.gep(args[0], [_values(builder, args[1], k, row)]) for row in rows]
-                    return [
-                        multiply_add(builder, splat_value(builder, builder.load(weight), lanes), x, total)
-                        for weight, total in zip(weights, sums, strict=True)
-                    ]
-
-                start = _start(builder, args[7], args[8], args[9], lanes, rows)
-                sums = _loop(builder, args[4], start, body, unrolled=False)
-                for row, total in zip(rows, sums, strict=True):
-                    at = builder.add(args[11], INT64(row * lanes))
-                    store_vector(builder, larger(builder, total, low), args[10], at)
-            return context.get_dummy_value()
-
-        return signature, codegen
-
-    return multiply
-
-
-def _start(builder: ir.IRBuilder, base: Any, at: Any, spread: Any, lanes: int, rows: range) -> list[Any]:
-    """The sums before the first term: one number for all lanes where `spread`, else a number for each lane."""
-    with builder.if_else(spread) as (one, each):
-        with one:
-            numbers = [builder.load(builder.gep(base, [builder.add(at, INT64(row))])) for row in rows]
-            same, same_end = [splat_value(builder, number, lanes) for number in numbers], builder.block
-        with each:
-            own = [load_vector(builder, base, builder.add(at, INT64(row * lanes)), lanes) for row in rows]
-            own_end = builder.block
-    sums = []
-    for a, b in zip(same, own, strict=True):
-        phi = builder.phi(a.type)
-        phi.add_incoming(a, same_end)
-        phi.add_incoming(b, own_end)
-        sums.append(phi)
-    return sums
+    return signature, codegen
 
 
 _AT_ONCE = 4  # rows of blocks of a dense matrix and one vector
-_stream_sparse, _stream_dense = _stream_rows(True, 1), _stream_rows(False, 1)
-_stream_gates, _stream_several = _stream_rows(False, 3), _stream_rows(False, _AT_ONCE)
-_half_sparse, _half_dense = _lanes_row(8, True), _lanes_row(8, False)
-_wide_sparse, _wide_dense = _lanes_row(16, True), _lanes_row(16, False)
+_sparse_1, _sparse_2, _sparse_4, _sparse_8 = (_lane_rows(True, 1, lanes) for lanes in (1, 2, 4, 8))
+_dense_1, _dense_2, _dense_4, _dense_8 = (_lane_rows(False, 1, lanes) for lanes in (1, 2, 4, 8))
+_dense_gates, _dense_several = _lane_rows(False, 3, 1), _lane_rows(False, _AT_ONCE, 1)
 
 
 @jit_inline
@@ -201,7 +191,7 @@ def look_up(plan, matrix, column):
 
 
 @jit_inline
-def _multiply_row(net, matrix, row, source, source_at, base, base_at, spread, target, target_at, floor, width):
+def _multiply_row(net, matrix, row, source, source_at, base, base_at, base_lane, target, target_at, floor, width):
     """Rows [16 * row, 16 * row + 16) of a product; `base_at` and `target_at` are those of the first of them."""
     plan, floats, ints = net
     start = ints[look_up(plan, matrix, STARTS) + row]
@@ -211,55 +201,63 @@ def _multiply_row(net, matrix, row, source, source_at, base, base_at, spread, ta
     # fmt: off
     if width == 1:
         if dense:
-            _stream_dense(floats, values, 0, ints, columns, count, source, source_at,
-                          base, base_at, 0, target, target_at, 0, floor)
+            _dense_1(floats, values, 0, ints, columns, count, source, source_at,
+                     base, base_at, 0, base_lane, target, target_at, 0, floor)
         else:
-            _stream_sparse(floats, values, 0, ints, columns, count, source, source_at,
-                           base, base_at, 0, target, target_at, 0, floor)
-    elif width == WIDE:
+            _sparse_1(floats, values, 0, ints, columns, count, source, source_at,
+                      base, base_at, 0, base_lane, target, target_at, 0, floor)
+    elif width == 2:
         if dense:
-            _wide_dense(floats, values, ints, columns, count, source, source_at,
-                        base, base_at, spread, target, target_at, floor)
+            _dense_2(floats, values, 0, ints, columns, count, source, source_at,
+                     base, base_at, 0, base_lane, target, target_at, 0, floor)
         else:
-            _wide_sparse(floats, values, ints, columns, count, source, source_at,
-                         base, base_at, spread, target, target_at, floor)
+            _sparse_2(floats, values, 0, ints, columns, count, source, source_at,
+                      base, base_at, 0, base_lane, target, target_at, 0, floor)
+    elif width == 4:
+        if dense:
+            _dense_4(floats, values, 0, ints, columns, count, source, source_at,
+                     base, base_at, 0, base_lane, target, target_at, 0, floor)
+        else:
+            _sparse_4(floats, values, 0, ints, columns, count, source, source_at,
+                      base, base_at, 0, base_lane, target, target_at, 0, floor)
     elif dense:
-        _half_dense(floats, values, ints, columns, count, source, source_at,
-                    base, base_at, spread, target, target_at, floor)
+        _dense_8(floats, values, 0, ints, columns, count, source, source_at,
+                 base, base_at, 0, base_lane, target, target_at, 0, floor)
     else:
-        _half_sparse(floats, values, ints, columns, count, source, source_at,
-                     base, base_at, spread, target, target_at, floor)
+        _sparse_8(floats, values, 0, ints, columns, count, source, source_at,
+                  base, base_at, 0, base_lane, target, target_at, 0, floor)
     # fmt: on
 
 
 @jit_part
 def product(net, matrix, source, source_at, base, base_at, target, target_at, floor, width):
-    """target = max(base + matrix @ source, floor), all laid out [units, width].
+    """target = max(base + matrix @ source, floor), all in tiles of `width` lanes.
 
     Args:
         net: addresses of plan, floats and ints of a `packing.PackedWaveRNN`.
         base_at: below zero stands for the matrix's own bias, which is the same for all lanes.
     """
     plan, floats, ints = net
-    spread, rows, row = base_at < 0, look_up(plan, matrix, BLOCK_ROWS), 0
-    added, added_at = (floats, look_up(plan, matrix, BIAS)) if spread else (base, base_at)
-    apart, target_apart = WIDE if spread else WIDE * width, WIDE * width
+    own, rows, row = base_at < 0, look_up(plan, matrix, BLOCK_ROWS), 0
+    added, added_at = (floats, look_up(plan, matrix, BIAS)) if own else (base, base_at)
+    base_lane, target_apart = 0 if own else WIDE, WIDE * width
+    apart = WIDE if own else target_apart
     if width == 1 and look_up(plan, matrix, COLUMNS) < 0:
         values, count = look_up(plan, matrix, VALUES), ints[look_up(plan, matrix, STARTS) + 1]
         while row + _AT_ONCE <= rows:
-            _stream_several(floats, values + row * count * WIDE, count * WIDE, ints, 0, count,
-                            source, source_at, added, added_at + row * WIDE, WIDE,
-                            target, target_at + row * WIDE, WIDE, floor)  # fmt: skip
+            _dense_several(floats, values + row * count * WIDE, count * WIDE, ints, 0, count,
+                           source, source_at, added, added_at + row * WIDE, WIDE, base_lane,
+                           target, target_at + row * WIDE, WIDE, floor)  # fmt: skip
             row += _AT_ONCE
     while row < rows:
-        _multiply_row(net, matrix, row, source, source_at, added, added_at + row * apart, spread,
+        _multiply_row(net, matrix, row, source, source_at, added, added_at + row * apart, base_lane,
                       target, target_at + row * target_apart, floor, width)  # fmt: skip
         row += 1
 
 
 @jit_inline
 def multiply_gates(net, matrix, unit, source, source_at, target, target_at, width):
-    """What 16 units give to each gate of a recurrent matrix, biases included: [3, 16, width]."""
+    """What 16 units give to each gate of a recurrent matrix, biases included: [3, width, 16]."""
     plan, floats, ints = net
     rows, bias, floor = (
         look_up(plan, matrix, BLOCK_ROWS) // 3,
@@ -268,11 +266,22 @@ def multiply_gates(net, matrix, unit, source, source_at, target, target_at, widt
     )
     if width == 1 and look_up(plan, matrix, COLUMNS) < 0:
         values, count = look_up(plan, matrix, VALUES), ints[look_up(plan, matrix, STARTS) + 1]
-        _stream_gates(floats, values + unit * count * WIDE, rows * count * WIDE, ints, 0, count,
-                      source, source_at, floats, bias + unit * WIDE, rows * WIDE,
-                      target, target_at, WIDE, floor)  # fmt: skip
+        _dense_gates(floats, values + unit * count * WIDE, rows * count * WIDE, ints, 0, count,
+                     source, source_at, floats, bias + unit * WIDE, rows * WIDE, 0,
+                     target, target_at, WIDE, floor)  # fmt: skip
         return
     for gate in range(3):
         row = gate * rows + unit
-        _multiply_row(net, matrix, row, source, source_at, floats, bias + row * WIDE, width > 0,
+        _multiply_row(net, matrix, row, source, source_at, floats, bias + row * WIDE, 0,
                       target, target_at + gate * WIDE * width, floor, width)  # fmt: skip
+
+
+@jit_part
+def frames_product(net, matrix, source, source_at, target, target_at, floor):
+    """target = max(bias + matrix @ source, floor) for a dense matrix and 16 frames, all laid out [units, 16]."""
+    plan, floats, ints = net
+    values, bias = look_up(plan, matrix, VALUES), look_up(plan, matrix, BIAS)
+    count = ints[look_up(plan, matrix, STARTS) + 1]
+    for row in range(look_up(plan, matrix, BLOCK_ROWS)):
+        _frames_row(floats, values + row * count * WIDE, count, source, source_at,
+                    floats, bias + row * WIDE, target, target_at + row * WIDE * WIDE, floor)  # fmt: skip

@@ -1,4 +1,4 @@
-"""Vectors of 8 or 16 float32 for numba: values that live in registers, with operators and `exp`.
+"""Vectors of 16 float32 for numba: values that live in registers, with operators and `exp`.
 
 numba's own loops are only turned into vector code where LLVM dares to; here the vectors are explicit LLVM values, so
 that accumulators stay in registers whatever stands around them. A processor without registers of that width works
@@ -17,7 +17,7 @@ from numba.extending import models, overload, register_model
 
 intrinsic: Any = numba.extending.intrinsic  # untyped: what it makes is not called with what it is defined with
 
-WIDE = 16  # floats in a vector, unless it says otherwise
+WIDE = 16  # floats in a vector
 
 _njit: Any = njit  # its declared arguments lack some that it takes
 # For functions that only kernels call: numba makes no way into them from Python, which would take time to compile.
@@ -102,18 +102,6 @@ def address(_typing: Any, array: Any) -> Any:
 
 
 @intrinsic
-def load_like(_typing: Any, vector: Any, array: Any, index: Any) -> Any:
-    """As many floats of the array as `vector` has, from `index` on."""
-    if not isinstance(vector, Vector):
-        return None
-
-    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
-        return load_vector(builder, args[1], args[2], vector.lanes)
-
-    return vector(vector, array, types.int64), codegen
-
-
-@intrinsic
 def load(_typing: Any, array: Any, index: Any) -> Any:
     """16 floats of the array from `index` on."""
 
@@ -133,29 +121,13 @@ def store(_typing: Any, array: Any, index: Any, vector: Any) -> Any:
 
 
 @intrinsic
-def splat_like(_typing: Any, vector: Any, scalar: Any) -> Any:
-    """The scalar in as many lanes as `vector` has."""
-    if not isinstance(vector, Vector):
-        return None
+def splat(_typing: Any, scalar: Any) -> Any:
+    """The scalar in 16 lanes."""
 
     def codegen(_context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> ir.Value:
-        return splat_value(builder, args[1], vector.lanes)
+        return splat_value(builder, args[0], WIDE)
 
-    return vector(vector, types.float32), codegen
-
-
-def _splat(lanes: int) -> Any:
-    @intrinsic
-    def splat(_typing: Any, scalar: Any) -> Any:
-        def codegen(_context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> ir.Value:
-            return splat_value(builder, args[0], lanes)
-
-        return Vector(lanes)(types.float32), codegen
-
-    return splat
-
-
-splat, splat_half = _splat(WIDE), _splat(WIDE // 2)
+    return Vector(WIDE)(types.float32), codegen
 
 
 def _elementwise(build: Callable[..., ir.Value], operands: int) -> Any:
@@ -191,11 +163,6 @@ def _elementwise(build: Callable[..., ir.Value], operands: int) -> Any:
 
 def _smaller(builder: ir.IRBuilder, a: ir.Value, b: ir.Value) -> ir.Value:
     return builder.select(builder.fcmp_ordered("<", a, b), a, b)
-
-
-def _swap_halves(builder: ir.IRBuilder, a: ir.Value) -> ir.Value:
-    half = a.type.count // 2
-    return shuffle(builder, a, a, [*range(half, 2 * half), *range(half)])
 
 
 def _exp(builder: ir.IRBuilder, x: ir.Value) -> ir.Value:
@@ -238,7 +205,6 @@ exp = _elementwise(_exp, 1)
 softmax_mass = _elementwise(
     _softmax_mass, 1
 )  # e^x for x <= 0; below -80, where it is lost in any sum with e^0, nothing
-swap_halves = _elementwise(_swap_halves, 1)
 
 _OPERATORS = {
     operator.add: _elementwise(lambda builder, a, b: builder.fadd(a, b), 2),
@@ -261,18 +227,6 @@ for _symbol, _operation in _OPERATORS.items():
 
 
 @intrinsic
-def splat_two(_typing: Any, low: Any, high: Any) -> Any:
-    """One scalar in the lower 8 lanes, another in the upper 8."""
-
-    def codegen(_context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> ir.Value:
-        half = WIDE // 2
-        low, high = (splat_value(builder, arg, half) for arg in args)
-        return shuffle(builder, low, high, list(range(WIDE)))
-
-    return Vector(WIDE)(types.float32, types.float32), codegen
-
-
-@intrinsic
 def sum_lanes(_typing: Any, vector: Any) -> Any:
     """The sum of all lanes: halves are added until one number is left."""
 
@@ -288,23 +242,6 @@ def sum_lanes(_typing: Any, vector: Any) -> Any:
 
 
 @intrinsic
-def sum_rows(_typing: Any, vector: Any, array: Any, index: Any) -> Any:
-    """The sum of the 16 vectors from `index` on, each of the width of `vector`, added in the order of `sum_lanes`."""
-    if not isinstance(vector, Vector):
-        return None
-
-    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
-        lanes = vector.lanes
-        rows = [load_vector(builder, args[1], builder.add(args[2], INT64(row * lanes)), lanes) for row in range(WIDE)]
-        while len(rows) > 1:
-            half = len(rows) // 2
-            rows = [builder.fadd(low, high) for low, high in zip(rows[:half], rows[half:], strict=True)]
-        return rows[0]
-
-    return vector(vector, array, types.int64), codegen
-
-
-@intrinsic
 def largest_lane(_typing: Any, vector: Any) -> Any:
     def codegen(_context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> ir.Value:
         top, count = args[0], args[0].type.count
@@ -315,37 +252,3 @@ def largest_lane(_typing: Any, vector: Any) -> Any:
         return builder.extract_element(top, INT32(0))
 
     return types.float32(vector), codegen
-
-
-@intrinsic
-def load_transposed(_typing: Any, vector: Any, array: Any, starts: Any, offset: Any, target: Any, at: Any) -> Any:
-    """A square of numbers turned over: row l is array[starts[l] + offset :], column l goes to target[at + l :: lanes].
-
-    The square is as wide as `vector`.
-    """
-    if not isinstance(vector, Vector):
-        return None
-    lanes = vector.lanes
-
-    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
-        source, rows, target = args[1], args[2], args[4]
-        square = []
-        for lane in range(lanes):
-            start = builder.load(builder.gep(rows, [INT64(lane)]))
-            square.append(load_vector(builder, source, builder.add(start, args[3]), lanes))
-        # exchange the off-diagonal halves, then those of each quarter, and so on
-        step = lanes // 2
-        while step:
-            for row in range(lanes):
-                if row & step:
-                    continue
-                a, b = square[row], square[row | step]
-                upper = [i if not i & step else lanes + i - step for i in range(lanes)]
-                lower = [i + step if not i & step else lanes + i for i in range(lanes)]
-                square[row], square[row | step] = shuffle(builder, a, b, upper), shuffle(builder, a, b, lower)
-            step //= 2
-        for row, column in enumerate(square):
-            store_vector(builder, column, target, builder.add(args[5], INT64(row * lanes)))
-        return context.get_dummy_value()
-
-    return types.void(vector, array, starts, types.int64, target, types.int64), codegen

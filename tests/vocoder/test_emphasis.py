@@ -1,0 +1,24 @@
+import numpy as np
+import pytest
+from scipy.signal import lfilter
+
+from vocoder.emphasis import Deemphasis
+
+
+@pytest.mark.parametrize("coefficient", [0.97, 0.5, 0.0])
+@pytest.mark.parametrize("chunk", [1, 7, 1600, 20_000])
+def test_chunks_are_what_a_filter_over_the_whole_gives(coefficient, chunk):
+    emphasised = np.random.default_rng(0).standard_normal(20_000).astype(np.float32) * 0.02
+    finish = Deemphasis(coefficient)
+    made = np.concatenate([finish(emphasised[start : start + chunk]) for start in range(0, 20_000, chunk)])
+    whole = lfilter([1.0], [1.0, -coefficient], emphasised.astype(np.float64))
+    assert made.dtype == np.float32
+    np.testing.assert_allclose(made, np.clip(whole, -1, 1), atol=1e-7)
+
+
+def test_what_is_too_loud_is_clipped_and_remembered_as_it_was():
+    finish, whole = Deemphasis(0.9), Deemphasis(0.9)
+    loud = np.ones(40, dtype=np.float32)
+    made = np.concatenate([finish(loud), finish(-loud)])
+    assert made.max() == 1 and np.array_equal(made, whole(np.concatenate([loud, -loud])))
+    assert finish(loud[:0]).shape == (0,)
