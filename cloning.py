@@ -10,7 +10,6 @@ Torch and the stages are imported when models are loaded, so that voices can be 
 
 from __future__ import annotations
 
-import json
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from model_files import DEFAULT_MODELS, GRIFFIN_LIM, ModelFiles, resolve_device
 from speech.errors import AudioError, ConfigError, ModelFileError, TextError
 from voices import Voice, VoiceLibrary, check_voice_name, default_library
 
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from encoder import SpeakerEncoder
     from encoder.enrolment import Weighting
     from speech.quality import Remark
-    from synthesizer import Synthesis, Synthesizer
+    from synthesizer import Sentence, Synthesis, Synthesizer
+    from synthesizer.text.lexicon import Lexicon
 
 __all__ = [
     "DEFAULT_MODELS",
@@ -39,92 +40,15 @@ __all__ = [
     "VoiceLibrary",
     "check_voice_name",
     "default_library",
+    "judge_attention",
+    "resolve_device",
 ]
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_MODELS = Path(__file__).resolve().parent / "models" / "default"
-GRIFFIN_LIM = "griffin-lim"
-
-MINIMUM_COVERAGE = 0.9  # of the text; below it a word is missing
 PEAK = 0.9  # of the finished speech: the level the vocoders are trained at, with headroom for lossy encoders
 MAX_GAIN = 10.0  # a nearly silent result is a failure to be heard as one, not noise to be turned up
 FADE_SECONDS = 0.005  # a cut at a non-zero sample clicks; 5 ms are not heard as a fade
-
-
-@dataclass(frozen=True)
-class ModelFiles:
-    """Which files make up a chain; `vocoder` is None for Griffin-Lim, which needs none."""
-
-    encoder: Path
-    synthesizer: Path
-    vocoder: Path | None = None
-
-    @classmethod
-    def find(
-        cls,
-        directory: str | Path = DEFAULT_MODELS,
-        *,
-        encoder: str | Path | None = None,
-        synthesizer: str | Path | None = None,
-        vocoder: str | Path | None = None,
-    ) -> ModelFiles:
-        """The files of a models folder, each of which may be replaced by a file of one's own.
-
-        A folder holds `encoder.safetensors`, `synthesizer.safetensors`, mostly `vocoder.safetensors`, and may hold a
-        `defaults.json` whose entry "vocoder" is "griffin-lim" or the name of a file in the folder: whichever of
-        the two was measured to be understood better with this synthesizer. Without it the vocoder file is taken if it
-        is there.
-
-        Args:
-            vocoder: a file, or a name as `vocoder.names` has them.
-        Raises:
-            ModelFileError: a file is missing, or `defaults.json` is not readable.
-        """
-        directory = Path(directory)
-        files = cls(
-            Path(encoder) if encoder else directory / "encoder.safetensors",
-            Path(synthesizer) if synthesizer else directory / "synthesizer.safetensors",
-            _chosen_vocoder(directory, vocoder),
-        )
-        for stage, path in (("encoder", files.encoder), ("synthesizer", files.synthesizer), ("vocoder", files.vocoder)):
-            if path is not None and not path.is_file():
-                raise ModelFileError(
-                    f"There is no {stage} model {path}: name a folder of models (--models) or a file (--{stage})."
-                )
-        return files
-
-
-def _chosen_vocoder(directory: Path, wish: str | Path | None) -> Path | None:
-    if wish is not None:
-        from vocoder.names import find_vocoder
-
-        return None if str(wish).lower() == GRIFFIN_LIM else find_vocoder(directory, wish)
-    usual, defaults = directory / "vocoder.safetensors", directory / "defaults.json"
-    if not defaults.is_file():
-        return usual if usual.is_file() else None
-    try:
-        choice = json.loads(defaults.read_text(encoding="utf-8")).get("vocoder", usual.name)
-    except (OSError, ValueError, AttributeError) as error:
-        raise ModelFileError(
-            f'{defaults} is not readable: it should hold {{"vocoder": "{GRIFFIN_LIM}"}} or a file.'
-        ) from error
-    if not isinstance(choice, str) or Path(choice).name != choice:
-        raise ModelFileError(f'{defaults}: "vocoder" must be "{GRIFFIN_LIM}" or the name of a file in that folder.')
-    return None if choice == GRIFFIN_LIM else directory / choice
-
-
-def resolve_device(name: str) -> str:
-    """ "auto" is the GPU where there is one. Raises: ConfigError for a device that torch does not have here."""
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ConfigError(f"The device {name!r} is not there: choose cpu, cuda, cuda:1, mps or auto.") from error
-    return name
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,11 +58,12 @@ class Speech:
     Attributes:
         wav: float32 [samples], peak 0.9 at most.
         mel: float32 [80, frames] in [-4, 4].
-        alignment: float32 [tokens, steps], attention weights.
+        alignment: float32 [tokens, steps], attention weights; of a very long text not every step.
         seed: what to give `VoiceCloner.speak` to have these very samples again.
-        alignment_score: 1 if the attention of every sentence read the whole text once, in order; the worst sentence's
-            share of the text that was read, divided by one more than the number of times it went back or ran on.
-        remarks: what went wrong with the attention, a sentence each; empty if nothing did.
+        alignment_score: 1 if every sentence was read once, whole and in order; the score of the worst sentence, see
+            `synthesizer.reading.judge`.
+        remarks: what is wrong with the reading, a sentence each; empty if nothing is.
+        sentences: how each sentence was read: attempts, what was done to it, its own score and remarks.
     """
 
     wav: np.ndarray
@@ -150,6 +75,7 @@ class Speech:
     tokens: tuple[str, ...]
     alignment_score: float
     remarks: tuple[str, ...]
+    sentences: tuple[Sentence, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -237,36 +163,43 @@ class VoiceCloner:
         return Voice.average(voices, name, consent, report.weights.tolist())
 
     def speak(
-        self, text: str, voice: Voice, seed: int | None = None, progress: Callable[[str, int, int], None] | None = None
+        self,
+        text: str,
+        voice: Voice,
+        seed: int | None = None,
+        progress: Callable[[str, int, int], None] | None = None,
+        *,
+        speed: float = 1.0,
+        pauses: float = 1.0,
+        lexicon: Lexicon | None = None,
     ) -> Speech:
         """Say a text with a voice.
 
         Args:
             seed: makes the samples repeatable on one machine; None draws one, which the result names.
             progress: called with a stage's name, what is done and what there is to do.
+            speed: 0.5 to 2; 0.8 is a fifth slower. The pitch stays.
+            pauses: 0 to 5; 2 makes the pauses twice as long.
+            lexicon: pronunciations that come before the dictionary's, see `synthesizer.text.lexicon.read_lexicon`.
         Raises:
             TextError: there is nothing to say.
-            ConfigError: the voice is of another embedding space than the synthesizer.
+            ConfigError: the voice is of another embedding space than the synthesizer; the speed or the pauses are out
+                of range.
             ModelFileError: the models made something that is no sound.
         """
         self._check(text, voice)
         seed = secrets.randbelow(2**31) if seed is None else seed
         synthesis = self.synthesizer.synthesize(
-            text, voice.embedding, seed=seed, progress=_for(progress, "synthesizer")
+            text,
+            voice.embedding,
+            seed=seed,
+            progress=_for(progress, "synthesizer"),
+            speed=speed,
+            pauses=pauses,
+            lexicon=lexicon,
         )
         wav = self.vocoder.vocode(synthesis.mel, seed=seed, progress=_for(progress, "vocoder"))
-        score, remarks = judge_attention(synthesis)
-        return Speech(
-            wav=finish(wav, self.sample_rate),
-            sample_rate=self.sample_rate,
-            text=text,
-            seed=seed,
-            mel=synthesis.mel,
-            alignment=synthesis.alignment,
-            tokens=tuple(synthesis.tokens),
-            alignment_score=score,
-            remarks=remarks,
-        )
+        return as_speech(wav, synthesis, self.sample_rate, text, seed)
 
     def stream(
         self,
@@ -275,19 +208,26 @@ class VoiceCloner:
         seed: int | None = None,
         on_sentence: Callable[[Synthesis], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
+        *,
+        speed: float = 1.0,
+        pauses: float = 1.0,
+        lexicon: Lexicon | None = None,
     ) -> Iterator[np.ndarray]:
         """Say a text with a voice, and hand out the sound while it is made: float32 [samples] in [-1, 1] each.
 
         Args:
             on_sentence: told each sentence's synthesis before it is heard.
-            cancelled: asked while the vocoder works; True ends it with `vocoder.inference.VocodingCancelled`.
+            cancelled: asked while the models work; True ends it with `vocoder.inference.VocodingCancelled`.
+            speed, pauses, lexicon: as for `speak`.
         Raises: as `speak`.
         """
         from streaming import stream_speech
 
         self._check(text, voice)
         seed = secrets.randbelow(2**31) if seed is None else seed
-        return stream_speech(self, text, voice, seed, on_sentence, cancelled)
+        return stream_speech(
+            self, text, voice, seed, on_sentence, cancelled, speed=speed, pauses=pauses, lexicon=lexicon
+        )
 
     def _check(self, text: str, voice: Voice) -> None:
         if not text.strip():
@@ -297,6 +237,11 @@ class VoiceCloner:
                 f"The voice {voice.name!r} is of the embedding space {voice.embedding_space!r}, but this synthesizer "
                 f"expects {self.synthesizer.embedding_space!r}: enroll it again with the encoder that belongs here."
             )
+
+    def warm_up(self) -> None:
+        """Do beforehand what the first text would wait for; worth it before sound is streamed."""
+        self.synthesizer.warm_up()
+        self.vocoder.warm_up()
 
     @property
     def sample_rate(self) -> int:
@@ -337,22 +282,31 @@ def finish(wav: np.ndarray, sample_rate: int) -> np.ndarray:
     return wav.astype(np.float32, copy=False)
 
 
-def judge_attention(synthesis: Synthesis) -> tuple[float, tuple[str, ...]]:
-    """The alignment score of a synthesis, as `Speech` defines it, and a sentence for each thing that went wrong."""
-    from synthesizer.alignment_score import alignment_report
+def as_speech(wav: np.ndarray, synthesis: Synthesis, sample_rate: int, text: str, seed: int) -> Speech:
+    """A synthesis and its sound, finished and judged. Args: wav: float32 [samples]. Raises: as `finish`."""
+    score, remarks = judge_attention(synthesis)
+    return Speech(
+        wav=finish(wav, sample_rate),
+        sample_rate=sample_rate,
+        text=text,
+        seed=seed,
+        mel=synthesis.mel,
+        alignment=synthesis.alignment,
+        tokens=tuple(synthesis.tokens),
+        alignment_score=score,
+        remarks=remarks,
+        sentences=tuple(synthesis.sentences),
+    )
 
-    scores, remarks = [], []
-    for number, sentence in enumerate(synthesis.sentences, start=1):
-        report = alignment_report(sentence.alignment, sentence.stopped)
-        scores.append(report.coverage / (1 + report.backward_jumps + (not report.reached_end) + (not report.stopped)))
-        troubles = [
-            (report.coverage < MINIMUM_COVERAGE, f"{1 - report.coverage:.0%} of the text was skipped"),
-            (report.backward_jumps > 0, "something was said twice"),
-            (not report.reached_end, "the end of the text was not reached"),
-            (not report.stopped, "it did not stop by itself"),
-        ]
-        remarks += [f"sentence {number}: {what}" for happened, what in troubles if happened]
-    return round(min(scores, default=0.0), 3), tuple(remarks)
+
+def judge_attention(synthesis: Synthesis) -> tuple[float, tuple[str, ...]]:
+    """The alignment score of a synthesis, as `Speech` defines it, and a sentence for each thing that is wrong."""
+    remarks = [
+        f"sentence {number}: {what}"
+        for number, sentence in enumerate(synthesis.sentences, start=1)
+        for what in sentence.remarks
+    ]
+    return round(min((sentence.score for sentence in synthesis.sentences), default=0.0), 3), tuple(remarks)
 
 
 def _read_reference(reference: str | Path | np.ndarray) -> tuple[str, np.ndarray]:

@@ -23,12 +23,13 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import tyro
 
-from narration import MANIFEST, Speaker, converse, say_all, speakable
+from narration import MANIFEST, Manner, Speaker, converse, say_all, speakable
 from speech.errors import AudioError, ConfigError, StorageError, TextError, exit_on_speech_error
 
 if TYPE_CHECKING:
     from playback import Outlets
     from speech.quality import Remark
+    from synthesizer.text.lexicon import Lexicon
 
 DEFAULT_FOLDER = Path("out")
 STANDARD_OUTPUT = "-"  # as the target of --stream
@@ -71,6 +72,12 @@ class Arguments:
     """Overwrite what is there."""
     seed: Annotated[int | None, *_optional(int, "N", "drawn anew, and shown")] = None
     """Makes the result repeatable to the sample."""
+    speed: float = 1.0
+    """0.5 to 2: 0.8 speaks a fifth slower, 1.5 half as fast again, at the same pitch."""
+    pauses: float = 1.0
+    """0 to 5: 2 makes the pauses twice as long, 0 leaves them out."""
+    lexicon: Annotated[Path | None, *_optional(Path, "FILE")] = None
+    """How words are pronounced, before any dictionary: a .csv with a word and its ARPABET phonemes a line."""
 
     models: Annotated[Path | None, *_optional(Path, "DIR", "models/default")] = None
     """Folder of the model files."""
@@ -119,7 +126,8 @@ def run(arguments: Arguments, pipe: TextIO) -> None:
     """
     check_flags(arguments)
     check_outlets(arguments, pipe)
-    jobs = plan(arguments)
+    manner = Manner(arguments.speed, arguments.pauses, read_words(arguments.lexicon))
+    jobs = plan(arguments, manner.lexicon)
 
     from cloning import DEFAULT_MODELS, ModelFiles, VoiceCloner, VoiceLibrary
 
@@ -140,8 +148,8 @@ def run(arguments: Arguments, pipe: TextIO) -> None:
 
     with open_outlets(arguments, cloner.sample_rate, pipe) as outlets:
         if outlets:
-            cloner.vocoder.warm_up()
-        speaker = Speaker(cloner, voice, arguments.seed, outlets)
+            cloner.warm_up()
+        speaker = Speaker(cloner, voice, arguments.seed, outlets, manner)
         if jobs is None:
             converse(speaker, arguments.out_dir or (DEFAULT_FOLDER if writes_files(arguments) else None))
         elif arguments.out_dir is None and arguments.text_file is None:
@@ -195,7 +203,9 @@ def open_outlets(arguments: Arguments, sample_rate: int, pipe: TextIO) -> Outlet
 
 
 def check_flags(arguments: Arguments) -> None:
-    """Raises: ConfigError for flags that contradict each other, AudioError for a clip that is not there."""
+    """Raises: ConfigError for flags that contradict each other or are out of range, AudioError for a missing clip."""
+    from synthesizer.pacing import check_pace
+
     given = arguments
     troubles = [
         (given.references and given.voice is not None, "Give reference clips or --voice, not both."),
@@ -214,12 +224,22 @@ def check_flags(arguments: Arguments) -> None:
     for wrong, sentence in troubles:
         if wrong:
             raise ConfigError(sentence)
+    check_pace(given.speed, given.pauses)
     for reference in given.references:
         if not reference.exists():
             raise AudioError(f"There is no file {reference}: check the path of the reference clip.")
 
 
-def plan(arguments: Arguments) -> list[tuple[str, Path | None]] | None:
+def read_words(path: Path | None) -> Lexicon | None:
+    """Raises: TextError if the lexicon is missing or wrong."""
+    if path is None:
+        return None
+    from synthesizer.text.lexicon import read_lexicon
+
+    return read_lexicon(path)
+
+
+def plan(arguments: Arguments, lexicon: Lexicon | None = None) -> list[tuple[str, Path | None]] | None:
     """What to say and where to write it, if anywhere; None to ask for sentences.
 
     Raises:
@@ -232,9 +252,9 @@ def plan(arguments: Arguments) -> list[tuple[str, Path | None]] | None:
             check_folder(folder)
         return None
     if arguments.text_file is not None:
-        texts = read_lines(arguments.text_file)
+        texts = read_lines(arguments.text_file, lexicon)
     else:
-        texts = [speakable(arguments.text or "", "The text")]
+        texts = [speakable(arguments.text or "", "The text", lexicon)]
     if not writes_files(arguments):
         return [(text, None) for text in texts]
     if arguments.text_file is None and arguments.out_dir is None:
@@ -250,7 +270,7 @@ def plan(arguments: Arguments) -> list[tuple[str, Path | None]] | None:
     return [*jobs]
 
 
-def read_lines(path: Path) -> list[str]:
+def read_lines(path: Path, lexicon: Lexicon | None = None) -> list[str]:
     """The lines of a text file that say something. Raises: TextError naming the file, and the line if it is one."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -258,7 +278,7 @@ def read_lines(path: Path) -> list[str]:
         raise TextError(f"There is no text file {path}: check the path.") from error
     except (OSError, UnicodeDecodeError) as error:
         raise TextError(f"{path} is not a text file that can be read: save it as UTF-8 text.") from error
-    texts = [speakable(line, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
+    texts = [speakable(line, f"{path}, line {number}", lexicon) for number, line in enumerate(lines, 1) if line.strip()]
     if not texts:
         raise TextError(f"{path} is empty: write one sentence a line.")
     return texts

@@ -8,8 +8,9 @@ import logging
 import secrets
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,21 +21,34 @@ if TYPE_CHECKING:
 
     from cloning import Speech, Voice, VoiceCloner
     from playback import Outlets
-    from synthesizer import Synthesis
+    from synthesizer import Sentence, Synthesis
+    from synthesizer.text.lexicon import Lexicon
 
 MANIFEST = "manifest.json"
 QUIT = ("quit", "exit")
 PAUSE_SECONDS = 0.4  # heard between two texts
 
 
-def speakable(text: str, where: str) -> str:
+@dataclass(frozen=True)
+class Manner:
+    """How to say something: see `VoiceCloner.speak`."""
+
+    speed: float = 1.0
+    pauses: float = 1.0
+    lexicon: Lexicon | None = None
+
+    def settings(self) -> dict[str, Any]:
+        return {"speed": self.speed, "pauses": self.pauses, "lexicon": self.lexicon}
+
+
+def speakable(text: str, where: str, lexicon: Lexicon | None = None) -> str:
     """The text without space around it. Raises: TextError, which begins with `where`, if nothing in it can be said."""
     from synthesizer.text.front_end import text_to_transcript
 
     if not text.strip():
         raise TextError(f"{where} is empty: give something to say.")
     try:
-        text_to_transcript(text)
+        text_to_transcript(text, lexicon)
     except TextError as error:
         raise TextError(f"{where} cannot be spoken: {error}") from error
     return text.strip()
@@ -58,16 +72,26 @@ class Speaker:
     Args:
         seed: of everything that is said; None draws one for each text.
         outlets: where the sound goes while it is made, besides the files; None or empty if nowhere.
+        manner: of everything that is said.
     """
 
-    def __init__(self, cloner: VoiceCloner, voice: Voice, seed: int | None, outlets: Outlets | None = None) -> None:
+    def __init__(
+        self,
+        cloner: VoiceCloner,
+        voice: Voice,
+        seed: int | None,
+        outlets: Outlets | None = None,
+        manner: Manner | None = None,
+    ) -> None:
         self.cloner = cloner
+        self.manner = manner or Manner()
         self.voice = voice
         self.seed = seed
         self.outlets = outlets
         self.speech_seconds = 0.0
         self.taken_seconds = 0.0
         self.similarities: list[float] = []
+        self.sentences: list[Sentence] = []
 
     def say(self, text: str, path: Path | None, overwrite: bool = False, seed: int | None = None) -> dict[str, Any]:
         """Say a text into a file, if there is a path, and into the outlets; returns what the manifest tells of it."""
@@ -79,7 +103,9 @@ class Speaker:
                 notes.append(f"first sound after {waited:.2f} s")
             else:
                 with progress_bars() as progress:
-                    speech = self.cloner.speak(text, self.voice, self.seed if seed is None else seed, progress)
+                    seed = self.seed if seed is None else seed
+                    speech = self.cloner.speak(text, self.voice, seed, progress, **self.manner.settings())
+        self.sentences += speech.sentences
         self.taken_seconds += time.perf_counter() - started
         self.speech_seconds += speech.seconds
         similarity = self.cloner.similarity(speech, self.voice)
@@ -97,6 +123,7 @@ class Speaker:
             "alignment_score": speech.alignment_score,
             "similarity": None if similarity is None else round(similarity, 4),
             "remarks": list(speech.remarks),
+            "sentences": [told_of(sentence) for sentence in speech.sentences],
         }
 
     def _say_aloud(self, outlets: Outlets, text: str, seed: int | None) -> tuple[Speech, float]:
@@ -108,7 +135,7 @@ class Speaker:
         chunks: list[np.ndarray] = []
         started, waited = time.perf_counter(), 0.0
         outlets.pause(PAUSE_SECONDS)
-        for chunk in self.cloner.stream(text, self.voice, seed, sentences.append):
+        for chunk in self.cloner.stream(text, self.voice, seed, sentences.append, **self.manner.settings()):
             if not chunks:
                 waited = time.perf_counter() - started
             chunks.append(chunk)
@@ -121,8 +148,32 @@ class Speaker:
         likeness = f"{sum(self.similarities) / count:.2f}" if count else "not measurable"
         return (
             f"{self.speech_seconds:.1f} s of speech in {self.taken_seconds:.1f} s, real-time factor {factor:.2f}, "
-            f"similarity to the reference {likeness}"
+            f"similarity to the reference {likeness}, {readings(self.sentences)}"
         )
+
+
+def told_of(sentence: Sentence) -> dict[str, Any]:
+    """What the manifest tells of one sentence: how it was read, what was done about it, what is still wrong."""
+    return {
+        "text": sentence.text,
+        "seconds": round(sentence.seconds, 3),
+        "score": round(sentence.score, 3),
+        "attempts": sentence.attempts,
+        "rungs": list(sentence.rungs),
+        "done": list(sentence.done),
+        "remarks": list(sentence.remarks),
+    }
+
+
+def readings(sentences: Sequence[Sentence]) -> str:
+    """In a few words how well sentences were read: "7 sentences, 2 read again (1 split), 1 doubtful"."""
+    told = f"{len(sentences)} sentence{'' if len(sentences) == 1 else 's'}"
+    again = [sentence for sentence in sentences if sentence.rungs]
+    if again:
+        split = sum(sentence.pieces > 1 for sentence in again)
+        told += f", {len(again)} read again" + (f" ({split} split)" if split else "")
+    doubtful = sum(not sentence.ok for sentence in sentences)
+    return told + (f", {doubtful} doubtful" if doubtful else "")
 
 
 def _write(path: Path, speech: Speech, overwrite: bool) -> None:
@@ -155,7 +206,13 @@ def say_all(speaker: Speaker, jobs: list[tuple[str, Path | None]], overwrite: bo
 def write_manifest(path: Path, speaker: Speaker, outputs: list[dict[str, Any]]) -> None:
     from training.files import write_text
 
-    origin = {"voice": speaker.voice.name, "references": list(speaker.voice.sources), "outputs": outputs}
+    origin = {
+        "voice": speaker.voice.name,
+        "references": list(speaker.voice.sources),
+        "speed": speaker.manner.speed,
+        "pauses": speaker.manner.pauses,
+        "outputs": outputs,
+    }
     write_text(path, json.dumps(origin, ensure_ascii=False, indent=2) + "\n")
 
 
@@ -174,7 +231,9 @@ def converse(speaker: Speaker, folder: Path | None) -> None:
         if not text:
             continue
         try:
-            speaker.say(speakable(text, "The text"), None if folder is None else _free_path(folder))
+            speaker.say(
+                speakable(text, "The text", speaker.manner.lexicon), None if folder is None else _free_path(folder)
+            )
         except TextError as error:
             print(f"error: {one_line(error)}", file=sys.stderr)
 

@@ -16,6 +16,7 @@ from speech.errors import ModelFileError
 if TYPE_CHECKING:
     from cloning import Speech, Voice, VoiceCloner
     from synthesizer import Synthesis
+    from synthesizer.text.lexicon import Lexicon
 
 FADE_SECONDS = 0.005  # a cut at a non-zero sample clicks; 5 ms are not heard as a fade
 
@@ -27,21 +28,26 @@ def stream_speech(
     seed: int,
     on_sentence: Callable[[Synthesis], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
+    *,
+    speed: float = 1.0,
+    pauses: float = 1.0,
+    lexicon: Lexicon | None = None,
 ) -> Iterator[np.ndarray]:
     """See `VoiceCloner.stream`."""
-    chunks = _chunks(cloner, text, voice, seed, on_sentence, cancelled)
-    return faded(chunks, round(FADE_SECONDS * cloner.sample_rate))
+    syntheses = cloner.synthesizer.stream(
+        text, voice.embedding, seed, speed=speed, pauses=pauses, lexicon=lexicon, cancelled=cancelled
+    )
+    return faded(_chunks(cloner, syntheses, seed, on_sentence, cancelled), round(FADE_SECONDS * cloner.sample_rate))
 
 
 def _chunks(
     cloner: VoiceCloner,
-    text: str,
-    voice: Voice,
+    syntheses: Iterator[Synthesis],
     seed: int,
     on_sentence: Callable[[Synthesis], None] | None,
     cancelled: Callable[[], bool] | None,
 ) -> Iterator[np.ndarray]:
-    for synthesis in cloner.synthesizer.stream(text, voice.embedding, seed):
+    for synthesis in _cancellable(syntheses):
         if on_sentence is not None:
             on_sentence(synthesis)
         for chunk in cloner.vocoder.stream(synthesis.mel, seed=seed, cancelled=cancelled):
@@ -50,28 +56,27 @@ def _chunks(
             yield chunk
 
 
+def _cancellable(syntheses: Iterator[Synthesis]) -> Iterator[Synthesis]:
+    """The listener who cancels need not know in which of the models that happened."""
+    from synthesizer.decoding import DecodingCancelled
+    from vocoder.inference import VocodingCancelled
+
+    try:
+        yield from syntheses
+    except DecodingCancelled as reason:
+        raise VocodingCancelled from reason
+
+
 def as_speech(chunks: list[np.ndarray], sentences: list[Synthesis], sample_rate: int, text: str, seed: int) -> Speech:
     """What was streamed, at the level and with the judgement that `VoiceCloner.speak` gives it.
 
     Raises:
         ModelFileError: there is no sound.
     """
-    from cloning import Speech, finish, judge_attention
+    import cloning
     from synthesizer.inference import join_syntheses
 
-    synthesis = join_syntheses(sentences)
-    score, remarks = judge_attention(synthesis)
-    return Speech(
-        wav=finish(np.concatenate(chunks), sample_rate),
-        sample_rate=sample_rate,
-        text=text,
-        seed=seed,
-        mel=synthesis.mel,
-        alignment=synthesis.alignment,
-        tokens=tuple(synthesis.tokens),
-        alignment_score=score,
-        remarks=remarks,
-    )
+    return cloning.as_speech(np.concatenate(chunks), join_syntheses(sentences), sample_rate, text, seed)
 
 
 def faded(chunks: Iterator[np.ndarray], samples: int) -> Iterator[np.ndarray]:

@@ -39,6 +39,7 @@ def aligned_mel(
 
     from synthesizer.model import SILENCE
     from synthesizer.text.transcript import encode
+    from synthesizer.variance import restore_variance
 
     config = synthesizer.config
     factor, frames = config.reduction_factor, len(mel)
@@ -57,4 +58,5 @@ def aligned_mel(
         )
     limit = config.mel.max_abs_value
     made = np.clip(output.mel[0, :frames].float().cpu().numpy(), -limit, limit)
+    made = restore_variance(made.T, config.variance_gains, config.variance_emphasis, limit).T  # as in free running
     return AlignedMel(made, output.alignments[0, :, :steps].float().cpu().numpy())

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from synthesizer.config import SynthesizerConfig
-    from synthesizer.inference import Synthesis, Synthesizer
+    from synthesizer.inference import Sentence, Synthesis, Synthesizer
 
-__all__ = ["Synthesis", "Synthesizer", "SynthesizerConfig"]
+__all__ = ["Sentence", "Synthesis", "Synthesizer", "SynthesizerConfig"]
 
 
 def __getattr__(name: str) -> Any:
@@ -17,7 +17,7 @@ def __getattr__(name: str) -> Any:
         from synthesizer.config import SynthesizerConfig
 
         return SynthesizerConfig
-    if name in ("Synthesis", "Synthesizer"):
+    if name in ("Sentence", "Synthesis", "Synthesizer"):
         from synthesizer import inference
 
         return getattr(inference, name)

@@ -7,20 +7,69 @@ on padding.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from synthesizer.config import SynthesizerConfig
-from synthesizer.recurrence import WeightOverTime
+from synthesizer.recurrence import WeightOverTime, fast_tanh
 
 MASKED_ENERGY = -1e9  # exp() of it is exactly 0, and unlike -inf it has a finite gradient
 
 
-def fast_tanh(x: Tensor) -> Tensor:
-    """tanh by way of the sigmoid, whose vectorised kernel is several times faster on a CPU."""
-    return 2 * torch.sigmoid(2 * x) - 1
+class _TanhEnergies(torch.autograd.Function):
+    """tanh(x / 2) @ energy as one node of the graph, which keeps one tensor and passes over it few times."""
+
+    @staticmethod
+    def forward(ctx: Any, doubled: Tensor, energy: Tensor) -> Tensor:
+        halved = torch.sigmoid(doubled).sub_(0.5)  # tanh(doubled / 2) / 2
+        ctx.save_for_backward(halved, energy)
+        return halved @ (2 * energy)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+        halved, energy = ctx.saved_tensors
+        (gradient,) = gradients
+        of_energy = 2 * (gradient.flatten() @ halved.flatten(0, 1))
+        slope = torch.addcmul(halved.new_tensor(0.5), halved, halved, value=-2)  # (1 - tanh^2) / 2
+        return slope.mul_(energy).mul_(gradient[:, :, None]), of_energy
+
+
+def tanh_energies(doubled: Tensor, energy: Tensor) -> Tensor:
+    """Energies of tokens.
+
+    Args:
+        doubled: twice what goes into the tanh, [batch, tokens, size].
+        energy: [size].
+
+    Returns:
+        tanh(doubled / 2) @ energy, [batch, tokens].
+    """
+    energies: Tensor = _TanhEnergies.apply(doubled, energy)
+    return energies
+
+
+Window = tuple[int, int]  # tokens behind and ahead of the one in focus that may be looked at
+
+
+def outside_window(weights: Tensor, window: Window) -> Tensor:
+    """Energies that shut out what is too far from the focus, the token that the step before looked at most.
+
+    The focus is the heaviest token rather than the mean place: where attention is split between two places, which is
+    what a window is to mend, their mean is a third one that nobody reads.
+
+    Args:
+        weights: of the step before, [batch, tokens].
+        window: tokens behind and ahead of the focus.
+
+    Returns:
+        [batch, tokens], 0 inside of the window and `MASKED_ENERGY` outside.
+    """
+    away = torch.arange(weights.shape[1], device=weights.device) - weights.argmax(1, keepdim=True)
+    behind, ahead = window
+    return ((away < -behind) | (away > ahead)) * MASKED_ENERGY
 
 
 def beta_binomial(length: int, alpha: float, beta: float) -> Tensor:
@@ -72,23 +121,34 @@ class DynamicConvolutionState:
     def __init__(self, module: DynamicConvolutionAttention, memory: Tensor, mask: Tensor) -> None:
         self.module = module
         self.query = WeightOverTime(module.query.weight)
-        self.dynamic = WeightOverTime(module.dynamic.weight)
-        self.static_filters = (module.static @ module.from_static.weight.T).float()  # [kernel, size]
+        # One more row of filters, which nothing chooses, holds the bias; each window ends in a 1 for it. All of them
+        # are doubled, as `tanh_energies` wants them.
+        none = module.dynamic.weight.new_zeros(module.filters, module.dynamic.in_features)
+        self.dynamic = WeightOverTime(torch.cat((module.dynamic.weight, none)))
+        static = module.static @ module.from_static.weight.T
+        self.static_filters = 2 * torch.cat((static, module.from_dynamic.bias[None])).float()  # [kernel + 1, size]
+        self.from_dynamic = 2 * module.from_dynamic.weight.T
+        self.one = torch.ones_like(mask, dtype=torch.float32)[:, :, None]
         self.outside = torch.zeros_like(mask, dtype=torch.float32).masked_fill(~mask, MASKED_ENERGY)
         self.weights = F.one_hot(mask.new_zeros(len(mask), dtype=torch.long), mask.shape[1]).float()
 
-    def step(self, query: Tensor) -> Tensor:
-        """query: decoder state [batch, decoder] -> weights [batch, tokens]."""
+    def step(self, query: Tensor, window: Window | None = None) -> Tensor:
+        """query: decoder state [batch, decoder] -> weights [batch, tokens], 0 outside of the window (see
+        `outside_window`; None: everything is inside)."""
         module = self.module
         chosen = self.dynamic.apply(fast_tanh(self.query.apply(query) + module.query.bias))
-        chosen = chosen.view(len(query), module.kernel, module.filters)
-        filters = chosen @ module.from_dynamic.weight.T + self.static_filters  # [batch, kernel, size]
+        chosen = chosen.view(len(query), module.kernel + 1, module.filters)
+        filters = chosen @ self.from_dynamic + self.static_filters  # [batch, kernel + 1, size]
         reach = module.kernel // 2
         windows = F.pad(self.weights, (reach, reach)).unfold(1, module.kernel, 1)  # [batch, tokens, kernel]
-        energies = fast_tanh(torch.bmm(windows, filters) + module.from_dynamic.bias) @ module.energy.weight[0]
+        windows = torch.cat((windows, self.one), 2)
+        energies = tanh_energies(torch.bmm(windows, filters), module.energy.weight[0])
         back = F.pad(self.weights, (len(module.prior) - 1, 0)).unfold(1, len(module.prior), 1)
         prior = torch.log(torch.clamp(back @ module.prior, min=1e-6))
-        self.weights = torch.softmax(energies.float() + prior + self.outside, dim=1)
+        energies = energies + prior + self.outside
+        if window is not None:
+            energies = energies + outside_window(self.weights, window)
+        self.weights = torch.softmax(energies, dim=1)
         return self.weights
 
 
@@ -117,20 +177,25 @@ class LocationSensitiveState:
     def __init__(self, module: LocationSensitiveAttention, memory: Tensor, mask: Tensor) -> None:
         self.module = module
         self.query = WeightOverTime(module.query.weight)
-        self.keys = module.key(memory).float() + module.from_location.bias
-        self.filters = (module.location @ module.from_location.weight.T).float()  # [2 * kernel, size]
+        # All doubled, as `tanh_energies` wants them.
+        self.keys = 2 * (module.key(memory).float() + module.from_location.bias)
+        self.filters = 2 * (module.location @ module.from_location.weight.T).float()  # [2 * kernel, size]
         self.outside = torch.zeros_like(mask, dtype=torch.float32).masked_fill(~mask, MASKED_ENERGY)
         self.weights = torch.zeros_like(self.outside)
         self.cumulative = torch.zeros_like(self.outside)
 
-    def step(self, query: Tensor) -> Tensor:
-        """query: decoder state [batch, decoder] -> weights [batch, tokens]."""
+    def step(self, query: Tensor, window: Window | None = None) -> Tensor:
+        """query: decoder state [batch, decoder] -> weights [batch, tokens], 0 outside of the window (see
+        `outside_window`; None: everything is inside)."""
         module = self.module
         reach = module.kernel // 2
         both = F.pad(torch.stack((self.weights, self.cumulative), 1), (reach, reach)).unfold(2, module.kernel, 1)
         windows = both.transpose(1, 2).flatten(2)  # [batch, tokens, 2 * kernel]
-        hidden = fast_tanh(windows @ self.filters + self.keys + self.query.apply(query)[:, None])
-        self.weights = torch.softmax((hidden @ module.energy.weight[0]).float() + self.outside, dim=1)
+        doubled = windows @ self.filters + self.keys + 2 * self.query.apply(query)[:, None]
+        energies = tanh_energies(doubled, module.energy.weight[0]) + self.outside
+        if window is not None:
+            energies = energies + outside_window(self.weights, window)
+        self.weights = torch.softmax(energies, dim=1)
         self.cumulative = self.cumulative + self.weights
         return self.weights
 

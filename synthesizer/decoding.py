@@ -1,21 +1,35 @@
-"""Free-running decoding: symbols and an embedding in, mel and alignment out."""
+"""Free-running decoding: symbols and an embedding in, mel and alignment out.
+
+On a CPU every sentence is computed on its own by the compiled decoder, so that it gives the same to the last bit
+whatever is decoded beside it; on other devices sentences run as one masked batch.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from synthesizer.fast_convolutions import Cancelled, DecodingCancelled, stop_if
+from synthesizer.fast_decoder import fast_decoder_of
 from synthesizer.model import SILENCE, Tacotron2, length_mask
+from synthesizer.variance import restore_variance
+
+__all__ = ["Decoded", "DecodingCancelled", "free_run", "step_limit"]
 
 SECONDS_PER_TOKEN = 0.2  # no one speaks slower than this on the whole; it bounds an utterance that never stops
 EXTRA_SECONDS = 1.5
 STOP_LOGIT = 0.0  # a stop probability of one half
 REST_SECONDS = 0.4  # attention that rests on the end mark for so long has read everything
 MASK_BLOCK = 64  # decoder steps of dropout masks drawn at once
+STEPS_AT_ONCE = 16  # of the compiled decoder for one sentence; a few milliseconds between two looks at `cancelled`
+
+Progress = Callable[[int, int], None]
+Window = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -41,11 +55,24 @@ class PrenetMasks:
         self._generator = torch.Generator().manual_seed(seed)
         self._block: Tensor | None = None
 
-    def row(self, step: int) -> Tensor:
-        """[sum of the prenet's sizes], already scaled."""
-        if step % MASK_BLOCK == 0 or self._block is None:
+    def rows(self, first: int, steps: int = 1) -> Tensor:
+        """[steps, sum of the prenet's sizes], already scaled; to be asked for in order and within one block."""
+        if first % MASK_BLOCK == 0 or self._block is None:
             self._block = self._prenet.draw_masks(MASK_BLOCK, self._generator)
-        return self._block[step % MASK_BLOCK]
+        return self._block[first % MASK_BLOCK : first % MASK_BLOCK + steps]
+
+
+class _Job(NamedTuple):
+    """What `free_run` was asked for; voices [sentences, 256] are where the model is."""
+
+    model: Tacotron2
+    texts: Sequence[np.ndarray]
+    voices: Tensor
+    masks: list[PrenetMasks]
+    rest_steps: int
+    progress: Progress | None
+    cancelled: Cancelled | None
+    window: Window | None
 
 
 def step_limit(model: Tacotron2, tokens: int) -> int:
@@ -60,7 +87,10 @@ def free_run(
     texts: Sequence[np.ndarray],
     embeddings: np.ndarray,
     seeds: Sequence[int],
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
+    cancelled: Cancelled | None = None,
+    window: Window | None = None,
+    engine: Literal["auto", "torch"] = "auto",
 ) -> list[Decoded]:
     """Decode sentences together; each one gives what it would give alone.
 
@@ -70,28 +100,77 @@ def free_run(
         embeddings: [sentences, 256].
         seeds: of the prenet's dropout, one a sentence.
         progress: called with (steps done, most steps there can be).
+        cancelled: asked at least every 50 ms; True ends the work.
+        window: tokens behind and ahead of the focus, the token with the most weight in the step before, that attention
+            may look at; None is unrestricted. (1, 4) holds a reading that jumps: a step can neither go far back nor
+            skip a word.
+        engine: "auto" is the compiled decoder on the CPU and PyTorch elsewhere; "torch" the reference everywhere.
+
+    Raises:
+        DecodingCancelled: `cancelled` returned True.
     """
+    rest_steps = max(1, round(REST_SECONDS * model.config.mel.frames_per_second / model.config.reduction_factor))
     device = next(model.parameters()).device
+    voices = torch.as_tensor(np.asarray(embeddings), dtype=torch.float32, device=device)
+    masks = [PrenetMasks(model, seed) for seed in seeds]
+    job = _Job(model, texts, voices, masks, rest_steps, progress, cancelled, window)
+    results = _run_compiled(job) if engine == "auto" and device.type == "cpu" else _run_reference(job)
+    gains, emphasis = model.config.variance_gains, model.config.variance_emphasis
+    return [replace(result, mel=restore_variance(result.mel, gains, emphasis)) for result in results]
+
+
+def _run_compiled(job: _Job) -> list[Decoded]:
+    """Sentence by sentence but for the loop over steps, where they share the reading of the weights."""
+    model, texts, voices, masks, rest_steps, progress, cancelled, window = job
+    decoder = fast_decoder_of(model, STOP_LOGIT)
+    memories = [decoder.encode(text, cancelled) for text in texts]
+    speakers = torch.cat([model.join_speaker(model.emphasise(voice[None])) for voice in voices])
+    limits = [step_limit(model, len(text)) for text in texts]
+    run = decoder.start(memories, speakers, limits)
+    parts, step, most = [], 0, max(limits)
+    # A power of two, so that steps done at once never cross a block of masks.
+    at_once = 1 << max(0, (STEPS_AT_ONCE // len(texts)).bit_length() - 1)
+    while step < most and any(end < 0 and step < limit for end, limit in zip(run.ends, limits, strict=True)):
+        stop_if(cancelled)
+        drawn = np.stack([row.rows(step, at_once).numpy() for row in masks])
+        parts.append(run.advance(step, drawn, rest_steps, window))
+        step = min(step + at_once, most)
+        if progress is not None:
+            progress(step, most)
+
+    results = []
+    for row, (text, end, limit) in enumerate(zip(texts, run.ends.tolist(), limits, strict=True)):
+        # The step that says stop is already silence; a sentence keeps at least one step.
+        steps = max(1, end if end >= 0 else limit)
+        frames = np.concatenate([part.frames[row] for part in parts])[:steps].reshape(-1, model.config.mel.n_mels)
+        alignment = np.concatenate([part.weights[row] for part in parts])[:steps, : len(text)].T
+        results.append(Decoded(decoder.refine(frames, cancelled), np.ascontiguousarray(alignment), end >= 0))
+    return results
+
+
+def _run_reference(job: _Job) -> list[Decoded]:
+    """All sentences as one padded batch, on any device."""
+    model, texts, voices, masks, rest_steps, progress, cancelled, window = job
+    device = voices.device
     lengths = torch.tensor([len(text) for text in texts], device=device)
     symbols = torch.zeros(len(texts), int(lengths.max()), dtype=torch.long, device=device)
     for row, text in enumerate(texts):
         symbols[row, : len(text)] = torch.from_numpy(text)
     mask = length_mask(lengths, symbols.shape[1])
     memory = model.encoder(symbols, mask)
-    speaker = model.join_speaker(model.emphasise(torch.as_tensor(embeddings, dtype=torch.float32, device=device)))
+    speaker = model.join_speaker(model.emphasise(voices))
 
     limits = torch.tensor([step_limit(model, len(text)) for text in texts], device=device)
-    masks = [PrenetMasks(model, seed) for seed in seeds]
     attention = model.attention.start(memory, mask)
     state = model.start(len(texts), device)
     frame = torch.full((len(texts), model.config.mel.n_mels), SILENCE, device=device)
-    rest_steps = max(1, round(REST_SECONDS * model.config.mel.frames_per_second / model.config.reduction_factor))
     resting = torch.zeros_like(lengths)
     ends = torch.full_like(lengths, -1)
     all_frames, all_weights = [], []
     for step in range(int(limits.max())):
-        drawn = torch.stack([row.row(step) for row in masks]).to(device)
-        frames, stop, weights, state = model.decode_step(frame, state, attention, memory, speaker, drawn)
+        stop_if(cancelled)
+        drawn = torch.cat([row.rows(step) for row in masks]).to(device)
+        frames, stop, weights, state = model.decode_step(frame, state, attention, memory, speaker, drawn, window)
         frame = frames[:, -1]
         all_frames.append(frames)
         all_weights.append(weights)
@@ -104,11 +183,11 @@ def free_run(
             break
 
     stopped = (ends >= 0).tolist()
-    # The step that says stop is already silence; a sentence keeps at least one step.
     steps = torch.clamp(torch.where(ends >= 0, ends, torch.minimum(limits, torch.tensor(len(all_frames)))), min=1)
     mel = torch.cat(all_frames, 1)
     mel_lengths = steps * model.config.reduction_factor
     mel = mel[:, : int(mel_lengths.max())]
+    stop_if(cancelled)
     mel = torch.clamp(mel + model.postnet(mel, length_mask(mel_lengths, mel.shape[1])), -4.0, 4.0)
     alignments = torch.stack(all_weights, 2)
     return [

@@ -2,65 +2,31 @@
 
 from __future__ import annotations
 
-import logging
-import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from speech.errors import ConfigError, TextError
+from speech.errors import ConfigError
 from speech.mel import MelConfig
-from synthesizer.alignment_score import alignment_report
 from synthesizer.config import SynthesizerConfig
-from synthesizer.decoding import Decoded, free_run
-from synthesizer.model import SILENCE, Tacotron2
+from synthesizer.model import Tacotron2
+from synthesizer.pacing import check_pace
+from synthesizer.supervisor import Outcome, Supervisor, Task
+from synthesizer.synthesis import Line, Sentence, Synthesis, assemble, join_syntheses, read_lines, read_sentences
 from synthesizer.text.symbols import SYMBOLS
-from synthesizer.text.transcript import Transcript, encode
+
+if TYPE_CHECKING:
+    from synthesizer.text.lexicon import Lexicon
+
+__all__ = ["Sentence", "Synthesis", "Synthesizer", "join_syntheses", "read_sentences"]
 
 Floats = NDArray[np.float32]
-logger = logging.getLogger(__name__)
 
 STAGE = "synthesizer"
-SENTENCES_PER_PASS = 8
-MAX_CHARACTERS = 120  # about the longest utterance of the training data
-ATTEMPTS = 3  # a reading that failed is tried again with other dropout masks
-PAUSE_SECONDS = {",": 0.12, ";": 0.2, ":": 0.2, "-": 0.12}  # after a piece that ends so; else the pause of a full stop
-FULL_STOP_SECONDS = 0.3
-
-
-@dataclass(frozen=True, eq=False)
-class Sentence:
-    """One sentence of a synthesis: its text as it was read, its alignment [tokens, steps], whether the stop token ended
-    it, and the number of attempts it took."""
-
-    text: str
-    alignment: Floats
-    stopped: bool
-    attempts: int
-
-
-@dataclass(frozen=True, eq=False)
-class Synthesis:
-    """A synthesized text.
-
-    Attributes:
-        mel: float32 [80, frames], dB scaled to [-4, 4].
-        alignment: float32 [tokens, steps], sentence after sentence; the steps of pauses have no weight.
-        tokens: name of each token.
-        stopped: every sentence was ended by its stop token.
-        sentences: the parts.
-    """
-
-    mel: Floats
-    alignment: Floats
-    tokens: list[str]
-    stopped: bool
-    sentences: tuple[Sentence, ...]
 
 
 class Synthesizer:
@@ -125,12 +91,22 @@ class Synthesizer:
         extra = {"embedding_space": self.embedding_space, "licence": self.licence, "trained_on": self.trained_on}
         save_model(path, self.model, stage=STAGE, config=self.config, step=self.step, extra=extra, dtype=dtype)
 
+    def warm_up(self) -> None:
+        """Do beforehand what the first sentence would wait for: the decoder is compiled, or loaded from its cache."""
+        size = self.config.speaker_embedding_size
+        self.synthesize("a", np.full(size, size**-0.5, np.float32))
+
     def synthesize(
         self,
         text: str,
         embedding: Floats,
         seed: int = 0,
         progress: Callable[[int, int], None] | None = None,
+        *,
+        speed: float = 1.0,
+        pauses: float = 1.0,
+        lexicon: Lexicon | None = None,
+        cancelled: Callable[[], bool] | None = None,
     ) -> Synthesis:
         """Say a text of any length, sentence by sentence.
 
@@ -139,37 +115,91 @@ class Synthesizer:
             embedding: [256], of the space that `embedding_space` names.
             seed: of the prenet's dropout, which varies the reading. The same seed gives the same mel.
             progress: called with (sentences done, sentences in all).
+            speed: 0.5 to 2; 0.8 is a fifth slower, in sounds and silences alike, at the same pitch.
+            pauses: 0 to 5; 2 makes the pauses between and in sentences twice as long.
+            lexicon: pronunciations that come before the dictionary's.
+            cancelled: asked while it decodes.
 
         Raises:
             TextError: nothing in the text can be spoken.
-            ConfigError: the embedding has another size.
+            ConfigError: the embedding has another size, or the speed or the pauses are out of range.
+            synthesizer.decoding.DecodingCancelled: `cancelled` returned True.
         """
-        embedding = self._checked(embedding)
-        transcripts = read_sentences(text)
-        results: list[tuple[Decoded, int]] = []
-        for first in range(0, len(transcripts), SENTENCES_PER_PASS):
-            part = transcripts[first : first + SENTENCES_PER_PASS]
-            results += self._speak(part, embedding, seed, first)
-            if progress is not None:
-                progress(len(results), len(transcripts))
-        last = len(transcripts) - 1
-        return join_syntheses(
-            [self._with_pause(*one, k < last) for k, one in enumerate(zip(transcripts, results, strict=True))]
+        (synthesis,) = self.synthesize_many(
+            [text], [embedding], [seed], progress, speed=speed, pauses=pauses, lexicon=lexicon, cancelled=cancelled
         )
+        return synthesis
 
-    def stream(self, text: str, embedding: Floats, seed: int = 0) -> Iterator[Synthesis]:
+    def synthesize_many(
+        self,
+        texts: Sequence[str],
+        embeddings: Sequence[Floats],
+        seeds: Sequence[int],
+        progress: Callable[[int, int], None] | None = None,
+        *,
+        speed: float = 1.0,
+        pauses: float = 1.0,
+        lexicon: Lexicon | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> list[Synthesis]:
+        """Say several texts together, which takes less time; each gives what it gives alone.
+
+        Args:
+            texts, embeddings, seeds: one of each for every text; for the rest and for errors see `synthesize`.
+        """
+        check_pace(speed, pauses)
+        texts_lines = [read_lines(text, lexicon) for text in texts]
+        tasks = [
+            task
+            for lines, embedding, seed in zip(texts_lines, embeddings, seeds, strict=True)
+            for task in _tasks(lines, self._checked(embedding), seed)
+        ]
+
+        def tell(done: int) -> None:
+            if progress is not None:
+                progress(done, len(tasks))
+
+        outcomes = iter(Supervisor(self.model).read(tasks, tell, cancelled))
+        return [
+            join_syntheses([self._spoken(line, next(outcomes), speed, pauses) for line in lines])
+            for lines in texts_lines
+        ]
+
+    def stream(
+        self,
+        text: str,
+        embedding: Floats,
+        seed: int = 0,
+        *,
+        speed: float = 1.0,
+        pauses: float = 1.0,
+        lexicon: Lexicon | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Iterator[Synthesis]:
         """Say a text sentence by sentence, each as soon as it is asked for.
 
         Arguments and errors are those of `synthesize`. Joined, the parts are what it gives, to within the rounding of
         a batch; a pause belongs to the sentence before it.
         """
-        embedding = self._checked(embedding)
-        return self._stream(read_sentences(text), embedding, seed)
+        check_pace(speed, pauses)
+        lines = read_lines(text, lexicon)
+        return self._stream(lines, _tasks(lines, self._checked(embedding), seed), speed, pauses, cancelled)
 
-    def _stream(self, transcripts: list[Transcript], embedding: Floats, seed: int) -> Iterator[Synthesis]:
-        for k, transcript in enumerate(transcripts):
-            (result,) = self._speak([transcript], embedding, seed, k)
-            yield self._with_pause(transcript, result, k + 1 < len(transcripts))
+    def _stream(
+        self,
+        lines: Sequence[Line],
+        tasks: Sequence[Task],
+        speed: float,
+        pauses: float,
+        cancelled: Callable[[], bool] | None,
+    ) -> Iterator[Synthesis]:
+        supervisor = Supervisor(self.model)
+        for line, task in zip(lines, tasks, strict=True):
+            (outcome,) = supervisor.read([task], cancelled=cancelled)
+            yield self._spoken(line, outcome, speed, pauses)
+
+    def _spoken(self, line: Line, outcome: Outcome, speed: float, pauses: float) -> Synthesis:
+        return assemble(line, outcome, self.mel_config, self.config.reduction_factor, speed, pauses)
 
     def _checked(self, embedding: Floats) -> Floats:
         embedding = np.asarray(embedding, np.float32)
@@ -182,93 +212,7 @@ class Synthesizer:
             raise ConfigError("the voice's embedding holds values that are not numbers")
         return embedding
 
-    def _speak(
-        self, transcripts: list[Transcript], embedding: Floats, seed: int, first: int
-    ) -> list[tuple[Decoded, int]]:
-        """Decode sentences together; those whose attention failed again, each keeping its best attempt."""
-        texts = [encode(transcript, 1.0) for transcript in transcripts]
-        best: dict[int, tuple[Decoded, int]] = {}
-        scores: dict[int, float] = {}
-        waiting = list(range(len(texts)))
-        for attempt in range(ATTEMPTS):
-            seeds = [
-                int(np.random.SeedSequence((seed, first + k, attempt)).generate_state(1, np.uint64)[0] >> np.uint64(1))
-                for k in waiting
-            ]
-            rows = np.repeat(embedding[None], len(waiting), 0)
-            failed = []
-            for k, decoded in zip(waiting, free_run(self.model, [texts[k] for k in waiting], rows, seeds), strict=True):
-                score, fine = _score(decoded)
-                if k not in best or score > scores[k]:
-                    best[k], scores[k] = (decoded, attempt + 1), score
-                if not fine:
-                    failed.append(k)
-            waiting = failed
-            if not waiting:
-                break
-            logger.info("attempt %d: attention failed in %d of %d sentences", attempt + 1, len(failed), len(texts))
-        return [best[k] for k in range(len(texts))]
 
-    def _with_pause(self, transcript: Transcript, result: tuple[Decoded, int], goes_on: bool) -> Synthesis:
-        """One sentence, and the silence after it if another one follows."""
-        decoded, attempts = result
-        factor = self.config.reduction_factor
-        pause = PAUSE_SECONDS.get(transcript.text.rstrip("\"') ")[-1:], FULL_STOP_SECONDS) if goes_on else 0.0
-        steps = math.ceil(pause * self.mel_config.frames_per_second / factor)
-        silence = np.full((self.mel_config.n_mels, steps * factor), SILENCE, np.float32)
-        return Synthesis(
-            mel=np.concatenate([decoded.mel, silence], 1),
-            alignment=np.pad(decoded.alignment, ((0, 0), (0, steps))),
-            tokens=[SYMBOLS[symbol] for symbol in encode(transcript, 1.0)],
-            stopped=decoded.stopped,
-            sentences=(Sentence(transcript.text, decoded.alignment, decoded.stopped, attempts),),
-        )
-
-
-def join_syntheses(parts: Sequence[Synthesis]) -> Synthesis:
-    """Consecutive parts of a text as one: their mels end to end, their alignments from corner to corner."""
-    rows, columns = np.cumsum([part.alignment.shape for part in parts], axis=0).T
-    alignment = np.zeros((rows[-1], columns[-1]), np.float32)
-    for part, bottom, right in zip(parts, rows, columns, strict=True):
-        height, width = part.alignment.shape
-        alignment[bottom - height : bottom, right - width : right] = part.alignment
-    return Synthesis(
-        mel=np.concatenate([part.mel for part in parts], 1),
-        alignment=alignment,
-        tokens=[token for part in parts for token in part.tokens],
-        stopped=all(part.stopped for part in parts),
-        sentences=tuple(sentence for part in parts for sentence in part.sentences),
-    )
-
-
-def read_sentences(text: str) -> list[Transcript]:
-    """Split a text into sentences and look their words up; each ends in a punctuation mark, as in training.
-
-    Raises:
-        TextError: nothing in the text can be spoken.
-    """
-    from synthesizer.text.front_end import text_to_transcript
-    from synthesizer.text.sentences import split_sentences
-
-    sentences = split_sentences(text, MAX_CHARACTERS)
-    if not sentences:
-        raise TextError("The text is empty: give something to say.")
-    transcripts, unspeakable = [], None
-    for sentence in sentences:
-        try:
-            transcript = text_to_transcript(sentence)
-        except TextError as error:
-            unspeakable = error
-            continue
-        if transcript.text.rstrip("\"') ")[-1:] not in tuple(".,;:!?-"):
-            transcript = text_to_transcript(sentence.rstrip() + ".")
-        transcripts.append(transcript)
-    if not transcripts and unspeakable is not None:
-        raise unspeakable
-    return transcripts
-
-
-def _score(decoded: Decoded) -> tuple[float, bool]:
-    report = alignment_report(decoded.alignment, decoded.stopped)
-    faults = report.backward_jumps + report.forward_jumps + (not report.reached_end) + (not report.stopped)
-    return report.coverage - faults, report.ok
+def _tasks(lines: Sequence[Line], embedding: Floats, seed: int) -> list[Task]:
+    """A sentence's place in its own text is part of its seed: what is decoded beside it is not."""
+    return [Task(line.transcript, embedding, (seed, number)) for number, line in enumerate(lines)]

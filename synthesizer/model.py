@@ -12,15 +12,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from synthesizer.attention import build_attention, fast_tanh
+from synthesizer.attention import build_attention
 from synthesizer.config import SynthesizerConfig
+from synthesizer.normalisation import normalise_valid
 from synthesizer.recurrence import (
     MemoryOverTime,
     WeightOverTime,
     dropout,
     keep_mask,
     lstm_over_time,
-    lstm_update,
+    lstm_step,
     zoneout,
 )
 
@@ -43,15 +44,10 @@ class MaskedConvolution(nn.Module):
         self.dropout = dropout
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """x: [batch, positions, inputs], zero outside the mask [batch, positions]. Same for the result."""
-        y = self.convolution(x.transpose(1, 2)).transpose(1, 2)
-        valid = self.normalisation(y[mask].float())
-        if self.activation == "relu":
-            valid = torch.relu(valid)
-        elif self.activation == "tanh":
-            valid = fast_tanh(valid)
-        valid = dropout(valid, self.dropout) if self.training else valid
-        return valid.new_zeros(y.shape).masked_scatter(mask[:, :, None], valid)
+        """x: [batch, inputs, positions], zero outside the mask [batch, positions]. Same for the result."""
+        y = self.convolution(x).float()
+        rate = self.dropout if self.training else 0.0
+        return normalise_valid(y, mask, self.normalisation, self.activation, rate)
 
 
 class TextEncoder(nn.Module):
@@ -69,9 +65,10 @@ class TextEncoder(nn.Module):
 
     def forward(self, symbols: Tensor, mask: Tensor) -> Tensor:
         """symbols: [batch, tokens] with mask [batch, tokens] -> [batch, tokens, encoder_size], zero on padding."""
-        x = self.embedding(symbols) * mask[:, :, None]
+        x = (self.embedding(symbols) * mask[:, :, None]).transpose(1, 2)
         for convolution in self.convolutions:
             x = convolution(x, mask)
+        x = x.transpose(1, 2)
         with torch.autocast(x.device.type, enabled=False):
             packed = nn.utils.rnn.pack_padded_sequence(
                 x.float(), mask.sum(1).cpu(), batch_first=True, enforce_sorted=False
@@ -123,10 +120,10 @@ class Postnet(nn.Module):
 
     def forward(self, mel: Tensor, mask: Tensor) -> Tensor:
         """mel: [batch, frames, n_mels] -> the residual, same shape."""
-        x = mel * mask[:, :, None]
+        x = (mel * mask[:, :, None]).transpose(1, 2)
         for layer in self.layers:
             x = layer(x, mask)
-        return x
+        return x.transpose(1, 2)
 
 
 class DecoderState(NamedTuple):
@@ -168,6 +165,7 @@ class Tacotron2(nn.Module):
         self.to_frames = nn.Linear(outputs, config.mel.n_mels * config.max_reduction_factor)
         self.to_stop = nn.Linear(outputs, 1)
         self.postnet = Postnet(config)
+        self.fast_decoder: object = None  # what the compiled decoder keeps here, see `fast_decoder.fast_decoder_of`
 
     def emphasise(self, embedding: Tensor) -> Tensor:
         """Move voices away from the mean voice of the training data by the configured factor, for free running.
@@ -249,9 +247,8 @@ class Tacotron2(nn.Module):
         # Under autocast every cast would be paid at every step: here the products that matter choose their type.
         with torch.autocast(fed.device.type, enabled=False):
             for step, known_now in enumerate(known.unbind(0)):
-                gates = known_now + recurrent.apply(torch.cat((context, hidden), 1))
-                new, state = lstm_update(gates, state)
-                hidden = zoneout(hidden, new, keep[step] if isinstance(keep, Tensor) else keep)
+                keep_now = keep[step] if isinstance(keep, Tensor) else keep
+                hidden, state = lstm_step(known_now, recurrent, context, hidden, state, keep_now)
                 weights = attention.step(hidden)
                 context = memory_over_time.average(weights)
                 all_hidden.append(hidden)
@@ -267,7 +264,7 @@ class Tacotron2(nn.Module):
         zero = torch.zeros(batch, size, device=device)
         return DecoderState(zero, zero, torch.zeros(batch, self.config.encoder_size, device=device), zero, zero)
 
-    def decode_step(self, frame, state: DecoderState, attention, memory, speaker, masks):
+    def decode_step(self, frame, state: DecoderState, attention, memory, speaker, masks, window=None):
         """One free-running step.
 
         Args:
@@ -275,6 +272,7 @@ class Tacotron2(nn.Module):
             state: see DecoderState. attention: what `self.attention.start(memory, mask)` gave.
             memory: [batch, tokens, encoder_size]; speaker: [batch, speaker_size].
             masks: dropout masks of the prenet, [batch, sum of its sizes].
+            window: how far attention may look from its focus, see `attention.outside_window`.
 
         Returns:
             frames [batch, reduction_factor, n_mels], stop logits [batch], weights [batch, tokens], the next state.
@@ -283,7 +281,7 @@ class Tacotron2(nn.Module):
         fed = torch.cat((self.prenet(frame, masks), state.context, speaker), 1)
         new, attention_cell = self.attention_lstm(fed, (state.attention_hidden, state.attention_cell))
         attention_hidden = zoneout(state.attention_hidden, new, rate)
-        weights = attention.step(attention_hidden)
+        weights = attention.step(attention_hidden, window)
         context = torch.bmm(weights[:, None], memory).squeeze(1)
         fed = torch.cat((attention_hidden, context, speaker), 1)
         new, cell = self.decoder_lstm(fed, (state.hidden, state.cell))

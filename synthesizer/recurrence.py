@@ -121,49 +121,91 @@ class _Average(torch.autograd.Function):
         gradient = gradients[0].to(memory.dtype)
         ctx.owner._weights.append(weights)
         ctx.owner._gradients.append(gradient)
-        return torch.bmm(memory, gradient[:, :, None]).squeeze(2).float(), None, None
+        # In this order the product is ten times as fast on a CPU as `memory @ gradient`.
+        return torch.bmm(gradient[:, None], memory.transpose(1, 2)).squeeze(1).float(), None, None
 
 
-class _LSTMUpdate(torch.autograd.Function):
-    """The element-wise half of an LSTM step, as one node of the graph."""
+def fast_tanh(x: Tensor) -> Tensor:
+    """tanh by way of the sigmoid, whose vectorised kernel is several times faster on a CPU."""
+    return 2 * torch.sigmoid(2 * x) - 1
 
-    @staticmethod
-    def forward(ctx: Any, gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-        size = cell.shape[-1]
-        inputs_forget = torch.sigmoid(gates[..., : 2 * size])
-        candidate = torch.tanh(gates[..., 2 * size : 3 * size])
-        output = torch.sigmoid(gates[..., 3 * size :])
-        new_cell = torch.addcmul(inputs_forget[..., size:] * cell, inputs_forget[..., :size], candidate)
-        squashed = torch.tanh(new_cell)
-        ctx.save_for_backward(inputs_forget, candidate, output, cell, squashed)
-        return output * squashed, new_cell
 
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
-        inputs_forget, candidate, output, cell, squashed = ctx.saved_tensors
-        size = cell.shape[-1]
-        input_gate, forget_gate = inputs_forget[..., :size], inputs_forget[..., size:]
-        to_hidden, to_cell = gradients
-        to_cell = to_cell + to_hidden * output * (1 - squashed * squashed)
+def _update(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+    """The element-wise half of an LSTM step: hidden, cell, and what `_update_backward` needs."""
+    size = cell.shape[-1]
+    inputs_forget = torch.sigmoid(gates[..., : 2 * size])
+    candidate = fast_tanh(gates[..., 2 * size : 3 * size])
+    output = torch.sigmoid(gates[..., 3 * size :])
+    new_cell = torch.addcmul(inputs_forget[..., size:] * cell, inputs_forget[..., :size], candidate)
+    squashed = fast_tanh(new_cell)
+    return output * squashed, new_cell, (inputs_forget, candidate, output, cell, squashed)
+
+
+def _update_backward(
+    kept: tuple[Tensor, ...], to_hidden: Tensor, to_cell: Tensor, to_gates: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Gradients of the gates, in `to_gates` where it is given, and of the cell before."""
+    inputs_forget, candidate, output, cell, squashed = kept
+    size = cell.shape[-1]
+    input_gate, forget_gate = inputs_forget[..., :size], inputs_forget[..., size:]
+    to_cell = torch.addcmul(to_cell, to_hidden, torch.addcmul(output, output * squashed, squashed, value=-1))
+    if to_gates is None:
         to_gates = torch.empty(*cell.shape[:-1], 4 * size, dtype=cell.dtype, device=cell.device)
-        to_gates[..., :size] = to_cell * candidate * input_gate * (1 - input_gate)
-        to_gates[..., size : 2 * size] = to_cell * cell * forget_gate * (1 - forget_gate)
-        to_gates[..., 2 * size : 3 * size] = to_cell * input_gate * (1 - candidate * candidate)
-        to_gates[..., 3 * size :] = to_hidden * squashed * output * (1 - output)
-        return to_gates, to_cell * forget_gate
+    both = to_gates[..., : 2 * size]
+    torch.mul(to_cell, candidate, out=both[..., :size])
+    torch.mul(to_cell, cell, out=both[..., size:])
+    both.mul_(torch.addcmul(inputs_forget, inputs_forget, inputs_forget, value=-1))
+    of_candidate = torch.addcmul(input_gate, input_gate * candidate, candidate, value=-1)
+    torch.mul(to_cell, of_candidate, out=to_gates[..., 2 * size : 3 * size])
+    of_output = torch.addcmul(output, output, output, value=-1).mul_(squashed)
+    torch.mul(to_hidden, of_output, out=to_gates[..., 3 * size :])
+    return to_gates, to_cell * forget_gate
 
 
-def lstm_update(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-    """One LSTM step after its products.
+class _LSTMStep(torch.autograd.Function):
+    """A step of an LSTM with zoneout, as one node of the graph."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, known: Tensor, context: Tensor, hidden: Tensor, cell: Tensor, keep: Tensor | float,
+        weight: Tensor, owner: WeightOverTime,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        x = torch.cat((context, hidden), 1).to(owner._dtype)
+        new, new_cell, kept = _update(known + (x @ weight.T).float(), cell)
+        ctx.mask = isinstance(keep, Tensor)
+        ctx.save_for_backward(x, weight, *kept, *([keep] if isinstance(keep, Tensor) else []))
+        ctx.owner, ctx.rate, ctx.width = owner, keep, context.shape[1]
+        return zoneout(hidden, new, keep), new_cell
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, *kept = ctx.saved_tensors
+        keep = kept.pop() if ctx.mask else ctx.rate
+        to_hidden, to_cell = gradients
+        stays = to_hidden * keep
+        to_gates, to_cell = _update_backward(tuple(kept), to_hidden - stays, to_cell)
+        gradient = to_gates.to(weight.dtype)
+        ctx.owner._inputs.append(x)
+        ctx.owner._gradients.append(gradient)
+        to_x = (gradient @ weight).float()
+        return to_gates, to_x[:, : ctx.width], stays.add_(to_x[:, ctx.width :]), to_cell, None, None, None
+
+
+def lstm_step(
+    known: Tensor, recurrent: WeightOverTime, context: Tensor, hidden: Tensor, cell: Tensor, keep: Tensor | float
+) -> tuple[Tensor, Tensor]:
+    """One LSTM step with zoneout.
 
     Args:
-        gates: [batch, 4 * size], pre-activations in the order input, forget, candidate, output.
-        cell: [batch, size].
+        known: what is known beforehand of the gates, [batch, 4 * size], in the order input, forget, candidate, output.
+        recurrent: the weights of [context, hidden].
+        context: [batch, inputs]; hidden, cell: [batch, size].
+        keep: zoneout mask [batch, size], or the rate.
 
     Returns:
         hidden and cell, [batch, size] each.
     """
-    hidden, cell = _LSTMUpdate.apply(gates, cell)
+    hidden, cell = _LSTMStep.apply(known, context, hidden, cell, keep, recurrent._weight, recurrent)
     return hidden, cell
 
 
@@ -189,6 +231,42 @@ def zoneout(previous: Tensor, new: Tensor, keep: Tensor | float) -> Tensor:
     return torch.lerp(new, previous, keep) if isinstance(keep, Tensor) else new + keep * (previous - new)
 
 
+class _LSTMOverTime(torch.autograd.Function):
+    """All steps of an LSTM whose gates are known but for the recurrent part, as one node of the graph."""
+
+    @staticmethod
+    def forward(ctx: Any, gates: Tensor, weight: Tensor, keep: Tensor | float) -> Tensor:
+        steps, batch, size = gates.shape[0], gates.shape[1], weight.shape[1]
+        dtype = product_dtype(weight.device)
+        weight = weight.detach().to(dtype)
+        hiddens = gates.new_zeros(steps + 1, batch, size)
+        hidden, cell = hiddens[0], gates.new_zeros(batch, size)
+        kept = []
+        with torch.autocast(gates.device.type, enabled=False):
+            for step in range(steps):
+                sums = gates[step] + (hidden.to(dtype) @ weight.T).float()
+                new, cell, parts = _update(sums, cell)
+                kept.append(parts)
+                hiddens[step + 1] = zoneout(hidden, new, keep[step] if isinstance(keep, Tensor) else keep)
+                hidden = hiddens[step + 1]
+        ctx.save_for_backward(hiddens, weight)
+        ctx.kept, ctx.keep = kept, keep
+        return hiddens[1:].clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
+        hiddens, weight = ctx.saved_tensors
+        to_gates = hiddens.new_empty(*gradients[0].shape[:2], weight.shape[0])
+        to_hidden = to_cell = torch.zeros_like(hiddens[0])
+        for step in range(len(to_gates) - 1, -1, -1):
+            to_hidden = to_hidden + gradients[0][step]
+            stays = to_hidden * (ctx.keep[step] if isinstance(ctx.keep, Tensor) else ctx.keep)
+            _, to_cell = _update_backward(ctx.kept.pop(), to_hidden - stays, to_cell, to_gates[step])
+            to_hidden = stays.add_((to_gates[step].to(weight.dtype) @ weight).float())
+        of_weight = to_gates.flatten(0, 1).to(weight.dtype).T @ hiddens[:-1].flatten(0, 1).to(weight.dtype)
+        return to_gates, of_weight.float(), None
+
+
 def lstm_over_time(inputs: Tensor, cell: torch.nn.LSTMCell, keep: Tensor | float) -> Tensor:
     """Run an LSTM cell over a whole sequence that is known beforehand.
 
@@ -201,11 +279,5 @@ def lstm_over_time(inputs: Tensor, cell: torch.nn.LSTMCell, keep: Tensor | float
         hidden states [steps, batch, size].
     """
     gates = torch.nn.functional.linear(inputs, cell.weight_ih, cell.bias_ih + cell.bias_hh).float()
-    recurrent = WeightOverTime(cell.weight_hh)
-    hidden = state = gates.new_zeros(inputs.shape[1], cell.hidden_size)
-    outputs = []
-    for step, gates_now in enumerate(gates.unbind(0)):
-        new, state = lstm_update(gates_now + recurrent.apply(hidden), state)
-        hidden = zoneout(hidden, new, keep[step] if isinstance(keep, Tensor) else keep)
-        outputs.append(hidden)
-    return torch.stack(outputs)
+    states: Tensor = _LSTMOverTime.apply(gates, cell.weight_hh, keep)
+    return states

@@ -2,7 +2,6 @@
 
 import dataclasses
 import shutil
-import types
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,8 @@ from cloning import ModelFiles, Voice, VoiceCloner, finish, judge_attention, res
 from speech.audio import write_audio
 from speech.errors import AudioError, ConfigError, ModelFileError, TextError
 from speech.mel import MelConfig
+from synthesizer import Sentence, Synthesis
+from synthesizer.text.lexicon import Entry, Lexicon
 from tests.toy_models import EMBEDDING_SIZE, TOY_SPACE, save_toy_models, speech_like, toy_encoder, toy_synthesizer
 from vocoder import GriffinLimVocoder
 
@@ -186,22 +187,25 @@ def test_the_level_and_the_edges_are_finished():
             finish(bad, 16_000)
 
 
-def _synthesis(*sentences):
-    return types.SimpleNamespace(sentences=[types.SimpleNamespace(alignment=a, stopped=s) for a, s in sentences])
+def test_a_speech_is_judged_by_its_worst_sentence():
+    mel, alignment = np.zeros((80, 8), np.float32), np.eye(5, dtype=np.float32)
+    good = Sentence("one.", alignment, True, 1)
+    bad = Sentence("two.", alignment, False, 4, score=0.25, remarks=('"two" is probably missing', "it hums"))
+    assert judge_attention(Synthesis(mel, alignment, [], True, (good,))) == (1.0, ())
+    score, remarks = judge_attention(Synthesis(mel, alignment, [], True, (good, bad)))
+    assert score == 0.25
+    assert remarks == ('sentence 2: "two" is probably missing', "sentence 2: it hums")
 
 
-def test_attention_is_judged_by_its_worst_sentence():
-    good = np.repeat(np.eye(20), 2, axis=1)
-    assert judge_attention(_synthesis((good, True))) == (1.0, ())
-    score, remarks = judge_attention(_synthesis((good, True), (good[:, :20], False)))
-    assert score < 0.3
-    assert all(remark.startswith("sentence 2: ") for remark in remarks)
-    assert len(remarks) == 3  # half was skipped, the end was not reached, it did not stop
-    twice = np.concatenate([good[:, :20], good], axis=1)
-    score, remarks = judge_attention(_synthesis((twice, True)))
-    assert score == 0.5
-    assert remarks == ("sentence 1: something was said twice",)
-    assert judge_attention(_synthesis((np.zeros((20, 5)), True)))[0] == 0
+def test_speed_pauses_and_lexicon_reach_the_synthesizer(cloner, voice):
+    usual = cloner.speak("Hello there.", voice, seed=4)
+    slow = cloner.speak("Hello there.", voice, seed=4, speed=0.5)
+    assert slow.seconds == pytest.approx(2 * usual.seconds, rel=0.2)
+    other = cloner.speak("Hello there.", voice, seed=4, lexicon=Lexicon((Entry("hello", (("Y", "OW1"),), False),)))
+    assert other.tokens[:2] == ("@Y", "@OW1")
+    assert [sentence.text for sentence in usual.sentences] == ["hello there."]
+    with pytest.raises(ConfigError, match="speed"):
+        cloner.speak("Hello.", voice, speed=7)
 
 
 def test_a_clip_may_not_be_endless(cloner, tmp_path, monkeypatch):

@@ -478,9 +478,8 @@ def _command(repository: Path, *arguments, **options) -> subprocess.CompletedPro
 
 
 HEAVY = ["torch", "numpy", "scipy", "soundfile", "av", "librosa", "numba", "PyQt5", "sounddevice", "matplotlib", "tqdm"]
-NEVER = [
+NEVER = [  # numba, in which the decoder is compiled, may come once the flags are checked
     "librosa",
-    "numba",
     "PyQt5",
     "sounddevice",
     "matplotlib",

@@ -68,6 +68,19 @@ def test_cancelling_ends_it(cloner, voice):
         list(cloner.stream(TEXT, voice, 1, cancelled=lambda: next(answers)))
 
 
+def test_cancelling_while_the_synthesizer_works_is_the_same(cloner, voice):
+    with pytest.raises(VocodingCancelled):
+        next(cloner.stream(TEXT, voice, 1, cancelled=lambda: True))
+
+
+def test_speed_and_pauses_are_those_of_speak(cloner, voice):
+    sentences: list[Synthesis] = []
+    for _ in cloner.stream(TEXT, voice, 1, sentences.append, speed=1.5, pauses=0.5):
+        pass
+    whole = cloner.speak(TEXT, voice, 1, speed=1.5, pauses=0.5)
+    np.testing.assert_allclose(np.concatenate([one.mel for one in sentences], 1), whole.mel, atol=1e-4)
+
+
 def test_a_vocoder_that_makes_no_numbers_is_told_of(cloner, voice, monkeypatch):
     monkeypatch.setattr(cloner.vocoder, "stream", lambda *_, **__: iter([np.full(99, np.nan, np.float32)]))
     with pytest.raises(ModelFileError):

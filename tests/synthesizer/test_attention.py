@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from synthesizer.attention import beta_binomial, build_attention, fast_tanh, guided_attention_loss
+from synthesizer.attention import beta_binomial, build_attention, guided_attention_loss, outside_window, tanh_energies
 from synthesizer.config import ATTENTION_KINDS
 from synthesizer.model import length_mask
+from synthesizer.recurrence import fast_tanh
 from tests.synthesizer.toy import toy_config
 
 
@@ -66,3 +67,32 @@ def test_guided_attention_prefers_the_diagonal_and_ignores_padding() -> None:
     assert on < 1e-3 < off
     padded = torch.nn.functional.pad(diagonal, (0, 5, 0, 7), value=9.0)
     torch.testing.assert_close(guided_attention_loss(padded, lengths, lengths, 0.3), on)
+
+
+def test_tanh_energies_have_the_plain_values_and_gradients() -> None:
+    torch.manual_seed(0)
+    doubled = torch.randn(2, 3, 5, dtype=torch.double, requires_grad=True)
+    energy = torch.randn(5, dtype=torch.double, requires_grad=True)
+    torch.testing.assert_close(tanh_energies(doubled, energy), torch.tanh(doubled / 2) @ energy)
+    assert torch.autograd.gradcheck(tanh_energies, (doubled, energy))
+
+
+def test_a_window_lies_around_the_heaviest_token() -> None:
+    weights = torch.tensor([[0.1, 0.2, 0.6, 0.1, 0.0], [0.9, 0.1, 0.0, 0.0, 0.0]])
+    inside = outside_window(weights, (1, 2)) == 0
+    assert inside.tolist() == [[False, True, True, True, True], [True, True, True, False, False]]
+
+
+@pytest.mark.parametrize("kind", ATTENTION_KINDS)
+def test_outside_of_the_window_nothing_is_read(kind: str) -> None:
+    torch.manual_seed(0)
+    config = toy_config(attention=kind)
+    attention = build_attention(config)
+    state = attention.start(torch.randn(2, 9, config.encoder_size), length_mask(torch.tensor([9, 4]), 9))
+    focus = torch.zeros(2, dtype=torch.long)
+    for _ in range(8):
+        weights = state.step(torch.randn(2, config.decoder_size), (1, 2))
+        away = torch.arange(9) - focus[:, None]
+        assert (weights[(away < -1) | (away > 2)] == 0).all() and (weights[1, 4:] == 0).all()
+        torch.testing.assert_close(weights.sum(1), torch.ones(2))
+        focus = weights.argmax(1)

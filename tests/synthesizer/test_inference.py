@@ -6,7 +6,8 @@ import torch
 
 from speech.errors import ConfigError, ModelFileError, TextError
 from synthesizer import Synthesizer
-from synthesizer.inference import join_syntheses, read_sentences
+from synthesizer.decoding import DecodingCancelled
+from synthesizer.inference import join_syntheses
 from synthesizer.model import Tacotron2
 from synthesizer.text.symbols import SYMBOLS
 from tests.synthesizer.toy import toy_config
@@ -47,6 +48,50 @@ def test_a_stream_refuses_at_once(synthesizer) -> None:
         synthesizer.stream(" ", VOICE)
     with pytest.raises(ConfigError):
         synthesizer.stream("Hello.", VOICE[:9])
+    with pytest.raises(ConfigError):
+        synthesizer.stream("Hello.", VOICE, speed=9)
+
+
+def test_a_text_in_a_batch_of_eight_is_what_it_is_alone(synthesizer) -> None:
+    texts = [
+        "Yes.",
+        "Hello there, you.",
+        "A.",
+        "One. Two. Three.",
+        "no no no no no",
+        "STOP",
+        "Good night to you.",
+        "I?",
+    ]
+    voices = [np.roll(VOICE * np.sign(np.arange(256) - 99), 9 * k) for k in range(8)]
+    together = synthesizer.synthesize_many(texts, voices, range(8), pauses=0.5)
+    for text, voice, seed, one in zip(texts, voices, range(8), together, strict=True):
+        alone = synthesizer.synthesize(text, voice, seed, pauses=0.5)
+        assert alone.tokens == one.tokens
+        np.testing.assert_allclose(alone.mel, one.mel, atol=1e-4)
+
+
+def test_speed_and_pauses(synthesizer) -> None:
+    text = "Good morning. How do you do?"
+    usual, slow, paused = (
+        synthesizer.synthesize(text, VOICE, 1, **how).mel.shape[1] for how in ({}, {"speed": 0.8}, {"pauses": 3})
+    )
+    assert slow == pytest.approx(usual / 0.8, abs=12)
+    assert paused >= usual + 0.5 * 80  # two times 0.3 s more between the sentences
+
+
+def test_warming_up_changes_nothing(synthesizer) -> None:
+    before = synthesizer.synthesize("One.", VOICE, 1).mel
+    synthesizer.warm_up()
+    np.testing.assert_array_equal(synthesizer.synthesize("One.", VOICE, 1).mel, before)
+
+
+def test_progress_and_cancelling(synthesizer) -> None:
+    told = []
+    synthesizer.synthesize("One. Two. Three.", VOICE, 1, lambda done, total: told.append((done, total)))
+    assert told == [(3, 3)]
+    with pytest.raises(DecodingCancelled):
+        synthesizer.synthesize("One. Two. Three.", VOICE, 1, cancelled=lambda: True)
 
 
 def test_the_seed_decides(synthesizer) -> None:
@@ -88,15 +133,3 @@ def test_a_file_that_is_no_synthesizer_is_refused(tmp_path) -> None:
     path.write_bytes(b"not a model")
     with pytest.raises(ModelFileError):
         Synthesizer.load(path)
-
-
-def test_every_sentence_ends_in_a_mark() -> None:
-    for transcript in read_sentences("No mark here\nand (another one)\nHello!"):
-        assert transcript.text.rstrip("\"') ")[-1] in ".,;:!?-"
-
-
-def test_long_texts_are_read_in_pieces() -> None:
-    words = "the quick brown fox jumps over the lazy dog and " * 40
-    pieces = read_sentences(words)
-    assert len(pieces) > 10
-    assert sum(len(piece.words) for piece in pieces) == 400

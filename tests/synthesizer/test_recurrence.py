@@ -10,46 +10,54 @@ from synthesizer.recurrence import (
     dropout,
     keep_mask,
     lstm_over_time,
-    lstm_update,
+    lstm_step,
     zoneout,
 )
 
 
-def test_lstm_update_equals_the_cell() -> None:
+def test_lstm_step_has_the_cells_values_and_gradients() -> None:
     torch.manual_seed(0)
-    cell = nn.LSTMCell(5, 7).double()
-    x, hidden, state = (torch.randn(3, size, dtype=torch.double) for size in (5, 7, 7))
-    gates = x @ cell.weight_ih.T + cell.bias_ih + hidden @ cell.weight_hh.T + cell.bias_hh
-    expected = cell(x, (hidden, state))
-    for ours, theirs in zip(lstm_update(gates, state), expected, strict=True):
-        torch.testing.assert_close(ours, theirs)
+    cell = nn.LSTMCell(5, 7)
+    context, hidden, state = (torch.randn(3, size, requires_grad=True) for size in (5, 7, 7))
+    keep = (torch.rand(3, 7) < 0.3).float()
+    leaves = [context, hidden, state, *cell.parameters()]
+
+    def ours() -> tuple[torch.Tensor, torch.Tensor]:
+        known = (cell.bias_ih + cell.bias_hh).expand(3, -1)
+        recurrent = WeightOverTime(torch.cat((cell.weight_ih, cell.weight_hh), 1))
+        return lstm_step(known, recurrent, context, hidden, state, keep)
+
+    def theirs() -> tuple[torch.Tensor, torch.Tensor]:
+        new, after = cell(context, (hidden, state))
+        return torch.where(keep > 0, hidden, new), after
+
+    results = []
+    for run in (ours, theirs):
+        values = run()
+        results.append((values, torch.autograd.grad((values[0] ** 2).sum() + (values[1] ** 2).sum(), leaves)))
+    for mine, other in zip(results[0][0] + results[0][1], results[1][0] + results[1][1], strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-5)
 
 
-def test_lstm_update_gradients() -> None:
-    torch.manual_seed(0)
-    gates = torch.randn(2, 12, dtype=torch.double, requires_grad=True)
-    state = torch.randn(2, 3, dtype=torch.double, requires_grad=True)
-    assert torch.autograd.gradcheck(lstm_update, (gates, state))
-
-
-def plain_lstm(inputs: torch.Tensor, cell: nn.LSTMCell, rate: float) -> torch.Tensor:
+def plain_lstm(inputs: torch.Tensor, cell: nn.LSTMCell, keep: torch.Tensor | float) -> torch.Tensor:
     hidden = state = torch.zeros(inputs.shape[1], cell.hidden_size)
     outputs = []
-    for x in inputs:
+    for step, x in enumerate(inputs):
         new, state = cell(x, (hidden, state))
-        hidden = new + rate * (hidden - new)
+        hidden = new + (keep[step] if isinstance(keep, torch.Tensor) else keep) * (hidden - new)
         outputs.append(hidden)
     return torch.stack(outputs)
 
 
-def test_lstm_over_time_has_the_plain_loops_values_and_gradients() -> None:
+@pytest.mark.parametrize("keep", [0.1, (torch.arange(9 * 4 * 8) % 3 == 0).float().view(9, 4, 8)])
+def test_lstm_over_time_has_the_plain_loops_values_and_gradients(keep) -> None:
     torch.manual_seed(0)
     cell = nn.LSTMCell(6, 8)
     inputs = torch.randn(9, 4, 6, requires_grad=True)
     weights = [inputs, *cell.parameters()]
     results = []
     for run in (lstm_over_time, plain_lstm):
-        outputs = run(inputs, cell, 0.1)
+        outputs = run(inputs, cell, keep)
         results.append((outputs, torch.autograd.grad((outputs**2).sum(), weights)))
     torch.testing.assert_close(results[0][0], results[1][0])
     for ours, theirs in zip(results[0][1], results[1][1], strict=True):

@@ -1,0 +1,96 @@
+"""A training pass of the synthesizer as one would first write it: every layer called once per decoder step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from synthesizer.model import SILENCE, Tacotron2, TrainingOutput, length_mask
+
+
+def plain_forward(
+    model: Tacotron2,
+    symbols: Tensor,
+    symbol_lengths: Tensor,
+    mel: Tensor,
+    mel_lengths: Tensor,
+    embedding: Tensor,
+    factor: int,
+) -> TrainingOutput:
+    """What `Tacotron2.forward` computes, written as one would first write it."""
+    from synthesizer.model import TrainingOutput
+
+    batch, frames, n_mels = mel.shape
+    rate, training = model.config.zoneout, model.training
+    mask = length_mask(symbol_lengths, symbols.shape[1])
+    x = model.encoder.embedding(symbols) * mask[:, :, None]
+    for layer in model.encoder.convolutions:
+        x = plain_convolution(layer, x, mask)
+    packed = torch.nn.utils.rnn.pack_padded_sequence(x, symbol_lengths, batch_first=True, enforce_sorted=False)
+    memory = torch.nn.utils.rnn.pad_packed_sequence(model.encoder.lstm(packed)[0], batch_first=True)[0].float()
+    speaker = model.join_speaker(embedding).float()
+    attend = plain_attention(model.attention, memory, mask)
+
+    hidden = cell = decoder_hidden = decoder_cell = memory.new_zeros(batch, model.config.decoder_size)
+    context = memory.new_zeros(batch, memory.shape[2])
+    frame = mel.new_full((batch, n_mels), SILENCE)
+    all_frames, all_stops, all_weights = [], [], []
+    for step in range(frames // factor):
+        fed = F.dropout(torch.relu(model.prenet.first(frame)), model.prenet.rate)
+        fed = F.dropout(torch.relu(model.prenet.second(fed)), model.prenet.rate)
+        new, cell = model.attention_lstm(torch.cat((fed, context, speaker), 1), (hidden, cell))
+        hidden = F.dropout(new - hidden, rate, training) * (1 - rate * training) + hidden if rate else new
+        weights = attend(hidden.float())
+        context = torch.bmm(weights[:, None], memory).squeeze(1)
+        fed = torch.cat((hidden, context, speaker), 1)
+        new, decoder_cell = model.decoder_lstm(fed, (decoder_hidden, decoder_cell))
+        decoder_hidden = (
+            F.dropout(new - decoder_hidden, rate, training) * (1 - rate * training) + decoder_hidden if rate else new
+        )
+        outputs = torch.cat((decoder_hidden, context, speaker), 1)
+        all_frames.append(model.to_frames(outputs)[:, : n_mels * factor].view(batch, factor, n_mels))
+        all_stops.append(model.to_stop(outputs))
+        all_weights.append(weights)
+        frame = mel[:, (step + 1) * factor - 1]
+    decoder_mel = torch.cat(all_frames, 1).float()
+    mel_mask = length_mask(mel_lengths, frames)
+    x = decoder_mel * mel_mask[:, :, None]
+    for layer in model.postnet.layers:
+        x = plain_convolution(layer, x, mel_mask)
+    return TrainingOutput(decoder_mel, decoder_mel + x, torch.cat(all_stops, 1).float(), torch.stack(all_weights, 2))
+
+
+def plain_convolution(layer: Any, x: Tensor, mask: Tensor) -> Tensor:
+    """`MaskedConvolution` on [batch, positions, channels]: the valid positions are taken out and put back."""
+    y = layer.convolution(x.transpose(1, 2)).transpose(1, 2)
+    valid = layer.normalisation(y[mask].float())
+    valid = {"relu": torch.relu, "tanh": torch.tanh, "none": lambda same: same}[layer.activation](valid)
+    result = valid.new_zeros(y.shape)
+    result[mask] = F.dropout(valid, layer.dropout, layer.training)
+    return result
+
+
+def plain_attention(module: Any, memory: Tensor, mask: Tensor) -> Callable[[Tensor], Tensor]:
+    """One step of dynamic convolution attention: decoder state [batch, size] -> weights [batch, tokens]."""
+    previous = F.one_hot(torch.zeros(len(memory), dtype=torch.long), memory.shape[1]).float()
+
+    def attend(query: Tensor) -> Tensor:
+        nonlocal previous
+        batch, tokens = previous.shape
+        chosen = module.dynamic(torch.tanh(module.query(query))).view(batch, module.kernel, module.filters)
+        inputs = F.pad(previous, (module.kernel // 2, module.kernel // 2))
+        dynamic = F.conv1d(inputs[None], chosen.transpose(1, 2).reshape(-1, 1, module.kernel).to(inputs), groups=batch)
+        dynamic = dynamic.view(batch, module.filters, tokens).transpose(1, 2)
+        static = F.conv1d(inputs[:, None], module.static.T[:, None]).transpose(1, 2)
+        energies = module.energy(torch.tanh(module.from_static(static) + module.from_dynamic(dynamic))).squeeze(2)
+        back = F.pad(previous, (len(module.prior) - 1, 0))[:, None]
+        prior = F.conv1d(back, module.prior[None, None]).squeeze(1)
+        energies = energies.float() + torch.log(prior.float().clamp_min(1e-6))
+        previous = torch.softmax(energies.masked_fill(~mask, float("-inf")), 1)
+        return previous
+
+    return attend

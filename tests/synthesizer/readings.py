@@ -1,0 +1,38 @@
+"""Made-up readings of a text: an alignment along a path, and a mel that sounds where it should."""
+
+import numpy as np
+
+from synthesizer.decoding import Decoded
+from synthesizer.splitting import breaks_of
+from synthesizer.text.front_end import text_to_transcript
+from synthesizer.text.transcript import Transcript, encode
+
+FACTOR = 4  # frames a step
+
+
+def along(path, tokens: int, blur: float = 0.1) -> np.ndarray:
+    """An alignment whose peak follows a path, with some weight on the neighbours: float32 [tokens, steps]."""
+    distance = np.abs(np.arange(tokens)[:, None] - np.asarray(path)[None, :])
+    weights = np.where(distance == 0, 1 - 2 * blur, np.where(distance == 1, blur, 0.0))
+    return (weights / weights.sum(axis=0)).astype(np.float32)
+
+
+def reading(transcript: Transcript | str, path=None, stopped: bool = True, level: float = 2.0) -> Decoded:
+    """A reading along a path, by default each token for two steps; it is silent on blanks, marks and the end.
+
+    Args:
+        level: of what sounds, in the mel's units.
+    """
+    transcript = text_to_transcript(transcript) if isinstance(transcript, str) else transcript
+    tokens = len(encode(transcript, 1.0))
+    path = np.repeat(np.arange(tokens), 2) if path is None else np.asarray(path)
+    breaks = np.array(breaks_of(transcript))
+    mel = np.full((80, FACTOR * len(path)), -4.0, np.float32)
+    sounding = np.repeat(~breaks[path], FACTOR)
+    mel[:, sounding] = level + np.random.default_rng(0).normal(0, 0.3, (80, sounding.sum())).astype(np.float32)
+    return Decoded(np.clip(mel, -4, 4), along(path, tokens, blur=0.05), stopped)
+
+
+def path_of(transcript: Transcript, *stretches: tuple[int, int] | tuple[int, int, int]) -> np.ndarray:
+    """Tokens from `first` to `last - 1`, stretch after stretch, two steps each unless a third number says otherwise."""
+    return np.concatenate([np.repeat(np.arange(first, last), *(rest or (2,))) for first, last, *rest in stretches])
