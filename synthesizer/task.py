@@ -24,6 +24,7 @@ from training.processes import to_device
 from training.schedule import staircase
 
 STAGE = "synthesizer"
+LEAST_FOR_VARIANCE = 16  # utterances; of fewer, the variance is that of what they happen to say
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,8 @@ class SynthesizerTask:
                     batch.mel.cpu(), output.mel.float().cpu(), (batch.speech_steps * factor).tolist(), strict=True
                 )
             ]
-        self._variance_gains = variance_gains(pairs)
+        if len(pairs) >= LEAST_FOR_VARIANCE:
+            self._variance_gains = variance_gains(pairs)
         result = {f"validation_{name}": value / frames for name, value in totals.items()}
         return result | self._free_running(step, run, factor)
 

@@ -1,12 +1,14 @@
 """The synthesizer's training script: it trains, stops, goes on as if it had not stopped, and says what is wrong."""
 
 import dataclasses
+import functools
 import json
 
 import numpy as np
 import pytest
 import torch
 
+from preparation.synthesizer import Synthesizer as Settings
 from speech.alignment import Piece
 from speech.audio import write_audio
 from speech.errors import ConfigError
@@ -74,6 +76,8 @@ def test_adapting_to_a_few_clips(store, tmp_path, monkeypatch, capsys) -> None:
         return [Piece(0.0, len(wav) / 16_000, text, ())]
 
     monkeypatch.setattr("speech.alignment.split_at_silences", whole)
+    # In this process, where the line above counts.
+    monkeypatch.setattr("preparation.adaptation.Synthesizer", functools.partial(Settings, jobs=0))
     base, encoder = tmp_path / "base.safetensors", tmp_path / "encoder.safetensors"
     toy_synthesizer().save(base)
     toy_encoder().save(encoder)
@@ -93,7 +97,7 @@ def test_adapting_needs_speech_with_its_text(store, tmp_path, capsys) -> None:
     base, encoder = tmp_path / "base.safetensors", tmp_path / "encoder.safetensors"
     toy_synthesizer().save(base)
     toy_encoder().save(encoder)
-    for clips, sentence in ((tmp_path / "nowhere", "There is no folder"), (tmp_path, "No utterance")):
+    for clips, sentence in ((tmp_path / "nowhere", "There is no folder"), (tmp_path, "no usable recording")):
         with pytest.raises(SystemExit) as stop:
             main(Arguments(adapt=clips, run=tmp_path / "run", warm_start=base, encoder=encoder))
         assert stop.value.code == 2 and sentence in capsys.readouterr().err

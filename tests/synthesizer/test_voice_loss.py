@@ -43,7 +43,7 @@ def test_gradient_reaches_the_mel_and_nothing_of_the_encoder():
     hear, mel = loss_and_mel()
     wanted = torch.nn.functional.normalize(torch.rand(3, 8), dim=1)
     loss = hear(mel, torch.tensor([200, 200, 60]), wanted, torch.Generator().manual_seed(1))
-    assert 0 < float(loss) < 2
+    assert 0 < loss.item() < 2
     loss.backward()
     reached = mel.grad.abs().sum((1, 2))
     assert (reached[:2] > 0).all() and reached[2] == 0  # the third is shorter than a piece
@@ -68,5 +68,5 @@ def test_following_the_gradient_brings_the_voice_nearer():
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        values.append(float(loss))
+        values.append(loss.item())
     assert values[-1] < 0.8 * values[0]
