@@ -1,0 +1,35 @@
+"""A window without a screen, with toy models, made-up sound devices and folders of its own."""
+
+import os
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+os.environ.setdefault("PYTEST_QT_API", "pyqt5")
+
+import pytest
+
+from tests.toolbox.fakes import House, save_speech
+from tests.toy_models import save_toy_models
+
+
+@pytest.fixture(scope="session")
+def toy_folder(tmp_path_factory):
+    """Toy models, and all imported that they need, so that no test waits for that."""
+    from toolbox.quiet_imports import import_quietly
+
+    import_quietly()
+    return save_toy_models(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory):
+    """Three recordings that pass for speech."""
+    folder = tmp_path_factory.mktemp("clips")
+    return [save_speech(folder / f"clip {number}.wav", 3.0, 110 + 30 * number, number) for number in range(3)]
+
+
+@pytest.fixture
+def house(qtbot, toy_folder, tmp_path):
+    """See `House`; `house.open()` opens the window."""
+    made = House(qtbot, toy_folder, tmp_path)
+    yield made
+    made.close()

@@ -1,0 +1,48 @@
+"""What a job is handed, and how a failure is described."""
+
+import errno
+
+import pytest
+
+from speech.errors import AudioError
+from toolbox.job_context import JobCancelled, JobContext, describe_failure
+
+
+def test_what_a_job_tells():
+    told = []
+    context = JobContext(lambda kind, value: told.append((kind, value)))
+    context.progress("Reading", True, 3)
+    context.chunk("sound")
+    assert told == [("progress", ("Reading", 1, 3)), ("chunk", "sound")]
+    silent = JobContext()
+    silent.progress("Reading", 1, 3)
+    silent.chunk(1)
+
+
+def test_a_job_learns_that_it_is_cancelled():
+    context = JobContext()
+    context.check()
+    context.cancel()
+    assert context.cancelled()
+    with pytest.raises(JobCancelled):
+        context.check()
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (AudioError("The clip is silent:\nrecord it again."), "The clip is silent: record it again."),
+        (MemoryError(), "not enough memory"),
+        (RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate"), "not enough memory"),
+        (OSError(errno.ENOSPC, "No space left on device"), "The disk is full: free some space and try again."),
+        (ValueError("shapes (3,) and (4,)"), "(ValueError): this is a defect of the program"),
+        (SystemExit(3), "(SystemExit): this is a defect"),
+    ],
+)
+def test_a_failure_is_one_sentence_and_its_details(error, words):
+    try:
+        raise error
+    except BaseException as raised:
+        sentence, details = describe_failure(raised)
+    assert words in sentence and "\n" not in sentence
+    assert "Traceback" in details and __file__ in details

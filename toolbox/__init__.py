@@ -1,0 +1,1 @@
+"""The toolbox: clone a voice in a window. `python -m toolbox` opens it."""

@@ -1,0 +1,244 @@
+"""Clone a voice in a window.
+
+    python -m toolbox
+    python -m toolbox corpora/ recordings/
+
+Without a display, PyQt5 or a sound device it says in one sentence what is missing and what still works.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from speech.errors import ConfigError, exit_on_speech_error
+
+STARTED = time.perf_counter()
+STILL_WORKS = "demo_cli.py clones voices without a window."
+LONGEST_WAIT = 2.0  # seconds, for a window to appear
+SIGNAL_SECONDS = 0.3  # between two looks whether Ctrl-C was pressed in the terminal
+SWITCH_SECONDS = 0.002  # after so long a computing thread lets the window have the interpreter
+
+
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m toolbox", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folders", nargs="*", type=Path, help="datasets, or folders that hold some, to browse in")
+    parser.add_argument(
+        "--models", type=Path, metavar="DIR", help="folder of the model files (default: models/default)"
+    )
+    parser.add_argument("--cpu", action="store_true", help="do not use a GPU")
+    parser.add_argument("--seed", type=int, metavar="N", help="begin with this seed, so that results are repeatable")
+    parser.add_argument("--theme", choices=("auto", "light", "dark"), help="colours, kept for the next time")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="keep settings, voices and results in this folder")
+    parser.add_argument(
+        "--watch",
+        action="store_true",
+        help="at the end, tell how long starting took and how long the window stood still",
+    )
+    return parser.parse_args(argv)
+
+
+@exit_on_speech_error
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = parse_arguments(argv)
+    check_arguments(arguments)
+    check_display()
+    application = make_application()
+    window, session = make_window(application, arguments)
+    window.closed.connect(application.quit)
+    window.show()
+    sys.setswitchinterval(SWITCH_SECONDS)
+    wait_until_seen(application, window)
+    shown_after = time.perf_counter() - STARTED
+    watchdog = _watch(arguments.watch, session)
+    window.start()
+    awake = close_on_interrupt(window)
+    code = application.exec_()
+    awake.stop()
+    if watchdog is not None:
+        watchdog.stop()
+        print(f"window after {shown_after:.2f} s; standstills of more than {1000 * watchdog.threshold:.0f} ms:")
+        for stall in watchdog.stalls:
+            print(f"  at {stall.at:.1f} s: {1000 * stall.own_seconds:.0f} ms "
+                  f"({1000 * stall.seconds:.0f} ms with waits for a processor)")  # fmt: skip
+    if not session.close():
+        # A thread is in the midst of something that does not answer. To pull the libraries from under it would crash.
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
+def check_arguments(arguments: argparse.Namespace) -> None:
+    """Raises: ConfigError for a folder that is not there or a seed out of range."""
+    for folder in arguments.folders:
+        if not folder.is_dir():
+            raise ConfigError(f"There is no folder {folder}: name one that holds recordings.")
+    if arguments.models is not None and not arguments.models.is_dir():
+        raise ConfigError(f"There is no folder of models {arguments.models}: check the path.")
+    if arguments.seed is not None and not 0 <= arguments.seed < 2**31:
+        raise ConfigError(f"The seed {arguments.seed} is out of range: choose one from 0 to {2**31 - 1}.")
+
+
+def check_display() -> None:
+    """Raises: ConfigError if no window can be opened; Qt itself would end the process with a core dump."""
+    try:
+        import PyQt5.QtWidgets  # noqa: F401
+    except ImportError as error:
+        if isinstance(error, ModuleNotFoundError):
+            raise ConfigError(f"The window needs PyQt5: run pip install PyQt5. {STILL_WORKS}") from error
+        raise ConfigError(
+            f"PyQt5 is there but cannot be loaded ({error}): install the system libraries that it names. {STILL_WORKS}"
+        ) from error
+    elsewhere = os.environ.get("QT_QPA_PLATFORM", "")
+    if sys.platform.startswith("linux") and not elsewhere:
+        if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+            raise ConfigError(
+                f"There is no display to open a window on: log in to a desktop, or use xvfb-run. {STILL_WORKS}"
+            )
+        if os.environ.get("DISPLAY") and not _display_answers():
+            raise ConfigError(
+                f"The display {os.environ['DISPLAY']} does not answer: check DISPLAY, or use xvfb-run. {STILL_WORKS}"
+            )
+
+
+def _display_answers() -> bool:
+    """Whether an X server accepts this program; True where it cannot be told."""
+    import ctypes
+    import ctypes.util
+
+    name = (
+        ctypes.util.find_library("X11") if not Path("/usr/lib/x86_64-linux-gnu/libX11.so.6").exists() else "libX11.so.6"
+    )
+    if not name:
+        return True
+    try:
+        library = ctypes.CDLL(name)
+        library.XOpenDisplay.restype = ctypes.c_void_p
+        display = library.XOpenDisplay(None)
+        if display:
+            library.XCloseDisplay(ctypes.c_void_p(display))
+        return bool(display)
+    except (OSError, AttributeError):
+        return True
+
+
+def make_application() -> Any:
+    """The QApplication, sharp on every screen."""
+    from PyQt5.QtCore import Qt
+    from PyQt5.QtWidgets import QApplication
+
+    if QApplication.instance() is None:
+        QApplication.setAttribute(Qt.AA_EnableHighDpiScaling)
+        QApplication.setAttribute(Qt.AA_UseHighDpiPixmaps)
+    application = QApplication.instance() or QApplication(sys.argv[:1])
+    application.setApplicationName("sv2tts-toolkit")
+    application.setApplicationDisplayName("Voice cloning toolbox")
+    return application
+
+
+def wait_until_seen(application: Any, window: Any) -> None:
+    """Until the window is on the screen and painted; not for ever on a screen that does not answer."""
+    ends = time.monotonic() + LONGEST_WAIT
+    application.processEvents()
+    while not window.windowHandle().isExposed() and time.monotonic() < ends:
+        application.processEvents()
+        time.sleep(0.001)
+    application.processEvents()
+
+
+def make_window(application: Any, arguments: argparse.Namespace, sound: Any = None) -> tuple[Any, Any]:
+    """The window and its session, not started yet."""
+    from cloning import DEFAULT_MODELS
+    from toolbox import style
+    from toolbox.panels.log_panel import LogRelay
+    from toolbox.preferences import Preferences
+    from toolbox.results import ResultStore
+    from toolbox.session import Session
+    from toolbox.voice_shelf import VoiceShelf
+    from toolbox.window import MainWindow
+
+    data = arguments.data
+    preferences = Preferences(None if data is None else data / "toolbox.json")
+    if arguments.theme is not None:
+        preferences.set("theme", arguments.theme)
+    if arguments.seed is not None:
+        preferences.set("seed", arguments.seed)
+        preferences.set("seed_fixed", True)
+    dark = style.system_is_dark(application)
+    theme = style.choose(preferences.get("theme", "auto"), dark)
+    style.apply(application, theme, preferences.get("text_points", style.TEXT_POINTS))
+    session = Session(
+        preferences,
+        arguments.models or DEFAULT_MODELS,
+        "cpu" if arguments.cpu else "auto",
+        VoiceShelf(None if data is None else data / "voices"),
+        ResultStore(None if data is None else data / "results"),
+        sound,
+    )
+    window = MainWindow(session, [folder.absolute() for folder in arguments.folders], dark)
+    relay = LogRelay()
+    relay.signals.line.connect(window.log.add)
+    logging.getLogger().addHandler(relay)
+    window.destroyed.connect(lambda: logging.getLogger().removeHandler(relay))
+    install_excepthook(session)
+    return window, session
+
+
+def install_excepthook(session: Any) -> None:
+    """A defect of ours is told in the window; it does not end the program, as PyQt would have it."""
+
+    def tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            session.cancel_all()
+            from PyQt5.QtWidgets import QApplication
+
+            QApplication.quit()
+            return
+        from toolbox.job_context import describe_failure
+
+        sentence, details = describe_failure(error)
+        print(details, file=sys.stderr)
+        session.logged.emit(f"error: {sentence}")
+        session.trouble.emit(sentence, details)
+
+    sys.excepthook = tell
+
+
+def close_on_interrupt(window: Any) -> Any:
+    """Ctrl-C in the terminal closes the window in good order.
+
+    Returns:
+        a timer that lets Python look for signals now and then, which it does not while Qt waits for events.
+    """
+    import signal
+
+    from PyQt5.QtCore import QTimer
+
+    signal.signal(signal.SIGINT, lambda *_: window.close())
+    timer = QTimer(window)
+    timer.timeout.connect(lambda: None)
+    timer.start(round(1000 * SIGNAL_SECONDS))
+    return timer
+
+
+def _watch(wanted: bool, session: Any) -> Any:
+    if not wanted:
+        return None
+    from toolbox.watchdog import Watchdog
+
+    watchdog = Watchdog(0.03, lambda stall: session.logged.emit(
+        f"the window stood still for {1000 * stall.own_seconds:.0f} ms ({1000 * stall.seconds:.0f} ms with waits)"
+    ))  # fmt: skip
+    watchdog.start()
+    return watchdog

@@ -1,0 +1,60 @@
+"""What happened, line by line."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+
+from PyQt5.QtCore import QObject, pyqtSignal
+from PyQt5.QtWidgets import QApplication, QPlainTextEdit, QVBoxLayout, QWidget
+
+from toolbox.session import Session
+from toolbox.widgets import Card, button, row
+
+MOST_LINES = 2000
+
+
+class LogRelay(logging.Handler):
+    """Brings what the libraries log, on whatever thread, to the GUI thread: as `signals.line`."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.signals = LogSignals()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(RuntimeError):  # the window is gone
+            self.signals.line.emit(f"{record.levelname.lower()}: {record.getMessage()}")
+
+
+class LogSignals(QObject):
+    """Signals: line: what was logged."""
+
+    line = pyqtSignal(str)
+
+
+class LogPanel(QWidget):
+    """The log, as text to read and to copy."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.text = QPlainTextEdit()
+        self.text.setReadOnly(True)
+        self.text.setAccessibleName("Log")
+        self.text.setMaximumBlockCount(MOST_LINES)
+        self.text.setTabChangesFocus(True)
+        card = Card("What happened")
+        card.column.addWidget(self.text, 1)
+        copy = button("&Copy all", "Put the log into the clipboard", self.copy)
+        clear = button("C&lear", "Empty the log", self.text.clear)
+        card.column.addLayout(row(copy, clear, None))
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 8, 0, 0)
+        column.addWidget(card)
+        session.logged.connect(self.add)
+
+    def add(self, line: str) -> None:
+        self.text.appendPlainText(f"{time.strftime('%H:%M:%S')}  {line}")
+
+    def copy(self) -> None:
+        QApplication.clipboard().setText(self.text.toPlainText())

@@ -1,0 +1,221 @@
+"""Step 3: what came of it. Sound, mel, alignment, and how alike it is to the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from PyQt5.QtCore import Qt
+from PyQt5.QtWidgets import QLabel, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+
+from toolbox import style
+from toolbox.canvases import MEL_RANGE, EmbeddingMap, HeatMap, Waveform, joined_alignment
+from toolbox.orders import Orders
+from toolbox.results import BREAK_SECONDS, Line, Result
+from toolbox.session import Session
+from toolbox.widgets import Card, button, faint, paint_icon, row, selectable
+
+EMBEDDING_PIXELS = 44, 44
+HOPS_PER_SECOND = 80.0  # of the mels: 16,000 Hz in hops of 200 samples
+WELCOME = """<p style="font-size: large;"><b>Clone a voice in three steps</b></p>
+<p><b>1.</b> A sample voice is chosen already; open or record another one whenever you like.</p>
+<p><b>2.</b> A sentence is written already; write your own.</p>
+<p><b>3.</b> Press the button. You hear the first sound while the rest is still being made.</p>"""
+
+
+class ResultView(Card):
+    """Args: export: asks for a file name."""
+
+    def __init__(
+        self, session: Session, orders: Orders, export: Callable[[], object], speak: Callable[[], object],
+        parent: QWidget | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__("Result", "3", parent)
+        self._session, self._orders = session, orders
+        self.play_button = button("&Play", "Hear the result, or stop it", self.play_or_stop, "play", False, "Ctrl+P")
+        self.export_button = button("E&xport...", "Save the sound as wav, flac or ogg", export, "", False, "Ctrl+E")
+        self.again_button = button(
+            "&Use its settings", "Put this result's text, seed, voice and models back on the page",
+            orders.restore_settings,
+        )  # fmt: skip
+        for one in (self.play_button, self.export_button, self.again_button):
+            self.head.addWidget(one)
+        self.waveform = Waveform("Sound of the result", "The sound of the result")
+        self.mel = HeatMap("Mel of the result", "mel", "The mel spectrogram of the result")
+        self.alignment = HeatMap(
+            "Alignment: a line from corner to corner is good", "text", "How the synthesizer went through the text"
+        )
+        self.reference = HeatMap("Mel of the reference", "mel", "The mel spectrogram of the reference")
+        self.embeddings = EmbeddingMap("The reference"), EmbeddingMap("The result")
+        self.figure, self.facts, self.remarks = QLabel(), selectable(), selectable()
+        self.pages = QStackedWidget()
+        self.pages.addWidget(self._welcome(speak))
+        self.pages.addWidget(self._pictures())
+        self.column.addWidget(self.pages, 1)
+        for canvas, what in ((self.waveform, "result"), (self.mel, "result"), (self.reference, "reference")):
+            canvas.setToolTip("Click to hear it from there")
+            canvas.sought.connect(lambda seconds, what=what: self._seek(what, seconds))
+        session.voices.changed.connect(self._show_reference)
+        session.played_to.connect(self._move_playhead)
+        session.playing_changed.connect(self._show_playing)
+        orders.begun.connect(self._begin)
+        orders.lines_changed.connect(self._show_lines)
+        orders.sounded.connect(self._sounded)
+        orders.result_changed.connect(self.show_result)
+        self._show_playing("")
+        self.show_result()
+
+    def _welcome(self, speak: Callable[[], object]) -> QWidget:
+        page = QWidget()
+        text = QLabel(WELCOME)
+        text.setWordWrap(True)
+        self.first_button = button("Speak the sentence", "Say what is written, with the voice that is chosen", speak,
+                                   "play", True)  # fmt: skip
+        note = faint("Everything is computed on this machine; nothing you open, record or write leaves it.")
+        column = QVBoxLayout(page)
+        column.addStretch(1)
+        column.addWidget(text)
+        column.addSpacing(8)
+        column.addLayout(row(self.first_button, None))
+        column.addSpacing(8)
+        column.addWidget(note)
+        column.addStretch(2)
+        return page
+
+    def _pictures(self) -> QWidget:
+        page = QWidget()
+        self.figure.setObjectName("figure")
+        self.figure.setToolTip(
+            "How alike result and reference are to the speaker encoder, from -1 to 1; other recordings of the same "
+            "person have about 0.86"
+        )
+        self.splitter = QSplitter(Qt.Vertical)
+        self.splitter.setChildrenCollapsible(False)
+        self.splitter.setHandleWidth(5)
+        for part, share in ((self.waveform, 2), (self.mel, 3), (self.alignment, 3), (self.reference, 2)):
+            self.splitter.addWidget(part)
+            self.splitter.setStretchFactor(self.splitter.count() - 1, share)
+        column = QVBoxLayout(page)
+        column.setContentsMargins(0, 0, 0, 0)
+        told = QVBoxLayout()
+        told.setSpacing(0)
+        told.addWidget(self.facts)
+        told.addWidget(self.remarks)
+        line = row(self.figure, 8)
+        line.addLayout(told, 1)
+        for canvas, caption in zip(self.embeddings, ("Reference", "Result"), strict=True):
+            canvas.setToolTip(f"{caption}: the 256 numbers that stand for the voice, as colours")
+            canvas.setFixedSize(*EMBEDDING_PIXELS)
+            beside = QVBoxLayout()
+            beside.setSpacing(0)
+            label = QLabel(caption)
+            label.setObjectName("faint")
+            beside.addWidget(canvas, 0, Qt.AlignHCenter)
+            beside.addWidget(label, 0, Qt.AlignHCenter)
+            line.addLayout(beside)
+        column.addLayout(line)
+        column.addWidget(self.splitter, 1)
+        return page
+
+    # --- while it is made
+
+    def _begin(self, text: str) -> None:
+        self.pages.setCurrentIndex(1)
+        self.waveform.clear()
+        self.mel.clear()
+        self.alignment.clear()
+        self.embeddings[1].show_embedding(None)
+        self.figure.setText("")
+        self.facts.setText(" ".join(text.split())[:120])
+        self.remarks.hide()
+        self._enable(False)
+
+    def _show_lines(self, lines: list[Line]) -> None:
+        seconds = sum(line.mel.shape[1] for line in lines) / HOPS_PER_SECOND + BREAK_SECONDS * (len(lines) - 1)
+        self.mel.show_values(np.concatenate([line.mel for line in lines], axis=1), seconds, MEL_RANGE)
+        self.alignment.show_values(joined_alignment([line.alignment for line in lines]), seconds)
+
+    def _sounded(self, wav: np.ndarray, sample_rate: int) -> None:
+        if not self.waveform.has_picture():
+            self.waveform.clear(sample_rate)
+        self.waveform.append(wav)
+        self.play_button.setEnabled(True)  # to stop it
+
+    # --- when it is made
+
+    def show_result(self) -> None:
+        """Show the result that the orders have, or the first page."""
+        result = self._orders.result
+        self.pages.setCurrentIndex(0 if result is None else 1)
+        self._enable(result is not None)
+        if result is None:
+            return
+        if len(result.wav):
+            self.waveform.show_sound(result.wav, result.sample_rate)
+        else:
+            self.waveform.clear()
+        self._show_lines(list(result.lines))
+        if len(result.wav):
+            self.mel.seconds = self.alignment.seconds = result.seconds
+        self.embeddings[1].show_embedding(result.embedding)
+        self._tell(result)
+        self._show_reference()
+
+    def _tell(self, result: Result) -> None:
+        alike = result.similarity
+        self.figure.setText("" if alike is None else f"Similarity {alike:.2f}")
+        vocoder = result.models.get("vocoder", "no vocoder yet").removesuffix(".safetensors").split(".")[0]
+        what = f"{result.seconds:.1f} s of speech" if len(result.wav) else "a mel without sound"
+        self.facts.setText(
+            f"{result.voice.name}: {what}, made in {result.seconds_taken:.1f} s; seed {result.seed}; {vocoder}"
+        )
+        remarks = result.remarks
+        theme = style.current()
+        self.remarks.setText("; ".join(remarks) if remarks else "The text was read to its end, in order.")
+        self.remarks.setStyleSheet(f"color: {theme.warning if remarks else theme.good};")
+        self.remarks.show()
+
+    def _show_reference(self) -> None:
+        chosen = self._session.voices.chosen
+        self.embeddings[0].show_embedding(None if chosen is None else chosen.voice.embedding)
+        if chosen is None or not chosen.mel.size:
+            self.reference.clear()
+        else:
+            self.reference.show_values(chosen.mel, len(chosen.wav) / 16_000, MEL_RANGE)
+
+    def _enable(self, there: bool) -> None:
+        sound = there and self._orders.result is not None and len(self._orders.result.wav) > 0
+        self.play_button.setEnabled(sound)
+        self.export_button.setEnabled(sound)
+        self.again_button.setEnabled(there)
+
+    # --- playing
+
+    def play_or_stop(self) -> None:
+        if self._session.playing in ("result", "reference"):
+            self._session.stop_playing()
+        else:
+            self._orders.play()
+
+    def _seek(self, what: str, seconds: float) -> None:
+        chosen, result = self._session.voices.chosen, self._orders.result
+        if what == "reference" and chosen is not None and len(chosen.wav):
+            self._session.play("reference", chosen.wav, 16_000, seconds)
+        elif what == "result" and result is not None and len(result.wav) and not self._orders.busy:
+            self._orders.play(seconds)
+
+    def _move_playhead(self, what: str, seconds: float) -> None:
+        if what == "result":
+            for canvas in (self.waveform, self.mel, self.alignment):
+                canvas.set_playhead(seconds)
+        elif what == "reference":
+            self.reference.set_playhead(seconds)
+
+    def _show_playing(self, what: str) -> None:
+        if not what:
+            for canvas in (self.waveform, self.mel, self.alignment, self.reference):
+                canvas.set_playhead(None)
+        playing = what in ("result", "reference")
+        self.play_button.setText("&Stop" if playing else "&Play")
+        self.play_button.setProperty("picture", "stop" if playing else "play")
+        paint_icon(self.play_button)
