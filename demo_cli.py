@@ -328,7 +328,8 @@ def _log_to_stderr() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(_Prefixed())
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    logging.getLogger("vocoder.wavernn.engine").setLevel(logging.INFO)  # it tells that it compiles, which takes a while
+    for tells_that_it_compiles in ("vocoder.wavernn.engine", "synthesizer.fast_decoder"):
+        logging.getLogger(tells_that_it_compiles).setLevel(logging.INFO)
 
 
 def _warn(source: str, remark: Remark) -> None:

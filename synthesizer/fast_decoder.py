@@ -6,9 +6,11 @@ is shared by the sentences of a pass. One that has ended costs nothing any more.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,6 +42,8 @@ from synthesizer.fast_convolutions import Cancelled, FoldedConvolutions, stop_if
 from synthesizer.model import SILENCE, Tacotron2
 
 logger = logging.getLogger(__name__)
+
+NOTICE_SECONDS = 2.0  # four times what loading from numba's cache takes
 
 
 class FastDecoder:
@@ -195,6 +199,23 @@ def _key(model: Tacotron2) -> tuple[Any, ...]:
     return (model.config, *versions)
 
 
+@contextlib.contextmanager
+def _announced(ready: bool) -> Iterator[None]:
+    """Say what is being waited for, if a loop takes so long to get ready that it must be compiling."""
+
+    def tell() -> None:
+        logger.info("Compiling the synthesizer's decoder for this processor, once: about ten seconds.")
+
+    timer = threading.Timer(NOTICE_SECONDS, tell)
+    timer.daemon = True
+    if not ready:
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
 @functools.cache
 def _kernel(name: str) -> Callable[..., int]:
     """A loop of `decoder_kernels`, compiled at its first call unless numba's cache has it."""
@@ -213,7 +234,8 @@ def _kernel(name: str) -> Callable[..., int]:
 
     def run(*arguments: object) -> int:
         try:
-            return cached(*arguments)
+            with _announced(ready=bool(getattr(cached, "signatures", ()))):
+                return cached(*arguments)
         except (AttributeError, ImportError):
             # Left by a version whose arrays came in other classes, which numba's cache refers to by name.
             logger.warning(
