@@ -11,7 +11,7 @@ import tyro
 from tyro.conf import OmitArgPrefixes, Positional
 
 from speech.errors import ConfigError, exit_on_speech_error
-from vocoder.spectral.config import SpectralConfig
+from vocoder.spectral.config import AdversarialConfig, DiscriminatorConfig, SpectralConfig
 from vocoder.wavernn.config import WaveRNNConfig
 
 if TYPE_CHECKING:
@@ -102,8 +102,14 @@ class SpectralArguments(Shared):
     """Kind of vocoder. Each has flags of its own, which --help shows after it."""
     frames: int = 40
     """Mel frames in a crop; 40 are half a second."""
-    learning_rate: float = 1e-3
-    """Peak of the learning rate."""
+    learning_rate: float = 0.0
+    """Peak of the learning rate; 0 is 1e-3, and 4e-4 with --adversarial."""
+    adversarial: bool = False
+    """Train against discriminators: the second stage, --from a model of the first."""
+    discriminators: Path | None = None
+    """Discriminators to go on with; those beside the file of --from, if there are any, unless given."""
+    against: OmitArgPrefixes[AdversarialConfig] = field(default_factory=AdversarialConfig)
+    sizes: OmitArgPrefixes[DiscriminatorConfig] = field(default_factory=DiscriminatorConfig)
     model: OmitArgPrefixes[SpectralConfig] = field(default_factory=SpectralConfig)
 
 
@@ -126,7 +132,10 @@ def main(arguments: Arguments | SpectralArguments | None = None) -> None:
     prepare = prepare_wavernn if isinstance(args, Arguments) else prepare_spectral
     task, batches, settings = prepare(args, store, int(os.environ.get("RANK", "0")))  # type: ignore[arg-type]
     settings |= {"store": str(args.store), "batch_size": args.batch_size, "frames": args.frames}
-    fit(task, batches, fit_config(args), args.run, resume=args.resume, settings=settings)
+    groups = getattr(task, "param_groups", list)() or None
+    result = fit(task, batches, fit_config(args), args.run, args.resume, groups, settings=settings)
+    if save := getattr(task, "save_discriminators", None):
+        save(args.run, result.step)
 
 
 def read_command_line() -> Arguments | SpectralArguments:
@@ -162,14 +171,28 @@ def prepare_spectral(
     from vocoder.spectral.model import SpectralGenerator
     from vocoder.spectral.task import SpectralTask
 
+    refuse_idle_flags(args)
     config, weights = read_start(args.start_from, args.kind, args.model)
     batches = SpectralBatches(store, config, args.batch_size, args.frames, seed=args.seed, rank=rank)
     model = SpectralGenerator(config)
     introduce("spectral vocoder", model, args, store, len(batches.items))
     if weights is not None:  # in a resumed run only until the state is restored
         take_over(model, weights)
-    task = SpectralTask(model, store, licence=args.licence, trained_on=trained_on(args, store))
-    return task, batches, {}
+    about = {"licence": args.licence, "trained_on": trained_on(args, store)}
+    if not args.adversarial:
+        return SpectralTask(model, store, **about), batches, {}
+    from vocoder.spectral.adversarial import AdversarialTask, start_discriminators
+
+    discriminators = start_discriminators(args.sizes, args.discriminators, args.start_from)
+    task = AdversarialTask(model, store, discriminators, args.against, frames=args.frames, **about)
+    return task, batches, {"adversarial": asdict(args.against), "discriminators": asdict(discriminators.config)}
+
+
+def refuse_idle_flags(args: SpectralArguments) -> None:
+    """Raises: ConfigError for flags of the adversarial stage where it was not asked for."""
+    usual = (None, AdversarialConfig(), DiscriminatorConfig())
+    if not args.adversarial and (args.discriminators, args.against, args.sizes) != usual:
+        raise ConfigError("Flags of the discriminators do nothing in the first stage: add --adversarial.")
 
 
 def introduce(name: str, model: "nn.Module", args: Shared, store: "FeatureStore", utterances: int) -> None:
@@ -204,7 +227,9 @@ def fit_config(args: Arguments | SpectralArguments) -> "FitConfig":
     if isinstance(args, Arguments):
         warmup, final = min(100, args.steps // 10), args.learning_rate / 20
         return FitConfig(**common, final_learning_rate=final, warmup_steps=warmup, decay="exponential")
-    warmup, final = min(200, args.steps // 10), args.learning_rate / 50
+    peak = args.learning_rate or (4e-4 if args.adversarial else 1e-3)
+    common["learning_rate"] = peak
+    warmup, final = min(200, args.steps // 10), peak / 50
     # moments as for Vocos, and a little decay: bounded weights keep the exponential of the magnitudes tame
     moments: dict[str, Any] = {"betas": (0.8, 0.99), "weight_decay": 1e-3}
     return FitConfig(**common, **moments, final_learning_rate=final, warmup_steps=warmup, decay="cosine")

@@ -5,8 +5,9 @@
 The WaveRNN have random weights, pruned by magnitude: the speed does not depend on what they were trained for. The
 spectral vocoder is the one that ships. The mels are those of `samples/`. A real-time factor below 1 is faster than
 speech. The cases of one length take turns, several times, and of each the quickest turn counts: what else the machine
-does then hits all of them alike. All cases take most of an hour, nearly all of it the reference and the dense models;
-the quick ones two or three minutes.
+does then hits all of them alike. Memory is the greatest one of a process of its own, above the interpreter with PyTorch
+and the mel. All cases take most of an hour, nearly all of it the reference and the dense models; the quick ones two or
+three minutes.
 
 A case is called by model (classic: two GRU-512 as in public checkpoints; compact: the default sizes, compact512: one
 GRU-512), percent pruned, way of running (one stream, or folds), threads, and seconds of speech.
@@ -15,13 +16,11 @@ GRU-512), percent pruned, way of running (one stream, or folds), threads, and se
 from __future__ import annotations
 
 import itertools
-import math
 import os
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -34,6 +33,7 @@ sys.path[0] = str(ROOT)  # in place of this folder, whose name for this file wou
 import numpy as np  # noqa: E402
 import tyro  # noqa: E402
 
+from benchmarks.measuring import Rows, report, run_program  # noqa: E402
 from speech.errors import SpeechError, exit_on_speech_error  # noqa: E402
 
 if TYPE_CHECKING:
@@ -52,8 +52,6 @@ REFERENCE_TARGET, REFERENCE_OVERLAP = 8000, 400  # samples: the settings of publ
 LONG_SECONDS = 600
 TURNS = 5
 PATIENCE_SECONDS = 10  # of turns, after which a case is not repeated
-
-Rows = Iterator[tuple[str, float, str]]
 
 
 @dataclass(frozen=True)
@@ -74,17 +72,8 @@ class Arguments:
 @exit_on_speech_error
 def main(argv: list[str] | None = None) -> None:
     arguments = tyro.cli(Arguments, args=argv, description=__doc__, config=(tyro.conf.FlagCreatePairsOff,))
-    rows = []
-    for measure in (measure_start, measure_speed, measure_first_chunks, measure_length, measure_memory):
-        for case, value, unit in measure(arguments):
-            if math.isnan(value):  # this system does not tell
-                continue
-            print(f"{case:<40} {value:>10.4g} {unit}", flush=True)
-            rows.append({"case": case, "value": value, "unit": unit})
-    if arguments.json is not None:
-        from training.files import write_json
-
-        write_json(arguments.json, rows)
+    measures = (measure_start, measure_speed, measure_first_chunks, measure_length, measure_memory)
+    report(itertools.chain.from_iterable(measure(arguments) for measure in measures), arguments.json)
 
 
 # --- speed ------------------------------------------------------------------------------------------------------------
@@ -105,7 +94,6 @@ class Case:
     share: float = 1.0
     threads: int = 1
     seconds: list[float] = field(default_factory=list)
-    memory: float = math.nan
 
     @property
     def best(self) -> float:
@@ -115,11 +103,9 @@ class Case:
         import torch
 
         torch.set_num_threads(self.threads)
-        before = forget_peak()
         started = time.perf_counter()
         self.work()
         self.seconds.append(time.perf_counter() - started)
-        self.memory = (kilobytes("VmHWM") - before) * 1024 / 1e6
         torch.set_num_threads(1)
 
 
@@ -132,7 +118,7 @@ def take_turns(cases: Sequence[Case], turns: int = TURNS) -> None:
 
 
 def measure_speed(arguments: Arguments) -> Rows:
-    """Real-time factor and peak memory of everything on mels of each length, and the ratio to the reference."""
+    """Real-time factor of everything on mels of each length, and the ratio to the reference."""
     vocoders = {name: make_vocoder(shape, pruned, threads) for name, (shape, pruned, threads, _) in ways(arguments)}
     spectral = load_spectral()
     for seconds in arguments.seconds:
@@ -144,10 +130,8 @@ def measure_speed(arguments: Arguments) -> Rows:
         take_turns(cases + references)
         for case in cases:
             yield f"{case.name}_{seconds:g}s_rtf", case.best / seconds, ""
-            yield f"{case.name}_{seconds:g}s_memory_mb", case.memory, "MB"
         reference = min(references, key=lambda case: case.best)
         yield f"reference_folds_{seconds:g}s_rtf", reference.best / seconds, ""
-        yield f"reference_folds_{seconds:g}s_memory_mb", reference.memory, "MB"
         ours = next(case for case in cases if case.name == "classic95_folds_2t")
         yield f"classic95_folds_vs_torch_{seconds:g}s", reference.best / ours.best, "times"
 
@@ -226,33 +210,35 @@ def reference_cases(seconds: float, share: float) -> list[Case]:
 # --- processes of their own -------------------------------------------------------------------------------------------
 
 START_PROGRAM = """
-import sys, time
+import json, sys, time
 import torch
 torch.set_num_threads(1)
 from benchmarks.vocoder import make_vocoder
 vocoder = make_vocoder(sys.argv[1], "95", 1, warm=False)
 started = time.perf_counter()
 vocoder.warm_up()
-print(time.perf_counter() - started)
+print(json.dumps({"seconds": time.perf_counter() - started}))
 """
 
+# Arguments: seconds of mel, then "spectral", "reference", or shape, percent pruned, threads and way of running.
 MEMORY_PROGRAM = """
-import sys
+import json, sys
 import torch
 torch.set_num_threads(1)
-from benchmarks.vocoder import forget_peak, kilobytes, make_vocoder, mel_of
+from benchmarks.vocoder import forget_peak, kilobytes, load_spectral, make_vocoder, mel_of, reference_cases, speak
 from vocoder import Vocoder
-mel = mel_of(float(sys.argv[1]))
+seconds, name, *rest = sys.argv[1:]
+mel = mel_of(float(seconds))
 interpreter = forget_peak()
-vocoder = make_vocoder("compact", "95", 2)
-warm = kilobytes("VmRSS")
-if sys.argv[2] == "stream":
-    for chunk in vocoder.stream(mel, seed=0):
-        pass
+if name == "reference":
+    warm, work = 0, reference_cases(float(seconds), share=0.05)[0].work
 else:
-    vocoder.vocode(mel, seed=0)
-for less in (interpreter, warm, 0):
-    print((kilobytes("VmHWM") - less) * 1024 / 1e6)
+    pruned, threads, way = rest or ("", "1", "folds")
+    vocoder = load_spectral() if name == "spectral" else make_vocoder(name, pruned, int(threads))
+    warm, work = kilobytes("VmRSS"), lambda: speak(vocoder, mel, way)
+work()
+peak = kilobytes("VmHWM")
+print(json.dumps({key: (peak - less) * 1024 / 1e6 for key, less in (("", interpreter), ("_above_warm", warm))}))
 """
 
 
@@ -261,36 +247,30 @@ def measure_start(arguments: Arguments) -> Rows:
     for shape, name in (("compact", ""), ("classic", "_classic")):
         with tempfile.TemporaryDirectory() as cache:
             environment = {"NUMBA_CACHE_DIR": cache}
-            seconds = [run_program(START_PROGRAM, shape, environment=environment)[0] for _ in range(4)]
+            seconds = [run_program(START_PROGRAM, shape, environment=environment)["seconds"] for _ in range(4)]
             yield f"cold_compile{name}_s", seconds[0], "s"
             yield f"warm_start{name}_s", min(seconds[1:]), "s"
 
 
 def measure_memory(arguments: Arguments) -> Rows:
-    """The greatest memory of a process that speaks for 10 min, with kernels from the cache.
+    """The greatest memory while speaking, above an interpreter that has imported PyTorch and holds the mel.
 
-    Above the interpreter: one that has imported PyTorch, numpy and the facade, and holds the mel. Above the process
-    when it is ready to speak, which then also holds the model and the kernels. And in all.
+    Each way speaks the longest mel once, with kernels from the cache; the reference takes a few of its steps, which all
+    need the same. Two ways speak for ten minutes, for which the growth above a process that is ready to speak, with
+    model and kernels, is told too.
     """
     if not Path("/proc/self/status").is_file():
         print("The memory is left out, because only Linux tells a process's greatest one.", flush=True)
         return
+    seconds = f"{arguments.seconds[-1]:g}"
+    every = {name: tuple(str(part) for part in way) for name, way in ways(arguments)}
+    for name, words in {**every, "spectral_1t": ("spectral",), "reference_folds": ("reference",)}.items():
+        if name != "spectral_1t" or load_spectral() is not None:
+            yield f"{name}_{seconds}s_memory_mb", run_program(MEMORY_PROGRAM, seconds, *words)[""], "MB"
     for way, name in (("folds", ""), ("stream", "_stream"))[: 1 if arguments.quick else 2]:
-        interpreter, warm, whole = run_program(MEMORY_PROGRAM, str(LONG_SECONDS), way)
-        yield f"memory_10min{name}_mb", interpreter, "MB"
-        yield f"memory_10min{name}_above_warm_mb", warm, "MB"
-        yield f"memory_10min{name}_whole_process_mb", whole, "MB"
-
-
-def run_program(program: str, *arguments: str, environment: dict[str, str] | None = None) -> list[float]:
-    """The numbers that a program prints. Raises: SpeechError with the last line of what it said if it fails."""
-    command = [sys.executable, "-c", program, *arguments]
-    done = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, **(environment or {})}, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise SpeechError(f"A program failed while it was measured: {(done.stderr.splitlines() or ['no message'])[-1]}")
-    return [float(number) for number in done.stdout.split()]
+        figures = run_program(MEMORY_PROGRAM, str(LONG_SECONDS), "compact", "95", "2", way)
+        for kind, value in figures.items():
+            yield f"memory_10min{name}{kind}_mb", value, "MB"
 
 
 # --- common -----------------------------------------------------------------------------------------------------------

@@ -68,10 +68,14 @@ class SpectralGenerator(nn.Module):
 
     def spectrum(self, mel: Tensor) -> Tensor:
         """[batch, n_mels, frames] -> complex64 [batch, n_fft // 2 + 1, frames]; frame k is around sample k * hop."""
+        return as_spectrum(self.parts(mel))
+
+    def parts(self, mel: Tensor) -> Tensor:
+        """[batch, n_mels, frames] -> log magnitudes, then phases: [batch, frames, 2 * (n_fft // 2 + 1)]."""
         x = self.normalise_entry(self.enter(mel))
         for block in self.blocks:
             x = block(x)
-        return as_spectrum(self.polar_parts(x))
+        return self.polar_parts(x)
 
     def normalise_entry(self, x: Tensor) -> Tensor:
         """The first convolution's output as the blocks read it: [batch, channels, frames] -> the same."""

@@ -83,7 +83,8 @@ class SpectralTask:
             mel, target = batch["mel"].to(device), batch["wave"].to(device)
             wave = self._generator(mel)
             parts = {name: float(part) for name, part in self._distances(wave, target).items()}
-        figures = {"spectral_distance": sum(parts.values()), **parts}
+            further = self._further_figures(wave, target)
+        figures = {"spectral_distance": sum(parts.values()), **parts, **further}
         figures["mel_error"] = self._show(step, run, mel.cpu().numpy(), wave.cpu().numpy())
         return figures
 
@@ -104,6 +105,10 @@ class SpectralTask:
 
     def _distances(self, wave: Tensor, target: Tensor) -> dict[str, Tensor]:
         return spectral_losses(wave, target, self.config.mel.sample_rate)
+
+    def _further_figures(self, wave: Tensor, target: Tensor) -> dict[str, float]:
+        """Whatever else a stage of the training measures: [clips, samples] each -> figures of `validate`."""
+        return {}
 
     def _show(self, step: int, run: "RunDirectory", mels: np.ndarray, waves: np.ndarray) -> float:
         """Sounds and mels to TensorBoard and the run's samples; returns the mean distance of all clips' mels."""
