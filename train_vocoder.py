@@ -130,12 +130,13 @@ def main(arguments: Arguments | SpectralArguments | None = None) -> None:
     store = FeatureStore(args.store)
     torch.manual_seed(args.seed)
     prepare = prepare_wavernn if isinstance(args, Arguments) else prepare_spectral
-    task, batches, settings = prepare(args, store, int(os.environ.get("RANK", "0")))  # type: ignore[arg-type]
+    rank = int(os.environ.get("RANK", "0"))
+    task, batches, settings = prepare(args, store, rank)  # type: ignore[arg-type]
     settings |= {"store": str(args.store), "batch_size": args.batch_size, "frames": args.frames}
     groups = getattr(task, "param_groups", list)() or None
     result = fit(task, batches, fit_config(args), args.run, args.resume, groups, settings=settings)
-    if save := getattr(task, "save_discriminators", None):
-        save(args.run, result.step)
+    if rank == 0 and isinstance(args, SpectralArguments) and args.adversarial:
+        task.save_discriminators(args.run, result.step)  # type: ignore[attr-defined]
 
 
 def read_command_line() -> Arguments | SpectralArguments:
