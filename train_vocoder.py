@@ -103,7 +103,7 @@ class SpectralArguments(Shared):
     frames: int = 40
     """Mel frames in a crop; 40 are half a second."""
     learning_rate: float = 0.0
-    """Peak of the learning rate; 0 is 1e-3, and 4e-4 with --adversarial."""
+    """Peak of the learning rate; 0 is 1e-3, and 2e-4 with --adversarial."""
     adversarial: bool = False
     """Train against discriminators: the second stage, --from a model of the first."""
     discriminators: Path | None = None
@@ -133,7 +133,7 @@ def main(arguments: Arguments | SpectralArguments | None = None) -> None:
     rank = int(os.environ.get("RANK", "0"))
     task, batches, settings = prepare(args, store, rank)  # type: ignore[arg-type]
     settings |= {"store": str(args.store), "batch_size": args.batch_size, "frames": args.frames}
-    groups = getattr(task, "param_groups", list)() or None
+    groups: list[dict[str, Any]] | None = getattr(task, "param_groups", list)() or None
     result = fit(task, batches, fit_config(args), args.run, args.resume, groups, settings=settings)
     if rank == 0 and isinstance(args, SpectralArguments) and args.adversarial:
         task.save_discriminators(args.run, result.step)  # type: ignore[attr-defined]
@@ -179,7 +179,7 @@ def prepare_spectral(
     introduce("spectral vocoder", model, args, store, len(batches.items))
     if weights is not None:  # in a resumed run only until the state is restored
         take_over(model, weights)
-    about = {"licence": args.licence, "trained_on": trained_on(args, store)}
+    about: dict[str, Any] = {"licence": args.licence, "trained_on": trained_on(args, store)}
     if not args.adversarial:
         return SpectralTask(model, store, **about), batches, {}
     from vocoder.spectral.adversarial import AdversarialTask, start_discriminators
@@ -228,7 +228,7 @@ def fit_config(args: Arguments | SpectralArguments) -> "FitConfig":
     if isinstance(args, Arguments):
         warmup, final = min(100, args.steps // 10), args.learning_rate / 20
         return FitConfig(**common, final_learning_rate=final, warmup_steps=warmup, decay="exponential")
-    peak = args.learning_rate or (4e-4 if args.adversarial else 1e-3)
+    peak = args.learning_rate or (2e-4 if args.adversarial else 1e-3)
     common["learning_rate"] = peak
     warmup, final = min(200, args.steps // 10), peak / 50
     # moments as for Vocos, and a little decay: bounded weights keep the exponential of the magnitudes tame

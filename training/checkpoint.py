@@ -180,7 +180,7 @@ def load_model_file(
 
 
 def load_into(model: nn.Module, weights: Mapping[str, torch.Tensor], strict: bool = True) -> None:
-    """Put weights into a model of the same shape.
+    """Put weights into a model of the same shape; one on the meta device takes the tensors as its own.
 
     Args:
         strict: every tensor of the model must be given and no other; otherwise only shapes that differ are an error.
@@ -202,7 +202,8 @@ def load_into(model: nn.Module, weights: Mapping[str, torch.Tensor], strict: boo
         raise ModelFileError(
             f"The weights do not fit the model: {'; '.join(troubles[:3])}{more}. Use a file made with this config."
         )
-    model.load_state_dict({name: weights[name] for name in own if name in weights}, strict=False)
+    empty = any(tensor.is_meta for tensor in own.values())
+    model.load_state_dict({name: weights[name] for name in own if name in weights}, strict=False, assign=empty)
 
 
 def warm_start(model: nn.Module, weights: Mapping[str, torch.Tensor]) -> list[str]:

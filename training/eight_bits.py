@@ -54,5 +54,5 @@ def restore(stored: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         if base == name or base in weights or not fits:
             raise ModelFileError(f"The weights in {name[:80]} are damaged: choose another file.")
         assert step is not None
-        weights[base] = levels.float() * step.float()[:, None]
+        weights[base] = levels.float().mul_(step.float()[:, None])
     return weights

@@ -9,6 +9,7 @@ import torch
 
 from speech.errors import ConfigError, CorpusError
 from speech.mel import MelConfig
+from training.checkpoint import load_into
 from vocoder.spectral.config import SpectralConfig
 from vocoder.spectral.data import SpectralBatches
 from vocoder.spectral.losses import spectral_losses
@@ -156,3 +157,15 @@ def test_stores_and_sizes_that_do_not_fit_are_refused(toy_store):
 def test_configs_out_of_range_are_refused(changes):
     with pytest.raises(ConfigError):
         SpectralConfig(**changes)
+
+
+def test_a_model_without_weights_takes_those_it_is_given():
+    """No second copy is made of them, and the window is there from the start."""
+    given = SpectralGenerator(TOY)
+    weights = {name: value.clone() for name, value in given.state_dict().items()}
+    model = SpectralGenerator.without_weights(TOY)
+    assert all(value.is_meta for value in model.parameters()) and torch.equal(model.window, given.window)
+    load_into(model, weights)
+    assert all(value.data_ptr() == weights[name].data_ptr() for name, value in model.state_dict().items())
+    mel = torch.rand(1, 80, 12)
+    assert torch.equal(model(mel), given(mel))

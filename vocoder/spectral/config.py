@@ -88,11 +88,11 @@ class DiscriminatorConfig:
 class AdversarialConfig:
     """How the discriminators take part in the training of a generator."""
 
-    adversarial_share: float = 1.0
+    adversarial_share: float = 0.5
     """Length of the discriminators' gradient at the generator's output, in units of that of the spectral losses."""
     discriminators_alone: int = 200
     """Steps for which the discriminators only learn; over as many again their share rises to the whole."""
-    discriminators_rate: float = 1.0
+    discriminators_rate: float = 1.5
     """Learning rate of the discriminators, in units of the generator's."""
     judged_frames: int = 24
     """Mel frames of each crop, from a random place in it, that the discriminators hear."""

@@ -46,14 +46,19 @@ class SpectralGenerator(nn.Module):
         self.blocks = nn.ModuleList(ConvNeXtBlock(config) for _ in range(config.blocks))
         self.leave_norm = nn.LayerNorm(channels)
         self.to_spectrum = nn.Linear(channels, 2 * (n_fft // 2 + 1))
-        margin = n_fft - config.mel.win_length
-        window = F.pad(torch.hann_window(config.mel.win_length), (margin // 2, margin - margin // 2))
-        self.register_buffer("window", window, persistent=False)
+        self.register_buffer("window", _synthesis_window(config), persistent=False)
         for module in self.modules():
-            if isinstance(module, nn.Linear | nn.Conv1d):
+            # on the meta device there is nothing to draw, and to pretend it takes eighty megabytes of modules
+            if isinstance(module, nn.Linear | nn.Conv1d) and not module.weight.is_meta:
                 nn.init.trunc_normal_(module.weight, std=0.02)
                 assert module.bias is not None
                 nn.init.zeros_(module.bias)
+
+    @classmethod
+    def without_weights(cls, config: SpectralConfig) -> "SpectralGenerator":
+        """A model whose weights are still to be given, by `load_state_dict(..., assign=True)`: they take no memory."""
+        with torch.device("meta"):
+            return cls(config)
 
     def forward(self, mel: Tensor) -> Tensor:
         """The waveform of a mel, pre-emphasised as the mel was.
@@ -88,6 +93,12 @@ class SpectralGenerator(nn.Module):
     def to_wave(self, spectrum: Tensor) -> Tensor:
         """Inverse short-time transform: complex [batch, n_fft // 2 + 1, frames] -> [batch, frames * hop_length]."""
         return InverseTransform(self.window, self.config.hop_length).push(spectrum, last=True)
+
+
+def _synthesis_window(config: SpectralConfig) -> Tensor:
+    """[n_fft], centred; on the CPU, also of a model without weights."""
+    margin = config.mel.n_fft - config.mel.win_length
+    return F.pad(torch.hann_window(config.mel.win_length, device="cpu"), (margin // 2, margin - margin // 2))
 
 
 def as_spectrum(parts: Tensor) -> Tensor:

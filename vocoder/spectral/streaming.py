@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from vocoder.spectral.model import ConvNeXtBlock, SpectralGenerator, as_spectrum
 
 LEAST_CHANNELS = 128  # from which on products in bfloat16 win more than the way there and back costs
+ROWS = 32  # the product is of a multiple of them
 
 
 def has_bfloat16_products() -> bool:
@@ -22,11 +23,16 @@ class _Dense:
     """A linear layer, its product in bfloat16 if `low`: [frames, inputs] float32 -> [frames, outputs] of that type."""
 
     def __init__(self, layer: nn.Linear, low: bool) -> None:
-        self._layer = layer
-        self._low = [value.to(torch.bfloat16) for value in (layer.weight, layer.bias)] if low else None
+        self._layer, self._low = layer, low
 
     def __call__(self, x: Tensor) -> Tensor:
-        return self._layer(x) if self._low is None else F.linear(x.to(torch.bfloat16), *self._low)
+        if not self._low:
+            return self._layer(x)
+        # every number of rows makes a program of its own for the product, of half a megabyte: let there be few numbers
+        rows = F.pad(x.to(torch.bfloat16), (0, 0, 0, -len(x) % ROWS))
+        # rounded anew each time: to keep the weights like that beside themselves takes half of their memory again
+        weight, bias = (value.to(torch.bfloat16) for value in (self._layer.weight, self._layer.bias))
+        return F.linear(rows, weight, bias)[: len(x)]
 
 
 class _Block(NamedTuple):

@@ -15,6 +15,7 @@ from vocoder.inference import STAGE
 from vocoder.spectral.data import SHORTEST_CROP, SpectralBatch, collate, cut_crop
 from vocoder.spectral.losses import spectral_losses
 from vocoder.spectral.model import SpectralGenerator
+from vocoder.spectral.periodicity import periodicity_distance
 
 if TYPE_CHECKING:
     from training.checkpoint import RunDirectory
@@ -76,7 +77,10 @@ class SpectralTask:
         return {"loss": torch.stack(list(parts.values())).sum(), **parts, "items": torch.tensor(batch["wave"].numel())}
 
     def validate(self, step: int, run: "RunDirectory") -> dict[str, float]:
-        """`spectral_distance`, its parts, and `mel_error` (mean distance of mels in [-4, 4]) on unseen speech."""
+        """`spectral_distance`, its parts, `periodicity_distance`, and `mel_error` (mean distance of mels in [-4, 4]).
+
+        On unseen speech, of the waveform as the network makes it: nothing is refined.
+        """
         device = next(self.model.parameters()).device
         batch = collate(self.clips)
         with torch.inference_mode():
@@ -84,7 +88,8 @@ class SpectralTask:
             wave = self._generator(mel)
             parts = {name: float(part) for name, part in self._distances(wave, target).items()}
             further = self._further_figures(wave, target)
-        figures = {"spectral_distance": sum(parts.values()), **parts, **further}
+            periodic = float(periodicity_distance(wave, target, self.config.mel.sample_rate))
+        figures = {"spectral_distance": sum(parts.values()), **parts, "periodicity_distance": periodic, **further}
         figures["mel_error"] = self._show(step, run, mel.cpu().numpy(), wave.cpu().numpy())
         return figures
 

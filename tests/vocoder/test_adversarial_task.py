@@ -1,0 +1,207 @@
+"""One step of the adversarial stage: who learns from what."""
+
+import math
+
+import pytest
+import torch
+
+from speech.errors import ConfigError
+from training.run_directory import RunDirectory
+from vocoder.spectral.adversarial import (
+    AdversarialTask,
+    deception_loss,
+    discrimination_loss,
+    feature_distance,
+    start_discriminators,
+)
+from vocoder.spectral.config import AdversarialConfig, DiscriminatorConfig, SpectralConfig
+from vocoder.spectral.data import SpectralBatches
+from vocoder.spectral.discriminators import FILE_NAME, Discriminators
+from vocoder.spectral.model import SpectralGenerator
+from vocoder.spectral.task import SpectralTask
+
+TOY = SpectralConfig(channels=16, hidden=24, blocks=2, kernel=3)
+SMALL = DiscriminatorConfig(periods=(2, 3), period_channels=4, resolutions=(128,), resolution_channels=4)
+FRAMES = 16
+
+
+def make_task(store, **settings) -> AdversarialTask:
+    torch.manual_seed(0)
+    about = AdversarialConfig(**{"discriminators_alone": 0, "judged_frames": 8, **settings})
+    model, judges = SpectralGenerator(TOY), Discriminators(SMALL)
+    return AdversarialTask(model, store, judges, about, frames=FRAMES, clips=2, clip_frames=24)
+
+
+@pytest.fixture
+def task(toy_store) -> AdversarialTask:
+    return make_task(toy_store)
+
+
+@pytest.fixture
+def batch(toy_store):
+    return SpectralBatches(toy_store, TOY, 2, FRAMES).batch_at(0)
+
+
+def draws(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def gradients(module: torch.nn.Module) -> torch.Tensor:
+    parts = [torch.zeros_like(p) if p.grad is None else p.grad for p in module.parameters()]
+    return torch.cat([part.reshape(-1) for part in parts])
+
+
+def test_a_step_gives_losses(task, batch):
+    losses = task.step(batch, 0, draws())
+    parts = sum(losses[name].item() for name in ("magnitude", "log_magnitude", "mel"))
+    assert losses["loss"].item() == pytest.approx(parts + 0.02 * losses["verdict"].item(), rel=1e-5)
+    assert {"deception", "features", "accuracy"} <= losses.keys() and int(losses["items"]) == 2 * FRAMES * 200
+
+
+def test_training_changes_every_parameter(task, batch):
+    """A score's bias perhaps not in the first steps: while no hinge is bent, the pulls at it cancel."""
+    modules = {"model": task.model, "discriminators": task.discriminators}
+    named = {f"{name}.{key}": p for name, module in modules.items() for key, p in module.named_parameters()}
+    before = {name: parameter.detach().clone() for name, parameter in named.items()}
+    optimizer = torch.optim.AdamW(task.param_groups(), lr=1e-3)
+    task.step(batch, 0, draws())["loss"].backward()
+    optimizer.step()
+    unchanged = {name for name, parameter in named.items() if torch.equal(before[name], parameter)}
+    assert all(name.endswith("score.bias") for name in unchanged)
+    assert sum(len(group["params"]) for group in task.param_groups()) == len(named)
+
+
+def test_alone_the_generator_follows_the_spectral_losses(toy_store, batch):
+    """Its gradient is then the first stage's, and that of the discriminators is their own loss's and nothing else's."""
+    task = make_task(toy_store, discriminators_alone=5)
+    plain = SpectralTask(task._generator, toy_store, clips=2, clip_frames=24)
+    plain.step(batch, 0, draws())["loss"].backward()
+    wanted = gradients(task.model)
+    task.model.zero_grad()
+    task.step(batch, 0, draws())["loss"].backward()
+    torch.testing.assert_close(gradients(task.model), wanted, rtol=1e-3, atol=1e-6)
+
+
+def test_discriminators_learn_by_their_own_loss_alone(task, batch):
+    task.step(batch, 0, draws())["loss"].backward()
+    got = gradients(task.discriminators)
+    task.discriminators.zero_grad()
+    with torch.no_grad():
+        wave = task.model(batch["mel"])
+    judged = task._judged_part(FRAMES, draws())
+    opinions = task.discriminators(batch["wave"][:, judged]), task.discriminators(wave[:, judged])
+    (0.02 * discrimination_loss(*opinions)).backward()
+    torch.testing.assert_close(got, gradients(task.discriminators), rtol=1e-3, atol=1e-7)
+
+
+def test_discriminators_reach_the_generator_by_their_share(toy_store, batch, monkeypatch):
+    """What they add is as long as they are told, at the generator's output."""
+    for share in (0.5, 1.0):
+        pulls: list[torch.Tensor] = []
+        for alone in (0, 9):
+            task = make_task(toy_store, adversarial_share=share, discriminators_alone=alone)
+            usual = task._generator.parts
+
+            def watched(mel, usual=usual, pulls=pulls):
+                parts = usual(mel)
+                parts.register_hook(pulls.append)
+                return parts
+
+            monkeypatch.setattr(task._generator, "parts", watched)
+            task.step(batch, 0, draws())["loss"].backward()
+        together, spectral = pulls
+        assert (together - spectral).norm() / spectral.norm() == pytest.approx(share, rel=1e-3)
+
+
+def test_share_rises_after_the_time_alone(toy_store):
+    task = make_task(toy_store, adversarial_share=2.0, discriminators_alone=10)
+    assert [task.share_at(step) for step in (0, 9, 14, 19, 500)] == pytest.approx([0, 0, 1, 2, 2])
+    assert make_task(toy_store, adversarial_share=0.7).share_at(0) == 0.7
+
+
+def test_half_precision_is_near(task, batch):
+    exact = task.step(batch, 0, draws())
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = task.step(batch, 0, draws())
+    assert all(rough[name].dtype == torch.float32 for name in ("loss", "features", "verdict"))
+    assert rough["verdict"].item() == pytest.approx(exact["verdict"].item(), rel=0.05)
+
+
+def test_another_part_is_judged_in_another_step(task):
+    parts = {task._judged_part(40, draws(seed)).start for seed in range(20)}
+    assert len(parts) > 5 and min(parts) >= 4 * 200 and max(parts) <= (40 - 8 - 4) * 200
+
+
+def test_overfits_a_batch(toy_store, batch):
+    """Discriminators alone tell a fixed pair apart; with a still opponent, the generator comes nearer to its taste."""
+    task = make_task(toy_store, discriminators_alone=100)
+    optimizer = torch.optim.AdamW(task.discriminators.parameters(), lr=3e-3)
+    for _ in range(25):
+        losses = task.step(batch, 0, draws())
+        losses["loss"].backward()
+        optimizer.step()
+        task.model.zero_grad()
+        optimizer.zero_grad()
+    assert losses["accuracy"] > 0.9 and losses["verdict"] < 1.0
+    task.settings = AdversarialConfig(discriminators_alone=0, judged_frames=8, adversarial_share=5.0)
+    optimizer = torch.optim.AdamW(task.model.parameters(), lr=3e-3)
+    figures = []
+    for _ in range(25):
+        losses = task.step(batch, 0, draws())
+        losses["loss"].backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        figures.append((losses["deception"] + losses["features"]).item())
+    assert figures[-1] < 0.9 * figures[0]
+
+
+def test_validation_adds_figures_and_keeps_the_discriminators(task, tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    run.start({})
+    with torch.no_grad():
+        figures = task.validate(7, run)
+    run.close()
+    assert {"spectral_distance", "mel_error", "accuracy", "features"} <= figures.keys()
+    assert task.best_metric in figures and all(math.isfinite(value) for value in figures.values())
+    assert Discriminators.load(run.path / FILE_NAME).config == SMALL
+
+
+def test_feature_distance_is_relative_and_gives_the_recordings_no_gradient():
+    theirs, ours = torch.rand(2, 3, requires_grad=True), torch.rand(2, 3, requires_grad=True)
+    score = torch.zeros(2)
+    distance = feature_distance([[theirs, score]], [[ours, score]])
+    distance.backward()
+    assert theirs.grad is None and ours.grad is not None
+    louder = feature_distance([[10 * theirs, score]], [[10 * ours, score]])
+    assert louder.item() == pytest.approx(distance.item(), rel=1e-5)
+    assert feature_distance([[theirs, score]], [[theirs, score]]) == 0
+
+
+def test_losses_are_zero_for_who_is_certain():
+    sure, unsure = [[torch.full((4,), 2.0)]], [[torch.full((4,), -2.0)]]
+    assert discrimination_loss(sure, unsure) == 0 and deception_loss(sure) == 0
+    assert discrimination_loss(unsure, sure) == 6 and deception_loss(unsure) == 3
+
+
+def test_crops_too_short_to_be_judged_are_refused(toy_store):
+    for frames in (5, 9):
+        with pytest.raises(ConfigError, match="--judged-frames"):
+            make_task(toy_store, judged_frames=frames)
+    for wrong in ({"adversarial_share": 0.0}, {"discriminators_alone": -1}, {"discriminators_rate": math.nan}):
+        with pytest.raises(ConfigError):
+            AdversarialConfig(**wrong)
+
+
+def test_discriminators_of_a_file_or_beside_the_model_are_taken(tmp_path):
+    usual, model = DiscriminatorConfig(), tmp_path / "model.safetensors"
+    assert start_discriminators(SMALL, None, None).config == SMALL
+    assert start_discriminators(SMALL, None, model).config == SMALL
+    kept = Discriminators(SMALL)
+    kept.save(tmp_path / FILE_NAME, 3)
+    for path, beside in ((None, model), (tmp_path / FILE_NAME, None)):
+        for sizes in (usual, SMALL):
+            found = start_discriminators(sizes, path, beside)
+            assert found.config == SMALL
+            assert all(torch.equal(v, found.state_dict()[name]) for name, v in kept.state_dict().items())
+    with pytest.raises(ConfigError, match="other sizes"):
+        start_discriminators(DiscriminatorConfig(period_channels=5), None, model)

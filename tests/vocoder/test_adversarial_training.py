@@ -1,0 +1,125 @@
+"""The training script with --adversarial, on a toy corpus: it starts from a model, stops, goes on, keeps the judges."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import train_vocoder
+from speech.features import FeatureWriter
+from tests.vocoder.test_spectral_training import TOY
+from tests.vocoder.test_spectral_training import train as train_first_stage
+from train_vocoder import SpectralArguments
+from training.checkpoint import load_weights, read_header
+from vocoder import Vocoder
+from vocoder.spectral.config import AdversarialConfig, DiscriminatorConfig
+from vocoder.spectral.discriminators import FILE_NAME, Discriminators
+
+SMALL = DiscriminatorConfig(periods=(2,), period_channels=4, resolutions=(128,), resolution_channels=4)
+STAGE = AdversarialConfig(discriminators_alone=2, judged_frames=8)
+
+
+def train(store: Path, run: Path, **changes) -> None:
+    usual: dict[str, Any] = {"adversarial": True, "against": STAGE, "sizes": SMALL, "frames": 16}
+    train_first_stage(store, run, **{**usual, **changes})
+
+
+@pytest.fixture(scope="module")
+def first(toy_store_path, tmp_path_factory) -> Path:
+    """A model of the first stage."""
+    run = tmp_path_factory.mktemp("first") / "run"
+    train_first_stage(toy_store_path, run, steps=2)
+    return run / "model.safetensors"
+
+
+def test_resumed_run_equals_an_uninterrupted_one(toy_store_path, tmp_path, first):
+    train(toy_store_path, tmp_path / "whole", start_from=first)
+    train(toy_store_path, tmp_path / "parts", start_from=first, max_minutes=1e-9)  # stops after its first step
+    assert Discriminators.load(tmp_path / "parts" / FILE_NAME).config == SMALL
+    assert read_header(tmp_path / "parts" / FILE_NAME).step < 6
+    train(toy_store_path, tmp_path / "parts", start_from=first, resume=True)
+    for name in ("model.safetensors", FILE_NAME):
+        whole, parts = (load_weights(tmp_path / run / name) for run in ("whole", "parts"))
+        assert whole.keys() == parts.keys()
+        assert all(torch.equal(whole[key], parts[key]) for key in whole)
+
+
+def test_run_leaves_a_vocoder_and_its_judges(toy_store_path, tmp_path, first):
+    train(toy_store_path, tmp_path / "run", start_from=first, steps=4, validate_every=2)
+    vocoder = Vocoder.load(tmp_path / "run" / "model.safetensors")
+    assert (vocoder.kind, vocoder.step) == ("spectral", 4)
+    best = read_header(tmp_path / "run" / "best.safetensors")
+    assert best.extra["best_metric"] == "periodicity_distance"
+    header = read_header(tmp_path / "run" / FILE_NAME)
+    assert (header.kind, header.step, header.licence, header.trained_on) == ("discriminators", 4, "CC0", "toy")
+    log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert all({"validation/accuracy", "validation/features"} <= line.keys() for line in log if "loss" not in line)
+    description = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert description["fit"]["learning_rate"] == 2e-4
+    assert description["settings"]["adversarial"]["discriminators_alone"] == 2
+
+
+def test_discriminators_go_on_in_a_run_that_starts_from_theirs(toy_store_path, tmp_path, first):
+    train(toy_store_path, tmp_path / "one", start_from=first, steps=2)
+    source = tmp_path / "one" / "model.safetensors"
+    rate = {"learning_rate": 1e-12, "steps": 1}
+    train(toy_store_path, tmp_path / "two", start_from=source, **rate, sizes=DiscriminatorConfig())
+    train(toy_store_path, tmp_path / "new", start_from=first, **rate, discriminators=tmp_path / "one" / FILE_NAME)
+    before = load_weights(tmp_path / "one" / FILE_NAME)
+    for run in ("two", "new"):
+        after = load_weights(tmp_path / run / FILE_NAME)
+        assert all(torch.allclose(before[name], after[name], atol=1e-6) for name in before)
+
+
+def test_mistakes_get_one_sentence(toy_store_path, tmp_path, first, capsys):
+    train(toy_store_path, tmp_path / "run", start_from=first, steps=1)
+    new = tmp_path / "new"
+    wrong: list[dict[str, Any]] = [
+        {"run": new, "adversarial": False},
+        {"run": new, "adversarial": False, "sizes": DiscriminatorConfig(), "against": AdversarialConfig(2.0)},
+        {"run": new, "discriminators": first},
+        {"run": new, "discriminators": tmp_path / "nothing.safetensors"},
+        {"run": new, "frames": 15},
+        {"run": new, "discriminators": tmp_path / "run" / FILE_NAME, "sizes": DiscriminatorConfig(period_channels=5)},
+        {"run": tmp_path / "run", "resume": True, "against": AdversarialConfig(2.0, judged_frames=8)},
+        {"run": tmp_path / "run", "resume": True, "adversarial": False, "against": AdversarialConfig(), "frames": 16},
+    ]
+    for changes in wrong:
+        with pytest.raises(SystemExit) as stop:
+            train(toy_store_path, start_from=first, **changes)
+        assert stop.value.code == 2
+        assert capsys.readouterr().err.count("error: ") == 1
+
+
+def test_command_line(toy_store_path, tmp_path, first, monkeypatch):
+    words = [str(toy_store_path), "--model", "spectral", "--from", str(first), "--run", str(tmp_path / "run")]
+    words += ["--steps", "1", "--batch-size", "2", "--frames", "16", "--threads", "1", "--precision", "fp32"]
+    words += ["--adversarial", "--judged-frames", "8", "--periods", "2", "3", "--period-channels", "2"]
+    words += ["--resolutions", "128", "--resolution-channels", "2", "--discriminators-rate", "0.5"]
+    monkeypatch.setattr("sys.argv", ["train_vocoder.py", *words])
+    train_vocoder.main()
+    wanted = DiscriminatorConfig(periods=(2, 3), period_channels=2, resolutions=(128,), resolution_channels=2)
+    assert Discriminators.load(tmp_path / "run" / FILE_NAME).config == wanted
+    assert Vocoder.load(tmp_path / "run" / "model.safetensors").mel_config == TOY.mel
+
+
+def test_mels_of_a_synthesizer_are_accepted(toy_store, tmp_path, first):
+    """What `preprocess.py vocoder --gta` writes is a store like any other."""
+    with FeatureWriter(tmp_path / "gta") as writer:
+        extra = {"gta": True, "synthesizer": "0" * 64, "embedding_space": "toy"}
+        writer.write_info({"stage": "vocoder", "mel_config": asdict(TOY.mel), **extra})
+        for item in range(len(toy_store)):
+            blurred = np.minimum(250, np.asarray(toy_store.array(item, "mel")) + 3).astype(np.uint8)
+            arrays = {"mel": blurred, "wav": np.asarray(toy_store.array(item, "wav"))}
+            writer.add(f"gta/{item}", arrays, {**toy_store.meta(item), "gta": True})
+    train(tmp_path / "gta", tmp_path / "run", start_from=first, steps=2)
+    assert Vocoder.load(tmp_path / "run" / "best.safetensors").kind == "spectral"
+
+
+def test_help_is_of_the_second_stage_too():
+    arguments = SpectralArguments(Path("store"))
+    assert not arguments.adversarial and arguments.sizes == DiscriminatorConfig()

@@ -1,0 +1,116 @@
+"""The opponents of the spectral vocoder: what they say, in what shapes, and their file."""
+
+import numpy as np
+import pytest
+import torch
+
+from speech.errors import ConfigError, ModelFileError
+from training.checkpoint import read_header
+from vocoder import Vocoder
+from vocoder.spectral.config import SHORTEST_JUDGED, DiscriminatorConfig, SpectralConfig
+from vocoder.spectral.discriminators import Discriminators, ResolutionDiscriminator, accuracy
+from vocoder.spectral.inference import SpectralVocoder
+from vocoder.spectral.model import SpectralGenerator
+
+SMALL = DiscriminatorConfig(periods=(2, 5), period_channels=4, resolutions=(128, 256), resolution_channels=4)
+
+
+@pytest.fixture
+def discriminators() -> Discriminators:
+    torch.manual_seed(0)
+    return Discriminators(SMALL)
+
+
+def test_each_gives_maps_and_scores_for_each_waveform(discriminators):
+    opinions = discriminators(0.03 * torch.randn(3, 1601))
+    assert len(opinions) == 4
+    for maps in opinions:
+        assert len(maps) == 6 and all(len(each) == 3 and each.isfinite().all() for each in maps)
+    period, picture = opinions[1], opinions[2]
+    # 1601 samples are 321 of every fifth, and each layer takes a third of them
+    assert [each.shape[2] for each in period] == [107, 36, 12, 4, 4, 4]
+    assert period[0].shape[1] == 5 * 4 and period[-1].shape[1] == 5
+    assert picture[0].shape[1:] == (4, 1601 // 32 + 1, 33) and picture[-1].shape[1] == 1
+
+
+def test_waveforms_do_not_mix(discriminators):
+    waves = 0.03 * torch.randn(2, 1600)
+    both, alone = discriminators(waves), discriminators(waves[1:])
+    for together, single in zip(both, alone, strict=True):
+        for one, other in zip(together, single, strict=True):
+            torch.testing.assert_close(one[1:], other, rtol=1e-3, atol=1e-4)
+
+
+def test_every_period_takes_its_own_samples(discriminators):
+    wave = torch.zeros(1, 1600)
+    wave[:, ::5] = torch.randn(320)
+    seen = discriminators.judges["period_5"].layers[0](wave[:, ::5][:, None])
+    first = discriminators(wave)[1][0].unflatten(1, (5, -1))
+    torch.testing.assert_close(first[0, 0], torch.nn.functional.leaky_relu(discriminators_gain(seen), 0.1)[0])
+    assert first[0, 1:].abs().max() == 0  # silence has no features, as no bias has been learnt
+
+
+def discriminators_gain(x: torch.Tensor) -> torch.Tensor:
+    return 10 * x
+
+
+def test_the_shortest_waveform_can_be_judged():
+    opinions = Discriminators(DiscriminatorConfig(period_channels=2, resolution_channels=2))(
+        torch.zeros(1, SHORTEST_JUDGED)
+    )
+    assert len(opinions) == 8 and all(each.isfinite().all() for maps in opinions for each in maps)
+
+
+def test_spectrogram_is_of_moderate_size_and_bears_silence():
+    judge = ResolutionDiscriminator(256, 4)
+    loud, silent = judge.spectrogram(0.3 * torch.randn(1, 1600)), judge.spectrogram(torch.zeros(1, 1600))
+    assert loud.shape == (1, 26, 129) and loud.abs().max() < 3
+    assert silent.isfinite().all() and silent.max() < loud.min()
+
+
+def test_accuracy_counts_both_sides():
+    def scores(*values: float) -> list[list[torch.Tensor]]:
+        return [[torch.zeros(1), torch.tensor(values)]]
+
+    assert accuracy(scores(1, 2), scores(-1, -2)) == 1
+    assert accuracy(scores(1, 2), scores(1, 2)) == 0.5
+    assert accuracy(scores(-1, 2), scores(1, 2)) == 0.25
+
+
+def test_file_is_read_back(discriminators, tmp_path):
+    path = tmp_path / "discriminators.safetensors"
+    discriminators.save(path, 7, licence="CC0", trained_on="toy")
+    header = read_header(path)
+    assert (header.stage, header.kind, header.step, header.licence) == ("vocoder", "discriminators", 7, "CC0")
+    again = Discriminators.load(path)
+    assert again.config == SMALL
+    assert all(torch.equal(value, again.state_dict()[name]) for name, value in discriminators.state_dict().items())
+    with pytest.raises(ModelFileError, match="unknown kind 'discriminators'"):
+        Vocoder.load(path)
+
+
+def test_another_file_is_refused(tmp_path):
+    path = tmp_path / "model.safetensors"
+    toy = SpectralConfig(channels=8, hidden=8, blocks=1, kernel=3)
+    SpectralVocoder(SpectralGenerator(toy)).save(path)
+    with pytest.raises(ModelFileError, match="give one of kind 'discriminators'"):
+        Discriminators.load(path)
+    path.write_bytes(np.arange(100).tobytes())
+    with pytest.raises(ModelFileError):
+        Discriminators.load(path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"periods": (2, 2)},
+        {"periods": (0,)},
+        {"resolutions": (100, 4096)},
+        {"resolutions": (254,)},
+        {"periods": (), "resolutions": ()},
+        {"period_channels": 0},
+    ],
+)
+def test_sizes_without_sense_are_refused(changes):
+    with pytest.raises(ConfigError):
+        DiscriminatorConfig(**changes)
