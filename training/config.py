@@ -95,11 +95,12 @@ class FitConfig:
         _require(self.device in ("auto", "cpu", "cuda", "mps"), "device", self.device, "auto, cpu, cuda or mps")
 
 
-# A resumed run may set these anew: they decide how long, how fast and how talkative, not what is learnt.
+# A resumed run may set these anew: they decide how long, how fast and how talkative, not what is learnt. (The scripts
+# derive the warm-up from the steps.)
 FREE_TO_CHANGE = frozenset(
     f"fit.{name}"
     for name in (
-        "steps", "max_minutes", "log_every", "validate_every", "save_every", "keep_last",
+        "steps", "warmup_steps", "max_minutes", "log_every", "validate_every", "save_every", "keep_last",
         "precision", "matmul_precision", "device", "threads", "prefetch", "progress",
     )
 )  # fmt: skip

@@ -139,6 +139,12 @@ def test_resume_needs_a_run(tmp_path):
         fit(ToyTask(), ToyBatches(), config(), tmp_path / "nothing", resume=True)
 
 
+def test_resumed_with_fewer_steps_and_so_a_shorter_warm_up(tmp_path):
+    run = tmp_path / "run"
+    fit(ToyTask(), ToyBatches(), config(steps=2), run)
+    assert fit(ToyTask(), ToyBatches(), config(steps=4, warmup_steps=1), run, resume=True).step == 4
+
+
 def test_resume_names_the_setting_that_differs(tmp_path):
     run = tmp_path / "run"
     fit(ToyTask(), ToyBatches(), config(steps=2), run, settings={"batch": 6})
