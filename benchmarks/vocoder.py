@@ -6,7 +6,7 @@ The WaveRNN have random weights, pruned by magnitude: the speed does not depend 
 spectral vocoder is the one that ships. The mels are those of `samples/`. A real-time factor below 1 is faster than
 speech. The cases of one length take turns, several times, and of each the quickest turn counts: what else the machine
 does then hits all of them alike. Memory is the greatest one of a process of its own, above the interpreter with PyTorch
-and the mel. All cases take most of an hour, nearly all of it the reference and the dense models; the quick ones two or
+and the mel. All cases take half an hour or more, most of it the reference and the dense models; the quick ones two or
 three minutes.
 
 A case is called by model (classic: two GRU-512 as in public checkpoints; compact: the default sizes, compact512: one
@@ -51,7 +51,7 @@ SPARSITIES = {"dense": 0.0, "90": 0.9, "95": 0.95, "975": 0.975}
 REFERENCE_TARGET, REFERENCE_OVERLAP = 8000, 400  # samples: the settings of public SV2TTS vocoders
 LONG_SECONDS = 600
 TURNS = 5
-PATIENCE_SECONDS = 10  # of turns, after which a case is not repeated
+PATIENCE_SECONDS = 3  # of turns, after which a case is not repeated
 
 
 @dataclass(frozen=True)
