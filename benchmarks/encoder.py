@@ -10,12 +10,9 @@ says how many times faster ours is.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import tempfile
-import time
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,6 +26,7 @@ sys.path[0] = str(ROOT)  # in place of this folder, whose name for this file wou
 import numpy as np  # noqa: E402
 import tyro  # noqa: E402
 
+from benchmarks.measuring import Rows, least_times, report, run_or_explain, run_program, tells_memory  # noqa: E402
 from speech.audio import SAMPLE_RATE, prepare_reference, read_audio, write_audio  # noqa: E402
 from speech.errors import SpeechError, exit_on_speech_error  # noqa: E402
 
@@ -43,7 +41,6 @@ CLIP_SECONDS = 10.0  # of the corpus to be prepared
 EQUAL = 1e-5
 SAME_VOICE = 0.9995  # cosine of what both make of one utterance
 
-Rows = Iterator[tuple[str, float, str]]
 Loss = Callable[["torch.Tensor"], "torch.Tensor"]
 
 
@@ -67,16 +64,9 @@ def main(argv: list[str] | None = None) -> None:
     import torch
 
     torch.set_num_threads(1)
-    rows = []
+    measures = (compare_with_resemblyzer, compare_losses, measure_preparation, measure_memory)
     with tempfile.TemporaryDirectory() as scratch:
-        for measure in (compare_with_resemblyzer, compare_losses, measure_preparation, measure_memory):
-            for case, value, unit in measure(arguments, Path(scratch)):
-                print(f"{case:<48} {value:>10.4g} {unit}", flush=True)
-                rows.append({"case": case, "value": value, "unit": unit})
-    if arguments.json is not None:
-        from training.files import write_json
-
-        write_json(arguments.json, rows)
+        report((row for measure in measures for row in measure(arguments, Path(scratch))), arguments.json)
 
 
 # --- embedding ------------------------------------------------------------------------------------------------------
@@ -122,19 +112,6 @@ def _compared(case: str, repeats: int, ours: Callable[[], object], theirs: Calla
     own, other = least_times(repeats, ours, theirs)
     yield case, own, "s"
     yield f"{case}_vs_resemblyzer", other / own, "times"
-
-
-def least_times(repeats: int, *contenders: Callable[[], object]) -> list[float]:
-    """The least processor time of each contender in seconds, over turns that go round among them."""
-    least = [float("inf")] * len(contenders)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for _ in range(repeats + 1):
-            for number, contender in enumerate(contenders):
-                start = time.process_time()
-                contender()
-                least[number] = min(least[number], time.process_time() - start)
-    return least
 
 
 # --- the loss -------------------------------------------------------------------------------------------------------
@@ -260,32 +237,27 @@ def preparation_seconds(corpus: Path, store: Path) -> float:
 # --- memory ---------------------------------------------------------------------------------------------------------
 
 MEMORY_PROGRAM = """
-import sys
-from pathlib import Path
-
+import json, sys
 import torch
-
-def kilobytes(field):
-    return next(int(line.split()[1]) for line in Path("/proc/self/status").open() if line.startswith(field))
+from evaluation.memory import kilobytes
 
 torch.set_num_threads(1)
-before = kilobytes("VmRSS:")
+before = kilobytes("VmRSS")
 from encoder import SpeakerEncoder
 from speech.audio import read_audio
 SpeakerEncoder.load(sys.argv[1]).embed(read_audio(sys.argv[2]))
-print((kilobytes("VmHWM:") - before) * 1024 / 1e6)
+print(json.dumps({"above": (kilobytes("VmHWM") - before) * 1024 / 1e6}))
 """
 
 
 def measure_memory(arguments: Arguments, scratch: Path) -> Rows:
     """The greatest memory of a process that embeds a file of 10 min, above what it holds with torch imported."""
-    if not Path("/proc/self/status").is_file():
-        print("The memory is left out, because only Linux tells a process's greatest one.", flush=True)
+    if not tells_memory():
         return
     path = scratch / "10min.wav"
     write_audio(path, speech_of(600))
-    command = [sys.executable, "-c", MEMORY_PROGRAM, str(ROOT / "models/default/encoder.safetensors"), str(path)]
-    yield "memory_10min_mb", float(run_or_explain(command)), "MB"
+    figures = run_program(MEMORY_PROGRAM, str(ROOT / "models/default/encoder.safetensors"), str(path))
+    yield "memory_10min_mb", figures["above"], "MB"
 
 
 # --- common ---------------------------------------------------------------------------------------------------------
@@ -298,15 +270,6 @@ def speech_of(seconds: float) -> np.ndarray:
         raise SpeechError(f"There are no sample recordings in {ROOT / 'samples'}: check the repository out whole.")
     sentences = np.concatenate([read_audio(path) for path in paths])
     return np.resize(sentences, round(seconds * SAMPLE_RATE))
-
-
-def run_or_explain(command: list[str]) -> str:
-    """The output of a program that must succeed. Raises: SpeechError with the last line of what it said."""
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        reason = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[-1]
-        raise SpeechError(f"{Path(command[1]).name} failed while it was measured: {reason}")
-    return done.stdout
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the benchmarks share: figures printed and written, times taken in turns, memory, programs run aside."""
+"""What the benchmarks share: figures printed and written, times taken in turns, programs run aside."""
 
 from __future__ import annotations
 
@@ -56,12 +56,26 @@ def run_program(program: str, *arguments: str, environment: dict[str, str] | Non
     Raises:
         SpeechError: it failed; with the last line of what it said.
     """
+    said = run_or_explain([sys.executable, "-c", program, *arguments], environment)
+    figures: dict[str, float] = json.loads(said.splitlines()[-1])
+    return figures
+
+
+def run_or_explain(command: list[str], environment: dict[str, str] | None = None) -> str:
+    """The output of a command that must succeed. Raises: SpeechError with the last line of what it said."""
     done = subprocess.run(
-        [sys.executable, "-c", program, *arguments],
-        cwd=ROOT, env={**os.environ, **(environment or {})}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        command, cwd=ROOT, env={**os.environ, **(environment or {})}, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         reason = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[-1]
-        raise SpeechError(f"A program failed while it was measured: {reason}")
-    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return figures
+        name = "A program" if command[1] == "-c" else Path(command[1]).name
+        raise SpeechError(f"{name} failed while it was measured: {reason}")
+    return done.stdout
+
+
+def tells_memory() -> bool:
+    """Whether this system tells a process's greatest memory; says so where it does not."""
+    if Path("/proc/self/status").is_file():
+        return True
+    print("The memory is left out, because only Linux tells a process's greatest one.", flush=True)
+    return False

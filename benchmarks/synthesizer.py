@@ -29,7 +29,7 @@ if __name__ == "__main__":
 import numpy as np  # noqa: E402
 import tyro  # noqa: E402
 
-from benchmarks.measuring import Rows, least_times, report, run_program  # noqa: E402
+from benchmarks.measuring import Rows, least_times, report, run_program, tells_memory  # noqa: E402
 from speech.errors import exit_on_speech_error  # noqa: E402
 
 if TYPE_CHECKING:
@@ -290,19 +290,16 @@ def check_gradients(config: SynthesizerConfig) -> None:
 
 MEMORY_PROGRAM = """
 import json, sys
-from pathlib import Path
 import numpy as np
 import torch
-
-def kilobytes(field):
-    return next(int(line.split()[1]) for line in Path("/proc/self/status").open() if line.startswith(field))
+from evaluation.memory import kilobytes
 
 torch.set_num_threads(1)
-before = kilobytes("VmRSS:")
+before = kilobytes("VmRSS")
 from synthesizer import Synthesizer
 synthesizer = Synthesizer.load(sys.argv[1])
 synthesizer.synthesize(sys.argv[2], np.full(256, 1 / 16, np.float32))
-print(json.dumps({"above": kilobytes("VmHWM:") - before, "all": kilobytes("VmHWM:")}))
+print(json.dumps({"above": kilobytes("VmHWM") - before, "all": kilobytes("VmHWM")}))
 """
 
 COMPILATION_PROGRAM = """
@@ -322,8 +319,7 @@ print(json.dumps({"seconds": time.process_time() - start}))
 
 def measure_memory(arguments: Arguments) -> Rows:
     """The greatest memory of a process that speaks eight sentences, above what it holds with torch imported."""
-    if not Path("/proc/self/status").is_file():
-        print("The memory is left out, because only Linux tells a process's greatest one.", flush=True)
+    if not tells_memory():
         return
     lines = (ROOT / "samples/sentences.txt").read_text(encoding="utf-8").splitlines()
     figures = run_program(MEMORY_PROGRAM, str(DEFAULT_MODEL), " ".join(lines[:8]))

@@ -33,7 +33,8 @@ sys.path[0] = str(ROOT)  # in place of this folder, whose name for this file wou
 import numpy as np  # noqa: E402
 import tyro  # noqa: E402
 
-from benchmarks.measuring import Rows, report, run_program  # noqa: E402
+from benchmarks.measuring import Rows, report, run_program, tells_memory  # noqa: E402
+from evaluation.memory import kilobytes  # noqa: E402
 from speech.errors import SpeechError, exit_on_speech_error  # noqa: E402
 
 if TYPE_CHECKING:
@@ -225,7 +226,8 @@ MEMORY_PROGRAM = """
 import json, sys
 import torch
 torch.set_num_threads(1)
-from benchmarks.vocoder import forget_peak, kilobytes, load_spectral, make_vocoder, mel_of, reference_cases, speak
+from benchmarks.vocoder import forget_peak, load_spectral, make_vocoder, mel_of, reference_cases, speak
+from evaluation.memory import kilobytes
 from vocoder import Vocoder
 seconds, name, *rest = sys.argv[1:]
 mel = mel_of(float(seconds))
@@ -259,8 +261,7 @@ def measure_memory(arguments: Arguments) -> Rows:
     need the same. Two ways speak for ten minutes, for which the growth above a process that is ready to speak, with
     model and kernels, is told too.
     """
-    if not Path("/proc/self/status").is_file():
-        print("The memory is left out, because only Linux tells a process's greatest one.", flush=True)
+    if not tells_memory():
         return
     seconds = f"{arguments.seconds[-1]:g}"
     every = {name: tuple(str(part) for part in way) for name, way in ways(arguments)}
@@ -322,20 +323,9 @@ def mel_of(seconds: float) -> np.ndarray:
 
 
 def forget_peak() -> float:
-    """Begin to look for the greatest memory anew; returns the memory held now in kilobytes, NaN if not on Linux."""
-    clear = Path("/proc/self/clear_refs")
-    if not clear.is_file():
-        return float("nan")
-    clear.write_text("5")
+    """Begin to look for the greatest memory anew; returns the memory held now in kilobytes. Only on Linux."""
+    Path("/proc/self/clear_refs").write_text("5")
     return kilobytes("VmRSS")
-
-
-def kilobytes(field: str) -> float:
-    """A figure of this process's memory, NaN where the system does not tell."""
-    status = Path("/proc/self/status")
-    if not status.is_file():
-        return float("nan")
-    return next(float(line.split()[1]) for line in status.read_text().splitlines() if line.startswith(f"{field}:"))
 
 
 if __name__ == "__main__":

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -22,6 +21,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])  # in place of this folde
 
 import tyro  # noqa: E402
 
+from benchmarks.measuring import Rows, least_times, report  # noqa: E402
 from speech.errors import exit_on_speech_error  # noqa: E402
 from vocoder.wavernn.config import WaveRNNConfig, classic_config  # noqa: E402
 
@@ -52,17 +52,10 @@ def main(argv: list[str] | None = None) -> None:
     import torch
 
     torch.set_num_threads(1)
-    rows = []
-    for case, value, unit in measure(arguments.repeats):
-        print(f"{case:<56} {value:>10.4g} {unit}", flush=True)
-        rows.append({"case": case, "value": value, "unit": unit})
-    if arguments.json is not None:
-        from training.files import write_json
-
-        write_json(arguments.json, rows)
+    report(measure(arguments.repeats), arguments.json)
 
 
-def measure(repeats: int) -> Iterator[tuple[str, float, str]]:
+def measure(repeats: int) -> Rows:
     """Classic and compact through `nn.GRU`, and compact through our recurrence; in fp32, and in bf16 as it trains."""
     from vocoder.wavernn.compact import CompactWaveRNN
     from vocoder.wavernn.model import build_wavernn
@@ -80,7 +73,7 @@ def measure(repeats: int) -> Iterator[tuple[str, float, str]]:
     }
     precisions: tuple[Precision, ...] = ("fp32", "bf16")
     steps = {(name, how): training_step(model, how) for how in precisions for name, model in models.items()}
-    for case, seconds in least_times(repeats, steps).items():
+    for case, seconds in zip(steps, least_times(repeats, *steps.values()), strict=True):
         rates[case] = BATCH * FRAMES * WaveRNNConfig().hop_length / seconds
     for (name, how), rate in rates.items():
         yield f"train_{name}_{how}_samples_per_s", rate, "samples/s"
@@ -114,20 +107,6 @@ def training_step(model: WaveRNN, precision: Precision) -> Callable[[], None]:
         optimizer.zero_grad()
 
     return step
-
-
-def least_times(
-    repeats: int, contenders: dict[tuple[str, Precision], Callable[[], None]]
-) -> dict[tuple[str, Precision], float]:
-    """The least processor time of each contender in seconds, over turns that go round among them."""
-    least = dict.fromkeys(contenders, float("inf"))
-    for turn in range(repeats + 1):
-        for name, contender in contenders.items():
-            start = time.process_time()
-            contender()
-            if turn:  # the first one warms up
-                least[name] = min(least[name], time.process_time() - start)
-    return least
 
 
 if __name__ == "__main__":

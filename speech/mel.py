@@ -181,7 +181,7 @@ def _filters_and_inverse(config: MelConfig) -> tuple[np.ndarray, np.ndarray]:
 
 
 @functools.lru_cache(maxsize=8)
-def _hann(win_length: int, n_fft: int) -> np.ndarray:
+def hann_window(win_length: int, n_fft: int) -> np.ndarray:
     """Periodic Hann window, centred in n_fft samples."""
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(win_length) / win_length)
     left = (n_fft - win_length) // 2
@@ -207,7 +207,7 @@ def _mel_frames(
     """
     if wav.ndim != 1 or len(wav) == 0:
         raise AudioError(f"A mel needs one channel with at least one sample, not an array of shape {list(wav.shape)}.")
-    window = _hann(win_length, n_fft)
+    window = hann_window(win_length, n_fft)
     wav = wav.astype(np.float32, copy=False)
     count = len(wav) // hop + 1 if count is None else count
     mel = np.empty((count, filters.shape[1]), dtype=np.float32)

@@ -1,7 +1,4 @@
-"""Files that the toolbox keeps: written whole or not at all, and read without torch.
-
-(`training.files` does the same for models, but imports torch, for which no click should have to wait.)
-"""
+"""Files that the toolbox keeps: written whole or not at all."""
 
 from __future__ import annotations
 
@@ -9,7 +6,6 @@ import contextlib
 import errno
 import json
 import os
-import secrets
 import shutil
 import sys
 import time
@@ -17,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from speech.errors import StorageError
+from training.files import TEMPORARY_SUFFIX, replace_whole
 
-TEMPORARY = ".partial"  # what a killed writer leaves behind ends so, and begins with a dot
 LEFTOVER_SECONDS = 3600
 
 
@@ -28,17 +24,10 @@ def write_bytes(path: Path, data: bytes) -> None:
     Raises:
         StorageError: the disk is full or the folder cannot be written; the old file is then as it was.
     """
-    sibling = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_flushed(sibling, data)
-        sibling.replace(path)
-        flush_folder(path.parent)
+        replace_whole(path, lambda sibling: write_flushed(sibling, data))
     except OSError as error:
         raise storage_error(path, error) from error
-    finally:
-        with contextlib.suppress(OSError):
-            sibling.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -67,7 +56,7 @@ def flush_folder(folder: Path) -> None:
 def remove_leftovers(folder: Path) -> None:
     """Delete what killed writers left half-written in `folder` more than an hour ago; one may be at it right now."""
     with contextlib.suppress(OSError):
-        for leftover in folder.glob(f".*{TEMPORARY}"):
+        for leftover in folder.glob(f".*{TEMPORARY_SUFFIX}"):
             if time.time() - leftover.stat().st_mtime < LEFTOVER_SECONDS:
                 continue
             if leftover.is_dir():

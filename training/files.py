@@ -1,42 +1,59 @@
-"""Writing files so that a crash, a kill or a full disk leaves either the old file or the new one, never a torn one."""
+"""Writing files so that a crash, a kill or a full disk leaves either the old file or the new one, never a torn one.
+
+Nothing here imports torch before it writes tensors: what only writes text or settings need not wait for it.
+"""
+
+from __future__ import annotations
 
 import contextlib
 import errno
 import json
 import os
 import re
+import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from safetensors import SafetensorError
-from safetensors.torch import save_file
 
 from speech.errors import StorageError
+
+if TYPE_CHECKING:
+    import torch
 
 TEMPORARY_SUFFIX = ".partial"
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """`replace_whole`, with a sentence for a person.
+
+    Raises:
+        StorageError: the disk is full or the folder cannot be written. What was at `path` before is untouched.
+    """
+    try:
+        replace_whole(path, write)
+    except OSError as error:
+        raise storage_error(path, error) from error
+
+
+def replace_whole(path: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill a temporary sibling of `path`, flush it to the disk, and rename it over `path`.
 
     The sibling is on the same file system, so the rename is atomic; the folder is flushed too, or a power cut could
     still undo the rename.
 
     Raises:
-        StorageError: the disk is full or the folder cannot be written. What was at `path` before is untouched.
+        OSError: what was at `path` before is untouched.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(temporary)
         flush_to_disk(temporary)
         temporary.replace(path)
         flush_to_disk(path.parent)
-    except OSError as error:
-        raise storage_error(path, error) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -61,6 +78,8 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
     """Write a safetensors file, atomically. Tensors that share memory are written once each."""
+    from safetensors.torch import save_file
+
     plain = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
 
     def write(temporary: Path) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from speech.mel import MelConfig
+from speech.mel import MelConfig, hann_window
 
 MOMENTUM = 0.99
 _TINY = np.float32(1e-12)
@@ -33,10 +33,7 @@ class Frames:
 
     @classmethod
     def of(cls, config: MelConfig) -> "Frames":
-        turns = np.arange(config.win_length) / config.win_length
-        window = (0.5 - 0.5 * np.cos(2 * np.pi * turns)).astype(np.float32)  # scipy's, without its 50 MB of imports
-        margin = config.n_fft - config.win_length
-        return cls(config.n_fft, config.hop_length, np.pad(window, (margin // 2, margin - margin // 2)))
+        return cls(config.n_fft, config.hop_length, hann_window(config.win_length, config.n_fft))
 
     def overlap_add(self, pieces: np.ndarray) -> np.ndarray:
         """[frames, n_fft] -> [(frames + blocks - 1) * hop]."""

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors import SafetensorError
+from safetensors import torch as safetensors_torch
 from safetensors.torch import load_file
 
 from speech.errors import ConfigError, StorageError, TrainingError
 from tests.training.toy import TOY_FIT, ToyBatches, ToyModel, ToyTask
-from training import files
 from training.checkpoint import load_into, load_model_file, read_header
 from training.loop import FitConfig, fit, resume_command
 from training.run_directory import RunDirectory, SavedState
@@ -216,7 +216,7 @@ def test_devices_and_formats_that_are_not_there(tmp_path, monkeypatch, wrong):
 
 def test_a_full_disk_leaves_the_older_state_usable(tmp_path, monkeypatch):
     run = tmp_path / "run"
-    real = files.save_file
+    real = safetensors_torch.save_file
 
     def full_disk(tensors, path, metadata):
         if "step-000000010" in str(path):
@@ -224,7 +224,7 @@ def test_a_full_disk_leaves_the_older_state_usable(tmp_path, monkeypatch):
             raise SafetensorError("I/O error: No space left on device (os error 28)")
         real(tensors, path, metadata)
 
-    monkeypatch.setattr(files, "save_file", full_disk)
+    monkeypatch.setattr(safetensors_torch, "save_file", full_disk)
     with pytest.raises(StorageError, match=r"disk is full.*state of step 5 is intact.*--resume\.$"):
         fit(ToyTask(), ToyBatches(), config(), run)
     assert [path.name for path in (run / "state").iterdir()] == ["step-000000005.safetensors"]

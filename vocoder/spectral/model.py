@@ -24,12 +24,9 @@ class ConvNeXtBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[batch, channels, frames] -> the same."""
-        return x + self.within_frames(self.over_frames(x))
-
-    def within_frames(self, y: Tensor) -> Tensor:
-        """What the block adds, from its convolution's output: [batch, channels, frames] -> the same."""
-        y = self.narrow(F.gelu(self.widen(self.norm(y.transpose(1, 2))), approximate="tanh"))
-        return (y * self.scale).transpose(1, 2)
+        y = self.norm(self.over_frames(x).transpose(1, 2))
+        y = self.narrow(F.gelu(self.widen(y), approximate="tanh"))
+        return x + (y * self.scale).transpose(1, 2)
 
 
 class SpectralGenerator(nn.Module):
@@ -77,17 +74,9 @@ class SpectralGenerator(nn.Module):
 
     def parts(self, mel: Tensor) -> Tensor:
         """[batch, n_mels, frames] -> log magnitudes, then phases: [batch, frames, 2 * (n_fft // 2 + 1)]."""
-        x = self.normalise_entry(self.enter(mel))
+        x = self.enter_norm(self.enter(mel).transpose(1, 2)).transpose(1, 2)
         for block in self.blocks:
             x = block(x)
-        return self.polar_parts(x)
-
-    def normalise_entry(self, x: Tensor) -> Tensor:
-        """The first convolution's output as the blocks read it: [batch, channels, frames] -> the same."""
-        return self.enter_norm(x.transpose(1, 2)).transpose(1, 2)
-
-    def polar_parts(self, x: Tensor) -> Tensor:
-        """The blocks' output -> log magnitudes, then phases, of all bins: [batch, frames, 2 * (n_fft // 2 + 1)]."""
         return self.to_spectrum(self.leave_norm(x.transpose(1, 2)))
 
     def to_wave(self, spectrum: Tensor) -> Tensor:
