@@ -64,6 +64,9 @@ class Arguments:
     """Weight of the guided-attention loss; 1 or more for --model.attention location-sensitive."""
     voice_loss: float = 0.0
     """Weight of a loss that hears by a speaker encoder whether the result has the voice that was asked for."""
+    free_voice_loss: float = 0.0
+    """Weight of the same for what the model says running freely, in voices between those of the store: for a model that
+    reads already, to reach voices that it has not heard."""
     encoder: Path = DEFAULT_MODELS / "encoder.safetensors"
     """The encoder for --adapt, and for --voice-loss: the one that prepared the store."""
     learning_rate: float = 1e-3
@@ -130,7 +133,10 @@ def main(arguments: Arguments | None = None) -> None:
         print(f"warm start from {args.warm_start}" + (f"; begun anew: {', '.join(left)}" if left else ""))
     if args.adapt is None:
         model.mean_embedding.copy_(batches.mean_embedding())
-    loss_config = LossConfig(guided_attention=args.guided_attention, voice=args.voice_loss)
+    loss_config = LossConfig(
+        guided_attention=args.guided_attention, voice=args.voice_loss, free_voice=args.free_voice_loss
+    )
+    listens = bool(args.voice_loss or args.free_voice_loss)
     corpora = ", ".join(sorted({store.meta(index).get("corpus", "") for index in range(len(store))} - {""}))
     task = SynthesizerTask(
         model,
@@ -139,7 +145,7 @@ def main(arguments: Arguments | None = None) -> None:
         loss_config,
         embedding_space=store.info.get("embedding_space", ""),
         about={"licence": args.licence, "trained_on": args.trained_on or corpora},
-        voice_loss=load_voice_loss(args, store.info.get("embedding_space", "")) if args.voice_loss else None,
+        voice_loss=load_voice_loss(args, store.info.get("embedding_space", "")) if listens else None,
     )
     config = FitConfig(
         steps=args.steps,

@@ -1,6 +1,6 @@
 """How fast and how small the vocoder is, beside a WaveRNN in PyTorch that runs in folds as public SV2TTS programs do.
 
-    python benchmarks/vocoder.py [--quick] [--json FILE]
+    python benchmarks/vocoder.py [--quick] [--seconds 1 5] [--json FILE]
 
 The WaveRNN have random weights, pruned by magnitude: the speed does not depend on what they were trained for. The
 spectral vocoder is the one that ships. The mels are those of `samples/`. A real-time factor below 1 is faster than
@@ -62,12 +62,14 @@ class Arguments:
     quick: bool = False
     """Only the cases on 5 s that have a target; a quarter of the PyTorch reference, which takes longest, stands for the
     whole: each of its steps costs the same."""
+    seconds: tuple[float, ...] = (1, 5, 12.5, 30)
+    """Lengths of speech; with --quick it is 5 s whatever is named here."""
     json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Also write the figures here, as a list of {case, value, unit}."""
 
     @property
-    def seconds(self) -> tuple[float, ...]:
-        return (5,) if self.quick else (1, 5, 12.5, 30)
+    def lengths(self) -> tuple[float, ...]:
+        return (5,) if self.quick else self.seconds
 
 
 @exit_on_speech_error
@@ -122,7 +124,7 @@ def measure_speed(arguments: Arguments) -> Rows:
     """Real-time factor of everything on mels of each length, and the ratio to the reference."""
     vocoders = {name: make_vocoder(shape, pruned, threads) for name, (shape, pruned, threads, _) in ways(arguments)}
     spectral = load_spectral()
-    for seconds in arguments.seconds:
+    for seconds in arguments.lengths:
         mel = mel_of(seconds)
         cases = [Case(name, partial(speak, vocoders[name], mel, way)) for name, (*_, way) in ways(arguments)]
         if spectral is not None:
@@ -263,7 +265,7 @@ def measure_memory(arguments: Arguments) -> Rows:
     """
     if not tells_memory():
         return
-    seconds = f"{arguments.seconds[-1]:g}"
+    seconds = f"{arguments.lengths[-1]:g}"
     every = {name: tuple(str(part) for part in way) for name, way in ways(arguments)}
     for name, words in {**every, "spectral_1t": ("spectral",), "reference_folds": ("reference",)}.items():
         if name != "spectral_1t" or load_spectral() is not None:

@@ -73,6 +73,7 @@ class _Job(NamedTuple):
     progress: Progress | None
     cancelled: Cancelled | None
     window: Window | None
+    refined: bool
 
 
 def step_limit(model: Tacotron2, tokens: int) -> int:
@@ -91,6 +92,7 @@ def free_run(
     cancelled: Cancelled | None = None,
     window: Window | None = None,
     engine: Literal["auto", "torch"] = "auto",
+    refined: bool = True,
 ) -> list[Decoded]:
     """Decode sentences together; each one gives what it would give alone.
 
@@ -105,6 +107,7 @@ def free_run(
             may look at; None is unrestricted. (1, 4) holds a reading that jumps: a step can neither go far back nor
             skip a word.
         engine: "auto" is the compiled decoder on the CPU and PyTorch elsewhere; "torch" the reference everywhere.
+        refined: False leaves the decoder's own frames, which it was fed with: without postnet, nor variance given back.
 
     Raises:
         DecodingCancelled: `cancelled` returned True.
@@ -113,15 +116,17 @@ def free_run(
     device = next(model.parameters()).device
     voices = torch.as_tensor(np.asarray(embeddings), dtype=torch.float32, device=device)
     masks = [PrenetMasks(model, seed) for seed in seeds]
-    job = _Job(model, texts, voices, masks, rest_steps, progress, cancelled, window)
+    job = _Job(model, texts, voices, masks, rest_steps, progress, cancelled, window, refined)
     results = _run_compiled(job) if engine == "auto" and device.type == "cpu" else _run_reference(job)
+    if not refined:
+        return results
     gains, emphasis = model.config.variance_gains, model.config.variance_emphasis
     return [replace(result, mel=restore_variance(result.mel, gains, emphasis)) for result in results]
 
 
 def _run_compiled(job: _Job) -> list[Decoded]:
     """Sentence by sentence but for the loop over steps, where they share the reading of the weights."""
-    model, texts, voices, masks, rest_steps, progress, cancelled, window = job
+    model, texts, voices, masks, rest_steps, progress, cancelled, window, refined = job
     decoder = fast_decoder_of(model, STOP_LOGIT)
     memories = [decoder.encode(text, cancelled) for text in texts]
     speakers = torch.cat([model.join_speaker(model.emphasise(voice[None])) for voice in voices])
@@ -144,13 +149,14 @@ def _run_compiled(job: _Job) -> list[Decoded]:
         steps = max(1, end if end >= 0 else limit)
         frames = np.concatenate([part.frames[row] for part in parts])[:steps].reshape(-1, model.config.mel.n_mels)
         alignment = np.concatenate([part.weights[row] for part in parts])[:steps, : len(text)].T
-        results.append(Decoded(decoder.refine(frames, cancelled), np.ascontiguousarray(alignment), end >= 0))
+        mel = decoder.refine(frames, cancelled) if refined else np.ascontiguousarray(frames.T)
+        results.append(Decoded(mel, np.ascontiguousarray(alignment), end >= 0))
     return results
 
 
 def _run_reference(job: _Job) -> list[Decoded]:
     """All sentences as one padded batch, on any device."""
-    model, texts, voices, masks, rest_steps, progress, cancelled, window = job
+    model, texts, voices, masks, rest_steps, progress, cancelled, window, refined = job
     device = voices.device
     lengths = torch.tensor([len(text) for text in texts], device=device)
     symbols = torch.zeros(len(texts), int(lengths.max()), dtype=torch.long, device=device)
@@ -188,7 +194,8 @@ def _run_reference(job: _Job) -> list[Decoded]:
     mel_lengths = steps * model.config.reduction_factor
     mel = mel[:, : int(mel_lengths.max())]
     stop_if(cancelled)
-    mel = torch.clamp(mel + model.postnet(mel, length_mask(mel_lengths, mel.shape[1])), -4.0, 4.0)
+    if refined:
+        mel = torch.clamp(mel + model.postnet(mel, length_mask(mel_lengths, mel.shape[1])), -4.0, 4.0)
     alignments = torch.stack(all_weights, 2)
     return [
         Decoded(

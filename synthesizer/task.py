@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -15,8 +15,8 @@ from speech.features import FeatureStore
 from synthesizer.alignment_score import alignment_report
 from synthesizer.attention import guided_attention_loss, word_guidance_loss
 from synthesizer.data import BatchConfig, SynthesizerBatch, collate
-from synthesizer.decoding import free_run
-from synthesizer.model import Tacotron2, TrainingOutput, length_mask
+from synthesizer.decoding import Decoded, free_run
+from synthesizer.model import SILENCE, Tacotron2, TrainingOutput, length_mask
 from synthesizer.text.transcript import Transcript, encode
 from synthesizer.variance import variance_gains
 from synthesizer.voice_loss import VoiceLoss
@@ -37,7 +37,45 @@ class LossConfig:
     guided_attention_sigma: float = 0.3
     word_guidance: float = 0.5  # attention belongs on the word that sounds, where the store knows the words' times
     voice: float = 0.0  # the result should have the voice that was asked for, by a speaker encoder's ear
+    free_voice: float = 0.0  # so should what the model says running freely, where no recording helps it to the voice
+    free_sentences: int = 8  # a step that are read so
     embedding_noise: float = 0.02  # standard deviation for each of 256 values: other encoders, other clips of a voice
+
+
+class Passage(NamedTuple):
+    """What one teacher-forced pass reads: the first arguments of the network."""
+
+    symbols: Tensor
+    symbol_lengths: Tensor
+    mel: Tensor
+    mel_lengths: Tensor
+    embedding: Tensor
+
+
+def join(first: Passage, second: Passage) -> Passage:
+    """The rows of both, padded to the longer."""
+    tokens = max(first.symbols.shape[1], second.symbols.shape[1])
+    frames = max(first.mel.shape[1], second.mel.shape[1])
+    padded = [
+        passage._replace(
+            symbols=F.pad(passage.symbols, (0, tokens - passage.symbols.shape[1])),
+            mel=F.pad(passage.mel, (0, 0, 0, frames - passage.mel.shape[1]), value=SILENCE),
+        )
+        for passage in (first, second)
+    ]
+    return Passage(*(torch.cat(parts) for parts in zip(*padded, strict=True)))
+
+
+def cut(output: TrainingOutput, passage: Passage, reduction_factor: int) -> TrainingOutput:
+    """The first rows of an output, without what `join` padded: those of the passage."""
+    (rows, tokens), frames = passage.symbols.shape, passage.mel.shape[1]
+    steps = frames // reduction_factor
+    return TrainingOutput(
+        output.decoder_mel[:rows, :frames],
+        output.mel[:rows, :frames],
+        output.stop_logits[:rows, :steps],
+        output.alignments[:rows, :tokens, :steps],
+    )
 
 
 class SynthesizerTask:
@@ -50,7 +88,7 @@ class SynthesizerTask:
         embedding_space: name of the speaker space that the store's embeddings belong to.
         validation_items: how many utterances are measured teacher-forced; a few of them also run freely.
         about: further entries of the model file's header (licence, trained_on).
-        voice_loss: what `loss_config.voice` weighs; not needed if that is 0.
+        voice_loss: what `loss_config.voice` and `free_voice` weigh; not needed if they are 0.
 
     Raises:
         CorpusError: nothing to validate on.
@@ -94,20 +132,67 @@ class SynthesizerTask:
             self.network.config = replace(self._config, reduction_factor=batch.reduction_factor)
         noise = torch.randn(batch.embedding.shape, generator=generator).to(batch.embedding.device)
         noisy = F.normalize(batch.embedding + self.loss_config.embedding_noise * noise, dim=1)
-        output = self.network(
-            batch.symbols, batch.symbol_lengths, batch.mel, batch.mel_lengths, noisy, batch.reduction_factor
-        )
+        given = Passage(batch.symbols, batch.symbol_lengths, batch.mel, batch.mel_lengths, noisy)
+        said = self._say_freely(batch, generator) if self.loss_config.free_voice else None
+        # Read in one pass: a pass of few rows costs nearly as much as one of many.
+        both = self.network(*(given if said is None else join(given, said)), batch.reduction_factor)
+        output = cut(both, given, batch.reduction_factor)
         losses = self._losses(output, batch)
         if self.voice_loss is not None:
             losses["voice"] = self._voice(output, batch, generator)
             losses["loss"] = losses["loss"] + self.loss_config.voice * losses["voice"]
+        if self.loss_config.free_voice:
+            losses["free_voice"] = batch.mel.new_zeros(())
+            if said is not None:
+                mels = both.mel[len(batch.symbols) :]
+                losses["free_voice"] = self._hear(mels, said.mel_lengths, said.embedding, generator)
+            losses["loss"] = losses["loss"] + self.loss_config.free_voice * losses["free_voice"]
         losses["items"] = batch.mel_lengths.sum()
         return losses
 
     def _voice(self, output: TrainingOutput, batch: SynthesizerBatch, generator: torch.Generator) -> Tensor:
+        return self._hear(output.mel, batch.speech_steps * batch.reduction_factor, batch.embedding, generator)
+
+    def _hear(self, mel: Tensor, lengths: Tensor, voices: Tensor, generator: torch.Generator) -> Tensor:
         assert self.voice_loss is not None
-        hear = self.voice_loss.to(output.mel.device)
-        return hear(output.mel, batch.speech_steps * batch.reduction_factor, batch.embedding, generator)
+        return self.voice_loss.to(mel.device)(mel, lengths, voices, generator)
+
+    def _say_freely(self, batch: SynthesizerBatch, generator: torch.Generator) -> Passage | None:
+        """Sentences of the batch, each as the network reads it running freely in a voice between two others.
+
+        With a recording's frames as its input the decoder needs the embedding little: the frames tell the voice. Here
+        its inputs are what it said itself, and the gradient goes through all but the way back from frame to input.
+        None if no sentence comes to an end.
+        """
+        count = min(self.loss_config.free_sentences, len(batch.symbols))
+        rows, others = (torch.randperm(len(batch.symbols), generator=generator)[:count] for _ in range(2))
+        between = torch.rand(count, 1, generator=generator).to(batch.embedding.device)
+        voices = batch.embedding[others]
+        voices = F.normalize(torch.lerp(voices, voices.roll(1, 0), between), dim=1)  # most are nobody's
+        seeds = torch.randint(2**31, (count,), generator=generator).tolist()
+        said = self._read_freely(batch, rows, voices, seeds)
+        done = [place for place, item in enumerate(said) if item.stopped]
+        if not done:
+            return None
+        mels = [torch.from_numpy(said[place].mel.T) for place in done]
+        mel = nn.utils.rnn.pad_sequence(mels, batch_first=True, padding_value=SILENCE).to(batch.mel.device)
+        mel_lengths = torch.tensor([len(item) for item in mels], device=mel.device)
+        symbol_lengths = batch.symbol_lengths[rows[done]]
+        symbols = batch.symbols[rows[done], : int(symbol_lengths.max())]
+        return Passage(symbols, symbol_lengths, mel, mel_lengths, voices[done])
+
+    def _read_freely(self, batch: SynthesizerBatch, rows: Tensor, voices: Tensor, seeds: list[int]) -> list[Decoded]:
+        lengths = batch.symbol_lengths.cpu()[rows].tolist()
+        texts = [batch.symbols[row, :length].cpu().numpy() for row, length in zip(rows, lengths, strict=True)]
+        config = self.network.config
+        self.network.config = replace(config, voice_emphasis=1.0)
+        self.network.eval()
+        try:
+            with torch.autocast(voices.device.type, enabled=False):
+                return free_run(self.network, texts, voices.cpu().numpy(), seeds, refined=False)
+        finally:
+            self.network.train()
+            self.network.config = config
 
     def _losses(self, output: TrainingOutput, batch: SynthesizerBatch) -> dict[str, Tensor]:
         config = self.loss_config

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from encoder import EncoderConfig, SpeakerEncoder
+from encoder.model import SpeakerEncoderModel
 from preparation.synthesizer import Synthesizer as Settings
 from speech.alignment import Piece
 from speech.audio import write_audio
@@ -58,6 +60,14 @@ def test_the_model_file_is_a_synthesizer_that_can_be_started_from(store, tmp_pat
     main(arguments(store, tmp_path / "second", steps=1, warm_start=path))
     lines = [json.loads(line) for line in (tmp_path / "second" / "log.jsonl").read_text().splitlines()]
     assert any("loss" in line for line in lines)
+
+
+def test_what_is_said_freely_may_be_listened_to(store, tmp_path) -> None:
+    encoder = SpeakerEncoderModel(EncoderConfig(hidden_size=16, num_layers=1, embedding_size=256, compression="log"))
+    SpeakerEncoder(encoder, embedding_space="toy").save(tmp_path / "encoder.safetensors")
+    main(arguments(store, tmp_path / "run", steps=1, free_voice_loss=1.0, encoder=tmp_path / "encoder.safetensors"))
+    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert any("free_voice" in line for line in lines)
 
 
 def clips_folder(folder, count: int):

@@ -69,6 +69,16 @@ def test_the_reference_gives_the_same_alone_and_among_eight() -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+def test_unrefined_frames_are_what_the_postnet_refines(engine) -> None:
+    model = toy_model()
+    for plain, refined in zip(speak(model, engine=engine, refined=False), speak(model, engine=engine), strict=True):
+        frames = torch.from_numpy(plain.mel.T.copy())[None]
+        whole = frames + model.postnet(frames, torch.ones(frames.shape[:2], dtype=torch.bool))
+        np.testing.assert_allclose(whole[0].T.clamp(-4, 4), refined.mel, atol=1e-3)
+        np.testing.assert_array_equal(plain.alignment, refined.alignment)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_the_seed_decides(engine) -> None:
     model = toy_model()
     first, again, other = (free_run(model, TEXTS[:1], VOICES[:1], [seed], engine=engine)[0].mel for seed in (5, 5, 6))

@@ -1,6 +1,8 @@
 """The ear in the loss: its front end against the real one, its gradient, and what it refuses."""
 
 import dataclasses
+import itertools
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -11,7 +13,11 @@ from encoder.model import SpeakerEncoderModel
 from speech.audio import normalize_peak
 from speech.errors import ConfigError
 from speech.mel import MelConfig, encoder_mel, synthesis_mel
+from synthesizer.data import BatchConfig, SynthesizerBatches
+from synthesizer.model import Tacotron2, length_mask
+from synthesizer.task import LossConfig, Passage, SynthesizerTask, cut, join
 from synthesizer.voice_loss import SPEECH_LEVEL, EncoderFrontEnd, VoiceLoss
+from tests.synthesizer.toy import toy_config, toy_store
 from tests.toy_models import speech_like
 
 
@@ -70,3 +76,55 @@ def test_following_the_gradient_brings_the_voice_nearer():
         optimiser.step()
         values.append(loss.item())
     assert values[-1] < 0.8 * values[0]
+
+
+@pytest.fixture
+def listening(tmp_path) -> Callable[..., tuple[SynthesizerTask, dict[str, torch.Tensor]]]:
+    """Makes a task that listens to what it says freely, and takes one step of it."""
+
+    def build(stop_bias: float, **changes) -> tuple[SynthesizerTask, dict[str, torch.Tensor]]:
+        torch.manual_seed(0)
+        model = Tacotron2(toy_config(zoneout=0.0, **changes)).train()
+        with torch.no_grad():
+            model.to_stop.bias.fill_(stop_bias)
+        encoder = SpeakerEncoderModel(EncoderConfig(hidden_size=16, num_layers=1, embedding_size=256))
+        hear = VoiceLoss(encoder, MelConfig(), windows=4, seconds=0.05)
+        weights = LossConfig(free_voice=1.0, embedding_noise=0.0)
+        store = toy_store(tmp_path / "store")
+        task = SynthesizerTask(model, store, BatchConfig(), weights, "toy", voice_loss=hear)
+        batch = SynthesizerBatches(store, BatchConfig()).batch_at(0)
+        return task, task.step(batch, 0, torch.Generator().manual_seed(1))
+
+    return build
+
+
+def test_what_is_said_freely_is_listened_to(listening):
+    """Its voice counts in the loss, teaches the network, and leaves it as it was: training, with its own emphasis."""
+    task, losses = listening(stop_bias=1e3, voice_emphasis=3.0)  # every sentence ends at once, after four frames
+    rest = losses["mel"] + 0.5 * losses["stop"] + 0.5 * losses["word_guidance"]
+    assert 0 < float(losses["free_voice"]) < 2
+    torch.testing.assert_close(losses["loss"], rest + losses["free_voice"])
+    losses["free_voice"].backward()
+    assert float(task.network.speaker.weight.grad.abs().sum()) > 0
+    assert task.network.training and task.network.config.voice_emphasis == 3.0
+
+
+def test_sentences_that_never_end_are_not_listened_to(listening):
+    _, losses = listening(stop_bias=-1e3, attention="location-sensitive")
+    assert float(losses["free_voice"]) == 0
+
+
+def test_joined_passages_are_cut_apart_again():
+    torch.manual_seed(0)
+    model = Tacotron2(toy_config(prenet_dropout=0.0)).eval()
+
+    def passage(tokens: int, frames: int) -> Passage:
+        lengths = torch.tensor([tokens, tokens - 2]), torch.tensor([frames, frames - 4])
+        voices = torch.nn.functional.normalize(torch.randn(2, 256), dim=1)
+        return Passage(torch.randint(1, 50, (2, tokens)), lengths[0], torch.randn(2, frames, 80), lengths[1], voices)
+
+    for first, second in itertools.permutations((passage(9, 24), passage(6, 40))):
+        together, alone = cut(model(*join(first, second), 4), first, 4), model(*first, 4)
+        valid = length_mask(first.mel_lengths, first.mel.shape[1])
+        torch.testing.assert_close(together.mel[valid], alone.mel[valid])
+        torch.testing.assert_close(together.alignments, alone.alignments)
