@@ -33,6 +33,7 @@ def plain_forward(
     packed = torch.nn.utils.rnn.pack_padded_sequence(x, symbol_lengths, batch_first=True, enforce_sorted=False)
     memory = torch.nn.utils.rnn.pad_packed_sequence(model.encoder.lstm(packed)[0], batch_first=True)[0].float()
     speaker = model.join_speaker(embedding).float()
+    memory, melody = model.intone(memory, speaker, mask)
     attend = plain_attention(model.attention, memory, mask)
 
     hidden = cell = decoder_hidden = decoder_cell = memory.new_zeros(batch, model.config.decoder_size)
@@ -61,7 +62,9 @@ def plain_forward(
     x = decoder_mel * mel_mask[:, :, None]
     for layer in model.postnet.layers:
         x = plain_convolution(layer, x, mel_mask)
-    return TrainingOutput(decoder_mel, decoder_mel + x, torch.cat(all_stops, 1).float(), torch.stack(all_weights, 2))
+    return TrainingOutput(
+        decoder_mel, decoder_mel + x, torch.cat(all_stops, 1).float(), torch.stack(all_weights, 2), melody
+    )
 
 
 def plain_convolution(layer: Any, x: Tensor, mask: Tensor) -> Tensor:

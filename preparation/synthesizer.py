@@ -98,11 +98,12 @@ class Synthesizer(Settings):
         if self.split_at_silences:
             pieces = self._split(wav, words.text)
         speeds = (1.0, *self.speeds) if task.split == "train" else (1.0,)
+        melodies = [melody_of(piece, times) for piece, _, times in pieces]  # the same at every speed
         number = 0
         made: list[tuple[Clip, Any]] = []
         for speed in speeds:
             whole = None  # the voice of pieces that are too short to show it themselves
-            for piece, text, times in pieces:
+            for (piece, text, times), melody in zip(pieces, melodies, strict=True):
                 number += 1
                 key = (
                     task.key if len(pieces) * len(speeds) == 1 else f"{task.key}#{number}of{len(pieces) * len(speeds)}"
@@ -110,6 +111,8 @@ class Synthesizer(Settings):
                 with refusing(key) as refused:
                     words = transcript_of(text) if self.split_at_silences else words  # pauses have become commas
                     clip, voice = self._clip(task, key, at_speed(piece, speed), words, times, speed)
+                    if melody is not None and clip.arrays is not None and "word_times" in clip.arrays:
+                        clip.arrays["word_melody"] = melody
                     if voice is None:
                         voice = whole = prepared(at_speed(wav, speed)) if whole is None else whole
                     made.append((clip, voice))
@@ -159,6 +162,13 @@ class Synthesizer(Settings):
             raise Refused(
                 f"too {'slow' if rate < self.min_rate else 'fast'} for its text ({rate:.1f} letters a second)"
             )
+
+
+def melody_of(wav: np.ndarray, times: Sequence[Any]) -> np.ndarray | None:
+    """How high each word is spoken; None where that is not known."""
+    from speech.melody import word_melody
+
+    return word_melody(wav, [(word.start, word.end) for word in times]) if times else None
 
 
 def at_speed(wav: np.ndarray, speed: float) -> np.ndarray:

@@ -29,6 +29,9 @@ class SynthesizerConfig:
     voice_emphasis: float = 2.0  # at inference: how far a voice is moved away from the mean voice; 1 leaves it
     speaker_size: int = 128  # the embedding is projected to this before it joins every encoder frame
 
+    melody_size: int = 0  # width of the network that tells the decoder how high each token is spoken; 0 is none
+    melody_emphasis: float = 1.0  # at inference: how far the voice goes up and down, in units of the prediction
+
     attention: str = "dynamic-convolution"
     attention_size: int = 128
     attention_filters: int = 8
@@ -81,6 +84,8 @@ class SynthesizerConfig:
             raise ConfigError("variance_gains must lie above 0 and up to 10")
         if not 0 <= self.variance_emphasis <= 5:
             raise ConfigError("variance_emphasis must lie in [0, 5]")
+        if self.melody_size < 0 or not 0 <= self.melody_emphasis <= 5:
+            raise ConfigError("melody_size must not be negative, and melody_emphasis must lie in [0, 5]")
         sizes = (self.symbol_size, self.encoder_size, self.speaker_size, self.attention_size, self.decoder_size)
         if min(sizes) < 1 or self.postnet_layers < 1 or self.encoder_layers < 1:
             raise ConfigError("all sizes and numbers of layers must be positive")

@@ -12,6 +12,7 @@ from torch import Tensor
 from speech.errors import ConfigError, CorpusError
 from speech.features import FeatureStore
 from speech.mel import MelConfig, decode_mel
+from synthesizer.melody import UNKNOWN, token_melody
 from synthesizer.text.transcript import Transcript, encode
 from training.schedule import staircase
 
@@ -33,6 +34,7 @@ class SynthesizerBatch:
         embedding: float32 [batch, 256].
         reading: int64 [batch, steps, 2], first and last token that each decoder step may read by the times of the
             words; the whole text where these are not known.
+        melody: float32 [batch, tokens], octaves above the voice's own pitch; not a number where that is not known.
         reduction_factor: frames a decoder step.
     """
 
@@ -43,6 +45,7 @@ class SynthesizerBatch:
     speech_steps: Tensor
     embedding: Tensor
     reading: Tensor
+    melody: Tensor
     reduction_factor: int
 
 
@@ -89,6 +92,7 @@ def collate(
     for row, (text, mel) in enumerate(zip(texts, mels, strict=True)):
         symbols[row, : len(text)] = text
         padded[row, : len(mel)] = mel
+    melody = np.full(symbols.shape, UNKNOWN, np.float32)
     reading = np.zeros((len(places), padded.shape[1] // reduction_factor, 2), np.int64)
     for row, (place, (ids, words)) in enumerate(zip(places, spelled, strict=True)):
         if store.has(place, "word_times"):
@@ -96,6 +100,8 @@ def collate(
             reading[row] = tokens_read(times, words, reading.shape[1], reduction_factor / FRAMES_PER_SECOND)
         else:
             reading[row, :, 1] = len(ids) - 1
+        if store.has(place, "word_melody"):
+            melody[row, : len(ids)] = token_melody(np.asarray(store.array(place, "word_melody")), words)
     embeddings = np.stack([np.asarray(store.array(place, "embedding"), np.float32) for place in places])
     return SynthesizerBatch(
         symbols=torch.from_numpy(symbols),
@@ -105,6 +111,7 @@ def collate(
         speech_steps=torch.from_numpy(steps),
         embedding=torch.from_numpy(embeddings),
         reading=torch.from_numpy(reading),
+        melody=torch.from_numpy(melody),
         reduction_factor=reduction_factor,
     )
 

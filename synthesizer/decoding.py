@@ -128,8 +128,10 @@ def _run_compiled(job: _Job) -> list[Decoded]:
     """Sentence by sentence but for the loop over steps, where they share the reading of the weights."""
     model, texts, voices, masks, rest_steps, progress, cancelled, window, refined = job
     decoder = fast_decoder_of(model, STOP_LOGIT)
-    memories = [decoder.encode(text, cancelled) for text in texts]
     speakers = torch.cat([model.join_speaker(model.emphasise(voice[None])) for voice in voices])
+    memories = [
+        _intoned(model, decoder.encode(text, cancelled), speaker) for text, speaker in zip(texts, speakers, strict=True)
+    ]
     limits = [step_limit(model, len(text)) for text in texts]
     run = decoder.start(memories, speakers, limits)
     parts, step, most = [], 0, max(limits)
@@ -154,6 +156,11 @@ def _run_compiled(job: _Job) -> list[Decoded]:
     return results
 
 
+def _intoned(model: Tacotron2, memory: Tensor, speaker: Tensor) -> Tensor:
+    mask = torch.ones(1, len(memory), dtype=torch.bool)
+    return model.intone(memory[None], speaker[None], mask)[0][0]
+
+
 def _run_reference(job: _Job) -> list[Decoded]:
     """All sentences as one padded batch, on any device."""
     model, texts, voices, masks, rest_steps, progress, cancelled, window, refined = job
@@ -163,8 +170,8 @@ def _run_reference(job: _Job) -> list[Decoded]:
     for row, text in enumerate(texts):
         symbols[row, : len(text)] = torch.from_numpy(text)
     mask = length_mask(lengths, symbols.shape[1])
-    memory = model.encoder(symbols, mask)
     speaker = model.join_speaker(model.emphasise(voices))
+    memory, _ = model.intone(model.encoder(symbols, mask), speaker, mask)
 
     limits = torch.tensor([step_limit(model, len(text)) for text in texts], device=device)
     attention = model.attention.start(memory, mask)

@@ -14,7 +14,8 @@ from torch.nn import functional as F
 
 from synthesizer.attention import build_attention
 from synthesizer.config import SynthesizerConfig
-from synthesizer.normalisation import normalise_valid
+from synthesizer.convolution import MaskedConvolution
+from synthesizer.melody import Melody
 from synthesizer.recurrence import (
     MemoryOverTime,
     WeightOverTime,
@@ -31,23 +32,6 @@ SILENCE = -4.0  # the mel of silence, and of the frame before the first
 def length_mask(lengths: Tensor, longest: int) -> Tensor:
     """lengths: [batch] -> bool [batch, longest], true on the valid positions."""
     return torch.arange(longest, device=lengths.device)[None] < lengths[:, None]
-
-
-class MaskedConvolution(nn.Module):
-    """Convolution, batch normalisation over the valid positions alone, activation, dropout."""
-
-    def __init__(self, inputs: int, outputs: int, kernel: int, activation: str, dropout: float) -> None:
-        super().__init__()
-        self.convolution = nn.Conv1d(inputs, outputs, kernel, padding=kernel // 2)
-        self.normalisation = nn.BatchNorm1d(outputs)
-        self.activation = activation
-        self.dropout = dropout
-
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """x: [batch, inputs, positions], zero outside the mask [batch, positions]. Same for the result."""
-        y = self.convolution(x).float()
-        rate = self.dropout if self.training else 0.0
-        return normalise_valid(y, mask, self.normalisation, self.activation, rate)
 
 
 class TextEncoder(nn.Module):
@@ -138,12 +122,13 @@ class DecoderState(NamedTuple):
 
 class TrainingOutput(NamedTuple):
     """Teacher-forced result: mels [batch, frames, n_mels], stop logits [batch, steps], alignments
-    [batch, tokens, steps]."""
+    [batch, tokens, steps], and the melody as it was predicted, [batch, tokens]; zeros of a model without."""
 
     decoder_mel: Tensor
     mel: Tensor
     stop_logits: Tensor
     alignments: Tensor
+    melody: Tensor
 
 
 class Tacotron2(nn.Module):
@@ -156,6 +141,7 @@ class Tacotron2(nn.Module):
         self.speaker = nn.Linear(config.speaker_embedding_size, config.speaker_size)
         self.mean_embedding: Tensor
         self.register_buffer("mean_embedding", torch.zeros(config.speaker_embedding_size))
+        self.melody = Melody(config) if config.melody_size else None
         self.prenet = Prenet(config)
         self.attention = build_attention(config)
         prenet_size = config.prenet_sizes[1]
@@ -184,6 +170,26 @@ class Tacotron2(nn.Module):
         """
         return F.softsign(self.speaker(embedding * embedding.shape[-1] ** 0.5))
 
+    def intone(
+        self, memory: Tensor, speaker: Tensor, mask: Tensor, known: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Tell the encoder's frames how high they are to be spoken.
+
+        Args:
+            memory: [batch, tokens, encoder_size]; speaker: [batch, speaker_size]; mask: [batch, tokens].
+            known: octaves [batch, tokens], not a number where the prediction is to be taken; None takes it everywhere,
+                with the configured emphasis.
+
+        Returns:
+            The frames, and the prediction as it is, [batch, tokens].
+        """
+        if self.melody is None:
+            return memory, memory.new_zeros(memory.shape[:2])
+        predicted = self.melody.predict(memory, speaker, mask)
+        taken = predicted.detach()
+        taken = self.config.melody_emphasis * taken if known is None else torch.where(known.isnan(), taken, known)
+        return self.melody(memory, taken, mask), predicted
+
     def forward(
         self,
         symbols: Tensor,
@@ -192,6 +198,7 @@ class Tacotron2(nn.Module):
         mel_lengths: Tensor,
         embedding: Tensor,
         reduction_factor: int | None = None,
+        melody: Tensor | None = None,
     ) -> TrainingOutput:
         """Teacher-forced pass.
 
@@ -199,6 +206,7 @@ class Tacotron2(nn.Module):
             symbols: int64 [batch, tokens]; symbol_lengths: [batch].
             mel: [batch, frames, n_mels], frames a multiple of the reduction factor; mel_lengths: [batch].
             embedding: [batch, 256].
+            melody: see `intone`.
         """
         factor = reduction_factor or self.config.reduction_factor
         batch, frames, n_mels = mel.shape
@@ -206,6 +214,7 @@ class Tacotron2(nn.Module):
         mask = length_mask(symbol_lengths, symbols.shape[1])
         memory = self.encoder(symbols, mask).float()
         speaker = self.join_speaker(embedding).float()
+        memory, predicted = self.intone(memory, speaker, mask, melody)
 
         last_frames = mel[:, factor - 1 :: factor][:, : steps - 1]
         go = mel.new_full((batch, 1, n_mels), SILENCE)
@@ -219,7 +228,7 @@ class Tacotron2(nn.Module):
 
         decoder_mel = self.to_frames(outputs)[..., : n_mels * factor].reshape(batch, frames, n_mels).float()
         refined = decoder_mel + self.postnet(decoder_mel, length_mask(mel_lengths, frames))
-        return TrainingOutput(decoder_mel, refined, self.to_stop(outputs).squeeze(-1).float(), weights)
+        return TrainingOutput(decoder_mel, refined, self.to_stop(outputs).squeeze(-1).float(), weights, predicted)
 
     def _keep(self, steps: int, batch: int, like: Tensor) -> Tensor | float:
         rate, size = self.config.zoneout, self.config.decoder_size

@@ -16,6 +16,7 @@ from synthesizer.alignment_score import alignment_report
 from synthesizer.attention import guided_attention_loss, word_guidance_loss
 from synthesizer.data import BatchConfig, SynthesizerBatch, collate
 from synthesizer.decoding import Decoded, free_run
+from synthesizer.melody import UNKNOWN
 from synthesizer.model import SILENCE, Tacotron2, TrainingOutput, length_mask
 from synthesizer.text.transcript import Transcript, encode
 from synthesizer.variance import variance_gains
@@ -36,6 +37,7 @@ class LossConfig:
     guided_attention: float = 0.0  # the location-sensitive attention needs it; dynamic convolution does not
     guided_attention_sigma: float = 0.3
     word_guidance: float = 0.5  # attention belongs on the word that sounds, where the store knows the words' times
+    melody: float = 1.0  # of a model that predicts it, where the store knows the recording's
     voice: float = 0.0  # the result should have the voice that was asked for, by a speaker encoder's ear
     free_voice: float = 0.0  # so should what the model says running freely, where no recording helps it to the voice
     free_sentences: int = 8  # a step that are read so
@@ -43,13 +45,24 @@ class LossConfig:
 
 
 class Passage(NamedTuple):
-    """What one teacher-forced pass reads: the first arguments of the network."""
+    """What one teacher-forced pass reads: the arguments of the network, but for the reduction factor."""
 
     symbols: Tensor
     symbol_lengths: Tensor
     mel: Tensor
     mel_lengths: Tensor
     embedding: Tensor
+    melody: Tensor
+
+
+def passage_of(batch: SynthesizerBatch, embedding: Tensor) -> Passage:
+    """A batch, in these voices."""
+    return Passage(batch.symbols, batch.symbol_lengths, batch.mel, batch.mel_lengths, embedding, batch.melody)
+
+
+def read(network: Tacotron2, passage: Passage, reduction_factor: int) -> TrainingOutput:
+    """The teacher-forced pass."""
+    return network(*passage[:-1], reduction_factor, passage.melody)
 
 
 def join(first: Passage, second: Passage) -> Passage:
@@ -60,6 +73,7 @@ def join(first: Passage, second: Passage) -> Passage:
         passage._replace(
             symbols=F.pad(passage.symbols, (0, tokens - passage.symbols.shape[1])),
             mel=F.pad(passage.mel, (0, 0, 0, frames - passage.mel.shape[1]), value=SILENCE),
+            melody=F.pad(passage.melody, (0, tokens - passage.melody.shape[1]), value=UNKNOWN),
         )
         for passage in (first, second)
     ]
@@ -75,6 +89,7 @@ def cut(output: TrainingOutput, passage: Passage, reduction_factor: int) -> Trai
         output.mel[:rows, :frames],
         output.stop_logits[:rows, :steps],
         output.alignments[:rows, :tokens, :steps],
+        output.melody[:rows, :tokens],
     )
 
 
@@ -132,10 +147,10 @@ class SynthesizerTask:
             self.network.config = replace(self._config, reduction_factor=batch.reduction_factor)
         noise = torch.randn(batch.embedding.shape, generator=generator).to(batch.embedding.device)
         noisy = F.normalize(batch.embedding + self.loss_config.embedding_noise * noise, dim=1)
-        given = Passage(batch.symbols, batch.symbol_lengths, batch.mel, batch.mel_lengths, noisy)
+        given = passage_of(batch, noisy)
         said = self._say_freely(batch, generator) if self.loss_config.free_voice else None
         # Read in one pass: a pass of few rows costs nearly as much as one of many.
-        both = self.network(*(given if said is None else join(given, said)), batch.reduction_factor)
+        both = read(self.network, given if said is None else join(given, said), batch.reduction_factor)
         output = cut(both, given, batch.reduction_factor)
         losses = self._losses(output, batch)
         if self.voice_loss is not None:
@@ -179,13 +194,14 @@ class SynthesizerTask:
         mel_lengths = torch.tensor([len(item) for item in mels], device=mel.device)
         symbol_lengths = batch.symbol_lengths[rows[done]]
         symbols = batch.symbols[rows[done], : int(symbol_lengths.max())]
-        return Passage(symbols, symbol_lengths, mel, mel_lengths, voices[done])
+        melody = torch.full(symbols.shape, UNKNOWN, device=mel.device)  # as predicted: so it was read
+        return Passage(symbols, symbol_lengths, mel, mel_lengths, voices[done], melody)
 
     def _read_freely(self, batch: SynthesizerBatch, rows: Tensor, voices: Tensor, seeds: list[int]) -> list[Decoded]:
         lengths = batch.symbol_lengths.cpu()[rows].tolist()
         texts = [batch.symbols[row, :length].cpu().numpy() for row, length in zip(rows, lengths, strict=True)]
         config = self.network.config
-        self.network.config = replace(config, voice_emphasis=1.0)
+        self.network.config = replace(config, voice_emphasis=1.0, melody_emphasis=1.0)
         self.network.eval()
         try:
             with torch.autocast(voices.device.type, enabled=False):
@@ -215,6 +231,10 @@ class SynthesizerTask:
             guidance = word_guidance_loss(output.alignments, batch.reading, batch.speech_steps)
             losses["word_guidance"] = guidance
             loss = loss + config.word_guidance * guidance
+        known = ~batch.melody.isnan()
+        if self.network.melody is not None and known.any():
+            losses["melody"] = (output.melody[known] - batch.melody[known]).abs().mean()
+            loss = loss + config.melody * losses["melody"]
         if config.guided_attention:
             guided = guided_attention_loss(
                 output.alignments, batch.symbol_lengths, batch.speech_steps, config.guided_attention_sigma
@@ -235,9 +255,7 @@ class SynthesizerTask:
         for first in range(0, len(self.validation_places), 16):
             batch = collate(self.store, self.validation_places[first : first + 16], self.batch_config, factor, None)
             batch = to_device(batch, device)
-            output = self.network(
-                batch.symbols, batch.symbol_lengths, batch.mel, batch.mel_lengths, batch.embedding, factor
-            )
+            output = read(self.network, passage_of(batch, batch.embedding), factor)
             count = int(batch.mel_lengths.sum())
             losses = self._losses(output, batch)
             if self.voice_loss is not None:

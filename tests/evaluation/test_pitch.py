@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from evaluation.pitch import pitch, pitch_error
+from evaluation.pitch import pitch_error
+from speech.pitch import pitch
 
 
 def hum(frequency: float, seconds: float = 1.0) -> np.ndarray:

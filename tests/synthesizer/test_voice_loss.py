@@ -15,9 +15,9 @@ from speech.errors import ConfigError
 from speech.mel import MelConfig, encoder_mel, synthesis_mel
 from synthesizer.data import BatchConfig, SynthesizerBatches
 from synthesizer.model import Tacotron2, length_mask
-from synthesizer.task import LossConfig, Passage, SynthesizerTask, cut, join
+from synthesizer.task import LossConfig, Passage, SynthesizerTask, cut, join, read
 from synthesizer.voice_loss import SPEECH_LEVEL, EncoderFrontEnd, VoiceLoss
-from tests.synthesizer.toy import toy_config, toy_store
+from tests.synthesizer.toy import toy_config, toy_store, with_melody
 from tests.toy_models import speech_like
 
 
@@ -116,15 +116,17 @@ def test_sentences_that_never_end_are_not_listened_to(listening):
 
 def test_joined_passages_are_cut_apart_again():
     torch.manual_seed(0)
-    model = Tacotron2(toy_config(prenet_dropout=0.0)).eval()
+    model = with_melody(Tacotron2(toy_config(prenet_dropout=0.0, melody_size=8))).eval()
 
     def passage(tokens: int, frames: int) -> Passage:
         lengths = torch.tensor([tokens, tokens - 2]), torch.tensor([frames, frames - 4])
         voices = torch.nn.functional.normalize(torch.randn(2, 256), dim=1)
-        return Passage(torch.randint(1, 50, (2, tokens)), lengths[0], torch.randn(2, frames, 80), lengths[1], voices)
+        symbols, mel, melody = torch.randint(1, 50, (2, tokens)), torch.randn(2, frames, 80), torch.randn(2, tokens)
+        return Passage(symbols, lengths[0], mel, lengths[1], voices, melody)
 
     for first, second in itertools.permutations((passage(9, 24), passage(6, 40))):
-        together, alone = cut(model(*join(first, second), 4), first, 4), model(*first, 4)
+        together, alone = cut(read(model, join(first, second), 4), first, 4), read(model, first, 4)
         valid = length_mask(first.mel_lengths, first.mel.shape[1])
         torch.testing.assert_close(together.mel[valid], alone.mel[valid])
         torch.testing.assert_close(together.alignments, alone.alignments)
+        torch.testing.assert_close(together.melody, alone.melody)

@@ -1,10 +1,12 @@
 """A synthesizer small enough to train in a test."""
 
 import numpy as np
+import torch
 
 from speech.features import FeatureStore, FeatureWriter
 from speech.mel import code_mel
 from synthesizer.config import SynthesizerConfig
+from synthesizer.model import Tacotron2
 from synthesizer.text.front_end import text_to_transcript
 
 TEXTS = ("Hello there.", "A cat sat on the mat.", "Yes, indeed it did.", "Good night to you all.")
@@ -26,6 +28,14 @@ def toy_config(**changes) -> SynthesizerConfig:
     return SynthesizerConfig(**{**sizes, **changes})
 
 
+def with_melody(model: Tacotron2) -> Tacotron2:
+    """As if it had learnt what to make of its melody, which has no effect at first."""
+    assert model.melody is not None
+    with torch.no_grad():
+        model.melody.from_pitch.weight.normal_(std=0.5, generator=torch.Generator().manual_seed(1))
+    return model
+
+
 def toy_store(directory, items: int = 8, frames: int = 30) -> FeatureStore:
     """Tones that rise, in a few made-up voices; every fourth item is for validation."""
     rng = np.random.default_rng(0)
@@ -44,5 +54,9 @@ def toy_store(directory, items: int = 8, frames: int = 30) -> FeatureStore:
                 "seconds": length / 80,
                 "transcript": text_to_transcript(TEXTS[number % len(TEXTS)]).to_json(),
             }
-            writer.add(f"item{number}", {"mel": code_mel(mel), "embedding": voice / np.linalg.norm(voice)}, meta)
+            arrays = {"mel": code_mel(mel), "embedding": voice / np.linalg.norm(voice)}
+            if number % 2:
+                words = len(TEXTS[number % len(TEXTS)].split())
+                arrays["word_melody"] = rng.normal(scale=0.2, size=(words, 3)).astype(np.float32)
+            writer.add(f"item{number}", arrays, meta)
     return FeatureStore(directory)
