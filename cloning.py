@@ -171,6 +171,7 @@ class VoiceCloner:
         *,
         speed: float = 1.0,
         pauses: float = 1.0,
+        expression: float = 1.0,
         lexicon: Lexicon | None = None,
     ) -> Speech:
         """Say a text with a voice.
@@ -180,11 +181,12 @@ class VoiceCloner:
             progress: called with a stage's name, what is done and what there is to do.
             speed: 0.5 to 2; 0.8 is a fifth slower. The pitch stays.
             pauses: 0 to 5; 2 makes the pauses twice as long.
+            expression: 0 to 3; 0 speaks on one note, 2 goes up and down twice as far.
             lexicon: pronunciations that come before the dictionary's, see `synthesizer.text.lexicon.read_lexicon`.
         Raises:
             TextError: there is nothing to say.
-            ConfigError: the voice is of another embedding space than the synthesizer; the speed or the pauses are out
-                of range.
+            ConfigError: the voice is of another embedding space than the synthesizer; the speed, the pauses or the
+                expression are out of range.
             ModelFileError: the models made something that is no sound.
         """
         self._check(text, voice)
@@ -196,6 +198,7 @@ class VoiceCloner:
             progress=_for(progress, "synthesizer"),
             speed=speed,
             pauses=pauses,
+            expression=expression,
             lexicon=lexicon,
         )
         wav = self.vocoder.vocode(synthesis.mel, seed=seed, progress=_for(progress, "vocoder"))
@@ -211,6 +214,7 @@ class VoiceCloner:
         *,
         speed: float = 1.0,
         pauses: float = 1.0,
+        expression: float = 1.0,
         lexicon: Lexicon | None = None,
     ) -> Iterator[np.ndarray]:
         """Say a text with a voice, and hand out the sound while it is made: float32 [samples] in [-1, 1] each.
@@ -218,7 +222,7 @@ class VoiceCloner:
         Args:
             on_sentence: told each sentence's synthesis before it is heard.
             cancelled: asked while the models work; True ends it with `vocoder.inference.VocodingCancelled`.
-            speed, pauses, lexicon: as for `speak`.
+            speed, pauses, expression, lexicon: as for `speak`.
         Raises: as `speak`.
         """
         from streaming import stream_speech
@@ -226,8 +230,9 @@ class VoiceCloner:
         self._check(text, voice)
         seed = secrets.randbelow(2**31) if seed is None else seed
         return stream_speech(
-            self, text, voice, seed, on_sentence, cancelled, speed=speed, pauses=pauses, lexicon=lexicon
-        )
+            self, text, voice, seed, on_sentence, cancelled, speed=speed, pauses=pauses, expression=expression,
+            lexicon=lexicon,
+        )  # fmt: skip
 
     def _check(self, text: str, voice: Voice) -> None:
         if not text.strip():

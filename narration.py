@@ -36,9 +36,12 @@ class Manner:
     speed: float = 1.0
     pauses: float = 1.0
     lexicon: Lexicon | None = None
+    expression: float = 1.0
 
     def settings(self) -> dict[str, Any]:
-        return {"speed": self.speed, "pauses": self.pauses, "lexicon": self.lexicon}
+        return {
+            "speed": self.speed, "pauses": self.pauses, "expression": self.expression, "lexicon": self.lexicon,
+        }  # fmt: skip
 
 
 def speakable(text: str, where: str, lexicon: Lexicon | None = None) -> str:
@@ -211,6 +214,7 @@ def write_manifest(path: Path, speaker: Speaker, outputs: list[dict[str, Any]]) 
         "references": list(speaker.voice.sources),
         "speed": speaker.manner.speed,
         "pauses": speaker.manner.pauses,
+        "expression": speaker.manner.expression,
         "outputs": outputs,
     }
     write_text(path, json.dumps(origin, ensure_ascii=False, indent=2) + "\n")

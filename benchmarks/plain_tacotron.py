@@ -40,8 +40,9 @@ def plain_forward(
     context = memory.new_zeros(batch, memory.shape[2])
     frame = mel.new_full((batch, n_mels), SILENCE)
     all_frames, all_stops, all_weights = [], [], []
+    first = model.prenet.first_weight(), model.prenet.first.bias
     for step in range(frames // factor):
-        fed = F.dropout(torch.relu(model.prenet.first(frame)), model.prenet.rate)
+        fed = F.dropout(torch.relu(F.linear(frame, *first)), model.prenet.rate)
         fed = F.dropout(torch.relu(model.prenet.second(fed)), model.prenet.rate)
         new, cell = model.attention_lstm(torch.cat((fed, context, speaker), 1), (hidden, cell))
         hidden = F.dropout(new - hidden, rate, training) * (1 - rate * training) + hidden if rate else new

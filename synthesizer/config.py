@@ -42,6 +42,7 @@ class SynthesizerConfig:
 
     prenet_sizes: tuple[int, int] = (256, 128)
     prenet_dropout: float = 0.5
+    prenet_blur: float = 0.0  # bands, standard deviation; frames fed so show no harmonics: the melody must be told
     decoder_size: int = 512
     zoneout: float = 0.1
 
@@ -76,6 +77,8 @@ class SynthesizerConfig:
         for name in ("encoder_dropout", "prenet_dropout", "zoneout", "postnet_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} must lie in [0, 1)")
+        if not 0 <= self.prenet_blur <= 20:
+            raise ConfigError("prenet_blur must lie in [0, 20]")
         if not 0 < self.voice_emphasis <= 10:
             raise ConfigError("voice_emphasis must lie above 0 and up to 10")
         if self.variance_gains and len(self.variance_gains) != self.mel.n_mels:

@@ -74,6 +74,7 @@ class _Job(NamedTuple):
     cancelled: Cancelled | None
     window: Window | None
     refined: bool
+    expressions: Sequence[float]
 
 
 def step_limit(model: Tacotron2, tokens: int) -> int:
@@ -93,6 +94,7 @@ def free_run(
     window: Window | None = None,
     engine: Literal["auto", "torch"] = "auto",
     refined: bool = True,
+    expressions: Sequence[float] | None = None,
 ) -> list[Decoded]:
     """Decode sentences together; each one gives what it would give alone.
 
@@ -107,6 +109,8 @@ def free_run(
             may look at; None is unrestricted. (1, 4) holds a reading that jumps: a step can neither go far back nor
             skip a word.
         engine: "auto" is the compiled decoder on the CPU and PyTorch elsewhere; "torch" the reference everywhere.
+        expressions: how far the voice goes up and down in each, in units of what is usual; only a model that predicts
+            its melody heeds them.
         refined: False leaves the decoder's own frames, which it was fed with: without postnet, nor variance given back.
 
     Raises:
@@ -116,7 +120,9 @@ def free_run(
     device = next(model.parameters()).device
     voices = torch.as_tensor(np.asarray(embeddings), dtype=torch.float32, device=device)
     masks = [PrenetMasks(model, seed) for seed in seeds]
-    job = _Job(model, texts, voices, masks, rest_steps, progress, cancelled, window, refined)
+    job = _Job(
+        model, texts, voices, masks, rest_steps, progress, cancelled, window, refined, expressions or [1.0] * len(texts)
+    )
     results = _run_compiled(job) if engine == "auto" and device.type == "cpu" else _run_reference(job)
     if not refined:
         return results
@@ -126,11 +132,12 @@ def free_run(
 
 def _run_compiled(job: _Job) -> list[Decoded]:
     """Sentence by sentence but for the loop over steps, where they share the reading of the weights."""
-    model, texts, voices, masks, rest_steps, progress, cancelled, window, refined = job
+    model, texts, voices, masks, rest_steps, progress, cancelled, window, refined, expressions = job
     decoder = fast_decoder_of(model, STOP_LOGIT)
     speakers = torch.cat([model.join_speaker(model.emphasise(voice[None])) for voice in voices])
     memories = [
-        _intoned(model, decoder.encode(text, cancelled), speaker) for text, speaker in zip(texts, speakers, strict=True)
+        _intoned(model, decoder.encode(text, cancelled), speaker, expression)
+        for text, speaker, expression in zip(texts, speakers, expressions, strict=True)
     ]
     limits = [step_limit(model, len(text)) for text in texts]
     run = decoder.start(memories, speakers, limits)
@@ -156,14 +163,14 @@ def _run_compiled(job: _Job) -> list[Decoded]:
     return results
 
 
-def _intoned(model: Tacotron2, memory: Tensor, speaker: Tensor) -> Tensor:
+def _intoned(model: Tacotron2, memory: Tensor, speaker: Tensor, expression: float) -> Tensor:
     mask = torch.ones(1, len(memory), dtype=torch.bool)
-    return model.intone(memory[None], speaker[None], mask)[0][0]
+    return model.intone(memory[None], speaker[None], mask, expression=expression)[0][0]
 
 
 def _run_reference(job: _Job) -> list[Decoded]:
     """All sentences as one padded batch, on any device."""
-    model, texts, voices, masks, rest_steps, progress, cancelled, window, refined = job
+    model, texts, voices, masks, rest_steps, progress, cancelled, window, refined, expressions = job
     device = voices.device
     lengths = torch.tensor([len(text) for text in texts], device=device)
     symbols = torch.zeros(len(texts), int(lengths.max()), dtype=torch.long, device=device)
@@ -171,7 +178,8 @@ def _run_reference(job: _Job) -> list[Decoded]:
         symbols[row, : len(text)] = torch.from_numpy(text)
     mask = length_mask(lengths, symbols.shape[1])
     speaker = model.join_speaker(model.emphasise(voices))
-    memory, _ = model.intone(model.encoder(symbols, mask), speaker, mask)
+    scales = torch.tensor(expressions, device=device)[:, None]
+    memory, _ = model.intone(model.encoder(symbols, mask), speaker, mask, expression=scales)
 
     limits = torch.tensor([step_limit(model, len(text)) for text in texts], device=device)
     attention = model.attention.start(memory, mask)

@@ -67,7 +67,7 @@ class FastDecoder:
         outputs, output_speaker = split_columns(outputs, config.decoder_size + memory)
         widest = max(from_prenet.shape[1], from_attention.shape[1], config.decoder_size)
         self.net = Net(
-            prenet_first=as_floats(model.prenet.first.weight),
+            prenet_first=as_floats(model.prenet.first_weight()),
             prenet_first_bias=as_floats(model.prenet.first.bias),
             prenet_second=as_floats(model.prenet.second.weight),
             prenet_second_bias=as_floats(model.prenet.second.bias),

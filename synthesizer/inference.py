@@ -105,6 +105,7 @@ class Synthesizer:
         *,
         speed: float = 1.0,
         pauses: float = 1.0,
+        expression: float = 1.0,
         lexicon: Lexicon | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> Synthesis:
@@ -117,17 +118,21 @@ class Synthesizer:
             progress: called with (sentences done, sentences in all).
             speed: 0.5 to 2; 0.8 is a fifth slower, in sounds and silences alike, at the same pitch.
             pauses: 0 to 5; 2 makes the pauses between and in sentences twice as long.
+            expression: 0 to 3; 0 speaks on one note, 2 goes up and down twice as far. Only of effect in a model that
+                predicts its melody.
             lexicon: pronunciations that come before the dictionary's.
             cancelled: asked while it decodes.
 
         Raises:
             TextError: nothing in the text can be spoken.
-            ConfigError: the embedding has another size, or the speed or the pauses are out of range.
+            ConfigError: the embedding has another size, or the speed, the pauses or the expression are out
+                of range.
             synthesizer.decoding.DecodingCancelled: `cancelled` returned True.
         """
         (synthesis,) = self.synthesize_many(
-            [text], [embedding], [seed], progress, speed=speed, pauses=pauses, lexicon=lexicon, cancelled=cancelled
-        )
+            [text], [embedding], [seed], progress, speed=speed, pauses=pauses, expression=expression, lexicon=lexicon,
+            cancelled=cancelled,
+        )  # fmt: skip
         return synthesis
 
     def synthesize_many(
@@ -139,6 +144,7 @@ class Synthesizer:
         *,
         speed: float = 1.0,
         pauses: float = 1.0,
+        expression: float = 1.0,
         lexicon: Lexicon | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> list[Synthesis]:
@@ -147,12 +153,12 @@ class Synthesizer:
         Args:
             texts, embeddings, seeds: one of each for every text; for the rest and for errors see `synthesize`.
         """
-        check_pace(speed, pauses)
+        check_pace(speed, pauses, expression)
         texts_lines = [read_lines(text, lexicon) for text in texts]
         tasks = [
             task
             for lines, embedding, seed in zip(texts_lines, embeddings, seeds, strict=True)
-            for task in _tasks(lines, self._checked(embedding), seed)
+            for task in _tasks(lines, self._checked(embedding), seed, expression)
         ]
 
         def tell(done: int) -> None:
@@ -173,6 +179,7 @@ class Synthesizer:
         *,
         speed: float = 1.0,
         pauses: float = 1.0,
+        expression: float = 1.0,
         lexicon: Lexicon | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> Iterator[Synthesis]:
@@ -181,9 +188,9 @@ class Synthesizer:
         Arguments and errors are those of `synthesize`. Joined, the parts are what it gives, to within the rounding of
         a batch; a pause belongs to the sentence before it.
         """
-        check_pace(speed, pauses)
+        check_pace(speed, pauses, expression)
         lines = read_lines(text, lexicon)
-        return self._stream(lines, _tasks(lines, self._checked(embedding), seed), speed, pauses, cancelled)
+        return self._stream(lines, _tasks(lines, self._checked(embedding), seed, expression), speed, pauses, cancelled)
 
     def _stream(
         self,
@@ -213,6 +220,6 @@ class Synthesizer:
         return embedding
 
 
-def _tasks(lines: Sequence[Line], embedding: Floats, seed: int) -> list[Task]:
+def _tasks(lines: Sequence[Line], embedding: Floats, seed: int, expression: float) -> list[Task]:
     """A sentence's place in its own text is part of its seed: what is decoded beside it is not."""
-    return [Task(line.transcript, embedding, (seed, number)) for number, line in enumerate(lines)]
+    return [Task(line.transcript, embedding, (seed, number), expression) for number, line in enumerate(lines)]

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from synthesizer.config import SynthesizerConfig
 from synthesizer.convolution import MaskedConvolution
 
+SPREAD = 0.2  # octaves, about the standard deviation of read speech
 KERNEL = 5
 DROPOUT = 0.2
 UNKNOWN = float("nan")
@@ -43,11 +44,11 @@ class Melody(nn.Module):
         x = (torch.cat((memory, speakers), 2) * mask[:, :, None]).transpose(1, 2)
         for convolution in self.convolutions:
             x = convolution(x, mask)
-        return self.to_pitch(x.transpose(1, 2)).squeeze(2).float() * mask
+        return SPREAD * self.to_pitch(x.transpose(1, 2)).squeeze(2).float() * mask
 
     def forward(self, memory: Tensor, melody: Tensor, mask: Tensor) -> Tensor:
         """The frames, and what the melody [batch, tokens] adds to them."""
-        return memory + self.from_pitch(melody[:, None]).transpose(1, 2).to(memory.dtype) * mask[:, :, None]
+        return memory + self.from_pitch(melody[:, None] / SPREAD).transpose(1, 2).to(memory.dtype) * mask[:, :, None]
 
 
 def token_melody(word_melody: np.ndarray, words: np.ndarray) -> np.ndarray:

@@ -61,6 +61,15 @@ class TextEncoder(nn.Module):
         return nn.utils.rnn.pad_packed_sequence(packed, batch_first=True, total_length=symbols.shape[1])[0]
 
 
+def blur_matrix(bands: int, deviation: float) -> Tensor | None:
+    """[bands, bands], each row the mean of the bands around its own with Gaussian weights; None for no blur."""
+    if not deviation:
+        return None
+    place = torch.arange(bands, dtype=torch.float32)
+    weights = torch.exp(-0.5 * ((place[:, None] - place) / deviation) ** 2)
+    return weights / weights.sum(1, keepdim=True)
+
+
 class Prenet(nn.Module):
     """Two layers with dropout that stays on at inference: the decoder must not trust its last frame too much."""
 
@@ -70,14 +79,20 @@ class Prenet(nn.Module):
         self.first = nn.Linear(config.mel.n_mels, first)
         self.second = nn.Linear(first, second)
         self.rate = config.prenet_dropout
+        self.blur: Tensor | None
+        self.register_buffer("blur", blur_matrix(config.mel.n_mels, config.prenet_blur), persistent=False)
 
     def forward(self, frames: Tensor, masks: Tensor | None = None) -> Tensor:
         """frames: [..., n_mels] -> [..., prenet]. Without `masks` (see draw_masks) they are drawn here."""
         first = second = None
         if masks is not None:
             first, second = masks.split([self.first.out_features, self.second.out_features], -1)
-        x = self._drop(torch.relu(self.first(frames)), first)
+        x = self._drop(torch.relu(F.linear(frames, self.first_weight(), self.first.bias)), first)
         return self._drop(torch.relu(self.second(x)), second)
+
+    def first_weight(self) -> Tensor:
+        """Of the first layer, with the blur: [first, n_mels]."""
+        return self.first.weight if self.blur is None else self.first.weight @ self.blur
 
     def _drop(self, x: Tensor, mask: Tensor | None) -> Tensor:
         return dropout(x, self.rate) if mask is None else x * mask
@@ -171,7 +186,7 @@ class Tacotron2(nn.Module):
         return F.softsign(self.speaker(embedding * embedding.shape[-1] ** 0.5))
 
     def intone(
-        self, memory: Tensor, speaker: Tensor, mask: Tensor, known: Tensor | None = None
+        self, memory: Tensor, speaker: Tensor, mask: Tensor, known: Tensor | None = None, expression: float | Tensor = 1
     ) -> tuple[Tensor, Tensor]:
         """Tell the encoder's frames how high they are to be spoken.
 
@@ -179,6 +194,7 @@ class Tacotron2(nn.Module):
             memory: [batch, tokens, encoder_size]; speaker: [batch, speaker_size]; mask: [batch, tokens].
             known: octaves [batch, tokens], not a number where the prediction is to be taken; None takes it everywhere,
                 with the configured emphasis.
+            expression: times that emphasis, for all or [batch, 1].
 
         Returns:
             The frames, and the prediction as it is, [batch, tokens].
@@ -187,7 +203,11 @@ class Tacotron2(nn.Module):
             return memory, memory.new_zeros(memory.shape[:2])
         predicted = self.melody.predict(memory, speaker, mask)
         taken = predicted.detach()
-        taken = self.config.melody_emphasis * taken if known is None else torch.where(known.isnan(), taken, known)
+        taken = (
+            expression * self.config.melody_emphasis * taken
+            if known is None
+            else torch.where(known.isnan(), taken, known)
+        )
         return self.melody(memory, taken, mask), predicted
 
     def forward(

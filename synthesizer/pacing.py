@@ -18,6 +18,7 @@ Floats = NDArray[np.float32]
 
 SPEEDS = (0.5, 2.0)  # beyond them it is no speech any more
 PAUSES = (0.0, 5.0)
+EXPRESSIONS = (0.0, 3.0)
 QUIET_DECIBELS = 33.0  # below the loudest tenth of a second: the noise of a recording lies between 30 and 60 below
 LOUDEST_SECONDS = 0.1
 SHORTEST_PAUSE_SECONDS = 0.15  # what is shorter is mostly the closure of a p, t or k
@@ -53,12 +54,16 @@ class Paced:
     dead_air: float
 
 
-def check_pace(speed: float, pauses: float) -> None:
-    """Raises: ConfigError if a tempo or a pause scale is out of range."""
+def check_pace(speed: float, pauses: float, expression: float = 1.0) -> None:
+    """Raises: ConfigError if the tempo, the scale of the pauses or that of the melody is out of range."""
     if not SPEEDS[0] <= speed <= SPEEDS[1]:
         raise ConfigError(f"The speed must lie between {SPEEDS[0]:g} and {SPEEDS[1]:g}: 1 is the model's own.")
     if not PAUSES[0] <= pauses <= PAUSES[1]:
         raise ConfigError(f"The pauses must lie between {PAUSES[0]:g} and {PAUSES[1]:g}: 1 leaves them as they are.")
+    if not EXPRESSIONS[0] <= expression <= EXPRESSIONS[1]:
+        raise ConfigError(
+            f"The expression must lie between {EXPRESSIONS[0]:g} and {EXPRESSIONS[1]:g}: 0 is one note, 1 is usual."
+        )
 
 
 def frame_levels(mel: Floats, config: MelConfig) -> NDArray[np.float64]:

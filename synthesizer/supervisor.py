@@ -50,11 +50,13 @@ class Task:
     Attributes:
         embedding: float32 [256].
         seed: numbers that name this reading among all others; the attempt is added to them.
+        expression: how far the voice goes up and down, in units of what is usual.
     """
 
     transcript: Transcript
     embedding: NDArray[np.float32]
     seed: tuple[int, ...]
+    expression: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,6 +194,7 @@ class Supervisor:
                 [_draw((*tasks[k].seed, attempt)) for k in chosen],
                 cancelled=cancelled,
                 window=window,
+                expressions=[tasks[k].expression for k in chosen],
             )
             for k, one in zip(chosen, decoded, strict=True):
                 verdict = judge(one, tasks[k].transcript, self.model.config.mel)

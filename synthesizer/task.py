@@ -16,7 +16,7 @@ from synthesizer.alignment_score import alignment_report
 from synthesizer.attention import guided_attention_loss, word_guidance_loss
 from synthesizer.data import BatchConfig, SynthesizerBatch, collate
 from synthesizer.decoding import Decoded, free_run
-from synthesizer.melody import UNKNOWN
+from synthesizer.melody import SPREAD, UNKNOWN
 from synthesizer.model import SILENCE, Tacotron2, TrainingOutput, length_mask
 from synthesizer.text.transcript import Transcript, encode
 from synthesizer.variance import variance_gains
@@ -37,7 +37,7 @@ class LossConfig:
     guided_attention: float = 0.0  # the location-sensitive attention needs it; dynamic convolution does not
     guided_attention_sigma: float = 0.3
     word_guidance: float = 0.5  # attention belongs on the word that sounds, where the store knows the words' times
-    melody: float = 1.0  # of a model that predicts it, where the store knows the recording's
+    melody: float = 0.2  # of a model that predicts it, where the store knows the recording's
     voice: float = 0.0  # the result should have the voice that was asked for, by a speaker encoder's ear
     free_voice: float = 0.0  # so should what the model says running freely, where no recording helps it to the voice
     free_sentences: int = 8  # a step that are read so
@@ -233,7 +233,7 @@ class SynthesizerTask:
             loss = loss + config.word_guidance * guidance
         known = ~batch.melody.isnan()
         if self.network.melody is not None and known.any():
-            losses["melody"] = (output.melody[known] - batch.melody[known]).abs().mean()
+            losses["melody"] = ((output.melody[known] - batch.melody[known]) / SPREAD).square().mean()
             loss = loss + config.melody * losses["melody"]
         if config.guided_attention:
             guided = guided_attention_loss(

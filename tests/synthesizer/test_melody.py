@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from speech.errors import ConfigError
+from synthesizer import Synthesizer
 from synthesizer.config import ATTENTION_KINDS
 from synthesizer.data import BatchConfig, collate
 from synthesizer.decoding import free_run
@@ -61,6 +62,29 @@ def test_what_runs_compiled_has_the_melody_too(kind):
         assert np.abs(ours.mel[:, :steps] - without.mel[:, :steps]).max() > 0.01
 
 
+def test_expression_scales_the_melody_of_each_sentence():
+    model = with_melody(toy_model())
+    for engine in ("auto", "torch"):
+        once, twice, mixed = (
+            free_run(model, IDS, VOICES, [0, 1], engine=engine, expressions=scales)
+            for scales in ([1.0, 1.0], [2.0, 2.0], [1.0, 2.0])
+        )
+        np.testing.assert_array_equal(mixed[0].alignment, once[0].alignment)
+        assert mixed[1].mel.shape == twice[1].mel.shape
+        np.testing.assert_allclose(mixed[1].mel, twice[1].mel, atol=1e-4)
+        steps = min(once[1].mel.shape[1], twice[1].mel.shape[1])
+        assert np.abs(once[1].mel[:, :steps] - twice[1].mel[:, :steps]).max() > 0.01
+
+
+def test_the_expression_reaches_the_decoder_from_the_facade():
+    model = with_melody(toy_model())
+    synthesizer, voice = Synthesizer(model, embedding_space="toy"), VOICES[0]
+    usual, flat = (synthesizer.synthesize("Yes.", voice, expression=scale).mel for scale in (1.0, 0.0))
+    assert flat.shape != usual.shape or np.abs(flat - usual).max() > 1e-3
+    with pytest.raises(ConfigError, match="expression"):
+        synthesizer.synthesize("Yes.", voice, expression=3.5)
+
+
 def test_what_is_known_is_told_and_the_rest_predicted():
     model = with_melody(toy_model())
     memory, speaker = torch.randn(1, 6, 16), torch.randn(1, 8)
@@ -88,7 +112,21 @@ def test_one_step_teaches_the_melody(store):
     assert weight.grad is not None and weight.grad.abs().sum() > 0
 
 
+def test_frames_fed_blurred_show_no_harmonics():
+    model = toy_model(prenet_blur=3.5)
+    comb = torch.full((1, 80), -1.0)
+    comb[:, ::4] = 1.0
+    other = comb.roll(2, 1)
+    masks = torch.ones(1, 28)
+    fed = [model.prenet(frame, masks) for frame in (comb, other)]
+    sharp = [toy_model().prenet(frame, masks) for frame in (comb, other)]
+    assert (fed[0] - fed[1]).abs().max() < 0.25 * (sharp[0] - sharp[1]).abs().max()
+    for ours, theirs in zip(*(free_run(model, IDS, VOICES, [0, 1], engine=e) for e in ("auto", "torch")), strict=True):
+        assert ours.mel.shape == theirs.mel.shape
+        np.testing.assert_allclose(ours.mel, theirs.mel, atol=0.05)
+
+
 def test_bad_settings_are_refused():
-    for wrong in ({"melody_size": -1}, {"melody_emphasis": -0.5}, {"melody_emphasis": 9.0}):
-        with pytest.raises(ConfigError, match="melody"):
+    for wrong in ({"melody_size": -1}, {"melody_emphasis": -0.5}, {"melody_emphasis": 9.0}, {"prenet_blur": -1.0}):
+        with pytest.raises(ConfigError, match=r"melody|prenet_blur"):
             dataclasses.replace(toy_config(), **wrong)
