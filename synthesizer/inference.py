@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 import torch
@@ -84,8 +84,8 @@ class Synthesizer:
             step=header.step,
         )
 
-    def save(self, path: str | Path, dtype: torch.dtype | None = None) -> None:
-        """Writes a model file, as float32 or, for half the size, as `dtype=torch.float16`."""
+    def save(self, path: str | Path, dtype: torch.dtype | Literal["int8"] | None = None) -> None:
+        """Writes a model file, as float32; as `torch.float16` for half the size, or "int8" for a quarter."""
         from training.checkpoint import save_model
 
         extra = {"embedding_space": self.embedding_space, "licence": self.licence, "trained_on": self.trained_on}
