@@ -110,9 +110,7 @@ class Synthesizer(Settings):
                 )
                 with refusing(key) as refused:
                     words = transcript_of(text) if self.split_at_silences else words  # pauses have become commas
-                    clip, voice = self._clip(task, key, at_speed(piece, speed), words, times, speed)
-                    if melody is not None and clip.arrays is not None and "word_times" in clip.arrays:
-                        clip.arrays["word_melody"] = melody
+                    clip, voice = self._clip(task, key, at_speed(piece, speed), words, times, melody, speed)
                     if voice is None:
                         voice = whole = prepared(at_speed(wav, speed)) if whole is None else whole
                     made.append((clip, voice))
@@ -120,7 +118,14 @@ class Synthesizer(Settings):
         return made
 
     def _clip(
-        self, task: Task, key: str, piece: np.ndarray, words: Transcript, times: Sequence[Any], speed: float
+        self,
+        task: Task,
+        key: str,
+        piece: np.ndarray,
+        words: Transcript,
+        times: Sequence[Any],
+        melody: Any,
+        speed: float,
     ) -> tuple[Clip, np.ndarray | None]:
         """One clip, and the prepared sound to embed; None if it is too short to show whose voice it is."""
         import numpy as np
@@ -138,6 +143,8 @@ class Synthesizer(Settings):
             # The times let training tell attention where each word is: it aligns in a tenth of the steps.
             spans = [(word.start / speed - skipped, word.end / speed - skipped) for word in times]
             arrays["word_times"] = np.array(spans, np.float32)
+            if melody is not None:
+                arrays["word_melody"] = melody
         meta = {**task.meta(seconds), "transcript": words.to_json()}
         if speed != 1:
             meta["speaker"] += f" at {speed:g}"  # another voice, as far as anyone can hear

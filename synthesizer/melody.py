@@ -66,8 +66,8 @@ def token_melody(word_melody: np.ndarray, words: np.ndarray) -> np.ndarray:
         return np.full(len(words), UNKNOWN, np.float32)
     sizes = np.bincount(words, minlength=count)
     firsts = np.cumsum(sizes) - sizes
-    place = (np.arange(len(words)) - firsts[words] + 0.5) / sizes[words]  # within the word
-    # All words on one line, each as far from the next that none is drawn to another's pitch.
-    known = (np.arange(count)[:, None] * 3 + (np.arange(points) + 0.5) / points).ravel()
-    held = np.clip(place, 0.5 / points, 1 - 0.5 / points)
-    return np.interp(words * 3 + held, known, word_melody.ravel()).astype(np.float32)
+    within = (np.arange(len(words)) - firsts[words] + 0.5) / sizes[words]
+    place = np.clip(within * points - 0.5, 0, points - 1)  # on the line through the word's points
+    before = np.minimum(place.astype(int), points - 2)
+    share = place - before
+    return ((1 - share) * word_melody[words, before] + share * word_melody[words, before + 1]).astype(np.float32)
