@@ -85,6 +85,12 @@ TOY_FIT = FitConfig(
 )  # fmt: skip
 
 
+def tell(*words: object) -> None:
+    """Print a line in one write: with PYTHONUNBUFFERED set, `print` writes word by word, and two processes mix."""
+    sys.stdout.write(" ".join(map(str, words)) + "\n")
+    sys.stdout.flush()
+
+
 def main() -> int:
     import dataclasses
     import hashlib
@@ -107,14 +113,14 @@ def main() -> int:
     rank = int(os.environ.get("RANK", "0"))
 
     def on_step(step: int) -> None:
-        print("step", step, flush=True)
+        tell("step", step)
         if (rank, step) == (arguments.stop_rank, arguments.stop_step):
             signal.raise_signal(signal.SIGTERM)
 
     task.on_step = on_step
     result = fit(task, ToyBatches(rank=rank), config, arguments.run, arguments.resume)
     weights = b"".join(p.detach().cpu().numpy().tobytes() for p in task.model.parameters())
-    print("result", result.reason, result.step, hashlib.sha256(weights).hexdigest(), flush=True)
+    tell("result", result.reason, result.step, hashlib.sha256(weights).hexdigest())
     return 0
 
 
