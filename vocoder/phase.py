@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from speech.mel import MelConfig, hann_window
+from vocoder.fast_search import MOMENTUM, FastSearch, fast_search
 
-MOMENTUM = 0.99
 _TINY = np.float32(1e-12)
 
 
@@ -65,6 +65,13 @@ class Frames:
         views = signal.as_strided((frames, self.n_fft), (self.hop, 1))
         return torch.fft.rfft(views * torch.from_numpy(self.window)).numpy()
 
+    def project(self, spectrum: np.ndarray) -> np.ndarray:
+        """The spectrum of the signal nearest to complex64 [frames, bins]."""
+        search, count = self._search(len(spectrum)), len(spectrum)
+        if search is not None:
+            return search.project(spectrum)
+        return self.analyze(self.synthesize(spectrum, self.weight(count)), count)
+
     def search_phase(
         self, magnitude: np.ndarray, start: np.ndarray, fixed: int, iterations: int, check: Callable[[], None]
     ) -> np.ndarray:
@@ -75,12 +82,15 @@ class Frames:
             start: complex64 [frames, bins], the spectrum to begin with.
             fixed: how many of the first frames stay as they are in `start`.
             iterations: projections.
-            check: called before each; what it raises ends the work.
+            check: called before every few of them; what it raises ends the work.
 
         Returns:
             complex64 [frames, bins].
         """
         count, spectrum = len(magnitude), start
+        search = self._search(count)
+        if search is not None and iterations > 0:
+            return search.search(magnitude, start, fixed, iterations, check)
         weight, gain = self.weight(count), np.empty_like(magnitude)
         previous = np.zeros_like(spectrum)
         for _ in range(max(0, iterations)):
@@ -96,3 +106,6 @@ class Frames:
             spectrum[:fixed] = start[:fixed]
             previous = rebuilt
         return spectrum
+
+    def _search(self, frames: int) -> FastSearch | None:
+        return fast_search(self.n_fft, self.hop, self.window, self.weight(frames), frames)

@@ -57,7 +57,7 @@ class RefinedTransform:
         first = self._start - len(known)
         mel = self._mel[:, first : first + len(made)]
         smooth = mel_to_magnitude(mel, self._config, iterations=4).T
-        heard = frames.analyze(frames.synthesize(made, frames.weight(len(made))), len(made))
+        heard = frames.project(made)
         magnitude = self._bands.blend(np.abs(heard), smooth)
         magnitude[mel.max(axis=0) <= 1e-3 - self._config.max_abs_value] = 0  # every band at the floor: silence
         start = heard * (magnitude / np.maximum(np.abs(heard), _TINY))
