@@ -149,6 +149,10 @@ class SpectralVocoder(Vocoder):
                     progress(done, total)
                 yield chunk
 
+    def warm_up(self) -> None:
+        """Load the compiled code, or compile it, which is announced; else the first sound does."""
+        self.vocode(np.zeros((self.mel_config.n_mels, 1), dtype=np.float32))
+
     @functools.cached_property
     def _layers(self) -> FrameLayers:
         return FrameLayers(self.model, self.precision)

@@ -1,13 +1,17 @@
 """The generator on a mel that comes in parts: every frame goes through every layer once, whatever the parts are."""
 
+import logging
 from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from speech.errors import one_line
+from vocoder.spectral.fast_layers import FastBlock, FastHead, NotInLevels, Room
 from vocoder.spectral.model import ConvNeXtBlock, SpectralGenerator, as_spectrum
+
+logger = logging.getLogger(__name__)
 
 LEAST_CHANNELS = 128  # from which on products in bfloat16 win more than the way there and back costs
 ROWS = 32  # the product is of a multiple of them
@@ -35,15 +39,33 @@ class _Dense:
         return F.linear(rows, weight, bias)[: len(x)]
 
 
-class _Block(NamedTuple):
-    """A block's layers, ready for frames in rows; taps are [kernel, channels]."""
+class _Block:
+    """A block: [frames + kernel - 1, channels] -> [frames, channels]."""
 
-    taps: Tensor
-    bias: Tensor
-    norm: nn.LayerNorm
-    widen: _Dense
-    narrow: _Dense
-    scale: Tensor
+    def __init__(self, block: ConvNeXtBlock, low: bool) -> None:
+        taps, bias = block.over_frames.weight[:, 0].t().contiguous(), block.over_frames.bias
+        assert bias is not None
+        self.kernel, self.channels = taps.shape
+        self._taps, self._bias, self._norm, self._scale = taps, bias, block.norm, block.scale
+        self._widen, self._narrow = _Dense(block.widen, low), _Dense(block.narrow, low)
+
+    def __call__(self, x: Tensor, room: Room | None) -> Tensor:
+        frames, margin = len(x) - self.kernel + 1, self.kernel // 2
+        y = torch.addcmul(self._bias, x[:frames], self._taps[0])
+        for offset, tap in enumerate(self._taps[1:], start=1):
+            y.addcmul_(x[offset : offset + frames], tap)
+        y = self._narrow(F.gelu(self._widen(self._norm(y)), approximate="tanh"))
+        return torch.addcmul(x[margin : margin + frames], y, self._scale)
+
+
+class _Head:
+    """The last two layers: [frames, channels] -> log magnitudes and phases [frames, 2 * bins]."""
+
+    def __init__(self, generator: SpectralGenerator, low: bool) -> None:
+        self._norm, self._dense = generator.leave_norm, _Dense(generator.to_spectrum, low)
+
+    def __call__(self, x: Tensor, room: Room | None) -> Tensor:
+        return self._dense(self._norm(x))
 
 
 class FrameLayers:
@@ -52,20 +74,32 @@ class FrameLayers:
     Args:
         generator: in eval mode; its weights must not change afterwards.
         precision: "auto" multiplies in bfloat16 where the processor does that in hardware, in half the time and without
-            harm that could be measured; "float32" never does.
+            harm that could be measured; elsewhere, and also in half the time, in whole numbers if the weights were
+            stored as such, which is as exact as float32. "float32" does neither.
     """
 
     def __init__(self, generator: SpectralGenerator, precision: str = "auto") -> None:
         wide = generator.config.channels >= LEAST_CHANNELS and generator.window.device.type == "cpu"
         low = precision == "auto" and wide and has_bfloat16_products()
-        self.generator, self.blocks = generator, [_ready(block, low) for block in generator.blocks]  # type: ignore[arg-type]
-        self.to_spectrum = _Dense(generator.to_spectrum, low)
+        self.generator = generator
+        self.blocks: list[_Block] | list[FastBlock] = [_Block(block, low) for block in generator.blocks]  # type: ignore[arg-type]
+        self.head: _Head | FastHead = _Head(generator, low)
+        self.compiled = precision == "auto" and wide and not low and self._compile()
 
+    def _compile(self) -> bool:
+        try:
+            self.head = FastHead(self.generator)
+            self.blocks = [FastBlock(block) for block in self.generator.blocks]  # type: ignore[arg-type]
+        except NotInLevels:
+            return False
+        except Exception as error:  # no numba, or no code for this processor: whatever it is, there is PyTorch
+            logger.warning("The vocoder's network cannot be compiled here (%s), so it takes longer.", one_line(error))
+            return False
+        return True
 
-def _ready(block: ConvNeXtBlock, low: bool) -> _Block:
-    taps, bias = block.over_frames.weight[:, 0].t().contiguous(), block.over_frames.bias
-    assert bias is not None
-    return _Block(taps, bias, block.norm, _Dense(block.widen, low), _Dense(block.narrow, low), block.scale)
+    def room(self) -> Room | None:
+        """What a stream works in."""
+        return Room(self.generator) if self.compiled else None
 
 
 class GeneratorStream:
@@ -82,7 +116,8 @@ class GeneratorStream:
     def __init__(self, layers: FrameLayers, check: Callable[[], None] = lambda: None) -> None:
         self._layers, self._check = layers, check
         self._enter = _LateConvolution(layers.generator.enter)
-        self._blocks = [_LateBlock(block) for block in layers.blocks]
+        self._room = layers.room()
+        self._blocks = [_LateBlock(block, self._room) for block in layers.blocks]
 
     def push(self, mel: Tensor, last: bool) -> Tensor:
         """The frames of the spectrum that the frames so far decide.
@@ -104,7 +139,7 @@ class GeneratorStream:
                 x = block(x, last)
             self._check()
             # complex numbers are left to the CPU: not every accelerator has them
-            return as_spectrum(self._layers.to_spectrum(generator.leave_norm(x))[None].cpu())
+            return as_spectrum(self._layers.head(x, self._room)[None].cpu())
 
 
 class _LateConvolution:
@@ -127,20 +162,14 @@ class _LateConvolution:
 class _LateBlock:
     """A block on frames [frames, channels] that come in parts; its convolution has zeros around the whole."""
 
-    def __init__(self, block: _Block) -> None:
-        self._block = block
-        self._margin = len(block.taps) // 2
-        self._kept = block.taps.new_zeros(self._margin, block.taps.shape[1])
+    def __init__(self, block: _Block | FastBlock, room: Room | None) -> None:
+        self._block, self._room = block, room
+        self._margin = block.kernel // 2
+        self._kept: Tensor | None = None
 
     def __call__(self, x: Tensor, last: bool) -> Tensor:
-        block, margin = self._block, self._margin
-        x = torch.cat([self._kept, x])
-        if last:
-            x = F.pad(x, (0, 0, 0, margin))
-        frames = len(x) - 2 * margin
-        self._kept = x[frames:]
-        y = torch.addcmul(block.bias, x[:frames], block.taps[0])
-        for offset, tap in enumerate(block.taps[1:], start=1):
-            y.addcmul_(x[offset : offset + frames], tap)
-        y = block.narrow(F.gelu(block.widen(block.norm(y)), approximate="tanh"))
-        return torch.addcmul(x[margin : margin + frames], y, block.scale)
+        margin = self._margin
+        kept = x.new_zeros(margin, x.shape[1]) if self._kept is None else self._kept
+        x = torch.cat([kept, x, x.new_zeros(margin if last else 0, x.shape[1])])
+        self._kept = x[len(x) - 2 * margin :]
+        return self._block(x, self._room)

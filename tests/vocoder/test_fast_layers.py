@@ -1,0 +1,136 @@
+"""The generator's layers in compiled code: whole numbers, the same result."""
+
+import logging
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from vocoder.spectral import fast_layers, streaming
+from vocoder.spectral.config import SpectralConfig
+from vocoder.spectral.fast_layers import FastBlock, FastHead, NotInLevels, Room
+from vocoder.spectral.inference import SpectralVocoder
+from vocoder.spectral.model import ConvNeXtBlock, SpectralGenerator
+
+SIZES = [(16, 24, 3), (17, 23, 5), (320, 960, 7)]  # channels, hidden, kernel
+
+
+@pytest.fixture(autouse=True)
+def no_bfloat16(monkeypatch):
+    monkeypatch.setattr(streaming, "has_bfloat16_products", lambda: False)
+
+
+def blocks_of(model: SpectralGenerator) -> list[ConvNeXtBlock]:
+    return [block for block in model.blocks if isinstance(block, ConvNeXtBlock)]
+
+
+def in_levels(channels: int = 160, hidden: int = 200, kernel: int = 7, blocks: int = 2) -> SpectralGenerator:
+    """Random weights of all layers, those of the dense ones in eight bits."""
+    torch.manual_seed(channels)
+    model = SpectralGenerator(SpectralConfig(channels=channels, hidden=hidden, blocks=blocks, kernel=kernel)).eval()
+    with torch.no_grad():
+        for name, value in model.named_parameters():
+            if "norm" not in name:
+                value.copy_(torch.randn_like(value) / (value[0].numel() ** 0.5 if value.ndim > 1 else 4))
+        for layer in [
+            model.to_spectrum,
+            *[dense for block in blocks_of(model) for dense in (block.widen, block.narrow)],
+        ]:
+            steps = layer.weight.abs().amax(dim=1, keepdim=True) / 127
+            layer.weight.copy_((layer.weight / steps).round() * steps)
+    return model.requires_grad_(False)
+
+
+@pytest.mark.parametrize(("channels", "hidden", "kernel"), SIZES)
+@pytest.mark.parametrize("frames", [1, 6, 47, 48, 49, 131])
+def test_a_block_and_the_head_are_those_of_the_model(channels, hidden, kernel, frames):
+    model = in_levels(channels, hidden, kernel, blocks=1)
+    room, x = Room(model), torch.randn(frames + kernel - 1, channels)
+    margin = kernel // 2
+    (block,) = blocks_of(model)
+    exact = block(x.t()[None])[0].t()[margin : margin + frames]
+    made = FastBlock(block)(x, room)
+    assert made.shape == exact.shape and (made - exact).norm() < 2e-4 * exact.norm()
+    exact = model.to_spectrum(model.leave_norm(x))
+    made = FastHead(model)(x, room)
+    assert made.shape == exact.shape and (made - exact).norm() < 2e-4 * exact.norm()
+
+
+def test_levels_are_as_many_as_sums_allow():
+    """The largest sum that weights and frames can make: every weight and every activation at its highest level."""
+    model = in_levels(16, 960, 3)
+    block = blocks_of(model)[0]
+    block.narrow.weight.fill_(1.0)
+    block.widen.weight.fill_(0.0)
+    assert block.widen.bias is not None
+    block.widen.bias.fill_(5.0)
+    x = torch.randn(10, 16)
+    exact = block(x.t()[None])[0].t()[1:9]
+    made = FastBlock(block)(x, Room(model))
+    assert torch.allclose(made, exact, rtol=1e-4)
+
+
+def test_frames_do_not_feel_each_other():
+    model = in_levels()
+    room, x = Room(model), torch.randn(100, 160)
+    head = FastHead(model)
+    assert torch.equal(head(x, room)[60:73], head(x[60:73], room))
+
+
+def test_the_stream_is_compiled_where_weights_were_stored_in_eight_bits():
+    model, mel = in_levels(), torch.rand(1, 80, 90) * 2 - 1
+    exact, fast = (
+        streaming.GeneratorStream(streaming.FrameLayers(model, precision)).push(mel, last=True)
+        for precision in ("float32", "auto")
+    )
+    assert streaming.FrameLayers(model).compiled and not streaming.FrameLayers(model, "float32").compiled
+    assert 0 < (fast.abs() - exact.abs()).norm() / exact.abs().norm() < 1e-3
+
+
+def test_parts_of_a_stream_are_the_whole():
+    model, mel = in_levels(), torch.rand(1, 80, 90) * 2 - 1
+    layers = streaming.FrameLayers(model)
+    whole = streaming.GeneratorStream(layers).push(mel, last=True)
+    stream = streaming.GeneratorStream(layers)
+    parts = [stream.push(mel[:, :, :50], last=False), stream.push(mel[:, :, 50:], last=True)]
+    assert torch.allclose(torch.cat(parts, dim=2), whole, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["auto", "float32"])
+def test_other_weights_are_multiplied_as_they_are(precision):
+    torch.manual_seed(0)
+    model = SpectralGenerator(SpectralConfig(blocks=1)).eval()
+    with pytest.raises(NotInLevels):
+        FastHead(model)
+    layers = streaming.FrameLayers(model, precision)
+    assert not layers.compiled and layers.room() is None
+
+
+def test_where_nothing_can_be_compiled_pytorch_speaks(monkeypatch, caplog):
+    def fail(library):
+        raise OSError("no memory to execute")
+
+    monkeypatch.setattr(fast_layers, "functions_of", fail)
+    layers = streaming.FrameLayers(in_levels())
+    assert not layers.compiled and "no memory to execute" in caplog.text
+    assert streaming.GeneratorStream(layers).push(torch.zeros(1, 80, 40), last=True).shape == (1, 401, 40)
+
+
+def test_two_threads_share_the_layers():
+    vocoder, mel = SpectralVocoder(in_levels(), refinements=2), np.zeros((80, 300), np.float32)
+    expected, made = vocoder.vocode(mel), []
+    threads = [threading.Thread(target=lambda: made.append(vocoder.vocode(mel))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(np.array_equal(wav, expected) for wav in made) and len(made) == 2
+
+
+def test_warming_up_leaves_nothing_to_compile(caplog):
+    vocoder = SpectralVocoder(in_levels(), refinements=2)
+    vocoder.warm_up()
+    with caplog.at_level(logging.INFO):
+        vocoder.vocode(np.zeros((80, 20), np.float32))
+    assert not caplog.records
