@@ -33,17 +33,15 @@ def in_levels(channels: int = 160, hidden: int = 200, kernel: int = 7, blocks: i
         for name, value in model.named_parameters():
             if "norm" not in name:
                 value.copy_(torch.randn_like(value) / (value[0].numel() ** 0.5 if value.ndim > 1 else 4))
-        for layer in [
-            model.to_spectrum,
-            *[dense for block in blocks_of(model) for dense in (block.widen, block.narrow)],
-        ]:
+        inner = [dense for block in blocks_of(model) for dense in (block.widen, block.narrow)]
+        for layer in [model.to_spectrum, *inner]:
             steps = layer.weight.abs().amax(dim=1, keepdim=True) / 127
             layer.weight.copy_((layer.weight / steps).round() * steps)
     return model.requires_grad_(False)
 
 
 @pytest.mark.parametrize(("channels", "hidden", "kernel"), SIZES)
-@pytest.mark.parametrize("frames", [1, 6, 47, 48, 49, 131])
+@pytest.mark.parametrize("frames", [1, 6, 95, 96, 97, 200])
 def test_a_block_and_the_head_are_those_of_the_model(channels, hidden, kernel, frames):
     model = in_levels(channels, hidden, kernel, blocks=1)
     room, x = Room(model), torch.randn(frames + kernel - 1, channels)

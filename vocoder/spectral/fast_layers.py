@@ -14,7 +14,7 @@ from vocoder.machine_code import Library, functions_of
 from vocoder.spectral.model import ConvNeXtBlock, SpectralGenerator
 
 ROWS, OUTPUTS = 6, 16  # of a tile of a product: twelve sums in registers, of sixteen that there are
-CHUNK_ROWS = 48  # frames that go through a product together: what they need stays in the processor's cache
+CHUNK_ROWS = 96  # frames that go through a product together: what they need stays in the processor's cache
 HIGHEST = 127  # level of a weight
 _SLACK = 0.01  # levels by which a weight that was stored in eight bits is off, after it was a float32
 _SOURCES = ("kernel_parts.py", "spectral/fast_layers.py", "spectral/level_products.py", "spectral/network_kernels.py")
@@ -33,13 +33,12 @@ class Room:
 
     def __init__(self, generator: SpectralGenerator) -> None:
         channels, hidden = generator.config.channels, generator.config.hidden
-        even = -(-max(channels, hidden) // 2) * 2
+        even = _up(max(channels, hidden), 2)
         self.arrays = (
             np.zeros(CHUNK_ROWS * even, np.int16),  # levels; a tile also reads of rows that are not asked for
             np.empty(OUTPUTS * even, np.int16),  # panel of weights
-            np.empty(ROWS * OUTPUTS, np.int32),  # sums of a tile
-            np.empty(CHUNK_ROWS, np.float32),  # steps of the levels
-            np.empty(CHUNK_ROWS * hidden, np.float32),
+            np.zeros(CHUNK_ROWS, np.float32),  # steps of the levels
+            np.empty(CHUNK_ROWS * _up(hidden, OUTPUTS), np.float32),
             np.empty(channels, np.float32),
         )
 
@@ -63,10 +62,10 @@ class FastBlock:
     def __call__(self, x: Tensor, room: Room | None) -> Tensor:
         assert room is not None
         frames = len(x) - self.kernel + 1
-        out = torch.empty(frames, self.channels)
+        out = torch.empty(_up(frames, ROWS), _up(self.channels, OUTPUTS))
         sizes = frames, self.channels, self._hidden, self.kernel
         self._run(x.contiguous().numpy(), out.numpy(), *sizes, *self._weights, *room.arrays)
-        return out
+        return out[:frames, : self.channels]
 
 
 class FastHead:
@@ -84,10 +83,15 @@ class FastHead:
 
     def __call__(self, x: Tensor, room: Room | None) -> Tensor:
         assert room is not None
-        out = torch.empty(len(x), self._outputs)
+        out = torch.empty(_up(len(x), ROWS), _up(self._outputs, OUTPUTS))
         sizes = len(x), self._channels, self._outputs
         self._run(x.contiguous().numpy(), out.numpy(), *sizes, *self._weights, *room.arrays)
-        return out
+        return out[: len(x), : self._outputs]
+
+
+def _up(count: int, size: int) -> int:
+    """The next multiple of a size."""
+    return -(-count // size) * size
 
 
 def _floats(x: Tensor | None) -> Floats:
@@ -96,7 +100,8 @@ def _floats(x: Tensor | None) -> Floats:
 
 
 def _in_levels(layer: nn.Linear) -> Dense:
-    """Weights [outputs / 16, inputs / 2, 16, 2] as the kernels read them, steps [outputs] and bias of a linear layer.
+    """Weights [outputs / 16, inputs / 2, 16, 2] as the kernels read them, steps [outputs] and bias of a linear layer,
+    with outputs of zeros up to whole tiles.
 
     Raises:
         NotInLevels: see there.
@@ -109,7 +114,8 @@ def _in_levels(layer: nn.Linear) -> Dense:
     exact -= rounded
     if np.abs(exact, out=exact).max() > _SLACK:
         raise NotInLevels
-    levels = np.zeros((-(-outputs // OUTPUTS) * OUTPUTS, -(-inputs // 2) * 2), dtype=np.int8)
+    levels = np.zeros((_up(outputs, OUTPUTS), _up(inputs, 2)), dtype=np.int8)
     levels[:outputs, :inputs] = rounded
     panels = levels.reshape(-1, OUTPUTS, levels.shape[1] // 2, 2).transpose(0, 2, 1, 3)
-    return np.ascontiguousarray(panels), steps, _floats(layer.bias)
+    lacking = 0, len(levels) - outputs
+    return np.ascontiguousarray(panels), np.pad(steps, lacking), np.pad(_floats(layer.bias), lacking)

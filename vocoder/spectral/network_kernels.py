@@ -83,26 +83,23 @@ def _widen(weights, count, panel):
 
 
 @part
-def _multiply(levels, steps, rows, inputs, dense, outputs, room, out):
-    """out [rows, outputs] = (levels * steps) @ weights + bias, rows of `levels` being an even number apart.
+def _multiply(levels, steps, rows, inputs, dense, outputs, panel, out):
+    """out [rows, outputs] = (levels * steps) @ weights + bias, rounded up to whole tiles.
 
     Args:
-        dense: weights [outputs / 16, inputs / 2, 16, 2] int8, their steps [outputs] and the bias [outputs].
-        room: for a panel of weights and the sums of a tile.
+        dense: weights [outputs / 16, inputs / 2, 16, 2] int8, their steps and bias, all of whole tiles.
+        panel: room for the weights of a tile.
+        out: rows `_whole(outputs)` apart.
     """
     weights, unit_steps, bias = dense
-    panel, sums = room
-    pairs = (inputs + 1) // 2
+    pairs, stride = (inputs + 1) // 2, _whole(outputs)
     for first in range(0, outputs, OUTPUTS):
         _widen(moved(weights, first * 2 * pairs), 2 * pairs * OUTPUTS, panel)
-        count = min(OUTPUTS, outputs - first)
-        for start in range(0, rows, ROWS):
-            multiply_tile(moved(levels, start * 2 * pairs), 2 * pairs, panel, pairs, sums)
-            for row in range(start, min(start + ROWS, rows)):
-                tile, target = moved(sums, (row - start) * OUTPUTS), moved(out, row * outputs + first)
-                for unit in range(count):
-                    step = steps[row] * unit_steps[first + unit]
-                    target[unit] = np.float32(tile[unit]) * step + bias[first + unit]
+        for row in range(0, rows, ROWS):
+            multiply_tile(
+                moved(levels, row * 2 * pairs), 2 * pairs, moved(steps, row), panel, pairs,
+                moved(unit_steps, first), moved(bias, first), moved(out, row * stride + first), stride,
+            )  # fmt: skip
 
 
 @part
@@ -127,47 +124,52 @@ def _even(inputs):
     return (inputs + 1) // 2 * 2
 
 
+@inline
+def _whole(outputs):
+    return (outputs + OUTPUTS - 1) // OUTPUTS * OUTPUTS
+
+
 def run_block(
     x, out, frames, channels, hidden, kernel, taps, bias, norm_weight, norm_bias,
     widen, widen_steps, widen_bias, narrow, narrow_steps, narrow_bias, scale,
-    levels, panel, sums, steps, wide, small,
+    levels, panel, steps, wide, small,
 ):  # fmt: skip
-    """x [frames + kernel - 1, channels] -> out [frames, channels], see `fast_layers.FastBlock`."""
+    """x [frames + kernel - 1, channels] -> out [frames, channels] in whole tiles, see `fast_layers.FastBlock`."""
     for start in range(0, frames, CHUNK_ROWS):
         rows = min(CHUNK_ROWS, frames - start)
         for row in range(rows):
             _convolve(moved(x, (start + row) * channels), taps, bias, kernel, channels, small)
             _normalise(small, channels, norm_weight, norm_bias, small)
             steps[row] = _to_levels(small, channels, moved(levels, row * _even(channels)), _highest(channels))
-        _multiply(levels, steps, rows, channels, (widen, widen_steps, widen_bias), hidden, (panel, sums), wide)
+        _multiply(levels, steps, rows, channels, (widen, widen_steps, widen_bias), hidden, panel, wide)
         for row in range(rows):
-            inner = moved(wide, row * hidden)
+            inner = moved(wide, row * _whole(hidden))
             _gelu(inner, hidden)
             steps[row] = _to_levels(inner, hidden, moved(levels, row * _even(hidden)), _highest(hidden))
-        target = moved(out, start * channels)
-        _multiply(levels, steps, rows, hidden, (narrow, narrow_steps, narrow_bias), channels, (panel, sums), target)
+        target = moved(out, start * _whole(channels))
+        _multiply(levels, steps, rows, hidden, (narrow, narrow_steps, narrow_bias), channels, panel, target)
         for row in range(rows):
-            before, after = moved(x, (start + row + kernel // 2) * channels), moved(target, row * channels)
+            before, after = moved(x, (start + row + kernel // 2) * channels), moved(target, row * _whole(channels))
             for channel in range(channels):
                 after[channel] = before[channel] + scale[channel] * after[channel]
 
 
 def run_head(
     x, out, frames, channels, outputs, norm_weight, norm_bias, dense, dense_steps, dense_bias,
-    levels, panel, sums, steps, wide, small,
+    levels, panel, steps, wide, small,
 ):  # fmt: skip
-    """Layer norm and a linear layer: x [frames, channels] -> out [frames, outputs], see `fast_layers.FastHead`."""
+    """Layer norm and a linear layer: x [frames, channels] -> out [frames, outputs] in whole tiles, see `fast_layers.FastHead`."""
     for start in range(0, frames, CHUNK_ROWS):
         rows = min(CHUNK_ROWS, frames - start)
         for row in range(rows):
             _normalise(moved(x, (start + row) * channels), channels, norm_weight, norm_bias, small)
             steps[row] = _to_levels(small, channels, moved(levels, row * _even(channels)), _highest(channels))
-        target = moved(out, start * outputs)
-        _multiply(levels, steps, rows, channels, (dense, dense_steps, dense_bias), outputs, (panel, sums), target)
+        target = moved(out, start * _whole(outputs))
+        _multiply(levels, steps, rows, channels, (dense, dense_steps, dense_bias), outputs, panel, target)
 
 
-_WORDS, _BYTES, _SUMS = types.CPointer(types.int16), types.CPointer(types.int8), types.CPointer(types.int32)
-_DENSE, _ROOM = (_BYTES, FLOATS, FLOATS), (_WORDS, _WORDS, _SUMS, *[FLOATS] * 3)
+_WORDS, _BYTES = types.CPointer(types.int16), types.CPointer(types.int8)
+_DENSE, _ROOM = (_BYTES, FLOATS, FLOATS), (_WORDS, _WORDS, *[FLOATS] * 3)
 
 
 def compile_all() -> dict[str, MachineCode]:
