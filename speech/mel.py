@@ -120,8 +120,8 @@ def mel_to_magnitude(mel: np.ndarray, config: MelConfig = MelConfig(), iteration
     """
     if mel.ndim != 2 or mel.shape[0] != config.n_mels:
         raise AudioError(f"A mel must have the shape [{config.n_mels}, frames], not {list(mel.shape)}.")
-    filters, inverse = _filters_and_inverse(config)
-    target = _denormalise(mel.astype(np.float32), config)
+    filters, inverse = filters_and_inverse(config)
+    target = mel_amplitudes(mel, config)
     magnitude = np.maximum(inverse @ target, 1e-7)
     wanted = filters.T @ target
     for _ in range(iterations):
@@ -175,7 +175,8 @@ def _filters_transposed(*settings) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=4)
-def _filters_and_inverse(config: MelConfig) -> tuple[np.ndarray, np.ndarray]:
+def filters_and_inverse(config: MelConfig) -> tuple[np.ndarray, np.ndarray]:
+    """The filters [n_mels, frequencies] and their pseudo-inverse [frequencies, n_mels], float32."""
     filters = mel_filters(config.sample_rate, config.n_fft, config.n_mels, config.fmin, config.fmax)
     return filters, np.linalg.pinv(filters).astype(np.float32)
 
@@ -237,8 +238,8 @@ def _normalise_db(decibels: np.ndarray, config: MelConfig) -> np.ndarray:
     return np.clip(scaled, -top, top, dtype=np.float32)
 
 
-def _denormalise(mel: np.ndarray, config: MelConfig) -> np.ndarray:
-    """Mel amplitudes from normalised dB, the inverse of `_normalise_db` and `_amplitude_to_db`."""
-    top = config.max_abs_value
+def mel_amplitudes(mel: np.ndarray, config: MelConfig) -> np.ndarray:
+    """Linear mel amplitudes, float32, from dB scaled to [-max_abs_value, max_abs_value], of any shape."""
+    mel, top = mel.astype(np.float32), config.max_abs_value
     decibels = (np.clip(mel, -top, top) + top) * (-config.min_level_db / (2 * top)) + config.min_level_db
     return np.power(10, (decibels + config.ref_level_db) / 20, dtype=np.float32)

@@ -98,7 +98,12 @@ def _steps() -> Callable[..., None] | None:
 
 
 class FastSearch:
-    """See `fast_search`. Spectra go in and out as complex64 [frames, bins]."""
+    """See `fast_search`. Spectra go in and out as complex64 [frames, bins].
+
+    Attributes:
+        spectrum: [groups, bins, 2, 8], what was heard last, with real and imaginary parts apart.
+        magnitude: [groups, bins, 8], what is sought; 0 beyond the last frame.
+    """
 
     def __init__(
         self, run: Callable[..., None], n_fft: int, hop: int, window: Floats, weight: Floats, frames: int
@@ -108,49 +113,65 @@ class FastSearch:
         shares = np.zeros((length, hop), np.float32)
         # the way there and back multiplies by twice the size
         shares.reshape(-1)[: len(weight)] = np.float32(1 / (2 * n_fft)) / weight
-        self._spectrum = np.empty((self._groups, bins, 2, LANES), np.float32)
-        self._held = np.zeros_like(self._spectrum)
-        self._magnitude = np.zeros((self._groups, bins, LANES), np.float32)
+        self.spectrum = np.empty((self._groups, bins, 2, LANES), np.float32)
+        self._held = np.zeros_like(self.spectrum)  # frames that stay as they are
+        self.magnitude = np.zeros((self._groups, bins, LANES), np.float32)
         pieces, signal = np.empty((self._groups, n_fft, LANES), np.float32), np.empty(length, np.float32)
         tables = tables_of(n_fft)
         self._steps = functools.partial(
-            run, pieces, self._spectrum, self._magnitude, self._held, signal, self._groups, n_fft, hop,
+            run, pieces, self.spectrum, self.magnitude, self._held, signal, self._groups, n_fft, hop,
             window, np.ascontiguousarray(shares.T), tables.radices, len(tables.radices), *tables[1:],
         )  # fmt: skip
 
-    def project(self, spectrum: Spectrum) -> Spectrum:
-        """The spectrum of the signal that is nearest to this one."""
-        self._to_lanes(spectrum, self._spectrum)
+    def hear(self, spectrum: Spectrum) -> None:
+        """Leave in `self.spectrum` that of the signal which is nearest to this one."""
+        self._to_lanes(spectrum)
         self._steps(1, ONLY_SYNTHESIZE)
         self._steps(1, ONLY_ANALYSE)
+
+    def project(self, spectrum: Spectrum) -> Spectrum:
+        """The spectrum of the signal that is nearest to this one."""
+        self.hear(spectrum)
         return self._from_lanes()
 
     def search(
         self, magnitude: Floats, start: Spectrum, fixed: int, iterations: int, check: Callable[[], None]
     ) -> Spectrum:
         """See `phase.Frames.search_phase`, for one iteration or more."""
-        self._to_lanes(start, self._spectrum)
-        self._steps(1, ONLY_SYNTHESIZE)
-        self._spectrum[:] = 0  # the first step has no momentum
-        self._to_lanes(start[:fixed], self._held)
+        self._to_lanes(start)
         free = np.zeros((self._groups * LANES, magnitude.shape[1]), np.float32)
-        free[fixed : len(magnitude)] = magnitude[fixed:]
-        self._magnitude[:] = free.reshape(self._groups, LANES, -1).swapaxes(1, 2)
+        free[: len(magnitude)] = magnitude
+        self.magnitude[:] = free.reshape(self._groups, LANES, -1).swapaxes(1, 2)
+        return self.go_on(start[:fixed], iterations, check)
+
+    def go_on(self, known: Spectrum, iterations: int, check: Callable[[], None]) -> Spectrum:
+        """Search from `self.spectrum` for one with `self.magnitude`, but for the first frames, which stay `known`."""
+        for frame, spectrum in enumerate(known):
+            group, lane = divmod(frame, LANES)
+            # what is held is added to what is sought, which therefore has to be nothing
+            self.magnitude[group, :, lane] = 0
+            self._held[group, :, :, lane] = self.spectrum[group, :, :, lane] = _parts(spectrum)
+        self._steps(1, ONLY_SYNTHESIZE)
+        self.spectrum[:] = 0  # the first step has no momentum
         for done in range(0, iterations, STEPS_AT_ONCE):
             check()
             steps = min(STEPS_AT_ONCE, iterations - done)
             self._steps(steps, LAST if done + steps == iterations else SEARCH)
         found = self._from_lanes()
-        found[:fixed] = start[:fixed]
+        found[: len(known)] = known
         return found
 
-    def _to_lanes(self, rows: Spectrum, lanes: Floats) -> None:
-        """complex64 [frames, bins] -> [groups, bins, 2, 8], with zeros for frames that are lacking."""
-        full = np.zeros((self._groups * LANES, lanes.shape[1]), np.complex64)
+    def _to_lanes(self, rows: Spectrum) -> None:
+        """complex64 [frames, bins] -> `self.spectrum`, with zeros for frames that are lacking."""
+        full = np.zeros((self._groups * LANES, rows.shape[1]), np.complex64)
         full[: len(rows)] = rows
-        parts = full.view(np.float32).reshape(self._groups, LANES, -1, 2)
-        np.copyto(lanes, np.moveaxis(parts, 1, 3))
+        np.copyto(self.spectrum, np.moveaxis(_parts(full).reshape(self._groups, LANES, -1, 2), 1, 3))
 
     def _from_lanes(self) -> Spectrum:
-        rows = np.ascontiguousarray(np.moveaxis(self._spectrum, 3, 1)).view(np.complex64)
+        rows = np.ascontiguousarray(np.moveaxis(self.spectrum, 3, 1)).view(np.complex64)
         return rows.reshape(self._groups * LANES, -1)[: self._frames]
+
+
+def _parts(spectrum: Spectrum) -> Floats:
+    """complex64 [..., bins] -> float32 [..., bins, 2]."""
+    return np.ascontiguousarray(spectrum).view(np.float32).reshape(*spectrum.shape, 2)

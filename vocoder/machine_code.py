@@ -80,7 +80,7 @@ def _make_ready(library: Library) -> dict[str, Callable[..., None]]:
     file = f"{library.name}-{_key(library)}.functions"
     codes = _find(file)
     if codes is None:
-        logger.info("Compiling %s for this processor, once: about ten seconds.", library.label)
+        logger.info("Compiling %s for this processor, once: a few seconds.", library.label)
         codes = importlib.import_module(library.module).compile_all()
         _keep(file, codes)
     return {name: functools.partial(_call, _load(code)) for name, code in codes.items()}

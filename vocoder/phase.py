@@ -67,7 +67,7 @@ class Frames:
 
     def project(self, spectrum: np.ndarray) -> np.ndarray:
         """The spectrum of the signal nearest to complex64 [frames, bins]."""
-        search, count = self._search(len(spectrum)), len(spectrum)
+        search, count = self.fast_search(len(spectrum)), len(spectrum)
         if search is not None:
             return search.project(spectrum)
         return self.analyze(self.synthesize(spectrum, self.weight(count)), count)
@@ -88,7 +88,7 @@ class Frames:
             complex64 [frames, bins].
         """
         count, spectrum = len(magnitude), start
-        search = self._search(count)
+        search = self.fast_search(count)
         if search is not None and iterations > 0:
             return search.search(magnitude, start, fixed, iterations, check)
         weight, gain = self.weight(count), np.empty_like(magnitude)
@@ -107,5 +107,6 @@ class Frames:
             previous = rebuilt
         return spectrum
 
-    def _search(self, frames: int) -> FastSearch | None:
+    def fast_search(self, frames: int) -> FastSearch | None:
+        """The search over so many frames in compiled code; None where there is none."""
         return fast_search(self.n_fft, self.hop, self.window, self.weight(frames), frames)

@@ -11,11 +11,11 @@ import pytest
 
 from vocoder import fast_search, machine_code
 from vocoder.machine_code import Library, MachineCode
-from vocoder.spectral import fast_layers
+from vocoder.spectral import fast_blend, fast_layers
 
 TOY = {"one": MachineCode("first", b"code of one"), "two": MachineCode("second", b"\n\x00of another")}
 TOYS = Library("toys", "toys", ("machine_code.py",), "toys")
-LIBRARIES = [fast_layers.LIBRARY, fast_search.LIBRARY]
+LIBRARIES = [fast_layers.LIBRARY, fast_search.LIBRARY, fast_blend.LIBRARY]
 
 
 class Compiler:

@@ -17,7 +17,8 @@ ROWS, OUTPUTS = 6, 16  # of a tile of a product: twelve sums in registers, of si
 CHUNK_ROWS = 96  # frames that go through a product together: what they need stays in the processor's cache
 HIGHEST = 127  # level of a weight
 _SLACK = 0.01  # levels by which a weight that was stored in eight bits is off, after it was a float32
-_SOURCES = ("kernel_parts.py", "spectral/fast_layers.py", "spectral/level_products.py", "spectral/network_kernels.py")
+_SOURCES = ("kernel_parts.py", "spectral/fast_layers.py", "spectral/level_products.py", "spectral/network_kernels.py",
+            "wavernn/simd.py")  # fmt: skip
 LIBRARY = Library("network", "vocoder.spectral.network_kernels", _SOURCES, "the vocoder's network")
 
 Floats = NDArray[np.float32]

@@ -158,7 +158,7 @@ def run_head(
     x, out, frames, channels, outputs, norm_weight, norm_bias, dense, dense_steps, dense_bias,
     levels, panel, steps, wide, small,
 ):  # fmt: skip
-    """Layer norm and a linear layer: x [frames, channels] -> out [frames, outputs] in whole tiles, see `fast_layers.FastHead`."""
+    """Layer norm and a linear layer: x [frames, channels] -> out [frames, outputs] in whole tiles."""
     for start in range(0, frames, CHUNK_ROWS):
         rows = min(CHUNK_ROWS, frames - start)
         for row in range(rows):

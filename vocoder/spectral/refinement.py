@@ -9,6 +9,7 @@ As with `vocoder.griffin_lim`, the search goes block by block: what was said bef
 after the block are searched along and thrown away. The blocks lie at fixed frames, whatever parts a spectrum comes in.
 """
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -16,12 +17,11 @@ import torch
 
 from speech.mel import MelConfig, mel_filters, mel_to_magnitude
 from vocoder.phase import Frames
+from vocoder.spectral.fast_blend import CORRECTIONS, ITERATIONS, LEAST, MOST, FastBlend, fast_blend
 from vocoder.spectral.transform import InverseTransform
 
 BLOCK_FRAMES = 64  # whose phase is decided together
 LOOKAHEAD_FRAMES = 8  # after them, which take part in the search
-_CORRECTIONS = 3  # rounds, after which the bands are right to a few percent
-_MOST, _LEAST = 20.0, 0.05  # that one round changes a band by
 _TINY = np.float32(1e-9)
 
 
@@ -36,7 +36,7 @@ class RefinedTransform:
 
     def __init__(self, mel: np.ndarray, config: MelConfig, iterations: int, check: Callable[[], None]) -> None:
         self._mel, self._config, self._iterations, self._check = mel, config, iterations, check
-        self._frames, self._bands = Frames.of(config), _Bands(config)
+        self._frames, self._bands, self._blend = Frames.of(config), _Bands(config), _blend_of(config)
         self._inverse = InverseTransform(torch.from_numpy(self._frames.window), config.hop_length)
         self._waiting = self._known = np.zeros((0, config.n_frequencies), dtype=np.complex64)
         self._start = 0  # of the first frame that waits
@@ -56,18 +56,34 @@ class RefinedTransform:
         made = np.concatenate([known, self._waiting[: BLOCK_FRAMES + LOOKAHEAD_FRAMES]])
         first = self._start - len(known)
         mel = self._mel[:, first : first + len(made)]
-        smooth = mel_to_magnitude(mel, self._config, iterations=4).T
-        heard = frames.project(made)
-        magnitude = self._bands.blend(np.abs(heard), smooth)
-        magnitude[mel.max(axis=0) <= 1e-3 - self._config.max_abs_value] = 0  # every band at the floor: silence
-        start = heard * (magnitude / np.maximum(np.abs(heard), _TINY))
-        start[: len(known)] = known
-        refined = frames.search_phase(magnitude, start, len(known), self._iterations, self._check)
+        search = frames.fast_search(len(made)) if self._blend else None
+        if self._blend is not None and search is not None:
+            search.hear(made)
+            self._blend(search, mel)
+            refined = search.go_on(known, self._iterations, self._check)
+        else:
+            refined = self._refine(made, mel)
         decided = refined[len(known) :][:BLOCK_FRAMES]
         self._waiting = self._waiting[BLOCK_FRAMES:]
         self._start += len(decided)
         self._known = decided[len(decided) - min(len(decided), frames.blocks - 1) :]
         return decided
+
+    def _refine(self, made: np.ndarray, mel: np.ndarray) -> np.ndarray:
+        """What compiled code does to a spectrum [frames, bins], in numpy; its first frames are `self._known`."""
+        frames, known = self._frames, self._known
+        smooth = mel_to_magnitude(mel, self._config, iterations=ITERATIONS).T
+        heard = frames.project(made)
+        magnitude = self._bands.blend(np.abs(heard), smooth)
+        magnitude[mel.max(axis=0) <= 1e-3 - self._config.max_abs_value] = 0  # every band at the floor: silence
+        start = heard * (magnitude / np.maximum(np.abs(heard), _TINY))
+        start[: len(known)] = known
+        return frames.search_phase(magnitude, start, len(known), self._iterations, self._check)
+
+
+@functools.lru_cache(maxsize=4)
+def _blend_of(config: MelConfig) -> FastBlend | None:
+    return fast_blend(config)
 
 
 class _Bands:
@@ -85,7 +101,7 @@ class _Bands:
         Bins outside of all bands, of which the mel says nothing, stay as they are in `magnitude`.
         """
         wanted, corrected = smooth @ self._filters.T, magnitude
-        for _ in range(_CORRECTIONS):
+        for _ in range(CORRECTIONS):
             ratio = wanted / np.maximum(corrected @ self._filters.T, _TINY)
-            corrected = corrected * (np.clip(ratio, _LEAST, _MOST) @ self._shares)
+            corrected = corrected * (np.clip(ratio, LEAST, MOST) @ self._shares)
         return np.where(self._covered, np.sqrt(corrected * smooth), magnitude)

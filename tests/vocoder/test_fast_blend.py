@@ -1,0 +1,65 @@
+"""The magnitudes that a refinement seeks: compiled code does what numpy does."""
+
+import numpy as np
+import pytest
+import torch
+
+from speech.errors import one_line
+from speech.mel import MelConfig, filters_and_inverse, synthesis_mel
+from vocoder.emphasis import Deemphasis
+from vocoder.spectral import fast_blend, refinement
+from vocoder.spectral.refinement import RefinedTransform
+
+CONFIGS = [
+    MelConfig(),
+    MelConfig(sample_rate=22_000, n_fft=1000, hop_length=250, win_length=900, n_mels=40, fmin=0, fmax=9000),
+    MelConfig(n_fft=400, hop_length=100, win_length=400, n_mels=80),  # bands that have no bin
+]
+
+
+def refined(config: MelConfig, mel: np.ndarray, spectrum: torch.Tensor, iterations: int) -> np.ndarray:
+    transform = RefinedTransform(mel, config, iterations, lambda: None)
+    return transform.push(spectrum, last=True)[0].numpy()
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("frames", [1, 9, 100])
+def test_a_refinement_is_that_of_numpy(monkeypatch, config, frames):
+    torch.manual_seed(frames)
+    mel = np.random.default_rng(frames).uniform(-4, 2, (config.n_mels, frames)).astype(np.float32)
+    mel[:, frames // 2] = -4  # a silent frame
+    spectrum = torch.randn(1, config.n_frequencies, frames, dtype=torch.complex64) / 10
+    fast = refined(config, mel, spectrum, 1)
+    assert refinement._blend_of(config) is not None
+    monkeypatch.setattr(refinement, "_blend_of", lambda config: None)
+    exact = refined(config, mel, spectrum, 1)
+    assert fast.shape == exact.shape == (frames * config.hop_length,)
+    np.testing.assert_allclose(fast, exact, atol=1e-4 * max(1e-3, np.abs(exact).max()))
+
+
+def test_speech_that_is_refined_has_the_mel_that_was_asked_for(voice):
+    mel = synthesis_mel(voice(1.0))
+    wav = refined(MelConfig(), mel, torch.randn(1, 401, mel.shape[1], dtype=torch.complex64), 30)
+    reached = synthesis_mel(Deemphasis(0.97)(wav))[:, : mel.shape[1]]
+    assert np.abs(reached - mel).mean() < 0.2
+
+
+def test_every_bin_lies_in_two_bands_at_most():
+    for config in CONFIGS:
+        filters, _ = filters_and_inverse(config)
+        lows, pairs = fast_blend._pairs(filters)
+        whole = np.zeros((len(filters) + 1, filters.shape[1]), np.float32)
+        for offset in (0, 1):
+            whole[lows + offset, np.arange(filters.shape[1])] += pairs[:, offset]
+        assert np.array_equal(whole[:-1], filters) and not whole[-1].any()
+    with pytest.raises(ValueError, match="overlap"):
+        fast_blend._pairs(np.ones((3, 4), np.float32))
+
+
+def test_where_nothing_can_be_compiled_numpy_refines(monkeypatch, caplog):
+    def fail(library):
+        raise ImportError("no numba")
+
+    monkeypatch.setattr(fast_blend, "functions_of", fail)
+    assert fast_blend.fast_blend(MelConfig()) is None
+    assert one_line(ImportError("no numba")) in caplog.text
