@@ -5,31 +5,47 @@ of the two LSTMs take theirs as eight-bit levels, a quarter of float32, and fit 
 numbers that they meet are rounded to levels too, as fine as 32-bit sums allow. Sums of whole numbers are exact in any
 order: what a sentence gives does not depend on the ones beside it, to the last bit.
 
-Every function writes into arrays that it is given, see `decoder_layout`; a row is one sentence.
+Every function writes into arrays that it is given, see `decoder_layout`; a row is one sentence. The products are in
+`decoder_products`.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numba import njit
 
+from synthesizer import decoder_layout, decoder_products
+from synthesizer.decoder_products import add_products, apply_filters, inline, multiply, part, to_levels
+
 LEAST_PRIOR = np.float32(1e-6)
 
 _njit: Any = njit  # its declared arguments lack some that it takes
-_part: Any = _njit(fastmath=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
-_inline: Any = _njit(fastmath=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True)
 
 
 def compiled(function: Callable[..., int], cache: bool = False) -> Callable[..., int]:
-    """One of the loops at the end of this file, to be compiled at its first call."""
-    loop: Callable[..., int] = _njit(cache=cache, nogil=True, fastmath=True)(function)
+    """One of the loops at the end of this file, to be compiled at its first call.
+
+    numba's cache looks at the file of a function for changes, but not at the files of those that it calls: the name
+    tells what all of them are like.
+    """
+    function.__qualname__ = f"{function.__name__}_{_digest_of_sources()}"
+    loop: Callable[..., int] = _njit(cache=cache, nogil=True, fastmath=True, error_model="numpy")(function)
     return loop
 
 
-@_inline
+def _digest_of_sources() -> str:
+    digest = hashlib.sha256()
+    for path in (__file__, decoder_products.__file__, decoder_layout.__file__):
+        digest.update(Path(path).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@inline
 def tanh(x):
     """A quotient of polynomials fitted to tanh on [-9, 9], right to 4e-7: arithmetic alone, which runs in vectors."""
     x = min(max(x, np.float32(-9.0)), np.float32(9.0))
@@ -45,78 +61,38 @@ def tanh(x):
     return x * above / below
 
 
-@_inline
+@inline
 def sigmoid(x):
     half = np.float32(0.5)
     return half + half * tanh(half * x)
 
 
-# --- products ---------------------------------------------------------------------------------------------------------
+@inline
+def copy(source, target, start):
+    """target[start : start + len(source)] = source, which numba would copy twice lest they overlap."""
+    for i in range(len(source)):
+        target[start + i] = source[i]
 
 
-@_part
-def multiply(matrix, bias, x, sums):
-    """sums = matrix @ x + bias, all float32."""
-    for unit in range(matrix.shape[0]):
-        total = np.float32(0)
-        for k in range(matrix.shape[1]):
-            total += matrix[unit, k] * x[k]
-        sums[unit] = total + bias[unit]
+# --- the LSTMs --------------------------------------------------------------------------------------------------------
 
 
-@_part
-def to_levels(x, levels, start, highest):
-    """Rounds x to whole numbers of at most `highest`, from `start` on in `levels`; returns their step."""
-    largest = np.float32(1e-12)
-    for k in range(len(x)):
-        largest = max(largest, abs(x[k]))
-    inverse = np.float32(highest) / largest
-    for k in range(len(x)):
-        levels[start + k] = np.int16(np.rint(x[k] * inverse))
-    return largest / np.float32(highest)
-
-
-@_inline
-def multiply_levels(weights, levels):
-    """Sum of weights * levels, int8 and int16, in 32 bits: processors add such products in pairs.
-
-    numba takes the product of two int32 for an int64 unless told that the sum is none.
-    """
-    total = np.int32(0)
-    for k in range(len(weights)):
-        total = np.int32(total + np.int32(weights[k]) * np.int32(levels[k]))
-    return total
-
-
-@_part
-def add_products(matrix, rows, count, levels, steps, sums):
-    """sums[row] += matrix @ (levels[row] * steps[row]) for `count` rows, which share the reading of the weights.
-
-    Args:
-        matrix: int8 [units, inputs] and the step of each of its units, see `decoder_layout.Levels`.
-    """
-    weights, unit_steps = matrix
-    for unit in range(len(weights)):
-        of_unit = weights[unit]
-        for index in range(count):
-            row = rows[index]
-            total = multiply_levels(of_unit, levels[row])
-            sums[row, unit] += np.float32(total) * (unit_steps[unit] * steps[row])
-
-
-@_part
+@part
 def update_lstm(gates, cell, hidden, zoneout):
-    """The element-wise half of an LSTM step, with the mean of zoneout's draws; gates [4 * size] in PyTorch's order."""
+    """The element-wise half of an LSTM step, with the mean of zoneout's draws; gates [4 * size] in PyTorch's order.
+
+    Slices and two loops, as LLVM makes no vectors of loops over places that it cannot tell apart in few comparisons.
+    """
     size = len(cell)
+    entering, kept, candidate, out = gates[:size], gates[size : 2 * size], gates[2 * size : 3 * size], gates[3 * size :]
     for i in range(size):
-        candidate = tanh(gates[2 * size + i])
-        new = sigmoid(gates[size + i]) * cell[i] + sigmoid(gates[i]) * candidate
-        cell[i] = new
-        out = sigmoid(gates[3 * size + i]) * tanh(new)
-        hidden[i] = out + zoneout * (hidden[i] - out)
+        cell[i] = sigmoid(kept[i]) * cell[i] + sigmoid(entering[i]) * tanh(candidate[i])
+    for i in range(size):
+        new = sigmoid(out[i]) * tanh(cell[i])
+        hidden[i] = new + zoneout * (hidden[i] - new)
 
 
-@_part
+@part
 def run_lstm(net, from_input, from_hidden, room, count, hidden, cell):
     """An LSTM step of all rows; `room` has the levels of their inputs, and in `gates` what the speaker adds."""
     rows = room.rows
@@ -133,7 +109,7 @@ def run_lstm(net, from_input, from_hidden, room, count, hidden, cell):
 # --- the parts of a step ----------------------------------------------------------------------------------------------
 
 
-@_part
+@part
 def choose_rows(step, state, limits, rows):
     """The sentences that go on, into `rows`; returns how many there are."""
     count = 0
@@ -144,10 +120,10 @@ def choose_rows(step, state, limits, rows):
     return count
 
 
-@_part
+@part
 def run_attention_lstm(net, state, room, constants, masks, place, count):
     """Prenet and attention LSTM of all rows: from the last frame and context to the attention's query."""
-    first, second = net.prenet_first.shape[0], net.prenet_second.shape[0]
+    first, second = len(net.prenet_first_bias), len(net.prenet_second_bias)
     rows, gates = room.rows, room.gates
     for index in range(count):
         row = rows[index]
@@ -157,43 +133,42 @@ def run_attention_lstm(net, state, room, constants, masks, place, count):
         multiply(net.prenet_second, net.prenet_second_bias, room.prenet, room.inputs)
         for i in range(second):
             room.inputs[i] = max(room.inputs[i], np.float32(0)) * masks[row, place, first + i]
-        room.inputs[second : second + state.context.shape[1]] = state.context[row]
+        copy(state.context[row], room.inputs, second)
         width = second + state.context.shape[1]
         room.steps[row] = to_levels(room.inputs[:width], room.levels[row], 0, net.highest)
-        gates[row] = constants.attention[row]
+        copy(constants.attention[row], gates[row], 0)
     run_lstm(net, net.attention_input, net.attention_hidden, room, count, state.attention_hidden, state.attention_cell)
 
 
-@_part
+@part
 def run_decoder_lstm(net, state, room, constants, count):
     """Decoder LSTM of all rows: from the query and the context to its hidden state."""
     rows, gates = room.rows, room.gates
     size = state.attention_hidden.shape[1]
     for index in range(count):
         row = rows[index]
-        room.inputs[:size] = state.attention_hidden[row]
-        room.inputs[size : size + state.context.shape[1]] = state.context[row]
+        copy(state.attention_hidden[row], room.inputs, 0)
+        copy(state.context[row], room.inputs, size)
         width = size + state.context.shape[1]
         room.steps[row] = to_levels(room.inputs[:width], room.levels[row], 0, net.highest)
-        gates[row] = constants.decoder[row]
+        copy(constants.decoder[row], gates[row], 0)
     run_lstm(net, net.decoder_input, net.decoder_hidden, room, count, state.hidden, state.cell)
 
 
-@_part
+@part
 def finish_step(net, state, room, constants, lengths, made, place, count, step, rest_steps):
     """Frames, weights, and whether a sentence ends here."""
     frames, alignments, margin = made.frames, made.weights, state.margin
     n_mels = state.frame.shape[1]
     for index in range(count):
         row = room.rows[index]
-        size, width = state.hidden.shape[1], state.hidden.shape[1] + state.context.shape[1]
-        room.inputs[:size] = state.hidden[row]
-        room.inputs[size:width] = state.context[row]
-        multiply(net.outputs, constants.outputs[row], room.inputs[:width], room.outputs)
-        frames[row, place] = room.outputs[: frames.shape[2]]
-        state.frame[row] = room.outputs[frames.shape[2] - n_mels : frames.shape[2]]
+        copy(state.hidden[row], room.inputs, 0)
+        copy(state.context[row], room.inputs, state.hidden.shape[1])
+        multiply(net.outputs, constants.outputs[row], room.inputs, room.outputs)
+        copy(room.outputs[: frames.shape[2]], frames[row, place], 0)
+        copy(room.outputs[frames.shape[2] - n_mels : frames.shape[2]], state.frame[row], 0)
         tokens = lengths[row]
-        alignments[row, place, :tokens] = state.weights[row, margin : margin + tokens]
+        copy(state.weights[row, margin : margin + tokens], alignments[row, place], 0)
         resting = state.focus[row] == tokens - 1
         state.resting[row] = state.resting[row] + 1 if resting else 0
         if room.outputs[frames.shape[2]] > net.stop_logit or state.resting[row] >= rest_steps:
@@ -203,7 +178,7 @@ def finish_step(net, state, room, constants, lengths, made, place, count, step, 
 # --- attention --------------------------------------------------------------------------------------------------------
 
 
-@_part
+@part
 def shift_focus(energies, first, last, memory, weights, margin, context):
     """Softmax of the energies in [first, last) into `weights`, the memory's mean into `context`; returns the focus."""
     largest = energies[first]
@@ -226,7 +201,7 @@ def shift_focus(energies, first, last, memory, weights, margin, context):
     return focus
 
 
-@_inline
+@inline
 def reach_of_window(focus, tokens, window):
     """First and last token, exclusively, that may be looked at; a negative window is unrestricted."""
     behind, ahead = window
@@ -235,60 +210,63 @@ def reach_of_window(focus, tokens, window):
     return max(0, focus - behind), min(tokens, focus + ahead + 1)
 
 
-@_part
+@part
+def energy_of(query, bias, energy):
+    """energy @ tanh(query + bias)."""
+    total = np.float32(0)
+    for i in range(len(bias)):
+        total += tanh(query[i] + bias[i]) * energy[i]
+    return total
+
+
+@part
+def make_filters(attention, chosen, filters):
+    """The static filters, and the dynamic ones that a step has chosen: [blocks, kernel, 32]."""
+    blocks, kernel, width = filters.shape
+    channels = attention.from_dynamic.shape[1]
+    for block in range(blocks):
+        of_block = attention.from_dynamic[block : block + 1]
+        for k in range(kernel):
+            apply_filters(of_block, chosen, k * channels, filters, (block * kernel + k) * width)
+            for unit in range(width):
+                filters[block, k, unit] += attention.static[block, k, unit]
+
+
+@part
 def attend_dynamically(attention, state, room, row, memory, tokens, window):
     """A step of `attention.DynamicConvolutionState` for one sentence."""
-    kernel, size = attention.static.shape
-    channels = attention.from_dynamic.shape[0]
     multiply(attention.query, attention.query_bias, state.attention_hidden[row], room.query)
-    for i in range(size):
+    for i in range(len(attention.query_bias)):
         room.query[i] = tanh(room.query[i])
     multiply(attention.dynamic, attention.no_bias, room.query, room.chosen)
-    for k in range(kernel):
-        room.filters[k] = attention.static[k]
-        for channel in range(channels):
-            chosen = room.chosen[k * channels + channel]
-            for i in range(size):
-                room.filters[k, i] += chosen * attention.from_dynamic[channel, i]
+    make_filters(attention, room.chosen, room.filters)
     weights, margin = state.weights[row], state.margin
+    kernel, taps = room.filters.shape[1], len(attention.prior)
     first, last = reach_of_window(state.focus[row], tokens, window)
     for token in range(first, last):
-        room.query[:] = attention.bias
-        for k in range(kernel):
-            weight = weights[margin + token + k - kernel // 2]
-            for i in range(size):
-                room.query[i] += weight * room.filters[k, i]
-        energy = np.float32(0)
-        for i in range(size):
-            energy += tanh(room.query[i]) * attention.energy[i]
+        apply_filters(room.filters, weights, margin + token - kernel // 2, room.query, 0)
         prior = np.float32(0)
-        taps = len(attention.prior)
         for tap in range(taps):
             prior += attention.prior[tap] * weights[margin + token + tap - taps + 1]
+        energy = energy_of(room.query, attention.bias, attention.energy)
         room.energies[token] = energy + np.log(max(prior, LEAST_PRIOR))
     state.focus[row] = shift_focus(room.energies, first, last, memory[row], weights, margin, state.context[row])
 
 
-@_part
+@part
 def attend_to_location(attention, state, room, row, memory, tokens, window):
     """A step of `attention.LocationSensitiveState` for one sentence."""
-    size = attention.filters.shape[1]
-    kernel = attention.filters.shape[0] // 2
+    kernel = attention.filters.shape[1]
     multiply(attention.query, attention.query_bias, state.attention_hidden[row], room.chosen)
     weights, cumulative, margin = state.weights[row], state.cumulative[row], state.margin
     first, last = reach_of_window(state.focus[row], tokens, window)
     for token in range(first, last):
-        for i in range(size):
-            room.query[i] = room.chosen[i] + attention.keys[row, token, i]
-        for k in range(kernel):
-            at = margin + token + k - kernel // 2
-            weight, before = weights[at], cumulative[at]
-            for i in range(size):
-                room.query[i] += weight * attention.filters[k, i] + before * attention.filters[kernel + k, i]
-        energy = np.float32(0)
-        for i in range(size):
-            energy += tanh(room.query[i]) * attention.energy[i]
-        room.energies[token] = energy
+        at = margin + token - kernel // 2
+        apply_filters(attention.filters, weights, at, room.query, 0)
+        apply_filters(attention.cumulative_filters, cumulative, at, room.more, 0)
+        for i in range(len(attention.query_bias)):
+            room.query[i] += room.more[i] + attention.keys[row, token, i]
+        room.energies[token] = energy_of(room.query, room.chosen[: len(attention.query_bias)], attention.energy)
     state.focus[row] = shift_focus(room.energies, first, last, memory[row], weights, margin, state.context[row])
     for token in range(first, last):
         cumulative[margin + token] += weights[margin + token]

@@ -35,8 +35,10 @@ from synthesizer.decoder_layout import (
     attention_net,
     first_state,
     make_room,
+    packed_floats,
+    packed_levels,
+    side_by_side,
     split_columns,
-    to_levels,
 )
 from synthesizer.fast_convolutions import Cancelled, FoldedConvolutions, stop_if
 from synthesizer.model import SILENCE, Tacotron2
@@ -66,20 +68,21 @@ class FastDecoder:
         outputs = torch.cat((model.to_frames.weight[:rows], model.to_stop.weight)).detach()
         outputs, output_speaker = split_columns(outputs, config.decoder_size + memory)
         widest = max(from_prenet.shape[1], from_attention.shape[1], config.decoder_size)
-        self.net = Net(
-            prenet_first=as_floats(model.prenet.first_weight()),
+        net = Net(
+            prenet_first=packed_floats(model.prenet.first_weight()),
             prenet_first_bias=as_floats(model.prenet.first.bias),
-            prenet_second=as_floats(model.prenet.second.weight),
+            prenet_second=packed_floats(model.prenet.second.weight),
             prenet_second_bias=as_floats(model.prenet.second.bias),
-            attention_input=to_levels(from_prenet),
-            attention_hidden=to_levels(first.weight_hh),
-            decoder_input=to_levels(from_attention),
-            decoder_hidden=to_levels(second.weight_hh),
-            outputs=as_floats(outputs),
+            attention_input=packed_levels(from_prenet),
+            attention_hidden=packed_levels(first.weight_hh),
+            decoder_input=packed_levels(from_attention),
+            decoder_hidden=packed_levels(second.weight_hh),
+            outputs=packed_floats(outputs),
             highest=min(LARGEST_LEVEL, LARGEST_SUM // (HIGHEST * widest)),
             zoneout=np.float32(config.zoneout),
             stop_logit=np.float32(stop_logit),
         )
+        self.net = side_by_side(net)
         self._by_speaker = [
             (attention_speaker.clone(), (first.bias_ih + first.bias_hh).detach()),
             (decoder_speaker.clone(), (second.bias_ih + second.bias_hh).detach()),

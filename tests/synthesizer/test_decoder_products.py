@@ -1,0 +1,134 @@
+"""Products of the compiled decoder: as numpy has them, and the same whichever instructions a processor has."""
+
+import numpy as np
+import pytest
+import torch
+from numba import njit
+
+from synthesizer import decoder_kernels
+from synthesizer.decoder_layout import CACHE_LINE, packed_floats, packed_levels, to_levels
+from synthesizer.decoder_products import (
+    BLOCK,
+    add_products,
+    address,
+    apply_filters,
+    block_of_levels,
+    multiply,
+    portable_sums,
+)
+from synthesizer.fast_decoder import FastDecoder
+from synthesizer.model import Tacotron2
+from tests.synthesizer.toy import toy_config
+
+SHAPES = [(32, 2), (96, 28), (70, 33)]  # whole blocks, whole pairs, and neither
+LEVEL = 2**15 - 1
+RNG = np.random.default_rng(0)
+
+_portable = block_of_levels(1, portable_sums)
+_own = block_of_levels(1)
+
+
+@njit
+def add_portably(weights, steps, levels, step, sums):
+    _portable(address(weights, 0), address(steps, 0), (address(levels, 0),), (step,), len(weights), (address(sums, 0),))
+
+
+@njit
+def add_by_own(weights, steps, levels, step, sums):
+    _own(address(weights, 0), address(steps, 0), (address(levels, 0),), (step,), len(weights), (address(sums, 0),))
+
+
+@njit
+def add_all(matrix, rows, count, levels, steps, sums):
+    add_products(matrix, rows, count, levels, steps, sums)
+
+
+@njit
+def multiply_floats(matrix, bias, x, sums):
+    multiply(matrix, bias, x, sums)
+
+
+@njit
+def filter_floats(filters, x, start, sums, place):
+    apply_filters(filters, x, start, sums, place)
+
+
+def random_levels(rows: int, inputs: int) -> np.ndarray:
+    """The largest there are among them; an odd one more, which must have no effect."""
+    levels = RNG.integers(-LEVEL, LEVEL + 1, (rows, inputs + inputs % 2)).astype(np.int16)
+    levels[:, 0] = LEVEL
+    return levels
+
+
+def test_any_processor_sums_as_this_one_does_to_the_last_bit() -> None:
+    weights = RNG.integers(-127, 128, (300, 2 * BLOCK)).astype(np.int8)
+    weights[0] = -127
+    steps, levels = np.ones(BLOCK, np.float32), random_levels(1, 600)[0] // 2
+    exact = np.einsum("pub,pb->u", weights.reshape(300, BLOCK, 2).astype(np.int64), levels.reshape(300, 2))
+    assert abs(exact).max() > 2**24  # beyond what float32 holds exactly: then an error would be hidden by rounding
+    for add in (add_portably, add_by_own):
+        sums = np.zeros(BLOCK, np.float32)
+        add(weights, steps, levels, np.float32(1), sums)
+        np.testing.assert_array_equal(sums, exact.astype(np.float32))
+
+
+@pytest.mark.parametrize(("units", "inputs"), SHAPES)
+def test_products_of_levels_are_numpys_and_alone_as_among_others(units: int, inputs: int) -> None:
+    weight = torch.from_numpy(RNG.normal(size=(units, inputs)).astype(np.float32))
+    packed, (plain, unit_steps) = packed_levels(weight), to_levels(weight)
+    levels, steps = random_levels(5, inputs), RNG.random(5).astype(np.float32)
+    start = RNG.normal(size=(5, len(packed.steps))).astype(np.float32)
+    rows = np.array([4, 0, 3])
+    together = start.copy()
+    add_all(packed, rows, 3, levels, steps, together)
+    sums = plain.astype(np.int64) @ levels[:, :inputs].T.astype(np.int64)
+    expected = start[:, :units] + (sums * unit_steps[:, None].astype(float) * steps).T
+    np.testing.assert_allclose(together[rows, :units], expected[rows], rtol=1e-5, atol=1e-3)
+    np.testing.assert_array_equal(together[[1, 2]], start[[1, 2]])
+    for row in rows:
+        alone = start.copy()
+        add_all(packed, np.array([row]), 1, levels, steps, alone)
+        np.testing.assert_array_equal(alone[row], together[row])
+
+
+@pytest.mark.parametrize(("units", "inputs"), SHAPES)
+def test_products_of_floats_are_numpys(units: int, inputs: int) -> None:
+    weight, bias, x = (RNG.normal(size=size).astype(np.float32) for size in ((units, inputs), units, inputs))
+    packed = packed_floats(torch.from_numpy(weight))
+    sums = np.zeros(len(packed) * BLOCK, np.float32)
+    multiply_floats(packed, bias, x, sums)
+    np.testing.assert_allclose(sums[:units], weight @ x + bias, atol=1e-4)
+
+
+def test_filters_look_at_their_part_of_a_sequence() -> None:
+    filters, x = RNG.normal(size=(40, 5)).astype(np.float32), RNG.normal(size=12).astype(np.float32)
+    sums = np.zeros(3 * BLOCK, np.float32)
+    filter_floats(packed_floats(torch.from_numpy(filters)), x, 4, sums, BLOCK)
+    np.testing.assert_allclose(sums[BLOCK : BLOCK + 40], filters @ x[4:9], atol=1e-5)
+    np.testing.assert_array_equal(sums[:BLOCK], 0)
+
+
+def test_a_steps_matrices_lie_side_by_side() -> None:
+    torch.manual_seed(0)
+    model = Tacotron2(toy_config()).eval()
+    net = FastDecoder(model, 0.0).net
+    lstms = (net.attention_input, net.attention_hidden, net.decoder_input, net.decoder_hidden)
+    matrices = [net.prenet_first, net.prenet_second, *(matrix.levels for matrix in lstms), net.outputs]
+    at = matrices[0].ctypes.data
+    for matrix in matrices:
+        assert matrix.ctypes.data == at and at % CACHE_LINE == 0
+        at += matrix.nbytes + -matrix.nbytes % CACHE_LINE
+    np.testing.assert_array_equal(net.decoder_hidden.levels, packed_levels(model.decoder_lstm.weight_hh).levels)
+    np.testing.assert_array_equal(net.prenet_second, packed_floats(model.prenet.second.weight))
+
+
+def test_what_is_kept_is_named_after_all_sources(monkeypatch, tmp_path) -> None:
+    """numba's cache looks at one file for changes; a loop with other products must not be taken for the same."""
+    names = []
+    for content in ("one", "other"):
+        products = tmp_path / "decoder_products.py"
+        products.write_text(content)
+        monkeypatch.setattr(decoder_kernels.decoder_products, "__file__", str(products))
+        decoder_kernels.compiled(decoder_kernels.run_dynamic)
+        names.append(decoder_kernels.run_dynamic.__qualname__)
+    assert names[0] != names[1] and all(name.startswith("run_dynamic_") for name in names)
