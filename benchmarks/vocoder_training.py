@@ -56,7 +56,11 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def measure(repeats: int) -> Rows:
-    """Classic and compact through `nn.GRU`, and compact through our recurrence; in fp32, and in bf16 as it trains."""
+    """Classic and compact through `nn.GRU`, and compact through our recurrence.
+
+    In fp32, and in bf16 where the processor does not emulate it. The ratio without a precision is that of the one that
+    training chooses on this processor.
+    """
     from vocoder.wavernn.compact import CompactWaveRNN
     from vocoder.wavernn.model import build_wavernn
 
@@ -71,18 +75,27 @@ def measure(repeats: int) -> Rows:
         "compact": ThroughGRU(WaveRNNConfig()),
         "compact_own": build_wavernn(WaveRNNConfig()),
     }
-    precisions: tuple[Precision, ...] = ("fp32", "bf16")
+    precisions, chosen = training_precisions()
     steps = {(name, how): training_step(model, how) for how in precisions for name, model in models.items()}
     for case, seconds in zip(steps, least_times(repeats, *steps.values()), strict=True):
         rates[case] = BATCH * FRAMES * WaveRNNConfig().hop_length / seconds
     for (name, how), rate in rates.items():
         yield f"train_{name}_{how}_samples_per_s", rate, "samples/s"
-    for how in precisions:
-        suffix = "" if how == "fp32" else f"_{how}"
-        through_gru = rates["compact", how] / rates["classic", how]
-        yield f"train_compact_vs_classic_samples_per_s{suffix}", through_gru, "times"
-        own = rates["compact_own", how] / rates["compact", how]
-        yield f"train_own_recurrence_vs_nn_gru_samples_per_s{suffix}", own, "times"
+    ratios = {"compact_vs_classic": ("compact", "classic"), "own_recurrence_vs_nn_gru": ("compact_own", "compact")}
+    for ratio, (ours, other) in ratios.items():
+        for how in precisions:
+            times = rates[ours, how] / rates[other, how]
+            yield f"train_{ratio}_samples_per_s_{how}", times, "times"
+            if how == chosen:
+                yield f"train_{ratio}_samples_per_s", times, "times"
+
+
+def training_precisions() -> tuple[tuple[Precision, ...], str]:
+    """What is measured, and which of them training chooses."""
+    from training.config import FitConfig
+    from training.processes import chosen_precision, cpu_multiplies_bf16
+
+    return ("fp32", "bf16") if cpu_multiplies_bf16() else ("fp32",), chosen_precision(FitConfig(), "cpu")
 
 
 def training_step(model: WaveRNN, precision: Precision) -> Callable[[], None]:

@@ -1,10 +1,20 @@
 """What the synthesizer's benchmark compares is the same computation."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
-from benchmarks.measuring import report
-from benchmarks.synthesizer import check_gradients, decoding, random_model, sample_sentences
+from benchmarks.measuring import ROOT, report
+from benchmarks.synthesizer import (
+    Arguments,
+    check_gradients,
+    compare_training,
+    decoding,
+    random_model,
+    sample_sentences,
+)
 from synthesizer.config import ATTENTION_KINDS
 from tests.synthesizer.toy import toy_config
 
@@ -21,6 +31,37 @@ def test_decoding_tells_the_seconds_it_made(kind: str) -> None:
 
 def test_sample_sentences_are_whole_sentences() -> None:
     assert all(30 < len(symbols) < 200 for symbols in sample_sentences(8))
+
+
+@pytest.mark.parametrize(("able", "expected"), [(True, ("fp32", "bf16")), (False, ("fp32",))])
+@pytest.mark.parametrize("benchmark", ["synthesizer", "vocoder_training"])
+def test_the_figure_without_a_precision_is_of_the_one_that_training_chooses(
+    benchmark, able, expected, tmp_path
+) -> None:
+    """bf16 is not even measured where a processor emulates it. The vocoder's benchmark changes the path: run aside."""
+    program = f"""
+from unittest import mock
+from training import processes
+with mock.patch.object(processes, "cpu_multiplies_bf16", lambda: {able}):
+    from benchmarks.{benchmark} import training_precisions
+    print(training_precisions())
+"""
+    said = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert said.strip() == repr((expected, expected[-1]))
+
+
+@pytest.mark.parametrize("able", [True, False])
+def test_training_is_compared_in_the_precisions_that_there_are(able, monkeypatch) -> None:
+    compared = ("fp32", "bf16") if able else ("fp32",)
+    monkeypatch.setattr("training.processes.cpu_multiplies_bf16", lambda: able)
+    monkeypatch.setattr("benchmarks.synthesizer.check_gradients", lambda config: None)
+    seconds = {"fp32": [1.0, 2.0], "bf16": [1.0, 3.0]}
+    monkeypatch.setattr("benchmarks.synthesizer.training_steps", lambda batch, precision: seconds[precision])
+    monkeypatch.setattr("benchmarks.synthesizer.least_times", lambda repeats, *steps: steps)
+    figures = {case: value for case, value, _ in compare_training(Arguments(quick=True))}
+    ratios = {case: value for case, value in figures.items() if "plain_loop_" in case}
+    assert ratios.keys() == {f"train_frames_per_s_vs_plain_loop_{how}" for how in compared}
+    assert figures["train_frames_per_s_vs_plain_loop"] == ratios[f"train_frames_per_s_vs_plain_loop_{compared[-1]}"]
 
 
 def test_figures_are_written_as_a_list(tmp_path, capsys) -> None:
