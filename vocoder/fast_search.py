@@ -23,7 +23,8 @@ LANES = 8  # frames side by side
 RADICES = (4, 5, 3, 2)  # factors that a transform's size may have
 STEPS_AT_ONCE = 4  # between two looks at whether the work is still wanted
 SEARCH, LAST, ONLY_ANALYSE, ONLY_SYNTHESIZE = 0, 1, 2, 3  # what a step is to do, see `search_kernels.run_steps`
-_SOURCES = ("kernel_parts.py", "fast_search.py", "transform_kernels.py", "search_kernels.py", "wavernn/simd.py")
+_SOURCES = ("kernel_parts.py", "fast_search.py", "lanes.py", "transform_kernels.py", "search_kernels.py",
+            "wavernn/simd.py")  # fmt: skip
 LIBRARY = Library("search", "vocoder.search_kernels", _SOURCES, "the vocoder's search for phases")
 
 Floats = NDArray[np.float32]

@@ -5,26 +5,19 @@ Frames lie in groups of eight: pieces of signal [groups, n_fft, 8], spectra [gro
 to transform a group, correct its spectrum and transform it back, while it lies in the processor's first cache.
 """
 
+from typing import Any
+
 import numpy as np
+from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 
 from vocoder.fast_search import LANES, LAST, MOMENTUM, ONLY_ANALYSE, ONLY_SYNTHESIZE, SEARCH
-from vocoder.kernel_parts import FLOATS, WHOLE, inline, machine_code, moved, part
+from vocoder.kernel_parts import FLOATS, WHOLE, inline, intrinsic, machine_code, moved, part
+from vocoder.lanes import PAIR, VECTOR, Complex, every, get, put, root_of
 from vocoder.machine_code import MachineCode
-from vocoder.transform_kernels import (
-    add,
-    every,
-    get,
-    get_pair,
-    put,
-    put_pair,
-    root,
-    subtract,
-    transform,
-    transform_back,
-    turned,
-)
-from vocoder.wavernn.simd import maximum
+from vocoder.transform_kernels import from_real, to_real, transform, transform_back
+from vocoder.wavernn.simd import INT64, constant, larger, load_vector, multiply_add
 
 _LEAST_SQUARE = 1e-24  # of a number's absolute value, by which a magnitude is divided
 
@@ -60,75 +53,69 @@ def _recut(pieces, signal, window, shares, groups, n_fft, hop):
                     put(pieces, (group * n_fft + sample) * LANES, factor * get(signal, group * LANES + block))
 
 
+@intrinsic
+def _sought(_typing: Any, found: Any, previous: Any, magnitude: Any, held: Any, index: Any) -> Any:
+    """A bin's spectrum after an analysis has `found` it: with momentum, and with the magnitude that is sought."""
+
+    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
+        now, before, magnitudes, kept, at = args
+        x = Complex(builder, *cgutils.unpack_tuple(builder, now, 2))
+        x = x.plus([MOMENTUM], [x - Complex.load(builder, before, at)])
+        square = multiply_add(builder, x.real, x.real, builder.fmul(x.imaginary, x.imaginary))
+        size = root_of(builder, larger(builder, square, constant(square.type, _LEAST_SQUARE)))
+        aim = load_vector(builder, magnitudes, builder.mul(at, INT64(LANES)), LANES)
+        held_here, gain = Complex.load(builder, kept, at), builder.fdiv(aim, size)
+        parts = [
+            multiply_add(builder, gain, x.real, held_here.real),
+            multiply_add(builder, gain, x.imaginary, held_here.imaginary),
+        ]
+        return context.make_tuple(builder, signature.return_type, parts)
+
+    return types.UniTuple(VECTOR, 2)(found, previous, magnitude, held, types.int64), codegen
+
+
 @inline
-def _corrected(found, previous, magnitude, held, bin_, task):
-    """A bin's spectrum after the analysis: with momentum, and with the magnitude that is sought."""
-    if task == ONLY_ANALYSE:
-        put_pair(previous, bin_, found)
-        return found
-    change = subtract(found, get_pair(previous, bin_))
-    momentum = every(np.float32(MOMENTUM))
-    x = found[0] + momentum * change[0], found[1] + momentum * change[1]
-    square = x[0] * x[0] + x[1] * x[1]
-    gain = get(magnitude, bin_ * LANES) / root(maximum(square, every(np.float32(_LEAST_SQUARE))))
-    kept = get_pair(held, bin_)
-    x = gain * x[0] + kept[0], gain * x[1] + kept[1]
-    put_pair(previous, bin_, x if task == LAST else found)
+def _corrected(real, imaginary, previous, magnitude, held, index, task):
+    """A bin's spectrum after the analysis; `previous` gets what the next step is to know."""
+    x = real, imaginary
+    if task != ONLY_ANALYSE:
+        x = _sought(x, previous, magnitude, held, index)
+    kept_real, kept_imaginary = real, imaginary
+    if task == LAST:
+        kept_real, kept_imaginary = x
+    put(previous, index * PAIR, kept_real)
+    put(previous, index * PAIR + LANES, kept_imaginary)
     return x
 
 
 @inline
-def _conjugate(x):
-    return x[0], every(np.float32(0)) - x[1]
-
-
-@inline
-def _rotated(x):
-    """i x."""
-    return every(np.float32(0)) - x[1], x[0]
+def _known(previous, index):
+    return get(previous, index * PAIR), get(previous, index * PAIR + LANES)
 
 
 @part
 def _correct(z, half, places, turns, previous, magnitude, held, task):
     """From the transform of even and odd samples to the spectrum of the real frames, and back once it is corrected.
 
-    With Z the transform of [half] numbers and W = exp(-i pi / half), a spectrum X of the samples of both kinds has
-
-        X[k] = E + W^k O               E = Z[k] + conj(Z[half - k])
-        conj(X[half - k]) = E - W^k O  O = -i (Z[k] - conj(Z[half - k]))
-
-    but for a factor of 2, and the same the other way round.
-
     Args:
         z: [half, 2, 8], frequency k at places[k].
-        turns: cosine and sine of pi k / half.
+        turns: see `transform_kernels.to_real`.
         task: see `run_steps`.
     """
-    zero, last = get_pair(z, 0), half // 2
-    nothing, two = every(np.float32(0)), every(np.float32(2))
-    if task == ONLY_SYNTHESIZE:
-        low, high = get_pair(previous, 0), get_pair(previous, half)
-    else:
-        low = _corrected((two * (zero[0] + zero[1]), nothing), previous, magnitude, held, 0, task)
-        high = _corrected((two * (zero[0] - zero[1]), nothing), previous, magnitude, held, half, task)
-    put_pair(z, 0, (low[0] + high[0], low[0] - high[0]))
-    for k in range(1, last + 1):
-        here, there = places[k], places[half - k]
-        cosine, sine = every(turns[2 * k]), every(turns[2 * k + 1])
+    for k in range(half // 2 + 1):
+        here, there = places[k], places[(half - k) % half]
         if task == ONLY_SYNTHESIZE:
-            low, high = get_pair(previous, k), get_pair(previous, half - k)
+            low, high = _known(previous, k), _known(previous, half - k)
         else:
-            a, b = get_pair(z, here), _conjugate(get_pair(z, there))
-            even, odd = add(a, b), turned(subtract(a, b), nothing - sine, nothing - cosine)  # -i W^k, W^-k back
-            low = _corrected(add(even, odd), previous, magnitude, held, k, task)
+            a, b, c, d = to_real(z, here, there, turns, k)
+            low = _corrected(a, b, previous, magnitude, held, k, task)
             high = low
             if 2 * k != half:
-                high = _corrected(_conjugate(subtract(even, odd)), previous, magnitude, held, half - k, task)
-        high = _conjugate(high)
-        even, odd = add(low, high), turned(subtract(low, high), cosine, sine)
-        odd = _rotated(odd)
-        put_pair(z, here, add(even, odd))
-        put_pair(z, there, _conjugate(subtract(even, odd)))
+                high = _corrected(c, d, previous, magnitude, held, half - k, task)
+        if k == 0:  # both are real, whatever they were said to be
+            nothing = every(np.float32(0))
+            low, high = (low[0], nothing), (high[0], nothing)
+        from_real(z, here, there, turns, k, low, high)
 
 
 def run_steps(

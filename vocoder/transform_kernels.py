@@ -7,218 +7,83 @@ with their digits reversed, the way back takes them like that. Nothing is ever s
 processor's first cache.
 """
 
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
 from vocoder.fast_search import LANES
-from vocoder.kernel_parts import inline, intrinsic, moved, part
-from vocoder.wavernn.simd import Vector, fused, load_vector, splat_value, store_vector
-
-PAIR = 2 * LANES  # floats of a complex number of all lanes
-
-
-@intrinsic
-def get(_typing: Any, floats: Any, index: Any) -> Any:
-    """The eight floats from `index` on."""
-
-    def codegen(_context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> ir.Value:
-        return load_vector(builder, args[0], args[1], LANES)
-
-    return Vector(LANES)(floats, types.int64), codegen
+from vocoder.kernel_parts import intrinsic, moved, part
+from vocoder.lanes import VECTOR, Complex
+from vocoder.wavernn.simd import INT64, splat_value
 
 
-@intrinsic
-def put(_typing: Any, floats: Any, index: Any, vector: Any) -> Any:
-    def codegen(context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> ir.Value:
-        store_vector(builder, args[2], args[0], args[1])
-        return context.get_dummy_value()
-
-    return types.void(floats, types.int64, vector), codegen
-
-
-@intrinsic
-def every(_typing: Any, scalar: Any) -> Any:
-    """The scalar in all lanes."""
-
-    def codegen(_context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> ir.Value:
-        return splat_value(builder, args[0], LANES)
-
-    return Vector(LANES)(types.float32), codegen
-
-
-@intrinsic
-def root(_typing: Any, vector: Any) -> Any:
-    """Square roots."""
-
-    def codegen(_context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> ir.Value:
-        kind = args[0].type
-        name = f"llvm.sqrt.v{kind.count}f32"
-        return builder.call(cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind]), name), args)
-
-    return vector(vector), codegen
+def _transformed(x: Sequence[Complex], way: int) -> list[Complex]:
+    """The discrete transform of as many numbers as a radix has; `way` is -1 there and +1 back."""
+    radix = len(x)
+    if radix == 2:
+        return [x[0] + x[1], x[0] - x[1]]
+    if radix == 4:
+        even, odd, apart, turned = x[0] + x[2], x[1] + x[3], x[0] - x[2], (x[1] - x[3]).times_i(way)
+        return [even + odd, apart + turned, even - odd, apart - turned]
+    # an odd one: numbers as far from either end have the same cosine, and opposite sines
+    places = range(1, radix // 2 + 1)
+    sums, differences = [x[k] + x[radix - k] for k in places], [x[k] - x[radix - k] for k in places]
+    found = [x[0].plus([1.0] * len(sums), sums)] + [x[0]] * (radix - 1)
+    for frequency in places:
+        angles = [2 * math.pi * frequency * k / radix for k in places]
+        middle = x[0].plus([math.cos(angle) for angle in angles], sums)
+        nothing = differences[0] - differences[0]
+        side = nothing.plus([math.sin(angle) for angle in angles], differences).times_i(way)
+        found[frequency], found[radix - frequency] = middle + side, middle - side
+    return found
 
 
-@inline
-def turned(x, cosine, sine):
-    """x (cosine + i sine)."""
-    return x[0] * cosine - x[1] * sine, x[0] * sine + x[1] * cosine
+def _butterfly(radix: int, way: int) -> Any:
+    """An intrinsic for one butterfly, in place; there it ends with the turns, back it begins with them."""
+
+    @intrinsic
+    def butterfly(_typing: Any, z: Any, at: Any, step: Any, twiddles: Any, first: Any) -> Any:
+        """Of the numbers at `at`, at + step, ... of z, which but for the first are turned by twiddles from `first`."""
+
+        def codegen(context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> ir.Value:
+            base, begin, apart, table, start = args
+            places = [builder.add(begin, builder.mul(apart, INT64(number))) for number in range(radix)]
+            angles = [
+                (_entry(builder, table, start, 2 * number), _entry(builder, table, start, 2 * number + 1))
+                for number in range(radix - 1)
+            ]
+            x = [Complex.load(builder, base, place) for place in places]
+            if way > 0:
+                x[1:] = [value.turned(*angle, way) for value, angle in zip(x[1:], angles, strict=True)]
+            x = _transformed(x, way)
+            if way < 0:
+                x[1:] = [value.turned(*angle, way) for value, angle in zip(x[1:], angles, strict=True)]
+            for place, value in zip(places, x, strict=True):
+                value.store(base, place)
+            return context.get_dummy_value()
+
+        return types.void(z, *[types.int64] * 2, twiddles, types.int64), codegen
+
+    return butterfly
 
 
-@inline
-def get_pair(z, at):
-    """A complex number of each lane."""
-    return get(z, at * PAIR), get(z, at * PAIR + LANES)
+def _entry(builder: ir.IRBuilder, table: ir.Value, pair: ir.Value, offset: int) -> ir.Value:
+    """A number of a table of pairs, in all lanes."""
+    index = builder.add(builder.mul(pair, INT64(2)), INT64(offset))
+    return splat_value(builder, builder.load(builder.gep(table, [index])), LANES)
 
 
-@inline
-def put_pair(z, at, x):
-    put(z, at * PAIR, x[0])
-    put(z, at * PAIR + LANES, x[1])
-
-
-@inline
-def add(x, y):
-    return x[0] + y[0], x[1] + y[1]
-
-
-@inline
-def subtract(x, y):
-    return x[0] - y[0], x[1] - y[1]
-
-
-# --- transforms of two to five numbers: `way` is -1 there and +1 back, in all lanes -----------------------------------
-
-
-@inline
-def _sides(x, y, way):
-    """x + i way y and x - i way y."""
-    real, imaginary = way * y[1], way * y[0]
-    return (x[0] - real, x[1] + imaginary), (x[0] + real, x[1] - imaginary)
-
-
-@inline
-def _combined(x, a, y, b, z):
-    """x + a y + b z, for real a and b."""
-    return fused(b, z[0], fused(a, y[0], x[0])), fused(b, z[1], fused(a, y[1], x[1]))
-
-
-@inline
-def _of_three(x0, x1, x2, way):
-    total, apart = add(x1, x2), subtract(x1, x2)
-    half, high = every(np.float32(-0.5)), every(np.float32(0.8660254037844386))
-    middle = fused(half, total[0], x0[0]), fused(half, total[1], x0[1])
-    y1, y2 = _sides(middle, (high * apart[0], high * apart[1]), way)
-    return add(x0, total), y1, y2
-
-
-@inline
-def _of_four(x0, x1, x2, x3, way):
-    even, odd = add(x0, x2), add(x1, x3)
-    y1, y3 = _sides(subtract(x0, x2), subtract(x1, x3), way)
-    return add(even, odd), y1, subtract(even, odd), y3
-
-
-@inline
-def _of_five(x0, x1, x2, x3, x4, way):
-    a, b, c, d = add(x1, x4), add(x2, x3), subtract(x1, x4), subtract(x2, x3)
-    cos_1, cos_2 = every(np.float32(0.30901699437494745)), every(np.float32(-0.8090169943749475))
-    sin_1, sin_2 = every(np.float32(0.9510565162951535)), every(np.float32(0.5877852522924731))
-    nothing = every(np.float32(0))
-    none = nothing, nothing
-    y1, y4 = _sides(_combined(x0, cos_1, a, cos_2, b), _combined(none, sin_1, c, sin_2, d), way)
-    far = every(np.float32(-0.9510565162951535))
-    y2, y3 = _sides(_combined(x0, cos_2, a, cos_1, b), _combined(none, sin_2, c, far, d), way)
-    return add(x0, add(a, b)), y1, y2, y3, y4
+_two, _three, _four, _five = (_butterfly(radix, -1) for radix in (2, 3, 4, 5))
+_two_back, _three_back, _four_back, _five_back = (_butterfly(radix, 1) for radix in (2, 3, 4, 5))
 
 
 # --- passes -----------------------------------------------------------------------------------------------------------
-
-
-@inline
-def _twiddle(twiddles, at, way):
-    return every(twiddles[2 * at]), way * every(twiddles[2 * at + 1])
-
-
-@inline
-def _there(z, at, step, radix, twiddles, first):
-    """One butterfly of the way there, in place, at `at`, at + step, ...; then turned by twiddles from `first` on."""
-    way = every(np.float32(-1))
-    x0, x1 = get_pair(z, at), get_pair(z, at + step)
-    if radix == 2:
-        put_pair(z, at, add(x0, x1))
-        _put_turned(z, at + step, subtract(x0, x1), twiddles, first, way)
-        return
-    x2 = get_pair(z, at + 2 * step)
-    if radix == 3:
-        y0, y1, y2 = _of_three(x0, x1, x2, way)
-        put_pair(z, at, y0)
-        _put_turned(z, at + step, y1, twiddles, first, way)
-        _put_turned(z, at + 2 * step, y2, twiddles, first + 1, way)
-        return
-    x3 = get_pair(z, at + 3 * step)
-    if radix == 4:
-        y0, y1, y2, y3 = _of_four(x0, x1, x2, x3, way)
-        put_pair(z, at, y0)
-        _put_turned(z, at + step, y1, twiddles, first, way)
-        _put_turned(z, at + 2 * step, y2, twiddles, first + 1, way)
-        _put_turned(z, at + 3 * step, y3, twiddles, first + 2, way)
-        return
-    x4 = get_pair(z, at + 4 * step)
-    y0, y1, y2, y3, y4 = _of_five(x0, x1, x2, x3, x4, way)
-    put_pair(z, at, y0)
-    _put_turned(z, at + step, y1, twiddles, first, way)
-    _put_turned(z, at + 2 * step, y2, twiddles, first + 1, way)
-    _put_turned(z, at + 3 * step, y3, twiddles, first + 2, way)
-    _put_turned(z, at + 4 * step, y4, twiddles, first + 3, way)
-
-
-@inline
-def _put_turned(z, at, x, twiddles, number, way):
-    cosine, sine = _twiddle(twiddles, number, way)
-    put_pair(z, at, turned(x, cosine, sine))
-
-
-@inline
-def _get_turned(z, at, twiddles, number, way):
-    cosine, sine = _twiddle(twiddles, number, way)
-    return turned(get_pair(z, at), cosine, sine)
-
-
-@inline
-def _back(z, at, step, radix, twiddles, first):
-    """One butterfly of the way back: `_there` undone, but for a factor of `radix`."""
-    way = every(np.float32(1))
-    x0, x1 = get_pair(z, at), _get_turned(z, at + step, twiddles, first, way)
-    if radix == 2:
-        put_pair(z, at, add(x0, x1))
-        put_pair(z, at + step, subtract(x0, x1))
-        return
-    x2 = _get_turned(z, at + 2 * step, twiddles, first + 1, way)
-    if radix == 3:
-        y0, y1, y2 = _of_three(x0, x1, x2, way)
-        put_pair(z, at, y0)
-        put_pair(z, at + step, y1)
-        put_pair(z, at + 2 * step, y2)
-        return
-    x3 = _get_turned(z, at + 3 * step, twiddles, first + 2, way)
-    if radix == 4:
-        y0, y1, y2, y3 = _of_four(x0, x1, x2, x3, way)
-        put_pair(z, at, y0)
-        put_pair(z, at + step, y1)
-        put_pair(z, at + 2 * step, y2)
-        put_pair(z, at + 3 * step, y3)
-        return
-    x4 = _get_turned(z, at + 4 * step, twiddles, first + 3, way)
-    y0, y1, y2, y3, y4 = _of_five(x0, x1, x2, x3, x4, way)
-    put_pair(z, at, y0)
-    put_pair(z, at + step, y1)
-    put_pair(z, at + 2 * step, y2)
-    put_pair(z, at + 3 * step, y3)
-    put_pair(z, at + 4 * step, y4)
 
 
 @part
@@ -226,7 +91,14 @@ def _pass_there(z, size, span, radix, twiddles):
     step = span // radix
     for start in range(0, size, span):
         for place in range(step):
-            _there(z, start + place, step, radix, twiddles, place * (radix - 1))
+            if radix == 5:
+                _five(z, start + place, step, twiddles, place * 4)
+            elif radix == 4:
+                _four(z, start + place, step, twiddles, place * 3)
+            elif radix == 3:
+                _three(z, start + place, step, twiddles, place * 2)
+            else:
+                _two(z, start + place, step, twiddles, place)
 
 
 @part
@@ -234,7 +106,14 @@ def _pass_back(z, size, span, radix, twiddles):
     step = span // radix
     for start in range(0, size, span):
         for place in range(step):
-            _back(z, start + place, step, radix, twiddles, place * (radix - 1))
+            if radix == 5:
+                _five_back(z, start + place, step, twiddles, place * 4)
+            elif radix == 4:
+                _four_back(z, start + place, step, twiddles, place * 3)
+            elif radix == 3:
+                _three_back(z, start + place, step, twiddles, place * 2)
+            else:
+                _two_back(z, start + place, step, twiddles, place)
 
 
 @part
@@ -265,3 +144,49 @@ def transform_back(z, size, radices, passes, twiddles):
         span *= radix
         done -= span // radix * (radix - 1)
         _pass_back(z, size, span, radix, moved(twiddles, 2 * done))
+
+
+# --- real frames ------------------------------------------------------------------------------------------------------
+
+
+@intrinsic
+def to_real(_typing: Any, z: Any, here: Any, there: Any, turns: Any, k: Any) -> Any:
+    """Twice the spectrum of the real frames at frequencies k and half - k, which lie `here` and `there` in z.
+
+    With Z the transform of the [half] complex numbers and W = exp(-i pi / half), it is
+
+        X[k] = E + W^k O               E = (Z[k] + conj(Z[half - k])) / 2
+        conj(X[half - k]) = E - W^k O  O = (Z[k] - conj(Z[half - k])) / 2i
+
+    `turns` has cosine and sine of pi k / half. Returns the parts of X[k], then those of X[half - k].
+    """
+
+    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
+        base, first, second, table, frequency = args
+        a, b = Complex.load(builder, base, first), Complex.load(builder, base, second).conjugate()
+        cosine, sine = (_entry(builder, table, frequency, offset) for offset in (0, 1))
+        even, odd = a + b, (a - b).times_i(-1).turned(cosine, sine, -1)
+        low, high = even + odd, (even - odd).conjugate()
+        values = [low.real, low.imaginary, high.real, high.imaginary]
+        return context.make_tuple(builder, signature.return_type, values)
+
+    whole = types.int64
+    return types.UniTuple(VECTOR, 4)(z, whole, whole, turns, whole), codegen
+
+
+@intrinsic
+def from_real(_typing: Any, z: Any, here: Any, there: Any, turns: Any, k: Any, low: Any, high: Any) -> Any:
+    """The way back of `to_real`, twice as large again; `low` and `high` are the parts of X[k] and X[half - k]."""
+
+    def codegen(context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> ir.Value:
+        base, first, second, table, frequency = args[:5]
+        a, b = (Complex(builder, *cgutils.unpack_tuple(builder, both, 2)) for both in args[5:])
+        b = b.conjugate()
+        cosine, sine = (_entry(builder, table, frequency, offset) for offset in (0, 1))
+        even, odd = a + b, (a - b).turned(cosine, sine, 1).times_i(1)
+        (even + odd).store(base, first)
+        (even - odd).conjugate().store(base, second)
+        return context.get_dummy_value()
+
+    whole, pair = types.int64, types.UniTuple(VECTOR, 2)
+    return types.void(z, whole, whole, turns, whole, pair, pair), codegen

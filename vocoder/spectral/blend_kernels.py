@@ -10,9 +10,9 @@ from numba import types
 
 from vocoder.fast_search import LANES
 from vocoder.kernel_parts import FLOATS, WHOLE, inline, machine_code, moved, part
+from vocoder.lanes import PAIR, every, get, put, root
 from vocoder.machine_code import MachineCode
 from vocoder.spectral.fast_blend import BINS_AT_ONCE, CORRECTIONS, ITERATIONS, LEAST, MOST
-from vocoder.transform_kernels import every, get, get_pair, put, put_pair, root
 from vocoder.wavernn.simd import fused, maximum, minimum
 
 _LEAST_MAGNITUDE, _TINIER, _TINY = np.float32(1e-7), np.float32(1e-12), np.float32(1e-9)
@@ -98,7 +98,7 @@ def run_blend(
         _smooth(aim, count, bins, inverse, lows, pairs, bands, smooth)
         _to_bands(smooth, bins, lows, pairs, count, aim)
         for bin_ in range(bins):
-            real, imaginary = get_pair(x, bin_)
+            real, imaginary = get(x, bin_ * PAIR), get(x, bin_ * PAIR + LANES)
             size = root(fused(real, real, imaginary * imaginary))
             put(heard, bin_ * LANES, size)
             put(found, bin_ * LANES, size)
@@ -111,8 +111,8 @@ def run_blend(
             sought = sought * loud
             put(found, bin_ * LANES, sought)
             gain = sought / maximum(size, every(_TINY))
-            real, imaginary = get_pair(x, bin_)
-            put_pair(x, bin_, (real * gain, imaginary * gain))
+            put(x, bin_ * PAIR, get(x, bin_ * PAIR) * gain)
+            put(x, bin_ * PAIR + LANES, get(x, bin_ * PAIR + LANES) * gain)
 
 
 def compile_all() -> dict[str, MachineCode]:

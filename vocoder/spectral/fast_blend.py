@@ -19,7 +19,7 @@ ITERATIONS = 4  # of `speech.mel.mel_to_magnitude`
 CORRECTIONS = 3  # rounds, after which the bands are right to a few percent
 MOST, LEAST = 20.0, 0.05  # that one round changes a band by
 BINS_AT_ONCE = 4  # sums in registers
-_SOURCES = ("kernel_parts.py", "fast_search.py", "transform_kernels.py", "wavernn/simd.py", "spectral/fast_blend.py",
+_SOURCES = ("kernel_parts.py", "fast_search.py", "lanes.py", "wavernn/simd.py", "spectral/fast_blend.py",
             "spectral/blend_kernels.py")  # fmt: skip
 LIBRARY = Library("blend", "vocoder.spectral.blend_kernels", _SOURCES, "the vocoder's refinement")
 
