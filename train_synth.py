@@ -6,16 +6,22 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import tyro
 from tyro.conf import OmitArgPrefixes, Positional
 
 from speech.errors import ConfigError, exit_on_speech_error
 from synthesizer.config import SynthesizerConfig
+from synthesizer.postfilter_config import PostfilterConfig
 
 if TYPE_CHECKING:
+    from speech.features import FeatureStore
+    from synthesizer.model import Tacotron2
     from synthesizer.voice_loss import VoiceLoss
 
 DEFAULT_MODELS = Path(__file__).parent / "models" / "default"
+POSTFILTER_SIZE = 160  # unless the model or --model.postfilter-size says otherwise
+HELD_OUT = 48  # utterances by which a postfilter is judged
 
 ADAPTATION: dict[
     str, Any
@@ -62,6 +68,10 @@ class Arguments:
     """How often a word with a known pronunciation is read as phonemes; else as letters."""
     guided_attention: float = 0.0
     """Weight of the guided-attention loss; 1 or more for --model.attention location-sensitive."""
+    postfilter: bool = False
+    """Give the finished model of --warm-start a postfilter, which draws the harmonics that its mels lack; the rest of
+    the model stays as it is."""
+    post: PostfilterConfig = field(default_factory=PostfilterConfig)
     voice_loss: float = 0.0
     """Weight of a loss that hears by a speaker encoder whether the result has the voice that was asked for."""
     free_voice_loss: float = 0.0
@@ -97,10 +107,17 @@ def main(arguments: Arguments | None = None) -> None:
     """Data, model, task, fit."""
     args = arguments or tyro.cli(Arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if args.adapt is not None and args.postfilter:
+        raise ConfigError(
+            "--adapt and --postfilter are two trainings: do one, then the other from its best.safetensors."
+        )
     if args.adapt is not None:
         args = adaptation(args)
     if args.store is None:
         raise ConfigError("Nothing to train on: name a feature store, or a folder of clips with --adapt.")
+    if args.postfilter:
+        train_postfilter(args, args.store)
+        return
 
     import torch
 
@@ -137,14 +154,13 @@ def main(arguments: Arguments | None = None) -> None:
         guided_attention=args.guided_attention, voice=args.voice_loss, free_voice=args.free_voice_loss
     )
     listens = bool(args.voice_loss or args.free_voice_loss)
-    corpora = ", ".join(sorted({store.meta(index).get("corpus", "") for index in range(len(store))} - {""}))
     task = SynthesizerTask(
         model,
         store,
         batch_config,
         loss_config,
         embedding_space=store.info.get("embedding_space", ""),
-        about={"licence": args.licence, "trained_on": args.trained_on or corpora},
+        about={"licence": args.licence, "trained_on": args.trained_on or corpora_of(store)},
         voice_loss=load_voice_loss(args, store.info.get("embedding_space", "")) if listens else None,
     )
     config = FitConfig(
@@ -167,6 +183,69 @@ def main(arguments: Arguments | None = None) -> None:
     fit(task, batches, config, args.run, resume=args.resume, settings=settings)
     if args.adapt is not None:
         print(f"python demo_cli.py CLIP.wav --synthesizer {args.run / 'best.safetensors'} --text ... speaks with it")
+
+
+def train_postfilter(args: Arguments, path: Path) -> None:
+    """What `--postfilter` means: the finished model says something, and a network is trained on what it lacks."""
+    import torch
+    from tqdm import tqdm
+
+    from speech.features import FeatureStore
+    from synthesizer.postfilter_data import PostfilterBatches, read_along
+    from synthesizer.postfilter_task import PostfilterTask
+    from training.loop import FitConfig, fit
+
+    def progress(items: Any, what: str) -> Any:
+        return tqdm(items, what, unit="batch", dynamic_ncols=True, disable=None)
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    store, rank = FeatureStore(path), int(os.environ.get("RANK", "0"))
+    torch.manual_seed(args.seed)
+    model = model_with_postfilter(args)
+    order = np.random.default_rng((args.seed, rank)).permutation(store.select(split="train"))
+    unseen = np.random.default_rng(0).permutation(store.select(split="validation"))
+    along, held_out = (
+        read_along(model, store, [int(place) for place in places], progress)
+        for places in (order[: args.post.recordings], unseen[:HELD_OUT])
+    )
+    batches = PostfilterBatches(along, args.post.rows, args.post.frames, args.seed, rank)
+    task = PostfilterTask(
+        model,
+        held_out,
+        embedding_space=store.info.get("embedding_space", ""),
+        about={"licence": args.licence, "trained_on": args.trained_on or corpora_of(store)},
+    )
+    config = FitConfig(
+        steps=args.steps, max_minutes=args.max_minutes, learning_rate=args.learning_rate,
+        final_learning_rate=args.final_learning_rate, warmup_steps=min(100, args.steps // 10), decay="cosine",
+        weight_decay=1e-3, clip_norm=1.0, ema_decay=0.998, validate_every=args.validate_every,
+        save_every=args.save_every, seed=args.seed, precision=args.precision, device=args.device, threads=args.threads,
+    )  # fmt: skip
+    kept = {"store": str(path), "start": str(args.warm_start), "postfilter": asdict(args.post)}
+    fit(task, batches, config, args.run, resume=args.resume, settings=kept)
+
+
+def model_with_postfilter(args: Arguments) -> "Tacotron2":
+    """The model of `--warm-start`, frozen, with a postfilter: its own, or one that begins as the identity."""
+    from synthesizer.model import Tacotron2
+    from training.checkpoint import config_from_header, load_model_file, warm_start
+
+    header, weights = load_model_file(args.warm_start or DEFAULT_MODELS / "synthesizer.safetensors", "synthesizer")
+    found = config_from_header(SynthesizerConfig, header)
+    size = found.postfilter_size or args.model.postfilter_size or POSTFILTER_SIZE
+    model = Tacotron2(replace(found, postfilter_size=size)).eval().requires_grad_(False)
+    left = warm_start(model, weights)
+    if any(not name.startswith("postfilter.") for name in left):
+        raise ConfigError(f"{args.warm_start} lacks parts of a synthesizer: {', '.join(left)}.")
+    assert model.postfilter is not None
+    model.postfilter.requires_grad_(True)
+    return model
+
+
+def corpora_of(store: "FeatureStore") -> str:
+    """The corpora in a store, for a model file's header."""
+    return ", ".join(sorted({store.meta(index).get("corpus", "") for index in range(len(store))} - {""}))
 
 
 def adaptation(args: Arguments) -> Arguments:

@@ -51,6 +51,11 @@ class SynthesizerConfig:
     postnet_layers: int = 5
     postnet_dropout: float = 0.1
 
+    postfilter_size: int = 0  # width of the network that draws the harmonics of a voice; 0 is none
+    postfilter_layers: int = 5
+    postfilter_kernel: int = 9
+    pitch_gain: float = 1.0  # how much further voices go up and down than the postfilter foretells; noted in training
+
     variance_gains: tuple[float, ...] = ()  # what training found the mels to lack in each band; see variance.py
     variance_emphasis: float = 1.0  # at inference: how much of that is given back; 0 gives nothing back
 
@@ -69,7 +74,7 @@ class SynthesizerConfig:
             raise ConfigError(f"attention must be one of {', '.join(ATTENTION_KINDS)}, not {self.attention!r}")
         if not 1 <= self.reduction_factor <= self.max_reduction_factor:
             raise ConfigError("reduction_factor must lie between 1 and max_reduction_factor")
-        for name in ("encoder_kernel", "attention_kernel", "postnet_kernel"):
+        for name in ("encoder_kernel", "attention_kernel", "postnet_kernel", "postfilter_kernel"):
             if getattr(self, name) % 2 == 0:
                 raise ConfigError(f"{name} must be odd, so that a convolution keeps the length")
         if self.encoder_size % 2:
@@ -89,6 +94,10 @@ class SynthesizerConfig:
             raise ConfigError("variance_emphasis must lie in [0, 5]")
         if self.melody_size < 0 or not 0 <= self.melody_emphasis <= 5:
             raise ConfigError("melody_size must not be negative, and melody_emphasis must lie in [0, 5]")
+        if not 0 <= self.postfilter_size <= 4096 or not 1 <= self.postfilter_layers <= 64:
+            raise ConfigError("postfilter_size must lie in [0, 4096] and postfilter_layers in [1, 64]")
+        if not 0 <= self.pitch_gain <= 5:
+            raise ConfigError("pitch_gain must lie in [0, 5]")
         sizes = (self.symbol_size, self.encoder_size, self.speaker_size, self.attention_size, self.decoder_size)
         if min(sizes) < 1 or self.postnet_layers < 1 or self.encoder_layers < 1:
             raise ConfigError("all sizes and numbers of layers must be positive")

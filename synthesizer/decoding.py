@@ -17,6 +17,7 @@ from torch import Tensor
 from synthesizer.fast_convolutions import Cancelled, DecodingCancelled, stop_if
 from synthesizer.fast_decoder import fast_decoder_of
 from synthesizer.model import SILENCE, Tacotron2, length_mask
+from synthesizer.postfilter import apply_postfilter
 from synthesizer.variance import restore_variance
 
 __all__ = ["Decoded", "DecodingCancelled", "free_run", "step_limit"]
@@ -74,7 +75,7 @@ class _Job(NamedTuple):
     cancelled: Cancelled | None
     window: Window | None
     refined: bool
-    expressions: Sequence[float]
+    expressions: Sequence[float]  # of the melody that the decoder is told
 
 
 def step_limit(model: Tacotron2, tokens: int) -> int:
@@ -110,7 +111,7 @@ def free_run(
             skip a word.
         engine: "auto" is the compiled decoder on the CPU and PyTorch elsewhere; "torch" the reference everywhere.
         expressions: how far the voice goes up and down in each, in units of what is usual; only a model that predicts
-            its melody heeds them.
+            its melody, or has a postfilter, heeds them.
         refined: False leaves the decoder's own frames, which it was fed with: without postnet, nor variance given back.
 
     Raises:
@@ -120,14 +121,30 @@ def free_run(
     device = next(model.parameters()).device
     voices = torch.as_tensor(np.asarray(embeddings), dtype=torch.float32, device=device)
     masks = [PrenetMasks(model, seed) for seed in seeds]
-    job = _Job(
-        model, texts, voices, masks, rest_steps, progress, cancelled, window, refined, expressions or [1.0] * len(texts)
-    )
+    usual = [1.0] * len(texts)
+    expressions = expressions or usual
+    # Where a postfilter draws the harmonics, what it is told is how far the voice goes, and is enough.
+    told = expressions if model.postfilter is None else usual
+    job = _Job(model, texts, voices, masks, rest_steps, progress, cancelled, window, refined, told)
     results = _run_compiled(job) if engine == "auto" and device.type == "cpu" else _run_reference(job)
     if not refined:
         return results
-    gains, emphasis = model.config.variance_gains, model.config.variance_emphasis
-    return [replace(result, mel=restore_variance(result.mel, gains, emphasis)) for result in results]
+    return [
+        replace(result, mel=_finished(model, result.mel, voice, expression, cancelled))
+        for result, voice, expression in zip(results, voices, expressions, strict=True)
+    ]
+
+
+def _finished(
+    model: Tacotron2, mel: np.ndarray, voice: Tensor, expression: float, cancelled: Cancelled | None
+) -> np.ndarray:
+    """A mel [n_mels, frames] with what averaging took from it given back: harmonics and variance."""
+    stop_if(cancelled)
+    if model.postfilter is not None:
+        whole, voice = torch.from_numpy(mel).to(voice.device), model.emphasise(voice[None])[0]
+        finished = apply_postfilter(model.postfilter, whole, voice, model.config, expression)
+        mel = finished.contiguous().cpu().numpy()
+    return restore_variance(mel, model.config.variance_gains, model.config.variance_emphasis)
 
 
 def _run_compiled(job: _Job) -> list[Decoded]:

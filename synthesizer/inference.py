@@ -119,7 +119,7 @@ class Synthesizer:
             speed: 0.5 to 2; 0.8 is a fifth slower, in sounds and silences alike, at the same pitch.
             pauses: 0 to 5; 2 makes the pauses between and in sentences twice as long.
             expression: 0 to 3; 0 speaks on one note, 2 goes up and down twice as far. Only of effect in a model that
-                predicts its melody.
+                predicts its melody or has a postfilter.
             lexicon: pronunciations that come before the dictionary's.
             cancelled: asked while it decodes.
 

@@ -16,6 +16,7 @@ from synthesizer.attention import build_attention
 from synthesizer.config import SynthesizerConfig
 from synthesizer.convolution import MaskedConvolution
 from synthesizer.melody import Melody
+from synthesizer.postfilter import Postfilter
 from synthesizer.recurrence import (
     MemoryOverTime,
     WeightOverTime,
@@ -166,6 +167,7 @@ class Tacotron2(nn.Module):
         self.to_frames = nn.Linear(outputs, config.mel.n_mels * config.max_reduction_factor)
         self.to_stop = nn.Linear(outputs, 1)
         self.postnet = Postnet(config)
+        self.postfilter = Postfilter(config) if config.postfilter_size else None  # learnt after all the rest
         self.fast_decoder: object = None  # what the compiled decoder keeps here, see `fast_decoder.fast_decoder_of`
 
     def emphasise(self, embedding: Tensor) -> Tensor:

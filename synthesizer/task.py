@@ -132,6 +132,8 @@ class SynthesizerTask:
         self.embedding_space = embedding_space
         self.about = about or {}
         self.voice_loss = voice_loss
+        if model.postfilter is not None:
+            model.postfilter.requires_grad_(False)  # it has a training of its own
         self._config = model.config
         self._variance_gains = model.config.variance_gains
         places = store.select(split="validation")

@@ -1,0 +1,71 @@
+"""The pitch that a mel shows, and what a pitch looks like in a mel."""
+
+import numpy as np
+import pytest
+
+from speech.mel import MelConfig, synthesis_mel
+from synthesizer.harmonics import buzz, candidates, fine_structure, harmonics_of, pitch_of_mel
+
+CONFIG = MelConfig()
+
+
+def contour(low: float, high: float, frames: int = 60) -> np.ndarray:
+    """A glide with silence before, after and in its middle."""
+    pitch = np.geomspace(low, high, frames)
+    pitch[:8] = pitch[-8:] = pitch[28:34] = 0
+    return pitch
+
+
+def vowel(pitch: np.ndarray) -> np.ndarray:
+    """A buzz with some formants and breath, as loud as speech."""
+    wave = buzz(pitch, CONFIG).astype(np.float64)
+    spectrum = np.fft.rfft(wave)
+    hertz = np.fft.rfftfreq(len(wave), 1 / CONFIG.sample_rate)
+    filtered = sum(np.exp(-0.5 * ((hertz - f) / w) ** 2) for f, w in ((500, 150), (1500, 250), (2500, 400)))
+    wave = np.fft.irfft(spectrum * (filtered + 0.02), len(wave))
+    wave += 1e-4 * np.random.default_rng(0).normal(size=len(wave))
+    return (0.9 * wave / np.abs(wave).max()).astype(np.float32)
+
+
+@pytest.mark.parametrize(("low", "high"), [(80, 95), (110, 160), (230, 180), (300, 350)])
+def test_pitch_is_read_off_a_mel(low: float, high: float) -> None:
+    wanted = contour(low, high)
+    found = pitch_of_mel(synthesis_mel(vowel(wanted), CONFIG)[:, : len(wanted)], CONFIG)
+    assert found.dtype == np.float32 and found.shape == wanted.shape
+    both = (found > 0) & (wanted > 0)
+    assert both.sum() > 0.9 * (wanted > 0).sum()
+    assert np.abs(1200 * np.log2(found[both] / wanted[both])).max() < 60
+    assert np.mean((found > 0) != (wanted > 0)) < 0.15  # a window of 50 ms hears a voice that has just ended
+
+
+def test_noise_and_silence_have_no_pitch() -> None:
+    noise = 0.1 * np.random.default_rng(0).normal(size=16_000).astype(np.float32)
+    assert np.mean(pitch_of_mel(synthesis_mel(noise, CONFIG), CONFIG) > 0) < 0.1
+    assert not pitch_of_mel(np.full((80, 20), -4.0), CONFIG).any()
+    assert not harmonics_of(np.zeros(12), CONFIG).any() and not buzz(np.zeros(3), CONFIG).any()
+
+
+def test_harmonics_lie_where_the_pitch_says() -> None:
+    pitch = np.full(20, 220.0)
+    pattern = harmonics_of(pitch, CONFIG)
+    assert pattern.shape == (80, 20) and pattern.dtype == np.float32
+    column = pattern[:, 10]
+    peaks = [k for k in range(1, 26) if column[k] > max(column[k - 1], column[k + 1]) and column[k] > 0]
+    # Below 1 kHz bands are a constant number of Hz apart: 220 Hz are about six of them.
+    assert np.allclose(np.diff(peaks), 220 / 35.9, atol=1.1) and len(peaks) >= 3
+
+
+def test_a_buzz_has_its_pitch_and_is_finite_at_any_length() -> None:
+    wave = buzz(np.full(80, 100.0), CONFIG)
+    spectrum = np.abs(np.fft.rfft(wave[:8000]))  # 2 Hz apart
+    harmonics = spectrum[50:3700:50]
+    assert harmonics.min() > 0.5 * harmonics.max()
+    assert spectrum[25:3700:50].max() < 0.1 * harmonics.min()
+    for frames in (1, 2, 3):
+        assert np.isfinite(harmonics_of(np.full(frames, 333.0), CONFIG)).all()
+
+
+def test_fine_structure_has_no_envelope() -> None:
+    bands = np.linspace(-3, 1, 80)[:, None].repeat(5, 1)
+    assert np.abs(fine_structure(bands)[13:-13]).max() < 1e-6
+    assert len(candidates()) == 132 and candidates()[0] == 60
