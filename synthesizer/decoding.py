@@ -96,6 +96,7 @@ def free_run(
     engine: Literal["auto", "torch"] = "auto",
     refined: bool = True,
     expressions: Sequence[float] | None = None,
+    rises: Sequence[bool] | None = None,
 ) -> list[Decoded]:
     """Decode sentences together; each one gives what it would give alone.
 
@@ -112,6 +113,7 @@ def free_run(
         engine: "auto" is the compiled decoder on the CPU and PyTorch elsewhere; "torch" the reference everywhere.
         expressions: how far the voice goes up and down in each, in units of what is usual; only a model that predicts
             its melody, or has a postfilter, heeds them.
+        rises: which of them end on a rising pitch, as questions do; only a model with a postfilter heeds it.
         refined: False leaves the decoder's own frames, which it was fed with: without postnet, nor variance given back.
 
     Raises:
@@ -130,19 +132,21 @@ def free_run(
     if not refined:
         return results
     return [
-        replace(result, mel=_finished(model, result.mel, voice, expression, cancelled))
-        for result, voice, expression in zip(results, voices, expressions, strict=True)
+        replace(result, mel=_finished(model, result.mel, voice, expression, rise, cancelled))
+        for result, voice, expression, rise in zip(
+            results, voices, expressions, rises or [False] * len(texts), strict=True
+        )
     ]
 
 
 def _finished(
-    model: Tacotron2, mel: np.ndarray, voice: Tensor, expression: float, cancelled: Cancelled | None
+    model: Tacotron2, mel: np.ndarray, voice: Tensor, expression: float, rises: bool, cancelled: Cancelled | None
 ) -> np.ndarray:
     """A mel [n_mels, frames] with what averaging took from it given back: harmonics and variance."""
     stop_if(cancelled)
     if model.postfilter is not None:
         whole, voice = torch.from_numpy(mel).to(voice.device), model.emphasise(voice[None])[0]
-        finished = apply_postfilter(model.postfilter, whole, voice, model.config, expression)
+        finished = apply_postfilter(model.postfilter, whole, voice, model.config, expression, rises)
         mel = finished.contiguous().cpu().numpy()
     return restore_variance(mel, model.config.variance_gains, model.config.variance_emphasis)
 

@@ -17,10 +17,12 @@ from torch.nn import functional as F
 
 from synthesizer.config import SynthesizerConfig
 from synthesizer.harmonics import LOWEST, OCTAVES, harmonics_of
+from synthesizer.intonation import raise_end
 
 WIDENED = 2  # inside of a block
 LIMIT = 4.0  # of a mel
 REFERENCE = 150.0  # Hz; pitches are told in octaves above it
+HIGHEST = LOWEST * 2**OCTAVES  # Hz
 LEAST_FRAMES = 3  # with a voice in a row; shorter ones are taken for none
 
 
@@ -102,7 +104,12 @@ class Postfilter(nn.Module):
 
 @torch.no_grad()
 def apply_postfilter(
-    postfilter: Postfilter, mel: Tensor, embedding: Tensor, config: SynthesizerConfig, expression: float = 1.0
+    postfilter: Postfilter,
+    mel: Tensor,
+    embedding: Tensor,
+    config: SynthesizerConfig,
+    expression: float = 1.0,
+    rises: bool = False,
 ) -> Tensor:
     """The harmonics of one utterance.
 
@@ -110,12 +117,15 @@ def apply_postfilter(
         mel: [n_mels, frames], dB scaled to [-4, 4]; embedding: [256].
         config: `pitch_gain` says how much further voices go up and down than the prediction.
         expression: times that gain.
+        rises: whether the pitch goes up at the end, as in a question.
 
     Returns:
         [n_mels, frames] in [-4, 4].
     """
     octaves, voiced = postfilter.pitch(mel.T[None], embedding[None])
     contour = contour_of(octaves[0].cpu().numpy(), voiced[0].cpu().numpy(), config.pitch_gain * expression)
+    if rises:
+        contour = np.minimum(raise_end(contour, config.mel.frames_per_second, expression), HIGHEST)
     harmonics = torch.from_numpy(harmonics_of(contour, config.mel)).to(mel.device)
     return postfilter(mel.T[None], harmonics.T[None], embedding[None])[0].T.clamp(-LIMIT, LIMIT)
 
@@ -139,4 +149,4 @@ def contour_of(octaves: np.ndarray, voiced: np.ndarray, gain: float) -> np.ndarr
         return np.zeros(len(octaves))
     mean = octaves[sounds].mean(dtype=np.float64)
     hertz = REFERENCE * 2.0 ** (mean + gain * (octaves.astype(np.float64) - mean))
-    return np.where(sounds, np.clip(hertz, LOWEST, LOWEST * 2**OCTAVES), 0.0)
+    return np.where(sounds, np.clip(hertz, LOWEST, HIGHEST), 0.0)

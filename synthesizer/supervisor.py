@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthesizer.decoding import Decoded, free_run
+from synthesizer.intonation import rises
 from synthesizer.model import Tacotron2
 from synthesizer.reading import Verdict, judge
 from synthesizer.splitting import Cut, split_transcript
@@ -195,6 +196,7 @@ class Supervisor:
                 cancelled=cancelled,
                 window=window,
                 expressions=[tasks[k].expression for k in chosen],
+                rises=[rises(tasks[k].transcript) for k in chosen],
             )
             for k, one in zip(chosen, decoded, strict=True):
                 verdict = judge(one, tasks[k].transcript, self.model.config.mel)

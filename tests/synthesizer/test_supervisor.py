@@ -28,8 +28,10 @@ class Decoder:
         self.calls: list[tuple[list[str], tuple[int, int] | None, list[int]]] = []
         self.count = 0
 
-    def __call__(self, model, texts, embeddings, seeds, progress=None, cancelled=None, window=None, expressions=()):
-        assert len(texts) == len(embeddings) == len(seeds) == len(expressions) <= SENTENCES_PER_PASS
+    def __call__(
+        self, model, texts, embeddings, seeds, progress=None, cancelled=None, window=None, expressions=(), rises=()
+    ):
+        assert len(texts) == len(embeddings) == len(seeds) == len(expressions) == len(rises) <= SENTENCES_PER_PASS
         transcripts = [self.known[text.tobytes()] for text in texts]
         self.calls.append(([t.text for t in transcripts], window, list(seeds)))
         self.count += 1
