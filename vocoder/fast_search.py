@@ -25,7 +25,7 @@ STEPS_AT_ONCE = 4  # between two looks at whether the work is still wanted
 SEARCH, LAST, ONLY_ANALYSE, ONLY_SYNTHESIZE = 0, 1, 2, 3  # what a step is to do, see `search_kernels.run_steps`
 _SOURCES = ("kernel_parts.py", "fast_search.py", "lanes.py", "transform_kernels.py", "search_kernels.py",
             "wavernn/simd.py")  # fmt: skip
-LIBRARY = Library("search", "vocoder.search_kernels", _SOURCES, "the vocoder's search for phases")
+LIBRARY = Library("search", "vocoder.search_kernels", _SOURCES)
 
 Floats = NDArray[np.float32]
 Spectrum = NDArray[np.complex64]

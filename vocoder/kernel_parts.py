@@ -1,4 +1,4 @@
-"""What the kernels beside `machine_code` have in common. Imports numba: for compiling only."""
+"""What kernels for `machine_code` have in common. Imports numba: for compiling only."""
 
 from collections.abc import Callable
 from typing import Any
@@ -29,8 +29,8 @@ def moved(_typing: Any, pointer: Any, count: Any) -> Any:
     return pointer(pointer, types.int64), codegen
 
 
-def machine_code(function: Callable[..., None], *arguments: Any) -> MachineCode:
+def machine_code(function: Callable[..., None], *arguments: Any, fastmath: bool = True) -> MachineCode:
     """Compile a function of arguments of these types, which returns nothing."""
     signature = types.void(*arguments)
-    result = _njit(signature, **_ALONE)(function).overloads[signature.args]
+    result = _njit(signature, **{**_ALONE, "fastmath": fastmath})(function).overloads[signature.args]
     return MachineCode(result.fndesc.llvm_func_name, bytes(result.library._get_compiled_object()))

@@ -1,4 +1,4 @@
-"""Compiled functions: kept, damaged, loaded by themselves or by LLVM."""
+"""Compiled functions: kept, damaged, loaded without numba."""
 
 import logging
 import re
@@ -6,16 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from vocoder import fast_search, machine_code
 from vocoder.machine_code import Library, MachineCode
 from vocoder.spectral import fast_blend, fast_layers
+from vocoder.wavernn import compiled
 
 TOY = {"one": MachineCode("first", b"code of one"), "two": MachineCode("second", b"\n\x00of another")}
-TOYS = Library("toys", "toys", ("machine_code.py",), "toys")
-LIBRARIES = [fast_layers.LIBRARY, fast_search.LIBRARY, fast_blend.LIBRARY]
+TOYS = Library("toys", "toys", ("machine_code.py",))
+LIBRARIES = [fast_layers.LIBRARY, fast_search.LIBRARY, fast_blend.LIBRARY, *compiled.LIBRARIES.values()]
 
 
 class Compiler:
@@ -35,15 +35,17 @@ def compiler(monkeypatch, tmp_path):
     made = Compiler()
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(machine_code.importlib, "import_module", lambda name: made)
-    monkeypatch.setattr(machine_code, "_load", lambda code: len(code.code))
+    monkeypatch.setattr(machine_code, "_load", lambda codes: {name: len(code.code) for name, code in codes.items()})
     monkeypatch.setattr(machine_code, "_ready", {})
+    monkeypatch.setattr(machine_code, "_told", set())
     return made
 
 
-def addresses() -> dict[str, int]:
-    return {name: function.args[0] for name, function in machine_code.functions_of(TOYS).items()}  # type: ignore[attr-defined]
+def addresses(library: Library = TOYS) -> dict[str, int]:
+    return {name: function.args[0] for name, function in machine_code.functions_of(library).items()}  # type: ignore[attr-defined]
 
 
+MORE = TOYS._replace(name="more")
 EXPECTED = {name: len(code.code) for name, code in TOY.items()}
 
 
@@ -53,8 +55,22 @@ def test_a_compile_is_announced_and_kept(compiler, monkeypatch, tmp_path, caplog
             assert addresses() == EXPECTED
         monkeypatch.setattr(machine_code, "_ready", {})  # as in another process
         assert addresses() == EXPECTED
-    assert compiler.times == 1 and [record.message[:14] for record in caplog.records] == ["Compiling toys"]
+    assert compiler.times == 1 and [record.message[:21] for record in caplog.records] == ["Compiling the vocoder"]
     assert [path.suffix for path in tmp_path.iterdir()] == [".functions"]
+
+
+def test_libraries_that_follow_each_other_are_announced_once(compiler, caplog):
+    with caplog.at_level(logging.INFO):
+        assert addresses() == addresses(MORE) == EXPECTED
+    assert compiler.times == 2 and len(caplog.records) == 1
+
+
+def test_whoever_asks_may_announce_it(compiler, caplog):
+    said: list[str] = []
+    with caplog.at_level(logging.INFO):
+        for library in (TOYS, TOYS, MORE):
+            machine_code.functions_of(library, lambda: said.append("compiling"))
+    assert len(said) == 2 and not caplog.records
 
 
 @pytest.mark.parametrize(
@@ -77,7 +93,7 @@ def test_where_nothing_can_be_kept_functions_still_compile(compiler, monkeypatch
     if place == "folder":  # the disk is full; root may write wherever there is room
         monkeypatch.setattr(machine_code.Path, "write_bytes", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / place))
-    assert addresses() == EXPECTED
+    assert addresses() == addresses(MORE) == EXPECTED
     assert len(caplog.records) == 1 and "cannot be kept" in caplog.text
 
 
@@ -93,58 +109,35 @@ def test_other_sources_processors_and_versions_have_other_code(monkeypatch):
     assert len(keys) == 5
 
 
+def modules_under(module: str, root: Path) -> set[Path]:
+    """The vocoder's files that a module is made of."""
+    found, waiting = set(), [root / f"{module.replace('.', '/')}.py"]
+    while waiting:
+        path = waiting.pop()
+        if path in found or not path.is_file():
+            continue
+        found.add(path)
+        for source, names in re.findall(r"from (vocoder[.\w]*) import (.*)", path.read_text()):
+            folder = root / source.replace(".", "/")
+            waiting += [folder.with_suffix(".py"), *(folder / f"{name}.py" for name in re.findall(r"\w+", names))]
+    return found
+
+
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_every_source_counts(library):
     """All of the vocoder's modules that a library's are made of, but for what only calls the kernels."""
     room = Path(machine_code.__file__).parent
-    modules = [library.module]
-    for module in modules:
-        text = (room.parent / f"{module.replace('.', '/')}.py").read_text()
-        modules += {name for name in re.findall(r"from (vocoder[.\w]*) import", text) if name not in modules}
-    kernels = {f"{name.removeprefix('vocoder.').replace('.', '/')}.py" for name in modules}
-    kernels = {name for name in kernels if "kernel_parts" in (room / name).read_text() or name.endswith("simd.py")}
-    assert kernels <= set(library.sources)
+    modules = modules_under(library.module, room.parent)
+    kernels = {path for path in modules if re.search("kernel_parts|njit|jit_part", path.read_text())}
+    assert len(kernels) > 2 and kernels <= {room / source for source in library.sources}
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_code_is_loaded_without_llvm_or_by_it(library, monkeypatch):
-    """Both ways give the same sounds; the first is what this platform has, if it is Linux on x86-64."""
+def test_kept_functions_need_no_numba(library, repository):
     machine_code.functions_of(library)
-    codes = machine_code._find(f"{library.name}-{machine_code._key(library)}.functions")
-    assert codes is not None
-    if sys.platform == "linux" and machine_code.platform.machine() == "x86_64":
-        assert all(machine_code._place(code) for code in codes.values())
-    for damaged in (b"", b"\x7fELF", b"MZ" * 99, next(iter(codes.values())).code[:100]):
-        with pytest.raises((ValueError, OSError, AttributeError, KeyError, machine_code.struct.error)):
-            machine_code._place(MachineCode("steps", damaged))
-
-    def refuse(code):
-        raise OSError("memory that can be written to may not be executed")
-
-    monkeypatch.setattr(machine_code, "_place", refuse)
-    assert all(machine_code._load(code) for code in codes.values())
-
-
-def test_llvm_loads_the_same_function(monkeypatch):
-    library, source = fast_search.LIBRARY, np.random.default_rng(0).standard_normal((9, 401)).astype(np.complex64)
-    window, weight = np.hanning(800).astype(np.float32), np.ones(12 * 200, np.float32)
-    searches = []
-    for _ in range(2):
-        steps = machine_code.functions_of(library)["steps"]
-        searches.append(fast_search.FastSearch(steps, 800, 200, window, weight, 9).project(source))
-        monkeypatch.setattr(machine_code, "_place", lambda code: (_ for _ in ()).throw(ValueError("another system")))
-        monkeypatch.setattr(machine_code, "_ready", {})
-    assert np.array_equal(searches[0], searches[1]) and searches[0].any()
-
-
-def test_kept_functions_need_neither_numba_nor_llvm(repository):
-    for library in LIBRARIES:
-        machine_code.functions_of(library)
     program = (
-        "import sys; from vocoder import fast_search as s, machine_code as c;"
-        "from vocoder.spectral import fast_layers as l;"
-        "c.functions_of(s.LIBRARY); c.functions_of(l.LIBRARY); print('numba' in sys.modules, 'llvmlite' in sys.modules)"
+        f"import sys; from vocoder.machine_code import Library, functions_of; found = functions_of({library!r});"
+        "print('numba' in sys.modules, all(function.args[0] for function in found.values()), *found)"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=repository, capture_output=True, text=True, check=True)
-    expected = sys.platform != "linux" or machine_code.platform.machine() != "x86_64"
-    assert done.stdout.split() == ["False", str(expected)]
+    assert done.stdout.split() == ["False", "True", *machine_code.functions_of(library)]

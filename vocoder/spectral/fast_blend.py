@@ -21,7 +21,7 @@ MOST, LEAST = 20.0, 0.05  # that one round changes a band by
 BINS_AT_ONCE = 4  # sums in registers
 _SOURCES = ("kernel_parts.py", "fast_search.py", "lanes.py", "wavernn/simd.py", "spectral/fast_blend.py",
             "spectral/blend_kernels.py")  # fmt: skip
-LIBRARY = Library("blend", "vocoder.spectral.blend_kernels", _SOURCES, "the vocoder's refinement")
+LIBRARY = Library("blend", "vocoder.spectral.blend_kernels", _SOURCES)
 
 Floats = NDArray[np.float32]
 

@@ -19,7 +19,7 @@ HIGHEST = 127  # level of a weight
 _SLACK = 0.01  # levels by which a weight that was stored in eight bits is off, after it was a float32
 _SOURCES = ("kernel_parts.py", "spectral/fast_layers.py", "spectral/level_products.py", "spectral/network_kernels.py",
             "wavernn/simd.py")  # fmt: skip
-LIBRARY = Library("network", "vocoder.spectral.network_kernels", _SOURCES, "the vocoder's network")
+LIBRARY = Library("network", "vocoder.spectral.network_kernels", _SOURCES)
 
 Floats = NDArray[np.float32]
 Dense = tuple[NDArray[np.int8], Floats, Floats]
