@@ -330,7 +330,7 @@ def _log_to_stderr() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(_Prefixed())
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    for tells_that_it_compiles in ("vocoder.wavernn.engine", "synthesizer.fast_decoder"):
+    for tells_that_it_compiles in ("vocoder.machine_code", "vocoder.wavernn.engine", "synthesizer.fast_decoder"):
         logging.getLogger(tells_that_it_compiles).setLevel(logging.INFO)
 
 

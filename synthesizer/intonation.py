@@ -12,7 +12,7 @@ from synthesizer.text.transcript import Transcript
 
 ASKING = frozenset(("who", "whom", "whose", "what", "when", "where", "which", "why", "how"))
 LOOKED_AT = 2  # words: "and what", "so why"
-RISE_SECONDS, RISE_OCTAVES = 0.35, 0.45  # over the end of what is voiced; 5 semitones
+RISE_SECONDS, RISE_OCTAVES = 0.35, 0.4  # over the end of what is voiced, to 5 semitones above the sentence's mean
 
 
 def rises(transcript: Transcript) -> bool:
@@ -24,9 +24,18 @@ def rises(transcript: Transcript) -> bool:
 
 
 def raise_end(pitch: np.ndarray, frames_per_second: float, expression: float = 1.0) -> np.ndarray:
-    """A pitch [frames] in Hz, 0 for none, that rises towards its last voiced frame."""
+    """A pitch that rises towards its last voiced frame, wherever it would have gone.
+
+    Args:
+        pitch: [frames] in Hz, 0 for none.
+        expression: times RISE_OCTAVES.
+    """
     voiced = np.flatnonzero(pitch)
     if not len(voiced):
         return pitch
-    distance = (voiced[-1] - np.arange(len(pitch))) / (RISE_SECONDS * frames_per_second)
-    return pitch * 2.0 ** (expression * RISE_OCTAVES * np.clip(1 - distance, 0, 1))
+    aim = np.log2(pitch[voiced]).mean() + expression * RISE_OCTAVES
+    distance = (voiced[-1] - voiced) / (RISE_SECONDS * frames_per_second)
+    share = np.clip(1 - distance, 0, 1)
+    raised = pitch.copy()
+    raised[voiced] = pitch[voiced] ** (1 - share) * 2.0 ** (share * aim)
+    return raised
