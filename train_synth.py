@@ -2,7 +2,7 @@
 
 import logging
 import os
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,6 +15,8 @@ from synthesizer.config import SynthesizerConfig
 from synthesizer.postfilter_config import PostfilterConfig
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from speech.features import FeatureStore
     from synthesizer.model import Tacotron2
     from synthesizer.voice_loss import VoiceLoss
@@ -52,7 +54,7 @@ class Arguments:
     resume: bool = False
     """Go on with the run in the run directory, exactly where it stopped."""
     warm_start: Path | None = None
-    """Begin with the weights of this model file; layers of another shape begin anew."""
+    """Begin with the weights and sizes of this model file; what is asked for otherwise begins anew."""
     adapt: Path | None = None
     """Learn one voice better: a folder with some minutes of it, and the text of each clip. Training is then short and
     careful unless told otherwise, and begins with the default model or --warm-start."""
@@ -125,27 +127,27 @@ def main(arguments: Arguments | None = None) -> None:
     from synthesizer.data import BatchConfig, SynthesizerBatches
     from synthesizer.model import Tacotron2
     from synthesizer.task import LossConfig, SynthesizerTask
-    from training.checkpoint import load_model_file, warm_start
+    from training.checkpoint import warm_start
     from training.loop import FitConfig, fit
 
     schedule = parse_schedule(args.reduction_schedule)
     store = FeatureStore(args.store)
+    shape, weights = read_start(args)
     batch_config = BatchConfig(
         frames=args.batch_frames,
         phoneme_probability=args.phoneme_probability,
         reduction_schedule=schedule,
-        tail_steps=args.model.tail_steps,
+        tail_steps=shape.tail_steps,
     )
     rank, world_size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     batches = SynthesizerBatches(store, batch_config, seed=args.seed, rank=rank, world_size=world_size)
-    hours = batches.frames.sum() / args.model.mel.frames_per_second / 3600
+    hours = batches.frames.sum() / shape.mel.frames_per_second / 3600
     print(f"{args.store}: {len(store)} utterances, {len(batches.places)} of them to train on ({hours:.2f} h)")
 
     torch.manual_seed(args.seed)
     largest = max(factor for _, factor in schedule)
-    model = Tacotron2(replace(args.model, max_reduction_factor=largest, reduction_factor=schedule[-1][1]))
-    if args.warm_start:
-        _, weights = load_model_file(args.warm_start, "synthesizer")
+    model = Tacotron2(replace(shape, max_reduction_factor=largest, reduction_factor=schedule[-1][1]))
+    if weights is not None:
         left = warm_start(model, weights)
         print(f"warm start from {args.warm_start}" + (f"; begun anew: {', '.join(left)}" if left else ""))
     if args.adapt is None:
@@ -183,6 +185,21 @@ def main(arguments: Arguments | None = None) -> None:
     fit(task, batches, config, args.run, resume=args.resume, settings=settings)
     if args.adapt is not None:
         print(f"python demo_cli.py CLIP.wav --synthesizer {args.run / 'best.safetensors'} --text ... speaks with it")
+
+
+def read_start(args: Arguments) -> "tuple[SynthesizerConfig, dict[str, Tensor] | None]":
+    """The model's config, and the weights of `--warm-start`; a flag that differs from its default goes before the file.
+
+    So what a model has (a melody, a postfilter) is not lost where it is trained further.
+    """
+    if args.warm_start is None:
+        return args.model, None
+    from training.checkpoint import config_from_header, load_model_file
+
+    header, weights = load_model_file(args.warm_start, "synthesizer")
+    usual, names = SynthesizerConfig(), [setting.name for setting in fields(SynthesizerConfig)]
+    given = {name: getattr(args.model, name) for name in names if getattr(args.model, name) != getattr(usual, name)}
+    return replace(config_from_header(SynthesizerConfig, header), **given), weights
 
 
 def train_postfilter(args: Arguments, path: Path) -> None:

@@ -271,7 +271,8 @@ class SynthesizerTask:
                     batch.mel.cpu(), output.mel.float().cpu(), (batch.speech_steps * factor).tolist(), strict=True
                 )
             ]
-        if len(pairs) >= LEAST_FOR_VARIANCE:
+        # A postfilter gives most of it back; what its own training has found to be lacking then still holds.
+        if len(pairs) >= LEAST_FOR_VARIANCE and self.network.postfilter is None:
             self._variance_gains = variance_gains(pairs)
         result = {f"validation_{name}": value / frames for name, value in totals.items()}
         return result | self._free_running(step, run, factor)

@@ -15,6 +15,8 @@ from speech.alignment import Piece
 from speech.audio import write_audio
 from speech.errors import ConfigError
 from synthesizer import Synthesizer
+from synthesizer.config import SynthesizerConfig
+from synthesizer.model import Tacotron2
 from tests.synthesizer.toy import toy_config, toy_store
 from tests.toy_models import speech_like, toy_encoder, toy_synthesizer
 from train_synth import Arguments, main, parse_schedule
@@ -60,6 +62,20 @@ def test_the_model_file_is_a_synthesizer_that_can_be_started_from(store, tmp_pat
     main(arguments(store, tmp_path / "second", steps=1, warm_start=path))
     lines = [json.loads(line) for line in (tmp_path / "second" / "log.jsonl").read_text().splitlines()]
     assert any("loss" in line for line in lines)
+
+
+def test_what_a_model_has_stays_where_it_is_trained_further(store, tmp_path) -> None:
+    base = Tacotron2(toy_config(melody_size=6, postfilter_size=10, voice_emphasis=1.5, variance_gains=(1.2,) * 80))
+    assert base.postfilter is not None
+    torch.nn.init.normal_(base.postfilter.of_mel.leave.weight)
+    Synthesizer(base, embedding_space="toy").save(tmp_path / "base.safetensors")
+    flags = SynthesizerConfig(prenet_blur=2.0)  # all others as they are by default
+    main(arguments(store, tmp_path / "run", steps=2, warm_start=tmp_path / "base.safetensors", model=flags))
+    further = Synthesizer.load(tmp_path / "run" / "best.safetensors")
+    assert further.config == dataclasses.replace(base.config, prenet_blur=2.0, reduction_factor=4)
+    assert further.model.postfilter is not None
+    for name, value in base.postfilter.state_dict().items():
+        assert torch.equal(value, further.model.postfilter.state_dict()[name]), name
 
 
 def test_what_is_said_freely_may_be_listened_to(store, tmp_path) -> None:
