@@ -152,14 +152,25 @@ class VoiceCloner:
             ConfigError: the weights do not fit the clips.
         """
         from encoder.enrolment import enrolment_report
+        from speech.harmonics import middle_pitch
 
-        report = enrolment_report(map(_read_reference, references), self.encoder, weights)
+        pitches: list[float | None] = []
+
+        def heard(reference: str | Path | np.ndarray) -> tuple[str, np.ndarray]:
+            source, wav = _read_reference(reference)
+            pitches.append(middle_pitch(wav))
+            return source, wav
+
+        report = enrolment_report(map(heard, references), self.encoder, weights)
         report.raise_for_errors()
         tell = on_remark or _log_remark
         for source, remark in report.all_remarks:
             tell(source, remark)
         space = self.encoder.embedding_space
-        voices = [Voice(clip.embedding, space, sources=(clip.source,)) for clip in report.clips]
+        voices = [
+            Voice(clip.embedding, space, sources=(clip.source,), pitch=pitch)
+            for clip, pitch in zip(report.clips, pitches, strict=True)
+        ]
         return Voice.average(voices, name, consent, report.weights.tolist())
 
     def speak(
@@ -199,6 +210,7 @@ class VoiceCloner:
             speed=speed,
             pauses=pauses,
             expression=expression,
+            pitch=voice.pitch,
             lexicon=lexicon,
         )
         wav = self.vocoder.vocode(synthesis.mel, seed=seed, progress=_for(progress, "vocoder"))

@@ -36,8 +36,8 @@ def stream_speech(
 ) -> Iterator[np.ndarray]:
     """See `VoiceCloner.stream`."""
     syntheses = cloner.synthesizer.stream(
-        text, voice.embedding, seed, speed=speed, pauses=pauses, expression=expression, lexicon=lexicon,
-        cancelled=cancelled,
+        text, voice.embedding, seed, speed=speed, pauses=pauses, expression=expression, pitch=voice.pitch,
+        lexicon=lexicon, cancelled=cancelled,
     )  # fmt: skip
     return faded(_chunks(cloner, syntheses, seed, on_sentence, cancelled), round(FADE_SECONDS * cloner.sample_rate))
 

@@ -54,6 +54,7 @@ class Voice:
         sources: file names of the clips (names only: a voice file says nothing of the folders of its maker).
         created: ISO date.
         consent: whose voice it is and who allowed its use, in the words of whoever saved it.
+        pitch: the median of how high the speaker spoke, in Hz; None where that is not known.
     """
 
     embedding: np.ndarray
@@ -62,8 +63,11 @@ class Voice:
     sources: tuple[str, ...] = ()
     created: str = ""
     consent: str = ""
+    pitch: float | None = None
 
     def __post_init__(self) -> None:
+        if self.pitch is not None and not 20 <= self.pitch <= 2000:  # not a number is outside too
+            raise ConfigError(f"A voice has a pitch of 20 to 2,000 Hz, not {self.pitch}.")
         embedding = np.array(self.embedding, dtype=np.float32)
         norm = float(np.linalg.norm(embedding)) if embedding.ndim == 1 and embedding.size else 0.0
         if not np.isfinite(norm) or norm < 1e-6:
@@ -90,7 +94,15 @@ class Voice:
         if shares.shape != (len(voices),) or not np.isfinite(shares).all() or shares.min() < 0 or not shares.any():
             raise ConfigError(f"{len(voices)} voices take as many weights, none below 0 and one of them above.")
         mean = np.average([voice.embedding for voice in voices], axis=0, weights=shares)
-        return cls(mean, voices[0].embedding_space, name, sources, _today(), consent)
+        return cls(
+            mean,
+            voices[0].embedding_space,
+            name,
+            sources,
+            _today(),
+            consent,
+            mean_pitch([voice.pitch for voice in voices], shares),
+        )
 
     def save(self, path: str | Path, overwrite: bool = False) -> None:
         """Write the voice file, whole or not at all.
@@ -114,6 +126,8 @@ class Voice:
             "created": self.created,
             "consent": self.consent,
         }
+        if self.pitch is not None:
+            metadata["pitch"] = f"{self.pitch:.2f}"
         data = save({"embedding": np.array(self.embedding)}, metadata)
         write_atomically(path, lambda temporary: _write_bytes(temporary, data))
 
@@ -140,6 +154,7 @@ class Voice:
                 tuple(str(source) for source in json.loads(metadata.get("sources", "[]"))),
                 metadata.get("created", ""),
                 metadata.get("consent", ""),
+                float(metadata["pitch"]) if "pitch" in metadata else None,
             )
         except (SafetensorError, OSError, ValueError, TypeError, ConfigError) as error:
             raise ModelFileError(f"{path} is not a voice file or is damaged: save the voice again.") from error
@@ -189,6 +204,13 @@ def user_data_folder() -> Path:
     else:
         base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
     return base / "sv2tts-toolkit"
+
+
+def mean_pitch(pitches: Sequence[float | None], shares: np.ndarray) -> float | None:
+    """The weighted mean in octaves of those that are known, in Hz; None if none is."""
+    known = [(np.log2(pitch), share) for pitch, share in zip(pitches, shares, strict=True) if pitch]
+    total = sum(share for _, share in known)
+    return float(2 ** (sum(octaves * share for octaves, share in known) / total)) if total > 0 else None
 
 
 def _write_bytes(path: Path, data: bytes) -> None:

@@ -97,6 +97,7 @@ def free_run(
     refined: bool = True,
     expressions: Sequence[float] | None = None,
     rises: Sequence[bool] | None = None,
+    middles: Sequence[float | None] | None = None,
 ) -> list[Decoded]:
     """Decode sentences together; each one gives what it would give alone.
 
@@ -114,6 +115,7 @@ def free_run(
         expressions: how far the voice goes up and down in each, in units of what is usual; only a model that predicts
             its melody, or has a postfilter, heeds them.
         rises: which of them end on a rising pitch, as questions do; only a model with a postfilter heeds it.
+        middles: the median pitch of each voice in Hz, None where it is not known; heeded by a postfilter.
         refined: False leaves the decoder's own frames, which it was fed with: without postnet, nor variance given back.
 
     Raises:
@@ -131,22 +133,32 @@ def free_run(
     results = _run_compiled(job) if engine == "auto" and device.type == "cpu" else _run_reference(job)
     if not refined:
         return results
+    manners = [
+        Manner(*manner)
+        for manner in zip(expressions, rises or [False] * len(texts), middles or [None] * len(texts), strict=True)
+    ]
     return [
-        replace(result, mel=_finished(model, result.mel, voice, expression, rise, cancelled))
-        for result, voice, expression, rise in zip(
-            results, voices, expressions, rises or [False] * len(texts), strict=True
-        )
+        replace(result, mel=_finished(model, result.mel, voice, manner, cancelled))
+        for result, voice, manner in zip(results, voices, manners, strict=True)
     ]
 
 
+class Manner(NamedTuple):
+    """What a postfilter is told of a sentence's pitch: see `apply_postfilter`."""
+
+    expression: float
+    rises: bool
+    middle: float | None
+
+
 def _finished(
-    model: Tacotron2, mel: np.ndarray, voice: Tensor, expression: float, rises: bool, cancelled: Cancelled | None
+    model: Tacotron2, mel: np.ndarray, voice: Tensor, manner: Manner, cancelled: Cancelled | None
 ) -> np.ndarray:
     """A mel [n_mels, frames] with what averaging took from it given back: harmonics and variance."""
     stop_if(cancelled)
     if model.postfilter is not None:
         whole, voice = torch.from_numpy(mel).to(voice.device), model.emphasise(voice[None])[0]
-        finished = apply_postfilter(model.postfilter, whole, voice, model.config, expression, rises)
+        finished = apply_postfilter(model.postfilter, whole, voice, model.config, *manner)
         mel = finished.contiguous().cpu().numpy()
     return restore_variance(mel, model.config.variance_gains, model.config.variance_emphasis)
 

@@ -106,6 +106,7 @@ class Synthesizer:
         speed: float = 1.0,
         pauses: float = 1.0,
         expression: float = 1.0,
+        pitch: float | None = None,
         lexicon: Lexicon | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> Synthesis:
@@ -120,6 +121,8 @@ class Synthesizer:
             pauses: 0 to 5; 2 makes the pauses between and in sentences twice as long.
             expression: 0 to 3; 0 speaks on one note, 2 goes up and down twice as far. Only of effect in a model that
                 predicts its melody or has a postfilter.
+            pitch: the voice's median pitch in Hz (`speech.harmonics.middle_pitch`), heeded by a model with a
+                postfilter; None leaves it as the model foretells it.
             lexicon: pronunciations that come before the dictionary's.
             cancelled: asked while it decodes.
 
@@ -130,8 +133,8 @@ class Synthesizer:
             synthesizer.decoding.DecodingCancelled: `cancelled` returned True.
         """
         (synthesis,) = self.synthesize_many(
-            [text], [embedding], [seed], progress, speed=speed, pauses=pauses, expression=expression, lexicon=lexicon,
-            cancelled=cancelled,
+            [text], [embedding], [seed], progress, speed=speed, pauses=pauses, expression=expression, pitches=[pitch],
+            lexicon=lexicon, cancelled=cancelled,
         )  # fmt: skip
         return synthesis
 
@@ -145,20 +148,23 @@ class Synthesizer:
         speed: float = 1.0,
         pauses: float = 1.0,
         expression: float = 1.0,
+        pitches: Sequence[float | None] | None = None,
         lexicon: Lexicon | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> list[Synthesis]:
         """Say several texts together, which takes less time; each gives what it gives alone.
 
         Args:
-            texts, embeddings, seeds: one of each for every text; for the rest and for errors see `synthesize`.
+            texts, embeddings, seeds, pitches: one of each for every text; for the rest and for errors see `synthesize`.
         """
         check_pace(speed, pauses, expression)
         texts_lines = [read_lines(text, lexicon) for text in texts]
         tasks = [
             task
-            for lines, embedding, seed in zip(texts_lines, embeddings, seeds, strict=True)
-            for task in _tasks(lines, self._checked(embedding), seed, expression)
+            for lines, embedding, seed, pitch in zip(
+                texts_lines, embeddings, seeds, pitches or [None] * len(texts), strict=True
+            )
+            for task in _tasks(lines, self._checked(embedding), seed, expression, pitch)
         ]
 
         def tell(done: int) -> None:
@@ -180,6 +186,7 @@ class Synthesizer:
         speed: float = 1.0,
         pauses: float = 1.0,
         expression: float = 1.0,
+        pitch: float | None = None,
         lexicon: Lexicon | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> Iterator[Synthesis]:
@@ -190,7 +197,9 @@ class Synthesizer:
         """
         check_pace(speed, pauses, expression)
         lines = read_lines(text, lexicon)
-        return self._stream(lines, _tasks(lines, self._checked(embedding), seed, expression), speed, pauses, cancelled)
+        return self._stream(
+            lines, _tasks(lines, self._checked(embedding), seed, expression, pitch), speed, pauses, cancelled
+        )
 
     def _stream(
         self,
@@ -220,6 +229,6 @@ class Synthesizer:
         return embedding
 
 
-def _tasks(lines: Sequence[Line], embedding: Floats, seed: int, expression: float) -> list[Task]:
+def _tasks(lines: Sequence[Line], embedding: Floats, seed: int, expression: float, pitch: float | None) -> list[Task]:
     """A sentence's place in its own text is part of its seed: what is decoded beside it is not."""
-    return [Task(line.transcript, embedding, (seed, number), expression) for number, line in enumerate(lines)]
+    return [Task(line.transcript, embedding, (seed, number), expression, pitch) for number, line in enumerate(lines)]

@@ -15,14 +15,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from speech.harmonics import LOWEST, OCTAVES, harmonics_of
 from synthesizer.config import SynthesizerConfig
-from synthesizer.harmonics import LOWEST, OCTAVES, harmonics_of
 from synthesizer.intonation import raise_end
 
 WIDENED = 2  # inside of a block
 LIMIT = 4.0  # of a mel
 REFERENCE = 150.0  # Hz; pitches are told in octaves above it
 HIGHEST = LOWEST * 2**OCTAVES  # Hz
+FURTHEST = 0.4
 LEAST_FRAMES = 3  # with a voice in a row; shorter ones are taken for none
 
 
@@ -110,6 +111,7 @@ def apply_postfilter(
     config: SynthesizerConfig,
     expression: float = 1.0,
     rises: bool = False,
+    middle: float | None = None,
 ) -> Tensor:
     """The harmonics of one utterance.
 
@@ -118,24 +120,27 @@ def apply_postfilter(
         config: `pitch_gain` says how much further voices go up and down than the prediction.
         expression: times that gain.
         rises: whether the pitch goes up at the end, as in a question.
+        middle: median pitch of the voice in Hz; as foretold, if it is not known.
 
     Returns:
         [n_mels, frames] in [-4, 4].
     """
     octaves, voiced = postfilter.pitch(mel.T[None], embedding[None])
-    contour = contour_of(octaves[0].cpu().numpy(), voiced[0].cpu().numpy(), config.pitch_gain * expression)
+    contour = contour_of(octaves[0].cpu().numpy(), voiced[0].cpu().numpy(), config.pitch_gain * expression, middle)
     if rises:
         contour = np.minimum(raise_end(contour, config.mel.frames_per_second, expression), HIGHEST)
     harmonics = torch.from_numpy(harmonics_of(contour, config.mel)).to(mel.device)
     return postfilter(mel.T[None], harmonics.T[None], embedding[None])[0].T.clamp(-LIMIT, LIMIT)
 
 
-def contour_of(octaves: np.ndarray, voiced: np.ndarray, gain: float) -> np.ndarray:
+def contour_of(octaves: np.ndarray, voiced: np.ndarray, gain: float, middle: float | None = None) -> np.ndarray:
     """What was predicted of an utterance, as a pitch.
 
     Args:
         octaves, voiced: see `Postfilter.pitch`, [frames] each.
         gain: how far the pitch goes from its mean, in units of the prediction.
+        middle: in Hz, where the median is to be; not further than FURTHEST octaves from the prediction's, since a
+            pitch that is taken from a recording can be mistaken by an octave.
 
     Returns:
         float64 [frames] in Hz, 0 where there is no voice or hardly one.
@@ -147,6 +152,8 @@ def contour_of(octaves: np.ndarray, voiced: np.ndarray, gain: float) -> np.ndarr
             sounds[first:last] = False
     if not sounds.any():
         return np.zeros(len(octaves))
-    mean = octaves[sounds].mean(dtype=np.float64)
-    hertz = REFERENCE * 2.0 ** (mean + gain * (octaves.astype(np.float64) - mean))
+    mean, moved = octaves[sounds].mean(dtype=np.float64), 0.0
+    if middle is not None:
+        moved = float(np.clip(np.log2(middle / REFERENCE) - np.median(octaves[sounds]), -FURTHEST, FURTHEST))
+    hertz = REFERENCE * 2.0 ** (mean + moved + gain * (octaves.astype(np.float64) - mean))
     return np.where(sounds, np.clip(hertz, LOWEST, HIGHEST), 0.0)

@@ -16,9 +16,9 @@ from torch.nn import functional as F
 
 from speech.errors import CorpusError
 from speech.features import FeatureStore
+from speech.harmonics import harmonics_of, pitch_of_mel
 from speech.mel import decode_mel
 from synthesizer.data import BatchConfig, collate
-from synthesizer.harmonics import harmonics_of, pitch_of_mel
 from synthesizer.model import Tacotron2
 from synthesizer.postfilter import LIMIT
 

@@ -52,12 +52,14 @@ class Task:
         embedding: float32 [256].
         seed: numbers that name this reading among all others; the attempt is added to them.
         expression: how far the voice goes up and down, in units of what is usual.
+        middle: the median pitch of the voice in Hz, where it is known.
     """
 
     transcript: Transcript
     embedding: NDArray[np.float32]
     seed: tuple[int, ...]
     expression: float = 1.0
+    middle: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,6 +198,7 @@ class Supervisor:
                 cancelled=cancelled,
                 window=window,
                 expressions=[tasks[k].expression for k in chosen],
+                middles=[tasks[k].middle for k in chosen],
                 rises=[rises(tasks[k].transcript) for k in chosen],
             )
             for k, one in zip(chosen, decoded, strict=True):

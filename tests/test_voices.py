@@ -67,6 +67,19 @@ def test_an_average_counts_by_weight():
             Voice.average(parts, weights=weights)
 
 
+def test_a_voice_keeps_its_pitch_and_averages_it_in_octaves(tmp_path):
+    low, high, unknown = (Voice(_embedding(k), "toy", pitch=pitch) for k, pitch in enumerate((100.0, 200.0, None)))
+    assert Voice.average([low, high]).pitch == pytest.approx(141.42, abs=0.01)
+    assert Voice.average([low, high, unknown], weights=[3, 1, 5]).pitch == pytest.approx(100 * 2**0.25)
+    assert Voice.average([unknown]).pitch is None and Voice.average([low, unknown], weights=[0, 1]).pitch is None
+    for voice in (high, unknown):
+        voice.save(tmp_path / f"{voice.pitch}.safetensors")
+        assert Voice.load(tmp_path / f"{voice.pitch}.safetensors").pitch == voice.pitch
+    for bad in (float("nan"), -1.0, 0.0, 1e9):
+        with pytest.raises(ConfigError, match="pitch"):
+            Voice(_embedding(), "toy", pitch=bad)
+
+
 def test_the_average_of_one_keeps_its_direction():
     np.testing.assert_allclose(Voice.average([_voice()]).embedding, _voice().embedding, atol=1e-6)
 

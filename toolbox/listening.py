@@ -91,6 +91,7 @@ def enrol(
         AudioError: there are no clips, or one cannot be read.
     """
     from encoder.enrolment import enrolment_report
+    from speech.harmonics import middle_pitch
 
     encoder = models.encoder(context, files)
     wavs: list[tuple[str, np.ndarray]] = []
@@ -110,7 +111,11 @@ def enrol(
     )
     voice = None
     if report.usable:
-        parts = [Voice(clip.embedding, encoder.embedding_space, sources=(clip.source,)) for clip in report.clips]
+        space = encoder.embedding_space
+        parts = [
+            Voice(clip.embedding, space, sources=(clip.source,), pitch=middle_pitch(wav))
+            for (_, wav), clip in zip(wavs, report.clips, strict=True)
+        ]
         voice = Voice.average(parts, name, consent, report.weights.tolist())
     return Enrolled(voice, heard, report.remarks)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from voices import Voice
+from voices import Voice, mean_pitch
 
 # With the default encoder, 35 speakers of three corpora and 700 draws each: of 3 to 8 clips of one person none was ever
 # marked, of two in 4 of 1,000 draws; of strangers among 2 to 8 clips, 92 to 97 % were marked.
@@ -26,6 +26,7 @@ class Reference:
         seconds: of speech, as the quality gate counts; 0 where that is not known. What it counts in the mean.
         key: names it within its voice.
         has_sound: whether a copy of its sound is kept (`VoiceShelf.sound`).
+        pitch: the median of how high it is spoken, in Hz; None where that is not known.
     """
 
     embedding: np.ndarray
@@ -34,6 +35,7 @@ class Reference:
     seconds: float = 0.0
     key: str = field(default_factory=lambda: secrets.token_hex(6))
     has_sound: bool = False
+    pitch: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +58,9 @@ class ShelvedVoice:
         """What the synthesizer needs: the mean of the references, each by its seconds of speech."""
         rows = np.stack([reference.embedding for reference in self.references])
         sources = tuple(reference.source for reference in self.references)
-        mean = _weights(self.references) @ rows
-        return Voice(mean, self.embedding_space, self.name, sources, self.created, self.consent)
+        weights = _weights(self.references)
+        pitch = mean_pitch([reference.pitch for reference in self.references], weights)
+        return Voice(weights @ rows, self.embedding_space, self.name, sources, self.created, self.consent, pitch)
 
     @property
     def similarity(self) -> np.ndarray:

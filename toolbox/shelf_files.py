@@ -38,7 +38,7 @@ def write_shelved(path: Path, voice: ShelvedVoice, sounds: Mapping[str, bytes]) 
         if reference.key in sounds
     }
     about = [
-        {"key": one.key, "source": one.source, "date": one.date, "seconds": round(one.seconds, 3)}
+        {"key": one.key, "source": one.source, "date": one.date, "seconds": round(one.seconds, 3), "pitch": one.pitch}
         for one in voice.references
     ]
     header = {
@@ -51,6 +51,8 @@ def write_shelved(path: Path, voice: ShelvedVoice, sounds: Mapping[str, bytes]) 
         "consent": voice.consent,
         "references": json.dumps(about, ensure_ascii=False),
     }
+    if whole.pitch is not None:
+        header["pitch"] = f"{whole.pitch:.2f}"
     write_bytes(path, save(tensors, header))
 
 
@@ -74,7 +76,7 @@ def read_references(path: Path) -> tuple[Reference, ...]:
 
 
 def _reference(row: np.ndarray, about: dict[str, Any], names: set[str]) -> Reference:
-    key, seconds = str(about["key"]), float(about.get("seconds", 0.0))
+    key, seconds, pitch = str(about["key"]), float(about.get("seconds", 0.0)), about.get("pitch")
     return Reference(
         row / max(float(np.linalg.norm(row)), 1e-8),
         str(about.get("source", "")),
@@ -82,6 +84,7 @@ def _reference(row: np.ndarray, about: dict[str, Any], names: set[str]) -> Refer
         seconds if np.isfinite(seconds) else 0.0,
         key,
         f"sound.{key}" in names,
+        None if pitch is None else float(pitch),
     )
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from speech.errors import ConfigError, ModelFileError, StorageError
+from speech.harmonics import middle_pitch
 from toolbox.files import remove_leftovers, storage_error, write_bytes
 from toolbox.references import Reference, ShelvedVoice
 from toolbox.shelf_files import as_flac, read_references, read_sounds, write_shelved
@@ -65,7 +66,7 @@ class VoiceShelf:
         references = read_references(self.library.path(name))
         if not references:
             source = ", ".join(voice.sources) or "the voice as it was saved"
-            references = (Reference(np.array(voice.embedding), source, voice.created, key="first"),)
+            references = (Reference(np.array(voice.embedding), source, voice.created, key="first", pitch=voice.pitch),)
         return ShelvedVoice(check_voice_name(name), voice.embedding_space, references, voice.consent, voice.created)
 
     def sound(self, name: str, key: str) -> tuple[np.ndarray, int]:
@@ -100,7 +101,10 @@ class VoiceShelf:
         """
         name = check_voice_name(name)
         checked = np.array(Voice(embedding, embedding_space).embedding)  # finite, of norm 1
-        reference = Reference(checked, source, _today(), max(0.0, float(seconds)), has_sound=wav is not None)
+        reference = Reference(
+            checked, source, _today(), max(0.0, float(seconds)),
+            has_sound=wav is not None, pitch=None if wav is None else middle_pitch(wav),
+        )  # fmt: skip
         added = {} if wav is None else {reference.key: as_flac(wav)}
         with self._lock:
             if name not in self:
@@ -161,7 +165,7 @@ class VoiceShelf:
         """
         name = check_voice_name(voice.name)
         source = ", ".join(dict.fromkeys(voice.sources)) or name
-        reference = Reference(np.array(voice.embedding), source[:MAX_SOURCE], _today())
+        reference = Reference(np.array(voice.embedding), source[:MAX_SOURCE], _today(), pitch=voice.pitch)
         shelved = ShelvedVoice(name, voice.embedding_space, (reference,), voice.consent, voice.created or _today())
         with self._lock:
             if name in self and not overwrite:

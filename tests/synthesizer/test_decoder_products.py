@@ -113,7 +113,12 @@ def test_a_steps_matrices_lie_side_by_side() -> None:
     model = Tacotron2(toy_config()).eval()
     net = FastDecoder(model, 0.0).net
     lstms = (net.attention_input, net.attention_hidden, net.decoder_input, net.decoder_hidden)
-    matrices = [net.prenet_first, net.prenet_second, *(matrix.levels for matrix in lstms), net.outputs]
+    matrices: list[np.ndarray] = [
+        net.prenet_first,
+        net.prenet_second,
+        *(matrix.levels for matrix in lstms),
+        net.outputs,
+    ]
     at = matrices[0].ctypes.data
     for matrix in matrices:
         assert matrix.ctypes.data == at and at % CACHE_LINE == 0

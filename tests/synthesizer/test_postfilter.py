@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from speech.errors import ConfigError, CorpusError
+from speech.harmonics import harmonics_of
 from synthesizer import Synthesizer
 from synthesizer.decoding import free_run
-from synthesizer.harmonics import harmonics_of
 from synthesizer.model import Tacotron2
-from synthesizer.postfilter import Postfilter, apply_postfilter, contour_of
+from synthesizer.postfilter import FURTHEST, Postfilter, apply_postfilter, contour_of
 from synthesizer.postfilter_config import PostfilterConfig
 from synthesizer.postfilter_data import PostfilterBatches, Reading, read_along
 from synthesizer.postfilter_task import PostfilterTask, texture_distance
@@ -112,6 +112,15 @@ def test_a_contour() -> None:
     assert np.ptp(np.log2(contour_of(octaves, voiced, 2.0)[pitch > 0])) == pytest.approx(0.8, rel=1e-4)
     assert contour_of(octaves + 5, voiced, 1.0).max() <= 60 * 2**2.75 + 1e-3
     assert not contour_of(octaves, -np.ones(12), 1.0).any()
+
+
+def test_a_contour_goes_where_the_voice_is() -> None:
+    octaves, voiced = np.linspace(-0.2, 0.2, 11, dtype=np.float32), np.ones(11, np.float32)
+    moved = contour_of(octaves, voiced, 1.0, middle=180.0)
+    assert np.median(moved) == pytest.approx(180, rel=1e-5)
+    assert np.ptp(np.log2(moved)) == pytest.approx(0.4, rel=1e-4)
+    assert np.median(contour_of(octaves, voiced, 1.0, middle=350.0)) == pytest.approx(150 * 2**FURTHEST, rel=1e-5)
+    assert np.array_equal(contour_of(octaves, voiced, 1.0, None), contour_of(octaves, voiced, 1.0))
 
 
 def test_texture() -> None:

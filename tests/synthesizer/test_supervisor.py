@@ -29,7 +29,17 @@ class Decoder:
         self.count = 0
 
     def __call__(
-        self, model, texts, embeddings, seeds, progress=None, cancelled=None, window=None, expressions=(), rises=()
+        self,
+        model,
+        texts,
+        embeddings,
+        seeds,
+        progress=None,
+        cancelled=None,
+        window=None,
+        expressions=(),
+        rises=(),
+        middles=(),
     ):
         assert len(texts) == len(embeddings) == len(seeds) == len(expressions) == len(rises) <= SENTENCES_PER_PASS
         transcripts = [self.known[text.tobytes()] for text in texts]

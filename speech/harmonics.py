@@ -25,6 +25,8 @@ CHANGE_COST = 0.3  # of beginning or ending to have a pitch
 OCTAVE_COST, MOST_COST = 4.0, 1.2  # of a change of pitch from frame to frame, for an octave and at most
 LEVEL = 0.05  # of a buzz's samples
 TINY = 1e-4
+PEAK = 0.9  # to which recordings are brought before they become mels
+LEAST_VOICED_SECONDS = 0.5
 
 
 def fine_structure(mel: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -58,6 +60,21 @@ def harmonics_of(pitch: NDArray[np.floating], config: MelConfig) -> Floats:
         return np.zeros((config.n_mels, len(pitch)), np.float32)
     mel = synthesis_mel(buzz(pitch, config), config)[:, : len(pitch)]
     return fine_structure(mel).astype(np.float32)
+
+
+def middle_pitch(wav: NDArray[np.floating], config: MelConfig | None = None) -> float | None:
+    """The median pitch of a recording in Hz; None where too little of it has one.
+
+    Args:
+        wav: float32 [samples] at `config.sample_rate`.
+    """
+    config = config or MelConfig()
+    peak = float(np.abs(wav).max(initial=0))
+    if len(wav) < config.win_length or peak < TINY:
+        return None
+    pitch = pitch_of_mel(synthesis_mel((PEAK / peak * wav).astype(np.float32), config), config)
+    voiced = pitch[pitch > 0]
+    return float(np.median(voiced)) if len(voiced) >= LEAST_VOICED_SECONDS * config.frames_per_second else None
 
 
 def candidates() -> NDArray[np.float64]:

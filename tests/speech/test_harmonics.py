@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from speech.harmonics import buzz, candidates, fine_structure, harmonics_of, middle_pitch, pitch_of_mel
 from speech.mel import MelConfig, synthesis_mel
-from synthesizer.harmonics import buzz, candidates, fine_structure, harmonics_of, pitch_of_mel
 
 CONFIG = MelConfig()
 
@@ -69,3 +69,12 @@ def test_fine_structure_has_no_envelope() -> None:
     bands = np.linspace(-3, 1, 80)[:, None].repeat(5, 1)
     assert np.abs(fine_structure(bands)[13:-13]).max() < 1e-6
     assert len(candidates()) == 132 and candidates()[0] == 60
+
+
+def test_the_middle_pitch_of_a_recording() -> None:
+    wave = vowel(np.full(100, 140.0))
+    for level in (1.0, 0.01):
+        found = middle_pitch(wave * level)
+        assert found is not None and abs(1200 * np.log2(found / 140)) < 30
+    for nothing in (np.zeros(16_000, np.float32), wave[:700], vowel(contour(100, 110, 40))[:4000], np.zeros(0)):
+        assert middle_pitch(nothing) is None
