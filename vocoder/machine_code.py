@@ -83,9 +83,14 @@ def _make_ready(library: Library, announce: Callable[[], None]) -> dict[str, Cal
     codes = _find(file)
     if codes is None:
         announce()
-        codes = importlib.import_module(library.module).compile_all(*library.arguments)
+        codes = _compile(library)
         _keep(file, codes)
     return {name: functools.partial(_call, address) for name, address in _load(codes).items()}
+
+
+def _compile(library: Library) -> dict[str, MachineCode]:
+    codes: dict[str, MachineCode] = importlib.import_module(library.module).compile_all(*library.arguments)
+    return codes
 
 
 def _load(codes: dict[str, MachineCode]) -> dict[str, int]:
