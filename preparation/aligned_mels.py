@@ -37,7 +37,9 @@ def aligned_mel(
     """
     import torch
 
+    from speech.harmonics import pitch_of_mel
     from synthesizer.model import SILENCE
+    from synthesizer.postfilter import draw_harmonics
     from synthesizer.text.transcript import encode
     from synthesizer.variance import restore_variance
 
@@ -56,7 +58,10 @@ def aligned_mel(
             torch.tensor([len(padded)], device=synthesizer.device),
             torch.from_numpy(np.asarray(embedding, np.float32))[None].to(synthesizer.device),
         )
-    limit = config.mel.max_abs_value
-    made = np.clip(output.mel[0, :frames].float().cpu().numpy(), -limit, limit)
-    made = restore_variance(made.T, config.variance_gains, config.variance_emphasis, limit).T  # as in free running
-    return AlignedMel(made, output.alignments[0, :, :steps].float().cpu().numpy())
+    limit, postfilter = config.mel.max_abs_value, synthesizer.model.postfilter
+    made = output.mel[0, :frames].float().clamp(-limit, limit).T
+    if postfilter is not None:  # told the recording's own pitch: its sound is what the vocoder is to make of the mel
+        voice = torch.from_numpy(np.array(embedding, np.float32)).to(synthesizer.device)
+        made = draw_harmonics(postfilter, made, voice, pitch_of_mel(mel.T, config.mel), config)
+    given_back = restore_variance(made.cpu().numpy(), config.variance_gains, config.variance_emphasis, limit)
+    return AlignedMel(np.ascontiguousarray(given_back.T), output.alignments[0, :, :steps].float().cpu().numpy())

@@ -129,7 +129,22 @@ def apply_postfilter(
     contour = contour_of(octaves[0].cpu().numpy(), voiced[0].cpu().numpy(), config.pitch_gain * expression, middle)
     if rises:
         contour = np.minimum(raise_end(contour, config.mel.frames_per_second, expression), HIGHEST)
-    harmonics = torch.from_numpy(harmonics_of(contour, config.mel)).to(mel.device)
+    return draw_harmonics(postfilter, mel, embedding, contour, config)
+
+
+@torch.no_grad()
+def draw_harmonics(
+    postfilter: Postfilter, mel: Tensor, embedding: Tensor, pitch: np.ndarray, config: SynthesizerConfig
+) -> Tensor:
+    """The harmonics of one utterance at a pitch that is known.
+
+    Args:
+        mel: [n_mels, frames], dB scaled to [-4, 4]; embedding: [256]; pitch: [frames] in Hz, 0 for none.
+
+    Returns:
+        [n_mels, frames] in [-4, 4].
+    """
+    harmonics = torch.from_numpy(harmonics_of(pitch, config.mel)).to(mel.device)
     return postfilter(mel.T[None], harmonics.T[None], embedding[None])[0].T.clamp(-LIMIT, LIMIT)
 
 
