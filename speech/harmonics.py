@@ -27,6 +27,7 @@ LEVEL = 0.05  # of a buzz's samples
 TINY = 1e-4
 PEAK = 0.9  # to which recordings are brought before they become mels
 LEAST_VOICED_SECONDS = 0.5
+MOST_SECONDS = 60  # of a recording; more tell nothing new of how high somebody speaks
 
 
 def fine_structure(mel: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -63,12 +64,13 @@ def harmonics_of(pitch: NDArray[np.floating], config: MelConfig) -> Floats:
 
 
 def middle_pitch(wav: NDArray[np.floating], config: MelConfig | None = None) -> float | None:
-    """The median pitch of a recording in Hz; None where too little of it has one.
+    """The median pitch of a recording's first minute in Hz; None where too little of it has one.
 
     Args:
         wav: float32 [samples] at `config.sample_rate`.
     """
     config = config or MelConfig()
+    wav = wav[: MOST_SECONDS * config.sample_rate]
     peak = float(np.abs(wav).max(initial=0))
     if len(wav) < config.win_length or peak < TINY:
         return None
