@@ -9,6 +9,7 @@ import time
 import pytest
 
 from speech.errors import ConfigError
+from tests.toolbox.fakes import longest_standstill
 from toolbox import application
 
 OPEN_AND_LEAVE = """
@@ -94,7 +95,7 @@ def test_the_window_is_there_before_the_models_and_never_stands_still_while_they
         assert figure("shown", made.stdout) < 3
         assert "heavy False False" in made.stdout and "closed True" in made.stdout
         longest.append(figure("longest", made.stdout))
-        if longest[-1] < 0.1:
+        if longest[-1] < longest_standstill():
             return
     pytest.fail(f"the window stood still for {longest} s")
 

@@ -67,6 +67,7 @@ def test_thirty_speakers_are_browsed_drawn_at_random_and_mapped(house, corpus):
     assert not window.map.canvas.has_picture()
 
 
+@pytest.mark.timeout(600)  # a slow machine needs minutes for as many
 @never_stands_still
 def test_five_hundred_utterances_leave_memory_flat(house, monkeypatch):
     monkeypatch.setattr(
