@@ -2,7 +2,7 @@
 
 import logging
 import os
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -195,11 +195,10 @@ def read_start(args: Arguments) -> "tuple[SynthesizerConfig, dict[str, Tensor] |
     if args.warm_start is None:
         return args.model, None
     from training.checkpoint import config_from_header, load_model_file
+    from training.config import with_flags
 
     header, weights = load_model_file(args.warm_start, "synthesizer")
-    usual, names = SynthesizerConfig(), [setting.name for setting in fields(SynthesizerConfig)]
-    given = {name: getattr(args.model, name) for name in names if getattr(args.model, name) != getattr(usual, name)}
-    return replace(config_from_header(SynthesizerConfig, header), **given), weights
+    return with_flags(config_from_header(SynthesizerConfig, header), args.model), weights
 
 
 def train_postfilter(args: Arguments, path: Path) -> None:

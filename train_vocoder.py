@@ -3,7 +3,7 @@
 import argparse
 import logging
 import os
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
@@ -267,13 +267,13 @@ def read_start(path: Path | None, kind: Kind, flags: Config) -> "tuple[Config, d
     if path is None:
         return flags, None
     from training.checkpoint import config_from_header, load_model_file
+    from training.config import with_flags
     from vocoder.wavernn.pruning import unpack_sparse
 
     header, weights = load_model_file(path, "vocoder", kind)
-    config, usual = config_from_header(type(flags), header), type(flags)()
-    names = [setting.name for setting in fields(flags)]
-    given = {name: getattr(flags, name) for name in names if getattr(flags, name) != getattr(usual, name)}
-    return replace(config, **given), unpack_sparse(weights, config) if isinstance(config, WaveRNNConfig) else weights
+    config = config_from_header(type(flags), header)
+    unpacked = unpack_sparse(weights, config) if isinstance(config, WaveRNNConfig) else weights
+    return with_flags(config, flags), unpacked
 
 
 def take_over(model: "nn.Module", weights: "dict[str, Tensor]") -> None:

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import torch
 from torch import nn
@@ -12,6 +12,9 @@ from speech.errors import ConfigError
 
 if TYPE_CHECKING:
     from training.run_directory import RunDirectory
+
+
+Config = TypeVar("Config")
 
 
 @dataclass(frozen=True)
@@ -183,6 +186,14 @@ class Batches(Protocol):
         Called from a background thread. Tensors, in any nesting of dict, list, tuple and dataclass.
         """
         ...
+
+
+def with_flags(found: Config, flags: Config) -> Config:
+    """A file's config dataclass, but for what was asked for otherwise: settings of `flags` that are not the default."""
+    usual: Any = type(flags)()
+    names = [setting.name for setting in dataclasses.fields(usual)]
+    given = {name: getattr(flags, name) for name in names if getattr(flags, name) != getattr(usual, name)}
+    return dataclasses.replace(found, **given)  # type: ignore[type-var]
 
 
 def as_json(config: Any) -> Any:
