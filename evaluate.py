@@ -111,6 +111,8 @@ class Cloning:
     """Natural utterances at most; as many as there are sentences if not given, so that the choice is as hard."""
     limit: int | None = None
     """Outputs at most, spread over references and sentences."""
+    open_limit: int | None = None
+    """Outputs of each kind whose words are recognised openly, the slowest part by far; all if not given."""
     seed: int = 0
     """Makes the whole evaluation repeatable."""
     device: str = "auto"
@@ -247,7 +249,7 @@ def evaluate_cloning(given: Cloning) -> None:
     cloner = VoiceCloner.load(files, device=given.device)
     names = given.vocoder or (str(files.vocoder) if files.vocoder else "griffin-lim",)
     vocoders = load_vocoders(find_vocoders(names, given.models), cloner, str(cloner.synthesizer.device))
-    panel = Panel(Recogniser(), VoiceJudge(), notes.unless_missing(Pesq))
+    panel = Panel(Recogniser(), VoiceJudge(), notes.unless_missing(Pesq), given.open_limit)
     gallery = Gallery(given.out, given.plots)
     rows = list(
         clone_rows(
@@ -279,6 +281,7 @@ def check(given: Encoder | Vocoder | Cloning) -> None:
         check_limit("--limit", given.limit, 2)
     if isinstance(given, Cloning):
         check_limit("--natural-limit", given.natural_limit, 2)
+        check_limit("--open-limit", given.open_limit)
     if given.out is not None:
         check_report_folder(given.out, given.force)
 

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -38,6 +39,17 @@ def test_every_judge_is_asked(candidates):
 def test_judges_may_be_missing(candidates):
     row = Panel(None, None).measure(natural_output("a", "low", TEXT, 0, speech_like(1.0)), candidates)
     assert not {"heard", "chosen", "similarity", "nearest"} & set(row)
+
+
+def test_open_recognition_can_be_limited_to_the_first_of_each_condition(candidates):
+    panel = Panel(FakeRecogniser("hello there you"), None, open_limit=1)
+    outputs = [natural_output(key, "low", TEXT, 0, speech_like(1.0)) for key in "ab"]
+    rows = [panel.measure(output, candidates) for output in outputs]
+    other = panel.measure(replace(outputs[0], condition="copy"), candidates)
+    assert ["word_errors" in row for row in (*rows, other)] == [True, False, True]
+    figures = summarise(rows)
+    assert figures["words: error rate"].n == 1
+    assert figures["words: right sentence chosen"].n == 2
 
 
 def test_silence_is_a_miss_and_not_a_crash(candidates):
