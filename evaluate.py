@@ -111,6 +111,9 @@ class Cloning:
     """Natural utterances at most; as many as there are sentences if not given, so that the choice is as hard."""
     limit: int | None = None
     """Outputs at most, spread over references and sentences."""
+    clips: int | None = None
+    """Clone each voice from so many of its clips together, and judge its likeness by the mean of its others; without
+    it, each clip is cloned from and judged by alone."""
     open_limit: int | None = None
     """Outputs of each kind whose words are recognised openly, the slowest part by far; all if not given."""
     seed: int = 0
@@ -253,7 +256,17 @@ def evaluate_cloning(given: Cloning) -> None:
     gallery = Gallery(given.out, given.plots)
     rows = list(
         clone_rows(
-            panel, cloner, vocoders, references, sentences, given.limit, notes, gallery, progress, seed=given.seed
+            panel,
+            cloner,
+            vocoders,
+            references,
+            sentences,
+            given.limit,
+            notes,
+            gallery,
+            progress,
+            seed=given.seed,
+            clips=given.clips,
         )
     )
     if given.natural:
@@ -282,6 +295,7 @@ def check(given: Encoder | Vocoder | Cloning) -> None:
     if isinstance(given, Cloning):
         check_limit("--natural-limit", given.natural_limit, 2)
         check_limit("--open-limit", given.open_limit)
+        check_limit("--clips", given.clips)
     if given.out is not None:
         check_report_folder(given.out, given.force)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from evaluation.outputs import clone_outputs, copy_output, natural_output, warm_up
-from evaluation.panel import Candidates, Panel, Row
+from evaluation.panel import Candidates, EarForVoices, Panel, Row
 from evaluation.plots import Gallery
 from evaluation.report import Notes
 from evaluation.sets import Material, Reference, pairs, read_recordings
@@ -122,23 +122,29 @@ def clone_rows(
     gallery: Gallery,
     progress: Progress,
     seed: int = 0,
+    clips: int | None = None,
 ) -> Iterator[Row]:
     """Measurements of clones of each reference with each sentence, or of an even part of all these pairs.
+
+    Args:
+        clips: see `subjects`.
 
     Raises:
         CorpusError: none of the references can be cloned from.
     """
-    voices, clips, embeddings = enrolled(panel, cloner, references, notes)
+    voices, stems, embeddings = enrolled(panel, cloner, subjects(references, clips, notes), notes)
     closed = panel.recogniser.sentence_set(sentences) if panel.recogniser is not None else None
     candidates = Candidates(closed, [voice.name for voice in voices] if embeddings else [], embeddings)
     names = set(candidates.voices)
     if names:
-        notes.add(f"Clones: {len(clips)} references of {len(names)} voices, so the right one by chance in "
+        notes.add(f"Clones: {len(stems)} references of {len(names)} voices, so the right one by chance in "
                   f"{1 / len(names):.1%}.")  # fmt: skip
+    if clips is not None:
+        notes.add(f"Clones: of {clips} clips of a voice together; their likeness is to the mean of its other clips.")
     notes.add(f"Clones: the right one of {len(sentences)} sentences is chosen by chance in {1 / len(sentences):.1%}.")
     chosen = pairs(len(voices), len(sentences), limit)
     jobs = [
-        (f"{voices[place].name}-{clips[place].path.stem}-{number + 1:03}", voices[place], sentences[number], number)
+        (f"{voices[place].name}-{stems[place]}-{number + 1:03}", voices[place], sentences[number], number)
         for place, number in chosen
     ]
     for vocoder in vocoders.values():
@@ -148,30 +154,62 @@ def clone_rows(
         yield panel.measure(output, candidates)
 
 
+class Subject(NamedTuple):
+    """A voice to clone: its clips that are cloned from, and those that its likeness is judged by."""
+
+    name: str
+    voice: str
+    cloned_from: list[Path]
+    judged_by: list[Path]
+
+
+def subjects(references: Sequence[Reference], clips: int | None, notes: Notes) -> list[Subject]:
+    """Every clip by itself; or every voice by its first `clips` together, judged by all others that it has."""
+    if clips is None:
+        return [Subject(item.path.stem, item.voice, [item.path], [item.path]) for item in references]
+    paths: dict[str, list[Path]] = {}
+    for item in references:
+        paths.setdefault(item.voice, []).append(item.path)
+    for voice, own in paths.items():
+        if len(own) <= clips:
+            notes.reject(voice, f"it has {len(own)} clips, so that none is left to judge by")
+    return [Subject(f"{clips}-clips", voice, own[:clips], own[clips:]) for voice, own in paths.items()
+            if len(own) > clips]  # fmt: skip
+
+
 def enrolled(
-    panel: Panel, cloner: VoiceCloner, references: Sequence[Reference], notes: Notes
-) -> tuple[list[Voice], list[Reference], list[np.ndarray]]:
-    """The voice of each usable reference for the chain, its clip, and its embedding by the judge.
+    panel: Panel, cloner: VoiceCloner, chosen: Sequence[Subject], notes: Notes
+) -> tuple[list[Voice], list[str], list[np.ndarray]]:
+    """The voice of each usable subject for the chain, its name, and its embedding by the judge, of norm 1.
 
     Raises:
         CorpusError: none is usable.
     """
-    voices, clips, embeddings = [], [], []
-    for reference in references:
+    voices, names, embeddings = [], [], []
+    for subject in chosen:
         try:
-            wav = read_audio(reference.path)
-            voice = cloner.enroll([wav], name=reference.voice, on_remark=lambda *_: None)
+            wavs = [read_audio(path) for path in subject.cloned_from]
+            voice = cloner.enroll(wavs, name=subject.voice, on_remark=lambda *_: None)
+            embedding = judged(panel.judge, subject.judged_by) if panel.judge is not None else None
         except AudioError as error:
-            notes.reject(str(reference.path.name), str(error))
+            notes.reject(subject.cloned_from[0].name, str(error))
             continue
-        embedding = panel.judge.embed(wav) if panel.judge is not None else None
         if panel.judge is not None and embedding is None:
-            notes.reject(reference.path.name, "the judge hears no speech in it")
+            notes.reject(subject.judged_by[0].name, "the judge hears no speech in it")
             continue
         voices.append(voice)
-        clips.append(reference)
+        names.append(subject.name)
         if embedding is not None:
             embeddings.append(embedding)
     if not voices:
         raise CorpusError("None of the references can be cloned from: name other clips.")
-    return voices, clips, embeddings
+    return voices, names, embeddings
+
+
+def judged(judge: EarForVoices, paths: Sequence[Path]) -> np.ndarray | None:
+    """The mean of some clips' embeddings, [256], of norm 1; None where no speech is heard. Raises: AudioError."""
+    heard = [embedding for path in paths if (embedding := judge.embed(read_audio(path))) is not None]
+    if not heard:
+        return None
+    middle = np.mean(heard, 0)
+    return middle / np.linalg.norm(middle)

@@ -154,6 +154,24 @@ def test_cloning_beside_natural_speech(cloning, place, tmp_path):
     assert len(list((tmp_path / "r").glob("*.png"))) == 3
 
 
+def test_voices_of_several_clips_are_judged_by_clips_they_were_not_made_from(run, place, tmp_path):
+    def of_corpus(clips):
+        return run(
+            "cloning", "--references", place / "corpus", "--sentences", place / "sentences.txt", "--limit", 2,
+            "--models", place / "models", "--device", "cpu", "--out", tmp_path / f"of-{clips}", "--clips", clips,
+        )  # fmt: skip
+
+    result = of_corpus(2)
+    assert result.code == 0, result
+    report = json.loads((tmp_path / "of-2/report.json").read_text())
+    assert [row["key"].split("-", 1)[1] for row in report["outputs"]] == ["2-clips-001", "2-clips-002"]
+    assert len({row["voice"] for row in report["outputs"]}) == 2
+    assert any("mean of its other clips" in note for note in report["notes"])
+    result = of_corpus(3)
+    assert result.code == 2
+    assert "None of the references" in result.err
+
+
 def test_cloning_is_repeatable_and_says_what_the_cloner_says(cloning, place, tmp_path):
     from cloning import VoiceCloner
     from speech.audio import read_audio
