@@ -59,8 +59,8 @@ class Panel:
     """Measures outputs. Each judge may be None, and then its figures are left out.
 
     Args:
-        open_limit: how many outputs of each condition are also recognised openly, which takes ten times as long as
-            choosing a sentence; None for all.
+        open_limit: how many outputs of each condition are also recognised openly, which takes several times as
+            long as choosing a sentence; None for all.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Panel:
         self.judge = judge
         self.pesq = pesq
         self.open_limit = open_limit
-        self._heard: Counter[str] = Counter()
+        self._count: Counter[str] = Counter()  # of outputs with words, by condition
 
     def measure(self, output: Output, candidates: Candidates, original: np.ndarray | None = None) -> Row:
         """Everything about one output, ready for JSON.
@@ -112,22 +112,27 @@ class Panel:
     def _words(self, output: Output, sentences: SentenceChooser | None) -> Row:
         if self.recogniser is None or not output.text:
             return {}
-        row: Row = {}
-        if self.open_limit is None or self._heard[output.condition] < self.open_limit:
-            self._heard[output.condition] += 1
-            said, heard = spoken_words(output.text), self.recogniser.transcribe(output.wav)
-            spelled, understood = " ".join(said), " ".join(heard)
-            row = {
-                "heard": understood,
-                "words": len(said),
-                "word_errors": edit_distance(said, heard),
-                "characters": len(spelled),
-                "character_errors": edit_distance(spelled, understood),
-            }
+        row = self._heard_openly(output) if self._is_heard_openly(output.condition) else {}
         if sentences is not None:
             row["chosen"] = sentences.choose(output.wav)
             row["chosen_right"] = row["chosen"] == output.sentence
         return row
+
+    def _is_heard_openly(self, condition: str) -> bool:
+        self._count[condition] += 1
+        return self.open_limit is None or self._count[condition] <= self.open_limit
+
+    def _heard_openly(self, output: Output) -> Row:
+        assert self.recogniser is not None
+        said, heard = spoken_words(output.text), self.recogniser.transcribe(output.wav)
+        spelled, understood = " ".join(said), " ".join(heard)
+        return {
+            "heard": understood,
+            "words": len(said),
+            "word_errors": edit_distance(said, heard),
+            "characters": len(spelled),
+            "character_errors": edit_distance(spelled, understood),
+        }
 
     def _voice(self, output: Output, candidates: Candidates) -> Row:
         if self.judge is None or not len(candidates.voices):

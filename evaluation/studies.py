@@ -188,14 +188,15 @@ def enrolled(
     voices, names, embeddings = [], [], []
     for subject in chosen:
         try:
-            wavs = [read_audio(path) for path in subject.cloned_from]
-            voice = cloner.enroll(wavs, name=subject.voice, on_remark=lambda *_: None)
-            embedding = judged(panel.judge, subject.judged_by) if panel.judge is not None else None
+            wavs = {path: read_audio(path) for path in dict.fromkeys(subject.cloned_from + subject.judged_by)}
+            own = [wavs[path] for path in subject.cloned_from]
+            voice = cloner.enroll(own, name=subject.voice, on_remark=lambda *_: None)
         except AudioError as error:
-            notes.reject(subject.cloned_from[0].name, str(error))
+            notes.reject(names_of(subject.cloned_from), str(error))
             continue
+        embedding = None if panel.judge is None else judged(panel.judge, [wavs[path] for path in subject.judged_by])
         if panel.judge is not None and embedding is None:
-            notes.reject(subject.judged_by[0].name, "the judge hears no speech in it")
+            notes.reject(names_of(subject.judged_by), "the judge hears no speech in it")
             continue
         voices.append(voice)
         names.append(subject.name)
@@ -206,9 +207,14 @@ def enrolled(
     return voices, names, embeddings
 
 
-def judged(judge: EarForVoices, paths: Sequence[Path]) -> np.ndarray | None:
-    """The mean of some clips' embeddings, [256], of norm 1; None where no speech is heard. Raises: AudioError."""
-    heard = [embedding for path in paths if (embedding := judge.embed(read_audio(path))) is not None]
+def names_of(paths: Sequence[Path]) -> str:
+    """The files of a voice, for a note: which one of them is at fault is not known."""
+    return ", ".join(path.name for path in paths)
+
+
+def judged(judge: EarForVoices, wavs: Sequence[np.ndarray]) -> np.ndarray | None:
+    """The mean of some clips' embeddings, [256], of norm 1; None where no speech is heard."""
+    heard = [embedding for wav in wavs if (embedding := judge.embed(wav)) is not None]
     if not heard:
         return None
     middle = np.mean(heard, 0)
