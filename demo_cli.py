@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import tyro
 
-from narration import MANIFEST, Manner, Speaker, converse, say_all, speakable
+from cloning.narration import MANIFEST, Manner, Speaker, converse, say_all, speakable
 from speech.errors import AudioError, ConfigError, StorageError, TextError, exit_on_speech_error
 
 if TYPE_CHECKING:
-    from playback import Outlets
+    from cloning.playback import Outlets
     from speech.quality import Remark
     from synthesizer.text.lexicon import Lexicon
 
@@ -174,18 +174,18 @@ def writes_files(arguments: Arguments) -> bool:
 def check_outlets(arguments: Arguments, pipe: TextIO) -> None:
     """Raises: StorageError for a stream that cannot be, PlaybackError if only playing is asked for and it cannot be."""
     if arguments.stream is not None:
-        from playback import check_stream_target
+        from cloning.playback import check_stream_target
 
         check_stream_target(arguments.stream, pipe.isatty(), arguments.force)
     if arguments.play and arguments.stream is None and not writes_files(arguments):
-        from playback import load_sound_library
+        from cloning.playback import load_sound_library
 
         load_sound_library()
 
 
 def open_outlets(arguments: Arguments, sample_rate: int, pipe: TextIO) -> Outlets:
     """Raises: as `check_outlets`; where something else is asked for, a sound card that is missing is only told of."""
-    from playback import Outlets, PlaybackError, SoundCard, WavStream
+    from cloning.playback import Outlets, PlaybackError, SoundCard, WavStream
 
     outlets = Outlets(sample_rate)
     if arguments.play:
@@ -330,7 +330,11 @@ def _log_to_stderr() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(_Prefixed())
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    for tells_that_it_compiles in ("vocoder.machine_code", "vocoder.wavernn.engine", "synthesizer.fast_decoder"):
+    for tells_that_it_compiles in (
+        "kernels.machine_code",
+        "vocoder.wavernn.engine",
+        "synthesizer.tacotron.fast_decoder",
+    ):
         logging.getLogger(tells_that_it_compiles).setLevel(logging.INFO)
 
 

@@ -10,13 +10,13 @@ import tyro
 from tyro.conf import OmitArgPrefixes, Positional
 
 from encoder.augmentation import AugmentationConfig
-from encoder.config import EncoderConfig
+from encoder.lstm.config import EncoderConfig
 from speech.errors import exit_on_speech_error
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from encoder.inference import SpeakerEncoder
+    from encoder.base import SpeakerEncoder
 
 
 @dataclass(frozen=True)
@@ -90,11 +90,11 @@ def main(arguments: Arguments | None = None) -> None:
 
     import torch
 
+    from corpora.store import FeatureStore
     from encoder.augmentation import no_augmentation
     from encoder.data import BatchConfig, SpeakerBatches
-    from encoder.model import SpeakerEncoderModel
+    from encoder.lstm.model import SpeakerEncoderModel
     from encoder.task import EncoderTask, LossConfig
-    from speech.features import FeatureStore
     from training.loop import FitConfig, fit
 
     torch.manual_seed(args.seed)
@@ -171,8 +171,8 @@ def load_noises(path: Path | None, split: str) -> "list[np.ndarray]":
     """
     if path is None:
         return []
+    from corpora.store import FeatureStore
     from speech.errors import CorpusError
-    from speech.features import FeatureStore
 
     store = FeatureStore(path)
     if store.info.get("stage") != "noise":
@@ -188,7 +188,7 @@ def load_encoder(path: Path | None) -> "SpeakerEncoder | None":
     """
     if path is None:
         return None
-    from encoder.inference import SpeakerEncoder
+    from encoder.base import SpeakerEncoder
     from speech.errors import ModelFileError
 
     if path.suffix == ".pt":

@@ -10,18 +10,18 @@ import numpy as np
 import tyro
 from tyro.conf import OmitArgPrefixes, Positional
 
+from modelfile.locations import DEFAULT_MODELS
 from speech.errors import ConfigError, exit_on_speech_error
-from synthesizer.config import SynthesizerConfig
-from synthesizer.postfilter_config import PostfilterConfig
+from synthesizer.tacotron.config import SynthesizerConfig
+from synthesizer.tacotron.postfilter_config import PostfilterConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from speech.features import FeatureStore
-    from synthesizer.model import Tacotron2
-    from synthesizer.voice_loss import VoiceLoss
+    from corpora.store import FeatureStore
+    from synthesizer.tacotron.model import Tacotron2
+    from synthesizer.tacotron.voice_loss import VoiceLoss
 
-DEFAULT_MODELS = Path(__file__).parent / "models" / "default"
 POSTFILTER_SIZE = 160  # unless the model or --model.postfilter-size says otherwise
 HELD_OUT = 48  # utterances by which a postfilter is judged
 
@@ -123,11 +123,11 @@ def main(arguments: Arguments | None = None) -> None:
 
     import torch
 
-    from speech.features import FeatureStore
-    from synthesizer.data import BatchConfig, SynthesizerBatches
-    from synthesizer.model import Tacotron2
-    from synthesizer.task import LossConfig, SynthesizerTask
-    from training.checkpoint import warm_start
+    from corpora.store import FeatureStore
+    from modelfile.checkpoint import warm_start
+    from synthesizer.tacotron.data import BatchConfig, SynthesizerBatches
+    from synthesizer.tacotron.model import Tacotron2
+    from synthesizer.tacotron.task import LossConfig, SynthesizerTask
     from training.loop import FitConfig, fit
 
     schedule = parse_schedule(args.reduction_schedule)
@@ -194,7 +194,7 @@ def read_start(args: Arguments) -> "tuple[SynthesizerConfig, dict[str, Tensor] |
     """
     if args.warm_start is None:
         return args.model, None
-    from training.checkpoint import config_from_header, load_model_file
+    from modelfile.checkpoint import config_from_header, load_model_file
     from training.config import with_flags
 
     header, weights = load_model_file(args.warm_start, "synthesizer")
@@ -206,9 +206,9 @@ def train_postfilter(args: Arguments, path: Path) -> None:
     import torch
     from tqdm import tqdm
 
-    from speech.features import FeatureStore
-    from synthesizer.postfilter_data import PostfilterBatches, read_along
-    from synthesizer.postfilter_task import PostfilterTask
+    from corpora.store import FeatureStore
+    from synthesizer.tacotron.postfilter_data import PostfilterBatches, read_along
+    from synthesizer.tacotron.postfilter_task import PostfilterTask
     from training.loop import FitConfig, fit
 
     def progress(items: Any, what: str) -> Any:
@@ -244,8 +244,8 @@ def train_postfilter(args: Arguments, path: Path) -> None:
 
 def model_with_postfilter(args: Arguments) -> "Tacotron2":
     """The model of `--warm-start`, frozen, with a postfilter: its own, or one that begins as the identity."""
-    from synthesizer.model import Tacotron2
-    from training.checkpoint import config_from_header, load_model_file, warm_start
+    from modelfile.checkpoint import config_from_header, load_model_file, warm_start
+    from synthesizer.tacotron.model import Tacotron2
 
     header, weights = load_model_file(args.warm_start or DEFAULT_MODELS / "synthesizer.safetensors", "synthesizer")
     found = config_from_header(SynthesizerConfig, header)
@@ -271,8 +271,8 @@ def adaptation(args: Arguments) -> Arguments:
         ConfigError: a store is named as well.
         CorpusError, ModelFileError: the clips or the models cannot be used.
     """
+    from modelfile.checkpoint import config_from_header, load_model_file
     from preparation.adaptation import prepare_clips
-    from training.checkpoint import config_from_header, load_model_file
 
     if args.store is not None:
         raise ConfigError("--adapt makes a store of its own: leave the other one away.")
@@ -299,7 +299,7 @@ def load_voice_loss(args: Arguments, embedding_space: str) -> "VoiceLoss":
         ConfigError: it is not the one that the store's embeddings are of.
     """
     from encoder import SpeakerEncoder
-    from synthesizer.voice_loss import VoiceLoss
+    from synthesizer.tacotron.voice_loss import VoiceLoss
 
     encoder = SpeakerEncoder.load(args.encoder, precision="fp32")
     if encoder.embedding_space != embedding_space:

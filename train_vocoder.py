@@ -17,7 +17,7 @@ from vocoder.wavernn.config import WaveRNNConfig
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from speech.features import FeatureStore
+    from corpora.store import FeatureStore
     from training.config import Batches, FitConfig, Task
     from vocoder.wavernn.model import WaveRNN
     from vocoder.wavernn.pruning import Pruner
@@ -124,7 +124,7 @@ def main(arguments: Arguments | SpectralArguments | None = None) -> None:
 
     import torch
 
-    from speech.features import FeatureStore
+    from corpora.store import FeatureStore
     from training.loop import fit
 
     store = FeatureStore(args.store)
@@ -266,7 +266,7 @@ def read_start(path: Path | None, kind: Kind, flags: Config) -> "tuple[Config, d
     """
     if path is None:
         return flags, None
-    from training.checkpoint import config_from_header, load_model_file
+    from modelfile.checkpoint import config_from_header, load_model_file
     from training.config import with_flags
     from vocoder.wavernn.pruning import unpack_sparse
 
@@ -282,8 +282,8 @@ def take_over(model: "nn.Module", weights: "dict[str, Tensor]") -> None:
     Raises:
         ModelFileError: nothing of it fits.
     """
+    from modelfile.checkpoint import warm_start
     from speech.errors import ModelFileError
-    from training.checkpoint import warm_start
 
     left = warm_start(model, weights)
     if len(left) == len(model.state_dict()):

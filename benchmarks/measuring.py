@@ -26,7 +26,7 @@ def report(rows: Iterable[Row], path: Path | None) -> dict[str, float]:
         print(f"{case:<52} {value:>10.4g} {unit}", flush=True)
         written.append({"case": case, "value": value, "unit": unit})
     if path is not None:
-        from training.files import write_json
+        from modelfile.files import write_json
 
         write_json(path, written)
     return {str(row["case"]): float(str(row["value"])) for row in written}

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from synthesizer.model import SILENCE, Tacotron2, TrainingOutput, length_mask
+from synthesizer.tacotron.model import SILENCE, Tacotron2, TrainingOutput, length_mask
 
 
 def plain_forward(
@@ -22,7 +22,7 @@ def plain_forward(
     factor: int,
 ) -> TrainingOutput:
     """What `Tacotron2.forward` computes, written as one would first write it."""
-    from synthesizer.model import TrainingOutput
+    from synthesizer.tacotron.model import TrainingOutput
 
     batch, frames, n_mels = mel.shape
     rate, training = model.config.zoneout, model.training

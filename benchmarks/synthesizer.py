@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.optim import Optimizer
 
-    from synthesizer.config import SynthesizerConfig
-    from synthesizer.model import Tacotron2, TrainingOutput
+    from synthesizer.tacotron.config import SynthesizerConfig
+    from synthesizer.tacotron.model import Tacotron2, TrainingOutput
 
 DEFAULT_MODEL = ROOT / "models/default/synthesizer.safetensors"
 LETTERS_A_SENTENCE = (60, 90)  # of the sentences that are spoken: about five seconds
@@ -87,7 +87,7 @@ def measure_decoding(arguments: Arguments) -> Rows:
 
 def measure_paper_sizes(arguments: Arguments) -> Rows:
     """The sizes of the paper, with as many frames a decoder step as public models have."""
-    from synthesizer.config import SynthesizerConfig
+    from synthesizer.tacotron.config import SynthesizerConfig
 
     texts = sample_sentences(8)
     for factor in (2, 1):
@@ -99,7 +99,7 @@ def measure_paper_sizes(arguments: Arguments) -> Rows:
 
 def measure_attentions(arguments: Arguments) -> Rows:
     """Both attentions in the default sizes."""
-    from synthesizer.config import ATTENTION_KINDS, SynthesizerConfig
+    from synthesizer.tacotron.config import ATTENTION_KINDS, SynthesizerConfig
 
     texts = sample_sentences(1)
     for kind in ATTENTION_KINDS:
@@ -120,7 +120,7 @@ def decoding_rates(case: str, model: Tacotron2, texts: list[np.ndarray], repeats
 
 def decoding(model: Tacotron2, texts: list[np.ndarray], **settings: Any) -> Callable[[], float]:
     """A function that decodes the texts and returns the seconds of speech that it made."""
-    from synthesizer.decoding import free_run
+    from synthesizer.tacotron.decoding import free_run
 
     voices = np.random.default_rng(0).normal(size=(len(texts), 256)).astype(np.float32)
     voices /= np.linalg.norm(voices, axis=1, keepdims=True)
@@ -158,7 +158,7 @@ def random_model(config: SynthesizerConfig) -> Tacotron2:
     """Random weights, with a stop token that never speaks: a sentence ends when its attention rests on the last one."""
     import torch
 
-    from synthesizer.model import Tacotron2
+    from synthesizer.tacotron.model import Tacotron2
 
     torch.manual_seed(0)
     model = Tacotron2(config).eval().requires_grad_(False)
@@ -187,7 +187,7 @@ def compare_training(arguments: Arguments) -> Rows:
     and repeat less often. The quick one has half of the frames. The figure without a precision is that of the one that
     training chooses on this processor.
     """
-    from synthesizer.config import SynthesizerConfig
+    from synthesizer.tacotron.config import SynthesizerConfig
 
     check_gradients(SynthesizerConfig())
     precisions, chosen = training_precisions()
@@ -216,8 +216,8 @@ def training_steps(batch: Batch, precision: str) -> list[Callable[[], None]]:
     import torch
 
     from benchmarks.plain_tacotron import plain_forward
-    from synthesizer.config import SynthesizerConfig
-    from synthesizer.model import Tacotron2
+    from synthesizer.tacotron.config import SynthesizerConfig
+    from synthesizer.tacotron.model import Tacotron2
 
     steps: list[Callable[[], None]] = []
     for forward in (Tacotron2.forward, plain_forward):
@@ -242,7 +242,7 @@ def training_step(
 
 def loss_of(output: TrainingOutput, batch: Batch) -> Tensor:
     """Something of everything that a forward pass gives."""
-    from synthesizer.model import length_mask
+    from synthesizer.tacotron.model import length_mask
 
     mask = length_mask(batch.mel_lengths, batch.mel.shape[1])
     target = batch.mel[mask]
@@ -273,7 +273,7 @@ def check_gradients(config: SynthesizerConfig) -> None:
     import torch
 
     from benchmarks.plain_tacotron import plain_forward
-    from synthesizer.model import Tacotron2
+    from synthesizer.tacotron.model import Tacotron2
 
     torch.manual_seed(0)
     chances = {"encoder_dropout": 0.0, "prenet_dropout": 0.0, "zoneout": 0.0, "postnet_dropout": 0.0}
@@ -314,8 +314,8 @@ import numpy as np
 import torch
 
 torch.set_num_threads(1)
-from synthesizer.decoding import free_run
-from synthesizer.inference import Synthesizer
+from synthesizer.tacotron.decoding import free_run
+from synthesizer.tacotron.inference import Synthesizer
 model = Synthesizer.load(sys.argv[1]).model
 start = time.process_time()
 free_run(model, [np.arange(2, 9)], np.zeros((1, 256), np.float32), [0])

@@ -7,19 +7,19 @@ costs nothing where only a name of it is needed.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from encoder.config import EncoderConfig
-    from encoder.inference import SpeakerEncoder
+    from encoder.base import SpeakerEncoder
+    from encoder.lstm.config import EncoderConfig
 
 __all__ = ["EncoderConfig", "SpeakerEncoder"]
 
 
 def __getattr__(name: str) -> Any:
     if name == "EncoderConfig":
-        from encoder.config import EncoderConfig
+        from encoder.lstm.config import EncoderConfig
 
         return EncoderConfig
     if name == "SpeakerEncoder":
-        from encoder.inference import SpeakerEncoder
+        from encoder.base import SpeakerEncoder
 
         return SpeakerEncoder
     raise AttributeError(f"module 'encoder' has no attribute {name!r}")

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from encoder.config import EncoderConfig
+from encoder.lstm.config import EncoderConfig
 from speech.audio import SAMPLE_RATE, prepare_reference
 from speech.errors import AudioError, ConfigError, CorpusError, StorageError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from encoder.inference import SpeakerEncoder
+    from encoder.base import SpeakerEncoder
 
 Item = TypeVar("Item")
 
@@ -62,7 +62,7 @@ def load_encoder(path: Path) -> SpeakerEncoder:
     """An encoder's model file, on the GPU where there is one. Raises: ModelFileError."""
     import torch
 
-    from encoder.inference import SpeakerEncoder
+    from encoder.base import SpeakerEncoder
 
     return SpeakerEncoder.load(path, device="cuda" if torch.cuda.is_available() else "cpu")
 
@@ -71,10 +71,10 @@ def corpus_clips(folder: Path, limit_per_speaker: int | None, on_reject: Callabl
     """The utterances of a corpus, or of a folder per speaker; of each speaker an even choice if there is a limit.
 
     Raises:
-        CorpusError: see `speech.corpora.iter_utterances`.
+        CorpusError: see `corpora.corpus.iter_utterances`.
         ConfigError: the limit is below 1.
     """
-    from speech.corpora import iter_utterances, read_utterance
+    from corpora.corpus import iter_utterances, read_utterance
 
     if limit_per_speaker is not None and limit_per_speaker < 1:
         raise ConfigError(f"--limit-per-speaker must be at least 1, not {limit_per_speaker}.")
@@ -157,6 +157,6 @@ def check_output(path: Path | None, force: bool, picture: bool = False) -> None:
 
 def save_figure(figure: Figure, path: Path) -> None:
     """Writes a picture, whole or not at all. Raises: StorageError."""
-    from training.files import write_atomically
+    from modelfile.files import write_atomically
 
     write_atomically(path, lambda temporary: figure.savefig(temporary, format=path.suffix[1:].lower(), dpi=150))

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from encoder.config import PUBLIC_SPACE, EncoderConfig
-from encoder.inference import Precision, SpeakerEncoder
-from encoder.model import SpeakerEncoderModel
+from encoder.base import Precision, SpeakerEncoder
+from encoder.lstm.config import PUBLIC_SPACE, EncoderConfig
+from encoder.lstm.model import SpeakerEncoderModel
 from speech.errors import ModelFileError, StorageError, exit_on_speech_error
 
 PUBLIC_LICENCE = "Apache-2.0"

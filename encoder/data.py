@@ -31,7 +31,7 @@ MIN_COVERAGE = 0.75  # share of a window that is sound, as for the last partial 
 
 
 class MelStore(Protocol):
-    """What is needed of `speech.features.FeatureStore`."""
+    """What is needed of `corpora.store.FeatureStore`."""
 
     def __len__(self) -> int: ...
 

@@ -17,15 +17,16 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 import numpy as np
 import tyro
 
+from modelfile.locations import DEFAULT_MODELS
 from speech.errors import AudioError, ConfigError, exit_on_speech_error
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from encoder.inference import Partials, SpeakerEncoder
+    from encoder.base import Partials, SpeakerEncoder
     from speech.quality import ReferenceReport, Remark
 
-DEFAULT_ENCODER = Path(__file__).resolve().parents[1] / "models" / "default" / "encoder.safetensors"
+DEFAULT_ENCODER = DEFAULT_MODELS / "encoder.safetensors"
 MAX_SECONDS = 600  # more adds nothing to a voice, and is mostly a wrong file
 # Means of clips of one person are less alike in 1 pair of 100, those of two people more alike in 4 (LibriSpeech,
 # VCTK, speechocean762, by the public encoder and by one distilled from it).
@@ -93,7 +94,7 @@ class EnrolmentReport:
     @property
     def embedding(self) -> np.ndarray:
         """float32 [embedding_size]: the voice, the weighted mean of the clips. Raises: AudioError if one is unfit."""
-        from encoder.inference import mean_embedding
+        from encoder.base import mean_embedding
 
         self.raise_for_errors()
         return mean_embedding([clip.embedding for clip in self.clips], self.weights)
@@ -233,7 +234,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from encoder.clips import check_output, save_figure
 
     check_output(arguments.picture, arguments.force, picture=True)
-    from encoder.inference import SpeakerEncoder
+    from encoder.base import SpeakerEncoder
     from speech.audio import read_audio
 
     encoder = SpeakerEncoder.load(arguments.encoder)

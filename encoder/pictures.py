@@ -16,7 +16,7 @@ from encoder.trials import VerificationTrials
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from training.checkpoint import RunDirectory
+    from training.run_directory import RunDirectory
 
 logger = logging.getLogger(__name__)
 
@@ -41,8 +41,8 @@ def add_pictures(run: "RunDirectory", step: int, trials: VerificationTrials, emb
 
 
 def _draw(trials: VerificationTrials, embeddings: Mapping[str, Tensor]) -> "dict[str, Figure]":
-    from encoder.projection import draw_map
-    from encoder.verification import det_figure
+    from encoder.metrics import det_figure
+    from encoder.umap_projection import draw_map
 
     first = next(iter(embeddings.values())).float().numpy()
     names = sorted(set(trials.speakers))[:MAP_SPEAKERS]

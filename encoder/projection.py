@@ -1,201 +1,113 @@
-"""The map of speakers: embeddings laid out in the plane, so that one sees whose clips lie together.
+"""Draws the map of speakers: UMAP of the embeddings of a corpus, or of a folder per speaker.
 
-`python -m encoder.projection folder/ --out map.png` draws the clips of a corpus; without `--out` it opens a window.
+python -m encoder.projection recordings/ --out map.png
+python -m encoder.projection recordings/
 """
 
 from __future__ import annotations
 
 import logging
-import re
+import os
 import sys
-import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+import tyro
+
+from encoder.clips import (
+    DEFAULT_ENCODER,
+    ClipReport,
+    check_output,
+    corpus_clips,
+    embed_clips,
+    load_encoder,
+    progress,
+    save_figure,
+)
+from encoder.umap_projection import draw_map
+from speech.errors import ConfigError, CorpusError, exit_on_speech_error
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-logger = logging.getLogger(__name__)
 
-LEAST_FOR_UMAP = 10  # points; fewer have no neighbourhoods to keep
-NEIGHBOURS = 30  # more than a speaker's own clips, so that like voices come to lie near each other
-SPEAKERS_IN_LEGEND = 40
-ROWS_OF_LEGEND = 20
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "<", "h", ">", "*")
-HUES = 12  # distinct at a glance; marker and lightness change with each round
-LIGHTNESS = (0.68, 0.54, 0.78)
-CHROMA = 0.14
-
-
-def project(embeddings: ArrayLike, seed: int = 0) -> NDArray[np.float32]:
-    """Lays embeddings out in the plane by UMAP with the cosine (McInnes et al., arXiv 1802.03426).
-
-    Fewer than ten points are laid out by their principal components, and so are all where umap-learn is not installed,
-    which is said in the log. The same embeddings and seed give the same map.
-
-    Args:
-        embeddings: [points, dim].
-
-    Returns:
-        float32 [points, 2].
-
-    Raises:
-        ValueError: if the embeddings are not finite rows.
-    """
-    rows = np.asarray(embeddings, dtype=np.float32)
-    if rows.ndim != 2 or not np.isfinite(rows).all():
-        raise ValueError(f"embeddings must be finite rows [points, dim], not an array of shape {list(rows.shape)}")
-    if len(rows) < LEAST_FOR_UMAP:
-        return _principal_components(rows)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about packages that it could use, and about the seed that it is given
-        try:
-            import umap
-        except ImportError:
-            logger.warning("umap-learn is not installed: the map shows two principal components, which tell less")
-            return _principal_components(rows)
-        neighbours = min(NEIGHBOURS, len(rows) - 1)
-        reducer = umap.UMAP(
-            n_neighbors=neighbours, min_dist=0.9, metric="cosine", init="pca", random_state=seed, n_jobs=1
-        )
-        return np.asarray(reducer.fit_transform(rows), dtype=np.float32)
+@dataclass(frozen=True)
+class Arguments:
+    folder: Annotated[Path, tyro.conf.Positional]
+    """Recordings: a corpus, or a folder per speaker."""
+    out: Path | None = None
+    """Picture to write (.png, .pdf, .svg, .jpg); a window if not given."""
+    encoder: Path = DEFAULT_ENCODER
+    """The encoder's model file."""
+    limit_per_speaker: int | None = None
+    """Clips of each speaker at most."""
+    seed: int = 0
+    """Of the layout."""
+    strict: bool = False
+    """Refuse to go on where a clip cannot be used, rather than leave it out."""
+    force: bool = False
+    """Overwrite the picture."""
 
 
-def _principal_components(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """[points, dim] -> [points, 2]; zeros where the points do not spread that far."""
-    points = np.zeros((len(rows), 2), dtype=np.float32)
-    if len(rows) < 2:
-        return points
-    left, strength, _ = np.linalg.svd(rows - rows.mean(axis=0), full_matrices=False)
-    # The sign of a component is arbitrary; fixing it by the largest entry makes the map repeatable.
-    for axis in range(min(2, len(strength))):
-        column = left[:, axis] * strength[axis]
-        points[:, axis] = column * np.sign(column[np.argmax(np.abs(column))] or 1)
-    return points
-
-
-def draw_map(embeddings: ArrayLike, speakers: Sequence[str], points: ArrayLike | None = None, seed: int = 0) -> Figure:
-    """Draws the map of speakers: a point for each clip, tied to the middle of its speaker's points.
-
-    Any number of speakers: twelve hues, then other markers and lightness. A legend names up to forty; with more, those
-    middles that have room are named in the map.
-
-    Args:
-        embeddings: [points, dim].
-        speakers: [points], who spoke each.
-        points: [points, 2] as `project` lays them out; computed from the embeddings where None.
-
-    Returns:
-        A figure with a canvas of its own, which needs no display and no pyplot.
-
-    Raises:
-        ValueError: if the numbers of points and speakers differ, or there are none.
-        ConfigError: if matplotlib is not installed.
-    """
-    from encoder.canvas import new_figure
-
-    places = np.asarray(project(embeddings, seed) if points is None else points, dtype=np.float64)
-    names = [str(speaker) for speaker in speakers]
-    if places.ndim != 2 or places.shape != (len(names), 2) or not names:
-        raise ValueError(f"{len(names)} speakers for points of shape {list(places.shape)}")
-    members = {name: np.flatnonzero(np.array(names) == name) for name in sorted(set(names), key=_natural_order)}
-    with_legend = 1 < len(members) <= SPEAKERS_IN_LEGEND
-    columns = -(-len(members) // ROWS_OF_LEGEND) if with_legend else 0
-    side = 8.0 if len(members) <= SPEAKERS_IN_LEGEND else 11.0
-    figure = new_figure(side + 1.3 * columns, side)
-    axes = figure.subplots()
-    size = float(np.clip(60 * side**2 / len(names), 14, 60))  # square points
-    for number, (name, rows) in enumerate(members.items()):
-        colour, marker = speaker_style(number, len(members))
-        here, middle = places[rows], np.median(places[rows], axis=0)
-        ties = np.stack([here, np.broadcast_to(middle, here.shape), np.full_like(here, np.nan)], axis=1).reshape(-1, 2)
-        axes.plot(*ties.T, color=colour, linewidth=0.8, alpha=0.4, zorder=1)
-        axes.scatter(
-            here[:, 0], here[:, 1], s=size, color=[colour], marker=marker, edgecolors="white", linewidths=0.4,
-            label=name, zorder=2,
-        )  # fmt: skip
-    _frame(axes, places, f"{_count(len(members), 'speaker')}, {_count(len(names), 'clip')}")
-    if with_legend:
-        axes.legend(
-            loc="upper left", bbox_to_anchor=(1.01, 1.0), ncols=columns, frameon=False, fontsize=9, markerscale=1.2
-        )
-    elif len(members) > SPEAKERS_IN_LEGEND:
-        _name_middles(axes, {name: np.median(places[rows], axis=0) for name, rows in members.items()}, places)
-    return figure
-
-
-def speaker_style(number: int, count: int) -> tuple[tuple[float, float, float], str]:
-    """Colour (sRGB in [0, 1]) and marker of speaker `number` of `count`: all of them differ up to 432 speakers."""
-    hues = min(count, HUES)
-    turn = number // hues
-    lightness = LIGHTNESS[turn % len(LIGHTNESS)] if count > HUES else LIGHTNESS[number % 2]
-    hue = 2 * np.pi * (number % hues + 0.5 * (turn % 2)) / hues + 0.5
-    return _oklch_to_srgb(lightness, CHROMA, hue), MARKERS[turn % len(MARKERS)]
-
-
-def _oklch_to_srgb(lightness: float, chroma: float, hue: float) -> tuple[float, float, float]:
-    """Oklab (Ottosson, 2020) in polar form, where equal steps look equal, to sRGB; what is out of gamut is clipped."""
-    a, b = chroma * np.cos(hue), chroma * np.sin(hue)
-    cones = np.array(
-        [
-            lightness + 0.3963377774 * a + 0.2158037573 * b,
-            lightness - 0.1055613458 * a - 0.0638541728 * b,
-            lightness - 0.0894841775 * a - 1.2914855480 * b,
-        ]
-    )
-    to_rgb = np.array(
-        [
-            [4.0767416621, -3.3077115913, 0.2309699292],
-            [-1.2684380046, 2.6097574011, -0.3413193965],
-            [-0.0041960863, -0.7034186147, 1.7076147010],
-        ]
-    )
-    linear = np.clip(to_rgb @ cones**3, 0, 1)
-    red, green, blue = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return float(red), float(green), float(blue)
-
-
-def _frame(axes: Any, places: NDArray[np.float64], title: str) -> None:
-    """No ticks, for the axes of such a map have no meaning; a margin around the points."""
-    low, high = places.min(axis=0), places.max(axis=0)
-    margin = 0.05 * np.maximum(high - low, 1e-3)
-    axes.set(xticks=[], yticks=[])
-    axes.set(xlim=(low[0] - margin[0], high[0] + margin[0]), ylim=(low[1] - margin[1], high[1] + margin[1]))
-    axes.spines[:].set_color("0.8")
-    axes.set_title(title, loc="left")
-
-
-def _name_middles(axes: Any, middles: dict[str, NDArray[np.float64]], places: NDArray[np.float64]) -> None:
-    """Writes names above the middles where they do not run into each other; the others are left out."""
-    span = np.maximum(np.ptp(places, axis=0), 1e-3)
-    taken: list[tuple[float, float, float]] = []
-    for name, middle in middles.items():
-        (x, y), width = middle / span, 0.009 * len(name)
-        if all(abs(x - u) > (width + w) / 2 or abs(y - v) > 0.016 for u, v, w in taken):
-            taken.append((x, y, width))
-            axes.annotate(
-                name, middle, xytext=(0, 5), textcoords="offset points", ha="center", fontsize=7, color="0.15",
-                zorder=3, bbox={"boxstyle": "round,pad=0.1", "facecolor": "white", "alpha": 0.6, "linewidth": 0},
-            )  # fmt: skip
-
-
-def _natural_order(name: str) -> list[Any]:
-    """Sorts p9 before p10."""
-    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name)]
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
-
-
+@exit_on_speech_error
 def main(argv: Sequence[str] | None = None) -> int:
-    from encoder.map_command import main
+    given = tyro.cli(
+        Arguments,
+        prog="python -m encoder.projection",
+        args=argv,
+        description=__doc__,
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )
+    logging.basicConfig(format="%(message)s")
+    check_output(given.out, given.force, picture=True)
+    canvas_class = None if given.out is not None else window_canvas()
+    report = ClipReport(given.strict)
+    clips = corpus_clips(given.folder, given.limit_per_speaker, report)
+    speakers = {clip.name: clip.speaker for clip in clips}
+    embeddings = embed_clips(load_encoder(given.encoder), progress(clips, "embedding"), report)
+    report.print()
+    if not embeddings:
+        raise CorpusError(f"There is no clip with speech in {given.folder}: name other recordings.")
+    figure = draw_map(np.stack(list(embeddings.values())), [speakers[name] for name in embeddings], seed=given.seed)
+    if given.out is None:
+        show(figure, canvas_class, f"Map of speakers: {given.folder.name}")
+    else:
+        save_figure(figure, given.out)
+        print(f"map of {len(set(speakers.values()))} speakers, {len(embeddings)} clips, written to {given.out}")
+    return 0
 
-    return main(argv)
+
+def window_canvas() -> Any:
+    """The canvas class of matplotlib's window system. Raises: ConfigError where no window can be opened."""
+    if not has_display():
+        raise ConfigError("A window cannot be opened without a display: give --out map.png to draw into a file.")
+    try:
+        import matplotlib
+        from matplotlib.backends import backend_registry
+
+        # The backend that works here is chosen now, if none has been set.
+        canvas: Any = backend_registry.load_backend_module(matplotlib.get_backend()).FigureCanvas
+    except ImportError as error:
+        raise ConfigError("A window needs matplotlib and PyQt5 or Tk: install one, or give --out map.png.") from error
+    if canvas.required_interactive_framework is None:
+        raise ConfigError("matplotlib finds no window system (PyQt5, Tk): install one, or give --out map.png.")
+    return canvas
+
+
+def has_display() -> bool:
+    return sys.platform in ("win32", "darwin") or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
+
+
+def show(figure: Figure, canvas_class: Any, title: str) -> None:
+    """Opens a window and returns when it is closed."""
+    manager = canvas_class.new_manager(figure, 1)
+    manager.set_window_title(title)
+    manager.show()
+    manager.start_main_loop()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

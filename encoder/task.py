@@ -10,17 +10,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from encoder.base import STAGE, fingerprint
 from encoder.data import Batch, MelStore
 from encoder.ge2e import GE2ELoss
-from encoder.inference import STAGE, fingerprint
-from encoder.model import SpeakerEncoderModel, trajectory_frames
+from encoder.lstm.model import SpeakerEncoderModel, trajectory_frames
 from encoder.pictures import add_pictures
 from encoder.trials import VerificationTrials
 from speech.errors import ConfigError
 
 if TYPE_CHECKING:
-    from encoder.inference import SpeakerEncoder
-    from training.checkpoint import RunDirectory
+    from encoder.base import SpeakerEncoder
+    from training.run_directory import RunDirectory
 
 logger = logging.getLogger(__name__)
 
@@ -159,7 +159,7 @@ class EncoderTask:
         return figures
 
     def model_file(self) -> dict[str, Any]:
-        """Keyword arguments for `training.checkpoint.save_model`."""
+        """Keyword arguments for `modelfile.checkpoint.save_model`."""
         space = self.teacher.embedding_space if self.teacher is not None else fingerprint(self.model)
         return {
             "stage": STAGE,

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from encoder.augmentation import Disturbance, no_augmentation
 from encoder.data import MelStore, cut_window, items_by_speaker
-from encoder.verification import equal_error_rate, min_dcf
+from encoder.metrics import equal_error_rate, min_dcf
 from speech.errors import CorpusError
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class VerificationTrials:
         return equal_error_rate(*self.scores(embeddings))
 
     def min_dcf(self, embeddings: Tensor) -> float:
-        """Least detection cost at a prior of 1 % for the same speaker, in [0, 1]; see `encoder.verification`."""
+        """Least detection cost at a prior of 1 % for the same speaker, in [0, 1]; see `encoder.metrics`."""
         return min_dcf(*self.scores(embeddings))
 
     def scores(self, embeddings: Tensor) -> tuple[np.ndarray, np.ndarray]:

@@ -1,227 +1,238 @@
-"""Speaker verification: how well embeddings tell voices apart, in the figures of the NIST evaluations.
+"""How well an encoder verifies speakers: error rates and thresholds over a list of trials, or all pairs of a corpus.
 
-`python -m encoder.verification trials.txt` scores a list of trials, `python -m encoder.verification folder/` every
-pair of a corpus; see `encoder/trial_lists.py` for both.
+    python -m encoder.verification trials.txt --root wav --det det.png
+    python -m encoder.verification recordings/
+
+A list has a trial a line, as VoxCeleb writes it, `1 path/a.wav path/b.wav` (1: the same speaker, 0: different ones),
+or as Kaldi does, `path/a.wav path/b.wav target` (or `nontarget`). A folder is a corpus or has a folder per speaker.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping, Sequence
-from statistics import NormalDist
-from typing import TYPE_CHECKING
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+import tyro
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from encoder.clips import (
+    DEFAULT_ENCODER,
+    Clip,
+    ClipReport,
+    check_output,
+    corpus_clips,
+    embed_clips,
+    load_encoder,
+    progress,
+    save_figure,
+)
+from encoder.metrics import (
+    all_pairs,
+    det_figure,
+    equal_error_rate,
+    min_dcf,
+    threshold_at_eer,
+    threshold_at_min_dcf,
+)
+from speech.errors import ConfigError, CorpusError, exit_on_speech_error
 
-Rates = NDArray[np.float64]
-
-TICKS = (0.0001, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9)
-CURVE_POINTS = 1000  # of a drawn curve: a million operating points look no different
-PROBIT = NormalDist()
-
-
-def det_curve(scores: ArrayLike, labels: ArrayLike) -> tuple[Rates, Rates, Rates]:
-    """Both kinds of error at every threshold: the detection error trade-off (Martin et al., 1997).
-
-    A trial is accepted if its score is at least the threshold.
-
-    Args:
-        scores: [trials], higher means more alike.
-        labels: [trials], true where both sides are the same speaker.
-
-    Returns:
-        false acceptance [points], the accepted share of the trials of different speakers, rising from 0 to 1;
-        false rejection [points], the refused share of those of the same speaker, falling from 1 to 0;
-        thresholds [points], falling: infinity, then every score that occurs, once.
-
-    Raises:
-        ValueError: if there is no trial of one of the two kinds, or a score is not finite.
-    """
-    values = np.asarray(scores).ravel()
-    if values.dtype != np.float32:  # a single sorts twice as fast, and all pairs of a corpus are millions
-        values = values.astype(np.float64)
-    same = np.asarray(labels).astype(bool).ravel()
-    if values.shape != same.shape:
-        raise ValueError(f"{values.size} scores for {same.size} labels")
-    if not np.isfinite(values).all():
-        raise ValueError("scores must be finite")
-    if same.all() or not same.any():
-        raise ValueError("error rates need pairs of the same and of different speakers")
-    order = np.argsort(-values, kind="stable")
-    values, same = values[order], same[order]
-    # one operating point after each group of equal scores: everything down to it is accepted
-    last_of_group = np.append(values[1:] != values[:-1], True)
-    hits = np.cumsum(same)[last_of_group]
-    accepted = np.flatnonzero(last_of_group) + 1
-    false_rejection = np.append(1.0, 1 - hits / hits[-1])
-    false_acceptance = np.append(0.0, (accepted - hits) / (accepted[-1] - hits[-1]))
-    return false_acceptance, false_rejection, np.append(np.inf, values[last_of_group].astype(np.float64))
+KALDI_LABELS = {"target": True, "nontarget": False}
+VOXCELEB_LABELS = {"1": True, "0": False}
+PRIORS = (0.01, 0.05)
+MOST_PAIRS = 20_000_000  # two gigabytes, and half a minute of sorting
+TRIALS_PER_BLOCK = 65_536
 
 
-def equal_error_rate(scores: ArrayLike, labels: ArrayLike) -> float:
-    """Rate at which false acceptances and false rejections are equally frequent.
-
-    Returns:
-        In [0, 1]; 0.5 is chance. Between the two operating points where the curves cross, they are joined by straight
-        lines, so that the figure does not jump with single trials. Arguments and errors as `det_curve`.
-    """
-    accepted, rejected, _ = det_curve(scores, labels)
-    return crossing(accepted, rejected)
-
-
-def crossing(false_acceptance: Rates, false_rejection: Rates) -> float:
-    """Where the two curves of `det_curve`, joined by straight lines, have one value."""
-    gap = false_acceptance - false_rejection  # rises from -1 to 1
-    after = int(np.argmax(gap >= 0))
-    before = after - 1
-    share = -gap[before] / (gap[after] - gap[before])
-    return float(false_acceptance[before] + share * (false_acceptance[after] - false_acceptance[before]))
-
-
-def detection_cost(
-    false_acceptance: ArrayLike, false_rejection: ArrayLike, p_target: float = 0.01, c_miss: float = 1, c_fa: float = 1
-) -> Rates:
-    """The detection cost of operating points, as NIST's speaker recognition evaluations define and normalise it.
-
-    c_miss * false rejection * p_target + c_fa * false acceptance * (1 - p_target), over what the better of the two
-    systems costs that hear nothing: the one that accepts everybody and the one that refuses everybody.
-
-    Args:
-        false_acceptance, false_rejection: [points], as of `det_curve`.
-        p_target: how often, in use, both sides are the same speaker; between 0 and 1.
-        c_miss, c_fa: what a false rejection and a false acceptance cost, above 0.
-
-    Returns:
-        [points], 0 without errors.
-
-    Raises:
-        ValueError: if the prior or a cost is out of range.
-    """
-    if not 0 < p_target < 1 or min(c_miss, c_fa) <= 0:
-        raise ValueError("p_target must lie between 0 and 1, and both costs above 0")
-    missed = c_miss * p_target * np.asarray(false_rejection, dtype=np.float64)
-    accepted = c_fa * (1 - p_target) * np.asarray(false_acceptance, dtype=np.float64)
-    return (missed + accepted) / min(c_miss * p_target, c_fa * (1 - p_target))
+@dataclass(frozen=True)
+class Arguments:
+    trials: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="TRIALS.txt|FOLDER")]
+    """A list of trials, or a folder of recordings: a corpus, or a folder per speaker."""
+    root: Path | None = None
+    """Folder that the paths of the list start from; the list's own if not given."""
+    encoder: Path = DEFAULT_ENCODER
+    """The encoder's model file."""
+    det: Path | None = None
+    """Picture of the detection error trade-off to write (.png, .pdf, .svg, .jpg)."""
+    scores: Path | None = None
+    """Text file to write every trial's score to: label, both names and the cosine, with tabs between."""
+    limit_per_speaker: int | None = None
+    """Clips of each speaker at most (folders only)."""
+    strict: bool = False
+    """Refuse to go on where a clip cannot be used, rather than leave it out."""
+    force: bool = False
+    """Overwrite what is there."""
 
 
-def min_dcf(scores: ArrayLike, labels: ArrayLike, p_target: float = 0.01, c_miss: float = 1, c_fa: float = 1) -> float:
-    """The lowest detection cost that any threshold reaches (minDCF): in [0, 1], 1 as bad as not listening.
+@dataclass(frozen=True)
+class Trial:
+    """Two clips, and whether one speaker is heard in both."""
 
-    Arguments and errors as `det_curve` and `detection_cost`.
-    """
-    accepted, rejected, _ = det_curve(scores, labels)
-    return float(detection_cost(accepted, rejected, p_target, c_miss, c_fa).min())
-
-
-def threshold_at_eer(scores: ArrayLike, labels: ArrayLike) -> float:
-    """The threshold at which both kinds of error are most nearly equal; arguments and errors as `det_curve`.
-
-    It lies half-way between the lowest score that is accepted and the highest that is refused.
-    """
-    accepted, rejected, thresholds = det_curve(scores, labels)
-    return _halfway(thresholds, int(np.argmin(np.abs(accepted - rejected))))
+    same: bool
+    first: str
+    second: str
+    line: int
 
 
-def threshold_at_min_dcf(
-    scores: ArrayLike, labels: ArrayLike, p_target: float = 0.01, c_miss: float = 1, c_fa: float = 1
-) -> float:
-    """The threshold of `min_dcf`, placed as that of `threshold_at_eer`."""
-    accepted, rejected, thresholds = det_curve(scores, labels)
-    return _halfway(thresholds, int(np.argmin(detection_cost(accepted, rejected, p_target, c_miss, c_fa))))
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """Cosines of trials: values [trials], same [trials], and the names of both sides by `name(trial)`."""
+
+    values: np.ndarray
+    same: np.ndarray
+    names: Sequence[str]
+    first: np.ndarray
+    second: np.ndarray
+
+    def lines(self) -> str:
+        """A trial a line: label, names, cosine."""
+        columns = zip(self.same, self.first, self.second, self.values, strict=True)
+        return "".join(f"{same:d}\t{self.names[a]}\t{self.names[b]}\t{value:.6f}\n" for same, a, b, value in columns)
 
 
-def _halfway(thresholds: Rates, point: int) -> float:
-    if point == 0:  # nothing is accepted
-        return float(np.nextafter(thresholds[1], np.inf))
-    return float(thresholds[point : point + 2].mean())
-
-
-def all_pairs(embeddings: ArrayLike, speakers: Sequence[str] | ArrayLike) -> tuple[NDArray[np.float32], NDArray]:
-    """Every pair of utterances as a trial: (cosines [pairs], same speaker [pairs]); arguments as `all_pairs_eer`."""
-    rows = np.asarray(embeddings, dtype=np.float32)
-    names = np.unique(np.asarray(speakers), return_inverse=True)[1]
-    first, second = np.triu_indices(len(rows), k=1)
-    return (rows @ rows.T)[first, second], names[first] == names[second]
-
-
-def all_pairs_eer(embeddings: ArrayLike, speakers: Sequence[str] | ArrayLike) -> float:
-    """Equal error rate over every pair of utterances, scored by the cosine.
-
-    Args:
-        embeddings: [utterances, dim], rows of L2 norm 1.
-        speakers: [utterances], who spoke each; at least two speakers, one of them with two utterances.
-    """
-    return equal_error_rate(*all_pairs(embeddings, speakers))
-
-
-def det_figure(curves: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> Figure:
-    """Draws detection error trade-offs on probit axes, where normally distributed scores give straight lines.
-
-    Args:
-        curves: (scores, labels) as of `det_curve`, by the name that the legend shows.
-
-    Returns:
-        A figure with a canvas of its own, which needs no display and no pyplot.
-
-    Raises:
-        ConfigError: if matplotlib is not installed.
-    """
-    from encoder.canvas import new_figure
-
-    figure = new_figure(6.4, 6.0)
-    axes = figure.subplots()
-    lowest = 0.02
-    for name, (scores, labels) in curves.items():
-        accepted, rejected, _ = det_curve(scores, labels)
-        rate, cost = crossing(accepted, rejected), float(detection_cost(accepted, rejected).min())
-        # Rates below one trial are not known: a curve ends at half of one.
-        same = np.asarray(labels).astype(bool).ravel()
-        floors = 0.5 / np.array([(~same).sum(), same.sum()])
-        lowest = min(lowest, float(max(floors.min(), TICKS[0])), max(rate / 4, TICKS[0]))
-        x, y = _thinned(accepted, rejected, floors)
-        (line,) = axes.plot(x, y, linewidth=1.8, label=f"{name}: EER {rate:.2%}, minDCF {cost:.3f}")
-        middle = _probit(np.clip(rate, floors.min(), 1 - floors.min()))
-        axes.plot(middle, middle, "o", color=line.get_color(), markersize=6, markeredgecolor="white", zorder=3)
-    low, high = _probit(lowest), _probit(0.6)
-    axes.plot([low, high], [low, high], color="0.75", linewidth=0.8, linestyle="--", zorder=0)
-    ticks = [tick for tick in TICKS if lowest <= tick <= 0.6]
-    places, names = [_probit(tick) for tick in ticks], [f"{tick * 100:g}" for tick in ticks]
-    axes.set(xlim=(low, high), ylim=(low, high), aspect="equal")
-    axes.set_xticks(places, names)
-    axes.set_yticks(places, names)
-    axes.set(xlabel="different speakers accepted, %", ylabel="same speaker refused, %")
-    axes.grid(True, color="0.9", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.set_title("Detection error trade-off", loc="left")
-    if curves:
-        axes.legend(loc="upper right", framealpha=0.9, edgecolor="none", fontsize=9)
-    return figure
-
-
-def _thinned(accepted: Rates, rejected: Rates, floors: Rates) -> tuple[Rates, Rates]:
-    """Up to CURVE_POINTS points of a curve, evenly spaced along it, in probits."""
-    pinned = np.stack([np.clip(accepted, floors[0], 1 - floors[0]), np.clip(rejected, floors[1], 1 - floors[1])])
-    inside = np.flatnonzero((accepted < 1) & (rejected < 1))
-    pinned = pinned[:, inside] if len(inside) else pinned
-    along = np.log(pinned[0] / (1 - pinned[0])) - np.log(pinned[1] / (1 - pinned[1]))  # rises; nearly probits
-    chosen = np.unique(np.searchsorted(along, np.linspace(along[0], along[-1], CURVE_POINTS)))
-    x, y = ([_probit(rate) for rate in row] for row in pinned[:, np.minimum(chosen, len(along) - 1)])
-    return np.array(x), np.array(y)
-
-
-def _probit(rate: float) -> float:
-    return PROBIT.inv_cdf(float(rate))
-
-
+@exit_on_speech_error
 def main(argv: Sequence[str] | None = None) -> int:
-    from encoder.trial_lists import main
+    given = tyro.cli(
+        Arguments,
+        prog="python -m encoder.verification",
+        args=argv,
+        description=__doc__,
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )
+    logging.basicConfig(format="%(message)s")
+    check_output(given.det, given.force, picture=True)
+    check_output(given.scores, given.force)
+    report = ClipReport(given.strict)
+    if given.trials.is_dir():
+        scores = score_folder(given, report)
+    else:
+        scores = score_list(given, report)
+    report.print()
+    print(summary(scores, given.trials))
+    if given.scores is not None:
+        from modelfile.files import write_text
 
-    return main(argv)
+        write_text(given.scores, scores.lines())
+        print(f"scores written to {given.scores}")
+    if given.det is not None:
+        save_figure(det_figure({given.encoder.stem: (scores.values, scores.same)}), given.det)
+        print(f"picture written to {given.det}")
+    return 0
+
+
+def read_trials(path: Path) -> list[Trial]:
+    """The trials of a list; empty lines and those that begin with # are passed over.
+
+    Columns are parted by tabs where a line has any, else by blanks.
+
+    Raises:
+        CorpusError: the list is missing, no text, empty, or a line is neither of the two forms.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError:
+        raise CorpusError(f"There is nothing at {path}: name a list of trials, or a folder of recordings.") from None
+    except (OSError, UnicodeDecodeError):
+        raise CorpusError(f"{path} is not a text file that can be read: write one trial a line, as UTF-8.") from None
+    trials = []
+    for number, line in enumerate(lines, start=1):
+        columns = line.strip().split("\t" if "\t" in line.strip() else None)
+        if not columns or columns[0].startswith("#"):
+            continue
+        if len(columns) == 3 and columns[2] in KALDI_LABELS:
+            trials.append(Trial(KALDI_LABELS[columns[2]], columns[0], columns[1], number))
+        elif len(columns) == 3 and columns[0] in VOXCELEB_LABELS:
+            trials.append(Trial(VOXCELEB_LABELS[columns[0]], columns[1], columns[2], number))
+        else:
+            raise CorpusError(
+                f"Line {number} of {path} is no trial: write '1 a.wav b.wav' (0 for different speakers), "
+                "or 'a.wav b.wav target' (or nontarget)."
+            )
+    if not trials:
+        raise CorpusError(f"{path} lists no trials: write one a line, as '1 a.wav b.wav'.")
+    return trials
+
+
+def list_clips(trials: Sequence[Trial], path: Path, root: Path) -> dict[str, Clip]:
+    """Every file that occurs, once, by its name. Raises: CorpusError, with the line, where a file is missing."""
+    from speech.audio import read_audio
+
+    clips: dict[str, Clip] = {}
+    for trial in trials:
+        for name in (trial.first, trial.second):
+            if name in clips:
+                continue
+            file = root / name
+            if not file.is_file():
+                raise CorpusError(f"Line {trial.line} of {path}: there is no file {file}; is --root right?")
+            clips[name] = Clip(name, "", lambda file=file: read_audio(file))  # type: ignore[misc]
+    return clips
+
+
+def score_list(given: Arguments, report: ClipReport) -> Scores:
+    """Scores of a list's trials, those with unusable clips left out. Raises: SpeechError."""
+    if given.limit_per_speaker is not None:
+        raise ConfigError("--limit-per-speaker is for folders: a list says itself which trials to score.")
+    trials = read_trials(given.trials)
+    clips = list_clips(trials, given.trials, given.root or given.trials.parent)
+    check_kinds(np.array([trial.same for trial in trials]), "The list")
+    embeddings = embed_clips(load_encoder(given.encoder), progress(clips, "embedding"), report)
+    usable = [trial for trial in trials if trial.first in embeddings and trial.second in embeddings]
+    if len(usable) < len(trials):
+        print(f"{len(trials) - len(usable)} of {len(trials)} trials left out with their clips")
+    same = np.array([trial.same for trial in usable], dtype=bool)
+    check_kinds(same, "What is left of the list")
+    names = list(embeddings)
+    place = {name: number for number, name in enumerate(names)}
+    first = np.array([place[trial.first] for trial in usable])
+    second = np.array([place[trial.second] for trial in usable])
+    rows = np.stack([embeddings[name] for name in names])
+    values = [
+        np.einsum("ij,ij->i", rows[first[block]], rows[second[block]])
+        for block in (slice(at, at + TRIALS_PER_BLOCK) for at in range(0, len(first), TRIALS_PER_BLOCK))
+    ]
+    return Scores(np.concatenate(values), same, names, first, second)
+
+
+def score_folder(given: Arguments, report: ClipReport) -> Scores:
+    """Scores of all pairs of a folder's clips. Raises: SpeechError."""
+    if given.root is not None:
+        raise ConfigError("--root is for lists of trials: a folder says itself where its recordings are.")
+    clips = corpus_clips(given.trials, given.limit_per_speaker, report)
+    pairs = len(clips) * (len(clips) - 1) // 2
+    if pairs > MOST_PAIRS:
+        raise ConfigError(f"{len(clips)} clips make {pairs:,} pairs, too many: give a --limit-per-speaker.")
+    speakers = {clip.name: clip.speaker for clip in clips}
+    embeddings = embed_clips(load_encoder(given.encoder), progress(clips, "embedding"), report)
+    names = list(embeddings)
+    if len(names) < 2:
+        raise CorpusError(f"There are not two clips with speech in {given.trials}: name more recordings.")
+    values, same = all_pairs(np.stack(list(embeddings.values())), [speakers[name] for name in names])
+    check_kinds(same, f"The folder {given.trials}")
+    return Scores(values, same, names, *np.triu_indices(len(names), k=1))
+
+
+def check_kinds(same: np.ndarray, what: str) -> None:
+    """Raises: CorpusError unless there are trials of the same and of different speakers."""
+    if same.all() or not same.any():
+        missing = "different speakers" if same.any() else "the same speaker"
+        raise CorpusError(f"{what} has no trial of {missing}: error rates need both kinds.")
+
+
+def summary(scores: Scores, source: Path) -> str:
+    """The figures as lines of text."""
+    values, same = scores.values, scores.same
+    lines = [
+        f"{source}: {len(same):,} trials ({same.sum():,} of the same speaker) of {len(scores.names):,} clips",
+        f"EER               {equal_error_rate(values, same):7.2%}   threshold {threshold_at_eer(values, same):.3f}",
+    ]
+    for prior in PRIORS:
+        cost, threshold = min_dcf(values, same, prior), threshold_at_min_dcf(values, same, prior)
+        lines.append(f"minDCF (p = {prior:g})".ljust(18) + f"{cost:7.3f}   threshold {threshold:.3f}")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

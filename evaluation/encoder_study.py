@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from corpora.corpus import Utterance
 from evaluation.error_rates import FEWEST_SPEAKERS, ErrorRates, average, error_rates
 from evaluation.figures import Figure
 from evaluation.noise import NoiseSet
@@ -14,7 +15,6 @@ from evaluation.report import Notes
 from evaluation.sets import Material, read_recordings
 from evaluation.studies import note_training
 from evaluation.verification import ClipSet, Condition, Embedder, conditions, run_tests, single_recordings
-from speech.corpora import Utterance
 from speech.errors import CorpusError
 
 OTHERS = "other corpora"

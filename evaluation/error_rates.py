@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from encoder.verification import all_pairs, crossing, detection_cost
+from encoder.metrics import all_pairs, crossing, detection_cost
 from evaluation.figures import RESAMPLINGS, Figure
 
 FEWEST_RESAMPLINGS = 100

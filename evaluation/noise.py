@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from corpora.corpus import noise_split
 from speech.audio import SAMPLE_RATE, VAD_WINDOW_MS, read_audio
-from speech.corpora import noise_split
 from speech.errors import AudioError, CorpusError
 
 AUDIO_SUFFIXES = frozenset((".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".mp4", ".webm"))
@@ -19,7 +19,7 @@ WINDOW = SAMPLE_RATE * VAD_WINDOW_MS // 1000
 
 
 class NoiseSet:
-    """The held-out noises of a folder (`speech.corpora.noise_split`), without the digital silence at their ends."""
+    """The held-out noises of a folder (`corpora.corpus.noise_split`), without the digital silence at their ends."""
 
     def __init__(self, folder: Path) -> None:
         """Raises: CorpusError if the folder is missing or holds no noise that is kept back for tests."""

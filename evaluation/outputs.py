@@ -57,7 +57,7 @@ class Output:
 def load_vocoder(name: str, config: MelConfig | None = None, device: str = "cpu") -> Any:
     """A vocoder by the path of its file, or "griffin-lim". Raises: ModelFileError."""
     if name.lower() == GRIFFIN_LIM:
-        from vocoder.griffin_lim import GriffinLimVocoder
+        from vocoder.griffin_lim.inference import GriffinLimVocoder
 
         return GriffinLimVocoder(config)
     from vocoder import Vocoder
@@ -82,7 +82,7 @@ def clone_outputs(
         vocoders: by label; all of the synthesizer's kind of mel.
         jobs: (key, voice, text, index of the text).
     """
-    from cloning import finish
+    from cloning.cloner import finish
 
     rate = cloner.sample_rate
     for key, voice, text, sentence in jobs:

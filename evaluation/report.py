@@ -114,7 +114,7 @@ def check_report_folder(folder: Path, overwrite: bool) -> None:
 
 def write_report(folder: Path, report: Report) -> None:
     """Write report.json and report.md. Raises: StorageError."""
-    from training.files import write_text
+    from modelfile.files import write_text
 
     write_text(folder / REPORT, report.to_json())
     write_text(folder / TABLE, report.to_markdown())

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from corpora.corpus import Utterance, iter_utterances, read_utterance, splits_of
 from speech.audio import SAMPLE_RATE, normalize_peak
-from speech.corpora import Utterance, iter_utterances, read_utterance, splits_of
 from speech.errors import AudioError, ConfigError, CorpusError, TextError
 
 AUDIO_SUFFIXES = frozenset((".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".mp4", ".webm"))
@@ -99,7 +99,7 @@ class Material:
     """All utterances of some corpora, and their splits."""
 
     def __init__(self, corpora: Iterable[Path], on_reject: OnReject | None = None) -> None:
-        """Arguments and errors as `speech.corpora.iter_utterances`."""
+        """Arguments and errors as `corpora.corpus.iter_utterances`."""
         self.utterances = list(iter_utterances(corpora, on_reject))
         self.splits = splits_of(self.utterances)
 
@@ -124,7 +124,7 @@ class Material:
         """Utterances drawn at random but evenly over the speakers.
 
         Args:
-            held_out: only those that no stage trains on (`speech.corpora.splits_of`).
+            held_out: only those that no stage trains on (`corpora.corpus.splits_of`).
             with_text, distinct_texts: only those with a transcript, and each transcript once.
         Raises:
             CorpusError: nothing is left.

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from corpora.corpus import Utterance
 from evaluation.outputs import clone_outputs, copy_output, natural_output, warm_up
 from evaluation.panel import Candidates, EarForVoices, Panel, Row
 from evaluation.plots import Gallery
 from evaluation.report import Notes
 from evaluation.sets import Material, Reference, pairs, read_recordings
 from speech.audio import read_audio
-from speech.corpora import Utterance
 from speech.errors import AudioError, CorpusError
 
 if TYPE_CHECKING:

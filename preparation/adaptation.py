@@ -26,7 +26,7 @@ def prepare_clips(clips: Path, store: Path, encoder: Path) -> float:
     Raises:
         CorpusError: the folder holds no clips with texts, or less than half a minute of them.
     """
-    from speech.features import FeatureStore
+    from corpora.store import FeatureStore
 
     if not clips.is_dir():
         raise CorpusError(f"There is no folder {clips}: give one with recordings of the voice and their texts.")

@@ -38,10 +38,10 @@ def aligned_mel(
     import torch
 
     from speech.harmonics import pitch_of_mel
-    from synthesizer.model import SILENCE
-    from synthesizer.postfilter import draw_harmonics
+    from synthesizer.tacotron.model import SILENCE
+    from synthesizer.tacotron.postfilter import draw_harmonics
+    from synthesizer.tacotron.variance import restore_variance
     from synthesizer.text.transcript import encode
-    from synthesizer.variance import restore_variance
 
     config = synthesizer.config
     factor, frames = config.reduction_factor, len(mel)

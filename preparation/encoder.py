@@ -13,10 +13,10 @@ from preparation.settings import Settings
 from preparation.task import Refused, Task, check_length, encoder_input, prepared, refusing
 
 if TYPE_CHECKING:
-    from speech.corpora import Utterance
-    from speech.corpus_formats import Listing
-    from speech.store_filling import Clip
-    from speech.workers import Timer
+    from corpora.corpus import Utterance
+    from corpora.formats import Listing
+    from corpora.store_filling import Clip
+    from corpora.workers import Timer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,13 +33,13 @@ class Encoder(Settings):
         return self.max_seconds
 
     def listing(self) -> Listing:
-        from speech.corpus_formats import list_recordings
+        from corpora.formats import list_recordings
 
         return functools.partial(list_recordings, nationalities=self.nationalities)
 
     def clips(self, work: Sequence[Task], timer: Timer) -> Iterator[Clip]:
+        from corpora.store_filling import Clip
         from speech.audio import SAMPLE_RATE
-        from speech.store_filling import Clip
 
         for task in work:
             with refusing(task.key) as refused:
@@ -65,18 +65,18 @@ class Noise(Settings):
         return self.max_seconds
 
     def listing(self) -> Listing:
-        from speech.corpus_formats import list_sounds
+        from corpora.formats import list_sounds
 
         return list_sounds
 
     def splits(self, utterances: Sequence[Utterance]) -> dict[str, str]:
-        from speech.corpora import noise_split
+        from corpora.corpus import noise_split
 
         return {utterance.key: noise_split(utterance.key) for utterance in utterances}
 
     def clips(self, work: Sequence[Task], timer: Timer) -> Iterator[Clip]:
+        from corpora.store_filling import Clip
         from speech.audio import SAMPLE_RATE, raise_volume
-        from speech.store_filling import Clip
 
         for task in work:
             with refusing(task.key) as refused:

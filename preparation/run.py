@@ -11,7 +11,7 @@ from preparation.task import Task
 from speech.errors import CorpusError
 
 if TYPE_CHECKING:
-    from speech.features import FeatureWriter
+    from corpora.store import FeatureWriter
 
 BATCH = 8  # utterances whose embeddings are computed together; what a kill costs at most, per process
 
@@ -22,8 +22,8 @@ def run(settings: Settings) -> None:
     Raises:
         SpeechError: a setting, a corpus or the store cannot be used, or nothing is left to train on.
     """
-    from speech.features import FeatureStore, FeatureWriter
-    from speech.summary import describe_store, write_statistics
+    from corpora.store import FeatureStore, FeatureWriter
+    from corpora.summary import describe_store, write_statistics
 
     info = settings.info()
     # Open to the end: a second run into the same store is refused meanwhile.
@@ -44,7 +44,7 @@ def run(settings: Settings) -> None:
 
 def _list_tasks(settings: Settings, writer: FeatureWriter) -> list[Task]:
     """Read the corpora, note what they refuse, and return what is not in the store yet."""
-    from speech.corpora import iter_utterances
+    from corpora.corpus import iter_utterances
 
     number = len(settings.corpora)
     print("reading the corpus ..." if number == 1 else f"reading {number} corpora ...", flush=True)
@@ -78,7 +78,7 @@ def _finished(done: set[str]) -> set[str]:
 def _work_through(settings: Settings, tasks: list[Task]) -> None:
     from tqdm import tqdm
 
-    from speech.store_filling import fill_store
+    from corpora.store_filling import fill_store
 
     batches = [tasks[start : start + BATCH] for start in range(0, len(tasks), BATCH)]
     total = sum(task.utterance.duration for task in tasks) / 60

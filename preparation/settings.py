@@ -14,10 +14,10 @@ from preparation.task import Task
 from speech.errors import ConfigError
 
 if TYPE_CHECKING:
-    from speech.corpora import Utterance
-    from speech.corpus_formats import Listing
-    from speech.store_filling import Clip
-    from speech.workers import Timer
+    from corpora.corpus import Utterance
+    from corpora.formats import Listing
+    from corpora.store_filling import Clip
+    from corpora.workers import Timer
 
 Corpora = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="CORPUS [CORPUS ...]")]
 
@@ -67,13 +67,13 @@ class Settings:
 
     def listing(self) -> Listing:
         """How a corpus folder is read."""
-        from speech.corpus_formats import list_recordings
+        from corpora.formats import list_recordings
 
         return list_recordings
 
     def splits(self, utterances: Sequence[Utterance]) -> dict[str, str]:
         """The split of each utterance by its key."""
-        from speech.corpora import splits_of
+        from corpora.corpus import splits_of
 
         return splits_of(utterances, self.validation_speakers)
 

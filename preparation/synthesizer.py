@@ -15,8 +15,8 @@ from speech.errors import AudioError, ConfigError, TextError
 if TYPE_CHECKING:
     import numpy as np
 
-    from speech.store_filling import Clip
-    from speech.workers import Timer
+    from corpora.store_filling import Clip
+    from corpora.workers import Timer
     from synthesizer.text.transcript import Transcript
 
 EMBED_ALONE_SECONDS = 3.0  # a shorter piece takes the embedding of the whole utterance it was cut from
@@ -130,8 +130,8 @@ class Synthesizer(Settings):
         """One clip, and the prepared sound to embed; None if it is too short to show whose voice it is."""
         import numpy as np
 
+        from corpora.store_filling import Clip
         from speech.audio import SAMPLE_RATE, sound_bounds
-        from speech.store_filling import Clip
 
         skipped = sound_bounds(piece)[0] / SAMPLE_RATE
         piece = trimmed(piece)
@@ -173,7 +173,7 @@ class Synthesizer(Settings):
 
 def melody_of(wav: np.ndarray, times: Sequence[Any]) -> np.ndarray | None:
     """How high each word is spoken; None where that is not known."""
-    from speech.melody import word_melody
+    from speech.word_pitch import word_melody
 
     return word_melody(wav, [(word.start, word.end) for word in times]) if times else None
 

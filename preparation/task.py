@@ -12,9 +12,9 @@ from speech.errors import AudioError
 if TYPE_CHECKING:
     import numpy as np
 
-    from speech.corpora import Utterance
-    from speech.store_filling import Clip
-    from speech.workers import Timer
+    from corpora.corpus import Utterance
+    from corpora.store_filling import Clip
+    from corpora.workers import Timer
 
 SHORTEST_PREPARED = 1600  # samples of speech that the encoder can make something of
 
@@ -36,7 +36,7 @@ class Task:
         Raises:
             Refused: it cannot be read.
         """
-        from speech.corpora import read_utterance
+        from corpora.corpus import read_utterance
 
         try:
             with timer(self.key, seconds):
@@ -57,7 +57,7 @@ class Refused(Exception):
 @contextlib.contextmanager
 def refusing(key: str) -> Iterator[list[Clip]]:
     """Collects what is refused inside; a defect of ours keeps its traceback and names the utterance."""
-    from speech.store_filling import Clip
+    from corpora.store_filling import Clip
 
     refused: list[Clip] = []
     try:

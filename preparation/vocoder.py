@@ -17,8 +17,8 @@ from speech.errors import ModelFileError
 if TYPE_CHECKING:
     import numpy as np
 
-    from speech.store_filling import Clip
-    from speech.workers import Timer
+    from corpora.store_filling import Clip
+    from corpora.workers import Timer
 
 LEAST_COVERAGE = 0.8  # of the text by attention; with less the synthesizer has lost its place
 
@@ -56,9 +56,9 @@ class Vocoder(Settings):
     def clips(self, work: Sequence[Task], timer: Timer) -> Iterator[Clip]:
         import numpy as np
 
+        from corpora.store_filling import Clip
         from speech.audio import SAMPLE_RATE
         from speech.mel import MelConfig
-        from speech.store_filling import Clip
 
         hop = MelConfig().hop_length
         for task in work:

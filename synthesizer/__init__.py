@@ -6,19 +6,19 @@ The facade is `Synthesizer`, its settings are `SynthesizerConfig`. Both load on 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from synthesizer.config import SynthesizerConfig
-    from synthesizer.inference import Sentence, Synthesis, Synthesizer
+    from synthesizer.tacotron.config import SynthesizerConfig
+    from synthesizer.tacotron.inference import Sentence, Synthesis, Synthesizer
 
 __all__ = ["Sentence", "Synthesis", "Synthesizer", "SynthesizerConfig"]
 
 
 def __getattr__(name: str) -> Any:
     if name == "SynthesizerConfig":
-        from synthesizer.config import SynthesizerConfig
+        from synthesizer.tacotron.config import SynthesizerConfig
 
         return SynthesizerConfig
     if name in ("Sentence", "Synthesis", "Synthesizer"):
-        from synthesizer import inference
+        from synthesizer.tacotron import inference
 
         return getattr(inference, name)
     raise AttributeError(f"module 'synthesizer' has no attribute {name!r}")

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from speech.errors import TextError
 from speech.mel import MelConfig
-from synthesizer.model import SILENCE
 from synthesizer.pacing import EDGE_SECONDS, SEAM_SECONDS, pace
 from synthesizer.splitting import breaks_of
-from synthesizer.supervisor import SPLIT, Outcome, Part
+from synthesizer.tacotron.model import SILENCE
+from synthesizer.tacotron.supervisor import SPLIT, Outcome, Part
 from synthesizer.text.symbols import SYMBOLS
 from synthesizer.text.transcript import Transcript, encode
 
@@ -54,7 +54,7 @@ class Sentence:
             sentence was split.
         stopped: the stop token ended it (or all its pieces).
         attempts: readings of it and of its pieces.
-        score: 0 to 1, see `synthesizer.reading.judge`.
+        score: 0 to 1, see `synthesizer.tacotron.reading.judge`.
         rungs: what was tried after a first reading that had failed, in order.
         taken: the rung whose reading stayed; "" for the first reading.
         pieces: in how many the reading that stayed was split.

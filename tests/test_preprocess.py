@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import preprocess
+from corpora.corpus import noise_split
+from corpora.store import FeatureStore
 from speech.audio import raise_volume, read_audio, write_audio
-from speech.corpora import noise_split
-from speech.features import FeatureStore
 from speech.mel import decode_mel, encoder_mel, synthesis_mel
 from synthesizer.text.transcript import Transcript
 from tests.toy_models import EMBEDDING_SIZE, speech_like, toy_encoder, toy_synthesizer

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from corpora.store import FeatureWriter
 from encoder import EncoderConfig, SpeakerEncoder
-from speech.features import FeatureWriter
 from train_encoder import Arguments, main
 
 TOY = EncoderConfig(hidden_size=8, num_layers=1, embedding_size=6, partial_frames=12, partial_step=6, compression="log")

@@ -9,18 +9,18 @@ import pytest
 import torch
 
 from encoder import EncoderConfig, SpeakerEncoder
-from encoder.model import SpeakerEncoderModel
+from encoder.lstm.model import SpeakerEncoderModel
+from modelfile.checkpoint import load_weights
 from preparation.synthesizer import Synthesizer as Settings
 from speech.alignment import Piece
 from speech.audio import write_audio
 from speech.errors import ConfigError
 from synthesizer import Synthesizer
-from synthesizer.config import SynthesizerConfig
-from synthesizer.model import Tacotron2
+from synthesizer.tacotron.config import SynthesizerConfig
+from synthesizer.tacotron.model import Tacotron2
 from tests.synthesizer.toy import toy_config, toy_store
 from tests.toy_models import speech_like, toy_encoder, toy_synthesizer
 from train_synth import Arguments, main, parse_schedule
-from training.checkpoint import load_weights
 
 
 @pytest.fixture(scope="module")

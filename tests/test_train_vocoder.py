@@ -10,10 +10,10 @@ import pytest
 import torch
 
 import train_vocoder
-from speech.features import FeatureWriter
+from corpora.store import FeatureWriter
+from modelfile.checkpoint import config_from_header, load_weights, read_header
 from speech.mel import MelConfig, code_mel
 from train_vocoder import Arguments
-from training.checkpoint import config_from_header, load_weights, read_header
 from vocoder import Vocoder
 from vocoder.wavernn.config import WaveRNNConfig
 from vocoder.wavernn.pruning import unpack_sparse

@@ -26,7 +26,7 @@ def toy_encoder(seed: int = 0, space: str = TOY_SPACE) -> SpeakerEncoder:
     import torch
 
     from encoder import EncoderConfig, SpeakerEncoder
-    from encoder.model import SpeakerEncoderModel
+    from encoder.lstm.model import SpeakerEncoderModel
 
     config = EncoderConfig(hidden_size=16, num_layers=1, embedding_size=EMBEDDING_SIZE, compression="log")
     with torch.random.fork_rng(devices=[]):
@@ -40,7 +40,7 @@ def toy_synthesizer(seed: int = 0, space: str = TOY_SPACE) -> Synthesizer:
     import torch
 
     from synthesizer import Synthesizer, SynthesizerConfig
-    from synthesizer.model import Tacotron2
+    from synthesizer.tacotron.model import Tacotron2
 
     config = SynthesizerConfig(
         symbol_size=8, encoder_size=8, encoder_layers=1, speaker_embedding_size=EMBEDDING_SIZE, speaker_size=4,

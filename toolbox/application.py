@@ -160,13 +160,13 @@ def wait_until_seen(application: Any, window: Any) -> None:
 def make_window(application: Any, arguments: argparse.Namespace, sound: Any = None) -> tuple[Any, Any]:
     """The window and its session, not started yet."""
     from cloning import DEFAULT_MODELS
-    from toolbox import style
     from toolbox.panels.log_panel import LogRelay
-    from toolbox.preferences import Preferences
-    from toolbox.results import ResultStore
-    from toolbox.session import Session
-    from toolbox.voice_shelf import VoiceShelf
-    from toolbox.window import MainWindow
+    from toolbox.state.session import Session
+    from toolbox.storage.preferences import Preferences
+    from toolbox.storage.results import ResultStore
+    from toolbox.storage.voice_shelf import VoiceShelf
+    from toolbox.window import style
+    from toolbox.window.main_window import MainWindow
 
     data = arguments.data
     preferences = Preferences(None if data is None else data / "toolbox.json")
@@ -205,7 +205,7 @@ def install_excepthook(session: Any) -> None:
 
             QApplication.quit()
             return
-        from toolbox.job_context import describe_failure
+        from toolbox.jobs.context import describe_failure
 
         sentence, details = describe_failure(error)
         print(details, file=sys.stderr)
@@ -235,7 +235,7 @@ def close_on_interrupt(window: Any) -> Any:
 def _watch(wanted: bool, session: Any) -> Any:
     if not wanted:
         return None
-    from toolbox.watchdog import Watchdog
+    from toolbox.window.watchdog import Watchdog
 
     watchdog = Watchdog(0.03, lambda stall: session.logged.emit(
         f"the window stood still for {1000 * stall.own_seconds:.0f} ms ({1000 * stall.seconds:.0f} ms with waits)"

@@ -2,7 +2,7 @@
 
 Nothing is imported here, so that reading a model file does not load what only training needs:
 
-    from training.checkpoint import load_model_file, save_model
+    from modelfile.checkpoint import load_model_file, save_model
     from training.loop import FitConfig, fit
     from training.schedule import warmup_cosine
 """

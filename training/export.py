@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
+from modelfile.checkpoint import ModelHeader, StoredFloat, load_weights, read_header, save_model
 from speech.errors import ModelFileError, StorageError, exit_on_speech_error
-from training.checkpoint import ModelHeader, StoredFloat, load_weights, read_header, save_model
 from training.run_directory import RunDirectory
 
 

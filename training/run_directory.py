@@ -21,8 +21,8 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
+from modelfile.files import remove_temporaries, storage_error, write_json, write_tensors, write_text
 from speech.errors import StorageError, TrainingError
-from training.files import remove_temporaries, storage_error, write_json, write_tensors, write_text
 
 logger = logging.getLogger(__name__)
 

@@ -11,10 +11,10 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from modelfile.checkpoint import save_model
 from speech.errors import ModelFileError, StorageError, TrainingError
 from training import processes
 from training.average import WeightAverage
-from training.checkpoint import save_model
 from training.config import FitConfig, Task
 from training.report import Report, items_of
 from training.run_directory import RunDirectory, SavedState

@@ -7,19 +7,19 @@ first use, so that importing the package costs nothing where only a name of it i
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vocoder.griffin_lim import GriffinLimVocoder
-    from vocoder.inference import Vocoder
+    from vocoder.base import Vocoder
+    from vocoder.griffin_lim.inference import GriffinLimVocoder
 
 __all__ = ["GriffinLimVocoder", "Vocoder"]
 
 
 def __getattr__(name: str) -> Any:
     if name == "Vocoder":
-        from vocoder.inference import Vocoder
+        from vocoder.base import Vocoder
 
         return Vocoder
     if name == "GriffinLimVocoder":
-        from vocoder.griffin_lim import GriffinLimVocoder
+        from vocoder.griffin_lim.inference import GriffinLimVocoder
 
         return GriffinLimVocoder
     raise AttributeError(f"module 'vocoder' has no attribute {name!r}")

@@ -20,7 +20,7 @@ INT16_SCALE = 32768.0
 
 
 class VocoderStore(Protocol):
-    """What is needed of `speech.features.FeatureStore`."""
+    """What is needed of `corpora.store.FeatureStore`."""
 
     info: dict
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from kernels.phase_search import MOMENTUM, FastSearch, fast_search
 from speech.mel import MelConfig, hann_window
-from vocoder.fast_search import MOMENTUM, FastSearch, fast_search
 
 _TINY = np.float32(1e-12)
 

@@ -15,7 +15,7 @@ from benchmarks.synthesizer import (
     random_model,
     sample_sentences,
 )
-from synthesizer.config import ATTENTION_KINDS
+from synthesizer.tacotron.config import ATTENTION_KINDS
 from tests.synthesizer.toy import toy_config
 
 

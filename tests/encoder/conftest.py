@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from encoder.config import EncoderConfig
-from speech.features import FeatureStore, FeatureWriter
+from corpora.store import FeatureStore, FeatureWriter
+from encoder.lstm.config import EncoderConfig
 
 TOY = EncoderConfig(hidden_size=16, num_layers=2, embedding_size=12, partial_frames=20, partial_step=10)
 

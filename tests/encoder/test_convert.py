@@ -72,7 +72,11 @@ def public_state(hidden: int = 8) -> dict[str, torch.Tensor]:
 def test_sizes_are_read_off_the_tensors(tmp_path: Path) -> None:
     torch.save({"step": 12, "model_state": public_state()}, tmp_path / "small.pt")
     encoder = convert_public_encoder(tmp_path / "small.pt", tmp_path / "small.safetensors")
-    assert (encoder.config.hidden_size, encoder.config.num_layers, encoder.config.embedding_size) == (8, 2, 6)
+    assert (encoder.config.hidden_size, encoder.config.num_layers, encoder.config.embedding_size) == (
+        8,
+        2,
+        6,
+    )
     assert encoder.step == 12
 
 

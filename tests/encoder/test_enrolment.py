@@ -4,8 +4,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from encoder.base import mean_embedding
 from encoder.enrolment import enrolment_report, examine_clip, main, similarity_figure
-from encoder.inference import mean_embedding
 from speech.audio import read_audio, write_audio
 from speech.errors import AudioError, ConfigError
 from tests.speech.clips import FakePartials, melody, mixed

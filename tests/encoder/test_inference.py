@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from encoder import EncoderConfig, SpeakerEncoder
-from encoder.inference import Partials, mean_embedding, partial_starts
-from encoder.model import SpeakerEncoderModel
+from encoder.base import Partials, mean_embedding, partial_starts
+from encoder.lstm.model import SpeakerEncoderModel
 from speech.errors import AudioError, ConfigError, ModelFileError
 
 
@@ -54,7 +54,7 @@ def test_many_equals_one_by_one(encoder: SpeakerEncoder) -> None:
 def test_partials_do_not_depend_on_how_many_go_through_at_once(encoder: SpeakerEncoder, monkeypatch) -> None:
     wav = buzz(2.0)
     whole = encoder.embed_partials(wav, prepared=True)
-    monkeypatch.setattr("encoder.inference.PARTIALS_PER_PASS", 3)
+    monkeypatch.setattr("encoder.base.PARTIALS_PER_PASS", 3)
     np.testing.assert_allclose(encoder.embed_partials(wav, prepared=True), whole, atol=1e-5)
 
 
@@ -204,7 +204,7 @@ def test_half_precision_files_are_half_the_size_and_nearly_equal(encoder: Speake
 
 
 def test_wrong_files_get_a_sentence(tmp_path: Path) -> None:
-    from training.checkpoint import save_model
+    from modelfile.checkpoint import save_model
 
     with pytest.raises(ModelFileError):
         SpeakerEncoder.load(tmp_path / "missing.safetensors")

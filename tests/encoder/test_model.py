@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from encoder.config import EncoderConfig
-from encoder.model import SpeakerEncoderModel
+from encoder.lstm.config import EncoderConfig
+from encoder.lstm.model import SpeakerEncoderModel
 
 
 @pytest.mark.parametrize("compression", ["none", "log"])

@@ -8,8 +8,8 @@ import pytest
 import soundfile
 from matplotlib.colors import to_rgb
 
-from encoder import map_command
-from encoder.projection import draw_map, project, speaker_style
+from encoder import projection as map_command
+from encoder.umap_projection import draw_map, project, speaker_style
 from tests.toy_models import save_toy_models, speech_like
 
 

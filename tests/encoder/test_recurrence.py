@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from encoder import EncoderConfig, SpeakerEncoder
-from encoder.model import SpeakerEncoderModel
-from encoder.recurrence import Bfloat16LSTM, has_bfloat16_products, with_bfloat16_products
+from encoder.lstm.model import SpeakerEncoderModel
+from encoder.lstm.recurrence import Bfloat16LSTM, has_bfloat16_products, with_bfloat16_products
 from speech.errors import ConfigError
 
 needs_products = pytest.mark.skipif(not has_bfloat16_products(), reason="this processor has no bfloat16 products")

@@ -7,13 +7,13 @@ from matplotlib import image
 
 from encoder import SpeakerEncoder
 from encoder.augmentation import AugmentationConfig, no_augmentation
-from encoder.config import EncoderConfig
 from encoder.data import BatchConfig, SpeakerBatches
-from encoder.model import SpeakerEncoderModel
+from encoder.lstm.config import EncoderConfig
+from encoder.lstm.model import SpeakerEncoderModel
 from encoder.task import EncoderTask, LossConfig, distillation_loss
 from encoder.trials import VerificationTrials
 from speech.errors import ConfigError, CorpusError
-from training.checkpoint import RunDirectory
+from training.run_directory import RunDirectory
 
 BATCH = BatchConfig(speakers=4, utterances=2, frames=20, pause_grid=5)
 VARIED = AugmentationConfig()

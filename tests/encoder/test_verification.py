@@ -1,166 +1,177 @@
-import threading
-from statistics import NormalDist
-from typing import Any
+"""`python -m encoder.verification` over lists of trials and folders, with an encoder of toy width."""
+
+import subprocess
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+import soundfile
 
-from encoder.verification import (
-    all_pairs_eer,
-    det_curve,
-    det_figure,
-    detection_cost,
-    equal_error_rate,
-    min_dcf,
-    threshold_at_eer,
-    threshold_at_min_dcf,
-)
-
-TRIALS = st.lists(st.tuples(st.integers(-5, 5), st.booleans()), min_size=2, max_size=40).filter(
-    lambda trials: 0 < sum(label for _, label in trials) < len(trials)
-)
+from encoder import SpeakerEncoder, clips
+from encoder import verification as trial_lists
+from encoder.metrics import equal_error_rate
+from encoder.verification import Trial, read_trials
+from speech.audio import read_audio
+from speech.errors import CorpusError
+from tests.toy_models import save_toy_models, speech_like
 
 
-def arrays(trials):
-    return np.array([float(score) for score, _ in trials]), np.array([label for _, label in trials])
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A toy encoder, two speakers with three clips each, a list of all their pairs, and a silent clip."""
+    folder = tmp_path_factory.mktemp("verification")
+    save_toy_models(folder / "models")
+    names = []
+    for number in range(6):
+        name = f"s{number // 3}/{number}.wav"
+        (folder / "wav" / name).parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(folder / "wav" / name, speech_like(2.0, 100 + 80 * (number // 3), number), 16_000)
+        names.append(name)
+    pairs = [(a, b) for place, a in enumerate(names) for b in names[place + 1 :]]
+    lines = [f"{int(a[:2] == b[:2])} {a} {b}" for a, b in pairs]
+    (folder / "trials.txt").write_text("\n".join(lines) + "\n")
+    soundfile.write(folder / "silent.wav", np.zeros(16_000), 16_000)
+    return folder
 
 
-def errors_at(scores, labels, threshold):
-    """(false acceptance, false rejection), counted one by one."""
-    accepted = scores >= threshold
-    return (accepted & ~labels).sum() / (~labels).sum(), (~accepted & labels).sum() / labels.sum()
+@pytest.fixture
+def run(place, capsys):
+    def call(*arguments):
+        encoder = place / "models" / "encoder.safetensors"
+        try:
+            code: object = trial_lists.main([str(argument) for argument in ("--encoder", encoder, *arguments)])
+        except SystemExit as stop:
+            code = stop.code
+        out, err = capsys.readouterr()
+        return SimpleNamespace(code=code, out=out, err=err)
+
+    return call
 
 
-def gaussian_scores(distance, trials=20_000):
-    rng = np.random.default_rng(0)
-    scores = np.concatenate([rng.normal(distance, 1, trials), rng.normal(0, 1, trials)])
-    return scores, np.arange(2 * trials) < trials
+def test_a_list_gives_the_figures_of_its_trials(run, place, tmp_path):
+    result = run(
+        place / "trials.txt", "--root", place / "wav", "--scores", tmp_path / "s.txt", "--det", tmp_path / "d.png"
+    )
+    assert result.code == 0, result
+    encoder = SpeakerEncoder.load(place / "models" / "encoder.safetensors")
+    embeddings = {
+        name: encoder.embed(read_audio(place / "wav" / name)) for name in (f"s{k // 3}/{k}.wav" for k in range(6))
+    }
+    labels, values = [], []
+    for line in (tmp_path / "s.txt").read_text().splitlines():
+        label, first, second, value = line.split("\t")
+        assert float(value) == pytest.approx(float(embeddings[first] @ embeddings[second]), abs=1e-5)
+        labels.append(label == "1")
+        values.append(float(value))
+    assert len(labels) == 15
+    assert "15 trials (6 of the same speaker) of 6 clips" in result.out
+    assert f"{equal_error_rate(values, labels):.2%}" in result.out
+    assert "minDCF (p = 0.01)" in result.out
+    assert "minDCF (p = 0.05)" in result.out
+    assert result.out.count("threshold") == 3
+    assert (tmp_path / "d.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_known_values() -> None:
-    assert equal_error_rate([0.9, 0.8, 0.2, 0.1], [1, 1, 0, 0]) == 0
-    assert equal_error_rate([0.1, 0.2, 0.8, 0.9], [1, 1, 0, 0]) == 1
-    assert equal_error_rate([0.5, 0.5, 0.5, 0.5], [1, 0, 1, 0]) == 0.5
-    # one of four targets below one of four strangers
-    assert equal_error_rate([9, 8, 7, 4, 5, 3, 2, 1], [1, 1, 1, 1, 0, 0, 0, 0]) == 0.25
+def test_a_folder_is_all_pairs(run, place):
+    listed, folder = run(place / "trials.txt", "--root", place / "wav"), run(place / "wav")
+    assert folder.code == 0, folder
+    assert folder.out.splitlines()[1:] == listed.out.splitlines()[1:]
+    assert "15 trials (6 of the same speaker)" in folder.out
+    assert "4 clips" in run(place / "wav", "--limit-per-speaker", 2).out
 
 
-@pytest.mark.parametrize("distance", [0.0, 1.0, 2.0, 4.0])
-def test_gaussian_scores(distance) -> None:
-    expected = NormalDist().cdf(-distance / 2)
-    assert equal_error_rate(*gaussian_scores(distance)) == pytest.approx(expected, abs=0.006)
-    assert threshold_at_eer(*gaussian_scores(distance)) == pytest.approx(distance / 2, abs=0.05)
+def test_each_file_is_embedded_once(run, place, monkeypatch):
+    read = []
+
+    def remembering(path):
+        read.append(path)
+        return read_audio(path)
+
+    monkeypatch.setattr("speech.audio.read_audio", remembering)
+    assert run(place / "trials.txt", "--root", place / "wav").code == 0
+    assert len(read) == len(set(read)) == 6
 
 
-def test_the_least_cost_of_gaussian_scores() -> None:
-    """At the best threshold t the densities are in the ratio of the weights: exp(2 t - 2) = 99 for a distance of 2."""
-    threshold = (np.log(99) + 2) / 2
-    normal = NormalDist()
-    expected = normal.cdf(threshold - 2) + 99 * normal.cdf(-threshold)
-    assert min_dcf(*gaussian_scores(2.0)) == pytest.approx(expected, abs=0.02)
-    assert threshold_at_min_dcf(*gaussian_scores(2.0)) == pytest.approx(threshold, abs=0.25)
+def test_batches_do_not_change_the_figures(run, place, monkeypatch):
+    whole = run(place / "wav")
+    monkeypatch.setattr(clips, "BATCH_CLIPS", 1)
+    assert run(place / "wav").out == whole.out
 
 
-@settings(max_examples=50, deadline=None)
-@given(TRIALS)
-def test_order_and_monotonic_scaling_do_not_matter(trials: list[tuple[int, bool]]) -> None:
-    scores, labels = arrays(trials)
-    rate = equal_error_rate(scores, labels)
-    assert 0 <= rate <= 1
-    assert equal_error_rate(scores[::-1], labels[::-1]) == pytest.approx(rate)
-    assert equal_error_rate(scores**3, labels) == pytest.approx(rate)
-    assert equal_error_rate(-scores, ~labels) == pytest.approx(rate)  # the same trials, seen from the other side
+def test_both_forms_of_a_list(tmp_path):
+    path = tmp_path / "list.txt"
+    path.write_text("# remark\n1 a.wav b.wav\n\na.wav c.wav nontarget\n0\tone two.wav\tb.wav\nb.wav a.wav target\n")
+    assert read_trials(path) == [
+        Trial(True, "a.wav", "b.wav", 2),
+        Trial(False, "a.wav", "c.wav", 4),
+        Trial(False, "one two.wav", "b.wav", 5),
+        Trial(True, "b.wav", "a.wav", 6),
+    ]
 
 
-@settings(max_examples=50, deadline=None)
-@given(TRIALS)
-def test_the_curve_is_what_counting_gives(trials) -> None:
-    scores, labels = arrays(trials)
-    accepted, rejected, thresholds = det_curve(scores, labels)
-    assert thresholds[0] == np.inf
-    assert list(thresholds[1:]) == sorted(set(scores), reverse=True)
-    for point in zip(accepted, rejected, thresholds, strict=True):
-        assert point[:2] == pytest.approx(errors_at(scores, labels, point[2]))
+@pytest.mark.parametrize("line", ["2 a.wav b.wav", "1 a.wav", "a.wav b.wav", "1 a.wav b.wav c.wav", "a b maybe"])
+def test_bad_lines_are_named(tmp_path, line):
+    path = tmp_path / "list.txt"
+    path.write_text(f"1 a.wav b.wav\n{line}\n")
+    with pytest.raises(CorpusError, match="Line 2 of"):
+        read_trials(path)
 
 
-@settings(max_examples=50, deadline=None)
-@given(TRIALS, st.sampled_from([0.01, 0.05, 0.5, 0.9]), st.sampled_from([1, 10]), st.sampled_from([1, 3]))
-def test_the_least_cost_is_that_of_the_best_threshold(trials, p_target, c_miss, c_fa) -> None:
-    scores, labels = arrays(trials)
-    best = np.inf
-    for threshold in [*scores, np.inf]:
-        accepted, rejected = errors_at(scores, labels, threshold)
-        best = min(best, c_miss * p_target * rejected + c_fa * (1 - p_target) * accepted)
-    expected = best / min(c_miss * p_target, c_fa * (1 - p_target))
-    assert min_dcf(scores, labels, p_target, c_miss, c_fa) == pytest.approx(expected)
-    assert expected <= 1 + 1e-9
-    accepted, rejected = errors_at(scores, labels, threshold_at_min_dcf(scores, labels, p_target, c_miss, c_fa))
-    assert detection_cost(accepted, rejected, p_target, c_miss, c_fa) == pytest.approx(expected)
+def test_unusable_clips_are_left_out_or_refused(run, place):
+    lines = (place / "trials.txt").read_text() + "1 s0/0.wav ../silent.wav\n0 ../silent.wav s1/4.wav\n"
+    (place / "more.txt").write_text(lines)
+    result = run(place / "more.txt", "--root", place / "wav")
+    assert result.code == 0, result
+    assert "2 of 17 trials left out" in result.out
+    assert "left out: ../silent.wav" in result.err
+    assert "15 trials" in result.out
+    strict = run(place / "more.txt", "--root", place / "wav", "--strict")
+    assert strict.code == 2
+    assert "silent.wav cannot be used" in strict.err
 
 
-@settings(max_examples=50, deadline=None)
-@given(TRIALS)
-def test_the_errors_at_the_eer_threshold_are_the_most_nearly_equal(trials) -> None:
-    scores, labels = arrays(trials)
+def test_what_a_person_can_get_wrong(run, place, tmp_path):
+    def written(text):
+        (tmp_path / "list.txt").write_bytes(text)
+        return tmp_path / "list.txt"
 
-    def gap(threshold):
-        accepted, rejected = errors_at(scores, labels, threshold)
-        return abs(accepted - rejected)
-
-    least = min(gap(threshold) for threshold in [*scores, np.inf])
-    assert gap(threshold_at_eer(scores, labels)) == pytest.approx(least)
-
-
-def test_thresholds_lie_between_the_kinds() -> None:
-    assert threshold_at_eer([0.9, 0.8, 0.2, 0.1], [1, 1, 0, 0]) == pytest.approx(0.5)
-    assert threshold_at_min_dcf([0.9, 0.8, 0.2, 0.1], [1, 1, 0, 0]) == pytest.approx(0.5)
-    # refusing everybody is the best: above the highest score
-    assert threshold_at_min_dcf([0.1, 0.9], [1, 0]) > 0.9
-
-
-def test_bad_input_is_refused() -> None:
-    with pytest.raises(ValueError, match="finite"):
-        equal_error_rate([0.1, float("nan")], [1, 0])
-    with pytest.raises(ValueError, match="labels"):
-        equal_error_rate([0.1, 0.2], [1])
-    with pytest.raises(ValueError, match="same and of different"):
-        det_curve([0.1, 0.2], [1, 1])
-    with pytest.raises(ValueError, match="p_target"):
-        min_dcf([0.1, 0.2], [1, 0], p_target=1.0)
-    with pytest.raises(ValueError, match="cost"):
-        min_dcf([0.1, 0.2], [1, 0], c_fa=0)
+    (tmp_path / "there.txt").write_text("")
+    trials, root = place / "trials.txt", place / "wav"
+    for result, words in (
+        (run(tmp_path / "none.txt"), "nothing at"),
+        (run(written(b"\xff\xfe\x00")), "not a text file"),
+        (run(written(b"\n")), "no trials"),
+        (run(written(b"1 a.wav b.wav\n")), "Line 1"),
+        (run(written(b"1 s0/0.wav s0/1.wav\n"), "--root", root), "different speakers"),
+        (run(written(b"0 s0/0.wav s1/3.wav\n"), "--root", root), "the same speaker"),
+        (run(trials), "--root"),
+        (run(trials, "--root", root, "--limit-per-speaker", 3), "--limit-per-speaker"),
+        (run(trials, "--root", root, "--scores", tmp_path / "there.txt"), "--force"),
+        (run(trials, "--root", root, "--det", tmp_path / "d.bmp"), ".png"),
+        (run(root, "--root", root), "--root"),
+        (run(root / "s0"), "different speakers"),
+        (run(trials, "--root", root, "--encoder", trials), "trials.txt"),
+    ):
+        assert result.code == 2, result
+        assert result.err.splitlines()[-1].startswith("error: ")
+        assert words in result.err
+    assert run(trials, "--root", root, "--scores", tmp_path / "there.txt", "--force").code == 0
 
 
-def test_all_pairs() -> None:
-    embeddings = np.eye(3)[[0, 0, 1, 1, 2]]
-    assert all_pairs_eer(embeddings, ["a", "a", "b", "b", "c"]) == 0
-    assert all_pairs_eer(embeddings, ["a", "b", "a", "b", "c"]) > 0.5
+def test_too_many_pairs_are_refused_before_the_work(run, place, monkeypatch):
+    monkeypatch.setattr(trial_lists, "MOST_PAIRS", 14)
+    result = run(place / "wav")
+    assert result.code == 2
+    assert "--limit-per-speaker" in result.err
 
 
-def test_gaussian_scores_are_a_straight_line_on_the_figure() -> None:
-    axes: Any = det_figure({"one": gaussian_scores(2.0)}).axes[0]
-    line = next(line for line in axes.lines if line.get_label().startswith("one"))
-    x, y = line.get_data()
-    inside = (np.abs(x) < 1.5) & (np.abs(y) < 1.5)
-    assert len(x) <= 1000
-    assert np.allclose(x[inside] + y[inside], -2.0, atol=0.1)
-    assert axes.get_legend().get_texts()[0].get_text().startswith("one: EER 15.")
-
-
-def test_curves_without_errors_and_of_single_trials_can_be_drawn() -> None:
-    det_figure({"perfect": ([0.9, 0.8, 0.1], [1, 1, 0]), "wrong": ([0.1, 0.9], [1, 0]), "tied": ([1, 1], [1, 0])})
-    assert det_figure({}).axes
-
-
-def test_figures_are_drawn_in_threads_without_pyplot(tmp_path) -> None:
-    def draw(name):
-        det_figure({name: gaussian_scores(1.0, 100)}).savefig(tmp_path / f"{name}.png")
-
-    threads = [threading.Thread(target=draw, args=(name,)) for name in "ab"]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert {path.name for path in tmp_path.iterdir()} == {"a.png", "b.png"}
+def test_the_module_is_a_command_and_its_metrics_are_light(repository):
+    done = subprocess.run(
+        [sys.executable, "-m", "encoder.verification", "--help"], cwd=repository, capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    assert "trials.txt" in done.stdout
+    code = "import sys, encoder.metrics; print({'torch', 'scipy', 'matplotlib', 'tyro'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=repository, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

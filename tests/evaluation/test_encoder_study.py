@@ -4,11 +4,11 @@ from typing import Any
 import pytest
 import soundfile
 
+from corpora.corpus import Utterance
 from evaluation.encoder_study import OTHERS, Plan, encoder_figures, groups
 from evaluation.mfcc import MfccBaseline
 from evaluation.report import Notes
 from evaluation.verification import EncoderUnderTest
-from speech.corpora import Utterance
 from speech.errors import CorpusError
 from tests.toy_models import speech_like, toy_encoder
 

@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from encoder.verification import all_pairs_eer
+from encoder.metrics import all_pairs_eer
 from evaluation.error_rates import ErrorRates, average, error_rates
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from encoder.verification import all_pairs_eer
+from encoder.metrics import all_pairs_eer
 from evaluation.mfcc import MfccBaseline
 from tests.toy_models import speech_like
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from corpora.corpus import noise_split
 from evaluation.noise import NoiseSet, add_noise, rms, speech_level
-from speech.corpora import noise_split
 from speech.errors import CorpusError
 
 

@@ -66,7 +66,7 @@ def test_silence_is_a_miss_and_not_a_crash(candidates):
 
 
 def test_copies_are_compared_with_their_originals(candidates):
-    from vocoder.griffin_lim import GriffinLimVocoder
+    from vocoder.griffin_lim.inference import GriffinLimVocoder
 
     natural = natural_output("a", "low", TEXT, 0, speech_like(1.0))
     copy = copy_output(natural, "griffin-lim", GriffinLimVocoder(iterations=5), seed=0)

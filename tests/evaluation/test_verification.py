@@ -3,12 +3,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from corpora.corpus import Utterance
 from evaluation.judge import VoiceJudge, nearest
 from evaluation.noise import WINDOW
 from evaluation.sets import Recording
 from evaluation.verification import Condition, conditions, pieces, run_tests, single_recordings
 from speech.audio import prepare_reference
-from speech.corpora import Utterance
 from speech.errors import ConfigError
 from tests.toy_models import speech_like, toy_encoder
 

@@ -7,7 +7,7 @@ from preparation.aligned_mels import aligned_mel
 from speech.harmonics import buzz
 from speech.mel import MelConfig, synthesis_mel
 from synthesizer import Synthesizer
-from synthesizer.model import Tacotron2
+from synthesizer.tacotron.model import Tacotron2
 from synthesizer.text.front_end import text_to_transcript
 from tests.synthesizer.toy import toy_config
 

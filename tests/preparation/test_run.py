@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from corpora.store import FeatureStore, FeatureWriter
 from preparation.encoder import Encoder
 from preparation.run import run
 from speech.audio import write_audio
 from speech.errors import ConfigError, StorageError
-from speech.features import FeatureStore, FeatureWriter
 from tests.preparation.toy_stage import Toy
 from tests.toy_models import speech_like
 
@@ -58,7 +58,7 @@ def test_what_was_left_out_can_be_tried_again(tmp_path, capsys):
 
 
 def test_a_second_run_into_the_same_store_is_refused(tmp_path, corpus, monkeypatch):
-    monkeypatch.setattr("speech.feature_writer.LOCK_ATTEMPTS", 1)
+    monkeypatch.setattr("corpora.store_writer.LOCK_ATTEMPTS", 1)
     with FeatureWriter(tmp_path, "main"), pytest.raises(StorageError, match="Another process"):
         run(Toy(corpora=(corpus,), out=tmp_path, jobs=0))
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from corpora.store_filling import Clip
+from corpora.workers import Timer
 from preparation.settings import Settings
 from preparation.task import Task
-from speech.store_filling import Clip
-from speech.workers import Timer
 
 
 @dataclass(frozen=True, kw_only=True)

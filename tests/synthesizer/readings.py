@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from synthesizer.decoding import Decoded
 from synthesizer.splitting import breaks_of
+from synthesizer.tacotron.decoding import Decoded
 from synthesizer.text.front_end import text_to_transcript
 from synthesizer.text.transcript import Transcript, encode
 

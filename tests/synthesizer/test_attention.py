@@ -3,10 +3,16 @@
 import pytest
 import torch
 
-from synthesizer.attention import beta_binomial, build_attention, guided_attention_loss, outside_window, tanh_energies
-from synthesizer.config import ATTENTION_KINDS
-from synthesizer.model import length_mask
-from synthesizer.recurrence import fast_tanh
+from synthesizer.tacotron.attention import (
+    beta_binomial,
+    build_attention,
+    guided_attention_loss,
+    outside_window,
+    tanh_energies,
+)
+from synthesizer.tacotron.config import ATTENTION_KINDS
+from synthesizer.tacotron.model import length_mask
+from synthesizer.tacotron.recurrence import fast_tanh
 from tests.synthesizer.toy import toy_config
 
 

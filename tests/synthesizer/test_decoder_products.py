@@ -5,9 +5,9 @@ import pytest
 import torch
 from numba import njit
 
-from synthesizer import decoder_kernels
-from synthesizer.decoder_layout import CACHE_LINE, packed_floats, packed_levels, to_levels
-from synthesizer.decoder_products import (
+from synthesizer.tacotron import decoder_kernels
+from synthesizer.tacotron.decoder_layout import CACHE_LINE, packed_floats, packed_levels, to_levels
+from synthesizer.tacotron.decoder_products import (
     BLOCK,
     add_products,
     address,
@@ -16,8 +16,8 @@ from synthesizer.decoder_products import (
     multiply,
     portable_sums,
 )
-from synthesizer.fast_decoder import FastDecoder
-from synthesizer.model import Tacotron2
+from synthesizer.tacotron.fast_decoder import FastDecoder
+from synthesizer.tacotron.model import Tacotron2
 from tests.synthesizer.toy import toy_config
 
 SHAPES = [(32, 2), (96, 28), (70, 33)]  # whole blocks, whole pairs, and neither

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from synthesizer.config import ATTENTION_KINDS, SynthesizerConfig
-from synthesizer.decoder_layout import to_levels
-from synthesizer.decoding import Decoded, DecodingCancelled, free_run, step_limit
-from synthesizer.model import Tacotron2
-from synthesizer.variance import LEAST_FRAMES, restore_variance
+from synthesizer.tacotron.config import ATTENTION_KINDS, SynthesizerConfig
+from synthesizer.tacotron.decoder_layout import to_levels
+from synthesizer.tacotron.decoding import Decoded, DecodingCancelled, free_run, step_limit
+from synthesizer.tacotron.model import Tacotron2
+from synthesizer.tacotron.variance import LEAST_FRAMES, restore_variance
 from tests.synthesizer.toy import toy_config
 
 RNG = np.random.default_rng(0)

@@ -6,9 +6,9 @@ import torch
 
 from speech.errors import ConfigError, ModelFileError, TextError
 from synthesizer import Synthesizer
-from synthesizer.decoding import DecodingCancelled
-from synthesizer.inference import join_syntheses
-from synthesizer.model import Tacotron2
+from synthesizer.tacotron.decoding import DecodingCancelled
+from synthesizer.tacotron.inference import join_syntheses
+from synthesizer.tacotron.model import Tacotron2
 from synthesizer.text.symbols import SYMBOLS
 from tests.synthesizer.toy import toy_config
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from synthesizer.intonation import RISE_OCTAVES, raise_end, rises
+from synthesizer.tacotron.intonation import RISE_OCTAVES, raise_end, rises
 from synthesizer.text.front_end import text_to_transcript
 
 

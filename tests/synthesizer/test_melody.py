@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import torch
 
+from modelfile.checkpoint import warm_start
 from speech.errors import ConfigError
 from synthesizer import Synthesizer
-from synthesizer.config import ATTENTION_KINDS
-from synthesizer.data import BatchConfig, collate
-from synthesizer.decoding import free_run
-from synthesizer.melody import token_melody
-from synthesizer.model import Tacotron2
-from synthesizer.task import LossConfig, SynthesizerTask
+from synthesizer.tacotron.config import ATTENTION_KINDS
+from synthesizer.tacotron.data import BatchConfig, collate
+from synthesizer.tacotron.decoding import free_run
+from synthesizer.tacotron.model import Tacotron2
+from synthesizer.tacotron.pitch_predictor import token_melody
+from synthesizer.tacotron.task import LossConfig, SynthesizerTask
 from tests.synthesizer.toy import TEXTS, toy_config, toy_store, with_melody
-from training.checkpoint import warm_start
 
 IDS = [np.arange(2, 9), np.arange(5, 30)]
 VOICES = torch.nn.functional.normalize(torch.randn(2, 256, generator=torch.Generator().manual_seed(0)), dim=1).numpy()

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from speech.errors import ConfigError
-from synthesizer.config import ATTENTION_KINDS, SynthesizerConfig
-from synthesizer.data import BatchConfig, SynthesizerBatches, collate
-from synthesizer.decoding import free_run, step_limit
-from synthesizer.model import Tacotron2
-from synthesizer.task import LossConfig, SynthesizerTask
+from synthesizer.tacotron.config import ATTENTION_KINDS, SynthesizerConfig
+from synthesizer.tacotron.data import BatchConfig, SynthesizerBatches, collate
+from synthesizer.tacotron.decoding import free_run, step_limit
+from synthesizer.tacotron.model import Tacotron2
+from synthesizer.tacotron.task import LossConfig, SynthesizerTask
 from tests.synthesizer.toy import toy_config, toy_store
 
 

@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 import torch
 
+from modelfile.checkpoint import load_weights
 from speech.errors import ConfigError, CorpusError
 from speech.harmonics import harmonics_of
 from synthesizer import Synthesizer
-from synthesizer.decoding import free_run
-from synthesizer.model import Tacotron2
-from synthesizer.postfilter import FURTHEST, Postfilter, apply_postfilter, contour_of
-from synthesizer.postfilter_config import PostfilterConfig
-from synthesizer.postfilter_data import PostfilterBatches, Reading, read_along
-from synthesizer.postfilter_task import PostfilterTask, texture_distance
+from synthesizer.tacotron.decoding import free_run
+from synthesizer.tacotron.model import Tacotron2
+from synthesizer.tacotron.postfilter import FURTHEST, Postfilter, apply_postfilter, contour_of
+from synthesizer.tacotron.postfilter_config import PostfilterConfig
+from synthesizer.tacotron.postfilter_data import PostfilterBatches, Reading, read_along
+from synthesizer.tacotron.postfilter_task import PostfilterTask, texture_distance
 from tests.synthesizer.toy import toy_config, toy_store
 from train_synth import Arguments, main
-from training.checkpoint import load_weights
 
 SIZES = {"postfilter_size": 12, "postfilter_layers": 2, "postfilter_kernel": 3}
 

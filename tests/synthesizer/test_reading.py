@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from speech.mel import MelConfig
-from synthesizer.reading import judge
 from synthesizer.splitting import words_of
+from synthesizer.tacotron.reading import judge
 from synthesizer.text.front_end import text_to_transcript
 from synthesizer.text.transcript import encode
 from tests.synthesizer.readings import path_of, reading

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from synthesizer.recurrence import (
+from synthesizer.tacotron.recurrence import (
     MemoryOverTime,
     WeightOverTime,
     dropout,

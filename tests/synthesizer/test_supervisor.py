@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from synthesizer import supervisor as module
-from synthesizer.attention import MASKED_ENERGY
-from synthesizer.decoding import Decoded, DecodingCancelled, free_run
-from synthesizer.model import Tacotron2
-from synthesizer.supervisor import SEED, SENTENCES_PER_PASS, SPLIT, WINDOW, WINDOWED, Supervisor, Task
+from synthesizer.tacotron import supervisor as module
+from synthesizer.tacotron.attention import MASKED_ENERGY
+from synthesizer.tacotron.decoding import Decoded, DecodingCancelled, free_run
+from synthesizer.tacotron.model import Tacotron2
+from synthesizer.tacotron.supervisor import SEED, SENTENCES_PER_PASS, SPLIT, WINDOW, WINDOWED, Supervisor, Task
 from synthesizer.text.front_end import text_to_transcript
 from synthesizer.text.transcript import encode
 from tests.synthesizer.readings import reading

@@ -9,8 +9,6 @@ from speech.errors import TextError
 from speech.mel import MelConfig
 from synthesizer import synthesis as module
 from synthesizer.pacing import EDGE_SECONDS, SEAM_SECONDS
-from synthesizer.reading import judge
-from synthesizer.supervisor import SPLIT, Outcome, Part
 from synthesizer.synthesis import (
     FULL_STOP_SECONDS,
     PARAGRAPH_SECONDS,
@@ -21,6 +19,8 @@ from synthesizer.synthesis import (
     read_lines,
     read_sentences,
 )
+from synthesizer.tacotron.reading import judge
+from synthesizer.tacotron.supervisor import SPLIT, Outcome, Part
 from synthesizer.text.front_end import text_to_transcript
 from synthesizer.text.lexicon import Entry, Lexicon
 from tests.synthesizer.readings import FACTOR, reading

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from synthesizer.variance import restore_variance, variance_gains
+from synthesizer.tacotron.variance import restore_variance, variance_gains
 
 
 def mels(factor: float, seed: int = 0, frames: int = 200) -> np.ndarray:

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from encoder.config import EncoderConfig
-from encoder.model import SpeakerEncoderModel
+from encoder.lstm.config import EncoderConfig
+from encoder.lstm.model import SpeakerEncoderModel
 from speech.audio import normalize_peak
 from speech.errors import ConfigError
 from speech.mel import MelConfig, encoder_mel, synthesis_mel
-from synthesizer.data import BatchConfig, SynthesizerBatches
-from synthesizer.model import Tacotron2, length_mask
-from synthesizer.task import LossConfig, Passage, SynthesizerTask, cut, join, read
-from synthesizer.voice_loss import SPEECH_LEVEL, EncoderFrontEnd, VoiceLoss
+from synthesizer.tacotron.data import BatchConfig, SynthesizerBatches
+from synthesizer.tacotron.model import Tacotron2, length_mask
+from synthesizer.tacotron.task import LossConfig, Passage, SynthesizerTask, cut, join, read
+from synthesizer.tacotron.voice_loss import SPEECH_LEVEL, EncoderFrontEnd, VoiceLoss
 from tests.synthesizer.toy import toy_config, toy_store, with_melody
 from tests.toy_models import speech_like
 

@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from synthesizer.attention import word_guidance_loss
-from synthesizer.data import encode_words, tokens_read
+from synthesizer.tacotron.attention import word_guidance_loss
+from synthesizer.tacotron.data import encode_words, tokens_read
 from synthesizer.text.front_end import text_to_transcript
 from synthesizer.text.transcript import encode
 

@@ -3,10 +3,10 @@
 import numpy as np
 import torch
 
-from speech.features import FeatureStore, FeatureWriter
+from corpora.store import FeatureStore, FeatureWriter
 from speech.mel import code_mel
-from synthesizer.config import SynthesizerConfig
-from synthesizer.model import Tacotron2
+from synthesizer.tacotron.config import SynthesizerConfig
+from synthesizer.tacotron.model import Tacotron2
 from synthesizer.text.front_end import text_to_transcript
 
 TEXTS = ("Hello there.", "A cat sat on the mat.", "Yes, indeed it did.", "Good night to you all.")

@@ -14,7 +14,7 @@ from tests.toy_models import save_toy_models
 @pytest.fixture(scope="session")
 def toy_folder(tmp_path_factory):
     """Toy models, and all imported that they need, so that no test waits for that."""
-    from toolbox.quiet_imports import import_quietly
+    from toolbox.jobs.quiet_imports import import_quietly
 
     import_quietly()
     return save_toy_models(tmp_path_factory.mktemp("models"))

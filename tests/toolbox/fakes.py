@@ -17,13 +17,13 @@ from PyQt5.QtWidgets import QApplication
 from speech.audio import write_audio
 from tests.toolbox.sounds import FakeDevices
 from tests.toy_models import speech_like
-from toolbox import style
-from toolbox.preferences import Preferences
-from toolbox.results import ResultStore
-from toolbox.session import Session
-from toolbox.voice_shelf import VoiceShelf
-from toolbox.watchdog import Stall, Watchdog
-from toolbox.window import MainWindow
+from toolbox.state.session import Session
+from toolbox.storage.preferences import Preferences
+from toolbox.storage.results import ResultStore
+from toolbox.storage.voice_shelf import VoiceShelf
+from toolbox.window import style
+from toolbox.window.main_window import MainWindow
+from toolbox.window.watchdog import Stall, Watchdog
 
 LONGEST_STANDSTILL = 0.1  # seconds, on a machine that counts to a million in USUAL_COUNT
 USUAL_COUNT = 0.05  # seconds

@@ -16,7 +16,7 @@ OPEN_AND_LEAVE = """
 import sys, time
 from pathlib import Path
 from toolbox import application
-from toolbox.watchdog import Watchdog
+from toolbox.window.watchdog import Watchdog
 
 arguments = application.parse_arguments(["--data", sys.argv[1], "--cpu"])
 app = application.make_application()

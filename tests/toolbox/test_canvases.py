@@ -7,9 +7,9 @@ import pytest
 from PyQt5.QtCore import Qt
 from PyQt5.QtGui import QColor
 
-from toolbox import style
-from toolbox.canvases import EmbeddingMap, HeatMap, Waveform, joined_alignment
-from toolbox.level_meter import LevelMeter
+from toolbox.window import style
+from toolbox.window.canvases import EmbeddingMap, HeatMap, Waveform, joined_alignment
+from toolbox.window.level_meter import LevelMeter
 
 
 def pixels(widget) -> np.ndarray:

@@ -10,7 +10,15 @@ import pytest
 
 from speech.audio import write_audio
 from speech.errors import AudioError, CorpusError
-from toolbox.datasets import KNOWN_FOLDERS, Dataset, Utterance, find_datasets, natural_order, random_choice, sound_files
+from toolbox.storage.datasets import (
+    KNOWN_FOLDERS,
+    Dataset,
+    Utterance,
+    find_datasets,
+    natural_order,
+    random_choice,
+    sound_files,
+)
 
 WAV = np.random.default_rng(0).uniform(-0.5, 0.5, 1600).astype(np.float32)
 
@@ -60,7 +68,7 @@ def test_two_roots_may_hold_one_name_twice_and_one_folder_once(tmp_path):
 
 
 def test_a_large_tree_without_sounds_is_soon_given_up(tmp_path, monkeypatch):
-    from toolbox import datasets
+    from toolbox.storage import datasets
 
     looked: list[Path] = []
     whole = datasets._peek
@@ -109,7 +117,7 @@ def test_plain_folders_of_any_sounds(tmp_path):
 def test_only_the_folder_that_is_looked_at_is_read(tmp_path, monkeypatch):
     put(tmp_path, *(f"p{number}/1.wav" for number in range(30)))
     read: list[Path] = []
-    from toolbox import datasets
+    from toolbox.storage import datasets
 
     whole = datasets.audio_files
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from playback import Direction, PlaybackError
+from cloning.playback import Direction, PlaybackError
 from tests.toolbox.sounds import FakeDevices
-from toolbox.devices import list_devices
+from toolbox.audio.devices import list_devices
 
 
 def test_devices_are_listed_by_direction_the_usual_one_first():

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from speech.errors import StorageError
-from toolbox import files
-from toolbox.files import config_folder, remove_leftovers, write_bytes, write_json
+from toolbox.storage import files
+from toolbox.storage.files import config_folder, remove_leftovers, write_bytes, write_json
 
 
 def names_in(folder: Path) -> list[str]:

@@ -5,7 +5,7 @@ import errno
 import pytest
 
 from speech.errors import AudioError
-from toolbox.job_context import JobCancelled, JobContext, describe_failure
+from toolbox.jobs.context import JobCancelled, JobContext, describe_failure
 
 
 def test_what_a_job_tells():

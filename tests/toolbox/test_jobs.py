@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from cloning import ModelFiles, VoiceCloner
+from cloning.voices import Voice
 from speech.audio import read_audio, write_audio
 from speech.errors import AudioError, ConfigError, ModelFileError, StorageError, TextError
 from tests.toy_models import TOY_SPACE, save_toy_models, speech_like, toy_encoder
 from toolbox import jobs
-from toolbox.datasets import Utterance
-from toolbox.job_context import JobCancelled, JobContext
-from toolbox.result_files import Line
-from voices import Voice
+from toolbox.jobs.context import JobCancelled, JobContext
+from toolbox.storage.datasets import Utterance
+from toolbox.storage.result_files import Line
 
 RATE = 16_000
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.toy_models import save_toy_models
-from toolbox.model_files import NO_VOCODER, list_models, read_model_file, usual_vocoder, why_they_do_not_fit
+from toolbox.storage.model_files import NO_VOCODER, list_models, read_model_file, usual_vocoder, why_they_do_not_fit
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,8 @@ def test_models_that_do_not_fit_are_said(folder):
 
 
 def test_listing_needs_no_torch(folder, repository):
-    code = "import sys; from toolbox.model_files import list_models; list_models([sys.argv[1]]); print(*sys.modules)"
+    code = "import sys\nfrom toolbox.storage.model_files import list_models\n"
+    code += "list_models([sys.argv[1]]); print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True, cwd=repository
     )

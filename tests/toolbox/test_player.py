@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.toolbox.sounds import FakeDevices, wait_until
-from toolbox.player import Player
+from toolbox.audio.player import Player
 
 RATE = 16_000
 

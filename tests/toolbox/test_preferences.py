@@ -3,7 +3,7 @@
 import pytest
 
 from speech.errors import StorageError
-from toolbox.preferences import Preferences, default_preferences_file
+from toolbox.storage.preferences import Preferences, default_preferences_file
 
 
 def test_settings_come_back(tmp_path):

@@ -5,8 +5,8 @@ import importlib
 import subprocess
 import sys
 
-from toolbox import quiet_imports
-from toolbox.quiet_imports import MODULES, collector_at_rest, import_quietly
+from toolbox.jobs import quiet_imports
+from toolbox.jobs.quiet_imports import MODULES, collector_at_rest, import_quietly
 
 
 def test_all_that_is_imported_beforehand_is_there():
@@ -41,7 +41,7 @@ def test_libraries_that_cannot_be_loaded_beforehand_are_left_to_the_import(monke
 
 
 def test_torch_works_after_its_libraries_were_loaded_beforehand(repository):
-    code = "from toolbox.quiet_imports import import_quietly; import_quietly(('torch',)); import torch; " \
+    code = "from toolbox.jobs.quiet_imports import import_quietly; import_quietly(('torch',)); import torch; " \
            "print(torch.ones(2).sum().item())"  # fmt: skip
     made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=repository, timeout=110)
     assert made.stdout.strip() == "2.0", made.stderr

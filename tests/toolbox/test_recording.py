@@ -8,7 +8,7 @@ import pytest
 from speech.errors import AudioError
 from tests.toolbox.sounds import FakeDevices, wait_until
 from tests.toy_models import speech_like
-from toolbox.recording import Recorder
+from toolbox.audio.recording import Recorder
 
 RATE = 16_000
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from toolbox.references import Reference, ShelvedVoice, find_outliers, similarity_to_others
+from toolbox.storage.references import Reference, ShelvedVoice, find_outliers, similarity_to_others
 
 
 def unit(vector: np.ndarray) -> np.ndarray:

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cloning.voices import Voice
 from speech.audio import read_audio
 from speech.errors import ModelFileError, StorageError
-from toolbox import results as results_module
-from toolbox.results import Line, Result, ResultStore
-from voices import Voice
+from toolbox.storage import results as results_module
+from toolbox.storage.results import Line, Result, ResultStore
 
 RATE = 16_000
 

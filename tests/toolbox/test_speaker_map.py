@@ -8,8 +8,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from toolbox import speaker_map
-from toolbox.speaker_map import Layout, SpeakerMap, fit, principal_components, speaker_colour, upon
+from toolbox.jobs import speaker_map
+from toolbox.jobs.speaker_map import Layout, SpeakerMap, fit, principal_components, speaker_colour, upon
 
 
 def clip(speaker: int, number: int = 0, size: int = 64) -> np.ndarray:
@@ -163,7 +163,7 @@ def test_of_very_many_points_some_are_fitted_and_the_others_put_among_them(monke
 
 def test_fitting_needs_neither_torch_nor_numba(repository):
     code = (
-        "import sys; import numpy as np; from toolbox.speaker_map import SpeakerMap, fit\n"
+        "import sys; import numpy as np; from toolbox.jobs.speaker_map import SpeakerMap, fit\n"
         "shown = SpeakerMap()\n"
         "for number in range(12): shown.add(np.random.default_rng(number).standard_normal(8), 'ann')\n"
         "shown.colour('ann'); fit(shown.snapshot()); print(*sys.modules)"

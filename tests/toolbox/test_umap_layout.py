@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from toolbox.umap_layout import MIN_DIST_CURVE, NEGATIVES, descend, fuzzy_graph
+from toolbox.jobs.umap_layout import MIN_DIST_CURVE, NEGATIVES, descend, fuzzy_graph
 
 
 def clusters(count: int = 4, members: int = 8, size: int = 32) -> np.ndarray:
@@ -31,7 +31,7 @@ def test_each_point_is_tied_to_its_nearest_neighbour_fully():
 
 
 def test_the_ties_of_a_point_sum_to_the_logarithm_of_their_number():
-    from toolbox.umap_layout import _units
+    from toolbox.jobs.umap_layout import _units
 
     beyond = np.sort(np.random.default_rng(0).uniform(0, 1, (20, 10)), axis=1)
     beyond -= beyond[:, :1]

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cloning.voices import Voice, VoiceLibrary
 from speech.errors import AudioError, ConfigError, ModelFileError, StorageError
 from tests.toy_models import speech_like
-from toolbox import files as files_module
-from toolbox.voice_shelf import VoiceShelf
-from voices import Voice, VoiceLibrary
+from toolbox.storage import files as files_module
+from toolbox.storage.voice_shelf import VoiceShelf
 
 
 def names_in(folder: Path) -> list[str]:
@@ -253,7 +253,8 @@ def test_several_threads_lose_nothing(shelf):
 def test_a_program_killed_in_the_midst_of_it_leaves_whole_voices(shelf, repository):
     fill(shelf)
     code = (
-        "import sys; import numpy as np; from toolbox.voice_shelf import VoiceShelf; shelf = VoiceShelf(sys.argv[1])\n"
+        "import sys; import numpy as np\n"
+        "from toolbox.storage.voice_shelf import VoiceShelf; shelf = VoiceShelf(sys.argv[1])\n"
         "number = 3\n"
         "while True:\n"
         "    row = np.random.default_rng(number).standard_normal(64)\n"
@@ -275,7 +276,8 @@ def test_a_program_killed_in_the_midst_of_it_leaves_whole_voices(shelf, reposito
 
 def test_reading_and_writing_voices_needs_no_torch(shelf, repository):
     code = (
-        "import sys; import numpy as np; from toolbox.voice_shelf import VoiceShelf; shelf = VoiceShelf(sys.argv[1])\n"
+        "import sys; import numpy as np\n"
+        "from toolbox.storage.voice_shelf import VoiceShelf; shelf = VoiceShelf(sys.argv[1])\n"
         "shelf.add_reference('ann', np.ones(64), 'toy', 'a.wav'); shelf.load('ann').lines(); print(*sys.modules)"
     )
     done = subprocess.run(

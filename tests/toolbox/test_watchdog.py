@@ -2,8 +2,8 @@
 
 import time
 
-from toolbox import watchdog as module
-from toolbox.watchdog import Watchdog, deductible, waits_for_processor
+from toolbox.window import watchdog as module
+from toolbox.window.watchdog import Watchdog, deductible, waits_for_processor
 
 
 def test_a_standstill_is_seen_and_told(qtbot):

@@ -10,7 +10,7 @@ import pytest
 from PyQt5.QtWidgets import QApplication
 
 from tests.toolbox.fakes import never_stands_still, save_speech
-from toolbox.speaker_map import Layout
+from toolbox.jobs.speaker_map import Layout
 
 MEGABYTE = 2**20
 

@@ -7,8 +7,8 @@ from PyQt5.QtCore import QPoint, QRect, Qt
 from PyQt5.QtWidgets import QAbstractButton, QApplication, QCheckBox, QComboBox, QLabel, QPushButton, QWidget
 
 from tests.toolbox.fakes import never_stands_still
-from toolbox import style
-from toolbox.widgets import ElidedLabel
+from toolbox.window import style
+from toolbox.window.widgets import ElidedLabel
 
 
 def visible(window, kind):
@@ -121,7 +121,7 @@ def test_the_keys_are_told_and_open_the_pages(house):
     for number, name in enumerate(window.pages, start=1):
         house.qtbot.keyClick(window, getattr(Qt, f"Key_{number}"), Qt.ControlModifier)
         assert window.tabs.currentWidget() is window.pages[name]
-    from toolbox.menus import help_text
+    from toolbox.window.menus import help_text
 
     assert "Ctrl+Return" in help_text(window) and "Esc" in help_text(window)
 

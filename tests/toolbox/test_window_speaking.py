@@ -12,8 +12,8 @@ from PyQt5.QtWidgets import QFileDialog
 
 from speech.audio import read_audio
 from tests.toolbox.fakes import never_stands_still
-from toolbox import results
-from toolbox.voice_choice import FIRST_SAMPLE
+from toolbox.state.voice_choice import FIRST_SAMPLE
+from toolbox.storage import results
 
 
 @never_stands_still

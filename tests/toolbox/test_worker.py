@@ -7,8 +7,8 @@ import pytest
 from PyQt5.QtCore import QObject, QThread, QTimer
 
 from speech.errors import AudioError
-from toolbox import worker as worker_module
-from toolbox.worker import Job, JobContext, Worker
+from toolbox.state import worker as worker_module
+from toolbox.state.worker import Job, JobContext, Worker
 
 
 class Log(QObject):

@@ -13,12 +13,12 @@ import pytest
 import torch
 from torch import nn
 
+from modelfile.checkpoint import load_weights, read_header, save_model
+from modelfile.files import write_atomically, write_json, write_tensors
 from speech.errors import ModelFileError, StorageError
 from tests.training.toy import ToyConfig, ToyModel
 from training.average import WeightAverage
-from training.checkpoint import load_weights, read_header, save_model
 from training.export import export_model, main
-from training.files import write_atomically, write_json, write_tensors
 from training.prefetch import Prefetcher
 from training.processes import first_tensor, seed_everything, to_device
 from training.stopping import StopWish

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from speech.features import FeatureStore, FeatureWriter
+from corpora.store import FeatureStore, FeatureWriter
 from speech.mel import MelConfig, code_mel, synthesis_mel
 from vocoder.wavernn.config import WaveRNNConfig
 

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 import train_vocoder
-from speech.features import FeatureWriter
+from corpora.store import FeatureWriter
+from modelfile.checkpoint import load_weights, read_header
 from tests.vocoder.test_spectral_training import TOY
 from tests.vocoder.test_spectral_training import train as train_first_stage
 from train_vocoder import SpectralArguments
-from training.checkpoint import load_weights, read_header
 from vocoder import Vocoder
 from vocoder.spectral.config import AdversarialConfig, DiscriminatorConfig
 from vocoder.spectral.discriminators import FILE_NAME, Discriminators

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
+from corpora.store import FeatureStore, FeatureWriter
 from speech.errors import ConfigError, CorpusError
-from speech.features import FeatureStore, FeatureWriter
 from speech.mel import decode_mel
 from vocoder.data import VocoderBatches, cut_crop, mel_window, split_items
 from vocoder.wavernn.samples import encode_wav

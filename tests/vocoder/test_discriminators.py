@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from modelfile.checkpoint import read_header
 from speech.errors import ConfigError, ModelFileError
-from training.checkpoint import read_header
 from vocoder import Vocoder
 from vocoder.spectral.config import SHORTEST_JUDGED, DiscriminatorConfig, SpectralConfig
 from vocoder.spectral.discriminators import Discriminators, ResolutionDiscriminator, accuracy

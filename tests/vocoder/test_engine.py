@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from speech.errors import ModelFileError
+from vocoder.base import VocodingCancelled
 from vocoder.data import mel_window
-from vocoder.inference import VocodingCancelled
 from vocoder.wavernn.config import WaveRNNConfig, classic_config
 from vocoder.wavernn.engine import LANE_COSTS, CompiledSampler, best_width
 from vocoder.wavernn.folding import Fold

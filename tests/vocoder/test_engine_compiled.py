@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from numba import njit
 
-from vocoder import machine_code
-from vocoder.machine_code import MachineCode
+from kernels import machine_code
+from kernels.machine_code import MachineCode
+from kernels.simd import WIDE, address, exp, load, store, sum_lanes
 from vocoder.wavernn import compiled, entries
 from vocoder.wavernn.engine import CompiledSampler
 from vocoder.wavernn.model import build_wavernn
-from vocoder.wavernn.simd import WIDE, address, exp, load, store, sum_lanes
 
 TOY = {"steps": MachineCode("first", b"code of one"), "condition": MachineCode("second", b"\n\x00of another")}
 

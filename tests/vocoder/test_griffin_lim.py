@@ -6,8 +6,8 @@ import pytest
 from speech.errors import SpeechError
 from speech.mel import MelConfig, synthesis_mel
 from vocoder import GriffinLimVocoder
-from vocoder.griffin_lim import griffin_lim
-from vocoder.inference import VocodingCancelled
+from vocoder.base import VocodingCancelled
+from vocoder.griffin_lim.inference import griffin_lim
 
 
 def mel_distance(wav: np.ndarray, mel: np.ndarray) -> float:
@@ -86,7 +86,7 @@ def test_blocks_join_without_a_scar(voice, monkeypatch):
     """No click where a block ends, and the mel is as close as with one search over the whole."""
     mel = synthesis_mel(voice(1.5))
     in_blocks = griffin_lim(mel)
-    monkeypatch.setattr("vocoder.griffin_lim.BLOCK_FRAMES", 1000)
+    monkeypatch.setattr("vocoder.griffin_lim.inference.BLOCK_FRAMES", 1000)
     assert mel_distance(in_blocks, mel) < mel_distance(griffin_lim(mel), mel) + 0.02
     monkeypatch.undo()
     seconds = np.arange(32_000) / 16_000

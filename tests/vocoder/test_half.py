@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from vocoder.inference import VocodingCancelled
+from vocoder.base import VocodingCancelled
 from vocoder.wavernn.folding import Fold
 from vocoder.wavernn.half import HalfSampler
 from vocoder.wavernn.inference import WaveRNNVocoder

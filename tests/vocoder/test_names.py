@@ -2,9 +2,9 @@
 
 import pytest
 
+from modelfile.checkpoint import save_model
 from speech.errors import ModelFileError
 from tests.toy_models import toy_vocoder
-from training.checkpoint import save_model
 from vocoder.names import find_vocoder
 
 

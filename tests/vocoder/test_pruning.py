@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from modelfile.checkpoint import load_model_file, load_weights, save_model
 from speech.errors import ConfigError, ModelFileError
-from training.checkpoint import load_model_file, load_weights, save_model
 from vocoder import Vocoder
 from vocoder.wavernn.config import WaveRNNConfig
 from vocoder.wavernn.model import build_wavernn

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import train_vocoder
+from modelfile.checkpoint import config_from_header, load_weights, read_header
 from train_vocoder import SpectralArguments
-from training.checkpoint import config_from_header, load_weights, read_header
 from vocoder import Vocoder
 from vocoder.spectral.config import SpectralConfig
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from modelfile.checkpoint import load_weights, save_model
 from speech.errors import ConfigError, ModelFileError, SpeechError
 from speech.mel import synthesis_mel
-from training.checkpoint import load_weights, save_model
 from vocoder import Vocoder
+from vocoder.base import VocodingCancelled
 from vocoder.emphasis import Deemphasis
-from vocoder.inference import VocodingCancelled
 from vocoder.spectral import refinement, streaming
 from vocoder.spectral.config import SpectralConfig
 from vocoder.spectral.inference import BLOCK_FRAMES, REFINEMENTS, SpectralVocoder

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import torch
 
+from corpora.store import FeatureStore, FeatureWriter
 from speech.errors import CorpusError
-from speech.features import FeatureStore, FeatureWriter
 from training.run_directory import RunDirectory
 from vocoder.data import VocoderBatches
 from vocoder.wavernn.model import build_wavernn

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from modelfile.checkpoint import save_model
 from speech.errors import ConfigError, ModelFileError, SpeechError
-from training.checkpoint import save_model
 from vocoder import Vocoder
-from vocoder.inference import VocodingCancelled
+from vocoder.base import VocodingCancelled
 from vocoder.wavernn import inference
 from vocoder.wavernn.config import WaveRNNConfig
 from vocoder.wavernn.convert import convert_public_wavernn, main

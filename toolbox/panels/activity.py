@@ -6,8 +6,8 @@ from PyQt5 import sip
 from PyQt5.QtCore import QTimer
 from PyQt5.QtWidgets import QHBoxLayout, QProgressBar, QWidget
 
-from toolbox.widgets import ElidedLabel, button, clock
-from toolbox.worker import Job
+from toolbox.state.worker import Job
+from toolbox.window.widgets import ElidedLabel, button, clock
 
 UPDATE_MILLISECONDS = 250  # of the estimate, between two words of the job
 

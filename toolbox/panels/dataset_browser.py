@@ -9,11 +9,11 @@ from PyQt5.QtCore import QItemSelectionModel, QStringListModel, Qt
 from PyQt5.QtWidgets import QAbstractItemView, QCheckBox, QListView, QSplitter, QVBoxLayout, QWidget
 
 from toolbox import jobs
-from toolbox.datasets import Dataset, Utterance, find_datasets, random_choice
 from toolbox.panels.questions import ask_for_files
-from toolbox.session import Session
-from toolbox.widgets import Card, button, faint, row
-from toolbox.worker import Job, JobContext
+from toolbox.state.session import Session
+from toolbox.state.worker import Job, JobContext
+from toolbox.storage.datasets import Dataset, Utterance, find_datasets, random_choice
+from toolbox.window.widgets import Card, button, faint, row
 
 MOST_AT_ONCE = 200  # utterances for one voice, or for the map
 

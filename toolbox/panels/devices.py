@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from PyQt5.QtWidgets import QComboBox
 
-from playback import PlaybackError
+from cloning.playback import PlaybackError
 from speech.errors import one_line
-from toolbox.devices import Device, list_devices
-from toolbox.session import Session
+from toolbox.audio.devices import Device, list_devices
+from toolbox.state.session import Session
 
 USUAL = "Whatever the system uses"
 WHAT_STILL_WORKS = {

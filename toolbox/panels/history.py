@@ -10,10 +10,10 @@ import numpy as np
 from PyQt5.QtCore import QAbstractListModel, QModelIndex, Qt
 from PyQt5.QtWidgets import QListView, QWidget
 
-from toolbox.orders import Orders
-from toolbox.results import Entry
-from toolbox.session import Session
-from toolbox.widgets import Card, ElidedLabel, button, row
+from toolbox.state.requests import Orders
+from toolbox.state.session import Session
+from toolbox.storage.results import Entry
+from toolbox.window.widgets import Card, ElidedLabel, button, row
 
 LETTERS = ("A", "B")
 

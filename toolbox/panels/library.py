@@ -20,12 +20,13 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
-from toolbox import jobs, style
+from toolbox import jobs
 from toolbox.panels.questions import SOUNDS, NameDialog, ask_for_files
-from toolbox.session import Session
-from toolbox.voice_shelf import ShelvedVoice
-from toolbox.widgets import Card, button, faint, row, selectable
-from toolbox.worker import JobContext
+from toolbox.state.session import Session
+from toolbox.state.worker import JobContext
+from toolbox.storage.voice_shelf import ShelvedVoice
+from toolbox.window import style
+from toolbox.window.widgets import Card, button, faint, row, selectable
 
 COLUMNS = ("Recording", "Speech", "Added", "Like the others", "")
 

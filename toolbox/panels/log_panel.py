@@ -9,8 +9,8 @@ import time
 from PyQt5.QtCore import QObject, pyqtSignal
 from PyQt5.QtWidgets import QApplication, QPlainTextEdit, QVBoxLayout, QWidget
 
-from toolbox.session import Session
-from toolbox.widgets import Card, button, row
+from toolbox.state.session import Session
+from toolbox.window.widgets import Card, button, row
 
 MOST_LINES = 2000
 

@@ -10,16 +10,16 @@ from PyQt5.QtCore import QEvent, QPointF, QRectF, Qt
 from PyQt5.QtGui import QColor, QHelpEvent, QPainter, QPen
 from PyQt5.QtWidgets import QListWidget, QListWidgetItem, QSplitter, QToolTip, QVBoxLayout, QWidget
 
-from toolbox import style
-from toolbox.canvases import Canvas
-from toolbox.job_context import JobContext
 from toolbox.jobs import Heard
+from toolbox.jobs.context import JobContext
+from toolbox.jobs.speaker_map import LEAST_FOR_UMAP, Layout, SpeakerMap, fit
 from toolbox.panels.questions import ask_for_files
-from toolbox.results import Result
-from toolbox.session import Session
-from toolbox.speaker_map import LEAST_FOR_UMAP, Layout, SpeakerMap, fit
-from toolbox.widgets import Card, button, faint, row
-from toolbox.worker import Job
+from toolbox.state.session import Session
+from toolbox.state.worker import Job
+from toolbox.storage.results import Result
+from toolbox.window import style
+from toolbox.window.canvases import Canvas
+from toolbox.window.widgets import Card, button, faint, row
 
 RESULTS_OF = "Results: "
 NEAR = 9  # pixels within which a point is meant
@@ -217,8 +217,8 @@ class MapPanel(QWidget):
         points, places = self.map.points, self.map.places.copy()
 
         def draw(_context: object) -> Path:
-            from encoder.projection import draw_map
-            from toolbox.files import storage_error
+            from encoder.umap_projection import draw_map
+            from toolbox.storage.files import storage_error
 
             figure = draw_map([point.embedding for point in points], [point.speaker for point in points], places)
             try:

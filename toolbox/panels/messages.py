@@ -17,7 +17,7 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
-from toolbox.widgets import button, row, selectable
+from toolbox.window.widgets import button, row, selectable
 
 NOTE_SECONDS = 12  # a note goes away by itself, an error does not
 

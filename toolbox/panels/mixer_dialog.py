@@ -5,9 +5,9 @@ from __future__ import annotations
 from PyQt5.QtCore import Qt
 from PyQt5.QtWidgets import QDialog, QGridLayout, QLabel, QScrollArea, QSlider, QVBoxLayout, QWidget
 
-from toolbox.session import Session
-from toolbox.voice_choice import sample_title
-from toolbox.widgets import ElidedLabel, button, faint, row
+from toolbox.state.session import Session
+from toolbox.state.voice_choice import sample_title
+from toolbox.window.widgets import ElidedLabel, button, faint, row
 
 STEPS = 100
 

@@ -7,7 +7,9 @@ from pathlib import Path
 from PyQt5.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from cloning import ModelFiles
-from toolbox.model_files import (
+from toolbox.panels.questions import MODELS, ask_for_files
+from toolbox.state.session import Session
+from toolbox.storage.model_files import (
     NO_VOCODER,
     STAGES,
     ModelFile,
@@ -16,9 +18,7 @@ from toolbox.model_files import (
     usual_vocoder,
     why_they_do_not_fit,
 )
-from toolbox.panels.questions import MODELS, ask_for_files
-from toolbox.session import Session
-from toolbox.widgets import Card, button, faint, row, selectable
+from toolbox.window.widgets import Card, button, faint, row, selectable
 
 TITLES = {"encoder": "Encoder: hears a voice", "synthesizer": "Synthesizer: reads a text",
           "vocoder": "Vocoder: makes the sound"}  # fmt: skip

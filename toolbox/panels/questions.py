@@ -8,10 +8,10 @@ from typing import Literal
 
 from PyQt5.QtWidgets import QDialog, QFileDialog, QFormLayout, QLineEdit, QPlainTextEdit, QVBoxLayout, QWidget
 
+from cloning.voices import check_voice_name
 from speech.errors import ConfigError, one_line
-from toolbox.preferences import Preferences
-from toolbox.widgets import button, faint, row
-from voices import check_voice_name
+from toolbox.storage.preferences import Preferences
+from toolbox.window.widgets import button, faint, row
 
 SOUNDS = "Recordings (*.wav *.flac *.ogg *.opus *.mp3 *.m4a *.aac *.mp4 *.webm);;All files (*)"
 RESULTS = "Sound (*.wav *.flac *.ogg)"

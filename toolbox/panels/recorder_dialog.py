@@ -5,13 +5,13 @@ from __future__ import annotations
 from PyQt5.QtCore import QTimer
 from PyQt5.QtWidgets import QComboBox, QDialog, QFormLayout, QLabel, QVBoxLayout, QWidget
 
-from toolbox import style
-from toolbox.canvases import Waveform
-from toolbox.level_meter import LevelMeter
+from toolbox.audio.recording import Take
 from toolbox.panels.devices import fill_devices
-from toolbox.recording import Take
-from toolbox.session import Session
-from toolbox.widgets import button, clock, faint, row, selectable
+from toolbox.state.session import Session
+from toolbox.window import style
+from toolbox.window.canvases import Waveform
+from toolbox.window.level_meter import LevelMeter
+from toolbox.window.widgets import button, clock, faint, row, selectable
 
 POLL_MILLISECONDS = 40
 ENOUGH_SECONDS = 10

@@ -8,12 +8,12 @@ import numpy as np
 from PyQt5.QtCore import Qt
 from PyQt5.QtWidgets import QLabel, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
-from toolbox import style
-from toolbox.canvases import MEL_RANGE, EmbeddingMap, HeatMap, Waveform, joined_alignment
-from toolbox.orders import Orders
-from toolbox.results import BREAK_SECONDS, Line, Result
-from toolbox.session import Session
-from toolbox.widgets import Card, button, faint, paint_icon, row, selectable
+from toolbox.state.requests import Orders
+from toolbox.state.session import Session
+from toolbox.storage.results import BREAK_SECONDS, Line, Result
+from toolbox.window import style
+from toolbox.window.canvases import MEL_RANGE, EmbeddingMap, HeatMap, Waveform, joined_alignment
+from toolbox.window.widgets import Card, button, faint, paint_icon, row, selectable
 
 EMBEDDING_PIXELS = 44, 44
 HOPS_PER_SECOND = 80.0  # of the mels: 16,000 Hz in hops of 200 samples

@@ -10,10 +10,10 @@ from PyQt5.QtCore import QUrl
 from PyQt5.QtGui import QDesktopServices
 from PyQt5.QtWidgets import QComboBox, QFormLayout, QLabel, QSpinBox, QVBoxLayout, QWidget
 
-from toolbox import style
 from toolbox.panels.devices import fill_devices
-from toolbox.session import Session
-from toolbox.widgets import Card, button, faint, row, selectable
+from toolbox.state.session import Session
+from toolbox.window import style
+from toolbox.window.widgets import Card, button, faint, row, selectable
 
 FIELD_PIXELS = 420
 TONE_RATE, TONE_HERTZ, TONE_SECONDS = 16_000, 440.0, 0.6

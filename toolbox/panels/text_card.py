@@ -8,9 +8,9 @@ from PyQt5.QtCore import Qt
 from PyQt5.QtGui import QKeyEvent
 from PyQt5.QtWidgets import QCheckBox, QMenu, QPlainTextEdit, QSpinBox, QWidget
 
-from toolbox.orders import Orders, Wish
-from toolbox.session import Session
-from toolbox.widgets import Card, button, clock, faint, paint_icon, row
+from toolbox.state.requests import Orders, Wish
+from toolbox.state.session import Session
+from toolbox.window.widgets import Card, button, clock, faint, paint_icon, row
 
 FIRST_TEXT = "Hello. I have never said this sentence before, and yet you can hear me say it."
 CHARACTERS_PER_SECOND = 14.0  # of read English

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from PyQt5.QtCore import Qt
 from PyQt5.QtWidgets import QComboBox, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from toolbox import style
-from toolbox.canvases import EmbeddingMap
-from toolbox.session import Session
-from toolbox.voice_choice import sample_title
-from toolbox.widgets import Card, button, faint, paint_icon, row, selectable
+from toolbox.state.session import Session
+from toolbox.state.voice_choice import sample_title
+from toolbox.window import style
+from toolbox.window.canvases import EmbeddingMap
+from toolbox.window.widgets import Card, button, faint, paint_icon, row, selectable
 
 NOT_KEPT = "not kept yet"
 MOST_REMARKS = 3

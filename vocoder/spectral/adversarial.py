@@ -15,7 +15,7 @@ from vocoder.spectral.model import SpectralGenerator, as_spectrum
 from vocoder.spectral.task import SpectralTask
 
 if TYPE_CHECKING:
-    from training.checkpoint import RunDirectory
+    from training.run_directory import RunDirectory
 
 MARGIN = 4  # frames at either end of a crop that are not judged: there the generator lacks its surroundings
 DISCRIMINATORS_WEIGHT = 0.02  # of their loss: Adam does not mind, and clipping leaves the generator alone

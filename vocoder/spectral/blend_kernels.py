@@ -8,12 +8,12 @@ of the two bands. Whatever has bands has one more, which is zero.
 import numpy as np
 from numba import types
 
-from vocoder.fast_search import LANES
-from vocoder.kernel_parts import FLOATS, WHOLE, inline, machine_code, moved, part
-from vocoder.lanes import PAIR, every, get, put, root
-from vocoder.machine_code import MachineCode
+from kernels.lanes import PAIR, every, get, put, root
+from kernels.layout import LANES
+from kernels.machine_code import MachineCode
+from kernels.parts import FLOATS, WHOLE, inline, machine_code, moved, part
+from kernels.simd import fused, maximum, minimum
 from vocoder.spectral.fast_blend import BINS_AT_ONCE, CORRECTIONS, ITERATIONS, LEAST, MOST
-from vocoder.wavernn.simd import fused, maximum, minimum
 
 _LEAST_MAGNITUDE, _TINIER, _TINY = np.float32(1e-7), np.float32(1e-12), np.float32(1e-9)
 

@@ -50,7 +50,7 @@ class Discriminators(nn.Module):
 
     def save(self, path: str | Path, step: int, licence: str = "", trained_on: str = "") -> None:
         """Write a model file, atomically."""
-        from training.checkpoint import save_model
+        from modelfile.checkpoint import save_model
 
         save_model(
             path, self, stage=STAGE, kind=KIND, config=self.config, step=step, licence=licence, trained_on=trained_on
@@ -63,7 +63,7 @@ class Discriminators(nn.Module):
         Raises:
             ModelFileError: missing, damaged, or no file of discriminators.
         """
-        from training.checkpoint import config_from_header, load_into, load_model_file
+        from modelfile.checkpoint import config_from_header, load_into, load_model_file
 
         header, weights = load_model_file(path, STAGE, KIND)
         discriminators = cls(config_from_header(DiscriminatorConfig, header))

@@ -8,10 +8,11 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from kernels.layout import LANES
+from kernels.machine_code import Library, functions_of
+from kernels.phase_search import FastSearch
 from speech.errors import one_line
 from speech.mel import MelConfig, filters_and_inverse, mel_amplitudes
-from vocoder.fast_search import LANES, FastSearch
-from vocoder.machine_code import Library, functions_of
 
 logger = logging.getLogger(__name__)
 
@@ -19,8 +20,10 @@ ITERATIONS = 4  # of `speech.mel.mel_to_magnitude`
 CORRECTIONS = 3  # rounds, after which the bands are right to a few percent
 MOST, LEAST = 20.0, 0.05  # that one round changes a band by
 BINS_AT_ONCE = 4  # sums in registers
-_SOURCES = ("kernel_parts.py", "fast_search.py", "lanes.py", "wavernn/simd.py", "spectral/fast_blend.py",
-            "spectral/blend_kernels.py")  # fmt: skip
+_SOURCES = (
+    "kernels.parts", "kernels.layout", "kernels.simd", "kernels.lanes",
+    "vocoder.spectral.fast_blend", "vocoder.spectral.blend_kernels",
+)  # fmt: skip
 LIBRARY = Library("blend", "vocoder.spectral.blend_kernels", _SOURCES)
 
 Floats = NDArray[np.float32]

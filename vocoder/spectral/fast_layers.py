@@ -10,15 +10,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vocoder.machine_code import Library, functions_of
+from kernels.layout import OUTPUTS, ROWS
+from kernels.machine_code import Library, functions_of
 from vocoder.spectral.model import ConvNeXtBlock, SpectralGenerator
 
-ROWS, OUTPUTS = 6, 16  # of a tile of a product: twelve sums in registers, of sixteen that there are
 CHUNK_ROWS = 96  # frames that go through a product together: what they need stays in the processor's cache
 HIGHEST = 127  # level of a weight
 _SLACK = 0.01  # levels by which a weight that was stored in eight bits is off, after it was a float32
-_SOURCES = ("kernel_parts.py", "spectral/fast_layers.py", "spectral/level_products.py", "spectral/network_kernels.py",
-            "wavernn/simd.py")  # fmt: skip
+_SOURCES = (
+    "kernels.parts", "kernels.layout", "kernels.simd", "kernels.int8_products",
+    "vocoder.spectral.fast_layers", "vocoder.spectral.network_kernels",
+)  # fmt: skip
 LIBRARY = Library("network", "vocoder.spectral.network_kernels", _SOURCES)
 
 Floats = NDArray[np.float32]

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from speech.errors import ConfigError, ModelFileError
 from speech.mel import MelConfig
+from vocoder.base import STAGE, Cancelled, Progress, Vocoder, stop_if
 from vocoder.checks import check_mel
 from vocoder.emphasis import Deemphasis
-from vocoder.inference import STAGE, Cancelled, Progress, Vocoder, stop_if
 from vocoder.spectral import refinement
 from vocoder.spectral.config import SpectralConfig
 from vocoder.spectral.model import SpectralGenerator
@@ -22,7 +22,7 @@ from vocoder.spectral.streaming import FrameLayers, GeneratorStream
 from vocoder.spectral.transform import InverseTransform
 
 if TYPE_CHECKING:
-    from training.checkpoint import ModelHeader
+    from modelfile.checkpoint import ModelHeader
 
 CHUNK_FRAMES = 8  # of a stream: 0.1 s
 BLOCK_FRAMES = 128  # made at once at most: twice as many are a twentieth quicker and take ten megabytes more
@@ -73,7 +73,7 @@ class SpectralVocoder(Vocoder):
         Raises:
             ModelFileError: its config is refused or the weights do not fit it.
         """
-        from training.checkpoint import config_from_header, load_into
+        from modelfile.checkpoint import config_from_header, load_into
 
         model = SpectralGenerator.without_weights(config_from_header(SpectralConfig, header))
         load_into(model, weights)
@@ -84,7 +84,7 @@ class SpectralVocoder(Vocoder):
         return cls(model, device, refinements=int(given), **about)
 
     def save(self, path: str | Path, dtype: torch.dtype | None = None) -> None:
-        from training.checkpoint import save_model
+        from modelfile.checkpoint import save_model
 
         save_model(
             path,

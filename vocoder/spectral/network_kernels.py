@@ -10,10 +10,11 @@ import math
 import numpy as np
 from numba import types
 
-from vocoder.kernel_parts import FLOATS, WHOLE, inline, machine_code, moved, part
-from vocoder.machine_code import MachineCode
-from vocoder.spectral.fast_layers import CHUNK_ROWS, HIGHEST, OUTPUTS, ROWS
-from vocoder.spectral.level_products import multiply_tile
+from kernels.int8_products import multiply_tile
+from kernels.layout import OUTPUTS, ROWS
+from kernels.machine_code import MachineCode
+from kernels.parts import FLOATS, WHOLE, inline, machine_code, moved, part
+from vocoder.spectral.fast_layers import CHUNK_ROWS, HIGHEST
 
 _EPSILON = np.float32(1e-5)  # of PyTorch's layer norm
 _MOST_LEVELS, _LARGEST_SUM = 2**15 - 1, 2**31 - 1

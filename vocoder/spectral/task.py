@@ -9,16 +9,16 @@ from torch import Tensor, nn
 from speech.audio import write_audio
 from speech.errors import CorpusError
 from speech.mel import synthesis_mel
+from vocoder.base import STAGE
 from vocoder.data import VocoderStore, split_items
 from vocoder.emphasis import Deemphasis
-from vocoder.inference import STAGE
 from vocoder.spectral.data import SHORTEST_CROP, SpectralBatch, collate, cut_crop
 from vocoder.spectral.losses import spectral_losses
 from vocoder.spectral.model import SpectralGenerator
 from vocoder.spectral.periodicity import periodicity_distance
 
 if TYPE_CHECKING:
-    from training.checkpoint import RunDirectory
+    from training.run_directory import RunDirectory
 
 KIND = "spectral"
 HEARD = 4  # of the validation clips are written as sound
@@ -94,7 +94,7 @@ class SpectralTask:
         return figures
 
     def model_file(self) -> dict[str, Any]:
-        """Keyword arguments for `training.checkpoint.save_model`."""
+        """Keyword arguments for `modelfile.checkpoint.save_model`."""
         return {
             "stage": STAGE,
             "kind": KIND,

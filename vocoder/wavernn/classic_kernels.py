@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from kernels.simd import WIDE, fused, jit_part, load, splat, store
 from vocoder.wavernn import packing as at
 from vocoder.wavernn.kernels import NO_FLOOR, ONE, OWN_BIAS, START, ZERO, add, bring_home, finish_step, gru
 from vocoder.wavernn.packing import CLASSIC
 from vocoder.wavernn.products import frames_product, product
-from vocoder.wavernn.simd import WIDE, fused, jit_part, load, splat, store
 
 (_RECURRENT_1, _INPUT_2, _RECURRENT_2, _FC_1, _FC_2, _OUTPUT, _CONTEXT, _RESIDUAL_OUTPUT, _BANDS, _AUX_1, _AUX_2,
  _AUX_3, _AUX_4, _RESIDUAL) = map(np.int64, range(len(CLASSIC) + 1))  # fmt: skip

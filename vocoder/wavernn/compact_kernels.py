@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from kernels.simd import WIDE, jit_part, load, store
 from vocoder.wavernn import packing as at
 from vocoder.wavernn.kernels import (
     NO_FLOOR,
@@ -20,7 +21,6 @@ from vocoder.wavernn.kernels import (
 )
 from vocoder.wavernn.packing import COMPACT
 from vocoder.wavernn.products import frames_product, product
-from vocoder.wavernn.simd import WIDE, jit_part, load, store
 
 _RECURRENT, _FC, _OUTPUT, _CONTEXT, _DENSE, _DENSE_2, _SPREAD, _GATES = map(np.int64, range(len(COMPACT)))
 

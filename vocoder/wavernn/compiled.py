@@ -1,12 +1,12 @@
-"""The engine's kernels as functions, compiled for this processor once: see `vocoder.machine_code`."""
+"""The engine's kernels as functions, compiled for this processor once: see `kernels.machine_code`."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
-from vocoder.machine_code import Library, functions_of
+from kernels.machine_code import Library, functions_of
 
-_MODULES = ("simd", "packing", "products", "kernels", "compact_kernels", "classic_kernels", "entries")
-_SOURCES = ("kernel_parts.py", *(f"wavernn/{module}.py" for module in _MODULES))
+_MODULES = ("packing", "products", "kernels", "compact_kernels", "classic_kernels", "entries")
+_SOURCES = ("kernels.parts", "kernels.simd", *(f"vocoder.wavernn.{module}" for module in _MODULES))
 LIBRARIES = {
     shape: Library(shape, "vocoder.wavernn.entries", _SOURCES, (shape,), "kernels") for shape in ("compact", "classic")
 }

@@ -14,7 +14,7 @@ from collections.abc import Generator, Iterator, Sequence
 
 import numpy as np
 
-from vocoder.inference import Cancelled, Progress, stop_if
+from vocoder.base import Cancelled, Progress, stop_if
 from vocoder.wavernn.folding import Fold
 from vocoder.wavernn.lanes import Job, Lanes
 from vocoder.wavernn.model import WaveRNN

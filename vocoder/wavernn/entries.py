@@ -2,8 +2,8 @@
 
 from numba import types
 
-from vocoder.kernel_parts import FLOATS, WHOLE, machine_code
-from vocoder.machine_code import MachineCode
+from kernels.machine_code import MachineCode
+from kernels.parts import FLOATS, WHOLE, machine_code
 from vocoder.wavernn import classic_kernels, compact_kernels
 
 _INTS, _PLAN = types.CPointer(types.int32), types.CPointer(WHOLE)

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from speech.errors import ConfigError
 from speech.mel import MelConfig
+from vocoder.base import STAGE, Cancelled, Progress, Vocoder, stop_if
 from vocoder.checks import check_mel
 from vocoder.emphasis import Deemphasis
-from vocoder.inference import STAGE, Cancelled, Progress, Vocoder, stop_if
 from vocoder.wavernn.config import WaveRNNConfig
 from vocoder.wavernn.engines import OVERLAP_FRAMES, Engine, Running, start_engine
 from vocoder.wavernn.folding import Fold, FoldJoiner, plan_folds
@@ -28,7 +28,7 @@ from vocoder.wavernn.sampling import (
 )
 
 if TYPE_CHECKING:
-    from training.checkpoint import ModelHeader
+    from modelfile.checkpoint import ModelHeader
 
 __all__ = ["Engine", "Fold", "WaveRNNVocoder", "make_tape", "sample_folds", "sample_stream"]
 
@@ -92,7 +92,7 @@ class WaveRNNVocoder(Vocoder):
         Raises:
             ModelFileError: its config is refused or the weights do not fit it.
         """
-        from training.checkpoint import config_from_header, load_into
+        from modelfile.checkpoint import config_from_header, load_into
         from vocoder.wavernn.pruning import unpack_sparse
 
         config = config_from_header(WaveRNNConfig, header)
@@ -109,7 +109,7 @@ class WaveRNNVocoder(Vocoder):
         )
 
     def save(self, path: str | Path, dtype: torch.dtype | None = None) -> None:
-        from training.checkpoint import save_model
+        from modelfile.checkpoint import save_model
         from vocoder.wavernn.pruning import pack_sparse
 
         save_model(

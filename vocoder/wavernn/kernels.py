@@ -13,10 +13,7 @@ import math
 
 import numpy as np
 
-from vocoder.wavernn import packing as at
-from vocoder.wavernn.config import MIXTURES
-from vocoder.wavernn.products import look_up, multiply_gates
-from vocoder.wavernn.simd import (
+from kernels.simd import (
     WIDE,
     exp,
     fused,
@@ -31,6 +28,9 @@ from vocoder.wavernn.simd import (
     store,
     sum_lanes,
 )
+from vocoder.wavernn import packing as at
+from vocoder.wavernn.config import MIXTURES
+from vocoder.wavernn.products import look_up, multiply_gates
 
 NO_FLOOR = np.float32(-np.inf)
 ZERO = np.float32(0.0)

@@ -18,8 +18,7 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 
-from vocoder.wavernn.packing import BIAS, BLOCK_ROWS, COLUMNS, PLAN_COLUMNS, STARTS, VALUES
-from vocoder.wavernn.simd import (
+from kernels.simd import (
     INT64,
     WIDE,
     intrinsic,
@@ -31,6 +30,7 @@ from vocoder.wavernn.simd import (
     splat_value,
     store_vector,
 )
+from vocoder.wavernn.packing import BIAS, BLOCK_ROWS, COLUMNS, PLAN_COLUMNS, STARTS, VALUES
 
 
 def _loop(builder: ir.IRBuilder, count: Any, carried: list[Any], body: Any, unrolled: bool) -> list[Any]:

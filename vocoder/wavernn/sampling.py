@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vocoder.base import Cancelled, Progress, stop_if
 from vocoder.data import mel_window
-from vocoder.inference import Cancelled, Progress, stop_if
 from vocoder.wavernn.config import WaveRNNConfig
 from vocoder.wavernn.folding import Fold
 from vocoder.wavernn.model import WaveRNN

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from speech.audio import write_audio
 from speech.errors import CorpusError
 from speech.mel import decode_mel, synthesis_mel
+from vocoder.base import STAGE
 from vocoder.data import Batch, VocoderStore, collate, cut_crop, split_items
 from vocoder.emphasis import Deemphasis
-from vocoder.inference import STAGE
 from vocoder.wavernn.folding import Fold
 from vocoder.wavernn.model import WaveRNN
 from vocoder.wavernn.pruning import Pruner, pack_sparse
@@ -23,7 +23,7 @@ from vocoder.wavernn.samples import decode_samples, sample_loss
 from vocoder.wavernn.sampling import make_tape, sample_folds
 
 if TYPE_CHECKING:
-    from training.checkpoint import RunDirectory
+    from training.run_directory import RunDirectory
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ class WaveRNNTask:
         return pack_sparse(self.model.state_dict(), self.config)
 
     def model_file(self) -> dict[str, Any]:
-        """Keyword arguments for `training.checkpoint.save_model`."""
+        """Keyword arguments for `modelfile.checkpoint.save_model`."""
         return {
             "stage": STAGE,
             "kind": "wavernn",

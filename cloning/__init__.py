@@ -1,0 +1,44 @@
+"""The chain of the three stages: enrol a voice from clips, speak a text with it, keep the voice for later.
+
+    from cloning import VoiceCloner
+
+    cloner = VoiceCloner.load()
+    voice = cloner.enroll("me.wav", name="me")
+    cloner.speak("Any sentence you like.", voice).save("result.wav")
+
+All names load on first use, so that voices can be listed and read without PyTorch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cloning.cloner import Speech, VoiceCloner
+    from cloning.models import DEFAULT_MODELS, GRIFFIN_LIM, ModelFiles, resolve_device
+    from cloning.voices import Voice, VoiceLibrary, check_voice_name, default_library
+
+__all__ = [
+    "DEFAULT_MODELS",
+    "GRIFFIN_LIM",
+    "ModelFiles",
+    "Speech",
+    "Voice",
+    "VoiceCloner",
+    "VoiceLibrary",
+    "check_voice_name",
+    "default_library",
+    "resolve_device",
+]
+
+_HOMES = {
+    "cloning.cloner": ("Speech", "VoiceCloner"),
+    "cloning.models": ("DEFAULT_MODELS", "GRIFFIN_LIM", "ModelFiles", "resolve_device"),
+    "cloning.voices": ("Voice", "VoiceLibrary", "check_voice_name", "default_library"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(module), name)
+    raise AttributeError(f"module 'cloning' has no attribute {name!r}")

@@ -1,0 +1,221 @@
+"""Voices on disk: one speaker's embedding with its name and origin, and a library of them.
+
+Neither torch nor a stage is needed to list and read voices.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import re
+import sys
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from speech.errors import ConfigError, ModelFileError, StorageError
+
+VOICE_FORMAT = 1
+VOICE_SUFFIX = ".safetensors"
+
+_NAME = re.compile(r"\w[\w .\-]{0,62}\w|\w")
+_RESERVED = re.compile(
+    r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE
+)  # devices on Windows, whatever the suffix
+
+
+def check_voice_name(name: str) -> str:
+    """The name in its normal form (NFC, no space around it).
+
+    Raises:
+        ConfigError: it is empty, longer than 64 characters, or holds anything that could leave the library's folder
+            or that some file system refuses.
+    """
+    normal = unicodedata.normalize("NFC", name).strip()
+    if not _NAME.fullmatch(normal) or _RESERVED.fullmatch(normal):
+        raise ConfigError(
+            f"{name!r} cannot name a voice: use 1 to 64 letters, digits, spaces, '-', '_' or '.', "
+            "beginning and ending with a letter or digit."
+        )
+    return normal
+
+
+@dataclass(frozen=True, eq=False)
+class Voice:
+    """What the synthesizer needs of a speaker, and where it came from.
+
+    Attributes:
+        embedding: float32 [256], L2 norm 1.
+        embedding_space: the space the embedding lives in; a synthesizer of another space cannot use it.
+        sources: file names of the clips (names only: a voice file says nothing of the folders of its maker).
+        created: ISO date.
+        consent: whose voice it is and who allowed its use, in the words of whoever saved it.
+        pitch: the median of how high the speaker spoke, in Hz; None where that is not known.
+    """
+
+    embedding: np.ndarray
+    embedding_space: str
+    name: str = ""
+    sources: tuple[str, ...] = ()
+    created: str = ""
+    consent: str = ""
+    pitch: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.pitch is not None and not 20 <= self.pitch <= 2000:  # not a number is outside too
+            raise ConfigError(f"A voice has a pitch of 20 to 2,000 Hz, not {self.pitch}.")
+        embedding = np.array(self.embedding, dtype=np.float32)
+        norm = float(np.linalg.norm(embedding)) if embedding.ndim == 1 and embedding.size else 0.0
+        if not np.isfinite(norm) or norm < 1e-6:
+            raise ConfigError("A voice needs an embedding: one row of finite numbers that are not all zero.")
+        embedding /= norm
+        embedding.setflags(write=False)
+        object.__setattr__(self, "embedding", embedding)
+
+    @classmethod
+    def average(
+        cls, voices: Sequence[Voice], name: str = "", consent: str = "", weights: Sequence[float] | None = None
+    ) -> Voice:
+        """The normalised weighted mean of several voices.
+
+        Args:
+            weights: one for each voice, at least 0 and not all 0; the same for all unless given.
+        Raises:
+            ConfigError: there are none, they live in different embedding spaces, or the weights do not fit them.
+        """
+        if len({voice.embedding_space for voice in voices}) != 1:
+            raise ConfigError("Only voices of one embedding space can be averaged: make them with one encoder.")
+        sources = tuple(source for voice in voices for source in voice.sources)
+        shares = np.ones(len(voices)) if weights is None else np.asarray(weights, dtype=np.float64)
+        if shares.shape != (len(voices),) or not np.isfinite(shares).all() or shares.min() < 0 or not shares.any():
+            raise ConfigError(f"{len(voices)} voices take as many weights, none below 0 and one of them above.")
+        mean = np.average([voice.embedding for voice in voices], axis=0, weights=shares)
+        return cls(
+            mean,
+            voices[0].embedding_space,
+            name,
+            sources,
+            _today(),
+            consent,
+            mean_pitch([voice.pitch for voice in voices], shares),
+        )
+
+    def save(self, path: str | Path, overwrite: bool = False) -> None:
+        """Write the voice file, whole or not at all.
+
+        Raises:
+            StorageError: it is there already and `overwrite` is false, its folder cannot be written, the disk is full.
+        """
+        from safetensors.numpy import save
+
+        from modelfile.files import write_atomically
+
+        path = Path(path)
+        if path.exists() and not overwrite:
+            raise StorageError(f"{path} exists already: choose another name, or allow it to be overwritten.")
+        metadata = {
+            "format_version": str(VOICE_FORMAT),
+            "kind": "voice",
+            "name": self.name,
+            "embedding_space": self.embedding_space,
+            "sources": json.dumps(self.sources, ensure_ascii=False),
+            "created": self.created,
+            "consent": self.consent,
+        }
+        if self.pitch is not None:
+            metadata["pitch"] = f"{self.pitch:.2f}"
+        data = save({"embedding": np.array(self.embedding)}, metadata)
+        write_atomically(path, lambda temporary: _write_bytes(temporary, data))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Voice:
+        """Raises: ModelFileError if the file is missing or is no voice."""
+        from safetensors import SafetensorError, safe_open
+
+        path = Path(path)
+        if not path.is_file():
+            raise ModelFileError(f"There is no voice file {path}: save one first.")
+        try:
+            with safe_open(path, framework="np") as file:
+                metadata = file.metadata() or {}
+                embedding = file.get_tensor("embedding") if "embedding" in file.keys() else None  # noqa: SIM118
+            if metadata.get("kind") != "voice" or embedding is None or embedding.ndim != 1:
+                raise ModelFileError(f"{path} is not a voice file: give one that was saved by this toolkit.")
+            if int(metadata.get("format_version", "0")) > VOICE_FORMAT:
+                raise ModelFileError(f"{path} was saved by a newer version of this toolkit: update to read it.")
+            return cls(
+                embedding,
+                metadata.get("embedding_space", ""),
+                metadata.get("name", ""),
+                tuple(str(source) for source in json.loads(metadata.get("sources", "[]"))),
+                metadata.get("created", ""),
+                metadata.get("consent", ""),
+                float(metadata["pitch"]) if "pitch" in metadata else None,
+            )
+        except (SafetensorError, OSError, ValueError, TypeError, ConfigError) as error:
+            raise ModelFileError(f"{path} is not a voice file or is damaged: save the voice again.") from error
+
+
+class VoiceLibrary:
+    """A folder of voice files, one per name; made when the first voice is put into it."""
+
+    def __init__(self, directory: str | Path | None = None) -> None:
+        self.directory = Path(directory) if directory is not None else default_library()
+
+    def path(self, name: str) -> Path:
+        """Raises: ConfigError for a name that is none (see `check_voice_name`)."""
+        return self.directory / f"{check_voice_name(name)}{VOICE_SUFFIX}"
+
+    def names(self) -> list[str]:
+        return sorted(path.stem for path in self.directory.glob(f"*{VOICE_SUFFIX}") if _NAME.fullmatch(path.stem))
+
+    def __contains__(self, name: str) -> bool:
+        return self.path(name).is_file()
+
+    def load(self, name: str) -> Voice:
+        """Raises: ModelFileError if no voice has that name or its file is damaged; ConfigError for a bad name."""
+        if name not in self:
+            known = ", ".join(self.names()[:20]) or "none yet"
+            raise ModelFileError(f"There is no voice {name!r} in {self.directory} (there: {known}).")
+        return Voice.load(self.path(name))
+
+    def save(self, voice: Voice, overwrite: bool = False) -> Path:
+        """Put a voice in under its own name; returns its file. Raises: ConfigError, StorageError."""
+        path = self.path(voice.name)
+        voice.save(path, overwrite)
+        return path
+
+
+def default_library() -> Path:
+    """Where this user's voices are kept."""
+    return user_data_folder() / "voices"
+
+
+def user_data_folder() -> Path:
+    """Where what this user makes is kept, by the custom of the platform."""
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Application Support"
+    else:
+        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return base / "sv2tts-toolkit"
+
+
+def mean_pitch(pitches: Sequence[float | None], shares: np.ndarray) -> float | None:
+    """The weighted mean in octaves of those that are known, in Hz; None if none is."""
+    known = [(np.log2(pitch), share) for pitch, share in zip(pitches, shares, strict=True) if pitch]
+    total = sum(share for _, share in known)
+    return float(2 ** (sum(octaves * share for octaves, share in known) / total)) if total > 0 else None
+
+
+def _write_bytes(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+
+
+def _today() -> str:
+    return datetime.datetime.now(datetime.UTC).date().isoformat()

@@ -1,0 +1,152 @@
+"""How long a sound file says it is, without decoding it.
+
+A corpus may have a million files, so that the two most frequent formats are read here, in threads, for they cost little
+more than the opening. All others go through libsndfile or FFmpeg, whose parsers a damaged file can hang or bring down:
+that is done in worker processes with a time limit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+from corpora.workers import Timer, Work, supervise
+
+THREADS = 8
+LIMIT_SECONDS = 20.0
+BATCH = 32
+MAX_CHUNKS = 64  # before the samples of a wav file
+PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
+UNKNOWN_SIZES = (0, 0xFFFFFFFF)  # what is written to a pipe does not know its length
+UNREADABLE = "it cannot be read as audio"
+
+
+class Header(NamedTuple):
+    """Sample rate in Hz, samples of each channel, channels."""
+
+    rate: int
+    samples: int
+    channels: int
+
+
+class _Doubtful(NamedTuple):
+    key: str
+    path: Path
+
+
+def read_headers(paths: Sequence[Path], jobs: int = 0) -> list[Header | str]:
+    """The header of each file, or what is wrong with it.
+
+    Args:
+        jobs: worker processes for files that need a decoder library; with 0 those are opened in this process,
+            unwatched.
+    """
+    with ThreadPoolExecutor(THREADS) as pool:
+        found: list[Header | str | None] = list(pool.map(_plain_header, paths, chunksize=64))
+    doubtful = [_Doubtful(str(place), paths[place]) for place, header in enumerate(found) if header is None]
+    batches = (doubtful[start : start + BATCH] for start in range(0, len(doubtful), BATCH))
+    for items, headers in supervise(batches, _opening, jobs):
+        for item, header in zip(items, headers, strict=True):
+            found[int(item.key)] = header
+    return [UNREADABLE if header is None else header for header in found]
+
+
+@contextlib.contextmanager
+def _opening(worker: str) -> Iterator[Work]:
+    def work(items: Sequence[Any], refused: Mapping[str, str], timer: Timer) -> list[Header | str]:
+        headers: list[Header | str] = []
+        for item in items:
+            if item.key in refused:
+                headers.append(f"{UNREADABLE} ({refused[item.key]})")
+                continue
+            with timer(item.key, LIMIT_SECONDS):
+                headers.append(_library_header(item.path))
+        return headers
+
+    yield work
+
+
+def _library_header(path: Path) -> Header | str:
+    import soundfile
+
+    try:
+        info = soundfile.info(path)
+        header = Header(info.samplerate, info.frames, info.channels)
+    except (soundfile.SoundFileError, RuntimeError, OSError, ValueError):
+        header = _container_header(path)
+    return header if min(header) > 0 else UNREADABLE
+
+
+def _container_header(path: Path) -> Header:
+    """By PyAV, for what libsndfile does not read (m4a, aac, webm); zeros where nobody does."""
+    import av
+
+    try:
+        with open(path, "rb") as file, av.open(file, mode="r", metadata_errors="ignore") as container:
+            stream = container.streams.audio[0]
+            if stream.duration and stream.time_base:
+                seconds = float(stream.duration * stream.time_base)
+            else:
+                seconds = (container.duration or 0) / 1e6
+            return Header(stream.rate, round(seconds * stream.rate), stream.channels)
+    except (OSError, ValueError, IndexError, av.FFmpegError):
+        return Header(0, 0, 0)
+
+
+# ---- formats read here -----------------------------------------------------------------------------------------------
+
+
+def _plain_header(path: Path) -> Header | str | None:
+    """The header of an ordinary wav or flac file, what is wrong with the file, or None where a library must look."""
+    try:
+        if not path.is_file():
+            return "the file is missing"
+        size = path.stat().st_size
+        if not size:
+            return "the file is empty"
+        with open(path, "rb") as file:
+            start = file.read(12)
+            if start[:4] == b"RIFF" and start[8:] == b"WAVE":
+                return _wav_header(file, size)
+            if start[:4] == b"fLaC":
+                file.seek(4)
+                return _flac_header(file.read(38))
+    except (OSError, struct.error):
+        pass
+    return None
+
+
+def _wav_header(file: BinaryIO, size: int) -> Header | None:
+    """The rest of a RIFF file after its first 12 bytes; None for anything but whole samples of PCM or floats."""
+    rate = channels = block = 0
+    for _ in range(MAX_CHUNKS):
+        name, length = struct.unpack("<4sI", file.read(8))
+        if name == b"data":
+            if not block:
+                return None
+            there = size - file.tell()
+            samples = (there if length in UNKNOWN_SIZES else min(length, there)) // block
+            return Header(rate, samples, channels) if rate and samples > 0 else None
+        content_end = file.tell() + length + length % 2  # chunks are padded to whole words
+        if name == b"fmt ":
+            content = file.read(min(length, 40))
+            tag, channels, rate, _, block, bits = struct.unpack_from("<HHIIHH", content)
+            if tag == EXTENSIBLE:
+                (tag,) = struct.unpack_from("<H", content, 24)
+            if tag not in (PCM, FLOAT) or block != channels * -(-bits // 8):
+                return None
+        file.seek(content_end)
+    return None
+
+
+def _flac_header(content: bytes) -> Header | None:
+    """The first metadata block, STREAMINFO (RFC 9639, section 8.2); None where it does not know the length."""
+    if len(content) < 38 or content[0] & 0x7F != 0:
+        return None
+    packed = int.from_bytes(content[14:22], "big")  # 20 bits of rate, 3 of channels - 1, 5 of width - 1, 36 of samples
+    header = Header(packed >> 44, packed & 0xFFFFFFFFF, (packed >> 41 & 7) + 1)
+    return header if min(header) > 0 else None

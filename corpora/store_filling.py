@@ -1,0 +1,63 @@
+"""Filling a feature store from several processes, each of which has a writer of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from corpora.store import FeatureWriter
+from corpora.workers import Item, Timer, Work, supervise
+
+
+@dataclass(frozen=True)
+class Clip:
+    """An item for the store; or, without arrays, the reason why there is none."""
+
+    key: str
+    arrays: dict[str, Any] | None
+    meta: dict[str, Any]
+    reason: str = ""
+
+
+MakeClips = Callable[[Sequence[Any], Timer], Iterable[Clip]]
+
+
+def fill_store(
+    directory: Path, batches: Iterable[Sequence[Item]], make: MakeClips, jobs: int
+) -> Iterator[Sequence[Item]]:
+    """Store what `make` makes of each batch; yields the items that are done with.
+
+    Args:
+        batches: see `corpora.workers.supervise`. Items whose keys are in the store are passed over.
+        make: called with one batch and the timer to read files under; must be picklable if there are `jobs`.
+        jobs: processes; with 0 the work is done in this one.
+
+    Raises:
+        StorageError: processes keep dying, the disk is full, or another run is writing to the same store.
+        RuntimeError: `make` failed; the traceback is its message.
+    """
+    for items, _ in supervise(batches, functools.partial(_storing, directory, make), jobs):
+        yield items
+
+
+@contextlib.contextmanager
+def _storing(directory: Path, make: MakeClips, worker: str) -> Iterator[Work]:
+    with FeatureWriter(directory, worker) as writer:
+
+        def work(items: Sequence[Item], refused: Mapping[str, str], timer: Timer) -> None:
+            for key, reason in refused.items():
+                writer.reject(key, reason)
+            left = [item for item in items if item.key not in writer.done]
+            for clip in make(left, timer) if left else ():
+                if clip.key in writer.done:
+                    continue
+                if clip.arrays is None:
+                    writer.reject(clip.key, clip.reason)
+                else:
+                    writer.add(clip.key, clip.arrays, clip.meta)
+
+        yield work

@@ -1,0 +1,292 @@
+"""Appending to a feature store from one process (the format is described in `corpora.store`)."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+import zlib
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from corpora.store_files import (
+    FORMAT_VERSION,
+    INFO_NAME,
+    REJECTED_NAME,
+    SYNC_EVERY,
+    Item,
+    done_keys,
+    read_index,
+    read_info,
+    read_rejected,
+)
+from speech.errors import StorageError
+
+ALIGNMENT = 64  # a cache line, and a multiple of every dtype's own alignment
+LOCK_ATTEMPTS = 50  # 10 s
+
+
+class FeatureWriter:
+    """Appends items to a store; one writer a worker name at a time. Use it as a context manager.
+
+    Args:
+        directory: the store, made if it is not there. An existing one is continued.
+        worker: letters, digits, `_` and `-`; every process that writes at the same time needs its own.
+        shard_bytes: a shard that has grown beyond this is followed by a new one.
+
+    Attributes:
+        done: keys stored or rejected so far, by any worker, as of the opening of this writer, plus its own since.
+
+    Raises:
+        StorageError: the folder cannot be made or written, or holds a store of a newer format.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str], worker: str = "0", shard_bytes: int = 256 << 20) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", worker):
+            raise StorageError(f"A worker's name is made of letters, digits, _ and -, so {worker!r} will not do.")
+        self.directory = Path(directory)
+        self.worker = worker
+        self._shard_bytes = shard_bytes
+        self._index_path = self.directory / f"index-{worker}.jsonl"
+        self._rejected_path = self.directory / f"rejected-{worker}.jsonl"
+        self._unsynced = 0
+        self._shard_name = ""
+        self._position = 0
+        self._data: Any = None
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            if (self.directory / INFO_NAME).exists():
+                read_info(self.directory)
+            self._index = _open_binary(self._index_path)
+            _lock(self._index, self._index_path)
+            _cut_torn_line(self._index)
+            own = read_index(self._index_path)
+            self.done = {item.key for item in own} | done_keys(self.directory, skip=self._index_path)
+            self._rejected = _open_binary(self._rejected_path)
+            _cut_torn_line(self._rejected)
+            self._open_shard(own)
+        except OSError as error:
+            raise _cannot_write(self.directory, error) from error
+
+    def __enter__(self) -> FeatureWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def write_info(self, info: dict[str, Any]) -> None:
+        """Write what holds for the whole store, atomically.
+
+        Raises:
+            StorageError: the store was begun with other settings, which its items would not share.
+        """
+        path = self.directory / INFO_NAME
+        new = json.loads(json.dumps({**info, "format_version": FORMAT_VERSION}))
+        if path.exists():
+            old = read_info(self.directory)
+            differing = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
+            if not differing:
+                return
+            raise StorageError(
+                f"The feature store {self.directory} was begun with other settings "
+                f"({', '.join(differing)} differ): give another folder, or delete this one first."
+            )
+        temporary = path.with_name(f"{INFO_NAME}.{self.worker}.tmp")
+        try:
+            with temporary.open("w", encoding="utf-8") as file:
+                json.dump(new, file, indent=2, sort_keys=True)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except OSError as error:
+            raise _cannot_write(self.directory, error) from error
+
+    def add(self, key: str, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> None:
+        """Store one item. When this returns, killing the process does not lose it.
+
+        Args:
+            key: unique in the store; any text.
+            arrays: any shapes and plain dtypes (no objects, no records).
+            meta: anything JSON can hold.
+
+        Raises:
+            StorageError: the key is there already, an array or meta cannot be stored, or the disk is full.
+        """
+        if key in self.done:
+            raise StorageError(f"The feature store {self.directory} already has an item named {key!r}.")
+        start = _align(self._position)
+        if start >= self._shard_bytes:
+            self._next_shard()
+            start = 0
+        parts: list[bytes] = []
+        places: dict[str, list[Any]] = {}
+        offset = start
+        for name, value in arrays.items():
+            value = np.asarray(value)  # not ascontiguousarray, which turns a scalar into a vector
+            if value.dtype.hasobject or value.dtype.fields is not None:
+                raise StorageError(
+                    f"The array {name!r} of {key!r} has the dtype {value.dtype}, which cannot be stored."
+                )
+            content = value.tobytes()
+            places[name] = [value.dtype.str, list(value.shape), offset]
+            parts.append(content + bytes(-len(content) % ALIGNMENT))
+            offset += len(parts[-1])
+        payload = b"".join(parts)
+        entry = {"key": key, "shard": self._shard_name, "arrays": places, "end": offset, "crc": zlib.crc32(payload)}
+        try:
+            line = json.dumps({**entry, "meta": meta}) + "\n"
+        except (TypeError, ValueError) as error:
+            raise StorageError(f"The meta of {key!r} cannot be written as JSON: {error}.") from None
+        try:
+            # The place comes from the index, not the file's end: what a failed add left behind is overwritten.
+            self._data.seek(start)
+            _write_all(self._data, payload)
+            _append_line(self._index, line)
+        except OSError as error:
+            raise _cannot_write(self.directory, error) from error
+        self._position = offset
+        self._after(key)
+
+    def reject(self, key: str, reason: str) -> None:
+        """Note that `key` was looked at and refused, so that a resumed run does not look again."""
+        if key in self.done:
+            return
+        try:
+            _append_line(self._rejected, json.dumps({"key": key, "reason": reason}) + "\n")
+        except OSError as error:
+            raise _cannot_write(self.directory, error) from error
+        self._after(key)
+
+    def merge_rejected(self) -> None:
+        """Make one list, `rejected.jsonl`, of what all workers refused. Only while no other writer is open."""
+        temporary = self.directory / f"{REJECTED_NAME}.{self.worker}.tmp"
+        try:
+            with temporary.open("w", encoding="ascii") as file:
+                for key, reason in sorted(read_rejected(self.directory).items()):
+                    file.write(json.dumps({"key": key, "reason": reason}) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(self.directory / REJECTED_NAME)
+            self._drop_worker_lists()
+        except OSError as error:
+            raise _cannot_write(self.directory, error) from error
+
+    def forget_rejected(self) -> None:
+        """Let everything that was refused be looked at again. Only while no other writer is open."""
+        try:
+            self.done -= set(read_rejected(self.directory))
+            (self.directory / REJECTED_NAME).unlink(missing_ok=True)
+            self._drop_worker_lists()
+        except OSError as error:
+            raise _cannot_write(self.directory, error) from error
+
+    def _drop_worker_lists(self) -> None:
+        for path in self.directory.glob("rejected-*.jsonl"):
+            if path != self._rejected_path:
+                path.unlink()
+        self._rejected.seek(0)
+        self._rejected.truncate(0)
+
+    def close(self) -> None:
+        """Bring everything to the disk and close the files. May be called twice."""
+        if self._index.closed:
+            return
+        try:
+            self._sync()
+        except OSError as error:
+            raise _cannot_write(self.directory, error) from error
+        finally:
+            for file in (self._data, self._index, self._rejected):
+                file.close()
+
+    def _after(self, key: str) -> None:
+        self.done.add(key)
+        self._unsynced += 1
+        if self._unsynced >= SYNC_EVERY:
+            self._sync()
+
+    def _sync(self) -> None:
+        for file in (self._data, self._index, self._rejected):  # the data first: no index line without its arrays
+            os.fsync(file.fileno())
+        self._unsynced = 0
+
+    def _open_shard(self, own: list[Item]) -> None:
+        """Go on in the shard of the last item that is whole."""
+        self._shard_number = max((int(item.shard.rsplit("-", 1)[1].split(".")[0]) for item in own), default=0)
+        self._shard_name = _shard_name(self.worker, self._shard_number)
+        self._position = max((item.end for item in own if item.shard == self._shard_name), default=0)
+        self._data = _open_binary(self.directory / self._shard_name)
+        self._data.truncate(self._position)
+
+    def _next_shard(self) -> None:
+        self._sync()
+        self._data.close()
+        self._shard_number += 1
+        self._shard_name = _shard_name(self.worker, self._shard_number)
+        self._position = 0
+        self._data = _open_binary(self.directory / self._shard_name)
+        self._data.truncate(0)
+
+
+def _align(offset: int) -> int:
+    return -(-offset // ALIGNMENT) * ALIGNMENT
+
+
+def _shard_name(worker: str, number: int) -> str:
+    return f"data-{worker}-{number:04d}.bin"
+
+
+def _cannot_write(directory: Path, error: OSError) -> StorageError:
+    return StorageError(f"The feature store {directory} cannot be written ({error.strerror or error}).")
+
+
+def _open_binary(path: Path) -> Any:
+    """Unbuffered, for reading and writing anywhere, made if missing, never cut."""
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644), "r+b", buffering=0)
+
+
+def _cut_torn_line(file: Any) -> None:
+    """Cut off a last line that has no end, and go to the end."""
+    content = file.read()
+    file.truncate(content.rfind(b"\n") + 1)
+    file.seek(0, os.SEEK_END)
+
+
+def _lock(file: Any, path: Path) -> None:
+    """Keep a second writer of the same name away until the file is closed or the process ends, however it ends."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: two runs into one store at a time are not noticed there
+        return
+    for attempt in range(LOCK_ATTEMPTS):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if attempt + 1 < LOCK_ATTEMPTS:
+                time.sleep(0.2)  # a worker of a run that was just killed may be about to notice
+    file.close()
+    raise StorageError(f"Another process is writing to {path.parent}: wait for it to end, or stop it.")
+
+
+def _append_line(file: Any, line: str) -> None:
+    """Append a line whole, or (disk full) not at all."""
+    before = file.tell()
+    try:
+        _write_all(file, line.encode("ascii"))
+    except OSError:
+        file.seek(before)
+        file.truncate(before)
+        raise
+
+
+def _write_all(file: Any, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[file.write(view) :]

@@ -1,0 +1,220 @@
+"""Training batches of the synthesizer, straight from the feature store, by length and within a budget of frames."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from corpora.store import FeatureStore
+from speech.errors import ConfigError, CorpusError
+from speech.mel import MelConfig, decode_mel
+from synthesizer.tacotron.pitch_predictor import UNKNOWN, token_melody
+from synthesizer.text.transcript import Transcript, encode
+from training.schedule import staircase
+
+SILENCE = -4.0
+FRAMES_PER_SECOND = MelConfig().frames_per_second
+REACH_SECONDS = 0.1  # how far from its word's aligned times attention may be: the aligner is not exact either
+SEED_STRIDE = 1_000_003  # keeps the random streams of epochs and steps apart
+
+
+@dataclass(frozen=True)
+class SynthesizerBatch:
+    """One batch, padded at the end.
+
+    Attributes:
+        symbols: int64 [batch, tokens]; symbol_lengths: int64 [batch].
+        mel: float32 [batch, frames, 80], frames a multiple of the reduction factor.
+        mel_lengths: int64 [batch], in frames, the silent tail included; steps times the reduction factor.
+        speech_steps: int64 [batch], decoder steps before the silent tail.
+        embedding: float32 [batch, 256].
+        reading: int64 [batch, steps, 2], first and last token that each decoder step may read by the times of the
+            words; the whole text where these are not known.
+        melody: float32 [batch, tokens], octaves above the voice's own pitch; not a number where that is not known.
+        reduction_factor: frames a decoder step.
+    """
+
+    symbols: Tensor
+    symbol_lengths: Tensor
+    mel: Tensor
+    mel_lengths: Tensor
+    speech_steps: Tensor
+    embedding: Tensor
+    reading: Tensor
+    melody: Tensor
+    reduction_factor: int
+
+
+@dataclass(frozen=True)
+class BatchConfig:
+    """How batches are made. Everything here is part of what a resumed run must have equal."""
+
+    frames: int = 12_800  # padded frames a batch
+    max_items: int = 64
+    phoneme_probability: float = 0.85  # of a word, in each batch anew, so that both spellings work later
+    reduction_schedule: tuple[tuple[int, int], ...] = ((0, 4),)  # (from step, frames a decoder step)
+    tail_steps: int = 2
+
+    def __post_init__(self) -> None:
+        if self.frames < 1 or self.max_items < 1:
+            raise ConfigError("a batch needs at least one frame and one item")
+        if not 0 <= self.phoneme_probability <= 1:
+            raise ConfigError("phoneme_probability must lie in [0, 1]")
+        if not self.reduction_schedule or self.reduction_schedule[0][0] != 0:
+            raise ConfigError("the reduction schedule must begin at step 0, for example 0:4 20000:2")
+
+
+def collate(
+    store: FeatureStore,
+    places: list[int],
+    config: BatchConfig,
+    reduction_factor: int,
+    rng: np.random.Generator | None,
+) -> SynthesizerBatch:
+    """Read items and pad them. Without an rng every known word is read as phonemes."""
+    probability = config.phoneme_probability if rng is not None else 1.0
+    spelled = [
+        encode_words(
+            Transcript.from_json(store.meta(place)["transcript"]), probability, rng if probability < 1 else None
+        )
+        for place in places
+    ]
+    texts = [ids for ids, _ in spelled]
+    mels = [decode_mel(store.array(place, "mel")) for place in places]
+    steps = np.array([-(-len(mel) // reduction_factor) for mel in mels])
+    lengths = (steps + config.tail_steps) * reduction_factor
+    symbols = np.zeros((len(places), max(map(len, texts))), np.int64)
+    padded = np.full((len(places), lengths.max(), mels[0].shape[1]), SILENCE, np.float32)
+    for row, (text, mel) in enumerate(zip(texts, mels, strict=True)):
+        symbols[row, : len(text)] = text
+        padded[row, : len(mel)] = mel
+    melody = np.full(symbols.shape, UNKNOWN, np.float32)
+    reading = np.zeros((len(places), padded.shape[1] // reduction_factor, 2), np.int64)
+    for row, (place, (ids, words)) in enumerate(zip(places, spelled, strict=True)):
+        if store.has(place, "word_times"):
+            times = np.asarray(store.array(place, "word_times"))
+            reading[row] = tokens_read(times, words, reading.shape[1], reduction_factor / FRAMES_PER_SECOND)
+        else:
+            reading[row, :, 1] = len(ids) - 1
+        if store.has(place, "word_melody"):
+            melody[row, : len(ids)] = token_melody(np.asarray(store.array(place, "word_melody")), words)
+    embeddings = np.stack([np.asarray(store.array(place, "embedding"), np.float32) for place in places])
+    return SynthesizerBatch(
+        symbols=torch.from_numpy(symbols),
+        symbol_lengths=torch.tensor([len(text) for text in texts]),
+        mel=torch.from_numpy(padded),
+        mel_lengths=torch.from_numpy(lengths),
+        speech_steps=torch.from_numpy(steps),
+        embedding=torch.from_numpy(embeddings),
+        reading=torch.from_numpy(reading),
+        melody=torch.from_numpy(melody),
+        reduction_factor=reduction_factor,
+    )
+
+
+def encode_words(
+    transcript: Transcript, phoneme_probability: float, rng: np.random.Generator | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Symbols, and for each the number of the word (between blanks) that it belongs to; both int64 [tokens].
+
+    A blank or a punctuation mark belongs to the word before it, the end mark to the last one.
+    """
+    ids: list[np.ndarray] = []
+    words: list[int] = []
+    word = 0
+    for token in transcript.tokens:
+        # Each token's symbols, without the end mark that encode adds.
+        symbols = encode(Transcript((token,)), phoneme_probability, rng)[:-1]
+        ids.append(symbols)
+        words += [word] * len(symbols)
+        word += token.spelling.isspace()
+    ids.append(encode(Transcript(()), 0.0))
+    return np.concatenate(ids), np.array([*words, word])
+
+
+def tokens_read(times: np.ndarray, words: np.ndarray, steps: int, seconds_per_step: float) -> np.ndarray:
+    """Which tokens each decoder step may read: those of the words that sound within REACH_SECONDS of it.
+
+    Args:
+        times: start and end of each word in seconds, [words, 2].
+        words: number of the word of each token, [tokens], rising.
+
+    Returns:
+        first and last token, int64 [steps, 2].
+    """
+    if words[-1] + 1 != len(times):
+        return np.tile(np.array([0, len(words) - 1]), (steps, 1))
+    middle = (np.arange(steps) + 0.5) * seconds_per_step
+    starts = np.concatenate(([-np.inf], times[1:, 0]))  # a pause belongs to the word before it
+    first = np.searchsorted(starts, middle - REACH_SECONDS, side="right") - 1
+    last = np.searchsorted(starts, middle + REACH_SECONDS, side="right") - 1
+    return np.stack((np.searchsorted(words, first), np.searchsorted(words, last, side="right") - 1), 1)
+
+
+class SynthesizerBatches:
+    """Batches by step: each epoch is shuffled, sorted by length with some noise, and cut within the frame budget.
+
+    Args:
+        store: what `preprocess.py synthesizer` wrote.
+        config: see BatchConfig.
+        seed: of the order and of the choice between characters and phonemes.
+        rank, world_size: this process and how many there are; each takes every world_size-th batch.
+
+    Raises:
+        CorpusError: the store has nothing to train on.
+    """
+
+    def __init__(self, store: FeatureStore, config: BatchConfig, seed: int = 0, rank: int = 0, world_size: int = 1):
+        self.store = store
+        self.config = config
+        self.seed = seed
+        self.rank = rank
+        self.world_size = world_size
+        self.places = np.array(store.select(split="train"))
+        if not len(self.places):
+            raise CorpusError(f"{store.directory} has no utterances to train on: preprocess a corpus with transcripts")
+        self.frames = np.array([store.shape(place, "mel")[0] for place in self.places])
+        self._epochs: list[list[np.ndarray]] = []
+        self._starts = [0]
+        self._lock = threading.Lock()
+
+    def mean_embedding(self) -> Tensor:
+        """The mean over the training speakers of each one's mean embedding, [256]."""
+        speakers: dict[str, list[np.ndarray]] = {}
+        for place in self.places:
+            embedding = np.asarray(self.store.array(int(place), "embedding"), np.float32)
+            speakers.setdefault(self.store.meta(int(place))["speaker"], []).append(embedding)
+        return torch.from_numpy(np.mean([np.mean(own, 0) for own in speakers.values()], 0))
+
+    def batch_at(self, step: int) -> SynthesizerBatch:
+        """The batch of one step: a function of seed, step and rank alone."""
+        number = step * self.world_size + self.rank
+        with self._lock:
+            while self._starts[-1] <= number:
+                self._epochs.append(self._epoch(len(self._epochs)))
+                self._starts.append(self._starts[-1] + len(self._epochs[-1]))
+            epoch = int(np.searchsorted(self._starts, number, side="right")) - 1
+            places = self._epochs[epoch][number - self._starts[epoch]]
+        rng = np.random.default_rng((self.seed, SEED_STRIDE, number))
+        factor = staircase(step, self.config.reduction_schedule)
+        return collate(self.store, [int(place) for place in places], self.config, int(factor), rng)
+
+    def _epoch(self, epoch: int) -> list[np.ndarray]:
+        rng = np.random.default_rng((self.seed, epoch))
+        noisy = self.frames * rng.uniform(0.95, 1.05, len(self.frames))
+        order = np.argsort(noisy, kind="stable")
+        batches: list[np.ndarray] = []
+        first = 0
+        for last in range(1, len(order) + 1):
+            items = last - first + 1
+            if last == len(order) or items > self.config.max_items or self._padded(order[first : last + 1]):
+                batches.append(self.places[order[first:last]])
+                first = last
+        return [batches[k] for k in rng.permutation(len(batches))]
+
+    def _padded(self, order: np.ndarray) -> bool:
+        return self.frames[order].max() * len(order) > self.config.frames

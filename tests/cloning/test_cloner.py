@@ -1,0 +1,216 @@
+"""The chain of the three stages, with models of toy width."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cloning import ModelFiles, Voice, VoiceCloner, resolve_device
+from cloning.cloner import finish, judge_attention
+from speech.audio import write_audio
+from speech.errors import AudioError, ConfigError, ModelFileError, TextError
+from speech.mel import MelConfig
+from synthesizer import Sentence, Synthesis
+from synthesizer.text.lexicon import Entry, Lexicon
+from tests.toy_models import EMBEDDING_SIZE, TOY_SPACE, save_toy_models, speech_like, toy_encoder, toy_synthesizer
+from vocoder import GriffinLimVocoder
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory) -> Path:
+    return save_toy_models(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="module")
+def cloner(models) -> VoiceCloner:
+    return VoiceCloner.load(models, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def voice(cloner) -> Voice:
+    return cloner.enroll([speech_like(4.5)], name="toy")
+
+
+# --- which models -----------------------------------------------------------------------------------------------------
+
+
+def test_the_default_vocoder_is_what_the_models_folder_says(models, tmp_path):
+    models = Path(shutil.copytree(models, tmp_path / "models"))
+    (models / "defaults.json").unlink()
+    assert ModelFiles.find(models).vocoder == models / "vocoder.safetensors"
+    (models / "defaults.json").write_text('{"vocoder": "griffin-lim"}')
+    assert ModelFiles.find(models).vocoder is None
+    (models / "other.safetensors").write_bytes((models / "vocoder.safetensors").read_bytes())
+    (models / "defaults.json").write_text('{"vocoder": "other.safetensors"}')
+    assert ModelFiles.find(models).vocoder == models / "other.safetensors"
+    for broken in ("", "[]", '{"vocoder": 3}', '{"vocoder": "../vocoder.safetensors"}', '{"vocoder": "gone"}'):
+        (models / "defaults.json").write_text(broken)
+        with pytest.raises(ModelFileError):
+            ModelFiles.find(models)
+
+
+def test_each_file_can_be_replaced(models, tmp_path):
+    for stage in ("encoder", "synthesizer", "vocoder"):
+        own = tmp_path / f"my {stage}.safetensors"
+        shutil.copy(models / f"{stage}.safetensors", own)
+        files = ModelFiles.find(models, **{stage: own})
+        assert getattr(files, stage) == own
+        others = {"encoder", "synthesizer"} - {stage}
+        assert all(getattr(files, other).parent == models for other in others)
+    assert ModelFiles.find(models, vocoder="Griffin-Lim").vocoder is None
+
+
+@pytest.mark.parametrize("stage", ["encoder", "synthesizer", "vocoder"])
+def test_a_missing_file_is_named_with_the_flag_that_helps(models, stage):
+    with pytest.raises(ModelFileError, match=rf"{stage}.*gone.*--{stage}"):
+        ModelFiles.find(models, **{stage: "gone.safetensors"})
+
+
+def test_models_that_do_not_belong_together_are_refused():
+    griffin_lim = GriffinLimVocoder()
+    with pytest.raises(ConfigError, match=r"'toy'.*'elsewhere'"):
+        VoiceCloner(toy_encoder(space="elsewhere"), toy_synthesizer(), griffin_lim)
+    other_mels = GriffinLimVocoder(dataclasses.replace(MelConfig(), fmin=40.0))
+    with pytest.raises(ConfigError, match="kinds of mels"):
+        VoiceCloner(toy_encoder(), toy_synthesizer(), other_mels)
+
+
+def test_devices():
+    assert resolve_device("cpu") == "cpu"
+    assert resolve_device("auto") in ("cpu", "cuda")
+    for name in ("abacus", "cuda:99", ""):
+        with pytest.raises(ConfigError, match="device"):
+            resolve_device(name)
+
+
+# --- enrolling --------------------------------------------------------------------------------------------------------
+
+
+def test_one_clip_gives_the_encoders_embedding(cloner, voice):
+    np.testing.assert_allclose(voice.embedding, cloner.encoder.embed(speech_like(4.5)), atol=1e-5)
+    assert (voice.name, voice.embedding_space, voice.sources) == ("toy", TOY_SPACE, ("a recording",))
+
+
+def test_files_and_arrays_are_averaged_alike(cloner, tmp_path):
+    clips = [speech_like(4.5, 110), speech_like(5.0, 220)]
+    for number, clip in enumerate(clips):
+        write_audio(tmp_path / f"{number}.wav", clip)
+    from_files = cloner.enroll([tmp_path / "0.wav", str(tmp_path / "1.wav")])
+    alone = [cloner.enroll([clip]).embedding for clip in clips]
+    for weights, (first, second) in (("speech", (4.5, 5.0)), ("equal", (1, 1)), ((3, 1), (3, 1))):
+        mean = first * alone[0] + second * alone[1]
+        voice = cloner.enroll([tmp_path / "0.wav", tmp_path / "1.wav"], weights=weights)
+        np.testing.assert_allclose(voice.embedding, mean / np.linalg.norm(mean), atol=3e-3)  # 16 bit in the files
+    assert from_files.sources == ("0.wav", "1.wav")
+
+
+def test_no_clip_or_a_bad_one_is_refused(cloner):
+    with pytest.raises(AudioError, match="no reference clip"):
+        cloner.enroll([])
+    for bad in (np.zeros(48_000, np.float32), np.full(48_000, np.nan, np.float32), np.zeros((2, 48_000), np.float32)):
+        with pytest.raises(AudioError, match=r"^a recording: "):
+            cloner.enroll([speech_like(4.5), bad])
+
+
+def test_doubts_of_the_quality_gate_are_passed_on(cloner):
+    heard = []
+    rng = np.random.default_rng(0)
+    noisy = speech_like(4.5) + 0.05 * rng.standard_normal(72_000).astype(np.float32)
+    cloner.enroll([noisy], on_remark=lambda source, remark: heard.append((source, remark.severity)))
+    assert heard
+    assert set(heard) == {("a recording", "warning")}
+
+
+# --- speaking ---------------------------------------------------------------------------------------------------------
+
+
+def test_speech_says_all_about_itself(cloner, voice):
+    speech = cloner.speak("Hello there. One.", voice, seed=4)
+    assert speech.wav.dtype == np.float32
+    assert np.max(np.abs(speech.wav)) <= 0.95
+    assert speech.seconds == pytest.approx(speech.mel.shape[1] * 200 / 16_000)
+    assert speech.alignment.shape[0] == len(speech.tokens)
+    assert (speech.text, speech.seed, speech.sample_rate) == ("Hello there. One.", 4, 16_000)
+    assert np.array_equal(cloner.speak("Hello there. One.", voice, seed=4).wav, speech.wav)
+
+
+def test_the_seed_that_was_drawn_repeats_the_speech(cloner, voice):
+    drawn = cloner.speak("One.", voice)
+    assert np.array_equal(cloner.speak("One.", voice, seed=drawn.seed).wav, drawn.wav)
+
+
+def test_progress_is_told_for_both_stages(cloner, voice):
+    told = []
+    cloner.speak("One.", voice, 0, lambda stage, done, total: told.append((stage, done <= total)))
+    assert set(told) == {("synthesizer", True), ("vocoder", True)}
+
+
+@pytest.mark.parametrize("text", ["", " \n", "..."])
+def test_nothing_to_say(cloner, voice, text):
+    with pytest.raises(TextError):
+        cloner.speak(text, voice)
+
+
+def test_a_voice_of_another_space_or_size(cloner):
+    with pytest.raises(ConfigError, match="elsewhere"):
+        cloner.speak("One.", Voice(np.ones(EMBEDDING_SIZE), "elsewhere", "far"))
+    with pytest.raises(ConfigError, match="embedding"):
+        cloner.speak("One.", Voice(np.ones(EMBEDDING_SIZE + 1), TOY_SPACE))
+
+
+def test_similarity_is_a_cosine_or_nothing(cloner, voice):
+    speech = cloner.speak("One.", voice, seed=1)
+    own = dataclasses.replace(speech, wav=speech_like(4.5))
+    assert cloner.similarity(own, voice) == pytest.approx(1, abs=1e-4)
+    twice = dataclasses.replace(speech, wav=np.repeat(speech_like(4.5), 2), sample_rate=32_000)
+    assert cloner.similarity(twice, voice) > 0.9
+    for nothing in (np.zeros(16_000, np.float32), np.zeros(10, np.float32)):
+        assert cloner.similarity(dataclasses.replace(speech, wav=nothing), voice) is None
+
+
+def test_the_level_and_the_edges_are_finished():
+    rng = np.random.default_rng(0)
+    for level in (0.2, 1.0, 3.0):
+        wav = (level * rng.uniform(-1, 1, 8000)).astype(np.float32)
+        before = wav.copy()
+        out = finish(wav, 16_000)
+        assert np.max(np.abs(out)) == pytest.approx(0.9, abs=0.02)
+        assert out[0] == 0
+        assert out[-1] == 0
+        np.testing.assert_array_equal(wav, before)
+    faint = finish(np.full(8000, 1e-4, np.float32), 16_000)
+    assert np.max(np.abs(faint)) == pytest.approx(1e-3, rel=1e-3)  # not turned up to a roar
+    assert not finish(np.zeros(3, np.float32), 16_000).any()
+    for bad in (np.zeros(0, np.float32), np.array([0, np.nan], np.float32)):
+        with pytest.raises(ModelFileError):
+            finish(bad, 16_000)
+
+
+def test_a_speech_is_judged_by_its_worst_sentence():
+    mel, alignment = np.zeros((80, 8), np.float32), np.eye(5, dtype=np.float32)
+    good = Sentence("one.", alignment, True, 1)
+    bad = Sentence("two.", alignment, False, 4, score=0.25, remarks=('"two" is probably missing', "it hums"))
+    assert judge_attention(Synthesis(mel, alignment, [], True, (good,))) == (1.0, ())
+    score, remarks = judge_attention(Synthesis(mel, alignment, [], True, (good, bad)))
+    assert score == 0.25
+    assert remarks == ('sentence 2: "two" is probably missing', "sentence 2: it hums")
+
+
+def test_speed_pauses_and_lexicon_reach_the_synthesizer(cloner, voice):
+    usual = cloner.speak("Hello there.", voice, seed=4)
+    slow = cloner.speak("Hello there.", voice, seed=4, speed=0.5)
+    assert slow.seconds == pytest.approx(2 * usual.seconds, rel=0.2)
+    other = cloner.speak("Hello there.", voice, seed=4, lexicon=Lexicon((Entry("hello", (("Y", "OW1"),), False),)))
+    assert other.tokens[:2] == ("@Y", "@OW1")
+    assert [sentence.text for sentence in usual.sentences] == ["hello there."]
+    with pytest.raises(ConfigError, match="speed"):
+        cloner.speak("Hello.", voice, speed=7)
+
+
+def test_a_clip_may_not_be_endless(cloner, tmp_path, monkeypatch):
+    write_audio(tmp_path / "long.wav", speech_like(4.5))
+    monkeypatch.setattr("encoder.enrolment.MAX_SECONDS", 2)
+    with pytest.raises(AudioError, match=r"long\.wav"):
+        cloner.enroll([tmp_path / "long.wav"])

@@ -1,0 +1,91 @@
+"""What is told of what was said."""
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import demo_cli
+from cloning.narration import Manner, Speaker, readings, say_all, told_of
+from synthesizer import Sentence
+from synthesizer.text.lexicon import Lexicon
+from tests.toy_models import save_toy_models, speech_like
+
+ALIGNMENT = np.eye(5, dtype=np.float32)
+GOOD = Sentence("one.", ALIGNMENT, True, 1, seconds=0.8)
+SPLIT = Sentence(
+    "two, three.", ALIGNMENT, True, 3, rungs=("split",), taken="split", pieces=2, dead_air=1.25, seconds=2.0
+)
+BAD = Sentence("four.", ALIGNMENT, False, 4, score=0.25, rungs=("another seed", "windowed"), remarks=("it hums",))
+
+
+def test_how_well_sentences_were_read():
+    assert readings([GOOD]) == "1 sentence"
+    assert readings([GOOD, SPLIT]) == "2 sentences, 1 read again (1 split)"
+    assert readings([GOOD, SPLIT, BAD]) == "3 sentences, 2 read again (1 split), 1 doubtful"
+
+
+def test_the_manifest_tells_of_each_sentence():
+    assert told_of(GOOD)["done"] == []
+    assert told_of(SPLIT)["done"] == ["read 3 times: split into 2 pieces", "1.2 s of dead air cut out"]
+    told = told_of(BAD)
+    assert (told["score"], told["attempts"], told["remarks"]) == (0.25, 4, ["it hums"])
+    assert told["done"] == ["read 4 times: the first reading was the best"]
+    json.dumps([told, told_of(SPLIT)])
+
+
+def test_the_manner_is_passed_on_and_kept(tmp_path):
+    spoken = []
+    lexicon = Lexicon(())
+
+    def speak(text, voice, seed, progress, **how):
+        spoken.append(how)
+        return SimpleNamespace(
+            wav=speech_like(1.0),
+            sample_rate=16_000,
+            seconds=1.0,
+            seed=3,
+            alignment_score=1.0,
+            remarks=(),
+            sentences=(GOOD,),
+        )
+
+    cloner: Any = SimpleNamespace(speak=speak, similarity=lambda *_: None)
+    voice: Any = SimpleNamespace(name="ann", sources=("a.wav",))
+    speaker = Speaker(cloner, voice, 3, manner=Manner(0.8, 1.5, lexicon, 2.0))
+    say_all(speaker, [("Hello.", tmp_path / "001.wav")], False)
+    assert spoken == [{"speed": 0.8, "pauses": 1.5, "expression": 2.0, "lexicon": lexicon}]
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert (manifest["speed"], manifest["pauses"], manifest["expression"]) == (0.8, 1.5, 2.0)
+    assert manifest["outputs"][0]["sentences"] == [told_of(GOOD)]
+    assert speaker.summary().endswith("similarity to the reference not measurable, 1 sentence")
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"), [("--speed", "3"), ("--speed", "0"), ("--pauses", "-1"), ("--pauses", "nan")]
+)
+def test_a_pace_out_of_range_is_refused_at_once(tmp_path, capsys, monkeypatch, flag, value):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.wav").write_bytes(b"")
+    with pytest.raises(SystemExit) as stop:
+        demo_cli.main(["a.wav", "--text", "Hello.", f"{flag}={value}"])
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.startswith("error: The ")
+
+
+def test_speed_and_lexicon_from_the_command_line(tmp_path, capsys, monkeypatch):
+    import soundfile
+
+    monkeypatch.chdir(tmp_path)
+    soundfile.write("low.wav", speech_like(4.5, 110), 16_000)
+    (tmp_path / "words.csv").write_text("hello,AH0 N D IH0 S K R AY1 B AH0 B AH0 L\n", encoding="utf-8")
+    save_toy_models(tmp_path / "models")
+    base = ["low.wav", "--text", "Hello there.", "--seed", "3", "--models", "models", "--device", "cpu"]
+    for name, more in (("a", []), ("slow", ["--speed", "0.5"]), ("word", ["--lexicon", "words.csv"])):
+        assert demo_cli.main([*base, "--out", f"{name}.wav", *more]) == 0
+    usual, slow, word = (soundfile.info(f"{name}.wav").duration for name in ("a", "slow", "word"))
+    assert slow == pytest.approx(2 * usual, rel=0.2)
+    assert word > usual + 0.2  # more sounds take longer
+    assert capsys.readouterr().out.splitlines()[-1].count("1 sentence") == 1

@@ -1,0 +1,295 @@
+"""Sinks for sound: a card that is not there, one that is made up, and wav streams."""
+
+import errno
+import io
+import os
+import sys
+import threading
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cloning.playback import (
+    Direction,
+    Outlets,
+    PlaybackError,
+    SoundCard,
+    WavStream,
+    check_stream_target,
+    load_sound_library,
+    playable_rate,
+    wav_header,
+)
+from speech.errors import StorageError
+from tests.fakes import FakeSound
+from tests.toolbox.sounds import FakeDevices
+
+RATE = 16_000
+
+
+def noise(samples: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(0.1, 1, samples).astype(np.float32)
+
+
+def trimmed(heard: np.ndarray) -> np.ndarray:
+    """Without the silence before the first sound and after the last."""
+    sounding = np.flatnonzero(heard)
+    return heard[sounding[0] : sounding[-1] + 1]
+
+
+# --- the sound card ---------------------------------------------------------------------------------------------------
+
+
+def test_all_that_is_written_is_heard_in_order_and_nothing_else():
+    sound, parts = FakeSound(), [noise(n, n) for n in (1, 159, 160, 161, 5000)]
+    card = SoundCard(RATE, sound)
+    for part in parts:
+        card.write(part)
+    card.close()
+    (heard,) = sound.played
+    heard = heard[heard != 0]
+    assert np.array_equal(heard, np.concatenate(parts))
+
+
+def test_what_is_not_there_yet_is_silence():
+    sound = FakeSound()
+    card = SoundCard(RATE, sound)
+    while len(sound.streams[0].heard) < 3:
+        pass
+    card.write(noise(100))
+    card.close()
+    assert not sound.played[0][:160].any() and np.array_equal(trimmed(sound.played[0]), noise(100))
+
+
+def test_a_card_of_another_rate_gets_it_at_its_own():
+    sound = FakeSound(rate=48_000)
+    card = SoundCard(RATE, sound)
+    tone = np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE).astype(np.float32)
+    for start in range(0, len(tone), 1600):
+        card.write(tone[start : start + 1600])
+    card.close()
+    heard = trimmed(sound.played[0])
+    heard = heard[np.flatnonzero(np.abs(heard) > 0.01)[0] :]
+    assert len(heard) == pytest.approx(48_000, abs=200)
+    assert np.argmax(np.abs(np.fft.rfft(heard[:48_000], 48_000))) == pytest.approx(440, abs=2)
+
+
+def test_aborting_does_not_wait():
+    sound = FakeSound()
+    card = SoundCard(RATE, sound)
+    card.write(noise(1_000_000))
+    card.abort()
+    assert sound.aborted == 1 and len(sound.played[0]) < 1_000_000
+
+
+def test_the_position_is_what_was_heard_and_waiting_does_not_count():
+    sound = FakeSound()
+    card = SoundCard(RATE, sound)
+    while len(sound.streams[0].heard) < 20:
+        pass
+    assert card.position == 0 and not card.finished
+    card.write(noise(1600))
+    card.finish()
+    card.finish()  # once is enough
+    positions = []
+    while not card.finished:
+        positions.append(card.position)
+    assert positions == sorted(positions) and card.position == pytest.approx(0.1, abs=0.001)
+    card.close()
+    assert np.array_equal(trimmed(sound.played[0]), noise(1600))
+
+
+def test_the_position_is_in_seconds_of_what_is_written_whatever_the_rate_of_the_device():
+    sound = FakeSound(rate=48_000)
+    card = SoundCard(RATE, sound)
+    card.write(noise(8000))
+    card.close()
+    assert card.position == pytest.approx(0.5, abs=0.01)
+
+
+def test_the_device_that_is_named_is_opened():
+    sound = FakeDevices()
+    for device in (None, 1, "headset"):
+        card = SoundCard(RATE, sound, device)
+        card.write(noise(10))
+        card.close()
+    assert sound.asked_for == [None, 1, "headset"]
+
+
+def test_a_named_device_that_is_gone_is_said(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sounddevice", FakeDevices())
+    directions: list[tuple[Direction, str]] = [("output", "played"), ("input", "recorded")]
+    for direction, what in directions:
+        assert load_sound_library(direction) is not None
+        with pytest.raises(PlaybackError, match=f"can be {what}, because the sound device 'gone' is gone"):
+            load_sound_library(direction, "gone")
+    with pytest.raises(PlaybackError, match="cannot play"):
+        SoundCard(RATE, FakeDevices(busy=True), "headset")
+
+
+def test_a_rate_is_kept_where_the_device_can():
+    assert playable_rate(FakeDevices(input_rate=48_000), RATE, "input") == 48_000
+    assert playable_rate(FakeDevices(), RATE, "input", "headset") == RATE == playable_rate(FakeSound(), RATE, "output")
+
+
+@pytest.mark.parametrize("missing", ["package", "library", "device", "access"])
+def test_what_is_missing_is_said(missing, monkeypatch):
+    class Importer:
+        def find_spec(self, name, path=None, target=None):
+            if name == "sounddevice":
+                raise OSError("PortAudio library not found")
+
+    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
+    if missing == "package":
+        monkeypatch.setitem(sys.modules, "sounddevice", None)
+    elif missing == "library":
+        monkeypatch.setattr(sys, "meta_path", [Importer(), *sys.meta_path])
+    else:
+        monkeypatch.setitem(sys.modules, "sounddevice", FakeSound(devices=missing != "device", busy=True))
+    with pytest.raises(PlaybackError) as error:
+        SoundCard(RATE, load_sound_library())
+    words = {"package": "sounddevice", "library": "PortAudio", "device": "no sound device", "access": "cannot play"}
+    assert words[missing] in str(error.value) and "\n" not in str(error.value)
+
+
+# --- wav streams ------------------------------------------------------------------------------------------------------
+
+
+def read_wav(data: bytes) -> np.ndarray:
+    with wave.open(io.BytesIO(data)) as file:
+        assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (RATE, 1, 2)
+        return np.frombuffer(file.readframes(file.getnframes()), "<i2")
+
+
+def test_a_file_grows_while_it_is_written_and_is_a_wav_in_the_end(tmp_path):
+    path = tmp_path / "out.wav"
+    stream = WavStream(path, RATE)
+    sizes = [path.stat().st_size]
+    for seed in range(3):
+        stream.write(noise(100, seed))
+        sizes.append(path.stat().st_size)
+    assert sizes == [44, 244, 444, 644]
+    assert np.array_equal(np.frombuffer(path.read_bytes()[44:], "<i2")[:100], np.rint(noise(100) * 32767))
+    stream.close()
+    wav = read_wav(path.read_bytes())
+    assert len(wav) == 300 and np.array_equal(wav[200:], np.rint(noise(100, 2) * 32767))
+
+
+def test_out_of_range_is_clipped(tmp_path):
+    stream = WavStream(tmp_path / "out.wav", RATE)
+    stream.write(np.array([-2, 0, 2], np.float32))
+    stream.close()
+    assert read_wav((tmp_path / "out.wav").read_bytes()).tolist() == [-32767, 0, 32767]
+
+
+def test_an_open_pipe_gets_it_all_and_stays_open():
+    pipe = io.BytesIO()
+    stream = WavStream(pipe, RATE)
+    stream.write(noise(100))
+    stream.close()
+    stream.abort()
+    assert pipe.getvalue()[:44] == wav_header(RATE, None) and len(pipe.getvalue()) == 244
+
+
+def test_an_aborted_file_is_gone(tmp_path):
+    stream = WavStream(tmp_path / "out.wav", RATE)
+    stream.write(noise(100))
+    stream.abort()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_a_named_pipe_gets_it_all_and_is_left_there(tmp_path):
+    path, received = tmp_path / "pipe", list[bytes]()
+    os.mkfifo(path)
+    check_stream_target(str(path), False, overwrite=False)
+    reader = threading.Thread(target=lambda: received.append(path.read_bytes()))
+    reader.start()
+    stream = WavStream(path, RATE)
+    stream.write(noise(100))
+    stream.close()
+    reader.join(5)
+    assert len(received[0]) == 244 and path.exists()
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, monkeypatch):
+    class Full(io.BytesIO):
+        def write(self, _):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(StorageError, match="disk is full"):
+        WavStream(Full(), RATE)
+    monkeypatch.setattr(WavStream, "_write", lambda *_: (_ for _ in ()).throw(StorageError("full")))
+    with pytest.raises(StorageError):
+        WavStream(tmp_path / "out.wav", RATE)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_targets_that_cannot_be(tmp_path):
+    (tmp_path / "there.wav").write_bytes(b"")
+    for target in ("gone/out.wav", "out.mp3", "there.wav", "."):
+        with pytest.raises(StorageError):
+            check_stream_target(str(tmp_path / target), False, overwrite=False)
+    with pytest.raises(StorageError, match="terminal"):
+        check_stream_target("-", True, overwrite=False)
+    check_stream_target(str(tmp_path / "there.wav"), False, overwrite=True)
+    check_stream_target(str(tmp_path / "new.wav"), False, overwrite=False)
+    check_stream_target("-", False, overwrite=False)
+
+
+# --- several ----------------------------------------------------------------------------------------------------------
+
+
+class Recorder:
+    def __init__(self) -> None:
+        self.log: list[object] = []
+
+    def write(self, wav: np.ndarray) -> None:
+        self.log.append(len(wav))
+
+    def close(self) -> None:
+        self.log.append("close")
+
+    def abort(self) -> None:
+        self.log.append("abort")
+
+
+def test_outlets_close_at_the_end_and_abort_when_broken_off():
+    for error, end in ((None, "close"), (KeyboardInterrupt, "abort")):
+        sinks = [Recorder(), Recorder()]
+        try:
+            with Outlets(RATE) as outlets:
+                assert not outlets
+                for sink in sinks:
+                    outlets.add(sink)
+                assert outlets
+                outlets.pause(1)  # nothing was heard yet
+                outlets.write(noise(5))
+                outlets.pause(0.5)
+                if error:
+                    raise error
+        except KeyboardInterrupt:
+            pass
+        assert [sink.log for sink in sinks] == [[5, 8000, end]] * 2
+
+
+def test_interrupting_the_wait_for_the_end_stops_the_sound_but_keeps_what_is_finished():
+    class Waiting(Recorder):
+        def close(self) -> None:
+            raise KeyboardInterrupt
+
+    card, file = Waiting(), Recorder()
+    with pytest.raises(KeyboardInterrupt), Outlets(RATE) as outlets:
+        outlets.add(card)
+        outlets.add(file)
+        outlets.write(noise(5))
+    assert (card.log, file.log) == ([5, "abort"], [5, "close"])
+
+
+def test_the_module_needs_no_sound_library_to_be_imported(repository):
+    assert (
+        "import sounddevice"
+        not in Path(repository, "cloning/playback.py").read_text().split("def load_sound_library")[0]
+    )

@@ -1,0 +1,268 @@
+"""Corpora of every layout, with everything in them that corpora have and should not."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from corpora.corpus import (
+    VALIDATION_SPEAKERS,
+    Utterance,
+    is_held_out,
+    iter_utterances,
+    load_corpus,
+    read_utterance,
+    split_of,
+    splits_of,
+)
+from speech.errors import CorpusError
+
+
+def sound(path: Path, seconds: float = 0.5, rate: int = 16_000, channels: int = 1) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    time = np.arange(round(seconds * rate)) / rate
+    wav = np.stack([0.3 * (channel + 1) * np.sin(2 * np.pi * 200 * time) for channel in range(channels)], axis=1)
+    soundfile.write(path, wav, rate)
+    return path
+
+
+def read(*paths: Path) -> tuple[dict[str, Utterance], dict[str, str]]:
+    rejected: dict[str, str] = {}
+    utterances = {utterance.key: utterance for utterance in iter_utterances(paths, rejected.__setitem__)}
+    return utterances, rejected
+
+
+def test_table(tmp_path):
+    corpus = tmp_path / "table"
+    for name in ("a/1.wav", "b/1.wav", 'b/a, "quoted" name | 漢.wav', "b/empty.wav", "b/broken.wav", "b/listed.wav"):
+        sound(corpus / name)
+    (corpus / "b/empty.wav").write_bytes(b"")
+    (corpus / "b/broken.wav").write_bytes(b"RIFF this is no sound" * 20)
+    sound(tmp_path / "outside.wav")
+    lines = [
+        "path,speaker,text,duration_s",
+        'a/1.wav,ann,"Hello, ""you""\n| two  lines",0.5',
+        "b/1.wav,ben,,",
+        '"b/a, ""quoted"" name | 漢.wav",ben,naïve \u2028 text,0.5',
+        "b/empty.wav,ben,x,0.5",
+        "b/broken.wav,ben,x,0.5",
+        "b/missing.wav,ben,x,0.5",
+        "../outside.wav,ben,x,0.5",
+        "b/listed.wav,,x,0.5",
+        "b/listed.wav,ben,too,0.5,many",
+        "b/1.wav,ben,again,0.5",
+        "",
+    ]
+    (corpus / "metadata.csv").write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
+    utterances, rejected = read(corpus)
+    assert list(utterances) == ["table/a/1.wav", "table/b/1.wav", 'table/b/a, "quoted" name | 漢.wav']
+    assert [utterance.speaker for utterance in utterances.values()] == ["ann", "ben", "ben"]
+    assert [utterance.text for utterance in utterances.values()] == ['Hello, "you" | two lines', "", "naïve text"]
+    assert all(utterance.duration == 0.5 and utterance.whole for utterance in utterances.values())
+    assert {key.removeprefix("table/") for key in rejected} == {
+        *("b/empty.wav", "b/broken.wav", "b/missing.wav", "../outside.wav", "b/listed.wav", "b/1.wav")
+    }
+    assert "missing" in rejected["table/b/missing.wav"]
+    assert "empty" in rejected["table/b/empty.wav"]
+    assert "twice" in rejected["table/b/1.wav"]
+
+
+def test_table_without_speakers_is_one_speaker(tmp_path):
+    sound(tmp_path / "me/1.wav")
+    (tmp_path / "me/metadata.csv").write_text("path\n1.wav\n", encoding="utf-8")
+    utterances, _ = read(tmp_path / "me/metadata.csv")
+    assert utterances["me/1.wav"].speaker == "me"
+
+
+def test_ljspeech_layout(tmp_path):
+    for name in ("LJ-1", "LJ.2"):
+        sound(tmp_path / f"lj/wavs/{name}.wav")
+    lines = ['LJ-1|He said "1|He said "one', "LJ.2|only raw", "LJ-3|missing|missing", "LJ-4", ""]
+    (tmp_path / "lj/metadata.csv").write_text("\n".join(lines), encoding="utf-8")
+    utterances, rejected = read(tmp_path / "lj")
+    assert {key: value.text for key, value in utterances.items()} == {
+        "lj/wavs/LJ-1.wav": 'He said "one',
+        "lj/wavs/LJ.2.wav": "only raw",
+    }
+    assert {value.speaker for value in utterances.values()} == {"lj"}
+    assert set(rejected) == {"lj/LJ-3", "lj/LJ-4"}
+
+
+def test_speaker_folders(tmp_path):
+    corpus = tmp_path / "folders"
+    sound(corpus / "ann/1.wav")
+    sound(corpus / "ben/deep/er/1.WAV")
+    sound(corpus / "ben/stereo.flac", channels=2, rate=8000)
+    sound(corpus / "stray.wav")
+    sound(corpus / ".cache/1.wav")
+    (corpus / "nobody").mkdir()
+    (corpus / "nobody/notes.doc").write_bytes(b"?")
+    (corpus / "README.txt").write_text("stray", encoding="utf-8")
+    (corpus / "ann/1.txt").write_text("raw 1", encoding="utf-8")
+    (corpus / "ann/1.normalized.txt").write_text("raw\none\n", encoding="utf-8")
+    sound(corpus / "ann/2.wav")
+    (corpus / "ann/2.txt").write_bytes("é".encode("latin-1"))
+    utterances, rejected = read(corpus)
+    assert {key: (value.speaker, value.text) for key, value in utterances.items()} == {
+        "folders/ann/1.wav": ("ann", "raw one"),
+        "folders/ben/deep/er/1.WAV": ("ben", ""),
+        "folders/ben/stereo.flac": ("ben", ""),
+    }
+    assert set(rejected) == {"folders/stray.wav", "folders/nobody", "folders/ann/2.wav"}
+    stereo = read_utterance(utterances["folders/ben/stereo.flac"])
+    assert stereo.shape == (8000,) and stereo.dtype == np.float32
+    assert np.abs(stereo).max() == pytest.approx(0.45, abs=0.01)  # the mean of the two channels
+
+
+@pytest.mark.parametrize("root", ["train", "train/clean"])
+def test_librispeech_layout(tmp_path, root):
+    chapter = tmp_path / root / "19/198"
+    sound(chapter / "19-198-0000.flac")
+    sound(chapter / "19-198-0001.flac")
+    (chapter / "19-198.trans.txt").write_text("19-198-0000 HELLO THERE\n19-198-0001 YOU\n", encoding="utf-8")
+    utterances, _ = read(tmp_path / "train")
+    assert [(value.speaker, value.text) for value in utterances.values()] == [("19", "HELLO THERE"), ("19", "YOU")]
+
+
+def test_flat_folder_is_one_speaker(tmp_path):
+    sound(tmp_path / "flat/1.wav")
+    assert read(tmp_path / "flat")[0]["flat/1.wav"].speaker == "flat"
+
+
+def manifests(folder: Path) -> None:
+    """Two speakers in one long stereo recording, a recording that is gone, one without supervision; paths relative."""
+    from lhotse import (
+        AudioSource,
+        Recording,
+        RecordingSet,
+        SupervisionSegment,
+        SupervisionSet,
+    )
+
+    sound(folder / "audio/long.wav", 4, channels=2)
+    sound(folder / "audio/plain.wav")
+    recordings = [
+        Recording("long", [AudioSource("file", [0, 1], "audio/long.wav")], 16_000, 64_000, 4.0),
+        Recording("gone", [AudioSource("file", [0], "audio/gone.wav")], 16_000, 8_000, 0.5),
+        Recording("plain", [AudioSource("file", [0], "audio/plain.wav")], 16_000, 8_000, 0.5),
+    ]
+    supervisions = [
+        SupervisionSegment("long-1", "long", 0.5, 1.0, 0, "one", speaker="ann"),
+        SupervisionSegment("long-2", "long", 2.0, 0.5, 1, "two\nlines", speaker="ben"),
+        SupervisionSegment("long-3", "long", 3.0, 0.5, 1, "three"),
+        SupervisionSegment("gone-1", "gone", 0.0, 0.5, 0, "x", speaker="ann"),
+    ]
+    RecordingSet.from_recordings(recordings).to_file(folder / "toy_recordings_all.jsonl.gz")
+    SupervisionSet.from_segments(supervisions).to_file(folder / "toy_supervisions_all.jsonl.gz")
+
+
+def test_lhotse_manifests(tmp_path):
+    manifests(tmp_path / "toy")
+    utterances, rejected = read(tmp_path / "toy")
+    assert {key: (value.speaker, value.text, value.channel) for key, value in utterances.items()} == {
+        "toy/long-1": ("ann", "one", 0),
+        "toy/long-2": ("ben", "two lines", 1),
+    }
+    assert "no speaker" in rejected["toy/long-3"]
+    assert len([reason for reason in rejected.values() if "missing" in reason]) == 1
+    assert len([reason for reason in rejected.values() if "no speaker" in reason]) == 2
+    for key, seconds, peak in (("toy/long-1", 1.0, 0.3), ("toy/long-2", 0.5, 0.6)):
+        wav = read_utterance(utterances[key])
+        assert not utterances[key].whole
+        assert len(wav) == seconds * 16_000
+        assert np.abs(wav).max() == pytest.approx(peak, abs=0.01)
+
+
+def test_manifest_files_one_by_one(tmp_path):
+    manifests(tmp_path / "toy")
+    pair, _ = read(tmp_path / "toy/toy_supervisions_all.jsonl.gz")
+    assert len(pair) == 2
+    cuts = load_corpus(tmp_path / "toy")
+    cuts.to_file(tmp_path / "cuts_kept.jsonl")
+    utterances, _ = read(tmp_path / "cuts_kept.jsonl")
+    assert [value.text for value in utterances.values()] == ["one", "two lines"]
+    assert len({key.split("/")[0] for key in utterances}) == 1
+
+
+def test_cuts_have_one_supervision_and_load(tmp_path):
+    sound(tmp_path / "c/ann/1.wav")
+    sound(tmp_path / "c/ann/2.wav", channels=2)
+    cuts = list(load_corpus(tmp_path / "c"))
+    assert [len(cut.supervisions) for cut in cuts] == [1, 1]
+    assert [cut.load_audio().shape for cut in cuts] == [(1, 8000), (2, 8000)]
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"name;text\n1;2\n"])
+def test_unreadable_lists_are_one_sentence(tmp_path, content):
+    (tmp_path / "metadata.csv").write_bytes(content)
+    with pytest.raises(CorpusError, match=r"metadata\.csv"):
+        load_corpus(tmp_path)
+
+
+def test_what_is_no_corpus(tmp_path):
+    with pytest.raises(CorpusError, match="There is no corpus"):
+        load_corpus(tmp_path / "missing")
+    with pytest.raises(CorpusError, match="no usable recording"):
+        load_corpus(tmp_path)
+    (tmp_path / "notes.txt").write_text("hello", encoding="utf-8")
+    with pytest.raises(CorpusError, match="is no corpus"):
+        load_corpus(tmp_path / "notes.txt")
+    (tmp_path / "cuts.jsonl").write_text(json.dumps({"hello": 1}), encoding="utf-8")
+    with pytest.raises(CorpusError, match="lhotse"):
+        load_corpus(tmp_path / "cuts.jsonl")
+
+
+def test_two_corpora_of_one_name(tmp_path):
+    for parent in "ab":
+        sound(tmp_path / parent / "same/ann/1.wav")
+    with pytest.raises(CorpusError, match="named same"):
+        read(tmp_path / "a/same", tmp_path / "b/same")
+    assert len(read(tmp_path / "a/same", tmp_path / "a/same")[0]) == 1
+
+
+def test_held_out_speakers_are_the_same_everywhere():
+    # Written out, because stores and models that exist were made with these.
+    assert split_of("1737", "librispeech_train_clean_100/x.opus") == "validation"
+    assert split_of("7367", "librispeech_train_clean_100/x.opus") == "train"
+    assert split_of("so0117", "speechocean762_adults/x.opus") == "validation"
+    assert split_of("so0110", "speechocean762_children/x.opus") == "train"
+    assert split_of("p287", "vctk_samples/x.opus") == "validation"
+    assert split_of("p287", "VCTK/x.wav") == "validation"
+    assert split_of("p225", "vctk_samples/x.opus") == "train"
+    assert split_of("1998", "librispeech_test_other/x.opus") == "evaluation"
+    assert split_of("1320", "demo_references/x.mp3") == "evaluation"
+    sentences = [split_of("kathleen", f"kathleen/{number}.opus") for number in range(4000)]
+    assert 60 < sentences.count("validation") < 140
+    assert [number for number in range(60) if is_held_out(f"speaker {number}")] == [
+        number for number in range(60) if split_of(f"speaker {number}", "other/x.wav") == "validation"
+    ]
+    assert 150 < sum(is_held_out(str(number)) for number in range(4000)) < 250
+    assert len(VALIDATION_SPEAKERS) == 24
+
+
+def make(corpus: str, speakers: int, each: int) -> list[Utterance]:
+    return [
+        Utterance(f"{corpus}/{speaker}/{number}.wav", Path(), 0, 1, f"{corpus}{speaker}", "", corpus)
+        for speaker in range(speakers)
+        for number in range(each)
+    ]
+
+
+@pytest.mark.parametrize("speakers", [1, 3, 10, 30])
+def test_every_unknown_corpus_has_validation(speakers):
+    utterances = make("mine", speakers, 20)
+    splits = splits_of(utterances)
+    held_out = [utterance for utterance in utterances if splits[utterance.key] == "validation"]
+    assert 0 < len(held_out) < len(utterances) / 2
+    assert splits == splits_of(utterances[::-1])
+    if speakers >= 10:  # then whole speakers
+        assert len(held_out) == 20 * len({utterance.speaker for utterance in held_out})
+
+
+def test_named_speakers_override():
+    utterances = make("mine", 12, 2)
+    splits = splits_of(utterances, ["mine3"])
+    assert [key for key, split in splits.items() if split == "validation"] == ["mine/3/0.wav", "mine/3/1.wav"]
+    assert set(splits_of(make("demo_references", 2, 1), ["x"]).values()) == {"evaluation"}

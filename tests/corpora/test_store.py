@@ -1,0 +1,267 @@
+"""The feature store: nothing lost, nothing twice, whatever happens to the process that writes."""
+
+import json
+import multiprocessing
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from corpora.store import FeatureStore, FeatureWriter
+from speech.errors import StorageError
+
+HOSTILE = 'a|b, "c"\nd\r\te\\ é 漢字 \u2028 \x00 🎙'
+
+
+def arrays(seed: int, frames: int = 7) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return {"mel": rng.integers(0, 256, (frames, 5), dtype=np.uint8), "embedding": rng.random(4, dtype=np.float32)}
+
+
+def fill(directory: Path, numbers, worker: str = "0", shard_bytes: int = 1 << 20) -> None:
+    with FeatureWriter(directory, worker, shard_bytes) as writer:
+        writer.write_info({"stage": "test"})
+        for number in numbers:
+            if f"{number:03d}" not in writer.done:
+                writer.add(f"{number:03d}", arrays(number), {"number": number})
+
+
+def check(store: FeatureStore, numbers) -> None:
+    assert store.keys == [f"{number:03d}" for number in numbers]
+    for place, number in enumerate(numbers):
+        for name, expected in arrays(number).items():
+            np.testing.assert_array_equal(store.array(place, name), expected)
+        assert store.meta(place) == {"number": number}
+
+
+def test_what_is_written_is_read(tmp_path):
+    fill(tmp_path, range(20), shard_bytes=300)
+    store = FeatureStore(tmp_path)
+    check(store, range(20))
+    assert len(list(tmp_path.glob("data-*.bin"))) > 3
+    assert store.fields == ("embedding", "mel")
+    assert store.info["stage"] == "test"
+    assert store.find("007") == 7
+    assert store.select(number=3) == [3]
+    assert store.shape(0, "mel") == (7, 5)
+    with pytest.raises(ValueError):
+        store.array(0, "mel")[0] = 1
+
+
+def test_order_does_not_depend_on_writers(tmp_path):
+    context: Any = multiprocessing.get_context("fork" if sys.platform != "win32" else "spawn")
+    workers = [
+        context.Process(target=fill, args=(tmp_path, range(start, 40, 4), str(start), 400)) for start in (3, 0, 2, 1)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+        assert worker.exitcode == 0
+    check(FeatureStore(tmp_path), range(40))
+
+
+def test_a_store_can_be_pickled_after_use(tmp_path):
+    fill(tmp_path, range(5))
+    store = FeatureStore(tmp_path)
+    store.array(0, "mel")
+    content = pickle.dumps(store)
+    assert len(content) < 4000
+    check(pickle.loads(content), range(5))
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_array_key_and_meta_come_back(tmp_path_factory, monkeypatch, data):
+    monkeypatch.setattr("os.fsync", lambda file: None)  # most of the time of this test
+    directory = tmp_path_factory.mktemp("store")
+    dtypes = st.one_of(
+        hnp.boolean_dtypes(), hnp.integer_dtypes(endianness="?"), hnp.floating_dtypes(), hnp.unicode_string_dtypes()
+    )
+    shapes = hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4)
+    json_values = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=4)
+    items = data.draw(
+        st.dictionaries(
+            st.text(),
+            st.tuples(
+                st.dictionaries(st.text(), hnp.arrays(dtypes, shapes), max_size=3),
+                st.dictionaries(st.text(), json_values, max_size=3),
+            ),
+            max_size=4,
+        )
+    )
+    with FeatureWriter(directory, shard_bytes=data.draw(st.sampled_from([1, 200, 10_000]))) as writer:
+        writer.write_info({})
+        for key, (values, meta) in items.items():
+            writer.add(key, values, meta)
+    store = FeatureStore(directory)
+    assert store.keys == sorted(items)
+    for place, key in enumerate(store.keys):
+        values, meta = items[key]
+        assert store.meta(place) == meta
+        for name, value in values.items():
+            found = store.array(place, name)
+            assert found.dtype == value.dtype and found.shape == value.shape
+            assert found.tobytes() == value.tobytes()
+
+
+def test_hostile_texts(tmp_path):
+    with FeatureWriter(tmp_path) as writer:
+        writer.write_info({"text": HOSTILE})
+        writer.add(HOSTILE, arrays(0), {HOSTILE: HOSTILE})
+        writer.reject("undecodable \udcff name", HOSTILE)
+    store = FeatureStore(tmp_path)
+    assert store.keys == [HOSTILE]
+    assert store.meta(0) == {HOSTILE: HOSTILE}
+    assert store.info["text"] == HOSTILE
+    assert store.rejected() == [("undecodable \udcff name", HOSTILE)]
+    assert FeatureWriter(tmp_path, "1").done == {HOSTILE, "undecodable \udcff name"}
+
+
+@pytest.mark.parametrize("cut", [1, 20, 150])
+def test_a_torn_index_line_is_written_again(tmp_path, cut):
+    fill(tmp_path, range(4))
+    index = tmp_path / "index-0.jsonl"
+    os.truncate(index, index.stat().st_size - cut)
+    check(FeatureStore(tmp_path), range(3))
+    fill(tmp_path, range(6))
+    check(FeatureStore(tmp_path), range(6))
+
+
+def test_arrays_cut_short_are_written_again(tmp_path):
+    fill(tmp_path, range(4))
+    data = tmp_path / "data-0-0000.bin"
+    whole = data.stat().st_size
+    os.truncate(data, whole - 70)
+    check(FeatureStore(tmp_path), range(3))
+    fill(tmp_path, range(4))
+    check(FeatureStore(tmp_path), range(4))
+    assert data.stat().st_size == whole  # what the killed run left behind takes no room
+
+
+def test_arrays_that_never_reached_the_disk_are_written_again(tmp_path):
+    fill(tmp_path, range(4))
+    with (tmp_path / "data-0-0000.bin").open("r+b") as file:
+        file.seek(-128, os.SEEK_END)
+        file.write(bytes(128))
+    check(FeatureStore(tmp_path), range(3))
+    fill(tmp_path, range(4))
+    check(FeatureStore(tmp_path), range(4))
+
+
+def test_spoilt_lines_in_the_middle_are_passed_over(tmp_path):
+    fill(tmp_path, range(2))
+    with (tmp_path / "index-0.jsonl").open("ab") as file:
+        file.write(b"\x00\x00\x00\n[]\n{}\n\xff\xfe\n")
+    fill(tmp_path, range(4))
+    check(FeatureStore(tmp_path), range(4))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_a_killed_writer_loses_nothing_that_it_reported(tmp_path, repository):
+    script = textwrap.dedent(
+        """
+        import sys, numpy as np
+        from corpora.store import FeatureWriter
+        writer = FeatureWriter(sys.argv[1], shard_bytes=20_000)
+        writer.write_info({})
+        for number in range(100_000):
+            key = f"{number:06d}"
+            if key not in writer.done:
+                writer.add(key, {"x": np.full(100, number)}, {})
+                print(number, flush=True)
+        """
+    )
+    for round_ in range(2):
+        process = subprocess.Popen(
+            [sys.executable, "-c", script, str(tmp_path)], cwd=repository, stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        reported = -1
+        for line in process.stdout:
+            reported = int(line)
+            if reported >= 150 * (round_ + 1):
+                process.send_signal(signal.SIGKILL)
+                break
+        process.wait()
+        process.stdout.close()
+        store = FeatureStore(tmp_path)
+        assert len(store) > reported
+        assert store.keys == [f"{number:06d}" for number in range(len(store))]
+        assert all((store.array(place, "x") == place).all() for place in range(len(store)))
+
+
+def test_keys_of_all_workers_are_done(tmp_path):
+    fill(tmp_path, range(3), "a")
+    with FeatureWriter(tmp_path, "b") as writer:
+        writer.reject("x", "too short")
+        writer.reject("x", "again")
+        assert writer.done == {"000", "001", "002", "x"}
+        with pytest.raises(StorageError, match="already"):
+            writer.add("001", arrays(0), {})
+    assert FeatureStore(tmp_path).rejected() == [("x", "too short")]
+
+
+def test_settings_of_a_store_do_not_change(tmp_path):
+    with FeatureWriter(tmp_path) as writer:
+        writer.write_info({"hop": 200, "shape": (1, 2)})
+        writer.write_info({"hop": 200, "shape": (1, 2)})
+        with pytest.raises(StorageError, match="hop"):
+            writer.write_info({"hop": 256, "shape": (1, 2)})
+
+
+def test_what_is_no_store_is_refused(tmp_path):
+    with pytest.raises(StorageError, match=r"preprocess\.py"):
+        FeatureStore(tmp_path)
+    with pytest.raises(StorageError):
+        FeatureStore(tmp_path / "missing")
+    (tmp_path / "store.json").write_text(json.dumps({"format_version": 99}), encoding="utf-8")
+    with pytest.raises(StorageError, match="newer"):
+        FeatureStore(tmp_path)
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(StorageError, match="cannot be written"):
+        FeatureWriter(tmp_path / "file")
+    with pytest.raises(StorageError, match="letters"):
+        FeatureWriter(tmp_path / "new", worker="../x")
+
+
+def test_what_cannot_be_stored_is_refused_and_leaves_no_trace(tmp_path):
+    with FeatureWriter(tmp_path) as writer:
+        writer.write_info({})
+        with pytest.raises(StorageError, match="dtype"):
+            writer.add("a", {"x": np.array([object()])}, {})
+        with pytest.raises(StorageError, match="JSON"):
+            writer.add("a", {"x": np.zeros(3)}, {"x": object()})
+        writer.add("a", {"x": np.ones(3)}, {})
+    store = FeatureStore(tmp_path)
+    np.testing.assert_array_equal(store.array(0, "x"), np.ones(3))
+    with pytest.raises(StorageError, match="no 'mel'"):
+        store.array(0, "mel")
+    with pytest.raises(StorageError, match="no item"):
+        store.find("b")
+
+
+def test_a_full_disk_is_one_sentence_and_does_no_harm(tmp_path, monkeypatch):
+    fill(tmp_path, range(2))
+    with FeatureWriter(tmp_path) as writer:
+        with monkeypatch.context() as patch:
+            patch.setattr("corpora.store_writer._write_all", _full)
+            with pytest.raises(StorageError, match="No space"):
+                writer.add("002", arrays(2), {"number": 2})
+        writer.add("002", arrays(2), {"number": 2})
+    check(FeatureStore(tmp_path), range(3))
+
+
+def _full(file, content):
+    file.write(content[: len(content) // 2])
+    raise OSError(28, "No space left on device")

@@ -1,0 +1,113 @@
+"""Items that hang or kill their process cost themselves and nothing else."""
+
+import os
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+from corpora.workers import supervise
+from speech.errors import AudioError, StorageError
+from tests.corpora.toy_work import ToyItem, open_nothing, open_toy_work
+
+
+def work_on(items: list[ToyItem], jobs: int, size: int = 3) -> dict[str, str]:
+    batches = (items[start : start + size] for start in range(0, len(items), size))
+    answers = [answer for _, done in supervise(batches, open_toy_work, jobs) for answer in done]
+    assert len(answers) == len({key for key, _ in answers}), "an item was answered twice"
+    return dict(answers)
+
+
+@pytest.mark.parametrize("jobs", [0, 1, 2])
+def test_every_batch_is_answered(jobs):
+    items = [ToyItem(f"{number}") for number in range(10)]
+    answers = work_on(items, jobs)
+    assert set(answers) == {item.key for item in items}
+    assert set(answers.values()) <= {"0", "1"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="exit codes of killed processes differ")
+def test_items_that_hang_or_kill_are_refused_and_the_others_done(tmp_path):
+    fates = ["", "hang", "", "", "die once", "", "die", "", "", "hang", "hang", ""]
+    items = [ToyItem(f"{number}", fate, tmp_path) for number, fate in enumerate(fates)]
+    answers = work_on(items, jobs=2)
+    assert set(answers) == {item.key for item in items}
+    refused = {key: answer for key, answer in answers.items() if answer not in ("0", "1")}
+    assert set(refused) == {"1", "6", "9", "10"}
+    assert "too long to decode" in refused["1"]
+    assert "SIGKILL" in refused["6"] and "twice" in refused["6"]
+
+
+def test_what_the_work_raises_is_raised():
+    with pytest.raises(RuntimeError, match="ZeroDivisionError: 1"):
+        work_on([ToyItem("1", "fail")], jobs=1)
+    with pytest.raises(AudioError, match="no sound"):
+        work_on([ToyItem("1", "refuse")], jobs=1)
+
+
+def test_workers_that_always_die_are_the_machines_fault():
+    with pytest.raises(StorageError, match="one after the other"):
+        work_on([ToyItem(f"{number}", "die") for number in range(20)], jobs=2, size=1)
+
+
+def test_workers_that_cannot_start_are_reported():
+    with pytest.raises(StorageError, match="could not be started"):
+        list(supervise([[ToyItem("1")]], open_nothing, jobs=1))
+
+
+def test_leaving_early_ends_the_workers():
+    answers = supervise([[ToyItem(f"{number}")] for number in range(100)], open_toy_work, jobs=1)
+    next(answers)
+    began = time.monotonic()
+    answers.close()  # type: ignore[attr-defined]
+    assert time.monotonic() - began < 4
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL and process ids that stay")
+def test_a_worker_ends_with_its_parent_even_if_it_hangs(tmp_path, repository):
+    script = textwrap.dedent(
+        """
+        import contextlib, os, sys, time
+        from pathlib import Path
+        from corpora.workers import supervise
+
+        @contextlib.contextmanager
+        def open_work(worker):
+            def work(items, refused, timer):
+                Path(sys.argv[1]).write_text(str(os.getpid()))
+                time.sleep(60)
+            yield work
+
+        class Item:
+            key = "a"
+
+        if __name__ == "__main__":
+            list(supervise([[Item()]], open_work, 1))
+        """
+    )
+    (tmp_path / "parent.py").write_text(script)
+    environment = os.environ | {"PYTHONPATH": str(repository)}
+    parent = subprocess.Popen([sys.executable, tmp_path / "parent.py", tmp_path / "pid"], env=environment)
+    number = _wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+    parent.kill()
+    parent.wait()
+    assert _wait_for(lambda: not _runs(int(number)))
+
+
+def _wait_for(condition):
+    for _ in range(400):
+        if found := condition():
+            return found
+        time.sleep(0.02)
+    raise AssertionError("it did not happen")
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    status = subprocess.run(["ps", "-o", "stat=", "-p", str(process)], capture_output=True, text=True, check=False)
+    return bool(status.stdout.strip()) and not status.stdout.startswith("Z")  # a zombie that nobody has buried

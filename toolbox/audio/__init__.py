@@ -1,0 +1,1 @@
+"""Sound devices, playback and recording. No Qt."""

@@ -1,0 +1,322 @@
+"""One thread for the models: a queue of jobs, each of which tells how far it is and can be cancelled.
+
+The thread never touches a window. What a job tells goes into a queue, and the GUI thread empties it in turns of its
+event loop; so every signal is emitted on the GUI thread, in order, `ended` last, and a cancelled job falls silent at
+once, whatever its function still does.
+
+    job = worker.submit("Speaking", lambda context: speak(context, models, ...))
+    job.progress.connect(bar.show)
+    job.done.connect(window.show_result)
+    job.failed.connect(window.show_error)
+"""
+
+from __future__ import annotations
+
+import collections
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from PyQt5.QtCore import QObject, Qt, QTimer, pyqtSignal
+
+from speech.errors import SpeechError
+from toolbox.jobs.context import JobCancelled, JobContext, describe_failure
+
+__all__ = ["Job", "JobCancelled", "JobContext", "Worker"]
+
+logger = logging.getLogger(__name__)
+
+PROGRESS_INTERVAL = 0.05  # seconds between two signals of one job's progress
+PATIENCE = 10.0  # seconds that a cancelled function may keep the next job waiting
+TURN_SECONDS = 0.02  # at most so long is the queue emptied before the event loop has its turn
+
+
+class Job(QObject):
+    """One piece of work in a worker's queue. All signals arrive on the GUI thread.
+
+    Signals:
+        started: its turn has come.
+        progress: (what is being done, done, total); total is 0 where it is not known.
+        chunk: something handed out early.
+        done: the function's result; or
+        failed: (one sentence, details to copy); or
+        cancelled.
+        ended: always, and last.
+    """
+
+    started = pyqtSignal()
+    progress = pyqtSignal(str, int, int)
+    chunk = pyqtSignal(object)
+    done = pyqtSignal(object)
+    failed = pyqtSignal(str, str)
+    cancelled = pyqtSignal()
+    ended = pyqtSignal()
+
+    def __init__(self, worker: Worker, title: str, function: Callable[[JobContext], Any]) -> None:
+        super().__init__()
+        self.title = title
+        self.is_ended = False
+        self._worker = worker
+        self._function: Callable[[JobContext], Any] | None = function
+        self._context = JobContext(lambda kind, value: worker._post(self, kind, value))
+        self._waiting: tuple[str, int, int] | None = None  # progress that is not told yet
+        self._told_at = 0.0
+        self._clock: tuple[float, int, int] | None = None  # when, done and total as progress with this total began
+        self._fraction = 0.0, 0.0  # done of total, and when
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self._tell_progress)
+
+    def cancel(self) -> None:
+        """Give the job up. It falls silent at once but for `cancelled` and `ended`; too late, nothing happens."""
+        self._context.cancel()
+        self._worker._post(self, "cancelled", None)
+
+    def remaining_seconds(self) -> float | None:
+        """An estimate from the progress so far; None while there is too little of it."""
+        if self._clock is None:
+            return None
+        began, first, total = self._clock
+        done, at = self._fraction
+        spent = at - began
+        if done <= first or spent < 0.3 or not total:
+            return None
+        return max(0.0, spent * (total - done) / (done - first) - (time.monotonic() - at))
+
+    # on the GUI thread, called by the worker's `_deliver`
+    def _receive(self, kind: str, value: Any) -> None:
+        if self.is_ended:
+            return
+        if kind == "started":
+            self.started.emit()
+        elif kind == "progress":
+            self._note_progress(*value)
+        elif kind == "chunk":
+            self.chunk.emit(value)
+        else:
+            self._end(kind, value)
+
+    def _end(self, kind: str, value: Any) -> None:
+        if self._waiting is not None and kind == "done":
+            self._tell_progress()
+        self.is_ended = True
+        self._timer.stop()
+        self._function = None  # and with it whatever it holds
+        if kind == "done":
+            self.done.emit(value)
+        elif kind == "failed":
+            self.failed.emit(*value)
+        else:
+            self.cancelled.emit()
+        self._worker._forget(self)
+        self.ended.emit()
+
+    def _note_progress(self, stage: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if self._clock is None or self._clock[2] != total or done < self._fraction[0]:
+            self._clock = now, done, total
+        self._fraction = done, now
+        self._waiting = stage, done, total
+        wait = self._told_at + PROGRESS_INTERVAL - now
+        if wait <= 0:
+            self._tell_progress()
+        elif not self._timer.isActive():
+            self._timer.start(max(1, round(1000 * wait)))
+
+    def _tell_progress(self) -> None:
+        self._timer.stop()
+        if self._waiting is not None and not self.is_ended:
+            told, self._waiting = self._waiting, None
+            self._told_at = time.monotonic()
+            self.progress.emit(*told)
+
+
+class Worker(QObject):
+    """A thread that does jobs one after another. Make it, and call it, on the GUI thread.
+
+    A cancelled job whose function does not come back within ten seconds while another job waits is left behind with its
+    thread, and so is a thread that was ended from within a job: a new thread takes over, and `restarted` says why.
+
+    Signals:
+        busy_changed: whether a job runs or waits.
+        restarted: one sentence; the jobs that waited are done nevertheless.
+    """
+
+    busy_changed = pyqtSignal(bool)
+    restarted = pyqtSignal(str)
+    _wake = pyqtSignal()
+
+    def __init__(self, name: str = "models", parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.name = name
+        self._lock = threading.Condition()
+        self._queue: collections.deque[Job] = collections.deque()
+        self._events: collections.deque[tuple[Job | None, str, Any]] = collections.deque()
+        self._jobs: list[Job] = []  # that have not ended, in order; GUI thread only
+        self._running: Job | None = None  # what the thread is at, cancelled or not
+        self._closed = False
+        self._busy = False
+        self._thread: threading.Thread | None = None
+        self._wake.connect(self._deliver, Qt.ConnectionType.QueuedConnection)  # type: ignore[call-arg]
+        self._woken = False  # somebody has called for a delivery that did not begin yet
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.timeout.connect(self._deliver)
+        self._impatience = QTimer(self)
+        self._impatience.setSingleShot(True)
+        self._impatience.timeout.connect(self._leave_behind)
+
+    def submit(self, title: str, function: Callable[[JobContext], Any]) -> Job:
+        """Put a function into the queue. Signals come in later turns of the event loop: there is time to connect."""
+        job = Job(self, title, function)
+        self._jobs.append(job)
+        with self._lock:
+            if self._closed:
+                self._post(job, "cancelled", None)
+            else:
+                self._queue.append(job)
+                self._lock.notify_all()
+        if not self._closed:
+            self._start_thread()
+            self._watch_the_abandoned()
+        self._tell_busy()
+        return job
+
+    @property
+    def busy(self) -> bool:
+        return self._busy
+
+    @property
+    def jobs(self) -> tuple[Job, ...]:
+        """Those that have not ended, the next one first."""
+        return tuple(self._jobs)
+
+    def cancel_all(self) -> None:
+        for job in self.jobs:
+            job.cancel()
+
+    def close(self, timeout_seconds: float) -> bool:
+        """Cancel everything, take no more jobs, and wait for the thread.
+
+        Args:
+            timeout_seconds: 0 does not wait; calling again only asks.
+        Returns:
+            whether the thread is gone. If not, its function is in the midst of something that does not answer; the
+            thread is a daemon and does not keep the program, but a program that ends orderly should not pull the
+            libraries from under it: ask again later, or leave with `os._exit`.
+        """
+        self.cancel_all()
+        with self._lock:
+            self._closed = True
+            self._queue.clear()
+            self._lock.notify_all()
+        thread = self._thread
+        if thread is None:
+            return True
+        thread.join(max(0.0, timeout_seconds))
+        return not thread.is_alive()
+
+    # --- on the GUI thread
+
+    def _deliver(self) -> None:
+        self._woken = False
+        ends = time.monotonic() + TURN_SECONDS
+        while self._events:
+            job, kind, value = self._events.popleft()
+            if job is None:
+                self._take_over(value)
+            else:
+                job._receive(kind, value)
+            if time.monotonic() > ends and self._events:
+                self._rest.start()  # a timer, because posted events would go before all timers
+                return
+
+    def _forget(self, job: Job) -> None:
+        if job in self._jobs:
+            self._jobs.remove(job)
+        with self._lock:
+            if job in self._queue:
+                self._queue.remove(job)
+        self._watch_the_abandoned()
+        self._tell_busy()
+
+    def _tell_busy(self) -> None:
+        busy = bool(self._jobs)
+        if busy != self._busy:
+            self._busy = busy
+            self.busy_changed.emit(busy)
+
+    def _watch_the_abandoned(self) -> None:
+        running = self._running
+        if running is not None and running.is_ended and self._queue and not self._impatience.isActive():
+            self._impatience.start(round(1000 * PATIENCE))
+
+    def _leave_behind(self) -> None:
+        running = self._running
+        if running is not None and running.is_ended and self._queue:
+            self._take_over(f"'{running.title}' was cancelled but does not come to an end: it was left behind.")
+
+    def _take_over(self, sentence: str) -> None:
+        with self._lock:
+            self._thread = self._running = None
+        logger.warning("worker %s: %s", self.name, sentence)
+        if not self._closed:
+            self._start_thread()
+        self.restarted.emit(sentence)
+
+    def _start_thread(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name=f"worker {self.name}", daemon=True)
+            self._thread.start()
+
+    # --- on the worker's thread
+
+    def _post(self, job: Job | None, kind: str, value: Any) -> None:
+        """Any thread: have something told on the GUI thread."""
+        self._events.append((job, kind, value))
+        if self._woken:
+            return
+        self._woken = True
+        try:
+            self._wake.emit()
+        except RuntimeError:  # the window is gone, and this object's other half with it
+            self._closed = True
+
+    def _work(self) -> None:
+        me = threading.current_thread()
+        while True:
+            with self._lock:
+                while not self._queue and not self._closed and self._thread is me:
+                    self._lock.wait()
+                if self._closed or self._thread is not me:
+                    return
+                job = self._running = self._queue.popleft()
+            try:
+                kind, value = self._run(job)
+            except BaseException as error:
+                self._post(job, "failed", describe_failure(error))
+                self._post(None, "died", f"The work on '{job.title}' ended its thread: a new one was started.")
+                return
+            with self._lock:
+                if self._thread is me:
+                    self._running = None
+            self._post(job, kind, value)
+            del job, value  # nothing that a job made is kept until the next one comes
+
+    def _run(self, job: Job) -> tuple[str, Any]:
+        context, function = job._context, job._function
+        if context.cancelled() or function is None:
+            return "cancelled", None
+        self._post(job, "started", None)
+        try:
+            return "done", function(context)
+        except JobCancelled:
+            return "cancelled", None
+        except Exception as error:
+            if context.cancelled():
+                return "cancelled", None
+            if not isinstance(error, SpeechError):
+                logger.exception("job %s", job.title)
+            return "failed", describe_failure(error)

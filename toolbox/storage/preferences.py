@@ -1,0 +1,83 @@
+"""What the window remembers: settings and layout, in one JSON file of the user's."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+from pathlib import Path
+from typing import Any, TypeVar
+
+from toolbox.storage.files import config_folder, write_json
+
+logger = logging.getLogger(__name__)
+
+Value = TypeVar("Value")
+
+FILE_NAME = "toolbox.json"
+FORMAT = 1
+
+
+def default_preferences_file() -> Path:
+    return config_folder() / FILE_NAME
+
+
+class Preferences:
+    """Settings by name. What is damaged or of another type than expected counts as never set.
+
+    Args:
+        path: the file; by default in the platform's folder for settings.
+
+    Attributes:
+        remark: a sentence if the file was there and could not be used, else "". It is then kept beside, as
+            `toolbox.json.damaged`.
+    """
+
+    def __init__(self, path: str | Path | None = None) -> None:
+        self.path = Path(path) if path is not None else default_preferences_file()
+        self.remark = ""
+        self._values = self._read()
+        self._saved = dict(self._values)
+
+    def get(self, name: str, default: Value) -> Value:
+        """The value of a setting, or `default` if it was never set or has another type than `default`.
+
+        A default of None takes any value; an int is taken for a float.
+        """
+        value = self._values.get(name)
+        if value is None or default is None:
+            return default if value is None else value
+        if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+            return float(value)  # type: ignore[return-value]
+        fits = isinstance(value, type(default)) and isinstance(value, bool) == isinstance(default, bool)
+        return value if fits else default
+
+    def set(self, name: str, value: Any) -> None:
+        """Remember a setting, to be kept by `save`. It must be something that JSON can hold (layouts as text)."""
+        json.dumps(value, allow_nan=False)
+        self._values[name] = value
+
+    def forget(self, name: str) -> None:
+        self._values.pop(name, None)
+
+    def save(self) -> None:
+        """Write the file if something changed. Raises: StorageError."""
+        if self._values != self._saved or not self.path.exists():
+            write_json(self.path, {"format": FORMAT, "settings": self._values})
+            self._saved = json.loads(json.dumps(self._values))
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            content = json.loads(self.path.read_text(encoding="utf-8"))
+            settings = content["settings"]
+            if not isinstance(settings, dict):
+                raise TypeError("no table of settings")
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+            logger.warning("%s: %s", self.path, error)
+            self.remark = f"The settings in {self.path} could not be read, so that all have their first values again."
+            with contextlib.suppress(OSError):
+                self.path.replace(self.path.with_name(f"{self.path.name}.damaged"))
+            return {}
+        return {str(name): value for name, value in settings.items()}

@@ -1,0 +1,208 @@
+"""What a kept result consists of, in memory and in its files."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cloning.voices import Voice
+from speech.errors import ModelFileError
+
+FORMAT = 1
+SOUND, ARRAYS, CARD = "sound.wav", "arrays.safetensors", "result.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """One line of a text as the synthesizer read it.
+
+    Attributes:
+        mel: float32 [n_mels, frames] in [-4, 4].
+        alignment: float32 [tokens, steps].
+        score: see `cloning.Speech.alignment_score`.
+        remarks: what went wrong with the attention, a sentence each.
+    """
+
+    text: str
+    mel: np.ndarray
+    alignment: np.ndarray
+    tokens: tuple[str, ...] = ()
+    score: float = 0.0
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A text that was spoken, or only synthesized (then `wav` is empty), and how.
+
+    Attributes:
+        wav: float32 [samples] in [-1, 1].
+        models: file name and step by stage, for instance {"synthesizer": "synthesizer.safetensors, step 5852"}.
+        files: path by stage, to have the same models again.
+        embedding: float32 [256] of what was said; empty if no speech was heard in it.
+        similarity: cosine of that and the voice; None if it was not measured.
+        seconds_taken: from the order to the end.
+    """
+
+    lines: tuple[Line, ...]
+    wav: np.ndarray
+    sample_rate: int
+    seed: int
+    voice: Voice
+    models: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    trimmed: bool = False
+    embedding: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
+    similarity: float | None = None
+    seconds_taken: float = 0.0
+    created: str = ""
+
+    @property
+    def text(self) -> str:
+        return "\n".join(line.text for line in self.lines)
+
+    @property
+    def seconds(self) -> float:
+        return len(self.wav) / self.sample_rate
+
+    @property
+    def mel(self) -> np.ndarray:
+        """float32 [n_mels, frames] of all lines, end to end."""
+        return np.concatenate([line.mel for line in self.lines], axis=1)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        several = len(self.lines) > 1
+        return tuple(
+            f"line {number}, {remark}" if several else remark
+            for number, line in enumerate(self.lines, start=1)
+            for remark in line.remarks
+        )
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is known of a kept result without reading its sound."""
+
+    key: str
+    text: str
+    voice: str
+    seed: int
+    seconds: float
+    similarity: float | None
+    remarks: tuple[str, ...]
+    models: dict[str, str]
+    files: dict[str, str]
+    trimmed: bool
+    created: str
+
+    @property
+    def title(self) -> str:
+        """The start of the text, for a list."""
+        start = " ".join(self.text.split())
+        return start if len(start) <= 60 else start[:57] + "..."
+
+
+def card_of(result: Result, created: str) -> dict[str, Any]:
+    voice = result.voice
+    return {
+        "format": FORMAT,
+        "lines": [
+            {"text": line.text, "tokens": line.tokens, "score": line.score, "remarks": line.remarks}
+            for line in result.lines
+        ],
+        "remarks": result.remarks,
+        "sample_rate": result.sample_rate,
+        "seconds": round(result.seconds, 3),
+        "seed": result.seed,
+        "voice": {
+            "name": voice.name,
+            "embedding_space": voice.embedding_space,
+            "sources": voice.sources,
+            "created": voice.created,
+            "consent": voice.consent,
+        },
+        "models": dict(result.models),
+        "files": dict(result.files),
+        "trimmed": result.trimmed,
+        "similarity": None if result.similarity is None else round(result.similarity, 4),
+        "seconds_taken": round(result.seconds_taken, 3),
+        "created": created,
+    }
+
+
+def contents_of(result: Result, card: dict[str, Any]) -> dict[str, bytes]:
+    """The files of a result. The sound keeps its 32 bits: what is replayed is what was made."""
+    import soundfile
+    from safetensors.numpy import save
+
+    sound = io.BytesIO()
+    soundfile.write(sound, result.wav.astype(np.float32), result.sample_rate, format="WAV", subtype="FLOAT")
+    arrays = {"voice": np.array(result.voice.embedding), "embedding": np.asarray(result.embedding, np.float32)}
+    for number, line in enumerate(result.lines):
+        arrays[f"mel.{number}"] = np.ascontiguousarray(line.mel, np.float32)
+        arrays[f"alignment.{number}"] = np.ascontiguousarray(line.alignment, np.float16)  # a picture, no more
+    return {
+        SOUND: sound.getvalue(),
+        ARRAYS: save(arrays),
+        CARD: (json.dumps(card, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode(),
+    }
+
+
+def entry_of(key: str, card: dict[str, Any]) -> Entry:
+    if card["format"] > FORMAT:
+        raise ModelFileError("a newer version of the program made it")
+    return Entry(
+        key=key,
+        text="\n".join(str(line["text"]) for line in card["lines"]),
+        voice=str(card["voice"]["name"]),
+        seed=int(card["seed"]),
+        seconds=float(card["seconds"]),
+        similarity=None if card["similarity"] is None else float(card["similarity"]),
+        remarks=tuple(str(remark) for remark in card["remarks"]),
+        models={str(stage): str(name) for stage, name in card["models"].items()},
+        files={str(stage): str(name) for stage, name in card["files"].items()},
+        trimmed=bool(card["trimmed"]),
+        created=str(card["created"]),
+    )
+
+
+def result_of(folder: Path, card: dict[str, Any]) -> Result:
+    import soundfile
+    from safetensors.numpy import load
+
+    entry = entry_of(folder.name, card)
+    arrays = load((folder / ARRAYS).read_bytes())
+    wav, sample_rate = soundfile.read(folder / SOUND, dtype="float32")
+    about = dict(card["voice"], sources=tuple(map(str, card["voice"]["sources"])))
+    lines = tuple(
+        Line(
+            text=str(line["text"]),
+            mel=arrays[f"mel.{number}"],
+            alignment=arrays[f"alignment.{number}"].astype(np.float32),
+            tokens=tuple(map(str, line["tokens"])),
+            score=float(line["score"]),
+            remarks=tuple(map(str, line["remarks"])),
+        )
+        for number, line in enumerate(card["lines"])
+    )
+    return Result(
+        lines=lines,
+        wav=wav,
+        sample_rate=sample_rate,
+        seed=entry.seed,
+        voice=Voice(arrays["voice"], **about),
+        models=entry.models,
+        files=entry.files,
+        trimmed=entry.trimmed,
+        embedding=arrays["embedding"],
+        similarity=entry.similarity,
+        seconds_taken=float(card["seconds_taken"]),
+        created=entry.created,
+    )
