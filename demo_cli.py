@@ -76,7 +76,7 @@ class Arguments:
     """0.5 to 2: 0.8 speaks a fifth slower, 1.5 half as fast again, at the same pitch."""
     pauses: float = 1.0
     """0 to 5: 2 makes the pauses twice as long, 0 leaves them out."""
-    expression: float = 1.0
+    pitch_range: float = 1.0
     """0 to 3: 2 lets the voice go up and down twice as far, 0 speaks on one note."""
     lexicon: Annotated[Path | None, *_optional(Path, "FILE")] = None
     """How words are pronounced, before any dictionary: a .csv with a word and its ARPABET phonemes a line."""
@@ -128,7 +128,7 @@ def run(arguments: Arguments, pipe: TextIO) -> None:
     """
     check_flags(arguments)
     check_outlets(arguments, pipe)
-    manner = Manner(arguments.speed, arguments.pauses, read_words(arguments.lexicon), arguments.expression)
+    manner = Manner(arguments.speed, arguments.pauses, read_words(arguments.lexicon), arguments.pitch_range)
     jobs = plan(arguments, manner.lexicon)
 
     from cloning import DEFAULT_MODELS, ModelFiles, VoiceCloner, VoiceLibrary
@@ -226,7 +226,7 @@ def check_flags(arguments: Arguments) -> None:
     for wrong, sentence in troubles:
         if wrong:
             raise ConfigError(sentence)
-    check_pace(given.speed, given.pauses, given.expression)
+    check_pace(given.speed, given.pauses, given.pitch_range)
     for reference in given.references:
         if not reference.exists():
             raise AudioError(f"There is no file {reference}: check the path of the reference clip.")

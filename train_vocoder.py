@@ -133,8 +133,7 @@ def main(arguments: Arguments | SpectralArguments | None = None) -> None:
     rank = int(os.environ.get("RANK", "0"))
     task, batches, settings = prepare(args, store, rank)  # type: ignore[arg-type]
     settings |= {"store": str(args.store), "batch_size": args.batch_size, "frames": args.frames}
-    groups: list[dict[str, Any]] | None = getattr(task, "param_groups", list)() or None
-    result = fit(task, batches, fit_config(args), args.run, args.resume, groups, settings=settings)
+    result = fit(task, batches, fit_config(args), args.run, args.resume, settings=settings)
     if rank == 0 and isinstance(args, SpectralArguments) and args.adversarial:
         task.save_discriminators(args.run, result.step)  # type: ignore[attr-defined]
 

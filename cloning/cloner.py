@@ -152,13 +152,13 @@ class VoiceCloner:
             ConfigError: the weights do not fit the clips.
         """
         from encoder.enrolment import enrolment_report
-        from speech.harmonics import middle_pitch
+        from speech.harmonics import median_f0
 
         pitches: list[float | None] = []
 
         def heard(reference: str | Path | np.ndarray) -> tuple[str, np.ndarray]:
             source, wav = _read_reference(reference)
-            pitches.append(middle_pitch(wav))
+            pitches.append(median_f0(wav))
             return source, wav
 
         report = enrolment_report(map(heard, references), self.encoder, weights)
@@ -182,7 +182,7 @@ class VoiceCloner:
         *,
         speed: float = 1.0,
         pauses: float = 1.0,
-        expression: float = 1.0,
+        pitch_range: float = 1.0,
         lexicon: Lexicon | None = None,
     ) -> Speech:
         """Say a text with a voice.
@@ -192,12 +192,12 @@ class VoiceCloner:
             progress: called with a stage's name, what is done and what there is to do.
             speed: 0.5 to 2; 0.8 is a fifth slower. The pitch stays.
             pauses: 0 to 5; 2 makes the pauses twice as long.
-            expression: 0 to 3; 0 speaks on one note, 2 goes up and down twice as far.
+            pitch_range: 0 to 3; 0 speaks on one note, 2 goes up and down twice as far.
             lexicon: pronunciations that come before the dictionary's, see `synthesizer.text.lexicon.read_lexicon`.
         Raises:
             TextError: there is nothing to say.
             ConfigError: the voice is of another embedding space than the synthesizer; the speed, the pauses or the
-                expression are out of range.
+                pitch_range are out of range.
             ModelFileError: the models made something that is no sound.
         """
         self._check(text, voice)
@@ -209,7 +209,7 @@ class VoiceCloner:
             progress=_for(progress, "synthesizer"),
             speed=speed,
             pauses=pauses,
-            expression=expression,
+            pitch_range=pitch_range,
             pitch=voice.pitch,
             lexicon=lexicon,
         )
@@ -226,7 +226,7 @@ class VoiceCloner:
         *,
         speed: float = 1.0,
         pauses: float = 1.0,
-        expression: float = 1.0,
+        pitch_range: float = 1.0,
         lexicon: Lexicon | None = None,
     ) -> Iterator[np.ndarray]:
         """Say a text with a voice, and hand out the sound while it is made: float32 [samples] in [-1, 1] each.
@@ -234,7 +234,7 @@ class VoiceCloner:
         Args:
             on_sentence: told each sentence's synthesis before it is heard.
             cancelled: asked while the models work; True ends it with `vocoder.base.VocodingCancelled`.
-            speed, pauses, expression, lexicon: as for `speak`.
+            speed, pauses, pitch_range, lexicon: as for `speak`.
         Raises: as `speak`.
         """
         from cloning.streaming import stream_speech
@@ -242,7 +242,7 @@ class VoiceCloner:
         self._check(text, voice)
         seed = secrets.randbelow(2**31) if seed is None else seed
         return stream_speech(
-            self, text, voice, seed, on_sentence, cancelled, speed=speed, pauses=pauses, expression=expression,
+            self, text, voice, seed, on_sentence, cancelled, speed=speed, pauses=pauses, pitch_range=pitch_range,
             lexicon=lexicon,
         )  # fmt: skip
 

@@ -36,11 +36,11 @@ class Manner:
     speed: float = 1.0
     pauses: float = 1.0
     lexicon: Lexicon | None = None
-    expression: float = 1.0
+    pitch_range: float = 1.0
 
     def settings(self) -> dict[str, Any]:
         return {
-            "speed": self.speed, "pauses": self.pauses, "expression": self.expression, "lexicon": self.lexicon,
+            "speed": self.speed, "pauses": self.pauses, "pitch_range": self.pitch_range, "lexicon": self.lexicon,
         }  # fmt: skip
 
 
@@ -214,7 +214,7 @@ def write_manifest(path: Path, speaker: Speaker, outputs: list[dict[str, Any]]) 
         "references": list(speaker.voice.sources),
         "speed": speaker.manner.speed,
         "pauses": speaker.manner.pauses,
-        "expression": speaker.manner.expression,
+        "pitch_range": speaker.manner.pitch_range,
         "outputs": outputs,
     }
     write_text(path, json.dumps(origin, ensure_ascii=False, indent=2) + "\n")

@@ -31,12 +31,12 @@ def stream_speech(
     *,
     speed: float = 1.0,
     pauses: float = 1.0,
-    expression: float = 1.0,
+    pitch_range: float = 1.0,
     lexicon: Lexicon | None = None,
 ) -> Iterator[np.ndarray]:
     """See `VoiceCloner.stream`."""
     syntheses = cloner.synthesizer.stream(
-        text, voice.embedding, seed, speed=speed, pauses=pauses, expression=expression, pitch=voice.pitch,
+        text, voice.embedding, seed, speed=speed, pauses=pauses, pitch_range=pitch_range, pitch=voice.pitch,
         lexicon=lexicon, cancelled=cancelled,
     )  # fmt: skip
     return faded(_chunks(cloner, syntheses, seed, on_sentence, cancelled), round(FADE_SECONDS * cloner.sample_rate))

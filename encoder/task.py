@@ -17,6 +17,7 @@ from encoder.lstm.model import SpeakerEncoderModel, trajectory_frames
 from encoder.pictures import add_pictures
 from encoder.trials import VerificationTrials
 from speech.errors import ConfigError
+from training.config import Task
 
 if TYPE_CHECKING:
     from encoder.base import SpeakerEncoder
@@ -63,7 +64,7 @@ def distillation_loss(embeddings: Tensor, answers: Tensor) -> Tensor:
     return 2 - (embeddings * answers).sum(dim=-1).mean() - centred.mean()
 
 
-class EncoderTask:
+class EncoderTask(Task):
     """Trains an encoder to tell speakers apart (GE2E), to agree with a teacher (distillation), or both.
 
     A student of a teacher lives in the teacher's embedding space, and its file says so. Without a teacher the weights

@@ -63,7 +63,7 @@ def harmonics_of(pitch: NDArray[np.floating], config: MelConfig) -> Floats:
     return fine_structure(mel).astype(np.float32)
 
 
-def middle_pitch(wav: NDArray[np.floating], config: MelConfig | None = None) -> float | None:
+def median_f0(wav: NDArray[np.floating], config: MelConfig | None = None) -> float | None:
     """The median pitch of a recording's first minute in Hz; None where too little of it has one.
 
     Args:

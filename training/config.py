@@ -2,7 +2,10 @@
 
 import dataclasses
 import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import torch
@@ -130,51 +133,61 @@ class FitResult:
     sentence: str
 
 
-class Task(Protocol):
-    """What differs between the stages.
+class Task(ABC):
+    """What differs between models: the losses of a batch, the validation figures and the model file.
 
-    A task may also have
-    - `extra_modules: dict[str, nn.Module]`: learnt parts that belong to the training alone (the scale of a loss, say).
-      They are trained and resumed, and do not go into the model file.
-    - `after_step(done, averages)`, called after each optimiser step that was taken: `done` counts the steps so far, and
-      `averages` are the moving averages of the weights by name, empty where there are none. Weights and averages may be
-      changed in place (pruning).
-    - `stored_weights() -> dict[str, Tensor]`: what goes into the model file instead of the model's `state_dict`.
+    Attributes:
+        model: the module that is trained and saved.
+        best_metric: the figure of `validate` that chooses the best checkpoint.
+        best_mode: "min" or "max": which way `best_metric` is better.
+        extra_modules: modules that only training needs (discriminators, the scale of a loss), by name. They are trained
+            and resumed, and are not part of the model file.
     """
 
-    @property
-    def model(self) -> nn.Module:
-        """What is trained and handed out."""
-        ...
+    model: nn.Module
+    best_metric: str
+    best_mode: Literal["min", "max"] = "min"
+    extra_modules: Mapping[str, nn.Module] = MappingProxyType({})
 
-    @property
-    def best_metric(self) -> str:
-        """The figure of `validate` that decides which model is the best."""
-        ...
-
-    @property
-    def best_mode(self) -> str:
-        """ "min" or "max": which way the figure is better."""
-        ...
-
+    @abstractmethod
     def step(self, batch: Any, step: int, generator: torch.Generator) -> dict[str, torch.Tensor]:
-        """The losses of one batch, scalars; "loss" is what is minimised. "items", if given, is how many examples.
+        """The losses of one batch, scalars; "loss" is minimised. "items", if given, is the number of examples.
 
-        `generator` is a CPU generator that depends on (seed, rank, step) alone, as do torch's, numpy's and Python's own
-        during the call: a step has the same randomness whatever came before it.
+        Args:
+            generator: a CPU generator that depends on (seed, rank, step) alone, as do the global random states of
+                torch, numpy and Python during the call. A step has the same randomness after a resume.
         """
-        ...
 
+    @abstractmethod
     def validate(self, step: int, run: "RunDirectory") -> dict[str, float]:
-        """Figures of the model as it is, in eval mode and without gradients; one of them is named by `best_metric`.
+        """Validation figures of the model in eval mode, without gradients. Runs in the first process only.
 
-        Runs in the first process alone. `run.samples` takes files, `run.writer` takes TensorBoard figures and sounds.
+        Args:
+            run: `run.samples` is a folder for files, `run.writer` takes TensorBoard scalars, images and audio.
         """
-        ...
 
+    @abstractmethod
     def model_file(self) -> dict[str, Any]:
-        """Keyword arguments for `save_model`: stage, kind, config, and what the header should say."""
-        ...
+        """Keyword arguments for `modelfile.checkpoint.save_model`: stage, kind, config and header entries."""
+
+    def param_groups(self) -> list[dict[str, Any]] | None:
+        """Parameter groups as for a torch optimiser; "lr_scale" multiplies the learning rate. None: one group."""
+        return None
+
+    def after_step(self, done: int, averages: Mapping[str, torch.Tensor]) -> None:  # noqa: B027 - optional hook
+        """Called after each optimiser step that was taken. Weights and averages may be changed in place (pruning).
+
+        Args:
+            done: optimiser steps so far.
+            averages: moving averages of the weights by name; empty where the run keeps none.
+        """
+
+    def stored_weights(self) -> Mapping[str, torch.Tensor]:
+        """The tensors of the model file."""
+        return self.model.state_dict()
+
+    def finish(self, run: "RunDirectory", step: int) -> None:  # noqa: B027 - optional hook
+        """Called once in the first process when a session of training ends, after the last save."""
 
 
 class Batches(Protocol):
@@ -186,6 +199,23 @@ class Batches(Protocol):
         Called from a background thread. Tensors, in any nesting of dict, list, tuple and dataclass.
         """
         ...
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What a family's `plan` hands to `training.loop.fit`.
+
+    Attributes:
+        task: model, losses and validation.
+        batches: training data by step.
+        fit: settings of the loop.
+        settings: what a resumed run must have equal besides (store, batch size, ...), as JSON values.
+    """
+
+    task: Task
+    batches: Batches
+    fit: FitConfig
+    settings: Mapping[str, Any]
 
 
 def with_flags(found: Config, flags: Config) -> Config:

@@ -38,7 +38,6 @@ def fit(
     config: FitConfig,
     run_dir: str | Path,
     resume: bool = False,
-    param_groups: list[dict[str, Any]] | None = None,
     learning_rate: Callable[[int], float] | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> FitResult:
@@ -52,8 +51,6 @@ def fit(
         batches: the training data by step.
         run_dir: must not hold a run yet, unless `resume` is set.
         resume: go on from the newest state in `run_dir`.
-        param_groups: as for a torch optimiser; a group's "lr_scale" multiplies the learning rate. Default: every
-            parameter that requires a gradient, in `task.model` and `task.extra_modules`.
         learning_rate: function of the step, instead of the one `config` describes.
         settings: whatever else a resumed run must have equal (batch size, stores, ...), kept in config.json.
 
@@ -75,7 +72,7 @@ def fit(
         if resume and not accelerator.is_main_process:
             state = run.latest_state()
         with numerics(config, accelerator.device.type):
-            session = Session(task, config, run, accelerator, param_groups, learning_rate or learning_rate_of(config))
+            session = Session(task, config, run, accelerator, learning_rate or learning_rate_of(config))
             if state is not None:
                 session.restore(state)
             result = _train(session, batches)
@@ -161,6 +158,8 @@ def _train(session: Session, batches: Batches) -> FitResult:
             session.validate_if_due(bar)
             session.save_if_due()
         session.finish()
+    if main:
+        session.task.finish(run, session.done)
     sentence = _closing_sentence(session, reason)
     if main:
         tqdm.write(sentence, file=sys.stderr)

@@ -37,7 +37,6 @@ class Session:
         config: FitConfig,
         run: RunDirectory,
         accelerator: "Accelerator",
-        param_groups: list[dict[str, Any]] | None,
         learning_rate: Callable[[int], float],
     ):
         if task.best_mode not in ("min", "max"):
@@ -46,10 +45,10 @@ class Session:
         self.accelerator = accelerator
         self.device, self.is_main = accelerator.device, accelerator.is_main_process
         self.world, self.rank = accelerator.num_processes, accelerator.process_index
-        self.modules: dict[str, nn.Module] = {"model": task.model, **getattr(task, "extra_modules", {})}
+        self.modules: dict[str, nn.Module] = {"model": task.model, **task.extra_modules}
         for module in self.modules.values():
             module.to(self.device).train()
-        self.optimizer = accelerator.prepare(self._make_optimizer(param_groups))
+        self.optimizer = accelerator.prepare(self._make_optimizer(task.param_groups()))
         self.parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         self.average = WeightAverage(task.model, config.ema_decay) if config.ema_decay else None
         self.done, self.bad_in_a_row = 0, 0
@@ -108,8 +107,7 @@ class Session:
             self.bad_in_a_row = 0
             if self.average:
                 self.average.update(step)
-            if after_step := getattr(self.task, "after_step", None):
-                after_step(self.done, self.average.tensors if self.average else {})
+            self.task.after_step(self.done, self.average.tensors if self.average else {})
             self.report.add(losses, norm, rate, items_of(losses, batch) * self.world)
         self.optimizer.zero_grad(set_to_none=True)
         return flags[0] > 0, flags[1] > 0
@@ -242,10 +240,9 @@ class Session:
     def _save_model(self, path: Path, step: int, extra: dict[str, str]) -> None:
         about = {key: value for key, value in self.task.model_file().items() if key != "step"}
         about["extra"] = {**about.get("extra", {}), **extra}
-        stored = getattr(self.task, "stored_weights", None)
         try:
             with self._handed_out_weights():
-                save_model(path, stored() if stored else self.task.model, step=step, **about)
+                save_model(path, self.task.stored_weights(), step=step, **about)
         except StorageError as error:
             raise self.run.with_way_out(error) from error
 

@@ -75,7 +75,7 @@ class _Job(NamedTuple):
     cancelled: Cancelled | None
     window: Window | None
     refined: bool
-    expressions: Sequence[float]  # of the melody that the decoder is told
+    pitch_ranges: Sequence[float]  # of the melody that the decoder is told
 
 
 def step_limit(model: Tacotron2, tokens: int) -> int:
@@ -95,7 +95,7 @@ def free_run(
     window: Window | None = None,
     engine: Literal["auto", "torch"] = "auto",
     refined: bool = True,
-    expressions: Sequence[float] | None = None,
+    pitch_ranges: Sequence[float] | None = None,
     rises: Sequence[bool] | None = None,
     middles: Sequence[float | None] | None = None,
 ) -> list[Decoded]:
@@ -112,7 +112,7 @@ def free_run(
             may look at; None is unrestricted. (1, 4) holds a reading that jumps: a step can neither go far back nor
             skip a word.
         engine: "auto" is the compiled decoder on the CPU and PyTorch elsewhere; "torch" the reference everywhere.
-        expressions: how far the voice goes up and down in each, in units of what is usual; only a model that predicts
+        pitch_ranges: how far the voice goes up and down in each, in units of what is usual; only a model that predicts
             its melody, or has a postfilter, heeds them.
         rises: which of them end on a rising pitch, as questions do; only a model with a postfilter heeds it.
         middles: the median pitch of each voice in Hz, None where it is not known; heeded by a postfilter.
@@ -126,16 +126,16 @@ def free_run(
     voices = torch.as_tensor(np.asarray(embeddings), dtype=torch.float32, device=device)
     masks = [PrenetMasks(model, seed) for seed in seeds]
     usual = [1.0] * len(texts)
-    expressions = expressions or usual
+    pitch_ranges = pitch_ranges or usual
     # Where a postfilter draws the harmonics, what it is told is how far the voice goes, and is enough.
-    told = expressions if model.postfilter is None else usual
+    told = pitch_ranges if model.postfilter is None else usual
     job = _Job(model, texts, voices, masks, rest_steps, progress, cancelled, window, refined, told)
     results = _run_compiled(job) if engine == "auto" and device.type == "cpu" else _run_reference(job)
     if not refined:
         return results
     manners = [
         Manner(*manner)
-        for manner in zip(expressions, rises or [False] * len(texts), middles or [None] * len(texts), strict=True)
+        for manner in zip(pitch_ranges, rises or [False] * len(texts), middles or [None] * len(texts), strict=True)
     ]
     return [
         replace(result, mel=_finished(model, result.mel, voice, manner, cancelled))
@@ -146,7 +146,7 @@ def free_run(
 class Manner(NamedTuple):
     """What a postfilter is told of a sentence's pitch: see `apply_postfilter`."""
 
-    expression: float
+    pitch_range: float
     rises: bool
     middle: float | None
 
@@ -165,12 +165,12 @@ def _finished(
 
 def _run_compiled(job: _Job) -> list[Decoded]:
     """Sentence by sentence but for the loop over steps, where they share the reading of the weights."""
-    model, texts, voices, masks, rest_steps, progress, cancelled, window, refined, expressions = job
+    model, texts, voices, masks, rest_steps, progress, cancelled, window, refined, pitch_ranges = job
     decoder = fast_decoder_of(model, STOP_LOGIT)
     speakers = torch.cat([model.join_speaker(model.emphasise(voice[None])) for voice in voices])
     memories = [
-        _intoned(model, decoder.encode(text, cancelled), speaker, expression)
-        for text, speaker, expression in zip(texts, speakers, expressions, strict=True)
+        _intoned(model, decoder.encode(text, cancelled), speaker, pitch_range)
+        for text, speaker, pitch_range in zip(texts, speakers, pitch_ranges, strict=True)
     ]
     limits = [step_limit(model, len(text)) for text in texts]
     run = decoder.start(memories, speakers, limits)
@@ -196,14 +196,14 @@ def _run_compiled(job: _Job) -> list[Decoded]:
     return results
 
 
-def _intoned(model: Tacotron2, memory: Tensor, speaker: Tensor, expression: float) -> Tensor:
+def _intoned(model: Tacotron2, memory: Tensor, speaker: Tensor, pitch_range: float) -> Tensor:
     mask = torch.ones(1, len(memory), dtype=torch.bool)
-    return model.intone(memory[None], speaker[None], mask, expression=expression)[0][0]
+    return model.intone(memory[None], speaker[None], mask, pitch_range=pitch_range)[0][0]
 
 
 def _run_reference(job: _Job) -> list[Decoded]:
     """All sentences as one padded batch, on any device."""
-    model, texts, voices, masks, rest_steps, progress, cancelled, window, refined, expressions = job
+    model, texts, voices, masks, rest_steps, progress, cancelled, window, refined, pitch_ranges = job
     device = voices.device
     lengths = torch.tensor([len(text) for text in texts], device=device)
     symbols = torch.zeros(len(texts), int(lengths.max()), dtype=torch.long, device=device)
@@ -211,8 +211,8 @@ def _run_reference(job: _Job) -> list[Decoded]:
         symbols[row, : len(text)] = torch.from_numpy(text)
     mask = length_mask(lengths, symbols.shape[1])
     speaker = model.join_speaker(model.emphasise(voices))
-    scales = torch.tensor(expressions, device=device)[:, None]
-    memory, _ = model.intone(model.encoder(symbols, mask), speaker, mask, expression=scales)
+    scales = torch.tensor(pitch_ranges, device=device)[:, None]
+    memory, _ = model.intone(model.encoder(symbols, mask), speaker, mask, pitch_range=scales)
 
     limits = torch.tensor([step_limit(model, len(text)) for text in texts], device=device)
     attention = model.attention.start(memory, mask)

@@ -105,7 +105,7 @@ class Synthesizer:
         *,
         speed: float = 1.0,
         pauses: float = 1.0,
-        expression: float = 1.0,
+        pitch_range: float = 1.0,
         pitch: float | None = None,
         lexicon: Lexicon | None = None,
         cancelled: Callable[[], bool] | None = None,
@@ -119,21 +119,21 @@ class Synthesizer:
             progress: called with (sentences done, sentences in all).
             speed: 0.5 to 2; 0.8 is a fifth slower, in sounds and silences alike, at the same pitch.
             pauses: 0 to 5; 2 makes the pauses between and in sentences twice as long.
-            expression: 0 to 3; 0 speaks on one note, 2 goes up and down twice as far. Only of effect in a model that
+            pitch_range: 0 to 3; 0 speaks on one note, 2 goes up and down twice as far. Only of effect in a model that
                 predicts its melody or has a postfilter.
-            pitch: the voice's median pitch in Hz (`speech.harmonics.middle_pitch`), heeded by a model with a
+            pitch: the voice's median pitch in Hz (`speech.harmonics.median_f0`), heeded by a model with a
                 postfilter; None leaves it as the model foretells it.
             lexicon: pronunciations that come before the dictionary's.
             cancelled: asked while it decodes.
 
         Raises:
             TextError: nothing in the text can be spoken.
-            ConfigError: the embedding has another size, or the speed, the pauses or the expression are out
+            ConfigError: the embedding has another size, or the speed, the pauses or the pitch_range are out
                 of range.
             synthesizer.tacotron.decoding.DecodingCancelled: `cancelled` returned True.
         """
         (synthesis,) = self.synthesize_many(
-            [text], [embedding], [seed], progress, speed=speed, pauses=pauses, expression=expression, pitches=[pitch],
+            [text], [embedding], [seed], progress, speed=speed, pauses=pauses, pitch_range=pitch_range, pitches=[pitch],
             lexicon=lexicon, cancelled=cancelled,
         )  # fmt: skip
         return synthesis
@@ -147,7 +147,7 @@ class Synthesizer:
         *,
         speed: float = 1.0,
         pauses: float = 1.0,
-        expression: float = 1.0,
+        pitch_range: float = 1.0,
         pitches: Sequence[float | None] | None = None,
         lexicon: Lexicon | None = None,
         cancelled: Callable[[], bool] | None = None,
@@ -157,14 +157,14 @@ class Synthesizer:
         Args:
             texts, embeddings, seeds, pitches: one of each for every text; for the rest and for errors see `synthesize`.
         """
-        check_pace(speed, pauses, expression)
+        check_pace(speed, pauses, pitch_range)
         texts_lines = [read_lines(text, lexicon) for text in texts]
         tasks = [
             task
             for lines, embedding, seed, pitch in zip(
                 texts_lines, embeddings, seeds, pitches or [None] * len(texts), strict=True
             )
-            for task in _tasks(lines, self._checked(embedding), seed, expression, pitch)
+            for task in _tasks(lines, self._checked(embedding), seed, pitch_range, pitch)
         ]
 
         def tell(done: int) -> None:
@@ -185,7 +185,7 @@ class Synthesizer:
         *,
         speed: float = 1.0,
         pauses: float = 1.0,
-        expression: float = 1.0,
+        pitch_range: float = 1.0,
         pitch: float | None = None,
         lexicon: Lexicon | None = None,
         cancelled: Callable[[], bool] | None = None,
@@ -195,10 +195,10 @@ class Synthesizer:
         Arguments and errors are those of `synthesize`. Joined, the parts are what it gives, to within the rounding of
         a batch; a pause belongs to the sentence before it.
         """
-        check_pace(speed, pauses, expression)
+        check_pace(speed, pauses, pitch_range)
         lines = read_lines(text, lexicon)
         return self._stream(
-            lines, _tasks(lines, self._checked(embedding), seed, expression, pitch), speed, pauses, cancelled
+            lines, _tasks(lines, self._checked(embedding), seed, pitch_range, pitch), speed, pauses, cancelled
         )
 
     def _stream(
@@ -229,6 +229,6 @@ class Synthesizer:
         return embedding
 
 
-def _tasks(lines: Sequence[Line], embedding: Floats, seed: int, expression: float, pitch: float | None) -> list[Task]:
+def _tasks(lines: Sequence[Line], embedding: Floats, seed: int, pitch_range: float, pitch: float | None) -> list[Task]:
     """A sentence's place in its own text is part of its seed: what is decoded beside it is not."""
-    return [Task(line.transcript, embedding, (seed, number), expression, pitch) for number, line in enumerate(lines)]
+    return [Task(line.transcript, embedding, (seed, number), pitch_range, pitch) for number, line in enumerate(lines)]

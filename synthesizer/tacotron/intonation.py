@@ -23,17 +23,17 @@ def rises(transcript: Transcript) -> bool:
     return not any(word.split("'")[0] in ASKING for word in words[:LOOKED_AT])
 
 
-def raise_end(pitch: np.ndarray, frames_per_second: float, expression: float = 1.0) -> np.ndarray:
+def raise_end(pitch: np.ndarray, frames_per_second: float, pitch_range: float = 1.0) -> np.ndarray:
     """A pitch that rises towards its last voiced frame, wherever it would have gone.
 
     Args:
         pitch: [frames] in Hz, 0 for none.
-        expression: times RISE_OCTAVES.
+        pitch_range: times RISE_OCTAVES.
     """
     voiced = np.flatnonzero(pitch)
     if not len(voiced):
         return pitch
-    aim = np.log2(pitch[voiced]).mean() + expression * RISE_OCTAVES
+    aim = np.log2(pitch[voiced]).mean() + pitch_range * RISE_OCTAVES
     distance = (voiced[-1] - voiced) / (RISE_SECONDS * frames_per_second)
     share = np.clip(1 - distance, 0, 1)
     raised = pitch.copy()

@@ -188,7 +188,12 @@ class Tacotron2(nn.Module):
         return F.softsign(self.speaker(embedding * embedding.shape[-1] ** 0.5))
 
     def intone(
-        self, memory: Tensor, speaker: Tensor, mask: Tensor, known: Tensor | None = None, expression: float | Tensor = 1
+        self,
+        memory: Tensor,
+        speaker: Tensor,
+        mask: Tensor,
+        known: Tensor | None = None,
+        pitch_range: float | Tensor = 1,
     ) -> tuple[Tensor, Tensor]:
         """Tell the encoder's frames how high they are to be spoken.
 
@@ -196,7 +201,7 @@ class Tacotron2(nn.Module):
             memory: [batch, tokens, encoder_size]; speaker: [batch, speaker_size]; mask: [batch, tokens].
             known: octaves [batch, tokens], not a number where the prediction is to be taken; None takes it everywhere,
                 with the configured emphasis.
-            expression: times that emphasis, for all or [batch, 1].
+            pitch_range: times that emphasis, for all or [batch, 1].
 
         Returns:
             The frames, and the prediction as it is, [batch, tokens].
@@ -206,7 +211,7 @@ class Tacotron2(nn.Module):
         predicted = self.melody.predict(memory, speaker, mask)
         taken = predicted.detach()
         taken = (
-            expression * self.config.melody_emphasis * taken
+            pitch_range * self.config.melody_emphasis * taken
             if known is None
             else torch.where(known.isnan(), taken, known)
         )

@@ -109,7 +109,7 @@ def apply_postfilter(
     mel: Tensor,
     embedding: Tensor,
     config: SynthesizerConfig,
-    expression: float = 1.0,
+    pitch_range: float = 1.0,
     rises: bool = False,
     middle: float | None = None,
 ) -> Tensor:
@@ -118,7 +118,7 @@ def apply_postfilter(
     Args:
         mel: [n_mels, frames], dB scaled to [-4, 4]; embedding: [256].
         config: `pitch_gain` says how much further voices go up and down than the prediction.
-        expression: times that gain.
+        pitch_range: times that gain.
         rises: whether the pitch goes up at the end, as in a question.
         middle: median pitch of the voice in Hz; as foretold, if it is not known.
 
@@ -126,9 +126,9 @@ def apply_postfilter(
         [n_mels, frames] in [-4, 4].
     """
     octaves, voiced = postfilter.pitch(mel.T[None], embedding[None])
-    contour = contour_of(octaves[0].cpu().numpy(), voiced[0].cpu().numpy(), config.pitch_gain * expression, middle)
+    contour = contour_of(octaves[0].cpu().numpy(), voiced[0].cpu().numpy(), config.pitch_gain * pitch_range, middle)
     if rises:
-        contour = np.minimum(raise_end(contour, config.mel.frames_per_second, expression), HIGHEST)
+        contour = np.minimum(raise_end(contour, config.mel.frames_per_second, pitch_range), HIGHEST)
     return draw_harmonics(postfilter, mel, embedding, contour, config)
 
 

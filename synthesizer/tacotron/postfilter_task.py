@@ -16,6 +16,7 @@ from synthesizer.tacotron.model import Tacotron2
 from synthesizer.tacotron.postfilter import LIMIT, REFERENCE, apply_postfilter, contour_of
 from synthesizer.tacotron.postfilter_data import PostfilterBatch, Reading
 from synthesizer.tacotron.variance import variance_gains
+from training.config import Task
 
 STAGE = "synthesizer"
 VOICED_WEIGHT = 0.2  # of whether there is a pitch, beside which one, in octaves
@@ -24,7 +25,7 @@ GAIN_RANGE = (1.0, 2.5)  # of the pitch
 LEAST_VOICED = 20  # frames, below which an utterance tells nothing of how far a voice goes up and down
 
 
-class PostfilterTask:
+class PostfilterTask(Task):
     """Trains the postfilter of a finished synthesizer; nothing else of it.
 
     The network that draws harmonics is told the pitch of the recording. The one that predicts the pitch learns beside

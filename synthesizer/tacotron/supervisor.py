@@ -51,14 +51,14 @@ class Task:
     Attributes:
         embedding: float32 [256].
         seed: numbers that name this reading among all others; the attempt is added to them.
-        expression: how far the voice goes up and down, in units of what is usual.
+        pitch_range: how far the voice goes up and down, in units of what is usual.
         middle: the median pitch of the voice in Hz, where it is known.
     """
 
     transcript: Transcript
     embedding: NDArray[np.float32]
     seed: tuple[int, ...]
-    expression: float = 1.0
+    pitch_range: float = 1.0
     middle: float | None = None
 
 
@@ -197,7 +197,7 @@ class Supervisor:
                 [_draw((*tasks[k].seed, attempt)) for k in chosen],
                 cancelled=cancelled,
                 window=window,
-                expressions=[tasks[k].expression for k in chosen],
+                pitch_ranges=[tasks[k].pitch_range for k in chosen],
                 middles=[tasks[k].middle for k in chosen],
                 rises=[rises(tasks[k].transcript) for k in chosen],
             )

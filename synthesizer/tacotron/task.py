@@ -21,6 +21,7 @@ from synthesizer.tacotron.pitch_predictor import SPREAD, UNKNOWN
 from synthesizer.tacotron.variance import variance_gains
 from synthesizer.tacotron.voice_loss import VoiceLoss
 from synthesizer.text.transcript import Transcript, encode
+from training.config import Task
 from training.processes import to_device
 from training.schedule import staircase
 
@@ -93,7 +94,7 @@ def cut(output: TrainingOutput, passage: Passage, reduction_factor: int) -> Trai
     )
 
 
-class SynthesizerTask:
+class SynthesizerTask(Task):
     """Trains a Tacotron 2.
 
     Args:

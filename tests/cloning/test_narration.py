@@ -56,9 +56,9 @@ def test_the_manner_is_passed_on_and_kept(tmp_path):
     voice: Any = SimpleNamespace(name="ann", sources=("a.wav",))
     speaker = Speaker(cloner, voice, 3, manner=Manner(0.8, 1.5, lexicon, 2.0))
     say_all(speaker, [("Hello.", tmp_path / "001.wav")], False)
-    assert spoken == [{"speed": 0.8, "pauses": 1.5, "expression": 2.0, "lexicon": lexicon}]
+    assert spoken == [{"speed": 0.8, "pauses": 1.5, "pitch_range": 2.0, "lexicon": lexicon}]
     manifest = json.loads((tmp_path / "manifest.json").read_text())
-    assert (manifest["speed"], manifest["pauses"], manifest["expression"]) == (0.8, 1.5, 2.0)
+    assert (manifest["speed"], manifest["pauses"], manifest["pitch_range"]) == (0.8, 1.5, 2.0)
     assert manifest["outputs"][0]["sentences"] == [told_of(GOOD)]
     assert speaker.summary().endswith("similarity to the reference not measurable, 1 sentence")
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from speech.harmonics import buzz, candidates, fine_structure, harmonics_of, middle_pitch, pitch_of_mel
+from speech.harmonics import buzz, candidates, fine_structure, harmonics_of, median_f0, pitch_of_mel
 from speech.mel import MelConfig, synthesis_mel
 
 CONFIG = MelConfig()
@@ -74,7 +74,7 @@ def test_fine_structure_has_no_envelope() -> None:
 def test_the_middle_pitch_of_a_recording() -> None:
     wave = vowel(np.full(100, 140.0))
     for level in (1.0, 0.01):
-        found = middle_pitch(wave * level)
+        found = median_f0(wave * level)
         assert found is not None and abs(1200 * np.log2(found / 140)) < 30
     for nothing in (np.zeros(16_000, np.float32), wave[:700], vowel(contour(100, 110, 40))[:4000], np.zeros(0)):
-        assert middle_pitch(nothing) is None
+        assert median_f0(nothing) is None

@@ -26,5 +26,5 @@ def test_the_end_goes_up() -> None:
     assert raised[89] == pytest.approx(mean * 2**RISE_OCTAVES)
     assert np.array_equal(raised[:60], pitch[:60]) and not raised[90:].any()
     assert (np.diff(raised[70:90]) > 0).all()
-    assert raise_end(pitch, 80, expression=0.0)[89] == pytest.approx(mean)
+    assert raise_end(pitch, 80, pitch_range=0.0)[89] == pytest.approx(mean)
     assert not raise_end(np.zeros(5), 80).any()

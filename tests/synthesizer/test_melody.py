@@ -66,7 +66,7 @@ def test_expression_scales_the_melody_of_each_sentence():
     model = with_melody(toy_model())
     for engine in ("auto", "torch"):
         once, twice, mixed = (
-            free_run(model, IDS, VOICES, [0, 1], engine=engine, expressions=scales)
+            free_run(model, IDS, VOICES, [0, 1], engine=engine, pitch_ranges=scales)
             for scales in ([1.0, 1.0], [2.0, 2.0], [1.0, 2.0])
         )
         np.testing.assert_array_equal(mixed[0].alignment, once[0].alignment)
@@ -79,10 +79,10 @@ def test_expression_scales_the_melody_of_each_sentence():
 def test_the_expression_reaches_the_decoder_from_the_facade():
     model = with_melody(toy_model())
     synthesizer, voice = Synthesizer(model, embedding_space="toy"), VOICES[0]
-    usual, flat = (synthesizer.synthesize("Yes.", voice, expression=scale).mel for scale in (1.0, 0.0))
+    usual, flat = (synthesizer.synthesize("Yes.", voice, pitch_range=scale).mel for scale in (1.0, 0.0))
     assert flat.shape != usual.shape or np.abs(flat - usual).max() > 1e-3
-    with pytest.raises(ConfigError, match="expression"):
-        synthesizer.synthesize("Yes.", voice, expression=3.5)
+    with pytest.raises(ConfigError, match="pitch_range"):
+        synthesizer.synthesize("Yes.", voice, pitch_range=3.5)
 
 
 def test_what_is_known_is_told_and_the_rest_predicted():

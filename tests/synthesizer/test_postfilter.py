@@ -203,7 +203,7 @@ def test_expression_is_how_far_the_pitch_goes() -> None:
     assert model.postfilter is not None
     learnt(model.postfilter)
     text, someone = [np.arange(2, 12)], voice()[None]
-    mels = [free_run(model, text, someone, [0], expressions=[value])[0].mel for value in (0.0, 1.0, 2.0)]
+    mels = [free_run(model, text, someone, [0], pitch_ranges=[value])[0].mel for value in (0.0, 1.0, 2.0)]
     assert mels[0].shape == mels[1].shape == mels[2].shape  # what is read, and how fast, stays
     assert not np.allclose(mels[0], mels[1], atol=1e-2) and not np.allclose(mels[1], mels[2], atol=1e-2)
     assert np.array_equal(mels[1], free_run(model, text, someone, [0])[0].mel)

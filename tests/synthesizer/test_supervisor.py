@@ -37,11 +37,11 @@ class Decoder:
         progress=None,
         cancelled=None,
         window=None,
-        expressions=(),
+        pitch_ranges=(),
         rises=(),
         middles=(),
     ):
-        assert len(texts) == len(embeddings) == len(seeds) == len(expressions) == len(rises) <= SENTENCES_PER_PASS
+        assert len(texts) == len(embeddings) == len(seeds) == len(pitch_ranges) == len(rises) <= SENTENCES_PER_PASS
         transcripts = [self.known[text.tobytes()] for text in texts]
         self.calls.append(([t.text for t in transcripts], window, list(seeds)))
         self.count += 1

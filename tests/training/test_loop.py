@@ -257,14 +257,15 @@ def test_only_the_last_states_are_kept(tmp_path):
 
 
 def test_learning_rates_by_group_and_function(tmp_path):
-    task = ToyTask()
-    groups: list[dict] = [
-        {"params": list(task.model.parameters())},
-        {"params": list(task.extra_modules["scale"].parameters()), "lr_scale": 0.0},
-    ]
+    class FrozenScale(ToyTask):
+        def param_groups(self):
+            scale = list(self.extra_modules["scale"].parameters())
+            return [{"params": list(self.model.parameters())}, {"params": scale, "lr_scale": 0.0}]
+
+    task = FrozenScale()
     before = [p.detach().clone() for p in task.extra_modules["scale"].parameters()]
     fit(
-        task, ToyBatches(), config(steps=4, log_every=1), tmp_path / "run", param_groups=groups,
+        task, ToyBatches(), config(steps=4, log_every=1), tmp_path / "run",
         learning_rate=lambda step: 1e-3 * (step + 1),
     )  # fmt: skip
     assert [line["lr"] for line in run_log(tmp_path / "run") if "lr" in line] == [1e-3, 2e-3, 3e-3, 4e-3]

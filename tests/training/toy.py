@@ -16,7 +16,7 @@ from torch import nn
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from training.config import FitConfig
+from training.config import FitConfig, Task
 from training.run_directory import RunDirectory
 
 
@@ -37,7 +37,8 @@ class ToyModel(nn.Module):
         return self.last(self.dropout(torch.relu(self.norm(self.first(x)))))
 
 
-class ToyTask:
+class ToyTask(Task):
+    model: "ToyModel"
     best_metric = "error"
     best_mode = "min"
 

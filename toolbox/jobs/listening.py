@@ -91,7 +91,7 @@ def enrol(
         AudioError: there are no clips, or one cannot be read.
     """
     from encoder.enrolment import enrolment_report
-    from speech.harmonics import middle_pitch
+    from speech.harmonics import median_f0
 
     encoder = models.encoder(context, files)
     wavs: list[tuple[str, np.ndarray]] = []
@@ -113,7 +113,7 @@ def enrol(
     if report.usable:
         space = encoder.embedding_space
         parts = [
-            Voice(clip.embedding, space, sources=(clip.source,), pitch=middle_pitch(wav))
+            Voice(clip.embedding, space, sources=(clip.source,), pitch=median_f0(wav))
             for (_, wav), clip in zip(wavs, report.clips, strict=True)
         ]
         voice = Voice.average(parts, name, consent, report.weights.tolist())

@@ -22,7 +22,7 @@ import numpy as np
 
 from cloning.voices import VOICE_SUFFIX, Voice, VoiceLibrary, check_voice_name
 from speech.errors import ConfigError, ModelFileError, StorageError
-from speech.harmonics import middle_pitch
+from speech.harmonics import median_f0
 from toolbox.storage.files import remove_leftovers, storage_error, write_bytes
 from toolbox.storage.references import Reference, ShelvedVoice
 from toolbox.storage.shelf_files import as_flac, read_references, read_sounds, write_shelved
@@ -103,7 +103,7 @@ class VoiceShelf:
         checked = np.array(Voice(embedding, embedding_space).embedding)  # finite, of norm 1
         reference = Reference(
             checked, source, _today(), max(0.0, float(seconds)),
-            has_sound=wav is not None, pitch=None if wav is None else middle_pitch(wav),
+            has_sound=wav is not None, pitch=None if wav is None else median_f0(wav),
         )  # fmt: skip
         added = {} if wav is None else {reference.key: as_flac(wav)}
         with self._lock:

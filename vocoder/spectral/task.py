@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from speech.audio import write_audio
 from speech.errors import CorpusError
 from speech.mel import synthesis_mel
+from training.config import Task
 from vocoder.base import STAGE
 from vocoder.data import VocoderStore, split_items
 from vocoder.emphasis import Deemphasis
@@ -24,7 +25,7 @@ KIND = "spectral"
 HEARD = 4  # of the validation clips are written as sound
 
 
-class SpectralTask:
+class SpectralTask(Task):
     """Trains the generator to make waveforms whose spectra, at several resolutions, are those of the recordings.
 
     Args:

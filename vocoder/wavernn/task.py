@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from speech.audio import write_audio
 from speech.errors import CorpusError
 from speech.mel import decode_mel, synthesis_mel
+from training.config import Task
 from vocoder.base import STAGE
 from vocoder.data import Batch, VocoderStore, collate, cut_crop, split_items
 from vocoder.emphasis import Deemphasis
@@ -30,7 +31,7 @@ logger = logging.getLogger(__name__)
 CROPS_PER_PASS = 16
 
 
-class WaveRNNTask:
+class WaveRNNTask(Task):
     """Trains a WaveRNN to predict each sample of recorded speech from those before it and the mel.
 
     Args:

@@ -1,0 +1,80 @@
+"""Model families: each is a folder of its stage with a `family.py`, found by its presence.
+
+    encoder/lstm/family.py    FAMILY = Family(kind="lstm", config=EncoderConfig, load=..., ...)
+
+Scripts, chain, toolbox and evaluation ask for a family by the kind in a model file's header and name none themselves.
+A `family.py` imports neither torch nor anything of its own that does: `--help` lists the flags of all families.
+"""
+
+import functools
+import importlib
+import importlib.util
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from speech.errors import ConfigError, ModelFileError
+
+
+@dataclass(frozen=True)
+class Family:
+    """One architecture of a stage.
+
+    Attributes:
+        kind: its name: in the header of its model files, and for `--model` of the training scripts.
+        config: frozen dataclass of the architecture, stored whole in each model file.
+        load: (header, weights, device, **options) -> the stage's facade.
+        training_flags: frozen dataclass of the training script's flags; None for a family that is not trained.
+        plan: (flags, store, run) -> `training.config.TrainingPlan`; None for a family that is not trained.
+        needs_file: whether there is a model file; without one, `load` takes None for header and weights.
+        order: families are listed by it; the first one is what files without a kind in their header are read as.
+    """
+
+    kind: str
+    config: type
+    load: Callable[..., Any]
+    training_flags: type | None = None
+    plan: Callable[..., Any] | None = None
+    needs_file: bool = True
+    order: int = 100
+
+
+@functools.cache
+def families_of(stage: str) -> Mapping[str, Family]:
+    """All families of a stage ("encoder", "synthesizer" or "vocoder") by kind, in their order."""
+    package = importlib.import_module(stage)
+    found = []
+    for module in pkgutil.iter_modules(package.__path__):
+        if module.ispkg and importlib.util.find_spec(f"{stage}.{module.name}.family") is not None:
+            found.append(importlib.import_module(f"{stage}.{module.name}.family").FAMILY)
+    return {family.kind: family for family in sorted(found, key=lambda family: (family.order, family.kind))}
+
+
+def family_of(stage: str, kind: str) -> Family:
+    """The family of a kind; the first one for "".
+
+    Raises:
+        ConfigError: the stage has no such family.
+    """
+    families = families_of(stage)
+    if not kind:
+        return next(iter(families.values()))
+    if kind not in families:
+        raise ConfigError(f"There is no {stage} of the kind {kind!r}: choose {', '.join(families)}.")
+    return families[kind]
+
+
+def load_family(stage: str, path: Any, device: Any, **options: Any) -> Any:
+    """The facade of a model file, made by the family that its header names.
+
+    Raises:
+        ModelFileError: missing, damaged, of another stage, or of a family that this version does not have.
+    """
+    from modelfile.checkpoint import load_model_file
+
+    header, weights = load_model_file(path, stage)
+    families = families_of(stage)
+    if header.kind and header.kind not in families:
+        raise ModelFileError(f"{path} is of the unknown {stage} family {header.kind!r}: update the program.")
+    return family_of(stage, header.kind).load(header, weights, device, **options)
