@@ -152,7 +152,7 @@ class VoiceCloner:
             ConfigError: the weights do not fit the clips.
         """
         from encoder.enrolment import enrolment_report
-        from speech.harmonics import median_f0
+        from speech.mel_f0 import median_f0
 
         pitches: list[float | None] = []
 

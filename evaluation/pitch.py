@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from speech.pitch import pitch
+from speech.yin import yin_f0
 
 LEAST_FRAMES = 5  # voiced in both, below which there is no error to speak of
 

@@ -37,7 +37,7 @@ def aligned_mel(
     """
     import torch
 
-    from speech.harmonics import pitch_of_mel
+    from speech.mel_f0 import f0_from_mel
     from synthesizer.tacotron.model import SILENCE
     from synthesizer.tacotron.postfilter import draw_harmonics
     from synthesizer.tacotron.variance import restore_variance
@@ -62,6 +62,6 @@ def aligned_mel(
     made = output.mel[0, :frames].float().clamp(-limit, limit).T
     if postfilter is not None:  # told the recording's own pitch: its sound is what the vocoder is to make of the mel
         voice = torch.from_numpy(np.array(embedding, np.float32)).to(synthesizer.device)
-        made = draw_harmonics(postfilter, made, voice, pitch_of_mel(mel.T, config.mel), config)
+        made = draw_harmonics(postfilter, made, voice, f0_from_mel(mel.T, config.mel), config)
     given_back = restore_variance(made.cpu().numpy(), config.variance_gains, config.variance_emphasis, limit)
     return AlignedMel(np.ascontiguousarray(given_back.T), output.alignments[0, :, :steps].float().cpu().numpy())

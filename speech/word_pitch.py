@@ -8,7 +8,7 @@ import numpy as np
 import scipy.signal
 
 from speech.audio import SAMPLE_RATE
-from speech.pitch import HOP, pitch
+from speech.yin import HOP, yin_f0
 
 POINTS = 3  # of a word: means of its first, second and last third
 FURTHEST = 0.75  # octaves from the median; what is further off is an octave mistaken, or creaks

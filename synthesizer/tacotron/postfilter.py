@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from speech.harmonics import LOWEST, OCTAVES, harmonics_of
+from speech.mel_f0 import LOWEST, OCTAVES, harmonic_pattern
 from synthesizer.tacotron.config import SynthesizerConfig
 from synthesizer.tacotron.intonation import raise_end
 
@@ -144,7 +144,7 @@ def draw_harmonics(
     Returns:
         [n_mels, frames] in [-4, 4].
     """
-    harmonics = torch.from_numpy(harmonics_of(pitch, config.mel)).to(mel.device)
+    harmonics = torch.from_numpy(harmonic_pattern(pitch, config.mel)).to(mel.device)
     return postfilter(mel.T[None], harmonics.T[None], embedding[None])[0].T.clamp(-LIMIT, LIMIT)
 
 

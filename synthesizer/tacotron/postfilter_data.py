@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from corpora.store import FeatureStore
 from speech.errors import CorpusError
-from speech.harmonics import harmonics_of, pitch_of_mel
+from speech.mel_f0 import harmonic_pattern, f0_from_mel
 from speech.mel import decode_mel
 from synthesizer.tacotron.data import BatchConfig, collate
 from synthesizer.tacotron.model import Tacotron2
@@ -71,8 +71,8 @@ def read_along(model: Tacotron2, store: FeatureStore, places: Sequence[int], pro
         for row, place in enumerate(chosen):
             real = decode_mel(store.array(place, "mel"))
             made = output.mel[row, : len(real)].clamp(-LIMIT, LIMIT).cpu().numpy()
-            pitch = pitch_of_mel(real.T, config.mel)
-            halves = [values.astype(np.float16) for values in (made, real, harmonics_of(pitch, config.mel).T)]
+            pitch = f0_from_mel(real.T, config.mel)
+            halves = [values.astype(np.float16) for values in (made, real, harmonic_pattern(pitch, config.mel).T)]
             readings.append(Reading(halves[0], halves[1], pitch, halves[2], batch.embedding[row].numpy()))
     return readings
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from evaluation.pitch import pitch_error
-from speech.pitch import pitch
+from speech.yin import yin_f0
 
 
 def hum(frequency: float, seconds: float = 1.0) -> np.ndarray:

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from preparation.aligned_mels import aligned_mel
-from speech.harmonics import buzz
+from speech.mel_f0 import buzz
 from speech.mel import MelConfig, synthesis_mel
 from synthesizer import Synthesizer
 from synthesizer.tacotron.model import Tacotron2

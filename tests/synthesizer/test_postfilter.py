@@ -9,7 +9,7 @@ import torch
 
 from modelfile.checkpoint import load_weights
 from speech.errors import ConfigError, CorpusError
-from speech.harmonics import harmonics_of
+from speech.mel_f0 import harmonic_pattern
 from synthesizer import Synthesizer
 from synthesizer.tacotron.decoding import free_run
 from synthesizer.tacotron.model import Tacotron2
@@ -48,7 +48,7 @@ def readings(count: int, frames: int = 48) -> list[Reading]:
     for number in range(count):
         pitch = np.full(frames + number, 110.0 + 20 * (number % 4), np.float32)
         pitch[-8:] = 0
-        harmonics = harmonics_of(pitch, toy_config().mel).T
+        harmonics = harmonic_pattern(pitch, toy_config().mel).T
         smooth = np.sin(np.linspace(0, 6, len(pitch)))[:, None] + np.linspace(-1, 1, 80)
         level = np.full((1, 80), 0.05 * number) - 0.5 * (pitch == 0)[:, None]  # by which the pitch can be told
         made, real = (values.astype(np.float16) for values in (smooth + level, smooth + level + harmonics))

@@ -91,7 +91,7 @@ def enrol(
         AudioError: there are no clips, or one cannot be read.
     """
     from encoder.enrolment import enrolment_report
-    from speech.harmonics import median_f0
+    from speech.mel_f0 import median_f0
 
     encoder = models.encoder(context, files)
     wavs: list[tuple[str, np.ndarray]] = []

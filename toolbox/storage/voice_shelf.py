@@ -22,7 +22,7 @@ import numpy as np
 
 from cloning.voices import VOICE_SUFFIX, Voice, VoiceLibrary, check_voice_name
 from speech.errors import ConfigError, ModelFileError, StorageError
-from speech.harmonics import median_f0
+from speech.mel_f0 import median_f0
 from toolbox.storage.files import remove_leftovers, storage_error, write_bytes
 from toolbox.storage.references import Reference, ShelvedVoice
 from toolbox.storage.shelf_files import as_flac, read_references, read_sounds, write_shelved

@@ -55,7 +55,7 @@ def buzz(pitch: NDArray[np.floating], config: MelConfig) -> Floats:
     return (LEVEL * wave * sounds).astype(np.float32)
 
 
-def harmonics_of(pitch: NDArray[np.floating], config: MelConfig) -> Floats:
+def harmonic_pattern(pitch: NDArray[np.floating], config: MelConfig) -> Floats:
     """The fine structure of a buzz with this pitch: [frames] in Hz, 0 for none -> float32 [n_mels, frames]."""
     if not (pitch > 0).any():
         return np.zeros((config.n_mels, len(pitch)), np.float32)
@@ -74,7 +74,7 @@ def median_f0(wav: NDArray[np.floating], config: MelConfig | None = None) -> flo
     peak = float(np.abs(wav).max(initial=0))
     if len(wav) < config.win_length or peak < TINY:
         return None
-    pitch = pitch_of_mel(synthesis_mel((PEAK / peak * wav).astype(np.float32), config), config)
+    pitch = f0_from_mel(synthesis_mel((PEAK / peak * wav).astype(np.float32), config), config)
     voiced = pitch[pitch > 0]
     return float(np.median(voiced)) if len(voiced) >= LEAST_VOICED_SECONDS * config.frames_per_second else None
 
@@ -88,12 +88,12 @@ def candidates() -> NDArray[np.float64]:
 def _patterns(config: MelConfig) -> Floats:
     """The fine structure of each candidate, of length 1: [candidates, COMPARED_BANDS]."""
     middle = 8  # away from the ends of the buzz
-    patterns = np.stack([harmonics_of(np.full(2 * middle, hertz), config)[:, middle] for hertz in candidates()])
+    patterns = np.stack([harmonic_pattern(np.full(2 * middle, hertz), config)[:, middle] for hertz in candidates()])
     patterns = patterns[:, :COMPARED_BANDS]
     return patterns / np.linalg.norm(patterns, axis=1, keepdims=True)
 
 
-def pitch_of_mel(mel: NDArray[np.floating], config: MelConfig) -> Floats:
+def f0_from_mel(mel: NDArray[np.floating], config: MelConfig) -> Floats:
     """The pitch of a recording by its mel.
 
     The most likely path through candidates (Viterbi), each frame's likeness to a buzz being what the path gains, and

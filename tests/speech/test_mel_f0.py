@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from speech.harmonics import buzz, candidates, fine_structure, harmonics_of, median_f0, pitch_of_mel
+from speech.mel_f0 import buzz, candidates, fine_structure, harmonic_pattern, median_f0, f0_from_mel
 from speech.mel import MelConfig, synthesis_mel
 
 CONFIG = MelConfig()
@@ -30,7 +30,7 @@ def vowel(pitch: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize(("low", "high"), [(80, 95), (110, 160), (230, 180), (300, 350)])
 def test_pitch_is_read_off_a_mel(low: float, high: float) -> None:
     wanted = contour(low, high)
-    found = pitch_of_mel(synthesis_mel(vowel(wanted), CONFIG)[:, : len(wanted)], CONFIG)
+    found = f0_from_mel(synthesis_mel(vowel(wanted), CONFIG)[:, : len(wanted)], CONFIG)
     assert found.dtype == np.float32 and found.shape == wanted.shape
     both = (found > 0) & (wanted > 0)
     assert both.sum() > 0.9 * (wanted > 0).sum()
@@ -40,14 +40,14 @@ def test_pitch_is_read_off_a_mel(low: float, high: float) -> None:
 
 def test_noise_and_silence_have_no_pitch() -> None:
     noise = 0.1 * np.random.default_rng(0).normal(size=16_000).astype(np.float32)
-    assert np.mean(pitch_of_mel(synthesis_mel(noise, CONFIG), CONFIG) > 0) < 0.1
-    assert not pitch_of_mel(np.full((80, 20), -4.0), CONFIG).any()
-    assert not harmonics_of(np.zeros(12), CONFIG).any() and not buzz(np.zeros(3), CONFIG).any()
+    assert np.mean(f0_from_mel(synthesis_mel(noise, CONFIG), CONFIG) > 0) < 0.1
+    assert not f0_from_mel(np.full((80, 20), -4.0), CONFIG).any()
+    assert not harmonic_pattern(np.zeros(12), CONFIG).any() and not buzz(np.zeros(3), CONFIG).any()
 
 
 def test_harmonics_lie_where_the_pitch_says() -> None:
     pitch = np.full(20, 220.0)
-    pattern = harmonics_of(pitch, CONFIG)
+    pattern = harmonic_pattern(pitch, CONFIG)
     assert pattern.shape == (80, 20) and pattern.dtype == np.float32
     column = pattern[:, 10]
     peaks = [k for k in range(1, 26) if column[k] > max(column[k - 1], column[k + 1]) and column[k] > 0]
@@ -62,7 +62,7 @@ def test_a_buzz_has_its_pitch_and_is_finite_at_any_length() -> None:
     assert harmonics.min() > 0.5 * harmonics.max()
     assert spectrum[25:3700:50].max() < 0.1 * harmonics.min()
     for frames in (1, 2, 3):
-        assert np.isfinite(harmonics_of(np.full(frames, 333.0), CONFIG)).all()
+        assert np.isfinite(harmonic_pattern(np.full(frames, 333.0), CONFIG)).all()
 
 
 def test_fine_structure_has_no_envelope() -> None:
