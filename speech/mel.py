@@ -1,20 +1,20 @@
 """The two mel front ends: power mels for the speaker encoder, log mels for the synthesizer and the vocoder.
 
-Both are plain numpy and scipy, float32 throughout, with the Slaney mel filter bank (Slaney, "Auditory Toolbox", 1998):
-linear below 1 kHz, logarithmic above, each triangle scaled to unit area. Public SV2TTS checkpoints depend on every
-number here.
+Both use numpy and scipy in float32 and the Slaney mel filter bank (Slaney, "Auditory Toolbox", 1998): linear below
+1 kHz, logarithmic above, each triangle scaled to unit area. The settings of the log mels are a `MelConfig`; those of
+the power mels are fixed, because public speaker encoders depend on them.
 """
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import scipy.fft
 from numpy.lib.stride_tricks import sliding_window_view
 
 from speech.audio import SAMPLE_RATE, preemphasis
-from speech.errors import AudioError, ConfigError
+from speech.errors import AudioError
+from speech.mel_config import MelConfig
 
 ENCODER_N_MELS = 40
 ENCODER_WINDOW = SAMPLE_RATE * 25 // 1000  # 25 ms
@@ -27,60 +27,12 @@ SLANEY_BREAK_HZ = 1000.0
 SLANEY_LOG_STEP = np.log(6.4) / 27  # above the break 27 mels span a factor of 6.4
 
 
-@dataclass(frozen=True)
-class MelConfig:
-    """What the synthesizer and the vocoder mean by a mel; stored in both their files.
-
-    Lengths are in samples, frequencies in Hz, levels in dB. `max_abs_value` is the range's half width: `min_level_db`
-    maps to minus it, 0 dB (after `ref_level_db` is taken off) to plus it.
-    """
-
-    sample_rate: int = 16_000
-    n_fft: int = 800
-    hop_length: int = 200  # 12.5 ms
-    win_length: int = 800  # 50 ms
-    n_mels: int = 80
-    fmin: float = 55.0
-    fmax: float = 7600.0
-    ref_level_db: float = 20.0
-    min_level_db: float = -100.0
-    max_abs_value: float = 4.0
-    preemphasis: float = 0.97
-
-    def __post_init__(self) -> None:
-        for name in ("sample_rate", "n_fft", "hop_length", "win_length", "n_mels", "max_abs_value"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"The mel setting {name} must be above 0, not {getattr(self, name)}.")
-        if self.sample_rate % self.hop_length:
-            raise ConfigError(
-                f"A hop of {self.hop_length} samples does not divide {self.sample_rate} Hz: choose one that does."
-            )
-        if self.win_length > self.n_fft:
-            raise ConfigError(f"The window ({self.win_length}) must fit into the transform ({self.n_fft} samples).")
-        if not 0 <= self.fmin < self.fmax <= self.sample_rate / 2:
-            raise ConfigError(
-                f"Mel bands from {self.fmin} to {self.fmax} Hz do not lie between 0 and half of {self.sample_rate} Hz."
-            )
-        if not self.min_level_db < 0:
-            raise ConfigError(f"The mel setting min_level_db must be below 0, not {self.min_level_db}.")
-        if not 0 <= self.preemphasis < 1:
-            raise ConfigError(f"The mel setting preemphasis must lie in [0, 1), not {self.preemphasis}.")
-
-    @property
-    def frames_per_second(self) -> int:
-        return self.sample_rate // self.hop_length
-
-    @property
-    def n_frequencies(self) -> int:
-        return self.n_fft // 2 + 1
-
-
 def encoder_mel(wav: np.ndarray, frames: int | None = None) -> np.ndarray:
     """Power mels for the speaker encoder.
 
     Args:
         wav: float32 [samples] at 16 kHz, volume raised and long silences trimmed.
-        frames: how many are wanted; what lies beyond the sound is silence.
+        frames: number of frames wanted; the wav is padded with zeros for those after its end.
     Returns:
         float32 [frames, 40], power (no logarithm); frames = samples // 160 + 1 unless given.
     Raises:
@@ -110,8 +62,8 @@ def synthesis_mel(wav: np.ndarray, config: MelConfig = MelConfig()) -> np.ndarra
 def mel_to_magnitude(mel: np.ndarray, config: MelConfig = MelConfig(), iterations: int = 8) -> np.ndarray:
     """A linear magnitude spectrogram that has this mel, as Griffin-Lim needs it (still pre-emphasised).
 
-    The filter bank has no inverse. The clipped least-squares answer leaves holes and humps, so that it is refined by
-    multiplicative updates (Lee & Seung, 2001), which keep it non-negative and lower the error at every step.
+    The filter bank has no inverse. The clipped least-squares solution is inaccurate, so it is refined by multiplicative
+    updates (Lee & Seung, 2001), which keep it non-negative and lower the error at every step.
 
     Args:
         mel: [n_mels, frames], dB scaled to [-max_abs_value, max_abs_value].
@@ -130,16 +82,16 @@ def mel_to_magnitude(mel: np.ndarray, config: MelConfig = MelConfig(), iteration
 
 
 def code_mel(mel: np.ndarray, max_abs_value: float = MelConfig.max_abs_value) -> np.ndarray:
-    """Eight-bit code of a normalised mel, for stores: any shape in [-max_abs_value, max_abs_value] -> uint8.
+    """Quantise a normalised mel for a feature store: any shape in [-max_abs_value, max_abs_value] -> uint8.
 
-    One step is 0.4 dB with the default settings; values out of range are clipped.
+    The step is 0.4 dB with the default settings. Values out of range are clipped.
     """
     scaled = (np.asarray(mel, dtype=np.float32) + max_abs_value) * (255 / (2 * max_abs_value))
     return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
 
 
 def decode_mel(coded: np.ndarray, max_abs_value: float = MelConfig.max_abs_value) -> np.ndarray:
-    """The float32 mel that `code_mel` wrote as uint8, to within half a step."""
+    """The float32 mel that `code_mel` quantised as uint8, to within half a step."""
     return coded.astype(np.float32) * np.float32(2 * max_abs_value / 255) - np.float32(max_abs_value)
 
 
@@ -204,7 +156,7 @@ def _mel_frames(
 ) -> np.ndarray:
     """Centred short-time spectra through `amplitude` and the filters: float32 [frames, n_mels].
 
-    Only the blocks at either end are padded, so that no copy of the whole sound is made.
+    Only the first and the last block are padded, so the whole wav is never copied.
     """
     if wav.ndim != 1 or len(wav) == 0:
         raise AudioError(f"A mel needs one channel with at least one sample, not an array of shape {list(wav.shape)}.")
@@ -214,15 +166,15 @@ def _mel_frames(
     mel = np.empty((count, filters.shape[1]), dtype=np.float32)
     for first in range(0, count, FRAMES_PER_BLOCK):
         last = min(first + FRAMES_PER_BLOCK, count) - 1
-        sound = _padded_slice(wav, first * hop - n_fft // 2, last * hop - n_fft // 2 + n_fft)
-        frames = sliding_window_view(sound, n_fft)[::hop]
+        block = _padded_slice(wav, first * hop - n_fft // 2, last * hop - n_fft // 2 + n_fft)
+        frames = sliding_window_view(block, n_fft)[::hop]
         spectrum = scipy.fft.rfft(frames * window, axis=1, workers=1)
         np.matmul(amplitude(spectrum), filters, out=mel[first : last + 1])
     return mel
 
 
 def _padded_slice(wav: np.ndarray, start: int, end: int) -> np.ndarray:
-    """wav[start:end], with zeros for what lies before its beginning or beyond its end; a view where nothing does."""
+    """wav[start:end], with zeros for samples before its start and after its end; a view if none are needed."""
     inside = wav[max(start, 0) : max(end, 0)]
     before = min(max(-start, 0), end - start)
     return np.pad(inside, (before, end - start - before - len(inside))) if len(inside) < end - start else inside

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from speech.errors import AudioError, ConfigError
+from speech.errors import AudioError
 from speech.mel import (
     MelConfig,
     code_mel,
@@ -63,7 +63,7 @@ def test_shapes_and_range():
     assert synthesis_mel(wav[:1]).shape == (80, 1)
 
 
-def test_blocks_do_not_show():
+def test_blocks_do_not_change_the_mel():
     wav = chirp(5.0)  # 501 frames, two blocks
     np.testing.assert_allclose(encoder_mel(wav)[300:330], encoder_mel(wav[280 * 160 : 350 * 160])[20:50], atol=1e-3)
 
@@ -103,30 +103,6 @@ def test_coded_mel_is_off_by_half_a_step_at_most():
     assert decode_mel(np.array([0, 255], dtype=np.uint8)).tolist() == [-4, 4]
 
 
-def test_frames_per_second_is_derived():
-    assert MelConfig().frames_per_second == 80
-    assert MelConfig(sample_rate=24_000, hop_length=300, fmax=11_000).frames_per_second == 80
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"hop_length": 0},
-        {"hop_length": 300},
-        {"win_length": 801},
-        {"fmax": 9000.0},
-        {"fmin": 7700.0},
-        {"min_level_db": 0.0},
-        {"preemphasis": 1.0},
-        {"n_mels": -1},
-        {"max_abs_value": float("nan")},
-    ],
-)
-def test_impossible_settings_are_refused(settings):
-    with pytest.raises(ConfigError):
-        MelConfig(**settings)
-
-
 def test_importing_the_front_ends_pulls_in_nothing_heavy(repository):
     code = (
         "import sys, speech.mel, speech.audio; "
@@ -138,7 +114,7 @@ def test_importing_the_front_ends_pulls_in_nothing_heavy(repository):
 
 
 @pytest.mark.parametrize("samples", [1, 150, 200, 201, 16_000, 16_159, 41_100])
-def test_frames_beyond_the_sound_are_those_of_silence_after_it(samples):
+def test_extra_frames_equal_those_of_a_padded_wav(samples):
     wav = np.random.default_rng(0).normal(0, 0.1, samples).astype(np.float32)
     wanted = samples // 160 + 40
     padded = encoder_mel(np.pad(wav, (0, 40 * 160)))
