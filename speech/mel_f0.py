@@ -17,13 +17,13 @@ from speech.mel import MelConfig, synthesis_mel
 
 Floats = NDArray[np.float32]
 
-LOWEST, OCTAVES, STEPS = 60.0, 2.75, 48  # Hz; candidates up to 404 Hz, a quarter of a semitone apart
+MIN_F0, F0_OCTAVES, STEPS = 60.0, 2.75, 48  # Hz; f0_candidates up to 404 Hz, a quarter of a semitone apart
 ENVELOPE_BANDS = 3.0  # standard deviation of what counts as the envelope under the fine structure
 COMPARED_BANDS = 45  # up to 2 kHz; above it harmonics melt together
-AS_GOOD_AS_NONE = 0.35  # likeness to the best buzz below which a frame has no pitch
+AS_GOOD_AS_NONE = 0.35  # likeness to the best pulse_train below which a frame has no pitch
 CHANGE_COST = 0.3  # of beginning or ending to have a pitch
 OCTAVE_COST, MOST_COST = 4.0, 1.2  # of a change of pitch from frame to frame, for an octave and at most
-LEVEL = 0.05  # of a buzz's samples
+LEVEL = 0.05  # of a pulse_train's samples
 TINY = 1e-4
 PEAK = 0.9  # to which recordings are brought before they become mels
 LEAST_VOICED_SECONDS = 0.5
@@ -35,7 +35,7 @@ def fine_structure(mel: NDArray[np.floating]) -> NDArray[np.floating]:
     return mel - gaussian_filter1d(mel, ENVELOPE_BANDS, axis=0)
 
 
-def buzz(pitch: NDArray[np.floating], config: MelConfig) -> Floats:
+def pulse_train(pitch: NDArray[np.floating], config: MelConfig) -> Floats:
     """A sound of all harmonics alike, with this pitch: [frames] in Hz, 0 for none -> [frames * hop_length].
 
     The sum of N cosines of equal amplitude has a closed form, sin(N x / 2) cos((N + 1) x / 2) / sin(x / 2).
@@ -56,10 +56,10 @@ def buzz(pitch: NDArray[np.floating], config: MelConfig) -> Floats:
 
 
 def harmonic_pattern(pitch: NDArray[np.floating], config: MelConfig) -> Floats:
-    """The fine structure of a buzz with this pitch: [frames] in Hz, 0 for none -> float32 [n_mels, frames]."""
+    """The fine structure of a pulse_train with this pitch: [frames] in Hz, 0 for none -> float32 [n_mels, frames]."""
     if not (pitch > 0).any():
         return np.zeros((config.n_mels, len(pitch)), np.float32)
-    mel = synthesis_mel(buzz(pitch, config), config)[:, : len(pitch)]
+    mel = synthesis_mel(pulse_train(pitch, config), config)[:, : len(pitch)]
     return fine_structure(mel).astype(np.float32)
 
 
@@ -79,16 +79,16 @@ def median_f0(wav: NDArray[np.floating], config: MelConfig | None = None) -> flo
     return float(np.median(voiced)) if len(voiced) >= LEAST_VOICED_SECONDS * config.frames_per_second else None
 
 
-def candidates() -> NDArray[np.float64]:
+def f0_candidates() -> NDArray[np.float64]:
     """The pitches that are looked for, in Hz."""
-    return LOWEST * 2.0 ** (np.arange(round(OCTAVES * STEPS)) / STEPS)
+    return MIN_F0 * 2.0 ** (np.arange(round(F0_OCTAVES * STEPS)) / STEPS)
 
 
 @functools.lru_cache(maxsize=4)
 def _patterns(config: MelConfig) -> Floats:
-    """The fine structure of each candidate, of length 1: [candidates, COMPARED_BANDS]."""
-    middle = 8  # away from the ends of the buzz
-    patterns = np.stack([harmonic_pattern(np.full(2 * middle, hertz), config)[:, middle] for hertz in candidates()])
+    """The fine structure of each candidate, of length 1: [f0_candidates, COMPARED_BANDS]."""
+    middle = 8  # away from the ends of the pulse_train
+    patterns = np.stack([harmonic_pattern(np.full(2 * middle, hertz), config)[:, middle] for hertz in f0_candidates()])
     patterns = patterns[:, :COMPARED_BANDS]
     return patterns / np.linalg.norm(patterns, axis=1, keepdims=True)
 
@@ -96,7 +96,7 @@ def _patterns(config: MelConfig) -> Floats:
 def f0_from_mel(mel: NDArray[np.floating], config: MelConfig) -> Floats:
     """The pitch of a recording by its mel.
 
-    The most likely path through candidates (Viterbi), each frame's likeness to a buzz being what the path gains, and
+    The most likely path through f0_candidates (Viterbi), each frame's likeness to a pulse_train being what the path gains, and
     changes of pitch what it costs. On clean read speech it agrees with YIN to a hundredth of an octave.
 
     Args:
@@ -124,5 +124,5 @@ def f0_from_mel(mel: NDArray[np.floating], config: MelConfig) -> Floats:
     path[-1] = total.argmax()
     for frame in range(frames - 1, 0, -1):
         path[frame - 1] = before[frame, path[frame]]
-    hertz = np.append(candidates(), 0.0)
+    hertz = np.append(f0_candidates(), 0.0)
     return hertz[path].astype(np.float32)

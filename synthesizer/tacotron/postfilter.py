@@ -3,8 +3,8 @@
 What is trained on mean errors answers with a mean. Where the harmonics of a voice lie depends on its pitch to the
 percent, which nobody can foretell; so they come out blurred, from the fifth on not at all, and the voice sounds muffled
 and like nobody in particular. Given the pitch, where they lie is no longer open. A postfilter reads the pitch that a
-mel means off the mel and the voice, and is shown the pattern of a buzz of that pitch; in training it is shown the one
-of the recording's pitch, and so learns to draw the harmonics of a voice where the buzz has them (as a source and a
+mel means off the mel and the voice, and is shown the pattern of a pulse_train of that pitch; in training it is shown the one
+of the recording's pitch, and so learns to draw the harmonics of a voice where the pulse_train has them (as a source and a
 filter, and as a variance adaptor that predicts pitch: FastSpeech 2, arXiv 2006.04558).
 """
 
@@ -15,14 +15,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from speech.mel_f0 import LOWEST, OCTAVES, harmonic_pattern
+from speech.mel_f0 import MIN_F0, F0_OCTAVES, harmonic_pattern
 from synthesizer.tacotron.config import SynthesizerConfig
 from synthesizer.tacotron.intonation import raise_end
 
 WIDENED = 2  # inside of a block
 LIMIT = 4.0  # of a mel
 REFERENCE = 150.0  # Hz; pitches are told in octaves above it
-HIGHEST = LOWEST * 2**OCTAVES  # Hz
+MAX_F0 = MIN_F0 * 2**F0_OCTAVES  # Hz
 FURTHEST = 0.4
 LEAST_FRAMES = 3  # with a voice in a row; shorter ones are taken for none
 
@@ -128,7 +128,7 @@ def apply_postfilter(
     octaves, voiced = postfilter.pitch(mel.T[None], embedding[None])
     contour = contour_of(octaves[0].cpu().numpy(), voiced[0].cpu().numpy(), config.pitch_gain * pitch_range, middle)
     if rises:
-        contour = np.minimum(raise_end(contour, config.mel.frames_per_second, pitch_range), HIGHEST)
+        contour = np.minimum(raise_end(contour, config.mel.frames_per_second, pitch_range), MAX_F0)
     return draw_harmonics(postfilter, mel, embedding, contour, config)
 
 
@@ -171,4 +171,4 @@ def contour_of(octaves: np.ndarray, voiced: np.ndarray, gain: float, middle: flo
     if middle is not None:
         moved = float(np.clip(np.log2(middle / REFERENCE) - np.median(octaves[sounds]), -FURTHEST, FURTHEST))
     hertz = REFERENCE * 2.0 ** (mean + moved + gain * (octaves.astype(np.float64) - mean))
-    return np.where(sounds, np.clip(hertz, LOWEST, HIGHEST), 0.0)
+    return np.where(sounds, np.clip(hertz, MIN_F0, MAX_F0), 0.0)

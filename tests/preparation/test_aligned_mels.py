@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from preparation.aligned_mels import aligned_mel
-from speech.mel_f0 import buzz
+from speech.mel_f0 import pulse_train
 from speech.mel import MelConfig, synthesis_mel
 from synthesizer import Synthesizer
 from synthesizer.tacotron.model import Tacotron2
@@ -18,7 +18,7 @@ def test_a_postfilter_draws_the_recordings_harmonics_into_them() -> None:
     synthesizer = Synthesizer(model, embedding_space="toy")
     pitch = np.full(61, 160.0)
     pitch[30:] = 0
-    recording = synthesis_mel(20 * buzz(pitch, MelConfig()), MelConfig())[:, :61].T
+    recording = synthesis_mel(20 * pulse_train(pitch, MelConfig()), MelConfig())[:, :61].T
     voice = np.full(256, 1 / 16, np.float32)
     transcript = text_to_transcript("Hello there.")
     without, again = (aligned_mel(synthesizer, recording, transcript, voice, "a").mel for _ in range(2))

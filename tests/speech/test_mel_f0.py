@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from speech.mel_f0 import buzz, candidates, fine_structure, harmonic_pattern, median_f0, f0_from_mel
+from speech.mel_f0 import pulse_train, f0_candidates, fine_structure, harmonic_pattern, median_f0, f0_from_mel
 from speech.mel import MelConfig, synthesis_mel
 
 CONFIG = MelConfig()
@@ -17,8 +17,8 @@ def contour(low: float, high: float, frames: int = 60) -> np.ndarray:
 
 
 def vowel(pitch: np.ndarray) -> np.ndarray:
-    """A buzz with some formants and breath, as loud as speech."""
-    wave = buzz(pitch, CONFIG).astype(np.float64)
+    """A pulse_train with some formants and breath, as loud as speech."""
+    wave = pulse_train(pitch, CONFIG).astype(np.float64)
     spectrum = np.fft.rfft(wave)
     hertz = np.fft.rfftfreq(len(wave), 1 / CONFIG.sample_rate)
     filtered = sum(np.exp(-0.5 * ((hertz - f) / w) ** 2) for f, w in ((500, 150), (1500, 250), (2500, 400)))
@@ -42,7 +42,7 @@ def test_noise_and_silence_have_no_pitch() -> None:
     noise = 0.1 * np.random.default_rng(0).normal(size=16_000).astype(np.float32)
     assert np.mean(f0_from_mel(synthesis_mel(noise, CONFIG), CONFIG) > 0) < 0.1
     assert not f0_from_mel(np.full((80, 20), -4.0), CONFIG).any()
-    assert not harmonic_pattern(np.zeros(12), CONFIG).any() and not buzz(np.zeros(3), CONFIG).any()
+    assert not harmonic_pattern(np.zeros(12), CONFIG).any() and not pulse_train(np.zeros(3), CONFIG).any()
 
 
 def test_harmonics_lie_where_the_pitch_says() -> None:
@@ -56,7 +56,7 @@ def test_harmonics_lie_where_the_pitch_says() -> None:
 
 
 def test_a_buzz_has_its_pitch_and_is_finite_at_any_length() -> None:
-    wave = buzz(np.full(80, 100.0), CONFIG)
+    wave = pulse_train(np.full(80, 100.0), CONFIG)
     spectrum = np.abs(np.fft.rfft(wave[:8000]))  # 2 Hz apart
     harmonics = spectrum[50:3700:50]
     assert harmonics.min() > 0.5 * harmonics.max()
@@ -68,7 +68,7 @@ def test_a_buzz_has_its_pitch_and_is_finite_at_any_length() -> None:
 def test_fine_structure_has_no_envelope() -> None:
     bands = np.linspace(-3, 1, 80)[:, None].repeat(5, 1)
     assert np.abs(fine_structure(bands)[13:-13]).max() < 1e-6
-    assert len(candidates()) == 132 and candidates()[0] == 60
+    assert len(f0_candidates()) == 132 and f0_candidates()[0] == 60
 
 
 def test_the_middle_pitch_of_a_recording() -> None:
