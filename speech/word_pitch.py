@@ -26,7 +26,7 @@ def word_melody(wav: np.ndarray, times: Sequence[tuple[float, float]]) -> np.nda
     Returns:
         float32 [words, 3]; None if next to nothing is voiced.
     """
-    frequencies = pitch(wav)
+    frequencies = yin_f0(wav)
     voiced = np.flatnonzero(frequencies)
     if len(voiced) < LEAST_VOICED:
         return None

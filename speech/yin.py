@@ -17,7 +17,7 @@ CLEAR = 0.15  # normalised difference below which a lag counts as a period
 QUIET = 1e-3  # of the loudest frame's level: 60 dB below it nothing is voiced
 
 
-def pitch(wav: np.ndarray) -> np.ndarray:
+def yin_f0(wav: np.ndarray) -> np.ndarray:
     """The fundamental frequency every 10 ms, in Hz; 0 where no voice is heard.
 
     Args:

@@ -16,16 +16,16 @@ def hum(frequency: float, seconds: float = 1.0) -> np.ndarray:
 
 @pytest.mark.parametrize("frequency", [75.0, 110.0, 217.3, 340.0])
 def test_a_tone_has_its_pitch(frequency):
-    heard = pitch(hum(frequency))
+    heard = yin_f0(hum(frequency))
     assert len(heard) == 100
     np.testing.assert_allclose(heard[2:-4], frequency, rtol=5e-3)
 
 
 def test_noise_and_silence_have_none():
     noise = np.random.default_rng(0).standard_normal(16_000).astype(np.float32) * 0.1
-    assert (pitch(noise) > 0).mean() < 0.05
-    assert not pitch(np.zeros(16_000, np.float32)).any()
-    assert len(pitch(np.zeros(10, np.float32))) == 0
+    assert (yin_f0(noise) > 0).mean() < 0.05
+    assert not yin_f0(np.zeros(16_000, np.float32)).any()
+    assert len(yin_f0(np.zeros(10, np.float32))) == 0
 
 
 def test_a_voice_that_is_too_high_is_so_many_cents_off():
