@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from speech.mel_f0 import MIN_F0, F0_OCTAVES, harmonic_pattern
+from speech.mel_f0 import F0_OCTAVES, MIN_F0, harmonic_pattern
 from synthesizer.tacotron.config import SynthesizerConfig
 from synthesizer.tacotron.intonation import raise_end
 
