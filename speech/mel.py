@@ -42,7 +42,7 @@ def encoder_mel(wav: np.ndarray, frames: int | None = None) -> np.ndarray:
     return _mel_frames(wav, ENCODER_WINDOW, ENCODER_HOP, ENCODER_WINDOW, filters, _power, frames)
 
 
-def synthesis_mel(wav: np.ndarray, config: MelConfig = MelConfig()) -> np.ndarray:
+def synthesis_mel(wav: np.ndarray, config: MelConfig | None = None) -> np.ndarray:
     """Log mels for the synthesizer and the vocoder.
 
     Args:
@@ -53,13 +53,14 @@ def synthesis_mel(wav: np.ndarray, config: MelConfig = MelConfig()) -> np.ndarra
     Raises:
         AudioError: the wav is empty or not mono.
     """
+    config = config or MelConfig()
     filters = _filters_transposed(config.sample_rate, config.n_fft, config.n_mels, config.fmin, config.fmax)
     emphasised = preemphasis(wav, config.preemphasis)
     mel = _mel_frames(emphasised, config.n_fft, config.hop_length, config.win_length, filters, np.abs)
     return _normalise_db(_amplitude_to_db(mel.T, config.min_level_db) - config.ref_level_db, config)
 
 
-def mel_to_magnitude(mel: np.ndarray, config: MelConfig = MelConfig(), iterations: int = 8) -> np.ndarray:
+def mel_to_magnitude(mel: np.ndarray, config: MelConfig | None = None, iterations: int = 8) -> np.ndarray:
     """A linear magnitude spectrogram that has this mel, as Griffin-Lim needs it (still pre-emphasised).
 
     The filter bank has no inverse. The clipped least-squares solution is inaccurate, so it is refined by multiplicative
@@ -70,6 +71,7 @@ def mel_to_magnitude(mel: np.ndarray, config: MelConfig = MelConfig(), iteration
     Returns:
         float32 [n_fft // 2 + 1, frames], at least 0.
     """
+    config = config or MelConfig()
     if mel.ndim != 2 or mel.shape[0] != config.n_mels:
         raise AudioError(f"A mel must have the shape [{config.n_mels}, frames], not {list(mel.shape)}.")
     filters, inverse = filters_and_inverse(config)
