@@ -28,7 +28,7 @@ class PitchError:
 def pitch_error(wav: np.ndarray, reference: np.ndarray) -> PitchError:
     """How far the pitch of a copy is from the recording's. Args: float32 [samples] at 16 kHz, aligned."""
     samples = min(len(wav), len(reference))
-    ours, theirs = pitch(wav[:samples]), pitch(reference[:samples])
+    ours, theirs = yin_f0(wav[:samples]), yin_f0(reference[:samples])
     both = (ours > 0) & (theirs > 0)
     voicing = float(((ours > 0) != (theirs > 0)).mean()) if len(ours) else 0.0
     if both.sum() < LEAST_FRAMES:
