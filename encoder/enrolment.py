@@ -257,7 +257,7 @@ def similarity_figure(report: EnrolmentReport) -> Figure:
         if clip.partials is not None:
             middles = (clip.partials.starts + clip.partials.ends) / 2
             axes.plot(middles, clip.partials.similarity, marker="o")
-        for start, end in clip.report.second_voice.spans if clip.report.second_voice else ():
+        for start, end in clip.report.second_speaker.spans if clip.report.second_speaker else ():
             axes.axvspan(start, end, alpha=0.2, color="tab:red")
     axes.set_xlabel("seconds")
     return figure

@@ -18,7 +18,7 @@ from speech.audio import SAMPLE_RATE, VAD_WINDOW_MS, as_wav, kept_windows, raise
 from speech.errors import AudioError
 from speech.mel import ENCODER_N_MELS, ENCODER_WINDOW, encoder_mel, mel_filters
 from speech.music import HeldTones, find_held_tones
-from speech.second_voice import HeardPartials, SecondVoice, find_second_voice, say_spans
+from speech.second_speaker import PartialEmbeddings, SecondSpeaker, find_second_speaker, format_spans
 
 MIN_SPEECH_SECONDS = 1.6  # one partial utterance of the speaker encoder
 GOOD_SPEECH_SECONDS = 4.0  # two and a half partials
@@ -68,7 +68,7 @@ class ReferenceReport:
         clipped_fraction: share of samples at the clip's flattened peaks.
         music_share: share of the time in which tones are held as instruments hold them.
         consistency: mean similarity of a partial with the others; NaN without two partials.
-        second_voice: where somebody else speaks, if anybody does.
+        second_speaker: where somebody else speaks, if anybody does.
         remarks: what is wrong, the gravest first.
     """
 
@@ -78,7 +78,7 @@ class ReferenceReport:
     clipped_fraction: float = 0.0
     music_share: float = 0.0
     consistency: float = float("nan")
-    second_voice: SecondVoice | None = None
+    second_speaker: SecondSpeaker | None = None
     remarks: tuple[Remark, ...] = ()
 
     @property
@@ -95,7 +95,7 @@ class ReferenceReport:
             raise AudioError(" ".join(remark.sentence for remark in self.errors))
 
 
-def check_reference(wav: np.ndarray, partials: HeardPartials | None = None) -> ReferenceReport:
+def check_reference(wav: np.ndarray, partials: PartialEmbeddings | None = None) -> ReferenceReport:
     """Judge a recording as a reference for a voice.
 
     Args:
@@ -122,16 +122,16 @@ def check_reference(wav: np.ndarray, partials: HeardPartials | None = None) -> R
     return report if partials is None else with_partials(report, partials)
 
 
-def with_partials(report: ReferenceReport, partials: HeardPartials) -> ReferenceReport:
+def with_partials(report: ReferenceReport, partials: PartialEmbeddings) -> ReferenceReport:
     """The report of a clip with what its partials tell: how alike they are, and whether somebody else speaks.
 
     Where the clip is no speech, voices are not told apart.
     """
     no_speech = any(remark.code in ("not_speech", "music") for remark in report.errors)
-    second = None if no_speech else find_second_voice(partials)
+    second = None if no_speech else find_second_speaker(partials)
     consistency = float(np.mean(partials.similarity)) if len(partials.embeddings) > 1 else float("nan")
     remarks = report.remarks if second is None else _gravest_first((*report.remarks, _remark_on_voices(second)))
-    return replace(report, consistency=consistency, second_voice=second, remarks=remarks)
+    return replace(report, consistency=consistency, second_speaker=second, remarks=remarks)
 
 
 def _gravest_first(remarks: tuple[Remark, ...]) -> tuple[Remark, ...]:
@@ -289,13 +289,13 @@ def _remark_on_music(tones: HeldTones) -> Remark | None:
     return Remark(
         "warning",
         "music",
-        f"Music plays in the clip ({say_spans(tones.spans)}): use a recording without it, or cut those parts out.",
+        f"Music plays in the clip ({format_spans(tones.spans)}): use a recording without it, or cut those parts out.",
     )
 
 
-def _remark_on_voices(second: SecondVoice) -> Remark:
+def _remark_on_voices(second: SecondSpeaker) -> Remark:
     return Remark(
         "warning",
         "several_voices",
-        f"A second voice seems to speak {say_spans(second.spans)}: keep only the parts in which the wanted one does.",
+        f"A second voice seems to speak {format_spans(second.spans)}: keep only the parts in which the wanted one does.",
     )

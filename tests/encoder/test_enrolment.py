@@ -165,8 +165,8 @@ def test_sample_voices_pass_alone_and_two_of_them_do_not(default_encoder, sample
     joined = np.concatenate([wavs["rms"][: 6 * 16_000], wavs["slt"][: 5 * 16_000]])
     clip = examine_clip("joined", joined, default_encoder)
     assert codes(clip.report.remarks) == {"several_voices"}
-    assert clip.report.second_voice is not None
-    ((start, end),) = clip.report.second_voice.spans
+    assert clip.report.second_speaker is not None
+    ((start, end),) = clip.report.second_speaker.spans
     assert start == pytest.approx(6, abs=1) and end == pytest.approx(11, abs=0.5)
 
 

@@ -170,9 +170,9 @@ def test_noisy_and_clipped_recordings_are_named(references):
 def test_a_second_voice_is_a_warning_that_says_where_and_what_to_do(references):
     report = check_reference(references[0], FakePartials([0] * 5 + [1] * 4, spread=0.4))
     assert "several_voices" in codes(report, "warning")
-    assert report.second_voice is not None
+    assert report.second_speaker is not None
     remark = next(remark for remark in report.remarks if remark.code == "several_voices")
-    start, end = report.second_voice.spans[0]
+    start, end = report.second_speaker.spans[0]
     assert f"from {start:.0f} s to {end:.0f} s" in remark.sentence
     assert all("\n" not in remark.sentence and remark.sentence.endswith(".") for remark in report.remarks)
 

@@ -20,7 +20,7 @@ MIN_GAP_OF_EITHER = 0.03  # a group whose own partials are not alike is no voice
 ITERATIONS = 10
 
 
-class HeardPartials(Protocol):
+class PartialEmbeddings(Protocol):
     """What a speaker encoder says of a clip."""
 
     @property
@@ -41,7 +41,7 @@ class HeardPartials(Protocol):
 
 
 @dataclass(frozen=True)
-class SecondVoice:
+class SecondSpeaker:
     """The voice that is heard less in a clip.
 
     Attributes:
@@ -53,7 +53,7 @@ class SecondVoice:
     spans: tuple[tuple[float, float], ...]
 
 
-def find_second_voice(partials: HeardPartials) -> SecondVoice | None:
+def find_second_speaker(partials: PartialEmbeddings) -> SecondSpeaker | None:
     """The other voice, or None where one person speaks or the clip is too short to tell (4 partials are needed)."""
     embeddings = np.asarray(partials.embeddings, dtype=np.float32)
     group = split_in_two(embeddings)
@@ -66,7 +66,7 @@ def find_second_voice(partials: HeardPartials) -> SecondVoice | None:
         return None
     if group.sum() > len(group) / 2:
         group = ~group
-    return SecondVoice(across, _spans(group, np.asarray(partials.starts), np.asarray(partials.ends)))
+    return SecondSpeaker(across, _spans(group, np.asarray(partials.starts), np.asarray(partials.ends)))
 
 
 def split_in_two(embeddings: np.ndarray) -> np.ndarray | None:
@@ -138,7 +138,7 @@ def _spans(group: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> tuple[tup
     return tuple((float(edges[first]), float(edges[last])) for first, last in borders.reshape(-1, 2))
 
 
-def say_spans(spans: Sequence[tuple[float, float]], most: int = 3) -> str:
+def format_spans(spans: Sequence[tuple[float, float]], most: int = 3) -> str:
     """ "from 6 s to 11 s and from 20 s to 23 s"; the longest ones where there are too many."""
     longest = sorted(sorted(spans, key=lambda span: span[0] - span[1])[:most])
     texts = [f"from {start:.0f} s to {max(end, start + 1):.0f} s" for start, end in longest]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from speech.second_voice import find_second_voice, say_spans, similarity_gaps, split_in_two
+from speech.second_speaker import find_second_speaker, format_spans, similarity_gaps, split_in_two
 from tests.speech.clips import PARTIAL_SECONDS, STEP_SECONDS, FakePartials
 
 
@@ -11,7 +11,7 @@ from tests.speech.clips import PARTIAL_SECONDS, STEP_SECONDS, FakePartials
     ids=["at the end", "in the middle", "at the beginning", "in turns"],
 )
 def test_the_other_voice_is_found_where_it_speaks(voices):
-    second = find_second_voice(FakePartials(voices, spread=0.6))
+    second = find_second_speaker(FakePartials(voices, spread=0.6))
     assert second is not None and second.similarity < 0.5
     covered = np.zeros(len(voices), dtype=bool)
     for start, end in second.spans:
@@ -23,17 +23,17 @@ def test_the_other_voice_is_found_where_it_speaks(voices):
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 12, 40])
 def test_one_voice_is_one_voice(count):
     for seed in range(5):
-        assert find_second_voice(FakePartials([0] * count, spread=0.5, seed=seed)) is None
+        assert find_second_speaker(FakePartials([0] * count, spread=0.5, seed=seed)) is None
 
 
 @pytest.mark.parametrize("voices", [[0], [0, 1], [0, 0, 1], [0, 0, 0, 0, 1]])
 def test_one_stray_partial_is_no_second_voice(voices):
-    assert find_second_voice(FakePartials(voices, spread=0.3)) is None
+    assert find_second_speaker(FakePartials(voices, spread=0.3)) is None
 
 
 def test_identical_partials_are_one_voice():
     same = FakePartials([0] * 6, spread=0.0)
-    assert find_second_voice(same) is None
+    assert find_second_speaker(same) is None
     group = split_in_two(same.embeddings)
     assert group is not None
     across, gap, _ = similarity_gaps(same.embeddings, group)
@@ -42,14 +42,14 @@ def test_identical_partials_are_one_voice():
 
 def test_a_long_clip_is_searched_quickly():
     voices = [0] * 700 + [1] * 70
-    second = find_second_voice(FakePartials(voices, spread=0.5))
+    second = find_second_speaker(FakePartials(voices, spread=0.5))
     assert second is not None and len(second.spans) == 1
     assert second.spans[0][0] == pytest.approx(700 * STEP_SECONDS, abs=1)
 
 
 def test_spans_in_words():
-    assert say_spans([(5.9, 11.2)]) == "from 6 s to 11 s"
-    assert say_spans([(0, 0.3), (20, 24)]) == "from 0 s to 1 s and from 20 s to 24 s"
-    assert say_spans([(0, 1), (3, 9), (12, 13), (20, 22), (30, 35)]) == (
+    assert format_spans([(5.9, 11.2)]) == "from 6 s to 11 s"
+    assert format_spans([(0, 0.3), (20, 24)]) == "from 0 s to 1 s and from 20 s to 24 s"
+    assert format_spans([(0, 1), (3, 9), (12, 13), (20, 22), (30, 35)]) == (
         "from 3 s to 9 s, from 20 s to 22 s and from 30 s to 35 s and elsewhere"
     )
