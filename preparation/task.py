@@ -100,10 +100,10 @@ def prepared(wav: np.ndarray) -> np.ndarray:
 
 def encoder_input(wav: np.ndarray) -> np.ndarray:
     """Power mels of a prepared sound as the store keeps them: float16 [frames, 40]."""
-    from speech.half_precision import as_half
+    from preparation.float16 import to_float16
     from speech.mel import encoder_mel
 
-    return as_half(encoder_mel(wav))
+    return to_float16(encoder_mel(wav))
 
 
 def coded_mel(wav: np.ndarray) -> np.ndarray:

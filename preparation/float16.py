@@ -7,7 +7,7 @@ SMALLEST_NORMAL = np.float32(2**-14)
 ROWS = 256  # a block stays in the processor's cache
 
 
-def as_half(values: np.ndarray) -> np.ndarray:
+def to_float16(values: np.ndarray) -> np.ndarray:
     """Nearest float16 of values that are not negative; what is too large becomes the largest, 65504.
 
     Power mels are full of values below 2^-14, which numpy converts about ten times slower than others. The two kinds
