@@ -5,8 +5,8 @@ import importlib.resources
 import re
 
 from synthesizer.text.additions import ADDITIONS
+from synthesizer.text.g2p import predict_phonemes
 from synthesizer.text.homographs import HOMOGRAPHS, Place, reading
-from synthesizer.text.letter_to_sound import sound_out
 from synthesizer.text.marks import word_set
 from synthesizer.text.transcript import Token, Transcript, encode, parse_phonemes
 
@@ -146,7 +146,7 @@ def pronounce(word: str) -> tuple[str, ...] | None:
         for rule in (_look_up, _with_ending, _from_parts, _with_prefix, _compound, _drawn_out):
             if phonemes := rule(word):
                 return phonemes
-    return sound_out(word.replace("'", "")) or None
+    return predict_phonemes(word.replace("'", "")) or None
 
 
 def is_known(word: str) -> bool:

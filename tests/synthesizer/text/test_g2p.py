@@ -5,18 +5,18 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthesizer.text.learn_letter_to_sound import align, held_out, words
-from synthesizer.text.letter_to_sound import LONGEST, MODEL, sound_out
+from synthesizer.text.g2p import LONGEST, MODEL, predict_phonemes
 from synthesizer.text.pronunciation import dictionary
 from synthesizer.text.symbols import PHONEMES
+from synthesizer.text.train_g2p import align, held_out, words
 
 
 def test_accuracy_on_words_that_it_has_not_seen():
     _, held = words()
     tested = random.Random(0).sample(held, 400)
-    exact = sum(sound_out(word) == tuple(dictionary()[word].split()) for word in tested)
+    exact = sum(predict_phonemes(word) == tuple(dictionary()[word].split()) for word in tested)
     without_stress = sum(
-        [p.rstrip("012") for p in sound_out(word)] == [p.rstrip("012") for p in dictionary()[word].split()]
+        [p.rstrip("012") for p in predict_phonemes(word)] == [p.rstrip("012") for p in dictionary()[word].split()]
         for word in tested
     )
     assert exact / len(tested) > 0.57 and without_stress / len(tested) > 0.63
@@ -36,17 +36,17 @@ def test_the_model_is_small():
 @settings(max_examples=60, deadline=None)
 @given(st.from_regex(r"[a-z]{1,40}", fullmatch=True))
 def test_any_letters_give_phonemes_with_one_stress(word):
-    phonemes = sound_out(word)
+    phonemes = predict_phonemes(word)
     assert set(phonemes) <= set(PHONEMES)
     assert sum(p.endswith("1") for p in phonemes) == any(p[-1].isdigit() for p in phonemes)
 
 
 def test_what_cannot_be_sounded_out():
-    assert sound_out("") == sound_out("a" * (LONGEST + 1)) == sound_out("naïve") == ()
+    assert predict_phonemes("") == predict_phonemes("a" * (LONGEST + 1)) == predict_phonemes("naïve") == ()
 
 
 def test_letters_are_aligned_with_their_phonemes(monkeypatch):
-    monkeypatch.setattr("synthesizer.text.learn_letter_to_sound.ALIGNED_WORDS", 300)
+    monkeypatch.setattr("synthesizer.text.train_g2p.ALIGNED_WORDS", 300)
     entries, _ = words()
     some = [(w, p) for w, p in random.Random(1).sample(entries, 3000) if len(w) > 3][:400]
     aligned = align(some)

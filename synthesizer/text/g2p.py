@@ -1,7 +1,7 @@
 """Pronunciations of words that no dictionary has, guessed from their letters by a model that was learnt from CMUdict.
 
 The model is an n-gram model over pairs of a letter and its phonemes (Bisani and Ney, 2008), made by
-`synthesizer.text.learn_letter_to_sound`; a beam search finds the most probable row of pairs that spells the word.
+`synthesizer.text.train_g2p`; a beam search finds the most probable row of pairs that spells the word.
 """
 
 import functools
@@ -77,7 +77,7 @@ def _step(model: _Model, suffixes: tuple[int, ...], symbol: int) -> tuple[float,
 
 
 @functools.lru_cache(maxsize=4096)
-def sound_out(word: str) -> tuple[str, ...]:
+def predict_phonemes(word: str) -> tuple[str, ...]:
     """The most probable phonemes of a word, with stress.
 
     Args:

@@ -1,4 +1,4 @@
-"""Learns the letter-to-sound model from CMUdict; ``python -m synthesizer.text.learn_letter_to_sound`` makes it anew.
+"""Learns the letter-to-sound model from CMUdict; ``python -m synthesizer.text.train_g2p`` makes it anew.
 
 Each letter of a word is aligned with none, one or two phonemes by expectation maximisation; the pairs ("graphones") are
 then the words of an n-gram model (Bisani and Ney, 2008, Joint-sequence models for grapheme-to-phoneme conversion), with
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from synthesizer.text.letter_to_sound import MODEL, STEP
+from synthesizer.text.g2p import MODEL, STEP
 from synthesizer.text.pronunciation import dictionary
 
 Phonemes = tuple[str, ...]
