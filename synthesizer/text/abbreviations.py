@@ -2,7 +2,7 @@
 
 import re
 
-from synthesizer.text.marks import final_stop, word_set
+from synthesizer.text.matching import final_stop, word_set
 from synthesizer.text.numbers import cardinal
 
 # Before a name; never the end of a sentence.

@@ -6,15 +6,15 @@ import re
 from speech.errors import TextError
 from synthesizer.text.abbreviations import expand_abbreviations
 from synthesizer.text.addresses import expand_addresses
-from synthesizer.text.characters import CURRENCY_SIGNS, Losses, to_ascii
 from synthesizer.text.initialisms import expand_initialisms, expand_initials
 from synthesizer.text.links import expand_links
-from synthesizer.text.marks import word_set
-from synthesizer.text.quantities import expand_quantities
+from synthesizer.text.markup import expand_symbols, remove_markup
+from synthesizer.text.matching import word_set
+from synthesizer.text.number_rules import expand_numbers
 from synthesizer.text.roman import expand_roman_numerals
-from synthesizer.text.signs import drop_pictures, expand_signs
 from synthesizer.text.symbols import CLEAN_CHARACTERS
 from synthesizer.text.transcript import is_phoneme_attempt, parse_phonemes
+from synthesizer.text.transliteration import CURRENCY_SIGNS, Losses, to_ascii
 
 logger = logging.getLogger(__name__)
 
@@ -117,12 +117,12 @@ def _spoken(text: str, shouting: bool, losses: Losses) -> str:
     """All rules in their order: each sees what those before it have left."""
     text = to_ascii(text, losses)
     text = expand_links(text)
-    text = drop_pictures(text, losses)
-    text = expand_signs(text)
+    text = remove_markup(text, losses)
+    text = expand_symbols(text)
     text = expand_addresses(text) if not shouting else text
     text = expand_abbreviations(text)
     text = expand_roman_numerals(text)
-    text = expand_quantities(text)
+    text = expand_numbers(text)
     text = expand_initials(text)
     text = expand_initialisms(text, shouting)
     return "".join(_allowed(c, losses) for c in text.lower())

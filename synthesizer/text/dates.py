@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from synthesizer.text.marks import final_stop
+from synthesizer.text.matching import final_stop
 from synthesizer.text.numbers import START, cardinal, counted, ordinal, plural, year
 
 MONTHS = (

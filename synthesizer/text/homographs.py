@@ -7,7 +7,7 @@ words that are both verb and noun follows the word before them: "to record", "th
 from collections.abc import Callable
 from typing import NamedTuple
 
-from synthesizer.text.marks import word_set
+from synthesizer.text.matching import word_set
 
 Phonemes = tuple[str, ...]
 

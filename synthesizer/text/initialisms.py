@@ -2,7 +2,7 @@
 
 import re
 
-from synthesizer.text.marks import final_stop, word_set
+from synthesizer.text.matching import final_stop, word_set
 
 # Upper-case words that are spelled out although a word of that spelling exists, and those that are said as words.
 _SPELLED = word_set("""

@@ -2,7 +2,7 @@
 
 import re
 
-from synthesizer.text.marks import word_set
+from synthesizer.text.matching import word_set
 
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}")
 _LINK = re.compile(r"\b(?:(?:https?|ftp)://|www\.)[^\s<>\"{}]+|\b(?:mailto:)(?=\S)", re.IGNORECASE)

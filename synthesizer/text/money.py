@@ -2,8 +2,8 @@
 
 import re
 
-from synthesizer.text.characters import CURRENCY_SIGNS
 from synthesizer.text.numbers import NUMBER, counted, decimal
+from synthesizer.text.transliteration import CURRENCY_SIGNS
 
 _CURRENCIES: dict[str, tuple[str, str, str, str]] = {
     "$": ("dollar", "dollars", "cent", "cents"),

@@ -4,10 +4,10 @@ import functools
 import importlib.resources
 import re
 
-from synthesizer.text.additions import ADDITIONS
+from synthesizer.text.cmudict_supplement import CMUDICT_SUPPLEMENT
 from synthesizer.text.g2p import predict_phonemes
 from synthesizer.text.homographs import HOMOGRAPHS, Place, reading
-from synthesizer.text.marks import word_set
+from synthesizer.text.matching import word_set
 from synthesizer.text.transcript import Token, Transcript, encode, parse_phonemes
 
 __all__ = ["Token", "Transcript", "encode", "parse_phonemes", "pronounce", "transcribe"]
@@ -155,7 +155,7 @@ def is_known(word: str) -> bool:
 
 
 def _look_up(word: str) -> tuple[str, ...] | None:
-    entry = dictionary().get(word) or ADDITIONS.get(word)
+    entry = dictionary().get(word) or CMUDICT_SUPPLEMENT.get(word)
     return None if entry is None else tuple(entry.split())
 
 

@@ -2,7 +2,7 @@
 
 import re
 
-from synthesizer.text.marks import word_set
+from synthesizer.text.matching import word_set
 from synthesizer.text.numbers import cardinal, ordinal, roman_value, year
 
 _REGNAL = word_set("""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from synthesizer.text.abbreviations import BEFORE_NUMBER, CALENDAR, FINAL, INNER, TITLES
-from synthesizer.text.marks import word_set
+from synthesizer.text.matching import word_set
 
 # About 14 s of speech: a little beyond the longest utterances that synthesizers are trained on.
 MAX_CHARACTERS = 200

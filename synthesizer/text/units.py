@@ -1,6 +1,6 @@
 """The names of units of measurement, each in the singular and plural."""
 
-from synthesizer.text.marks import word_set
+from synthesizer.text.matching import word_set
 
 UNITS: dict[str, tuple[str, str]] = {
     "km": ("kilometer", "kilometers"),

@@ -117,4 +117,4 @@ _TABLE = """
     ore        AO1 R
     nabla      N AE1 B L AH0
 """
-ADDITIONS = {word: " ".join(phonemes) for word, *phonemes in map(str.split, _TABLE.strip().splitlines())}
+CMUDICT_SUPPLEMENT = {word: " ".join(phonemes) for word, *phonemes in map(str.split, _TABLE.strip().splitlines())}

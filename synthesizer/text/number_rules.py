@@ -17,7 +17,7 @@ from synthesizer.text.numbers import (
     plural,
     year,
 )
-from synthesizer.text.telephone import expand_telephone_numbers
+from synthesizer.text.phone_numbers import expand_phone_numbers
 
 # Words behind four digits that make them a count, and no year.
 _COUNTED = re.compile(r"\s+(?!was\b|is\b|has\b|as\b|this\b|its\b|his\b|us\b|always\b|across\b|plus\b|times\b)[a-z]+s\b")
@@ -27,16 +27,16 @@ _ARITHMETIC = re.compile(rf"(?<![\w.]){_TERM}\)?\s?[=×÷+*]\s?[-(]?{_TERM}(?!\w
 _MINUS_SIGNS = re.compile(rf"(?<=[\w)])\s-\s(?=[(]?{_TERM}(?!\w))|(?<=[=(,+×÷*/])(?P<space>\s?)-(?=[a-z]\b)")
 
 
-def expand_quantities(text: str) -> str:
+def expand_numbers(text: str) -> str:
     """Writes every number of the text in words.
 
     Args:
-        text: as `synthesizer.text.characters.to_ascii` gives it, abbreviations already written out.
+        text: as `synthesizer.text.transliteration.to_ascii` gives it, abbreviations already written out.
     """
     if _ARITHMETIC.search(text):
         text = _MINUS_SIGNS.sub(" minus ", text)
     text = _apply(_FIRST_RULES, text)
-    text = expand_telephone_numbers(expand_dates(text))
+    text = expand_phone_numbers(expand_dates(text))
     text = expand_money(_apply(_RANGE_RULES, expand_money_ranges(text)))
     text = expand_measures(_apply(_MINUS_RULES, text))
     return _apply(_LAST_RULES, text)

@@ -3,7 +3,7 @@
 import html
 import re
 
-from synthesizer.text.characters import Losses
+from synthesizer.text.transliteration import Losses
 
 _ENTITY = re.compile(r"&(?:[a-zA-Z]{2,8}|#\d{1,6}|#x[0-9a-fA-F]{1,6});")
 _TAG = re.compile(
@@ -30,7 +30,7 @@ _COMPARISON = re.compile(r"\s?(?:-->|->|=>|<=|>=|!=|==|&&|\|\|)\s?|(?<=\w) ?[<>]
 _MARKUP = re.compile(r"[<>](?!\s?[\d.$])")  # before a number it compares
 
 
-def drop_pictures(text: str, losses: Losses) -> str:
+def remove_markup(text: str, losses: Losses) -> str:
     """Takes out tags, marks of quotation at the beginning of lines, and faces such as :-)."""
     text = _ENTITY.sub(lambda m: _entity(m.group()), text)
     for pattern in (_TAG, _QUOTE_MARK, _EMOTICON):
@@ -43,7 +43,7 @@ def _entity(entity: str) -> str:
     return character if character.isascii() and character.isprintable() else " "
 
 
-def expand_signs(text: str) -> str:
+def expand_symbols(text: str) -> str:
     """'#fun' -> 'hashtag fun', 'C#' -> 'C sharp', 'A-' -> 'A minus', '~5' -> 'about 5', '3*4' -> '3 times 4'."""
     text = re.sub(r"#(?=[A-Za-z])", "hashtag ", text)
     text = re.sub(r"\b(?P<note>[A-G])#(?!\w)", r"\g<note> sharp", text)

@@ -23,7 +23,7 @@ _CALLED = re.compile(
 )
 
 
-def expand_telephone_numbers(text: str) -> str:
+def expand_phone_numbers(text: str) -> str:
     """'(555) 123-4567' -> 'five five five, one two three, four five six seven'."""
     for pattern in _RULES:
         text = pattern.sub(_digits, text)
