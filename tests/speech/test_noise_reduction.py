@@ -1,8 +1,9 @@
-"""Noise that the pauses show is taken out; what has none stays as it is."""
+"""Steady noise is removed; a recording without noise or pauses is returned unchanged."""
 
 import numpy as np
 import pytest
 
+from speech.audio import resample
 from speech.noise_reduction import pauses, reduce_noise
 from tests.toy_models import speech_like
 
@@ -38,3 +39,13 @@ def test_without_pauses_or_noise_nothing_changes(clean):
     assert reduce_noise(clean) is clean  # the pauses are digital silence
     short = noisy(clean[16_000:36_000], 0.01)
     assert reduce_noise(short) is short
+
+
+def test_another_sample_rate_gives_the_same_pauses_and_less_noise(clean):
+    wav = resample(noisy(clean, 0.01), 16_000, 24_000)
+    seconds = len(pauses(wav, 24_000)) / 24_000
+    assert seconds == pytest.approx(len(pauses(noisy(clean, 0.01))) / 16_000, abs=0.1)
+    cleaned = reduce_noise(wav, 24_000)
+    assert cleaned.shape == wav.shape
+    silent = slice(3_000, 21_000)
+    assert np.mean(cleaned[silent] ** 2) < 0.1 * np.mean(wav[silent] ** 2)
