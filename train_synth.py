@@ -195,7 +195,7 @@ def read_start(args: Arguments) -> "tuple[SynthesizerConfig, dict[str, Tensor] |
     if args.warm_start is None:
         return args.model, None
     from modelfile.checkpoint import config_from_header, load_model_file
-    from training.config import with_flags
+    from training.starting import with_flags
 
     header, weights = load_model_file(args.warm_start, "synthesizer")
     return with_flags(config_from_header(SynthesizerConfig, header), args.model), weights

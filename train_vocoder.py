@@ -266,7 +266,7 @@ def read_start(path: Path | None, kind: Kind, flags: Config) -> "tuple[Config, d
     if path is None:
         return flags, None
     from modelfile.checkpoint import config_from_header, load_model_file
-    from training.config import with_flags
+    from training.starting import with_flags
     from vocoder.wavernn.pruning import unpack_sparse
 
     header, weights = load_model_file(path, "vocoder", kind)

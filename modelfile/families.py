@@ -12,9 +12,14 @@ import importlib.util
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from speech.errors import ConfigError, ModelFileError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from modelfile.checkpoint import ModelHeader
 
 
 @dataclass(frozen=True)
@@ -65,16 +70,25 @@ def family_of(stage: str, kind: str) -> Family:
     return families[kind]
 
 
-def load_family(stage: str, path: Any, device: Any, **options: Any) -> Any:
-    """The facade of a model file, made by the family that its header names.
+def read_family_file(stage: str, path: Any) -> tuple[Family, "ModelHeader", "dict[str, Tensor]"]:
+    """Family, header and weights of a model file.
 
     Raises:
-        ModelFileError: missing, damaged, of another stage, or of a family that this version does not have.
+        ModelFileError: missing, damaged, of a different stage, or of a family that this version does not have.
     """
     from modelfile.checkpoint import load_model_file
 
     header, weights = load_model_file(path, stage)
-    families = families_of(stage)
-    if header.kind and header.kind not in families:
+    if header.kind and header.kind not in families_of(stage):
         raise ModelFileError(f"{path} is of the unknown {stage} family {header.kind!r}: update the program.")
-    return family_of(stage, header.kind).load(header, weights, device, **options)
+    return family_of(stage, header.kind), header, weights
+
+
+def load_family(stage: str, path: Any, device: Any, **options: Any) -> Any:
+    """Load a model file with the family that its header names, and return the stage's facade.
+
+    Raises:
+        ModelFileError: as `read_family_file`.
+    """
+    family, header, weights = read_family_file(stage, path)
+    return family.load(header, weights, device, **options)

@@ -1,4 +1,6 @@
-"""What `fit` takes and gives: the settings all stages share, and what a stage must bring along."""
+"""What `fit` takes and gives: settings of the training loop, and what a model family must provide. Imports no torch."""
+
+from __future__ import annotations
 
 import dataclasses
 import math
@@ -6,18 +8,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from speech.errors import ConfigError
 
 if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
     from training.run_directory import RunDirectory
-
-
-Config = TypeVar("Config")
 
 
 @dataclass(frozen=True)
@@ -159,7 +158,7 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def validate(self, step: int, run: "RunDirectory") -> dict[str, float]:
+    def validate(self, step: int, run: RunDirectory) -> dict[str, float]:
         """Validation figures of the model in eval mode, without gradients. Runs in the first process only.
 
         Args:
@@ -186,7 +185,7 @@ class Task(ABC):
         """The tensors of the model file."""
         return self.model.state_dict()
 
-    def finish(self, run: "RunDirectory", step: int) -> None:  # noqa: B027 - optional hook
+    def finish(self, run: RunDirectory, step: int) -> None:  # noqa: B027 - optional hook
         """Called once in the first process when a session of training ends, after the last save."""
 
 
@@ -216,14 +215,6 @@ class TrainingPlan:
     batches: Batches
     fit: FitConfig
     settings: Mapping[str, Any]
-
-
-def with_flags(found: Config, flags: Config) -> Config:
-    """A file's config dataclass, but for what was asked for otherwise: settings of `flags` that are not the default."""
-    usual: Any = type(flags)()
-    names = [setting.name for setting in dataclasses.fields(usual)]
-    given = {name: getattr(flags, name) for name in names if getattr(flags, name) != getattr(usual, name)}
-    return dataclasses.replace(found, **given)  # type: ignore[type-var]
 
 
 def as_json(config: Any) -> Any:

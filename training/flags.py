@@ -1,0 +1,103 @@
+"""Flags that all training scripts share, and what is made of them. Imports no torch, so that `--help` is quick."""
+
+import argparse
+import inspect
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+from tyro.conf import Positional
+
+from modelfile.families import families_of
+from speech.errors import ConfigError
+from training.config import FitConfig
+
+if TYPE_CHECKING:
+    from corpora.store import FeatureStore
+
+Kind = Annotated[str, tyro.conf.arg(name="model")]
+
+
+@dataclass(frozen=True)
+class TrainingFlags:
+    """Base of a family's training flags. Give `kind`, `run` and whatever differs a default of your own.
+
+        kind: Kind = "lstm"
+        run: Path = Path("runs/encoder")
+
+    A redefined field keeps its help text but not its type.
+    """
+
+    store: Positional[Path]
+    """Feature store that `preprocess.py` made for this stage."""
+    kind: Kind
+    """Model family. Each family has flags of its own: `--model NAME --help` shows them."""
+    run: Path
+    """Run directory: model files, resumable states, samples, logs."""
+    resume: bool = False
+    """Resume the run in the run directory exactly where it stopped."""
+    steps: int = 20_000
+    """Training steps in total. The learning rate decays over them."""
+    max_minutes: float = 0.0
+    """Stop and save after this many minutes; 0 is no limit."""
+    learning_rate: float = 1e-3
+    """Peak learning rate."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """Precision of a training step; auto is bf16 wherever the processor supports it."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Device to train on."""
+    threads: int = 0
+    """CPU threads; 0 leaves the choice to PyTorch."""
+    validate_every: int = 500
+    """Steps between two validations."""
+    save_every: int = 500
+    """Steps between two saved states."""
+    seed: int = 0
+    """Random seed for weights, batches and augmentation."""
+    licence: str = ""
+    """Licence of the model, stored in its file."""
+    trained_on: str = ""
+    """Training data, stored in the model file; the names of the store's corpora if not given."""
+
+
+def read_flags(stage: str, arguments: Sequence[str] | None = None) -> Any:
+    """Parse the command line of a training script with the flags of the family that `--model` names.
+
+    Args:
+        stage: "encoder", "synthesizer" or "vocoder". Its first trainable family is the default.
+        arguments: instead of `sys.argv`.
+
+    Returns:
+        An instance of the family's `training_flags`.
+
+    Raises:
+        ConfigError: no trainable family has this name.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--model", nargs="?")
+    kind = parser.parse_known_args(words)[0].model
+    trainable = {name: family.training_flags for name, family in families_of(stage).items() if family.training_flags}
+    if kind is None:
+        kind = next(iter(trainable))
+    if kind not in trainable:
+        raise ConfigError(f"There is no {stage} family {kind!r} to train: choose {', '.join(trainable)}.")
+    description = inspect.cleandoc(trainable[kind].__doc__ or "")
+    if len(trainable) > 1:
+        description += f"\n\nModel families (--model): {', '.join(trainable)}."
+    return tyro.cli(trainable[kind], args=words, description=description)
+
+
+def fit_config(flags: TrainingFlags, **differences: Any) -> FitConfig:
+    """The training loop's settings: every flag that `FitConfig` has too, and `differences`, which take precedence."""
+    shared = {field.name for field in fields(flags)} & {field.name for field in fields(FitConfig)}
+    return FitConfig(**{**{name: getattr(flags, name) for name in shared}, **differences})
+
+
+def trained_on(flags: TrainingFlags, store: "FeatureStore") -> str:
+    """Training data for the model file's header: --trained-on, or the names of the store's corpora."""
+    corpora = {store.meta(index).get("corpus", "") for index in range(len(store))}
+    return flags.trained_on or ", ".join(sorted(corpora - {""}))
