@@ -206,7 +206,7 @@ def open_outlets(arguments: Arguments, sample_rate: int, pipe: TextIO) -> Outlet
 
 def check_flags(arguments: Arguments) -> None:
     """Raises: ConfigError for flags that contradict each other or are out of range, AudioError for a missing clip."""
-    from synthesizer.pacing import check_pace
+    from synthesizer.options import SynthesisOptions
 
     given = arguments
     troubles = [
@@ -226,7 +226,7 @@ def check_flags(arguments: Arguments) -> None:
     for wrong, sentence in troubles:
         if wrong:
             raise ConfigError(sentence)
-    check_pace(given.speed, given.pauses, given.pitch_range)
+    SynthesisOptions(speed=given.speed, pauses=given.pauses, pitch_range=given.pitch_range)
     for reference in given.references:
         if not reference.exists():
             raise AudioError(f"There is no file {reference}: check the path of the reference clip.")

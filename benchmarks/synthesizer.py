@@ -135,9 +135,10 @@ def decoding(model: Tacotron2, texts: list[np.ndarray], **settings: Any) -> Call
 def measure_first_sentence(arguments: Arguments) -> Rows:
     """From a text of several sentences to the mel of the first one, by a synthesizer that has spoken before."""
     from synthesizer import Synthesizer
+    from synthesizer.options import EmbeddedVoice
 
     synthesizer = Synthesizer.load(DEFAULT_MODEL)
-    voice = np.full(256, 1 / 16, np.float32)
+    voice = EmbeddedVoice(np.full(256, 1 / 16, np.float32))
     text = "The door was open, and nobody was there. She went in. It was dark."
     (least,) = least_times(2 * arguments.repeats, lambda: next(iter(synthesizer.stream(text, voice))))
     yield "first_sentence_ms", 1000 * least, "ms"
@@ -303,8 +304,9 @@ from evaluation.memory import kilobytes
 torch.set_num_threads(1)
 before = kilobytes("VmRSS")
 from synthesizer import Synthesizer
+from synthesizer.options import EmbeddedVoice
 synthesizer = Synthesizer.load(sys.argv[1])
-synthesizer.synthesize(sys.argv[2], np.full(256, 1 / 16, np.float32))
+synthesizer.synthesize(sys.argv[2], EmbeddedVoice(np.full(256, 1 / 16, np.float32)))
 print(json.dumps({"above": kilobytes("VmHWM") - before, "all": kilobytes("VmHWM")}))
 """
 

@@ -22,6 +22,7 @@ import numpy as np
 from cloning.models import DEFAULT_MODELS, GRIFFIN_LIM, ModelFiles, resolve_device
 from cloning.voices import Voice, VoiceLibrary, check_voice_name, default_library
 from speech.errors import AudioError, ConfigError, ModelFileError, TextError
+from synthesizer.options import SynthesisOptions
 
 if TYPE_CHECKING:
     from encoder import SpeakerEncoder
@@ -204,14 +205,10 @@ class VoiceCloner:
         seed = secrets.randbelow(2**31) if seed is None else seed
         synthesis = self.synthesizer.synthesize(
             text,
-            voice.embedding,
+            voice,
+            SynthesisOptions(speed=speed, pauses=pauses, pitch_range=pitch_range, lexicon=lexicon),
             seed=seed,
             progress=_for(progress, "synthesizer"),
-            speed=speed,
-            pauses=pauses,
-            pitch_range=pitch_range,
-            pitch=voice.pitch,
-            lexicon=lexicon,
         )
         wav = self.vocoder.vocode(synthesis.mel, seed=seed, progress=_for(progress, "vocoder"))
         return as_speech(wav, synthesis, self.sample_rate, text, seed)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from speech.errors import ModelFileError
+from synthesizer.options import SynthesisOptions
 
 if TYPE_CHECKING:
     from cloning import Speech, Voice, VoiceCloner
@@ -35,10 +36,8 @@ def stream_speech(
     lexicon: Lexicon | None = None,
 ) -> Iterator[np.ndarray]:
     """See `VoiceCloner.stream`."""
-    syntheses = cloner.synthesizer.stream(
-        text, voice.embedding, seed, speed=speed, pauses=pauses, pitch_range=pitch_range, pitch=voice.pitch,
-        lexicon=lexicon, cancelled=cancelled,
-    )  # fmt: skip
+    options = SynthesisOptions(speed=speed, pauses=pauses, pitch_range=pitch_range, lexicon=lexicon)
+    syntheses = cloner.synthesizer.stream(text, voice, options, seed=seed, cancelled=cancelled)
     return faded(_chunks(cloner, syntheses, seed, on_sentence, cancelled), round(FADE_SECONDS * cloner.sample_rate))
 
 

@@ -87,7 +87,7 @@ def clone_outputs(
     rate = cloner.sample_rate
     for key, voice, text, sentence in jobs:
         started = time.perf_counter()
-        synthesis = cloner.synthesizer.synthesize(text, voice.embedding, seed=seed, pitch=voice.pitch)
+        synthesis = cloner.synthesizer.synthesize(text, voice, seed=seed)
         taken = time.perf_counter() - started
         reports = tuple(alignment_report(part.alignment, part.stopped) for part in synthesis.sentences)
         attempts = max(part.attempts for part in synthesis.sentences)

@@ -83,6 +83,10 @@ def exit_on_speech_error(main: Callable[P, int | None]) -> Callable[P, int]:
     return guarded
 
 
+class WorkCancelled(Exception):
+    """The caller's `cancelled` callback returned True; there is no result."""
+
+
 def one_line(error: BaseException) -> str:
     """The error's message with line breaks folded, or its class name where it has none."""
     return " ".join(str(error).split()) or type(error).__name__

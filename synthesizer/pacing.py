@@ -11,14 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from speech.errors import ConfigError
 from speech.mel import MelConfig
 
 Floats = NDArray[np.float32]
 
-SPEEDS = (0.5, 2.0)  # beyond them it is no speech any more
-PAUSES = (0.0, 5.0)
-PITCH_RANGES = (0.0, 3.0)
 QUIET_DECIBELS = 33.0  # below the loudest tenth of a second: the noise of a recording lies between 30 and 60 below
 LOUDEST_SECONDS = 0.1
 SHORTEST_PAUSE_SECONDS = 0.15  # what is shorter is mostly the closure of a p, t or k
@@ -52,18 +48,6 @@ class Paced:
     mel: Floats
     alignment: Floats
     dead_air: float
-
-
-def check_pace(speed: float, pauses: float, pitch_range: float = 1.0) -> None:
-    """Raises: ConfigError if the tempo, the scale of the pauses or that of the melody is out of range."""
-    if not SPEEDS[0] <= speed <= SPEEDS[1]:
-        raise ConfigError(f"The speed must lie between {SPEEDS[0]:g} and {SPEEDS[1]:g}: 1 is the model's own.")
-    if not PAUSES[0] <= pauses <= PAUSES[1]:
-        raise ConfigError(f"The pauses must lie between {PAUSES[0]:g} and {PAUSES[1]:g}: 1 leaves them as they are.")
-    if not PITCH_RANGES[0] <= pitch_range <= PITCH_RANGES[1]:
-        raise ConfigError(
-            f"The pitch_range must lie between {PITCH_RANGES[0]:g} and {PITCH_RANGES[1]:g}: 0 is one note, 1 is usual."
-        )
 
 
 def frame_levels(mel: Floats, config: MelConfig) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from speech.errors import ConfigError, ModelFileError
+from speech.errors import ConfigError, ModelFileError, WorkCancelled
 from speech.mel import MelConfig
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ Progress = Callable[[int, int], None]
 Cancelled = Callable[[], bool]
 
 
-class VocodingCancelled(Exception):
-    """The caller's `cancelled` said to stop; there is no result."""
+class VocodingCancelled(WorkCancelled):
+    """The caller's `cancelled` returned True; there is no result."""
 
 
 def stop_if(cancelled: Cancelled | None) -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from speech.errors import WorkCancelled
 from synthesizer.tacotron.model import MaskedConvolution
 
 Cancelled = Callable[[], bool]
@@ -15,7 +16,7 @@ Cancelled = Callable[[], bool]
 POSITIONS_AT_ONCE = 256
 
 
-class DecodingCancelled(Exception):
+class DecodingCancelled(WorkCancelled):
     """The caller's `cancelled` said to stop; there is no result."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
 import torch
@@ -12,21 +12,19 @@ from numpy.typing import NDArray
 
 from speech.errors import ConfigError
 from speech.mel import MelConfig
-from synthesizer.pacing import check_pace
+from synthesizer.options import EmbeddedVoice, SpeakerVoice, SynthesisOptions
 from synthesizer.synthesis import Line, Sentence, Synthesis, assemble, join_syntheses, read_lines, read_sentences
 from synthesizer.tacotron.config import SynthesizerConfig
 from synthesizer.tacotron.model import Tacotron2
 from synthesizer.tacotron.supervisor import Outcome, Supervisor, Task
 from synthesizer.text.symbols import SYMBOLS
 
-if TYPE_CHECKING:
-    from synthesizer.text.lexicon import Lexicon
-
 __all__ = ["Sentence", "Synthesis", "Synthesizer", "join_syntheses", "read_sentences"]
 
 Floats = NDArray[np.float32]
 
 STAGE = "synthesizer"
+DEFAULTS = SynthesisOptions()
 
 
 class Synthesizer:
@@ -94,128 +92,108 @@ class Synthesizer:
     def warm_up(self) -> None:
         """Do beforehand what the first sentence would wait for: the decoder is compiled, or loaded from its cache."""
         size = self.config.speaker_embedding_size
-        self.synthesize("a", np.full(size, size**-0.5, np.float32))
+        self.synthesize("a", EmbeddedVoice(np.full(size, size**-0.5, np.float32)))
 
     def synthesize(
         self,
         text: str,
-        embedding: Floats,
+        voice: SpeakerVoice,
+        options: SynthesisOptions = DEFAULTS,
+        *,
         seed: int = 0,
         progress: Callable[[int, int], None] | None = None,
-        *,
-        speed: float = 1.0,
-        pauses: float = 1.0,
-        pitch_range: float = 1.0,
-        pitch: float | None = None,
-        lexicon: Lexicon | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> Synthesis:
-        """Say a text of any length, sentence by sentence.
+        """Synthesize a text of any length, sentence by sentence.
 
         Args:
-            text: Unicode; `{HH AH0 L OW1}` is read as phonemes.
-            embedding: [256], of the space that `embedding_space` names.
-            seed: of the prenet's dropout, which varies the reading. The same seed gives the same mel.
+            text: Unicode; `{HH AH0 L OW1}` is read as ARPABET phonemes.
+            voice: its embedding must be of the space that `embedding_space` names.
+            seed: of the prenet dropout, which varies the result. The same seed gives the same mel.
             progress: called with (sentences done, sentences in all).
-            speed: 0.5 to 2; 0.8 is a fifth slower, in sounds and silences alike, at the same pitch.
-            pauses: 0 to 5; 2 makes the pauses between and in sentences twice as long.
-            pitch_range: 0 to 3; 0 speaks on one note, 2 goes up and down twice as far. Only of effect in a model that
-                predicts its melody or has a postfilter.
-            pitch: the voice's median pitch in Hz (`speech.harmonics.median_f0`), heeded by a model with a
-                postfilter; None leaves it as the model foretells it.
-            lexicon: pronunciations that come before the dictionary's.
-            cancelled: asked while it decodes.
+            cancelled: polled while decoding; True stops it.
 
         Raises:
             TextError: nothing in the text can be spoken.
-            ConfigError: the embedding has another size, or the speed, the pauses or the pitch_range are out
-                of range.
+            ConfigError: the embedding has the wrong size or is not finite.
             synthesizer.tacotron.decoding.DecodingCancelled: `cancelled` returned True.
         """
         (synthesis,) = self.synthesize_many(
-            [text], [embedding], [seed], progress, speed=speed, pauses=pauses, pitch_range=pitch_range, pitches=[pitch],
-            lexicon=lexicon, cancelled=cancelled,
-        )  # fmt: skip
+            [text], [voice], options, seeds=[seed], progress=progress, cancelled=cancelled
+        )
         return synthesis
 
     def synthesize_many(
         self,
         texts: Sequence[str],
-        embeddings: Sequence[Floats],
+        voices: Sequence[SpeakerVoice],
+        options: SynthesisOptions = DEFAULTS,
+        *,
         seeds: Sequence[int],
         progress: Callable[[int, int], None] | None = None,
-        *,
-        speed: float = 1.0,
-        pauses: float = 1.0,
-        pitch_range: float = 1.0,
-        pitches: Sequence[float | None] | None = None,
-        lexicon: Lexicon | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> list[Synthesis]:
-        """Say several texts together, which takes less time; each gives what it gives alone.
+        """Synthesize several texts as one batch, which is faster. Each result is the same as that of `synthesize`.
 
         Args:
-            texts, embeddings, seeds, pitches: one of each for every text; for the rest and for errors see `synthesize`.
+            texts, voices, seeds: one of each for every text; for the rest and for errors see `synthesize`.
         """
-        check_pace(speed, pauses, pitch_range)
-        texts_lines = [read_lines(text, lexicon) for text in texts]
+        texts_lines = [read_lines(text, options.lexicon) for text in texts]
         tasks = [
             task
-            for lines, embedding, seed, pitch in zip(
-                texts_lines, embeddings, seeds, pitches or [None] * len(texts), strict=True
-            )
-            for task in _tasks(lines, self._checked(embedding), seed, pitch_range, pitch)
+            for lines, voice, seed in zip(texts_lines, voices, seeds, strict=True)
+            for task in self._tasks(lines, voice, seed, options)
         ]
 
-        def tell(done: int) -> None:
+        def report(done: int) -> None:
             if progress is not None:
                 progress(done, len(tasks))
 
-        outcomes = iter(Supervisor(self.model).read(tasks, tell, cancelled))
+        outcomes = iter(Supervisor(self.model).read(tasks, report, cancelled))
         return [
-            join_syntheses([self._spoken(line, next(outcomes), speed, pauses) for line in lines])
-            for lines in texts_lines
+            join_syntheses([self._spoken(line, next(outcomes), options) for line in lines]) for lines in texts_lines
         ]
 
     def stream(
         self,
         text: str,
-        embedding: Floats,
-        seed: int = 0,
+        voice: SpeakerVoice,
+        options: SynthesisOptions = DEFAULTS,
         *,
-        speed: float = 1.0,
-        pauses: float = 1.0,
-        pitch_range: float = 1.0,
-        pitch: float | None = None,
-        lexicon: Lexicon | None = None,
+        seed: int = 0,
         cancelled: Callable[[], bool] | None = None,
     ) -> Iterator[Synthesis]:
-        """Say a text sentence by sentence, each as soon as it is asked for.
+        """Synthesize a text sentence by sentence, each when it is asked for.
 
-        Arguments and errors are those of `synthesize`. Joined, the parts are what it gives, to within the rounding of
-        a batch; a pause belongs to the sentence before it.
+        Arguments and errors are those of `synthesize`. `join_syntheses` of the parts equals its result. A pause
+        belongs to the sentence before it.
         """
-        check_pace(speed, pauses, pitch_range)
-        lines = read_lines(text, lexicon)
-        return self._stream(
-            lines, _tasks(lines, self._checked(embedding), seed, pitch_range, pitch), speed, pauses, cancelled
-        )
+        lines = read_lines(text, options.lexicon)
+        return self._stream(lines, self._tasks(lines, voice, seed, options), options, cancelled)
 
     def _stream(
         self,
         lines: Sequence[Line],
         tasks: Sequence[Task],
-        speed: float,
-        pauses: float,
+        options: SynthesisOptions,
         cancelled: Callable[[], bool] | None,
     ) -> Iterator[Synthesis]:
         supervisor = Supervisor(self.model)
         for line, task in zip(lines, tasks, strict=True):
             (outcome,) = supervisor.read([task], cancelled=cancelled)
-            yield self._spoken(line, outcome, speed, pauses)
+            yield self._spoken(line, outcome, options)
 
-    def _spoken(self, line: Line, outcome: Outcome, speed: float, pauses: float) -> Synthesis:
-        return assemble(line, outcome, self.mel_config, self.config.reduction_factor, speed, pauses)
+    def _tasks(self, lines: Sequence[Line], voice: SpeakerVoice, seed: int, options: SynthesisOptions) -> list[Task]:
+        """The index of a sentence in its text is part of its seed, so that a batch does not change the result."""
+        embedding = self._checked(voice.embedding)
+        return [
+            Task(line.transcript, embedding, (seed, number), options.pitch_range, voice.pitch)
+            for number, line in enumerate(lines)
+        ]
+
+    def _spoken(self, line: Line, outcome: Outcome, options: SynthesisOptions) -> Synthesis:
+        factor = self.config.reduction_factor
+        return assemble(line, outcome, self.mel_config, factor, options.speed, options.pauses)
 
     def _checked(self, embedding: Floats) -> Floats:
         embedding = np.asarray(embedding, np.float32)
@@ -227,8 +205,3 @@ class Synthesizer:
         if not np.isfinite(embedding).all():
             raise ConfigError("the voice's embedding holds values that are not numbers")
         return embedding
-
-
-def _tasks(lines: Sequence[Line], embedding: Floats, seed: int, pitch_range: float, pitch: float | None) -> list[Task]:
-    """A sentence's place in its own text is part of its seed: what is decoded beside it is not."""
-    return [Task(line.transcript, embedding, (seed, number), pitch_range, pitch) for number, line in enumerate(lines)]

@@ -6,13 +6,14 @@ import torch
 
 from speech.errors import ConfigError, ModelFileError, TextError
 from synthesizer import Synthesizer
+from synthesizer.options import EmbeddedVoice, SynthesisOptions
 from synthesizer.tacotron.decoding import DecodingCancelled
 from synthesizer.tacotron.inference import join_syntheses
 from synthesizer.tacotron.model import Tacotron2
 from synthesizer.text.symbols import SYMBOLS
 from tests.synthesizer.toy import toy_config
 
-VOICE = np.full(256, 1 / 16, np.float32)
+VOICE = EmbeddedVoice(np.full(256, 1 / 16, np.float32))
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +48,7 @@ def test_a_stream_refuses_at_once(synthesizer) -> None:
     with pytest.raises(TextError):
         synthesizer.stream(" ", VOICE)
     with pytest.raises(ConfigError):
-        synthesizer.stream("Hello.", VOICE[:9])
-    with pytest.raises(ConfigError):
-        synthesizer.stream("Hello.", VOICE, speed=9)
+        synthesizer.stream("Hello.", EmbeddedVoice(VOICE.embedding[:9]))
 
 
 def test_a_text_in_a_batch_of_eight_is_what_it_is_alone(synthesizer) -> None:
@@ -63,10 +62,10 @@ def test_a_text_in_a_batch_of_eight_is_what_it_is_alone(synthesizer) -> None:
         "Good night to you.",
         "I?",
     ]
-    voices = [np.roll(VOICE * np.sign(np.arange(256) - 99), 9 * k) for k in range(8)]
-    together = synthesizer.synthesize_many(texts, voices, range(8), pauses=0.5)
+    voices = [EmbeddedVoice(np.roll(VOICE.embedding * np.sign(np.arange(256) - 99), 9 * k)) for k in range(8)]
+    together = synthesizer.synthesize_many(texts, voices, SynthesisOptions(pauses=0.5), seeds=range(8))
     for text, voice, seed, one in zip(texts, voices, range(8), together, strict=True):
-        alone = synthesizer.synthesize(text, voice, seed, pauses=0.5)
+        alone = synthesizer.synthesize(text, voice, SynthesisOptions(pauses=0.5), seed=seed)
         assert alone.tokens == one.tokens
         np.testing.assert_allclose(alone.mel, one.mel, atol=1e-4)
 
@@ -74,24 +73,25 @@ def test_a_text_in_a_batch_of_eight_is_what_it_is_alone(synthesizer) -> None:
 def test_speed_and_pauses(synthesizer) -> None:
     text = "Good morning. How do you do?"
     usual, slow, paused = (
-        synthesizer.synthesize(text, VOICE, 1, **how).mel.shape[1] for how in ({}, {"speed": 0.8}, {"pauses": 3})
+        synthesizer.synthesize(text, VOICE, SynthesisOptions(**how), seed=1).mel.shape[1]
+        for how in ({}, {"speed": 0.8}, {"pauses": 3})
     )
     assert slow == pytest.approx(usual / 0.8, abs=12)
     assert paused >= usual + 0.5 * 80  # two times 0.3 s more between the sentences
 
 
 def test_warming_up_changes_nothing(synthesizer) -> None:
-    before = synthesizer.synthesize("One.", VOICE, 1).mel
+    before = synthesizer.synthesize("One.", VOICE, seed=1).mel
     synthesizer.warm_up()
-    np.testing.assert_array_equal(synthesizer.synthesize("One.", VOICE, 1).mel, before)
+    np.testing.assert_array_equal(synthesizer.synthesize("One.", VOICE, seed=1).mel, before)
 
 
 def test_progress_and_cancelling(synthesizer) -> None:
     told = []
-    synthesizer.synthesize("One. Two. Three.", VOICE, 1, lambda done, total: told.append((done, total)))
+    synthesizer.synthesize("One. Two. Three.", VOICE, seed=1, progress=lambda done, total: told.append((done, total)))
     assert told == [(3, 3)]
     with pytest.raises(DecodingCancelled):
-        synthesizer.synthesize("One. Two. Three.", VOICE, 1, cancelled=lambda: True)
+        synthesizer.synthesize("One. Two. Three.", VOICE, seed=1, cancelled=lambda: True)
 
 
 def test_the_seed_decides(synthesizer) -> None:
@@ -123,9 +123,9 @@ def test_nothing_to_say_is_said(synthesizer, text: str) -> None:
 
 def test_wrong_voices_are_refused(synthesizer) -> None:
     with pytest.raises(ConfigError):
-        synthesizer.synthesize("Hello.", np.zeros(10, np.float32))
+        synthesizer.synthesize("Hello.", EmbeddedVoice(np.zeros(10, np.float32)))
     with pytest.raises(ConfigError):
-        synthesizer.synthesize("Hello.", np.full(256, np.nan, np.float32))
+        synthesizer.synthesize("Hello.", EmbeddedVoice(np.full(256, np.nan, np.float32)))
 
 
 def test_a_file_that_is_no_synthesizer_is_refused(tmp_path) -> None:

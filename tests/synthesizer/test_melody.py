@@ -9,6 +9,7 @@ import torch
 from modelfile.checkpoint import warm_start
 from speech.errors import ConfigError
 from synthesizer import Synthesizer
+from synthesizer.options import EmbeddedVoice, SynthesisOptions
 from synthesizer.tacotron.config import ATTENTION_KINDS
 from synthesizer.tacotron.data import BatchConfig, collate
 from synthesizer.tacotron.decoding import free_run
@@ -79,10 +80,13 @@ def test_expression_scales_the_melody_of_each_sentence():
 def test_the_expression_reaches_the_decoder_from_the_facade():
     model = with_melody(toy_model())
     synthesizer, voice = Synthesizer(model, embedding_space="toy"), VOICES[0]
-    usual, flat = (synthesizer.synthesize("Yes.", voice, pitch_range=scale).mel for scale in (1.0, 0.0))
+    usual, flat = (
+        synthesizer.synthesize("Yes.", EmbeddedVoice(voice), SynthesisOptions(pitch_range=scale)).mel
+        for scale in (1.0, 0.0)
+    )
     assert flat.shape != usual.shape or np.abs(flat - usual).max() > 1e-3
-    with pytest.raises(ConfigError, match="pitch_range"):
-        synthesizer.synthesize("Yes.", voice, pitch_range=3.5)
+    with pytest.raises(ConfigError, match="Pitch range"):
+        SynthesisOptions(pitch_range=3.5)
 
 
 def test_what_is_known_is_told_and_the_rest_predicted():

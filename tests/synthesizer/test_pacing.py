@@ -5,10 +5,10 @@ import pytest
 
 from speech.errors import ConfigError
 from speech.mel import MelConfig
+from synthesizer.options import SynthesisOptions
 from synthesizer.pacing import (
     EDGE_SECONDS,
     LONGEST_PAUSE_SECONDS,
-    check_pace,
     frame_levels,
     interpolate_frames,
     loudest,
@@ -118,4 +118,4 @@ def test_new_places_run_through_the_mel():
 @pytest.mark.parametrize(("speed", "pauses"), [(0.4, 1), (2.1, 1), (float("nan"), 1), (1, -0.1), (1, 6)])
 def test_what_nobody_could_follow_is_refused(speed, pauses):
     with pytest.raises(ConfigError):
-        check_pace(speed, pauses)
+        SynthesisOptions(speed=speed, pauses=pauses)

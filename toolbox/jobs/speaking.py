@@ -107,9 +107,7 @@ def synthesize(context: JobContext, models: Models, files: ModelFiles, order: Or
             context.progress("Synthesizing", done + len(text) * part // max(parts, 1), total)
 
         tell(0, 1)
-        synthesis = synthesizer.synthesize(
-            text, order.voice.embedding, seed=seed, progress=tell, pitch=order.voice.pitch
-        )
+        synthesis = synthesizer.synthesize(text, order.voice, seed=seed, progress=tell)
         context.check()
         lines.append(_line(text, synthesis))
         context.chunk(lines[-1])

@@ -1,0 +1,65 @@
+"""What a caller can ask of a synthesis: tempo, pauses, pitch range, pronunciations. Imports no PyTorch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speech.errors import ConfigError
+
+if TYPE_CHECKING:
+    from synthesizer.text.lexicon import Lexicon
+
+RANGES = {"speed": (0.5, 2.0), "pauses": (0.0, 5.0), "pitch_range": (0.0, 3.0)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SynthesisOptions:
+    """How a text is spoken.
+
+    Attributes:
+        speed: 0.5 to 2, relative to the model's own tempo, at the same pitch. 0.8 is 20 % slower.
+        pauses: 0 to 5, length of the pauses relative to the model's own.
+        pitch_range: 0 to 3, scale of the pitch contour around its median; 0 is monotone.
+        lexicon: pronunciations that take precedence over the dictionary, see `synthesizer.text.lexicon.read_lexicon`.
+
+    Raises:
+        ConfigError: a value is out of range.
+    """
+
+    speed: float = 1.0
+    pauses: float = 1.0
+    pitch_range: float = 1.0
+    lexicon: Lexicon | None = None
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in RANGES.items():
+            if not low <= getattr(self, name) <= high:
+                label = name.replace("_", " ").capitalize()
+                raise ConfigError(f"{label} must be between {low:g} and {high:g}; 1 is the default.")
+
+
+class SpeakerVoice(Protocol):
+    """What a synthesizer needs of a voice.
+
+    Attributes:
+        embedding: float32 [embedding_size], L2 norm 1.
+        pitch: median F0 in Hz; None if unknown.
+    """
+
+    @property
+    def embedding(self) -> NDArray[np.float32]: ...
+
+    @property
+    def pitch(self) -> float | None: ...
+
+
+@dataclass(frozen=True, eq=False)
+class EmbeddedVoice:
+    """A `SpeakerVoice` of an embedding alone."""
+
+    embedding: NDArray[np.float32]
+    pitch: float | None = None
