@@ -27,8 +27,9 @@ import numpy as np  # noqa: E402
 import tyro  # noqa: E402
 
 from benchmarks.measuring import Rows, least_times, report, run_or_explain, run_program, tells_memory  # noqa: E402
-from speech.audio import SAMPLE_RATE, prepare_reference, read_audio, write_audio  # noqa: E402
+from speech.audio import SAMPLE_RATE, read_audio, write_audio  # noqa: E402
 from speech.errors import SpeechError, exit_on_speech_error  # noqa: E402
+from speech.vad import prepare_reference  # noqa: E402
 
 if TYPE_CHECKING:
     import torch

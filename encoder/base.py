@@ -132,7 +132,7 @@ class SpeakerEncoder:
 
         Args:
             wav: [samples] at 16 kHz, in [-1, 1].
-            prepared: the volume has been raised and the silences trimmed already (`speech.audio.prepare_reference`).
+            prepared: the volume has been raised and the silences trimmed already (`speech.vad.prepare_reference`).
 
         Returns:
             float32 [embedding_size], L2 norm 1.
@@ -264,7 +264,7 @@ def partial_starts(samples: int, config: EncoderConfig) -> NDArray[np.int64]:
 
 def _prepared(wav: Floats, prepared: bool) -> tuple[Floats, NDArray[np.int64] | None]:
     """What the encoder hears of a clip, and which windows of the clip that is; None for all of them."""
-    from speech.audio import prepare_with_windows
+    from speech.vad import prepare_with_windows
 
     wav = _checked(wav)
     if prepared:
@@ -279,7 +279,7 @@ def _seconds_in_clip(
     samples: NDArray[np.int64], kept: NDArray[np.int64] | None, config: EncoderConfig
 ) -> NDArray[np.float64]:
     """Times in a clip of samples of what was kept of it."""
-    from speech.audio import VAD_WINDOW
+    from speech.vad import VAD_WINDOW
 
     if kept is not None:
         samples = kept[samples // VAD_WINDOW] * VAD_WINDOW + samples % VAD_WINDOW

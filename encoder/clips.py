@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from encoder.lstm.config import EncoderConfig
-from speech.audio import SAMPLE_RATE, prepare_reference
+from speech.audio import SAMPLE_RATE
 from speech.errors import AudioError, ConfigError, CorpusError, StorageError
+from speech.vad import prepare_reference
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

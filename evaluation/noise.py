@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from corpora.corpus import noise_split
-from speech.audio import SAMPLE_RATE, VAD_WINDOW_MS, read_audio
+from speech.audio import SAMPLE_RATE, read_audio
 from speech.errors import AudioError, CorpusError
+from speech.vad import VAD_WINDOW_MS
 
 AUDIO_SUFFIXES = frozenset((".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".mp4", ".webm"))
 LEAST_SECONDS = 0.5

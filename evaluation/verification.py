@@ -16,8 +16,9 @@ import numpy as np
 
 from evaluation.noise import WINDOW, NoiseSet, add_noise, speech_level
 from evaluation.sets import Recording
-from speech.audio import SAMPLE_RATE, prepare_reference, prepare_with_windows
+from speech.audio import SAMPLE_RATE
 from speech.errors import AudioError
+from speech.vad import prepare_reference, prepare_with_windows
 
 CROP_SECONDS = (1.6, 3.0, 5.0)
 LEAST_SPEECH = 0.5  # seconds; below it a clip is left out

@@ -131,9 +131,10 @@ class Synthesizer(Settings):
         import numpy as np
 
         from corpora.store_filling import Clip
-        from speech.audio import SAMPLE_RATE, sound_bounds
+        from speech.audio import SAMPLE_RATE
+        from speech.vad import signal_bounds
 
-        skipped = sound_bounds(piece)[0] / SAMPLE_RATE
+        skipped = signal_bounds(piece)[0] / SAMPLE_RATE
         piece = trimmed(piece)
         seconds = len(piece) / SAMPLE_RATE
         check_length(seconds, self.min_seconds, self.longest)

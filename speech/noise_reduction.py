@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from speech.audio import SAMPLE_RATE, VAD_WINDOW, kept_windows, raising_gain, resample
+from speech.audio import SAMPLE_RATE, resample, volume_gain
+from speech.vad import VAD_WINDOW, speech_windows
 
 MIN_PAUSE_SECONDS = 0.3  # of pauses that the noise is measured in; with less the recording is returned as it is
 STRENGTH = 0.85  # fraction of the noise that is removed; removing all of it makes the voice sound hollow
@@ -14,7 +15,7 @@ WINDOW_MS = 32
 def pauses(wav: np.ndarray, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
     """The parts of a recording without speech, concatenated: float32 [samples] at `sample_rate`."""
     at_vad_rate = resample(wav, sample_rate, SAMPLE_RATE)  # the voice activity detector takes 16 kHz
-    kept = kept_windows(at_vad_rate, raising_gain(at_vad_rate))
+    kept = speech_windows(at_vad_rate, volume_gain(at_vad_rate))
     windows = np.arange(len(wav)) * SAMPLE_RATE // (sample_rate * VAD_WINDOW)
     inside = windows < len(kept)
     return wav[inside][~kept[windows[inside]]]

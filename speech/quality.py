@@ -14,11 +14,12 @@ import scipy.fft
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.ndimage import uniform_filter1d
 
-from speech.audio import SAMPLE_RATE, VAD_WINDOW_MS, as_wav, kept_windows, raise_volume, rms_dbfs
+from speech.audio import SAMPLE_RATE, as_wav, raise_volume, rms_dbfs
 from speech.errors import AudioError
 from speech.mel import ENCODER_N_MELS, ENCODER_WINDOW, encoder_mel, mel_filters
 from speech.music import HeldTones, find_held_tones
 from speech.second_speaker import PartialEmbeddings, SecondSpeaker, find_second_speaker, format_spans
+from speech.vad import VAD_WINDOW_MS, speech_windows
 
 MIN_SPEECH_SECONDS = 1.6  # one partial utterance of the speaker encoder
 GOOD_SPEECH_SECONDS = 4.0  # two and a half partials
@@ -111,7 +112,7 @@ def check_reference(wav: np.ndarray, partials: PartialEmbeddings | None = None) 
         return ReferenceReport(seconds, 0.0, remarks=(remark,))
     clipped = clipped_fraction(wav)
     wav = raise_volume(wav)
-    speech_seconds = np.count_nonzero(kept_windows(wav)) * VAD_WINDOW_MS / 1000
+    speech_seconds = np.count_nonzero(speech_windows(wav)) * VAD_WINDOW_MS / 1000
     ratios, tones = noise_ratios(wav), find_held_tones(wav)
     music = _remark_on_music(tones)
     remarks = [_remark_on_length(speech_seconds), _remark_on_clipping(clipped), music]

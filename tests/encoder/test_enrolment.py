@@ -8,7 +8,7 @@ from encoder.base import mean_embedding
 from encoder.enrolment import enrolment_report, examine_clip, main, similarity_figure
 from speech.audio import read_audio, write_audio
 from speech.errors import AudioError, ConfigError
-from tests.speech.clips import FakePartials, melody, mixed
+from tests.speech.clips import FakePartials, mixed, tune
 from tests.toy_models import save_toy_models, speech_like, toy_encoder
 
 
@@ -56,8 +56,8 @@ def test_each_fault_gets_its_line(encoder, speech) -> None:
     for wav, code in (
         (mixed(speech, noise, 8), "noisy"),
         (np.clip(6 * speech, -1, 1), "clipped"),
-        (melody(8.0), "music"),
-        (mixed(speech, melody(10.0, 3), 8), "music"),
+        (tune(8.0), "music"),
+        (mixed(speech, tune(10.0, 3), 8), "music"),
         (speech[:40_000], "too_short"),
         (np.zeros_like(speech), "silent"),
         (0.1 * noise.astype(np.float32), "not_speech"),

@@ -8,8 +8,8 @@ from evaluation.judge import VoiceJudge, nearest
 from evaluation.noise import WINDOW
 from evaluation.sets import Recording
 from evaluation.verification import Condition, conditions, pieces, run_tests, single_recordings
-from speech.audio import prepare_reference
 from speech.errors import ConfigError
+from speech.vad import prepare_reference
 from tests.toy_models import speech_like, toy_encoder
 
 CLEAN = Condition(None, None)

@@ -176,10 +176,11 @@ def trim_silences(wav: np.ndarray, sample_rate: int) -> np.ndarray:
     Args:
         wav: float32 [samples], at any rate.
     """
-    from speech.audio import VAD_WINDOW_MS, kept_windows, raising_gain, resample
+    from speech.audio import resample, volume_gain
+    from speech.vad import VAD_WINDOW_MS, speech_windows
 
     heard = resample(wav, sample_rate, SAMPLE_RATE)
-    kept = kept_windows(heard, raising_gain(heard))
+    kept = speech_windows(heard, volume_gain(heard))
     if not kept.any():
         return wav
     edges = np.round(np.arange(len(kept) + 1) * sample_rate * VAD_WINDOW_MS / 1000).astype(int)
