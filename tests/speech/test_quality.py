@@ -9,7 +9,7 @@ import pytest
 from speech.audio import SAMPLE_RATE, read_audio
 from speech.errors import AudioError
 from speech.quality import check_reference, clipped_fraction, estimate_snr
-from tests.speech.clips import FakePartials, band, melody, mixed
+from tests.speech.clips import FakePartials, band, tune, mixed
 from tests.toy_models import speech_like
 
 NAN_REPORT_FIELDS = ("seconds", "speech_seconds", "clipped_fraction")
@@ -82,7 +82,7 @@ def test_clipping_is_found_at_any_volume():
 
 
 def test_music_is_named_and_nothing_else_is_said_of_it():
-    for wav in (melody(6, 1), band(6, 2)):
+    for wav in (tune(6, 1), band(6, 2)):
         report = check_reference(wav, FakePartials([0, 0, 0, 1, 1, 1], spread=0.4))
         assert codes(report) == {"music"}
         with pytest.raises(AudioError, match="mostly music"):
@@ -91,9 +91,9 @@ def test_music_is_named_and_nothing_else_is_said_of_it():
 
 def test_music_behind_something_like_speech_says_when_it_plays():
     wav = speech_like(12.0)
-    tune = melody(12.0, 3)
-    tune[: 6 * SAMPLE_RATE] = 0
-    report = check_reference(mixed(wav, tune, 8))
+    music = tune(12.0, 3)
+    music[: 6 * SAMPLE_RATE] = 0
+    report = check_reference(mixed(wav, music, 8))
     assert "music" not in codes(check_reference(wav))
     sentence = next(remark.sentence for remark in report.remarks if remark.code == "music")
     assert "from 6 s to" in sentence and "from 0 s" not in sentence
@@ -192,5 +192,5 @@ def test_recorded_noise_behind_a_voice_is_named(data_dir, references, kind, deci
 
 def test_music_behind_a_voice_is_named(references):
     for seed, wav in enumerate(references):
-        tune = melody(len(wav) / SAMPLE_RATE, seed)
-        assert "music" in codes(check_reference(mixed(wav, tune, 8))), seed
+        music = tune(len(wav) / SAMPLE_RATE, seed)
+        assert "music" in codes(check_reference(mixed(wav, music, 8))), seed
