@@ -82,11 +82,13 @@ def _library_header(path: Path) -> Header | str:
 
 
 def _container_header(path: Path) -> Header:
-    """By PyAV, for what libsndfile does not read (m4a, aac, webm); zeros where nobody does."""
+    """By PyAV, for formats that libsndfile does not read (m4a, aac, webm); zeros for unreadable files."""
     import av
 
+    from speech.decoding import open_container
+
     try:
-        with open(path, "rb") as file, av.open(file, mode="r", metadata_errors="ignore") as container:
+        with open_container(path) as container:
             stream = container.streams.audio[0]
             if stream.duration and stream.time_base:
                 seconds = float(stream.duration * stream.time_base)

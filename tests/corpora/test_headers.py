@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from corpora.headers import UNREADABLE, Header, _plain_header, read_headers
+from tests.speech.clips import write_with_av
 
 
 @pytest.mark.parametrize(
@@ -58,6 +59,14 @@ def test_what_is_no_sound(tmp_path):
     expected = ["the file is missing", "the file is empty", UNREADABLE, "the file is missing"]
     assert read_headers([tmp_path / name for name in names]) == expected
     assert read_headers([tmp_path / "text.wav"], jobs=1) == [UNREADABLE]  # in a process of its own
+
+
+def test_playlists_cannot_open_other_files(tmp_path):
+    write_with_av(tmp_path / "secret.m4a", "aac", 16_000, "mono")
+    assert read_headers([tmp_path / "secret.m4a"])[0].rate == 16_000
+    (tmp_path / "list.m3u8").write_text("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nsecret.m4a\n#EXT-X-ENDLIST\n")
+    (tmp_path / "list.ffconcat").write_text("ffconcat version 1.0\nfile secret.m4a\n")
+    assert read_headers([tmp_path / "list.m3u8", tmp_path / "list.ffconcat"]) == [UNREADABLE] * 2
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
