@@ -194,7 +194,8 @@ def read_start(args: Arguments) -> "tuple[SynthesizerConfig, dict[str, Tensor] |
     """
     if args.warm_start is None:
         return args.model, None
-    from modelfile.checkpoint import config_from_header, load_model_file
+    from modelfile.checkpoint import load_model_file
+    from modelfile.header import config_from_header
     from training.starting import with_flags
 
     header, weights = load_model_file(args.warm_start, "synthesizer")
@@ -244,7 +245,8 @@ def train_postfilter(args: Arguments, path: Path) -> None:
 
 def model_with_postfilter(args: Arguments) -> "Tacotron2":
     """The model of `--warm-start`, frozen, with a postfilter: its own, or one that begins as the identity."""
-    from modelfile.checkpoint import config_from_header, load_model_file, warm_start
+    from modelfile.checkpoint import load_model_file, warm_start
+    from modelfile.header import config_from_header
     from synthesizer.tacotron.model import Tacotron2
 
     header, weights = load_model_file(args.warm_start or DEFAULT_MODELS / "synthesizer.safetensors", "synthesizer")
@@ -271,7 +273,8 @@ def adaptation(args: Arguments) -> Arguments:
         ConfigError: a store is named as well.
         CorpusError, ModelFileError: the clips or the models cannot be used.
     """
-    from modelfile.checkpoint import config_from_header, load_model_file
+    from modelfile.checkpoint import load_model_file
+    from modelfile.header import config_from_header
     from preparation.adaptation import prepare_clips
 
     if args.store is not None:

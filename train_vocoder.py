@@ -265,7 +265,8 @@ def read_start(path: Path | None, kind: Kind, flags: Config) -> "tuple[Config, d
     """
     if path is None:
         return flags, None
-    from modelfile.checkpoint import config_from_header, load_model_file
+    from modelfile.checkpoint import load_model_file
+    from modelfile.header import config_from_header
     from training.starting import with_flags
     from vocoder.wavernn.pruning import unpack_sparse
 

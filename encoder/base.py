@@ -103,7 +103,8 @@ class SpeakerEncoder:
         Raises:
             ModelFileError: if it is missing, damaged, or not an encoder.
         """
-        from modelfile.checkpoint import config_from_header, load_into, load_model_file
+        from modelfile.checkpoint import load_into, load_model_file
+        from modelfile.header import config_from_header
 
         header, weights = load_model_file(path, STAGE)
         model = SpeakerEncoderModel(config_from_header(EncoderConfig, header))
@@ -121,9 +122,10 @@ class SpeakerEncoder:
     def save(self, path: str | Path, dtype: torch.dtype | None = None) -> None:
         """Writes a model file, as float32 or, for half the size, as `dtype=torch.float16`."""
         from modelfile.checkpoint import save_model
+        from modelfile.header import ModelHeader
 
-        extra = {"embedding_space": self.embedding_space, "licence": self.licence, "trained_on": self.trained_on}
-        save_model(path, self.model, stage=STAGE, config=self.config, step=self.step, extra=extra, dtype=dtype)
+        header = ModelHeader(STAGE, "lstm", self.config, self.step, self.licence, self.trained_on, self.embedding_space)
+        save_model(path, self.model, header, dtype)
 
     def embed(self, wav: Floats, *, prepared: bool = False) -> Floats:
         """Embeds one utterance: the normalised mean of its partials' embeddings.

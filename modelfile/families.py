@@ -19,7 +19,7 @@ from speech.errors import ConfigError, ModelFileError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from modelfile.checkpoint import ModelHeader
+    from modelfile.header import ModelHeader
 
 
 @dataclass(frozen=True)

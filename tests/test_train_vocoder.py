@@ -11,7 +11,8 @@ import torch
 
 import train_vocoder
 from corpora.store import FeatureWriter
-from modelfile.checkpoint import config_from_header, load_weights, read_header
+from modelfile.checkpoint import load_weights
+from modelfile.header import config_from_header, read_header
 from speech.mel import MelConfig, code_mel
 from train_vocoder import Arguments
 from vocoder import Vocoder

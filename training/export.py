@@ -5,10 +5,12 @@ python -m training.export runs/encoder models/default/encoder.safetensors --lice
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
-from modelfile.checkpoint import ModelHeader, StoredFloat, load_weights, read_header, save_model
+from modelfile.checkpoint import StoredFloat, load_weights, save_model
+from modelfile.header import ModelHeader, read_header
 from speech.errors import ModelFileError, StorageError, exit_on_speech_error
 from training.run_directory import RunDirectory
 
@@ -41,19 +43,8 @@ def export_model(
     if source.is_dir():
         source = _model_of_run(RunDirectory(source), newest)
     header = read_header(source)
-    save_model(
-        out,
-        load_weights(source),
-        stage=header.stage,
-        kind=header.kind,
-        config=header.config,
-        step=header.step,
-        licence=licence or header.licence,
-        trained_on=trained_on or header.trained_on,
-        embedding_space=header.embedding_space,
-        extra=header.extra,
-        dtype=dtype,
-    )
+    header = replace(header, licence=licence or header.licence, trained_on=trained_on or header.trained_on)
+    save_model(out, load_weights(source), header, dtype)
     load_weights(out)
     return read_header(out)
 

@@ -1,6 +1,7 @@
 """What `fit` holds while it runs: model, optimiser, averages and counters, and how they are saved and restored."""
 
 import contextlib
+import dataclasses
 import logging
 import math
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from torch import nn
 from tqdm import tqdm
 
 from modelfile.checkpoint import save_model
+from modelfile.header import ModelHeader
 from speech.errors import ModelFileError, StorageError, TrainingError
 from training import processes
 from training.average import WeightAverage
@@ -238,11 +240,11 @@ class Session:
         return {name: getattr(self, name) for name in names}
 
     def _save_model(self, path: Path, step: int, extra: dict[str, str]) -> None:
-        about = {key: value for key, value in self.task.model_file().items() if key != "step"}
-        about["extra"] = {**about.get("extra", {}), **extra}
+        about = ModelHeader(**{**self.task.model_file(), "step": step})
+        header = dataclasses.replace(about, extra={**about.extra, **extra})
         try:
             with self._handed_out_weights():
-                save_model(path, self.task.stored_weights(), step=step, **about)
+                save_model(path, self.task.stored_weights(), header)
         except StorageError as error:
             raise self.run.with_way_out(error) from error
 

@@ -38,7 +38,7 @@ def read_start(
     """
     if path is None:
         return flags, None
-    from modelfile.checkpoint import config_from_header
+    from modelfile.header import config_from_header
 
     family, header, weights = read_family_file(stage, path)
     if family.kind != kind:

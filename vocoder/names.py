@@ -34,6 +34,6 @@ def find_vocoder(directory: Path, wish: str | Path) -> Path:
 
 
 def _kind(path: Path) -> str:
-    from modelfile.checkpoint import read_header
+    from modelfile.header import read_header
 
     return read_header(path).kind

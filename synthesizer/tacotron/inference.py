@@ -62,7 +62,8 @@ class Synthesizer:
         Raises:
             ModelFileError: if it is missing, damaged, or not a synthesizer.
         """
-        from modelfile.checkpoint import config_from_header, load_into, load_model_file
+        from modelfile.checkpoint import load_into, load_model_file
+        from modelfile.header import config_from_header
 
         header, weights = load_model_file(path, STAGE)
         config = config_from_header(SynthesizerConfig, header)
@@ -85,9 +86,10 @@ class Synthesizer:
     def save(self, path: str | Path, dtype: torch.dtype | Literal["int8"] | None = None) -> None:
         """Writes a model file, as float32; as `torch.float16` for half the size, or "int8" for a quarter."""
         from modelfile.checkpoint import save_model
+        from modelfile.header import ModelHeader
 
-        extra = {"embedding_space": self.embedding_space, "licence": self.licence, "trained_on": self.trained_on}
-        save_model(path, self.model, stage=STAGE, config=self.config, step=self.step, extra=extra, dtype=dtype)
+        header = ModelHeader(STAGE, "", self.config, self.step, self.licence, self.trained_on, self.embedding_space)
+        save_model(path, self.model, header, dtype)
 
     def warm_up(self) -> None:
         """Do beforehand what the first sentence would wait for: the decoder is compiled, or loaded from its cache."""

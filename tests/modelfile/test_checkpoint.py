@@ -13,17 +13,8 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import nn
 
-from modelfile.checkpoint import (
-    FORMAT_VERSION,
-    ModelHeader,
-    config_from_header,
-    load_into,
-    load_model_file,
-    load_weights,
-    read_header,
-    save_model,
-    warm_start,
-)
+from modelfile.checkpoint import load_into, load_model_file, load_weights, save_model, warm_start
+from modelfile.header import FORMAT_VERSION, ModelHeader, config_from_header, read_header
 from speech.errors import ModelFileError
 from tests.training.toy import ToyConfig, ToyModel
 
@@ -52,7 +43,7 @@ class Outer:
 @pytest.fixture
 def model_file(tmp_path):
     path = tmp_path / "toy.safetensors"
-    save_model(path, ToyModel(ToyConfig()), stage="toy", kind="small", config=ToyConfig(), step=12, licence="CC0")
+    save_model(path, ToyModel(ToyConfig()), ModelHeader("toy", "small", ToyConfig(), step=12, licence="CC0"))
     return path
 
 
@@ -79,7 +70,7 @@ def test_round_trip(model_file):
     load_into(model, weights)
     assert (header.stage, header.kind, header.step, header.licence) == ("toy", "small", 12, "CC0")
     assert config_from_header(ToyConfig, header) == ToyConfig()
-    save_model(model_file, model, stage="toy", config=header.config, step=12)
+    save_model(model_file, model, ModelHeader("toy", config=header.config, step=12))
     again = ToyModel(ToyConfig()).eval()
     load_into(again, load_weights(model_file))
     x = torch.randn(2, 4)
@@ -89,7 +80,7 @@ def test_round_trip(model_file):
 def test_extra_entries_come_back(tmp_path):
     path = tmp_path / "m.safetensors"
     extra = {"licence": "CC-BY-4.0", "embedding_space": "ge2e-public-256", "note": "straße"}
-    save_model(path, {"w": torch.ones(1)}, stage="toy", config={}, step=0, trained_on="LibriSpeech", extra=extra)
+    save_model(path, {"w": torch.ones(1)}, ModelHeader("toy", trained_on="LibriSpeech", extra=extra))
     header = read_header(path)
     assert (header.licence, header.embedding_space, header.trained_on) == (
         "CC-BY-4.0",
@@ -102,7 +93,7 @@ def test_extra_entries_come_back(tmp_path):
 def test_float16_file_is_half_as_big_and_comes_back_as_float32(tmp_path):
     weights = {"w": torch.randn(1000), "count": torch.tensor(2**40)}
     for dtype in (None, "float16"):
-        save_model(tmp_path / f"{dtype}.safetensors", weights, stage="toy", config={}, step=0, dtype=dtype)
+        save_model(tmp_path / f"{dtype}.safetensors", weights, ModelHeader("toy"), dtype)
     back = load_weights(tmp_path / "float16.safetensors")
     assert back["w"].dtype == torch.float32 and back["count"].item() == 2**40
     assert torch.allclose(back["w"], weights["w"], rtol=1e-3, atol=1e-4)
@@ -112,21 +103,21 @@ def test_float16_file_is_half_as_big_and_comes_back_as_float32(tmp_path):
 
 def test_float16_overflow_is_named(tmp_path):
     with pytest.raises(ModelFileError, match=r"big holds 1e\+06.*float32") as error:
-        save_model(tmp_path / "m", {"big": torch.tensor([1e6])}, stage="t", config={}, step=0, dtype="float16")
+        save_model(tmp_path / "m", {"big": torch.tensor([1e6])}, ModelHeader("t"), "float16")
     assert one_sentence(error) and not list(tmp_path.iterdir())
 
 
 def test_tied_weights_can_be_saved(tmp_path):
     model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
     model[1].weight = model[0].weight
-    save_model(tmp_path / "m.safetensors", model, stage="toy", config={}, step=0)
+    save_model(tmp_path / "m.safetensors", model, ModelHeader("toy"))
     assert torch.equal(load_weights(tmp_path / "m.safetensors")["1.weight"], model.state_dict()["0.weight"])
 
 
 def test_config_keeps_its_types(tmp_path):
     config = Outer(width=3, shape=(1, 2, 3), stairs=((0, 5.0), (10, 2.5)), kind="b", name="x", inner=Inner(8000))
     path = tmp_path / "m.safetensors"
-    save_model(path, {"w": torch.ones(1)}, stage="toy", config=config, step=0)
+    save_model(path, {"w": torch.ones(1)}, ModelHeader("toy", config=config))
     assert config_from_header(Outer, read_header(path)) == config
 
 
@@ -294,7 +285,7 @@ def test_damaged_files_raise_nothing_but_our_error(model_file, data):
     )
 )
 def test_any_json_config_is_either_built_or_refused(values):
-    header = ModelHeader("toy", "", json.loads(json.dumps(values)), 0)
+    header = ModelHeader("toy", config=json.loads(json.dumps(values)))
     try:
         config = config_from_header(Outer, header)
     except ModelFileError:

@@ -1,14 +1,14 @@
-"""Matrices of eight bits: small files, small errors, and refusal of what does not fit."""
+"""Int8 storage: small files, small errors, and errors for tensors that do not belong together."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from modelfile.checkpoint import load_weights, save_model
-from modelfile.int8 import restore, shrink
+from modelfile.header import ModelHeader
+from modelfile.int8 import dequantise, quantise
 from speech.errors import ModelFileError
 
 
@@ -21,7 +21,7 @@ def weights() -> dict[str, torch.Tensor]:
 
 
 def test_rows_keep_their_own_precision(weights) -> None:
-    restored = restore(shrink(weights))
+    restored = dequantise(quantise(weights))
     assert restored.keys() == weights.keys()
     error = (restored["large"] - weights["large"]).abs().amax(dim=1)
     assert (error <= weights["large"].abs().amax(dim=1) / 127 * 0.51).all()
@@ -29,22 +29,22 @@ def test_rows_keep_their_own_precision(weights) -> None:
         assert torch.equal(restored[name], weights[name])
 
 
-def test_a_file_is_a_quarter_as_large_and_reads_as_any_other(weights, tmp_path: Path) -> None:
-    about: dict[str, Any] = {"stage": "vocoder", "config": {}, "step": 3}
-    save_model(tmp_path / "whole.safetensors", weights, **about)
-    save_model(tmp_path / "eight.safetensors", weights, **about, dtype="int8")
-    assert load_file(tmp_path / "eight.safetensors")["large.levels"].dtype == torch.int8
-    assert (tmp_path / "eight.safetensors").stat().st_size < 0.4 * (tmp_path / "whole.safetensors").stat().st_size
-    read = load_weights(tmp_path / "eight.safetensors")
+def test_an_int8_file_is_small_and_loads_like_any_other(weights, tmp_path: Path) -> None:
+    header = ModelHeader("vocoder", step=3)
+    save_model(tmp_path / "float32.safetensors", weights, header)
+    save_model(tmp_path / "int8.safetensors", weights, header, "int8")
+    assert load_file(tmp_path / "int8.safetensors")["large.levels"].dtype == torch.int8
+    assert (tmp_path / "int8.safetensors").stat().st_size < 0.4 * (tmp_path / "float32.safetensors").stat().st_size
+    read = load_weights(tmp_path / "int8.safetensors")
     assert {name: tensor.dtype for name, tensor in read.items() if name != "count"} == dict.fromkeys(
         ("large", "small", "bias"), torch.float32
     )
-    torch.testing.assert_close(read["large"], restore(shrink(weights))["large"])
+    torch.testing.assert_close(read["large"], dequantise(quantise(weights))["large"])
 
 
 @pytest.mark.parametrize("damage", ["no step", "short step", "whole step", "named twice", "odd name", "one dimension"])
 def test_what_does_not_fit_is_refused(weights, tmp_path: Path, damage: str) -> None:
-    stored = shrink(weights)
+    stored = quantise(weights)
     if damage == "no step":
         del stored["large.step"]
     elif damage == "short step":
@@ -65,4 +65,4 @@ def test_what_does_not_fit_is_refused(weights, tmp_path: Path, damage: str) -> N
 def test_weights_that_are_not_finite_are_not_saved(weights) -> None:
     weights["large"][3, 3] = float("nan")
     with pytest.raises(ModelFileError, match="not finite"):
-        shrink(weights)
+        quantise(weights)

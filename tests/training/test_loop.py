@@ -11,7 +11,8 @@ from safetensors import SafetensorError
 from safetensors import torch as safetensors_torch
 from safetensors.torch import load_file
 
-from modelfile.checkpoint import load_into, load_model_file, read_header
+from modelfile.checkpoint import load_into, load_model_file
+from modelfile.header import read_header
 from speech.errors import ConfigError, StorageError, TrainingError
 from tests.training.toy import TOY_FIT, ToyBatches, ToyModel, ToyTask
 from training.loop import FitConfig, fit, resume_command

@@ -13,8 +13,9 @@ import pytest
 import torch
 from torch import nn
 
-from modelfile.checkpoint import load_weights, read_header, save_model
+from modelfile.checkpoint import load_weights, save_model
 from modelfile.files import write_atomically, write_json, write_tensors
+from modelfile.header import ModelHeader, read_header
 from speech.errors import ModelFileError, StorageError
 from tests.training.toy import ToyConfig, ToyModel
 from training.average import WeightAverage
@@ -160,9 +161,12 @@ def run(tmp_path):
     folder = tmp_path / "run"
     for name, step in (("best", 3), ("model", 5)):
         save_model(
-            folder / f"{name}.safetensors", ToyModel(ToyConfig()), stage="toy", kind="small", config=ToyConfig(),
-            step=step, embedding_space="space", extra={"licence": "unknown", "best_value": "1"},
-        )  # fmt: skip
+            folder / f"{name}.safetensors",
+            ToyModel(ToyConfig()),
+            ModelHeader(
+                "toy", "small", ToyConfig(), step, "unknown", embedding_space="space", extra={"best_value": "1"}
+            ),
+        )
     return folder
 
 

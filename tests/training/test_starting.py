@@ -9,6 +9,7 @@ from torch import nn
 
 from modelfile.checkpoint import save_model
 from modelfile.families import Family
+from modelfile.header import ModelHeader
 from speech.errors import ModelFileError
 from training.starting import read_start, take_over
 
@@ -25,7 +26,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     found = {kind: Family(kind, ToyConfig, nn.Module) for kind in ("toy", "other")}
     monkeypatch.setattr("modelfile.families.families_of", lambda stage: found)
     path = tmp_path / "toy.safetensors"
-    save_model(path, nn.Linear(4, 2), stage="encoder", kind="toy", config=ToyConfig(4, 0.25), step=1)
+    save_model(path, nn.Linear(4, 2), ModelHeader("encoder", "toy", ToyConfig(4, 0.25), step=1))
     return path
 
 

@@ -11,7 +11,8 @@ import torch
 
 import train_vocoder
 from corpora.store import FeatureWriter
-from modelfile.checkpoint import load_weights, read_header
+from modelfile.checkpoint import load_weights
+from modelfile.header import read_header
 from tests.vocoder.test_spectral_training import TOY
 from tests.vocoder.test_spectral_training import train as train_first_stage
 from train_vocoder import SpectralArguments

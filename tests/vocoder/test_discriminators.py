@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from modelfile.checkpoint import read_header
+from modelfile.header import read_header
 from speech.errors import ConfigError, ModelFileError
 from vocoder import Vocoder
 from vocoder.spectral.config import SHORTEST_JUDGED, DiscriminatorConfig, SpectralConfig

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 import train_vocoder
-from modelfile.checkpoint import config_from_header, load_weights, read_header
+from modelfile.checkpoint import load_weights
+from modelfile.header import config_from_header, read_header
 from train_vocoder import SpectralArguments
 from vocoder import Vocoder
 from vocoder.spectral.config import SpectralConfig

@@ -51,10 +51,9 @@ class Discriminators(nn.Module):
     def save(self, path: str | Path, step: int, licence: str = "", trained_on: str = "") -> None:
         """Write a model file, atomically."""
         from modelfile.checkpoint import save_model
+        from modelfile.header import ModelHeader
 
-        save_model(
-            path, self, stage=STAGE, kind=KIND, config=self.config, step=step, licence=licence, trained_on=trained_on
-        )
+        save_model(path, self, ModelHeader(STAGE, KIND, self.config, step, licence, trained_on))
 
     @classmethod
     def load(cls, path: str | Path) -> "Discriminators":
@@ -63,7 +62,8 @@ class Discriminators(nn.Module):
         Raises:
             ModelFileError: missing, damaged, or no file of discriminators.
         """
-        from modelfile.checkpoint import config_from_header, load_into, load_model_file
+        from modelfile.checkpoint import load_into, load_model_file
+        from modelfile.header import config_from_header
 
         header, weights = load_model_file(path, STAGE, KIND)
         discriminators = cls(config_from_header(DiscriminatorConfig, header))
