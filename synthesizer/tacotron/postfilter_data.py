@@ -16,8 +16,8 @@ from torch.nn import functional as F
 
 from corpora.store import FeatureStore
 from speech.errors import CorpusError
-from speech.mel_f0 import harmonic_pattern, f0_from_mel
 from speech.mel import decode_mel
+from speech.mel_f0 import f0_from_mel, harmonic_pattern
 from synthesizer.tacotron.data import BatchConfig, collate
 from synthesizer.tacotron.model import Tacotron2
 from synthesizer.tacotron.postfilter import LIMIT

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 
 from preparation.aligned_mels import aligned_mel
-from speech.mel_f0 import pulse_train
 from speech.mel import MelConfig, synthesis_mel
+from speech.mel_f0 import pulse_train
 from synthesizer import Synthesizer
 from synthesizer.tacotron.model import Tacotron2
 from synthesizer.text.front_end import text_to_transcript
