@@ -174,9 +174,9 @@ class Synthesizer(Settings):
 
 def melody_of(wav: np.ndarray, times: Sequence[Any]) -> np.ndarray | None:
     """How high each word is spoken; None where that is not known."""
-    from speech.word_pitch import word_melody
+    from speech.word_pitch import word_pitch_contours
 
-    return word_melody(wav, [(word.start, word.end) for word in times]) if times else None
+    return word_pitch_contours(wav, [(word.start, word.end) for word in times]) if times else None
 
 
 def at_speed(wav: np.ndarray, speed: float) -> np.ndarray:
