@@ -1,7 +1,6 @@
-"""The one family of errors that a person can cause, and the wrapper that shows them to that person.
+"""Errors that a user can cause, and the wrapper that turns them into one line on stderr.
 
-Each message is one sentence or two: what is wrong, and what to do about it. Anything that is not a `SpeechError` is a
-defect of ours and keeps its traceback.
+A message is one or two sentences: what is wrong and what to do. Any other exception is a bug and keeps its traceback.
 """
 
 import errno
@@ -13,27 +12,27 @@ from typing import ParamSpec
 P = ParamSpec("P")
 
 EXIT_SPEECH_ERROR = 2
-EXIT_INTERRUPTED = 130  # 128 + SIGINT, what a shell expects of an interrupted command
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, the shell convention for an interrupted command
 
 
 class SpeechError(Exception):
-    """Something a person can put right; `str(error)` is the sentence to show."""
+    """An error that the user can correct; `str(error)` is the message to show."""
 
 
 class AudioError(SpeechError):
-    """A sound that cannot be read, is empty, broken, too long or not usable as speech."""
+    """Audio that cannot be read, is empty, damaged, too long or not usable as speech."""
 
 
 class TextError(SpeechError):
-    """A text that cannot be spoken."""
+    """A text that cannot be synthesized."""
 
 
 class ModelFileError(SpeechError):
-    """A model file that is missing, damaged, of another stage or of another format version."""
+    """A model file that is missing, damaged, or of the wrong stage or format version."""
 
 
 class CorpusError(SpeechError):
-    """A corpus or feature store without what a stage needs."""
+    """A corpus or feature store that lacks data a stage needs."""
 
 
 class StorageError(SpeechError):
@@ -41,26 +40,26 @@ class StorageError(SpeechError):
 
 
 class ConfigError(SpeechError):
-    """A setting that is out of range or does not exist."""
+    """A setting that is out of range or unknown."""
 
 
 class TrainingError(SpeechError):
-    """A training run that cannot go on."""
+    """A training run that cannot continue."""
 
 
 def disk_full_error(error: OSError) -> StorageError | None:
-    """The sentence for a full disk or an exhausted quota, or None where `error` is something else."""
+    """The error to raise for a full disk or an exceeded quota; None for any other `error`."""
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return None
-    place = f" while writing {error.filename}" if error.filename else ""
-    return StorageError(f"The disk is full{place}: free some space and run the command again.")
+    where = f" while writing {error.filename}" if error.filename else ""
+    return StorageError(f"The disk is full{where}: free some space and run the command again.")
 
 
 def exit_on_speech_error(main: Callable[P, int | None]) -> Callable[P, int]:
-    """Wrap a script's `main` so that what a person caused ends in one line on stderr instead of a traceback.
+    """Wrap a script's `main` so that a user's error ends in one line on stderr instead of a traceback.
 
-    `SpeechError` and a full disk exit with 2, Ctrl-C with 130; every other exception passes through. What `main`
-    returns is returned, None as 0.
+    `SpeechError` and a full disk exit with 2, Ctrl-C with 130. Any other exception passes through. The wrapper returns
+    the exit code of `main`, or 0 for None.
     """
 
     @functools.wraps(main)
@@ -74,10 +73,10 @@ def exit_on_speech_error(main: Callable[P, int | None]) -> Callable[P, int]:
             print("interrupted", file=sys.stderr)
             sys.exit(EXIT_INTERRUPTED)
         except OSError as error:
-            sentence = disk_full_error(error)
-            if sentence is None:
+            disk_full = disk_full_error(error)
+            if disk_full is None:
                 raise
-            print(f"error: {one_line(sentence)}", file=sys.stderr)
+            print(f"error: {one_line(disk_full)}", file=sys.stderr)
             sys.exit(EXIT_SPEECH_ERROR)
 
     return guarded
@@ -88,5 +87,5 @@ class WorkCancelled(Exception):
 
 
 def one_line(error: BaseException) -> str:
-    """The error's message with line breaks folded, or its class name where it has none."""
+    """The error's message with white space collapsed, or its class name if it has no message."""
     return " ".join(str(error).split()) or type(error).__name__

@@ -1,7 +1,7 @@
-"""The fundamental frequency of a voice.
+"""F0 estimation from a waveform with YIN (de Cheveigne and Kawahara, 2002).
 
-YIN (de Cheveigne and Kawahara, 2002): the lag at which a stretch of sound differs least from itself, where the
-difference is measured by its mean over all shorter lags. It hears no pitch in noise, and seldom an octave too low.
+The period of a frame is the lag at which the difference function, divided by its mean over all shorter lags, has its
+first clear minimum.
 """
 
 from __future__ import annotations
@@ -11,36 +11,36 @@ import scipy.fft
 
 from speech.audio import SAMPLE_RATE
 
-LOWEST, HIGHEST = 60.0, 400.0  # Hz
+MIN_F0, MAX_F0 = 60.0, 400.0  # Hz
 HOP, WINDOW = 160, 512  # 10 ms and 32 ms
-CLEAR = 0.15  # normalised difference below which a lag counts as a period
-QUIET = 1e-3  # of the loudest frame's level: 60 dB below it nothing is voiced
+MAX_DIFFERENCE = 0.15  # normalised difference below which a lag counts as a period
+MIN_RELATIVE_LEVEL = 1e-3  # frames more than 60 dB below the loudest frame are unvoiced
 
 
 def yin_f0(wav: np.ndarray) -> np.ndarray:
-    """The fundamental frequency every 10 ms, in Hz; 0 where no voice is heard.
+    """F0 contour with a frame shift of 10 ms.
 
     Args:
         wav: float32 [samples] at 16 kHz.
 
     Returns:
-        float64 [samples // 160].
+        float64 [samples // 160] in Hz; 0 for unvoiced frames.
     """
-    longest = int(SAMPLE_RATE / LOWEST) + 1
+    longest = int(SAMPLE_RATE / MIN_F0) + 1
     frames = len(wav) // HOP
     if not frames:
         return np.zeros(0)
     padded = np.pad(wav.astype(np.float64), (WINDOW // 2, WINDOW + longest))
     views = np.lib.stride_tricks.sliding_window_view(padded, WINDOW + longest)[::HOP][:frames]
     difference = _differences(views, longest)
-    lags, levels = _first_dips(difference)
+    lags, depths = _first_minima(difference)
     energy = np.square(views[:, :WINDOW]).mean(axis=1)
-    loud = energy > max(QUIET**2 * energy.max(), 1e-12)
-    return np.where((levels < CLEAR) & loud, SAMPLE_RATE / lags, 0.0)
+    loud = energy > max(MIN_RELATIVE_LEVEL**2 * energy.max(), 1e-12)
+    return np.where((depths < MAX_DIFFERENCE) & loud, SAMPLE_RATE / lags, 0.0)
 
 
 def _differences(views: np.ndarray, longest: int) -> np.ndarray:
-    """YIN's normalised difference (its equations 6 and 8): [frames, WINDOW + longest] -> [frames, longest]."""
+    """YIN's normalised difference (equations 6 and 8): [frames, WINDOW + longest] -> [frames, longest]."""
     size = scipy.fft.next_fast_len(views.shape[1] + WINDOW, real=True)
     spectrum, head = scipy.fft.rfft(views, size, axis=1), scipy.fft.rfft(views[:, :WINDOW], size, axis=1)
     products = scipy.fft.irfft(spectrum * head.conj(), size, axis=1)[:, :longest]
@@ -51,14 +51,17 @@ def _differences(views: np.ndarray, longest: int) -> np.ndarray:
     return np.concatenate([np.ones((len(views), 1)), plain[:, 1:] / np.maximum(mean, 1e-12)], axis=1)
 
 
-def _first_dips(difference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The first lag with a clear dip, or else the deepest one, refined by a parabola; and how deep it is."""
-    shortest = int(SAMPLE_RATE / HIGHEST)
+def _first_minima(difference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Lag of the first minimum below the threshold, or else of the lowest one, and its normalised difference.
+
+    The lag is refined by parabolic interpolation. Both results are [frames].
+    """
+    shortest = int(SAMPLE_RATE / MAX_F0)
     inner, before, after = (difference[:, shortest + shift : difference.shape[1] - 1 + shift] for shift in (0, -1, 1))
-    dips = (inner < CLEAR) & (inner <= before) & (inner < after)
-    chosen = np.where(dips.any(axis=1), dips.argmax(axis=1), inner.argmin(axis=1))
+    minima = (inner < MAX_DIFFERENCE) & (inner <= before) & (inner < after)
+    chosen = np.where(minima.any(axis=1), minima.argmax(axis=1), inner.argmin(axis=1))
     rows = np.arange(len(difference))
     low, here, high = before[rows, chosen], inner[rows, chosen], after[rows, chosen]
-    bend = low - 2 * here + high
-    shift = np.where(bend > 0, 0.5 * (low - high) / np.maximum(bend, 1e-12), 0.0)
+    curvature = low - 2 * here + high
+    shift = np.where(curvature > 0, 0.5 * (low - high) / np.maximum(curvature, 1e-12), 0.0)
     return shortest + chosen + np.clip(shift, -0.5, 0.5), here

@@ -1,23 +1,23 @@
-"""The pitch that a mel shows, and what a pitch looks like in a mel."""
+"""F0 estimation from mel spectrograms, and harmonic patterns."""
 
 import numpy as np
 import pytest
 
-from speech.mel_f0 import pulse_train, f0_candidates, fine_structure, harmonic_pattern, median_f0, f0_from_mel
 from speech.mel import MelConfig, synthesis_mel
+from speech.mel_f0 import f0_candidates, f0_from_mel, fine_structure, harmonic_pattern, median_f0, pulse_train
 
 CONFIG = MelConfig()
 
 
 def contour(low: float, high: float, frames: int = 60) -> np.ndarray:
-    """A glide with silence before, after and in its middle."""
+    """An F0 glide in Hz, unvoiced at its start, middle and end."""
     pitch = np.geomspace(low, high, frames)
     pitch[:8] = pitch[-8:] = pitch[28:34] = 0
     return pitch
 
 
 def vowel(pitch: np.ndarray) -> np.ndarray:
-    """A pulse_train with some formants and breath, as loud as speech."""
+    """A pulse train with three formants and some breath noise, with a peak of 0.9."""
     wave = pulse_train(pitch, CONFIG).astype(np.float64)
     spectrum = np.fft.rfft(wave)
     hertz = np.fft.rfftfreq(len(wave), 1 / CONFIG.sample_rate)
@@ -28,34 +28,34 @@ def vowel(pitch: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("low", "high"), [(80, 95), (110, 160), (230, 180), (300, 350)])
-def test_pitch_is_read_off_a_mel(low: float, high: float) -> None:
+def test_f0_from_mel(low: float, high: float) -> None:
     wanted = contour(low, high)
     found = f0_from_mel(synthesis_mel(vowel(wanted), CONFIG)[:, : len(wanted)], CONFIG)
     assert found.dtype == np.float32 and found.shape == wanted.shape
     both = (found > 0) & (wanted > 0)
     assert both.sum() > 0.9 * (wanted > 0).sum()
     assert np.abs(1200 * np.log2(found[both] / wanted[both])).max() < 60
-    assert np.mean((found > 0) != (wanted > 0)) < 0.15  # a window of 50 ms hears a voice that has just ended
+    assert np.mean((found > 0) != (wanted > 0)) < 0.15  # the window of 50 ms overlaps the end of the voice
 
 
-def test_noise_and_silence_have_no_pitch() -> None:
+def test_noise_and_silence_are_unvoiced() -> None:
     noise = 0.1 * np.random.default_rng(0).normal(size=16_000).astype(np.float32)
     assert np.mean(f0_from_mel(synthesis_mel(noise, CONFIG), CONFIG) > 0) < 0.1
     assert not f0_from_mel(np.full((80, 20), -4.0), CONFIG).any()
     assert not harmonic_pattern(np.zeros(12), CONFIG).any() and not pulse_train(np.zeros(3), CONFIG).any()
 
 
-def test_harmonics_lie_where_the_pitch_says() -> None:
+def test_harmonic_pattern_peaks_at_multiples_of_f0() -> None:
     pitch = np.full(20, 220.0)
     pattern = harmonic_pattern(pitch, CONFIG)
     assert pattern.shape == (80, 20) and pattern.dtype == np.float32
     column = pattern[:, 10]
     peaks = [k for k in range(1, 26) if column[k] > max(column[k - 1], column[k + 1]) and column[k] > 0]
-    # Below 1 kHz bands are a constant number of Hz apart: 220 Hz are about six of them.
+    # Below 1 kHz the bands are equally spaced: 220 Hz are about six bands.
     assert np.allclose(np.diff(peaks), 220 / 35.9, atol=1.1) and len(peaks) >= 3
 
 
-def test_a_buzz_has_its_pitch_and_is_finite_at_any_length() -> None:
+def test_pulse_train_has_equal_harmonics_and_is_finite() -> None:
     wave = pulse_train(np.full(80, 100.0), CONFIG)
     spectrum = np.abs(np.fft.rfft(wave[:8000]))  # 2 Hz apart
     harmonics = spectrum[50:3700:50]
@@ -65,13 +65,13 @@ def test_a_buzz_has_its_pitch_and_is_finite_at_any_length() -> None:
         assert np.isfinite(harmonic_pattern(np.full(frames, 333.0), CONFIG)).all()
 
 
-def test_fine_structure_has_no_envelope() -> None:
+def test_fine_structure_of_a_smooth_spectrum_is_zero() -> None:
     bands = np.linspace(-3, 1, 80)[:, None].repeat(5, 1)
     assert np.abs(fine_structure(bands)[13:-13]).max() < 1e-6
     assert len(f0_candidates()) == 132 and f0_candidates()[0] == 60
 
 
-def test_the_middle_pitch_of_a_recording() -> None:
+def test_median_f0() -> None:
     wave = vowel(np.full(100, 140.0))
     for level in (1.0, 0.01):
         found = median_f0(wave * level)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from speech.music import BLOCK_FRAMES, HOP, HeldTones, find_held_tones
-from tests.speech.clips import RATE, band, tune, mixed
+from tests.speech.clips import RATE, band, mixed, tune
 from tests.toy_models import speech_like
 
 

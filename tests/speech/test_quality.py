@@ -9,7 +9,7 @@ import pytest
 from speech.audio import SAMPLE_RATE, read_audio
 from speech.errors import AudioError
 from speech.quality import check_reference, clipped_fraction, estimate_snr
-from tests.speech.clips import FakePartials, band, tune, mixed
+from tests.speech.clips import FakePartials, band, mixed, tune
 from tests.toy_models import speech_like
 
 NAN_REPORT_FIELDS = ("seconds", "speech_seconds", "clipped_fraction")
