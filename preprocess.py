@@ -1,12 +1,14 @@
-"""From corpora to the feature stores that the three stages train on.
+"""Prepare feature stores from corpora: what the training scripts read.
 
     python preprocess.py encoder     CORPUS [CORPUS ...] --out stores/encoder
     python preprocess.py synthesizer CORPUS [CORPUS ...] --out stores/synthesizer --encoder encoder.safetensors
     python preprocess.py vocoder     CORPUS [CORPUS ...] --out stores/vocoder
     python preprocess.py noise       FOLDER [FOLDER ...] --out stores/noise
 
-A run that was stopped, by whatever, goes on where it was when the same command is given again. More corpora can be
-added to a finished store in the same way.
+To continue a run that was stopped, give the same command again. Give it with more corpora to add them to a store.
+
+Other mels than the default ones are set with --mel.*, for example at 24 kHz:
+    --mel.sample-rate 24000 --mel.n-fft 1200 --mel.win-length 1200 --mel.hop-length 300 --mel.fmax 11000
 """
 
 from __future__ import annotations
@@ -25,14 +27,14 @@ from speech.errors import exit_on_speech_error
 
 @exit_on_speech_error
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Fill a feature store, then say what is in it."""
+    """Fill a feature store and print a summary of it."""
     settings: Encoder | Synthesizer | Vocoder | Noise = tyro.cli(
         Encoder | Synthesizer | Vocoder | Noise,  # type: ignore[arg-type]
         args=arguments,
         description=__doc__,
         config=(tyro.conf.ConsolidateSubcommandArgs,),
     )
-    # One thread a process: several processes with a pool of threads each slow each other down. Before numpy's import.
+    # One thread per process: thread pools of several processes slow each other down. Set before numpy is imported.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
     run(settings)

@@ -48,7 +48,7 @@ def list_recordings(folder: Path, corpus: str, reject: OnReject, nationalities: 
     return _read_speaker_folders(folder, corpus, reject)
 
 
-def list_sounds(folder: Path, corpus: str, reject: OnReject) -> Iterator[Found]:
+def list_noises(folder: Path, corpus: str, reject: OnReject) -> Iterator[Found]:
     """What a folder of sounds that are no speech has, in whatever folders; the first of them stands for the speaker."""
     if (folder / "metadata.csv").is_file():
         yield from _read_metadata(folder, corpus, reject)

@@ -90,12 +90,12 @@ class FeatureWriter:
         new = json.loads(json.dumps({**info, "format_version": FORMAT_VERSION}))
         if path.exists():
             old = read_info(self.directory)
-            differing = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
+            differing = _differences(old, new)
             if not differing:
                 return
             raise StorageError(
-                f"The feature store {self.directory} was begun with other settings "
-                f"({', '.join(differing)} differ): give another folder, or delete this one first."
+                f"The feature store {self.directory} was begun with other settings ({'; '.join(differing)}): "
+                "use the same settings, give another folder, or delete this one first."
             )
         temporary = path.with_name(f"{INFO_NAME}.{self.worker}.tmp")
         try:
@@ -232,6 +232,18 @@ class FeatureWriter:
         self._position = 0
         self._data = _open_binary(self.directory / self._shard_name)
         self._data.truncate(0)
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
+    """What differs between the settings of a store and the ones asked for, with both values."""
+    found = []
+    for name in sorted({*old, *new}):
+        before, after = old.get(name), new.get(name)
+        if isinstance(before, dict) and isinstance(after, dict):
+            found += _differences(before, after, f"{prefix}{name}.")
+        elif before != after:
+            found.append(f"{prefix}{name} is {json.dumps(before)} in the store, not {json.dumps(after)}")
+    return found
 
 
 def _align(offset: int) -> int:

@@ -1,5 +1,5 @@
-"""From corpora to feature stores: what `preprocess.py` does, a room for each stage.
+"""From corpora to feature stores: one module for each subcommand of `preprocess.py`.
 
-Stages do not know each other. Where one needs another (the synthesizer's store holds the encoder's embeddings, the
-vocoder's may hold the synthesizer's mels), it is brought together here.
+Stages do not import each other. Where one needs another (the synthesizer's store holds the encoder's embeddings, the
+vocoder's may hold the synthesizer's mels), they are combined here.
 """

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import tyro
 
+from preparation.features import encoder_ready, stored_encoder_mel
 from preparation.settings import Settings
-from preparation.task import Refused, Task, check_length, encoder_input, prepared, refusing
+from preparation.task import Refused, Task, check_length, refusing
 
 if TYPE_CHECKING:
     from corpora.corpus import Utterance
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Encoder(Settings):
-    """Mel spectrograms for the speaker encoder; transcripts are not needed."""
+    """Mel spectrograms for the speaker encoder. Transcripts are not needed."""
 
     max_seconds: float = 600.0
-    """Clips with more speech are left out."""
+    """Leave out clips with more speech."""
     nationalities: tuple[str, ...] = ()
-    """Of VoxCeleb only speakers of these nationalities, for example: USA UK Ireland Canada Australia."""
+    """Of VoxCeleb, use only speakers of these nationalities, for example: USA UK Ireland Canada Australia."""
 
     @property
     def longest(self) -> float:
@@ -43,21 +44,21 @@ class Encoder(Settings):
 
         for task in work:
             with refusing(task.key) as refused:
-                wav = prepared(task.read(timer, self.decode_limit(task)))
+                wav = encoder_ready(task.read(timer, self.decode_limit(task), SAMPLE_RATE), SAMPLE_RATE)
                 seconds = len(wav) / SAMPLE_RATE
                 check_length(seconds, self.min_seconds, self.longest)
-                yield Clip(task.key, {"mel": encoder_input(wav)}, task.meta(seconds))
+                yield Clip(task.key, {"mel": stored_encoder_mel(wav)}, task.meta(seconds))
             yield from refused
 
 
 @dataclass(frozen=True, kw_only=True)
 class Noise(Settings):
-    """Mel spectrograms of noises, which the training of the speaker encoder mixes into speech."""
+    """Mel spectrograms of noise that the training of the speaker encoder mixes into speech."""
 
     min_seconds: float = 1.0
-    """Shorter noises are left out."""
+    """Leave out shorter noises."""
     max_seconds: float = 600.0
-    """Longer noises are left out."""
+    """Leave out longer noises."""
     validation_speakers: tyro.conf.Suppress[tuple[str, ...]] = ()  # a fifth of the files is held out by their names
 
     @property
@@ -65,9 +66,9 @@ class Noise(Settings):
         return self.max_seconds
 
     def listing(self) -> Listing:
-        from corpora.formats import list_sounds
+        from corpora.formats import list_noises
 
-        return list_sounds
+        return list_noises
 
     def splits(self, utterances: Sequence[Utterance]) -> dict[str, str]:
         from corpora.corpus import noise_split
@@ -80,10 +81,10 @@ class Noise(Settings):
 
         for task in work:
             with refusing(task.key) as refused:
-                wav = task.read(timer, self.decode_limit(task))
+                wav = task.read(timer, self.decode_limit(task), SAMPLE_RATE)
                 seconds = len(wav) / SAMPLE_RATE
                 check_length(seconds, self.min_seconds, self.longest)
                 if not wav.any():
                     raise Refused("silent")
-                yield Clip(task.key, {"mel": encoder_input(raise_volume(wav))}, task.meta(seconds))
+                yield Clip(task.key, {"mel": stored_encoder_mel(raise_volume(wav))}, task.meta(seconds))
             yield from refused

@@ -1,4 +1,4 @@
-"""Trained stages that help to prepare another one's store; each process loads a model file once."""
+"""Trained models that the preparation of another stage's store needs; each process loads a model file once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @functools.lru_cache(maxsize=2)
 def load_encoder(path: Path) -> SpeakerEncoder:
-    """Raises ModelFileError if it cannot be used."""
+    """Raises: ModelFileError."""
     from encoder import SpeakerEncoder
 
     return SpeakerEncoder.load(path)
@@ -21,7 +21,7 @@ def load_encoder(path: Path) -> SpeakerEncoder:
 
 @functools.lru_cache(maxsize=2)
 def load_synthesizer(path: Path) -> Synthesizer:
-    """Raises ModelFileError if it cannot be used."""
+    """Raises: ModelFileError."""
     from synthesizer import Synthesizer
 
     return Synthesizer.load(path)

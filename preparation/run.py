@@ -1,4 +1,4 @@
-"""Filling a store: find out what is to do, have it done, say what came of it."""
+"""Fill a feature store: list the work, do it in worker processes, print a summary."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from speech.errors import CorpusError
 if TYPE_CHECKING:
     from corpora.store import FeatureWriter
 
-BATCH = 8  # utterances whose embeddings are computed together; what a kill costs at most, per process
+BATCH = 8  # utterances embedded together; a killed process loses at most one batch
 
 
 def run(settings: Settings) -> None:
-    """Fill the store of these settings, or go on with it, and print what it then holds.
+    """Create or continue the store of these settings, and print what it then holds.
 
     Raises:
-        SpeechError: a setting, a corpus or the store cannot be used, or nothing is left to train on.
+        SpeechError: a setting, a corpus or the store cannot be used, or no clip is left to train on.
     """
     from corpora.store import FeatureStore, FeatureWriter
     from corpora.summary import describe_store, write_statistics
 
     info = settings.info()
-    # Open to the end: a second run into the same store is refused meanwhile.
+    # Open until the end, so that a second run into the same store is refused.
     with FeatureWriter(settings.out, "main") as writer:
         writer.write_info(info)
         if settings.retry:
@@ -43,7 +43,7 @@ def run(settings: Settings) -> None:
 
 
 def _list_tasks(settings: Settings, writer: FeatureWriter) -> list[Task]:
-    """Read the corpora, note what they refuse, and return what is not in the store yet."""
+    """Read the corpora, record what is left out, and return what is not in the store yet."""
     from corpora.corpus import iter_utterances
 
     number = len(settings.corpora)
@@ -66,13 +66,13 @@ def _list_tasks(settings: Settings, writer: FeatureWriter) -> list[Task]:
 
 
 def _finished(done: set[str]) -> set[str]:
-    """Utterances that need no more work: those that are done whole, and those all of whose pieces are."""
-    pieces: collections.Counter[tuple[str, str]] = collections.Counter()
+    """Utterances that are done, as a whole or in all their segments."""
+    segments: collections.Counter[tuple[str, str]] = collections.Counter()
     for key in done:
         match = re.fullmatch(r"(.*)#\d+of(\d+)", key, re.DOTALL)
         if match:
-            pieces[match[1], match[2]] += 1
-    return done | {key for (key, number), count in pieces.items() if count == int(number)}
+            segments[match[1], match[2]] += 1
+    return done | {key for (key, number), count in segments.items() if count == int(number)}
 
 
 def _work_through(settings: Settings, tasks: list[Task]) -> None:
@@ -87,4 +87,4 @@ def _work_through(settings: Settings, tasks: list[Task]) -> None:
     with tqdm(total=total, bar_format=form) as bar:
         for items in fill_store(settings.out, batches, settings.clips, settings.jobs):
             done += sum(task.utterance.duration for task in items if isinstance(task, Task)) / 60
-            bar.update(min(done, total) - bar.n)  # sums in another order may exceed the total by a rounding error
+            bar.update(min(done, total) - bar.n)  # rounding may exceed the total

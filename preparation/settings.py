@@ -1,10 +1,10 @@
-"""What all subcommands of `preprocess.py` have in common."""
+"""The settings that all subcommands of `preprocess.py` share."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +12,7 @@ import tyro
 
 from preparation.task import Task
 from speech.errors import ConfigError
+from speech.mel_config import MelConfig
 
 if TYPE_CHECKING:
     from corpora.corpus import Utterance
@@ -24,22 +25,22 @@ Corpora = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metava
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The flags of every subcommand; a stage adds its own and says what becomes of an utterance."""
+    """The flags of every subcommand. A stage adds its own and turns utterances into clips."""
 
     corpora: Corpora
     """Corpora as they were unpacked, folders with metadata.csv or a folder per speaker, or lhotse manifests."""
     out: Path
-    """The feature store to write, or to go on with."""
+    """Feature store to create or to continue."""
     jobs: int = max(1, (os.cpu_count() or 2) // 2)
-    """Processes, of one thread each. With 0 the work is done in this process, where nothing stops a file that hangs."""
+    """Worker processes, of one thread each. 0 works in the main process, where a file that hangs is not stopped."""
     min_seconds: float = 1.6
-    """Clips with less speech are left out."""
+    """Leave out clips with less speech."""
     max_decode_seconds: float = 30.0
-    """A file that takes longer to decode (and a tenth of its own length) is left out."""
+    """Leave out files that take longer to decode (plus a tenth of their length)."""
     retry: bool = False
-    """Look again at what was left out before."""
+    """Try again what was left out before."""
     validation_speakers: tuple[str, ...] = ()
-    """Hold out these speakers instead of those that the project holds out."""
+    """Hold out these speakers instead of the default ones."""
 
     def __post_init__(self) -> None:
         if not self.corpora:
@@ -57,7 +58,7 @@ class Settings:
         raise NotImplementedError
 
     def info(self) -> dict[str, Any]:
-        """What may not change while a store grows."""
+        """Settings that may not change while a store grows."""
         return {
             "stage": type(self).__name__.lower(),
             "min_seconds": self.min_seconds,
@@ -78,9 +79,24 @@ class Settings:
         return splits_of(utterances, self.validation_speakers)
 
     def clips(self, work: Sequence[Task], timer: Timer) -> Iterator[Clip]:
-        """Turn a few utterances into what the store keeps of them, reading files under the timer."""
+        """Turn a few utterances into clips for the store; files are read under the timer."""
         raise NotImplementedError
 
     def decode_limit(self, task: Task) -> float:
-        """Seconds that the decoding of an utterance may take: slow disks are bearable, hanging decoders are not."""
+        """Seconds that the decoding of an utterance may take."""
         return self.max_decode_seconds + task.utterance.duration / 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class MelSettings(Settings):
+    """The settings of stores that hold log mels, for the synthesizer and the vocoder."""
+
+    mel: MelConfig = field(default_factory=MelConfig)
+    """Mel settings of the store, and of all models that are trained on it."""
+
+    @property
+    def sample_rate(self) -> int:
+        return self.mel.sample_rate
+
+    def info(self) -> dict[str, Any]:
+        return {**super().info(), "mel_config": self.mel.to_json()}

@@ -1,15 +1,17 @@
-"""Stores for the synthesizer: mels, transcripts, and the embeddings of those who speak."""
+"""Stores for the synthesizer: mels, transcripts and speaker embeddings."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelfile.locations import DEFAULT_MODELS
+from preparation.features import encoder_ready, stored_mel, trimmed
 from preparation.models import load_encoder
-from preparation.settings import Settings
-from preparation.task import Refused, Task, check_length, coded_mel, mel_info, prepared, refusing, trimmed
+from preparation.settings import MelSettings
+from preparation.task import Refused, Task, check_length, refusing
 from speech.errors import AudioError, ConfigError, TextError
 
 if TYPE_CHECKING:
@@ -17,31 +19,55 @@ if TYPE_CHECKING:
 
     from corpora.store_filling import Clip
     from corpora.workers import Timer
+    from speech.alignment import Word
     from synthesizer.text.transcript import Transcript
 
-EMBED_ALONE_SECONDS = 3.0  # a shorter piece takes the embedding of the whole utterance it was cut from
-LONGEST_PIECE_SECONDS = 8.0  # the aligner's cuts are a little longer than it is asked for
-SPEEDS = (0.7, 1.4)  # beyond them nobody sounds like a person any more
+EMBED_ALONE_SECONDS = 3.0  # a shorter segment gets the embedding of the whole utterance that it was cut from
+MAX_SEGMENT_SECONDS = 8.0  # the aligner's segments are a little longer than this
+SPEEDS = (0.7, 1.4)  # speech sounds unnatural at lower and higher speeds
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """A part of an utterance between two pauses, or the whole utterance.
+
+    Attributes:
+        wav: float32 [samples] at the store's sample rate.
+        words: each word with its times in seconds, counted from the start of the wav; () if they are not known.
+        pitch_contour: float32 [words, 3], see `speech.word_pitch`; None if it is not known.
+    """
+
+    wav: np.ndarray
+    text: str
+    words: tuple[Word, ...] = ()
+    pitch_contour: np.ndarray | None = None
+
+    def at_speed(self, speed: float, sample_rate: int) -> Segment:
+        """The segment played at another speed; the contour is relative to the median F0 and stays."""
+        if speed == 1:
+            return self
+        words = tuple(replace(word, start=word.start / speed, end=word.end / speed) for word in self.words)
+        return replace(self, wav=at_speed(self.wav, speed, sample_rate), words=words)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Synthesizer(Settings):
-    """Mel spectrograms, transcripts and speaker embeddings for the synthesizer; what has no text is left out."""
+class Synthesizer(MelSettings):
+    """Mel spectrograms, transcripts and speaker embeddings for the synthesizer. Clips without a text are left out."""
 
-    encoder: Path = Path("models/default/encoder.safetensors")
-    """The speaker encoder's model file. The synthesizer will understand the embeddings of this one."""
+    encoder: Path = DEFAULT_MODELS / "encoder.safetensors"
+    """Encoder model file. The synthesizer will take the embeddings of this encoder."""
     max_seconds: float = 11.25
-    """Longer clips are left out."""
+    """Leave out longer clips."""
     split_at_silences: bool = False
-    """Cut utterances where the reader paused, found by aligning the text."""
+    """Split utterances at pauses, which are found by aligning the text."""
     min_rate: float = 5.0
-    """Letters a second; a slower clip does not fit its text."""
+    """Letters per second; a slower clip does not match its text."""
     max_rate: float = 25.0
-    """Letters a second; a faster clip does not fit its text."""
+    """Letters per second; a faster clip does not match its text."""
     reduce_noise: bool = False
-    """Take out steady noise that is heard in the pauses of a recording; for rooms and microphones, not for studios."""
+    """Remove steady noise, which is measured in the pauses. For noisy rooms and microphones, not for studios."""
     speeds: tuple[float, ...] = ()
-    """Play training clips at these speeds too, say 0.9 1.1: lower and higher voices, each with its own embedding."""
+    """Add copies of training clips at these speeds, for example 0.9 1.1, as lower and higher voices."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -60,23 +86,22 @@ class Synthesizer(Settings):
             "max_rate": self.max_rate,
             "reduce_noise": self.reduce_noise,
             "speeds": self.speeds,
-            "mel_config": mel_info(),
             "embedding_space": load_encoder(self.encoder).embedding_space,
         }
 
     def clips(self, work: Sequence[Task], timer: Timer) -> Iterator[Clip]:
         clips: list[Clip] = []
-        voices: list[np.ndarray] = []  # the sound whose embedding belongs to the clip of the same place
+        voices: list[np.ndarray] = []  # for each clip, the audio to embed
         for task in work:
             with refusing(task.key) as refused:
-                for clip, voice in self._pieces(task, self._sound(task, timer)):
+                for clip, voice in self._clips_of(task, self._read(task, timer)):
                     if clip.arrays is None:
                         refused.append(clip)
                     else:
                         clips.append(clip)
                         voices.append(voice)
             yield from refused
-        # Pieces of one utterance that share its embedding share the array: it is computed once.
+        # Segments of one utterance that share an embedding share the array: it is computed once.
         different = list({id(voice): voice for voice in voices}.values())
         embeddings = load_encoder(self.encoder).embed_many(different, prepared=True)
         of_voice = {id(voice): embedding for voice, embedding in zip(different, embeddings, strict=True)}
@@ -85,84 +110,81 @@ class Synthesizer(Settings):
             clip.arrays["embedding"] = of_voice[id(voice)]
             yield clip
 
-    def _sound(self, task: Task, timer: Timer) -> np.ndarray:
+    def _read(self, task: Task, timer: Timer) -> np.ndarray:
         from speech.noise_reduction import reduce_noise
 
-        wav = task.read(timer, self.decode_limit(task))
-        return reduce_noise(wav) if self.reduce_noise else wav
+        wav = task.read(timer, self.decode_limit(task), self.sample_rate)
+        return reduce_noise(wav, self.sample_rate) if self.reduce_noise else wav
 
-    def _pieces(self, task: Task, wav: np.ndarray) -> list[tuple[Clip, Any]]:
-        """Clips of one utterance without embeddings, each with the prepared sound to embed."""
-        words = transcript_of(task.utterance.text)
-        pieces: list[tuple[Any, str, tuple[Any, ...]]] = [(wav, task.utterance.text, ())]
-        if self.split_at_silences:
-            pieces = self._split(wav, words.text)
+    def _clips_of(self, task: Task, wav: np.ndarray) -> list[tuple[Clip, Any]]:
+        """Clips of one utterance without embeddings, each with the audio to embed as the encoder takes it."""
+        transcript = transcript_of(task.utterance.text)
+        segments = self._split(wav, transcript.text) if self.split_at_silences else [Segment(wav, task.utterance.text)]
         speeds = (1.0, *self.speeds) if task.split == "train" else (1.0,)
-        melodies = [melody_of(piece, times) for piece, _, times in pieces]  # the same at every speed
-        number = 0
+        count = len(segments) * len(speeds)
         made: list[tuple[Clip, Any]] = []
+        number = 0
         for speed in speeds:
-            whole = None  # the voice of pieces that are too short to show it themselves
-            for (piece, text, times), melody in zip(pieces, melodies, strict=True):
+            whole = None  # the audio to embed of segments that are too short for an embedding of their own
+            for segment in segments:
                 number += 1
-                key = (
-                    task.key if len(pieces) * len(speeds) == 1 else f"{task.key}#{number}of{len(pieces) * len(speeds)}"
-                )
+                key = task.key if count == 1 else f"{task.key}#{number}of{count}"
                 with refusing(key) as refused:
-                    words = transcript_of(text) if self.split_at_silences else words  # pauses have become commas
-                    clip, voice = self._clip(task, key, at_speed(piece, speed), words, times, melody, speed)
+                    if self.split_at_silences:  # pauses have become commas
+                        transcript = transcript_of(segment.text)
+                    clip, voice = self._clip(task, key, segment.at_speed(speed, self.sample_rate), transcript, speed)
                     if voice is None:
-                        voice = whole = prepared(at_speed(wav, speed)) if whole is None else whole
+                        if whole is None:
+                            whole = encoder_ready(at_speed(wav, speed, self.sample_rate), self.sample_rate)
+                        voice = whole
                     made.append((clip, voice))
                 made += [(clip, None) for clip in refused]
         return made
 
     def _clip(
-        self,
-        task: Task,
-        key: str,
-        piece: np.ndarray,
-        words: Transcript,
-        times: Sequence[Any],
-        melody: Any,
-        speed: float,
+        self, task: Task, key: str, segment: Segment, transcript: Transcript, speed: float
     ) -> tuple[Clip, np.ndarray | None]:
-        """One clip, and the prepared sound to embed; None if it is too short to show whose voice it is."""
+        """One clip, and the audio to embed; None if it is too short for an embedding of its own."""
         import numpy as np
 
         from corpora.store_filling import Clip
-        from speech.audio import SAMPLE_RATE
         from speech.vad import signal_bounds
 
-        skipped = signal_bounds(piece)[0] / SAMPLE_RATE
-        piece = trimmed(piece)
-        seconds = len(piece) / SAMPLE_RATE
+        skipped = signal_bounds(segment.wav, self.sample_rate)[0] / self.sample_rate
+        wav = trimmed(segment.wav, self.sample_rate)
+        seconds = len(wav) / self.sample_rate
         check_length(seconds, self.min_seconds, self.longest)
-        self._check_rate(words.text, seconds)
-        arrays = {"mel": coded_mel(piece)}
-        if times and len(times) == len(words.text.split()):
-            # The times let training tell attention where each word is: it aligns in a tenth of the steps.
-            spans = [(word.start / speed - skipped, word.end / speed - skipped) for word in times]
-            arrays["word_times"] = np.array(spans, np.float32)
-            if melody is not None:
-                arrays["word_melody"] = melody
-        meta = {**task.meta(seconds), "transcript": words.to_json()}
+        self._check_rate(transcript.text, seconds)
+        arrays = {"mel": stored_mel(wav, self.mel)}
+        if segment.words and len(segment.words) == len(transcript.text.split()):
+            # Word times guide the attention in training: it aligns in a tenth of the steps.
+            times = [(word.start - skipped, word.end - skipped) for word in segment.words]
+            arrays["word_times"] = np.array(times, np.float32)
+            if segment.pitch_contour is not None:
+                arrays["word_melody"] = segment.pitch_contour
+        meta = {**task.meta(seconds), "transcript": transcript.to_json()}
         if speed != 1:
-            meta["speaker"] += f" at {speed:g}"  # another voice, as far as anyone can hear
-        voice = prepared(piece) if seconds >= EMBED_ALONE_SECONDS else None
+            meta["speaker"] += f" at {speed:g}"
+        voice = encoder_ready(wav, self.sample_rate) if seconds >= EMBED_ALONE_SECONDS else None
         return Clip(key, arrays, meta), voice
 
-    def _split(self, wav: np.ndarray, text: str) -> list[tuple[np.ndarray, str, tuple[Any, ...]]]:
-        """The pieces of a recording between its pauses, each with its text and the times of its words."""
+    def _split(self, wav: np.ndarray, text: str) -> list[Segment]:
+        """The segments of a recording between its pauses."""
         from speech.alignment import split_at_silences
-        from speech.audio import SAMPLE_RATE
+        from speech.audio import SAMPLE_RATE, resample
 
-        longest = min(LONGEST_PIECE_SECONDS, self.max_seconds)
+        longest = min(MAX_SEGMENT_SECONDS, self.max_seconds)
+        at_aligner_rate = resample(wav, self.sample_rate, SAMPLE_RATE)
         try:
-            pieces = split_at_silences(wav, text, min_seconds=self.min_seconds, max_seconds=longest)
+            pieces = split_at_silences(at_aligner_rate, text, min_seconds=self.min_seconds, max_seconds=longest)
         except AudioError as error:
             raise Refused(f"does not fit its transcript ({error})") from error
-        return [(wav[round(p.start * SAMPLE_RATE) : round(p.end * SAMPLE_RATE)], p.text, p.words) for p in pieces]
+        segments = []
+        for piece in pieces:
+            part = wav[round(piece.start * self.sample_rate) : round(piece.end * self.sample_rate)]
+            contour = pitch_contour(part, piece.words, self.sample_rate)
+            segments.append(Segment(part, piece.text, piece.words, contour))
+        return segments
 
     def _check_rate(self, text: str, seconds: float) -> None:
         rate = sum(character.isalpha() for character in text) / seconds
@@ -172,15 +194,18 @@ class Synthesizer(Settings):
             )
 
 
-def melody_of(wav: np.ndarray, times: Sequence[Any]) -> np.ndarray | None:
-    """How high each word is spoken; None where that is not known."""
+def pitch_contour(wav: np.ndarray, words: Sequence[Word], sample_rate: int) -> np.ndarray | None:
+    """The F0 of each word relative to the median F0 of the clip; None if it is not known."""
+    from speech.audio import SAMPLE_RATE, resample
     from speech.word_pitch import word_pitch_contours
 
-    return word_pitch_contours(wav, [(word.start, word.end) for word in times]) if times else None
+    if not words:
+        return None
+    return word_pitch_contours(resample(wav, sample_rate, SAMPLE_RATE), [(word.start, word.end) for word in words])
 
 
-def at_speed(wav: np.ndarray, speed: float) -> np.ndarray:
-    """Played faster or slower, as a tape is: pitch, formants and tempo all by the same factor.
+def at_speed(wav: np.ndarray, speed: float, sample_rate: int) -> np.ndarray:
+    """Speed perturbation: pitch, formants and tempo change by the same factor.
 
     Copies at 0.9 and 1.1 of the speed triple the number of voices of a corpus ("Audio augmentation for speech
     recognition", Ko et al., Interspeech 2015; as new speakers: Yamamoto et al., Interspeech 2019).
@@ -190,13 +215,15 @@ def at_speed(wav: np.ndarray, speed: float) -> np.ndarray:
     import numpy as np
     import soxr
 
-    from speech.audio import SAMPLE_RATE
-
-    return soxr.resample(wav, SAMPLE_RATE * speed, SAMPLE_RATE).astype(np.float32)
+    return soxr.resample(wav, sample_rate * speed, sample_rate).astype(np.float32)
 
 
 def transcript_of(text: str) -> Transcript:
-    """The words of an utterance as the synthesizer reads them."""
+    """The transcript of an utterance as the synthesizer takes it.
+
+    Raises:
+        Refused: there is no text, or nothing in it can be spoken.
+    """
     from synthesizer.text.front_end import text_to_transcript
 
     if not text:

@@ -1,4 +1,4 @@
-"""Stores for the vocoder: waveforms with their mels, or with those that a synthesizer makes of them."""
+"""Stores for the vocoder: waveforms with their mels, or with those that a synthesizer predicts for them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelfile.locations import DEFAULT_MODELS
+from preparation.features import encoder_ready, stored_mel, trimmed
 from preparation.models import load_encoder, load_synthesizer
-from preparation.settings import Settings
+from preparation.settings import MelSettings
 from preparation.synthesizer import transcript_of
-from preparation.task import Refused, Task, check_length, coded_mel, mel_info, prepared, refusing, trimmed
+from preparation.task import Refused, Task, check_length, refusing
 from speech.errors import ModelFileError
+from speech.mel_config import require_same_mel
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,72 +23,73 @@ if TYPE_CHECKING:
     from corpora.store_filling import Clip
     from corpora.workers import Timer
 
-LEAST_COVERAGE = 0.8  # of the text by attention; with less the synthesizer has lost its place
+MIN_COVERAGE = 0.8  # fraction of the text that the attention must cover; with less the alignment has failed
 
 
 @dataclass(frozen=True, kw_only=True)
-class Vocoder(Settings):
-    """Waveforms with their mel spectrograms for the vocoder; transcripts are needed for --gta alone."""
+class Vocoder(MelSettings):
+    """Waveforms with their mel spectrograms for the vocoder. Only --gta needs transcripts."""
 
     max_seconds: float = 60.0
-    """Longer clips are left out."""
+    """Leave out longer clips."""
     gta: bool = False
-    """Store the mels that the synthesizer makes of each recording, its timing kept, instead of the recording's own."""
-    synthesizer: Path = Path("models/default/synthesizer.safetensors")
-    """With --gta: the synthesizer's model file."""
-    encoder: Path = Path("models/default/encoder.safetensors")
-    """With --gta: the model file of the speaker encoder that belongs to the synthesizer."""
+    """Store ground-truth-aligned mels: the synthesizer's prediction for each recording with teacher forcing."""
+    synthesizer: Path = DEFAULT_MODELS / "synthesizer.safetensors"
+    """Synthesizer model file for --gta."""
+    encoder: Path = DEFAULT_MODELS / "encoder.safetensors"
+    """Encoder model file for --gta, the one that the synthesizer was trained with."""
 
     @property
     def longest(self) -> float:
         return self.max_seconds
 
     def info(self) -> dict[str, Any]:
-        info = {**super().info(), "mel_config": mel_info()}
         if not self.gta:
-            return info
+            return super().info()
         encoder, synthesizer = load_encoder(self.encoder), load_synthesizer(self.synthesizer)
         if encoder.embedding_space != synthesizer.embedding_space:
             raise ModelFileError(
                 f"{self.synthesizer} expects voices of the space {synthesizer.embedding_space!r}, but {self.encoder} "
                 f"makes {encoder.embedding_space!r}: give an encoder and a synthesizer that were trained together."
             )
+        require_same_mel(synthesizer.mel_config, self.mel, f"the synthesizer {self.synthesizer}", "this store")
         digest = hashlib.blake2b(self.synthesizer.read_bytes(), digest_size=8).hexdigest()
-        return {**info, "gta": True, "synthesizer": digest, "embedding_space": synthesizer.embedding_space}
+        return {**super().info(), "gta": True, "synthesizer": digest, "embedding_space": synthesizer.embedding_space}
 
     def clips(self, work: Sequence[Task], timer: Timer) -> Iterator[Clip]:
-        import numpy as np
-
         from corpora.store_filling import Clip
-        from speech.audio import SAMPLE_RATE
-        from speech.mel import MelConfig
 
-        hop = MelConfig().hop_length
         for task in work:
             with refusing(task.key) as refused:
-                whole = task.read(timer, self.decode_limit(task))
-                wav = trimmed(whole)
-                seconds = len(wav) / SAMPLE_RATE
+                whole = task.read(timer, self.decode_limit(task), self.sample_rate)
+                wav = trimmed(whole, self.sample_rate)
+                seconds = len(wav) / self.sample_rate
                 check_length(seconds, self.min_seconds, self.longest)
-                mel = self._aligned(task, whole, wav) if self.gta else coded_mel(wav)
-                samples = np.zeros(len(mel) * hop, np.int16)  # sample k belongs to frame k // hop
-                count = min(len(samples), len(wav))
-                samples[:count] = np.rint(wav[:count] * 32768)
+                mel = self._aligned(task, whole, wav) if self.gta else stored_mel(wav, self.mel)
                 meta = task.meta(seconds) | ({"gta": True} if self.gta else {})
-                yield Clip(task.key, {"mel": mel, "wav": samples}, meta)
+                yield Clip(task.key, {"mel": mel, "wav": self._samples(wav, len(mel))}, meta)
             yield from refused
 
+    def _samples(self, wav: np.ndarray, frames: int) -> np.ndarray:
+        """int16 [frames * hop]: sample k belongs to frame k // hop; zeros after the end of the wav."""
+        import numpy as np
+
+        samples = np.zeros(frames * self.mel.hop_length, np.int16)
+        count = min(len(samples), len(wav))
+        samples[:count] = np.rint(wav[:count] * 32768)
+        return samples
+
     def _aligned(self, task: Task, whole: np.ndarray, wav: np.ndarray) -> np.ndarray:
-        """The synthesizer's mel of a trimmed recording, uint8 [frames, 80]."""
+        """The synthesizer's mel of a trimmed recording, uint8 [frames, n_mels]."""
         from preparation.aligned_mels import aligned_mel
         from speech.mel import code_mel, synthesis_mel
         from synthesizer.alignment_score import alignment_report
 
         transcript = transcript_of(task.utterance.text)
-        embedding = load_encoder(self.encoder).embed_many([prepared(whole)], prepared=True)[0]
+        embedding = load_encoder(self.encoder).embed_many([encoder_ready(whole, self.sample_rate)], prepared=True)[0]
         synthesizer = load_synthesizer(self.synthesizer)
-        made = aligned_mel(synthesizer, synthesis_mel(wav).T, transcript, embedding, task.key)
+        made = aligned_mel(synthesizer, synthesis_mel(wav, self.mel).T, transcript, embedding, task.key)
         report = alignment_report(made.alignment, stopped=True)
-        if report.coverage < LEAST_COVERAGE:
-            raise Refused(f"the synthesizer cannot follow its text ({report.coverage:.0%} of it was read)")
-        return code_mel(made.mel)
+        if report.coverage < MIN_COVERAGE:
+            raise Refused(f"the synthesizer cannot be aligned to its text (it covers {report.coverage:.0%} of it)")
+        return code_mel(made.mel, self.mel.max_abs_value)

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from corpora.corpus import Utterance, iter_utterances, noise_split, read_utterance
-from corpora.formats import list_recordings, list_sounds
+from corpora.formats import list_noises, list_recordings
 from speech.errors import CorpusError
 
 META_1 = "VoxCeleb1 ID\tVGGFace1 ID\tGender\tNationality\tSet\nid10001\tA._J._Buckley\tm\tIreland\tdev\n"
@@ -204,7 +204,7 @@ def test_libritts(tmp_path, part):
 def test_sounds_in_any_folders(tmp_path):
     for name in ("a.wav", "rain/b.wav", "rain/deep/c.wav"):
         sound(tmp_path / "noise" / name)
-    utterances, rejected = read(tmp_path / "noise", listing=list_sounds)
+    utterances, rejected = read(tmp_path / "noise", listing=list_noises)
     assert not rejected
     assert {key: value[0] for key, value in speakers_and_texts(utterances).items()} == {
         "a.wav": "noise",
