@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from corpora.corpus import noise_split
+from corpora.splits import noise_split
 from speech.audio import SAMPLE_RATE, read_audio
 from speech.errors import AudioError, CorpusError
 from speech.vad import VAD_WINDOW_MS
@@ -20,7 +20,7 @@ WINDOW = SAMPLE_RATE * VAD_WINDOW_MS // 1000
 
 
 class NoiseSet:
-    """The held-out noises of a folder (`corpora.corpus.noise_split`), without the digital silence at their ends."""
+    """The held-out noises of a folder (`corpora.splits.noise_split`), without the digital silence at their ends."""
 
     def __init__(self, folder: Path) -> None:
         """Raises: CorpusError if the folder is missing or holds no noise that is kept back for tests."""

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from corpora.corpus import Utterance, iter_utterances, read_utterance, splits_of
+from corpora.corpus import Utterance, iter_utterances, read_utterance
+from corpora.splits import splits_of
 from speech.audio import SAMPLE_RATE, normalize_peak
 from speech.errors import AudioError, ConfigError, CorpusError, TextError
 
@@ -124,7 +125,7 @@ class Material:
         """Utterances drawn at random but evenly over the speakers.
 
         Args:
-            held_out: only those that no stage trains on (`corpora.corpus.splits_of`).
+            held_out: only those that no stage trains on (`corpora.splits.splits_of`).
             with_text, distinct_texts: only those with a transcript, and each transcript once.
         Raises:
             CorpusError: nothing is left.

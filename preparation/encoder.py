@@ -71,7 +71,7 @@ class Noise(Settings):
         return list_noises
 
     def splits(self, utterances: Sequence[Utterance]) -> dict[str, str]:
-        from corpora.corpus import noise_split
+        from corpora.splits import noise_split
 
         return {utterance.key: noise_split(utterance.key) for utterance in utterances}
 

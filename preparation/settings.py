@@ -74,7 +74,7 @@ class Settings:
 
     def splits(self, utterances: Sequence[Utterance]) -> dict[str, str]:
         """The split of each utterance by its key."""
-        from corpora.corpus import splits_of
+        from corpora.splits import splits_of
 
         return splits_of(utterances, self.validation_speakers)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import preprocess
-from corpora.corpus import noise_split
+from corpora.splits import noise_split
 from corpora.store import FeatureStore
 from speech.audio import raise_volume, read_audio, write_audio
 from speech.mel import decode_mel, encoder_mel, synthesis_mel

@@ -1,4 +1,4 @@
-"""Corpora of every layout, with everything in them that corpora have and should not."""
+"""Corpora of every layout, with unusable files among the usable ones."""
 
 import json
 from pathlib import Path
@@ -7,16 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from corpora.corpus import (
-    VALIDATION_SPEAKERS,
-    Utterance,
-    is_held_out,
-    iter_utterances,
-    load_corpus,
-    read_utterance,
-    split_of,
-    splits_of,
-)
+from corpora.corpus import Utterance, iter_utterances, read_utterance
 from speech.errors import CorpusError
 
 
@@ -176,42 +167,38 @@ def test_lhotse_manifests(tmp_path):
 
 
 def test_manifest_files_one_by_one(tmp_path):
+    from lhotse import CutSet, load_manifest
+
     manifests(tmp_path / "toy")
     pair, _ = read(tmp_path / "toy/toy_supervisions_all.jsonl.gz")
     assert len(pair) == 2
-    cuts = load_corpus(tmp_path / "toy")
-    cuts.to_file(tmp_path / "cuts_kept.jsonl")
-    utterances, _ = read(tmp_path / "cuts_kept.jsonl")
+    CutSet.from_manifests(
+        recordings=load_manifest(tmp_path / "toy/toy_recordings_all.jsonl.gz"),
+        supervisions=load_manifest(tmp_path / "toy/toy_supervisions_all.jsonl.gz"),
+    ).to_file(tmp_path / "toy/cuts_kept.jsonl")
+    utterances, _ = read(tmp_path / "toy/cuts_kept.jsonl")
     assert [value.text for value in utterances.values()] == ["one", "two lines"]
     assert len({key.split("/")[0] for key in utterances}) == 1
-
-
-def test_cuts_have_one_supervision_and_load(tmp_path):
-    sound(tmp_path / "c/ann/1.wav")
-    sound(tmp_path / "c/ann/2.wav", channels=2)
-    cuts = list(load_corpus(tmp_path / "c"))
-    assert [len(cut.supervisions) for cut in cuts] == [1, 1]
-    assert [cut.load_audio().shape for cut in cuts] == [(1, 8000), (2, 8000)]
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"name;text\n1;2\n"])
 def test_unreadable_lists_are_one_sentence(tmp_path, content):
     (tmp_path / "metadata.csv").write_bytes(content)
     with pytest.raises(CorpusError, match=r"metadata\.csv"):
-        load_corpus(tmp_path)
+        read(tmp_path)
 
 
 def test_what_is_no_corpus(tmp_path):
     with pytest.raises(CorpusError, match="There is no corpus"):
-        load_corpus(tmp_path / "missing")
+        read(tmp_path / "missing")
     with pytest.raises(CorpusError, match="no usable recording"):
-        load_corpus(tmp_path)
+        read(tmp_path)
     (tmp_path / "notes.txt").write_text("hello", encoding="utf-8")
     with pytest.raises(CorpusError, match="is no corpus"):
-        load_corpus(tmp_path / "notes.txt")
+        read(tmp_path / "notes.txt")
     (tmp_path / "cuts.jsonl").write_text(json.dumps({"hello": 1}), encoding="utf-8")
     with pytest.raises(CorpusError, match="lhotse"):
-        load_corpus(tmp_path / "cuts.jsonl")
+        read(tmp_path / "cuts.jsonl")
 
 
 def test_two_corpora_of_one_name(tmp_path):
@@ -220,49 +207,3 @@ def test_two_corpora_of_one_name(tmp_path):
     with pytest.raises(CorpusError, match="named same"):
         read(tmp_path / "a/same", tmp_path / "b/same")
     assert len(read(tmp_path / "a/same", tmp_path / "a/same")[0]) == 1
-
-
-def test_held_out_speakers_are_the_same_everywhere():
-    # Written out, because stores and models that exist were made with these.
-    assert split_of("1737", "librispeech_train_clean_100/x.opus") == "validation"
-    assert split_of("7367", "librispeech_train_clean_100/x.opus") == "train"
-    assert split_of("so0117", "speechocean762_adults/x.opus") == "validation"
-    assert split_of("so0110", "speechocean762_children/x.opus") == "train"
-    assert split_of("p287", "vctk_samples/x.opus") == "validation"
-    assert split_of("p287", "VCTK/x.wav") == "validation"
-    assert split_of("p225", "vctk_samples/x.opus") == "train"
-    assert split_of("1998", "librispeech_test_other/x.opus") == "evaluation"
-    assert split_of("1320", "demo_references/x.mp3") == "evaluation"
-    sentences = [split_of("kathleen", f"kathleen/{number}.opus") for number in range(4000)]
-    assert 60 < sentences.count("validation") < 140
-    assert [number for number in range(60) if is_held_out(f"speaker {number}")] == [
-        number for number in range(60) if split_of(f"speaker {number}", "other/x.wav") == "validation"
-    ]
-    assert 150 < sum(is_held_out(str(number)) for number in range(4000)) < 250
-    assert len(VALIDATION_SPEAKERS) == 24
-
-
-def make(corpus: str, speakers: int, each: int) -> list[Utterance]:
-    return [
-        Utterance(f"{corpus}/{speaker}/{number}.wav", Path(), 0, 1, f"{corpus}{speaker}", "", corpus)
-        for speaker in range(speakers)
-        for number in range(each)
-    ]
-
-
-@pytest.mark.parametrize("speakers", [1, 3, 10, 30])
-def test_every_unknown_corpus_has_validation(speakers):
-    utterances = make("mine", speakers, 20)
-    splits = splits_of(utterances)
-    held_out = [utterance for utterance in utterances if splits[utterance.key] == "validation"]
-    assert 0 < len(held_out) < len(utterances) / 2
-    assert splits == splits_of(utterances[::-1])
-    if speakers >= 10:  # then whole speakers
-        assert len(held_out) == 20 * len({utterance.speaker for utterance in held_out})
-
-
-def test_named_speakers_override():
-    utterances = make("mine", 12, 2)
-    splits = splits_of(utterances, ["mine3"])
-    assert [key for key, split in splits.items() if split == "validation"] == ["mine/3/0.wav", "mine/3/1.wav"]
-    assert set(splits_of(make("demo_references", 2, 1), ["x"]).values()) == {"evaluation"}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from corpora.corpus import Utterance, iter_utterances, noise_split, read_utterance
+from corpora.corpus import Utterance, iter_utterances, read_utterance
 from corpora.formats import list_noises, list_recordings
 from speech.errors import CorpusError
 
@@ -211,13 +211,3 @@ def test_sounds_in_any_folders(tmp_path):
         "rain/b.wav": "rain",
         "rain/deep/c.wav": "rain",
     }
-
-
-def test_noises_are_split_by_their_names():
-    names = [f"noise/audio/rain_{number}-{number}7-A.opus" for number in range(2000)]
-    splits = [noise_split(name) for name in names]
-    assert set(splits) == {"train", "validation"}
-    assert 330 < splits.count("validation") < 470
-    # Folder, ending and take do not matter.
-    assert splits == [noise_split(Path(name).name.replace("-A.opus", "-C.wav")) for name in names]
-    assert noise_split("1-17367-A-10.wav") == noise_split("x\\1-17367-C-10.ogg")

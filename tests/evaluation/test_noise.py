@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from corpora.corpus import noise_split
+from corpora.splits import noise_split
 from evaluation.noise import NoiseSet, add_noise, rms, speech_level
 from speech.errors import CorpusError
 
