@@ -1,9 +1,9 @@
-"""Fixtures that every room's tests share."""
+"""Fixtures for the tests of all packages."""
 
 import os
 from pathlib import Path
 
-# Toy models gain nothing from more threads, and two of them beside another process can be many times slower than one.
+# Toy models gain nothing from threads, and threads of parallel test processes slow each other down.
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -20,10 +20,10 @@ def repository() -> Path:
 
 @pytest.fixture(scope="session")
 def shared_dir() -> Path:
-    """The folder of real speech and golden numbers beside the checkout; tests that need it skip where it is missing."""
+    """Recorded speech and reference values in a folder beside the checkout. Tests that need it are skipped without it."""
     path = REPOSITORY.parent / "shared"
     if not (path / "golden").is_dir():
-        pytest.skip("the shared speech and golden numbers are not beside this checkout")
+        pytest.skip("recorded speech and reference values are not beside this checkout")
     return path
 
 

@@ -1,4 +1,4 @@
-"""Stand-ins for a machine's sound hardware."""
+"""Fake audio hardware."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ import numpy as np
 
 
 class FakeSound:
-    """What of the module `sounddevice` is used: an output device of one rate, which plays as fast as it can.
+    """Replaces the module `sounddevice`: one output device, which plays as fast as it can.
 
     Args:
-        devices: whether there is one.
-        rate: the only rate in Hz that it plays; 0 for any.
-        busy: it cannot be opened.
+        devices: whether there is a device.
+        rate: the only sample rate in Hz that it supports; 0 for any.
+        busy: whether opening it fails.
 
     Attributes:
-        played: all that was heard, one array for each stream.
-        aborted: streams that were stopped at once.
+        played: the samples of each finished stream.
+        aborted: number of streams that were aborted.
+        streams: all streams that were opened.
     """
 
     class PortAudioError(Exception):
@@ -53,9 +54,11 @@ class FakeSound:
 
 
 class FakeStream:
+    """An output stream; `blocks` are the blocks played so far, float32 [samples] each."""
+
     def __init__(self, sound: FakeSound, options: SimpleNamespace) -> None:
         self.sound, self.options = sound, options
-        self.heard: list[np.ndarray] = []
+        self.blocks: list[np.ndarray] = []
         self.stopping = threading.Event()
         self.thread = threading.Thread(target=self._play, daemon=True)
 
@@ -63,15 +66,15 @@ class FakeStream:
         self.thread.start()
 
     def _play(self) -> None:
-        block, going = np.zeros((160, 1), np.float32), True
-        while going and not self.stopping.is_set():
+        block, running = np.zeros((160, 1), np.float32), True
+        while running and not self.stopping.is_set():
             try:
                 self.options.callback(block, len(block), None, None)
             except self.sound.CallbackStop:
-                going = False
-            self.heard.append(block[:, 0].copy())
+                running = False
+            self.blocks.append(block[:, 0].copy())
             self.stopping.wait(0.0005)
-        self.sound.played.append(np.concatenate(self.heard))
+        self.sound.played.append(np.concatenate(self.blocks))
         self.options.finished_callback()
 
     def abort(self) -> None:

@@ -1,7 +1,6 @@
-"""Model files of toy width for all three stages, and a sound that passes for speech.
+"""Untrained toy models for all three stages, and a synthetic signal that a voice activity detector accepts as speech.
 
-What the models say is no language, but it has a length, a level and a spectrum, and all of it comes from the same code
-as with trained models.
+Their output is not language, but it has duration, level and spectrum, and runs through the same code as trained models.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ def toy_encoder(seed: int = 0, space: str = TOY_SPACE) -> SpeakerEncoder:
 
 
 def toy_synthesizer(seed: int = 0, space: str = TOY_SPACE) -> Synthesizer:
-    """A Tacotron 2 with 8 to 16 units a layer, whose attention drifts to the end of the text by its prior alone."""
+    """A Tacotron 2 with 8 to 16 units per layer. The prior alone moves its attention to the end of the text."""
     import torch
 
     from synthesizer import Synthesizer, SynthesizerConfig
@@ -50,8 +49,8 @@ def toy_synthesizer(seed: int = 0, space: str = TOY_SPACE) -> Synthesizer:
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
         model = Tacotron2(config)
-        model.to_stop.bias.fill_(-10.0)  # the length comes from the attention, which rests on the end of the text
-        # A falling spectrum, as speech has, which the decoder moves about.
+        model.to_stop.bias.fill_(-10.0)  # the attention alone ends the output: it stays at the end of the text
+        # A falling spectrum as in speech, varied by the decoder.
         slope = torch.linspace(1.5, -2.5, config.mel.n_mels).repeat(config.max_reduction_factor)
         model.to_frames.bias.copy_(slope)
         model.to_frames.weight.mul_(4)
@@ -59,7 +58,7 @@ def toy_synthesizer(seed: int = 0, space: str = TOY_SPACE) -> Synthesizer:
 
 
 def toy_vocoder(seed: int = 0) -> Vocoder:
-    """A compact WaveRNN with one GRU of 8: it hisses."""
+    """A compact WaveRNN with one GRU of 8. Its output is noise."""
     import torch
 
     from vocoder.wavernn.config import WaveRNNConfig
@@ -74,9 +73,9 @@ def toy_vocoder(seed: int = 0) -> Vocoder:
 
 
 def save_toy_models(folder: Path) -> Path:
-    """Write the three model files into a folder, as `models/default` has them, with Griffin-Lim as the default vocoder.
+    """Write the three model files into a folder, as in `models/default`, with Griffin-Lim as the default vocoder.
 
-    (The toy WaveRNN is small but goes sample by sample, and takes seconds where Griffin-Lim takes none.)
+    (The toy WaveRNN generates sample by sample, which takes seconds.)
     """
     folder.mkdir(parents=True, exist_ok=True)
     toy_encoder().save(folder / "encoder.safetensors")
@@ -87,12 +86,15 @@ def save_toy_models(folder: Path) -> Path:
 
 
 def speech_like(seconds: float = 4.5, pitch: float = 120.0, seed: int = 0) -> np.ndarray:
-    """A hummed babble: harmonics of a wavering pitch under three moving formants, four syllables a second.
+    """Harmonics of a varying F0 under three moving formants, four syllables per second.
 
     Args:
-        pitch: Hz, around which the melody moves.
+        seconds: duration.
+        pitch: mean F0 in Hz.
+        seed: of the background noise.
+
     Returns:
-        float32 [seconds * 16000], peak 0.5, which a voice activity detector takes for speech.
+        float32 [seconds * 16000], peak 0.5.
     """
     rng = np.random.default_rng(seed)
     t = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
@@ -104,6 +106,6 @@ def speech_like(seconds: float = 4.5, pitch: float = 120.0, seed: int = 0) -> np
             centre = formant * (1 + 0.3 * np.sin(2 * np.pi * 2 * t + formant))
             gain = np.exp(-(((harmonic * fundamental - centre) / 200) ** 2)) / number
             wav += gain * np.sin(harmonic * phase)
-    wav *= np.clip(1.8 * np.sin(2 * np.pi * 2 * t) ** 2 - 0.6, 0, 1)  # silence between, or it is "noisy"
+    wav *= np.clip(1.8 * np.sin(2 * np.pi * 2 * t) ** 2 - 0.6, 0, 1)  # silences, so that the noise level can be measured
     wav = 0.5 * wav / np.max(np.abs(wav))
     return (wav + 1e-4 * rng.standard_normal(len(t))).astype(np.float32)
