@@ -26,7 +26,7 @@ sys.path[0] = str(ROOT)  # in place of this folder, whose name for this file wou
 import numpy as np  # noqa: E402
 import tyro  # noqa: E402
 
-from benchmarks.measuring import Rows, least_times, report, run_or_explain, run_program, tells_memory  # noqa: E402
+from benchmarks.measuring import Rows, least_times, memory_is_measurable, report, run_command, run_program  # noqa: E402
 from speech.audio import SAMPLE_RATE, read_audio, write_audio  # noqa: E402
 from speech.errors import SpeechError, exit_on_speech_error  # noqa: E402
 from speech.vad import prepare_reference  # noqa: E402
@@ -230,7 +230,7 @@ def preparation_seconds(corpus: Path, store: Path) -> float:
 
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     command = [sys.executable, str(ROOT / "preprocess.py"), "encoder", str(corpus), "--out", str(store), "--jobs", "1"]
-    run_or_explain(command)
+    run_command(command)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
@@ -253,7 +253,7 @@ print(json.dumps({"above": (kilobytes("VmHWM") - before) * 1024 / 1e6}))
 
 def measure_memory(arguments: Arguments, scratch: Path) -> Rows:
     """The greatest memory of a process that embeds a file of 10 min, above what it holds with torch imported."""
-    if not tells_memory():
+    if not memory_is_measurable():
         return
     path = scratch / "10min.wav"
     write_audio(path, speech_of(600))

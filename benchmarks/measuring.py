@@ -1,4 +1,4 @@
-"""What the benchmarks share: figures printed and written, times taken in turns, programs run aside."""
+"""Helpers of the benchmarks: reporting figures, timing candidates in turns, running programs in separate processes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,14 @@ Rows = Iterator[Row]
 
 
 def report(rows: Iterable[Row], path: Path | None) -> dict[str, float]:
-    """Print each figure as it comes, write all as a list of {case, value, unit} at the end; returns them by case."""
+    """Print each figure as it is measured, and write all of them as a list of {case, value, unit}.
+
+    Args:
+        path: the JSON file to write, if any.
+
+    Returns:
+        The values by case.
+    """
     written = []
     for case, value, unit in rows:
         print(f"{case:<52} {value:>10.4g} {unit}", flush=True)
@@ -32,37 +39,44 @@ def report(rows: Iterable[Row], path: Path | None) -> dict[str, float]:
     return {str(row["case"]): float(str(row["value"])) for row in written}
 
 
-def least_times(repeats: int, *contenders: Callable[[], object]) -> list[float]:
-    """The least processor time of each contender in seconds, over turns that go round among them.
+def least_times(repeats: int, *candidates: Callable[[], object]) -> list[float]:
+    """The least CPU time of each candidate in seconds, over rounds in which each runs once.
 
-    Taking turns, and processor time rather than the clock's, keep other programs out of a comparison. The first turn
-    only warms up.
+    Alternating candidates and measuring CPU time keep other processes out of the comparison. One more round, the first,
+    warms up and is not counted.
     """
-    least = [float("inf")] * len(contenders)
+    least = [float("inf")] * len(candidates)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for turn in range(repeats + 1):
-            for number, contender in enumerate(contenders):
+            for number, candidate in enumerate(candidates):
                 start = time.process_time()
-                contender()
+                candidate()
                 if turn:
                     least[number] = min(least[number], time.process_time() - start)
     return least
 
 
 def run_program(program: str, *arguments: str, environment: dict[str, str] | None = None) -> dict[str, float]:
-    """The figures that a Python program prints last, as JSON.
+    """Run Python source code in a new process; its last output line is a JSON object of figures, which is returned.
 
     Raises:
-        SpeechError: it failed; with the last line of what it said.
+        SpeechError: the program failed.
     """
-    said = run_or_explain([sys.executable, "-c", program, *arguments], environment)
-    figures: dict[str, float] = json.loads(said.splitlines()[-1])
+    output = run_command([sys.executable, "-c", program, *arguments], environment)
+    figures: dict[str, float] = json.loads(output.splitlines()[-1])
     return figures
 
 
-def run_or_explain(command: list[str], environment: dict[str, str] | None = None) -> str:
-    """The output of a command that must succeed. Raises: SpeechError with the last line of what it said."""
+def run_command(command: list[str], environment: dict[str, str] | None = None) -> str:
+    """Run a command in the project's folder and return its standard output.
+
+    Args:
+        environment: variables that are set in addition.
+
+    Raises:
+        SpeechError: the command failed; with its last line of output.
+    """
     done = subprocess.run(
         command, cwd=ROOT, env={**os.environ, **(environment or {})}, capture_output=True, text=True, check=False
     )
@@ -73,9 +87,9 @@ def run_or_explain(command: list[str], environment: dict[str, str] | None = None
     return done.stdout
 
 
-def tells_memory() -> bool:
-    """Whether this system tells a process's greatest memory; says so where it does not."""
+def memory_is_measurable() -> bool:
+    """Whether the peak memory of a process can be read on this system; prints a note if not."""
     if Path("/proc/self/status").is_file():
         return True
-    print("The memory is left out, because only Linux tells a process's greatest one.", flush=True)
+    print("Memory is not measured: the peak of a process can only be read on Linux.", flush=True)
     return False

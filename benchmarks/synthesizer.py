@@ -29,7 +29,7 @@ if __name__ == "__main__":
 import numpy as np  # noqa: E402
 import tyro  # noqa: E402
 
-from benchmarks.measuring import Rows, least_times, report, run_program, tells_memory  # noqa: E402
+from benchmarks.measuring import Rows, least_times, memory_is_measurable, report, run_program  # noqa: E402
 from speech.errors import exit_on_speech_error  # noqa: E402
 
 if TYPE_CHECKING:
@@ -327,7 +327,7 @@ print(json.dumps({"seconds": time.process_time() - start}))
 
 def measure_memory(arguments: Arguments) -> Rows:
     """The greatest memory of a process that speaks eight sentences, above what it holds with torch imported."""
-    if not tells_memory():
+    if not memory_is_measurable():
         return
     lines = (ROOT / "samples/sentences.txt").read_text(encoding="utf-8").splitlines()
     figures = run_program(MEMORY_PROGRAM, str(DEFAULT_MODEL), " ".join(lines[:8]))

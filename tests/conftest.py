@@ -20,7 +20,7 @@ def repository() -> Path:
 
 @pytest.fixture(scope="session")
 def shared_dir() -> Path:
-    """Recorded speech and reference values in a folder beside the checkout. Tests that need it are skipped without it."""
+    """Recorded speech and reference values beside the checkout. Tests that need them are skipped without it."""
     path = REPOSITORY.parent / "shared"
     if not (path / "golden").is_dir():
         pytest.skip("recorded speech and reference values are not beside this checkout")

@@ -106,6 +106,6 @@ def speech_like(seconds: float = 4.5, pitch: float = 120.0, seed: int = 0) -> np
             centre = formant * (1 + 0.3 * np.sin(2 * np.pi * 2 * t + formant))
             gain = np.exp(-(((harmonic * fundamental - centre) / 200) ** 2)) / number
             wav += gain * np.sin(harmonic * phase)
-    wav *= np.clip(1.8 * np.sin(2 * np.pi * 2 * t) ** 2 - 0.6, 0, 1)  # silences, so that the noise level can be measured
+    wav *= np.clip(1.8 * np.sin(2 * np.pi * 2 * t) ** 2 - 0.6, 0, 1)  # silences, to measure the noise level in
     wav = 0.5 * wav / np.max(np.abs(wav))
     return (wav + 1e-4 * rng.standard_normal(len(t))).astype(np.float32)
