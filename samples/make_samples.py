@@ -1,10 +1,9 @@
-"""Makes the reference clips of this folder with the voices of Debian's `flite`.
+"""Make the reference clips of this folder with the voices of Debian's `flite`.
 
     sudo apt install flite
     python samples/make_samples.py [--out-dir samples]
 
-The clips are synthetic on purpose: they can be given away with the project, and nobody's voice is cloned without
-asking.
+The clips are synthetic, so that the project may distribute them and nobody's voice is cloned without consent.
 """
 
 import argparse
@@ -18,10 +17,10 @@ import soundfile as sf
 import soxr
 
 SAMPLE_RATE = 16_000
-PEAK = 0.7  # about -3 dBFS: plain reference level, far from clipping
+PEAK = 0.7  # about -3 dBFS, far from clipping
 FADE_SECONDS = 0.01
 
-# (file, flite voice, flite settings, text). Every clip reads other words, so that a voice is not told by its text.
+# (file, flite voice, flite settings, text). The texts differ, so that voices cannot be recognised by them.
 CLIPS: tuple[tuple[str, str, dict[str, str], str], ...] = (
     (
         "slt.flac",
@@ -55,7 +54,7 @@ CLIPS: tuple[tuple[str, str, dict[str, str], str], ...] = (
 
 
 def speak(voice: str, settings: dict[str, str], text: str) -> np.ndarray:
-    """One voice of flite reads a text.
+    """Speak a text with a voice of flite.
 
     Returns:
         float32 [samples] at 16 kHz, peak 0.7, faded in and out over 10 ms.
