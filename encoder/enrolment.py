@@ -57,8 +57,8 @@ class ExaminedClip:
         if np.isfinite(report.snr_db):
             parts.append(f"voice {report.snr_db:.0f} dB above the noise")
         parts.append(f"{report.clipped_fraction:.2%} clipped")
-        if report.music_share:
-            parts.append(f"music in {report.music_share:.0%} of the time")
+        if report.music_fraction:
+            parts.append(f"music in {report.music_fraction:.0%} of the time")
         if np.isfinite(report.consistency):
             parts.append(f"consistency {report.consistency:.2f}")
         verdict = [f"  {remark.severity}: {remark.sentence}" for remark in report.remarks] or ["  good"]

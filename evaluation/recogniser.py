@@ -105,12 +105,12 @@ class SentenceSet:
 
 def pronunciation(word: str) -> str:
     """Phones of a word that PocketSphinx's dictionary lacks: from CMUdict, or as its letters mostly sound."""
-    from speech.alignment import LETTER_SOUNDS, SOUND_PATTERN
+    from speech.alignment import fallback_phones
 
     known = _cmudict().get(word)
     if known:
         return re.sub(r"\d", "", " ".join(known[0]))
-    return " ".join(LETTER_SOUNDS[match] for match in SOUND_PATTERN.findall(word)) or "AH"
+    return fallback_phones(word)
 
 
 @functools.cache

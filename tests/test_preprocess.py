@@ -181,12 +181,12 @@ def test_models_that_do_not_belong_together_are_refused(tmp_path, corpus, encode
 
 def test_pieces_between_silences(tmp_path, corpus, encoder_file, monkeypatch):
     """A resumed run completes an utterance of which some pieces are stored, and does none twice."""
-    from speech.alignment import Piece, Word
+    from speech.alignment import Segment, Word
 
     def halves(wav, text, **settings):
         middle, words = len(wav) / 16_000 / 2, text.split()
         return [
-            Piece(start, start + middle, " ".join(some), tuple(Word(word, 0.6, 0.8) for word in some))
+            Segment(start, start + middle, " ".join(some), tuple(Word(word, 0.6, 0.8) for word in some))
             for start, some in ((0, words[:4]), (middle, words[4:]))
         ]
 

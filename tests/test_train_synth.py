@@ -12,7 +12,7 @@ from encoder import EncoderConfig, SpeakerEncoder
 from encoder.lstm.model import SpeakerEncoderModel
 from modelfile.checkpoint import load_weights
 from preparation.synthesizer import Synthesizer as Settings
-from speech.alignment import Piece
+from speech.alignment import Segment
 from speech.audio import write_audio
 from speech.errors import ConfigError
 from synthesizer import Synthesizer
@@ -99,7 +99,7 @@ def test_adapting_to_a_few_clips(store, tmp_path, monkeypatch, capsys) -> None:
     """From a folder of clips to a synthesizer of the same shape that has moved a little."""
 
     def whole(wav, text, **settings):
-        return [Piece(0.0, len(wav) / 16_000, text, ())]
+        return [Segment(0.0, len(wav) / 16_000, text, ())]
 
     monkeypatch.setattr("speech.alignment.split_at_silences", whole)
     # In this process, where the line above counts.
