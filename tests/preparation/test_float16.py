@@ -1,4 +1,4 @@
-"""The same as numpy, value by value."""
+"""Conversion to float16 equals numpy's."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ def expected(values: np.ndarray) -> np.ndarray:
     return np.minimum(values, 65504).astype(np.float16)
 
 
-def test_every_half_and_every_tie_between_two():
+def test_every_float16_and_every_tie():
     halves = np.arange(0x7C00, dtype=np.uint16).view(np.float16).astype(np.float32)
     between = (halves[:-1] + halves[1:]) / 2
     values = np.concatenate([halves, between, np.nextafter(between, np.float32(0)), np.nextafter(between, np.inf)])

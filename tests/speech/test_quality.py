@@ -1,4 +1,4 @@
-"""The gate lets clean speech through and names what is wrong with the rest."""
+"""The quality check passes clean speech and names the problems of other clips."""
 
 import csv
 from pathlib import Path
@@ -39,7 +39,7 @@ def some_clips(corpus: Path, count: int) -> list[Path]:
     return [corpus / row["path"] for row in rows[:: max(1, len(rows) // count)]][:count]
 
 
-# --- what needs no recording ----------------------------------------------------------------------------------------
+# --- synthetic clips ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("wav", [np.zeros(0), np.zeros(5 * SAMPLE_RATE), noise(5, level=1e-5)], ids=str)
@@ -58,30 +58,30 @@ def test_steady_noise_and_a_hum_are_not_speech():
     assert "noisy" in codes(check_reference(noise(5)), "error")
 
 
-def test_short_clips_of_any_length_are_judged_without_a_crash():
+def test_very_short_clips():
     for samples in (1, 2, 100, 479, 480, 481, 640, 5000, SAMPLE_RATE):
         report = check_reference(noise(1)[:samples])
         assert "too_short" in codes(report, "error")
         assert all(np.isfinite(getattr(report, field)) for field in NAN_REPORT_FIELDS)
 
 
-def test_stereo_and_not_numbers_are_refused():
+def test_stereo_and_nan_are_refused():
     with pytest.raises(AudioError):
         check_reference(np.zeros((2, SAMPLE_RATE), dtype=np.float32))
     with pytest.raises(AudioError):
         check_reference(np.full(SAMPLE_RATE, np.nan, dtype=np.float32))
 
 
-def test_clipping_is_found_at_any_volume():
+def test_clipping_is_found_at_any_level():
     wav = np.clip(noise(1, level=0.5), -1, 1)
-    share = float(np.mean(np.abs(wav) == 1))
+    fraction = float(np.mean(np.abs(wav) == 1))
     for gain in (1.0, 0.1):
-        assert clipped_fraction(gain * wav) == pytest.approx(share, rel=0.1)
+        assert clipped_fraction(gain * wav) == pytest.approx(fraction, rel=0.1)
     assert clipped_fraction(noise(1)) < 5e-4
     assert clipped_fraction(np.full(10, -0.5, dtype=np.float32)) == 1  # one sign only
 
 
-def test_music_is_named_and_nothing_else_is_said_of_it():
+def test_a_clip_of_music_has_no_other_remark():
     for wav in (tune(6, 1), band(6, 2)):
         report = check_reference(wav, FakePartials([0, 0, 0, 1, 1, 1], spread=0.4))
         assert codes(report) == {"music"}
@@ -89,7 +89,7 @@ def test_music_is_named_and_nothing_else_is_said_of_it():
             report.raise_for_errors()
 
 
-def test_music_behind_something_like_speech_says_when_it_plays():
+def test_music_behind_speech_is_named_with_its_time():
     wav = speech_like(12.0)
     music = tune(12.0, 3)
     music[: 6 * SAMPLE_RATE] = 0
@@ -99,7 +99,7 @@ def test_music_behind_something_like_speech_says_when_it_plays():
     assert "from 6 s to" in sentence and "from 0 s" not in sentence
 
 
-def test_partials_add_consistency():
+def test_consistency_of_partials():
     wav = speech_like(6.0)
     assert np.isnan(check_reference(wav).consistency)
     alike = check_reference(wav, FakePartials([0] * 6, spread=0.2)).consistency
@@ -114,7 +114,7 @@ def test_errors_come_first():
     assert {"clipped", "too_short"} <= codes(report)
 
 
-# --- on real recordings ---------------------------------------------------------------------------------------------
+# --- recordings -----------------------------------------------------------------------------------------------------
 
 
 def test_clean_references_pass(references):
@@ -132,13 +132,13 @@ def test_clean_corpora_pass(data_dir, corpus):
         assert not check_reference(read_audio(path)).errors, path.name
 
 
-def test_no_noise_passes_as_a_voice(data_dir):
+def test_noise_alone_is_refused(data_dir):
     for kind in ("rain", "sea_waves"):
         for path in sorted((data_dir / "noise" / "audio").glob(f"{kind}_*"))[:4]:
             assert check_reference(read_audio(path)).errors, path.name
 
 
-def test_too_short_is_an_error_then_a_warning(references):
+def test_short_clips_are_errors_or_warnings(references):
     wav = references[0]
     assert "too_short" in codes(check_reference(wav[: int(1.2 * SAMPLE_RATE)]), "error")
     assert "too_short" in codes(check_reference(wav[: int(3.2 * SAMPLE_RATE)]), "warning")
@@ -146,7 +146,7 @@ def test_too_short_is_an_error_then_a_warning(references):
 
 
 @pytest.mark.parametrize("wanted_db", [5, 10, 20])
-def test_snr_is_estimated_on_mixtures(data_dir, references, wanted_db):
+def test_snr_estimate_of_mixtures(data_dir, references, wanted_db):
     rain = read_audio(min((data_dir / "noise" / "audio").glob("rain_*")))
     estimates = []
     for wav in references:
@@ -156,7 +156,7 @@ def test_snr_is_estimated_on_mixtures(data_dir, references, wanted_db):
     assert abs(float(np.median(estimates)) - wanted_db) < 3
 
 
-def test_noisy_and_clipped_recordings_are_named(references):
+def test_noisy_and_clipped_recordings(references):
     wav = references[1]
     rms = float(np.sqrt(np.mean(wav**2)))
     assert "noisy" in codes(check_reference(wav + noise(len(wav) / SAMPLE_RATE, level=rms / 3)[: len(wav)]))
@@ -167,7 +167,7 @@ def test_noisy_and_clipped_recordings_are_named(references):
     assert "clipped" in codes(check_reference(np.clip(15 * loud, -1, 1)), "error")
 
 
-def test_a_second_voice_is_a_warning_that_says_where_and_what_to_do(references):
+def test_a_second_speaker_is_a_warning_with_its_time(references):
     report = check_reference(references[0], FakePartials([0] * 5 + [1] * 4, spread=0.4))
     assert "several_voices" in codes(report, "warning")
     assert report.second_speaker is not None
@@ -178,19 +178,19 @@ def test_a_second_voice_is_a_warning_that_says_where_and_what_to_do(references):
 
 
 @pytest.mark.parametrize("corpus", ["vctk_samples", "speechocean762_adults", "ljspeech_samples", "kathleen"])
-def test_clean_clips_get_no_line_but_for_their_length(data_dir, corpus):
+def test_clean_clips_have_no_remark_except_on_length(data_dir, corpus):
     for path in some_clips(data_dir / corpus, 6):
         assert codes(check_reference(read_audio(path))) <= {"too_short"}, path.name
 
 
 @pytest.mark.parametrize("kind", ["rain", "sea_waves", "helicopter"])
 @pytest.mark.parametrize("decibels", [5, 10])
-def test_recorded_noise_behind_a_voice_is_named(data_dir, references, kind, decibels):
+def test_recorded_noise_behind_a_voice(data_dir, references, kind, decibels):
     for path, wav in zip(sorted((data_dir / "noise" / "audio").glob(f"{kind}_*"))[:4], references, strict=False):
         assert "noisy" in codes(check_reference(mixed(wav, read_audio(path), decibels))), path.name
 
 
-def test_music_behind_a_voice_is_named(references):
+def test_music_behind_a_voice(references):
     for seed, wav in enumerate(references):
         music = tune(len(wav) / SAMPLE_RATE, seed)
         assert "music" in codes(check_reference(mixed(wav, music, 8))), seed
