@@ -33,7 +33,7 @@ sys.path[0] = str(ROOT)  # in place of this folder, whose name for this file wou
 import numpy as np  # noqa: E402
 import tyro  # noqa: E402
 
-from benchmarks.measuring import Rows, report, run_program, tells_memory  # noqa: E402
+from benchmarks.measuring import Rows, memory_is_measurable, report, run_program  # noqa: E402
 from evaluation.memory import kilobytes  # noqa: E402
 from speech.errors import SpeechError, exit_on_speech_error  # noqa: E402
 
@@ -195,7 +195,7 @@ def reference_cases(seconds: float, share: float) -> list[Case]:
     same, so that a share of them can stand for the whole.
     """
     from vocoder.wavernn.folding import Fold
-    from vocoder.wavernn.sampling import open_tape, sample_folds
+    from vocoder.wavernn.sampling import TorchSampler, open_tape
 
     model = make_model("classic", 0.0)
     length, stride = REFERENCE_TARGET + 2 * REFERENCE_OVERLAP, REFERENCE_TARGET + REFERENCE_OVERLAP
@@ -205,7 +205,7 @@ def reference_cases(seconds: float, share: float) -> list[Case]:
     mel = mel_of(folds[-1].stop * HOP / SAMPLE_RATE)
 
     def work() -> None:
-        sample_folds(model, mel, folds, [open_tape(model.config, 0, index) for index in range(count)])
+        TorchSampler(model).sample_folds(mel, folds, [open_tape(model.config, 0, index) for index in range(count)])
 
     return [Case(f"reference_{threads}t", work, frames * HOP / length, threads) for threads in (1, 2)]
 
@@ -263,7 +263,7 @@ def measure_memory(arguments: Arguments) -> Rows:
     need the same. Two ways speak for ten minutes, for which the growth above a process that is ready to speak, with
     model and kernels, is told too.
     """
-    if not tells_memory():
+    if not memory_is_measurable():
         return
     seconds = f"{arguments.lengths[-1]:g}"
     every = {name: tuple(str(part) for part in way) for name, way in ways(arguments)}

@@ -1,38 +1,35 @@
-"""The facade of all trained vocoders: a model file says which kind it is."""
+"""The vocoder's facade: what all families have in common."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from speech.errors import ConfigError, ModelFileError, WorkCancelled
+from modelfile.families import load_family
 from speech.mel import MelConfig
+from vocoder.checks import check_mel
+from vocoder.control import Cancelled, Control, Progress, VocodingCancelled
+from vocoder.segments import MelFrames
 
 if TYPE_CHECKING:
     import torch
 
-    from vocoder.wavernn.engines import Engine
+__all__ = ["CHUNK_FRAMES", "STAGE", "Vocoder", "VocodingCancelled", "joined"]
 
 STAGE = "vocoder"
-
-Progress = Callable[[int, int], None]
-Cancelled = Callable[[], bool]
-
-
-class VocodingCancelled(WorkCancelled):
-    """The caller's `cancelled` returned True; there is no result."""
-
-
-def stop_if(cancelled: Cancelled | None) -> None:
-    """Raises: VocodingCancelled if the caller says so."""
-    if cancelled is not None and cancelled():
-        raise VocodingCancelled
+CHUNK_FRAMES = 8  # of a stream: 0.1 s
 
 
 class Vocoder(ABC):
-    """Mel spectrograms to waveforms. `Vocoder.load(path)` gives the right kind for a model file."""
+    """Mel spectrogram -> waveform. `Vocoder.load(path)` reads a model file of any family.
+
+    Attributes:
+        kind: the family, as in the header of its model files.
+        licence, trained_on: of the model; "" if unknown.
+        step: training steps behind the weights.
+    """
 
     kind: str
     licence: str = ""
@@ -40,50 +37,28 @@ class Vocoder(ABC):
     step: int = 0
 
     @staticmethod
-    def load(
-        path: str | Path,
-        device: "str | torch.device" = "cpu",
-        *,
-        engine: "Engine" = "auto",
-        threads: int | None = None,
-    ) -> "Vocoder":
-        """Load a vocoder of any kind.
+    def load(path: str | Path, device: "str | torch.device" = "cpu", **options: Any) -> "Vocoder":
+        """Load a vocoder of any family.
 
         Args:
-            engine: what runs it: "auto" is the fastest on this device, "compiled" the compiled CPU engine, "torch" the
-                reference in PyTorch.
-            threads: of the compiled engine of a WaveRNN; by default as many as PyTorch would use.
+            options: of the family's `load`; for example `engine` and `threads` of a WaveRNN.
 
         Raises:
-            ConfigError: there is no such engine on this device.
-            ModelFileError: missing, damaged, not a vocoder, or of a kind that this version does not know.
+            ConfigError: an option has no such value on this device.
+            ModelFileError: missing, damaged, not a vocoder, or of a family that this version does not have.
         """
-        from modelfile.checkpoint import load_model_file
-
-        header, weights = load_model_file(path, STAGE)
-        if header.kind == "wavernn":
-            from vocoder.wavernn.inference import WaveRNNVocoder
-
-            return WaveRNNVocoder.from_file(header, weights, device, engine=engine, threads=threads)
-        if header.kind == "spectral":
-            from vocoder.spectral.inference import SpectralVocoder
-
-            if engine == "compiled":
-                raise ConfigError(f"{path} is a spectral vocoder, which PyTorch runs: choose engine torch or auto.")
-            return SpectralVocoder.from_file(header, weights, device)
-        raise ModelFileError(f"{path} is a vocoder of the unknown kind '{header.kind}': update the program.")
+        return load_family(STAGE, path, device, **options)
 
     @property
     @abstractmethod
     def mel_config(self) -> MelConfig:
-        """What a mel must be for this vocoder."""
+        """Mel settings that the vocoder's input must have."""
 
     @property
     def sample_rate(self) -> int:
         """Of the waveforms, in Hz."""
         return self.mel_config.sample_rate
 
-    @abstractmethod
     def vocode(
         self,
         mel: np.ndarray,
@@ -91,22 +66,23 @@ class Vocoder(ABC):
         progress: Progress | None = None,
         cancelled: Cancelled | None = None,
     ) -> np.ndarray:
-        """The waveform of a mel.
+        """Generate the waveform of a mel.
 
         Args:
             mel: [n_mels, frames], dB scaled to [-4, 4].
-            seed: the same seed gives the same samples; None draws a fresh one. A spectral vocoder draws nothing.
-            progress: called with (samples done, samples in all).
-            cancelled: asked at least every 50 ms; True ends the work with `VocodingCancelled`.
+            seed: the same seed gives the same samples; None draws one. A spectral vocoder has no randomness.
+            progress: called with (samples generated, samples in total).
+            cancelled: called at least every 50 ms; True ends the work with `VocodingCancelled`.
 
         Returns:
             float32 [frames * hop_length] in [-1, 1].
 
         Raises:
-            AudioError: the mel is empty, of another shape, or not finite.
+            AudioError: the mel is empty, has a different number of bands, or is not finite.
         """
+        mel = check_mel(mel, self.mel_config.n_mels)
+        return self._generate_whole(mel, seed, Control(progress, cancelled))
 
-    @abstractmethod
     def stream(
         self,
         mel: np.ndarray,
@@ -114,14 +90,72 @@ class Vocoder(ABC):
         progress: Progress | None = None,
         cancelled: Cancelled | None = None,
     ) -> Iterator[np.ndarray]:
-        """The waveform in chunks of about 0.1 s, float32 [samples] each, as they are made.
+        """Generate the waveform in chunks of at most 0.1 s, float32 [samples] each, as they become ready.
 
-        Arguments and errors are those of `vocode`; a bad mel is refused before the first chunk is asked for.
+        Arguments and errors are those of `vocode`. A bad mel is refused before the first chunk is requested.
         """
+        frames = MelFrames.whole(check_mel(mel, self.mel_config.n_mels))
+        control = Control(progress, cancelled)
+        return self._chunks(self._generate(frames, seed, control), frames, control)
 
-    def warm_up(self) -> None:  # noqa: B027 - most kinds have nothing of that sort
-        """Do what is only done once (compiling, loading kernels), so that the first sound does not wait for it."""
+    def stream_segments(
+        self,
+        segments: Iterable[np.ndarray],
+        seed: int | None = None,
+        progress: Progress | None = None,
+        cancelled: Cancelled | None = None,
+    ) -> Iterator[np.ndarray]:
+        """Generate the waveform of a mel that arrives in segments, such as the sentences of a text.
+
+        The chunks together are what `stream` generates for the concatenated segments. A family that cannot continue
+        across segments generates each of them by itself.
+
+        Args:
+            segments: mels as for `vocode`. Each is requested when it is needed, and checked then.
+            progress: called with (samples generated, samples of the segments so far).
+        """
+        n_mels = self.mel_config.n_mels
+        frames = MelFrames(check_mel(segment, n_mels) for segment in segments)
+        control = Control(progress, cancelled)
+        return self._chunks(self._generate(frames, seed, control), frames, control)
+
+    def warm_up(self) -> None:  # noqa: B027 - most families have nothing to prepare
+        """Do now what is done only once (compile, load kernels), so that the first audio does not wait for it."""
 
     @abstractmethod
     def save(self, path: str | Path, dtype: "torch.dtype | None" = None) -> None:
-        """Write a model file, float32 unless `dtype` says otherwise."""
+        """Write a model file, float32 unless `dtype` is given."""
+
+    @abstractmethod
+    def _generate(self, mel: MelFrames, seed: int | None, control: Control) -> Iterator[np.ndarray]:
+        """The waveform in parts of any length, float32 [samples] in [-1, 1], in total frames * hop_length samples.
+
+        A family without a state across segments generates each of `mel.segments()` by itself.
+        """
+
+    def _generate_whole(self, mel: np.ndarray, seed: int | None, control: Control) -> np.ndarray:
+        """What `vocode` returns for a mel that was checked."""
+        return joined(self._generate(MelFrames.whole(mel), seed, control), self._samples(mel.shape[1]), control)
+
+    def _chunks(self, parts: Iterator[np.ndarray], mel: MelFrames, control: Control) -> Iterator[np.ndarray]:
+        size, done = self._samples(CHUNK_FRAMES), 0
+        for part in parts:
+            for start in range(0, len(part), size):
+                control.check()
+                chunk = part[start : start + size]
+                done += len(chunk)
+                control.report(done, self._samples(mel.known))
+                yield chunk
+
+    def _samples(self, frames: int) -> int:
+        return frames * self.mel_config.hop_length
+
+
+def joined(parts: Iterable[np.ndarray], samples: int, control: Control) -> np.ndarray:
+    """Parts of a waveform -> float32 [samples], without a second copy of a long one."""
+    wav, done = np.empty(samples, dtype=np.float32), 0
+    for part in parts:
+        wav[done : done + len(part)] = part
+        done += len(part)
+        control.report(done, samples)
+    return wav

@@ -6,15 +6,16 @@ import pytest
 import torch
 
 from speech.errors import ModelFileError
-from vocoder.base import VocodingCancelled
+from vocoder.control import Control, VocodingCancelled
 from vocoder.data import mel_window
+from vocoder.segments import MelFrames
 from vocoder.wavernn.config import WaveRNNConfig, classic_config
 from vocoder.wavernn.engine import LANE_COSTS, CompiledSampler, best_width
 from vocoder.wavernn.folding import Fold
 from vocoder.wavernn.lanes import WIDTHS
 from vocoder.wavernn.model import WaveRNN, build_wavernn
 from vocoder.wavernn.samples import draw_samples
-from vocoder.wavernn.sampling import make_tape, open_tape, sample_folds
+from vocoder.wavernn.sampling import TorchSampler, make_tape, open_tape, regrouped
 
 BOTH_SHAPES = pytest.mark.parametrize("shape", ["compact", "classic"])
 BOTH_MODES = pytest.mark.parametrize("mode", ["raw", "mol"])
@@ -117,7 +118,7 @@ def test_runs_freely_as_the_reference_does_on_the_same_tape(toy_model, shape, mo
     model, mel, folds = toy_model(shape, mode, sparsity), make_mel(9), [Fold(0, 4), Fold(3, 6), Fold(5, 9)]
     tapes = [make_tape(model.config, fold.frames * 200, 5, index) for index, fold in enumerate(folds)]
     made = CompiledSampler(model).sample_folds(mel, folds, tapes)
-    expected = sample_folds(model, mel, folds, tapes)
+    expected = TorchSampler(model).sample_folds(mel, folds, tapes)
     for samples, reference in zip(made, expected, strict=True):
         assert samples.dtype == reference.dtype and samples.shape == reference.shape
         assert (np.abs(samples.astype(float) - reference) > 1e-3).mean() < 0.01  # numbers at an edge
@@ -157,7 +158,8 @@ def test_stream_equals_the_whole(toy_model, mode, frames, chunk_frames):
     model, mel = toy_model(mode=mode), make_mel(frames)
     sampler = CompiledSampler(model)
     whole = sampler.sample_folds(mel, [Fold(0, frames)], [make_tape(model.config, frames * 200, 1)])[0]
-    chunks = list(sampler.sample_stream(mel, open_tape(model.config, 1), chunk_frames))
+    stream = sampler.sample_stream(MelFrames.whole(mel), open_tape(model.config, 1))
+    chunks = list(regrouped(stream, 200 * chunk_frames))
     assert [len(chunk) for chunk in chunks[:-1]] == [200 * chunk_frames] * (len(chunks) - 1)
     assert 0 < len(chunks[-1]) <= 200 * chunk_frames
     np.testing.assert_array_equal(np.concatenate(chunks), whole)
@@ -192,13 +194,14 @@ def test_progress_and_cancelling(toy_model, threads):
         askers.add(threading.current_thread())
         return False
 
-    CompiledSampler(model, threads).sample_folds(mel, folds, tapes, lambda *progress: seen.append(progress), cancelled)
+    CompiledSampler(model, threads).sample_folds(mel, folds, tapes, Control(lambda *done: seen.append(done), cancelled))
     assert seen[-1] == (20_000, 20_000) and seen == sorted(seen) and len(set(seen)) == len(seen)
     assert askers == {threading.current_thread()}
     with pytest.raises(VocodingCancelled):
-        CompiledSampler(model, threads).sample_folds(mel, folds, tapes, cancelled=lambda: True)
-    stream = CompiledSampler(model).sample_stream(mel, open_tape(model.config, 0), 8, cancelled=lambda: len(chunks) > 1)
+        CompiledSampler(model, threads).sample_folds(mel, folds, tapes, Control(cancelled=lambda: True))
     chunks: list[np.ndarray] = []
+    control = Control(cancelled=lambda: len(chunks) > 1)
+    stream = CompiledSampler(model).sample_stream(MelFrames.whole(mel), open_tape(model.config, 0), control)
     with pytest.raises(VocodingCancelled):
         for chunk in stream:
             chunks.append(chunk)
@@ -214,7 +217,7 @@ def test_a_caller_that_fails_leaves_no_thread_behind(toy_model):
         raise KeyError("no more room")
 
     with pytest.raises(KeyError, match="no more room"):
-        CompiledSampler(model, 2).sample_folds(mel, folds, tapes, fail)
+        CompiledSampler(model, 2).sample_folds(mel, folds, tapes, Control(fail))
     assert threading.active_count() == before
 
 
@@ -239,7 +242,7 @@ def test_a_kernel_looks_up_often_even_with_wide_dense_matrices():
         return len(looks) > 8
 
     with pytest.raises(VocodingCancelled):
-        CompiledSampler(model).sample_folds(mel, folds, tapes, cancelled=cancelled)
+        CompiledSampler(model).sample_folds(mel, folds, tapes, Control(cancelled=cancelled))
     assert np.diff(looks[1:]).max() < 0.05
 
 
@@ -279,7 +282,7 @@ def test_other_settings(toy_model, shape, changes):
     tape = make_tape(model.config, 600, 2)
     folds = [Fold(0, 3)] * 8
     made = CompiledSampler(model).sample_folds(mel, folds, [tape] * 8)
-    reference = sample_folds(model, mel, folds[:1], [tape])[0]
+    reference = TorchSampler(model).sample_folds(mel, folds[:1], [tape])[0]
     assert all((samples != reference).mean() < 0.01 for samples in made)
 
 

@@ -6,7 +6,7 @@ import pytest
 from speech.errors import SpeechError
 from speech.mel import MelConfig, synthesis_mel
 from vocoder import GriffinLimVocoder
-from vocoder.base import VocodingCancelled
+from vocoder.control import VocodingCancelled
 from vocoder.griffin_lim.inference import griffin_lim
 
 

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from vocoder.base import VocodingCancelled
+from vocoder.control import Control, VocodingCancelled
+from vocoder.segments import MelFrames
 from vocoder.wavernn.folding import Fold
 from vocoder.wavernn.half import HalfSampler
 from vocoder.wavernn.inference import WaveRNNVocoder
 from vocoder.wavernn.model import build_wavernn
 from vocoder.wavernn.samples import decode_samples
-from vocoder.wavernn.sampling import make_tape, open_tape, sample_folds, sample_stream
+from vocoder.wavernn.sampling import TorchSampler, make_tape, open_tape
 
 SHAPES = [("compact", "raw"), ("compact", "mol"), ("classic", "raw"), ("classic", "mol")]
 FOLDS = [Fold(0, 2), Fold(1, 6), Fold(4, 5)]
@@ -33,10 +34,10 @@ def tapes(model, folds=FOLDS) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("model", SHAPES, indirect=True)
 def test_in_single_precision_it_is_the_reference(model, mel):
-    expected = sample_folds(model, mel, FOLDS, tapes(model))
+    expected = TorchSampler(model).sample_folds(mel, FOLDS, tapes(model))
     seen: list[tuple[int, int]] = []
     sampler = HalfSampler(model, torch.float32, record=False)
-    made = sampler.sample_folds(mel, FOLDS, tapes(model), progress=lambda *done: seen.append(done))
+    made = sampler.sample_folds(mel, FOLDS, tapes(model), Control(lambda *done: seen.append(done)))
     for got, wanted in zip(made, expected, strict=True):
         assert got.dtype == wanted.dtype
         np.testing.assert_allclose(got, wanted, atol=1e-6)
@@ -47,7 +48,7 @@ def test_in_single_precision_it_is_the_reference(model, mel):
 @pytest.mark.parametrize("model", SHAPES, indirect=True)
 def test_in_half_precision_it_is_close(model, mel, dtype):
     """A number near the border of two labels falls to the other side now and then; what is heard hardly changes."""
-    expected = sample_folds(model, mel, FOLDS, tapes(model))
+    expected = TorchSampler(model).sample_folds(mel, FOLDS, tapes(model))
     made = HalfSampler(model, dtype, record=False).sample_folds(mel, FOLDS, tapes(model))
     for got, wanted in zip(made, expected, strict=True):
         apart = decode_samples(got, model.config) - decode_samples(wanted, model.config)
@@ -58,10 +59,10 @@ def test_in_half_precision_it_is_close(model, mel, dtype):
 
 def test_a_stream_is_one_fold_and_knows_nothing_of_another(model, mel):
     sampler = HalfSampler(model, torch.float32, record=False)
-    expected = np.concatenate(list(sample_stream(model, mel, open_tape(model.config, 1))))
-    first, second = (sampler.sample_stream(mel, open_tape(model.config, 1), 4) for _ in range(2))
-    parts = [(next(first), next(second)) for _ in range(2)]  # the two run in turns, each in places of its own
-    assert [len(chunk) for chunk, _ in parts] == [800, 400]
+    expected = np.concatenate(list(TorchSampler(model).sample_stream(MelFrames.whole(mel), open_tape(model.config, 1))))
+    first, second = (sampler.sample_stream(MelFrames.whole(mel), open_tape(model.config, 1)) for _ in range(2))
+    parts = [(next(first), next(second)) for _ in range(3)]  # the two run in turns, each in buffers of its own
+    assert [len(chunk) for chunk, _ in parts] == [400, 400, 400]
     for side in range(2):
         assert np.array_equal(np.concatenate([pair[side] for pair in parts]), expected)
 
@@ -71,7 +72,7 @@ def test_it_begins_anew_each_time_also_after_a_cancelled_one(model, mel):
     expected = sampler.sample_folds(mel, FOLDS, tapes(model))
     answers = iter([False, False, True])
     with pytest.raises(VocodingCancelled):
-        sampler.sample_folds(mel, FOLDS, tapes(model), cancelled=lambda: next(answers))
+        sampler.sample_folds(mel, FOLDS, tapes(model), Control(cancelled=lambda: next(answers)))
     assert all(map(np.array_equal, sampler.sample_folds(mel, FOLDS, tapes(model)), expected))
 
 
@@ -85,7 +86,7 @@ def test_more_folds_than_a_batch_holds_take_turns(model, mel, monkeypatch):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA GPU")
 @pytest.mark.parametrize("model", SHAPES, indirect=True)
 def test_a_recorded_graph_is_the_same_loop(model, mel):
-    expected = sample_folds(model, mel, FOLDS, tapes(model))
+    expected = TorchSampler(model).sample_folds(mel, FOLDS, tapes(model))
     made = HalfSampler(model.cuda(), torch.float32).sample_folds(mel, FOLDS, tapes(model))
     for got, wanted in zip(made, expected, strict=True):
         apart = decode_samples(got, model.config) - decode_samples(wanted, model.config)

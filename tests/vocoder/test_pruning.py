@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelfile.checkpoint import load_model_file, load_weights, save_model
+from modelfile.header import ModelHeader
 from speech.errors import ConfigError, ModelFileError
 from vocoder import Vocoder
 from vocoder.wavernn.config import WaveRNNConfig
@@ -163,7 +164,7 @@ def test_packing_is_exact_and_small(shape, mode, tmp_path):
     packed = pack_sparse(state, config)
     assert not {matrix.name for matrix in loop_matrices(config)} & set(packed)
     path = tmp_path / "sparse.safetensors"
-    save_model(path, packed, stage="vocoder", kind="wavernn", config=config, step=1)
+    save_model(path, packed, ModelHeader("vocoder", kind="wavernn", config=config, step=1))
     restored = unpack_sparse(load_weights(path), config)
     assert restored.keys() == state.keys()
     assert all(torch.equal(restored[name], state[name]) for name in state)
@@ -183,9 +184,9 @@ def test_dense_models_pass_unchanged():
 def test_sparse_file_speaks_as_the_dense_one(tmp_path):
     model = make_model().eval()
     prune(model)
-    about: dict[str, Any] = {"stage": "vocoder", "kind": "wavernn", "config": model.config, "step": 1}
-    save_model(tmp_path / "dense.safetensors", model, **about)
-    save_model(tmp_path / "sparse.safetensors", pack_sparse(model.state_dict(), model.config), **about)
+    header = ModelHeader("vocoder", "wavernn", model.config, step=1)
+    save_model(tmp_path / "dense.safetensors", model, header)
+    save_model(tmp_path / "sparse.safetensors", pack_sparse(model.state_dict(), model.config), header)
     mel = np.zeros((80, 2), np.float32)
     dense, sparse = (Vocoder.load(tmp_path / f"{name}.safetensors").vocode(mel, seed=0) for name in ("dense", "sparse"))
     assert np.array_equal(dense, sparse)

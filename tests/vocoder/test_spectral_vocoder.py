@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from modelfile.checkpoint import load_weights, save_model
+from modelfile.header import ModelHeader
 from speech.errors import ConfigError, ModelFileError, SpeechError
 from speech.mel import synthesis_mel
 from vocoder import Vocoder
-from vocoder.base import VocodingCancelled
+from vocoder.control import VocodingCancelled
 from vocoder.emphasis import Deemphasis
 from vocoder.spectral import refinement, streaming
 from vocoder.spectral.config import SpectralConfig
@@ -252,7 +253,7 @@ def test_save_and_load_give_the_same_output(vocoder, tmp_path, dtype):
 
 def test_a_file_of_training_is_refined_as_usual(vocoder, tmp_path):
     weights = vocoder.model.state_dict()
-    save_model(tmp_path / "plain", weights, stage="vocoder", kind="spectral", config=TOY, step=0)
+    save_model(tmp_path / "plain", weights, ModelHeader("vocoder", kind="spectral", config=TOY, step=0))
     loaded = Vocoder.load(tmp_path / "plain")
     assert isinstance(loaded, SpectralVocoder) and loaded.refinements == REFINEMENTS
 
@@ -268,11 +269,11 @@ def test_names_of_weights_stay_what_files_have(vocoder, tmp_path):
 
 def test_bad_files_get_one_sentence(vocoder, tmp_path):
     weights = vocoder.model.state_dict()
-    save_model(tmp_path / "config", weights, stage="vocoder", kind="spectral", config={"strings": 6}, step=0)
-    save_model(tmp_path / "range", weights, stage="vocoder", kind="spectral", config={"kernel": 4}, step=0)
-    save_model(tmp_path / "size", weights, stage="vocoder", kind="spectral", config={"channels": 8}, step=0)
+    save_model(tmp_path / "config", weights, ModelHeader("vocoder", kind="spectral", config={"strings": 6}, step=0))
+    save_model(tmp_path / "range", weights, ModelHeader("vocoder", kind="spectral", config={"kernel": 4}, step=0))
+    save_model(tmp_path / "size", weights, ModelHeader("vocoder", kind="spectral", config={"channels": 8}, step=0))
     extra = {"refinements": "-5"}
-    save_model(tmp_path / "extra", weights, stage="vocoder", kind="spectral", config=TOY, step=0, extra=extra)
+    save_model(tmp_path / "extra", weights, ModelHeader("vocoder", kind="spectral", config=TOY, step=0, extra=extra))
     for name in ("config", "range", "size", "extra"):
         with pytest.raises(ModelFileError) as error:
             Vocoder.load(tmp_path / name)

@@ -10,16 +10,17 @@ import pytest
 import torch
 
 from modelfile.checkpoint import save_model
+from modelfile.header import ModelHeader
 from speech.errors import ConfigError, ModelFileError, SpeechError
 from vocoder import Vocoder
-from vocoder.base import VocodingCancelled
+from vocoder.control import Control, VocodingCancelled
 from vocoder.wavernn import inference
 from vocoder.wavernn.config import WaveRNNConfig
 from vocoder.wavernn.convert import convert_public_wavernn, main
 from vocoder.wavernn.folding import Fold
 from vocoder.wavernn.inference import WaveRNNVocoder
 from vocoder.wavernn.model import build_wavernn
-from vocoder.wavernn.sampling import TorchSampler, make_tape, open_tape, sample_folds
+from vocoder.wavernn.sampling import TorchSampler, make_tape, open_tape
 
 
 @pytest.fixture
@@ -73,10 +74,10 @@ def test_folds_do_not_know_of_each_other(vocoder):
     """Side by side or alone, on the same tape a fold has the same samples, also when others have ended."""
     mel, folds = random_mel(12), [Fold(0, 2), Fold(3, 8), Fold(6, 9)]
     tapes = [make_tape(vocoder.config, fold.frames * 200, 1, index) for index, fold in enumerate(folds)]
-    together = sample_folds(vocoder.model, mel, folds, tapes)
+    together = TorchSampler(vocoder.model).sample_folds(mel, folds, tapes)
     for fold, tape, samples in zip(folds, tapes, together, strict=True):
         assert samples.shape == (fold.frames * 200,)
-        (alone,) = sample_folds(vocoder.model, mel, [fold], [tape])
+        (alone,) = TorchSampler(vocoder.model).sample_folds(mel, [fold], [tape])
         assert np.array_equal(alone, samples)
 
 
@@ -84,9 +85,9 @@ def test_more_folds_than_lanes_take_turns(vocoder, monkeypatch):
     mel, folds = random_mel(12), [Fold(0, 2), Fold(2, 5), Fold(4, 5), Fold(6, 9), Fold(8, 10)]
     tapes = [make_tape(vocoder.config, fold.frames * 200, 1, index) for index, fold in enumerate(folds)]
     seen: list[tuple[int, int]] = []
-    expected = sample_folds(vocoder.model, mel, folds, tapes)
+    expected = TorchSampler(vocoder.model).sample_folds(mel, folds, tapes)
     monkeypatch.setattr("vocoder.wavernn.sampling.LANES", 2)
-    made = sample_folds(vocoder.model, mel, folds, tapes, progress=lambda done, total: seen.append((done, total)))
+    made = TorchSampler(vocoder.model).sample_folds(mel, folds, tapes, Control(lambda *done: seen.append(done)))
     assert all(map(np.array_equal, made, expected))
     assert [done for done, _ in seen] == sorted(done for done, _ in seen) and seen[-1] == (2200, 2200)
 
@@ -98,7 +99,7 @@ def test_a_tape_in_blocks_is_the_tape(vocoder):
     mel, folds = random_mel(5), [Fold(0, 3), Fold(2, 5)]
     whole = [make_tape(vocoder.config, 600, 1, index) for index in range(2)]
     in_blocks = [open_tape(vocoder.config, 1, index) for index in range(2)]
-    both = [sample_folds(vocoder.model, mel, folds, tapes) for tapes in (whole, in_blocks)]
+    both = [TorchSampler(vocoder.model).sample_folds(mel, folds, tapes) for tapes in (whole, in_blocks)]
     assert all(map(np.array_equal, *both))
 
 
@@ -269,11 +270,11 @@ def test_bad_files_get_one_sentence(vocoder, tmp_path):
     weights, config = vocoder.model.state_dict(), vocoder.config
     (tmp_path / "short").write_bytes(good.read_bytes()[:-100])
     (tmp_path / "text").write_text("no model at all")
-    save_model(tmp_path / "encoder", weights, stage="encoder", config={}, step=0)
-    save_model(tmp_path / "kind", weights, stage="vocoder", kind="theremin", config=config, step=0)
-    save_model(tmp_path / "config", weights, stage="vocoder", kind="wavernn", config={"strings": 6}, step=0)
-    save_model(tmp_path / "range", weights, stage="vocoder", kind="wavernn", config={"bits": 99}, step=0)
-    save_model(tmp_path / "size", weights, stage="vocoder", kind="wavernn", config={"hidden_size": 8}, step=0)
+    save_model(tmp_path / "encoder", weights, ModelHeader("encoder", config={}, step=0))
+    save_model(tmp_path / "kind", weights, ModelHeader("vocoder", kind="theremin", config=config, step=0))
+    save_model(tmp_path / "config", weights, ModelHeader("vocoder", kind="wavernn", config={"strings": 6}, step=0))
+    save_model(tmp_path / "range", weights, ModelHeader("vocoder", kind="wavernn", config={"bits": 99}, step=0))
+    save_model(tmp_path / "size", weights, ModelHeader("vocoder", kind="wavernn", config={"hidden_size": 8}, step=0))
     for name in ("missing", "short", "text", "encoder", "kind", "config", "range", "size"):
         with pytest.raises(ModelFileError) as error:
             Vocoder.load(tmp_path / name)

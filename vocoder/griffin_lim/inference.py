@@ -1,137 +1,126 @@
-"""Griffin-Lim: a waveform from a mel with no trained model at all.
+"""Griffin-Lim: a waveform from a mel without a trained model.
 
-The mel's bands are spread back over the linear spectrum (non-negative least squares), and a phase is sought whose
-short-time spectrum has those magnitudes: the fast Griffin-Lim iteration of Perraudin, Balazs and Sondergaard (2013),
-which is Griffin and Lim's alternating projection (1984) with momentum. It sounds metallic beside a trained vocoder but
-works on any mel, at once.
+The mel is mapped to a linear magnitude spectrum (non-negative least squares). Phases that fit these magnitudes are
+found by the fast Griffin-Lim algorithm of Perraudin, Balazs and Sondergaard (2013): alternating projections (Griffin
+and Lim 1984) with momentum. The result sounds metallic compared to a trained vocoder.
 
-The search goes block by block, as Beauregard, Zhu and Wyse do it for real time (2005): the frames before a block keep
-the phase that they have, some frames after it are searched along and thrown away. A block so fits what was said before,
-and time and memory do not depend on how long the whole is. The mel reached is as close as with one search over all.
+The search goes block by block, as in the real-time variant of Beauregard, Zhu and Wyse (2005). The frames before a
+block keep their phases, and a few frames after it take part in the search and are discarded. So a block fits what
+precedes it, and memory does not depend on the length of the mel. The resulting mel is as close to the given one as with
+a single search over all frames.
 """
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import fft, signal
 
+from speech.errors import ConfigError
 from speech.mel import MelConfig, mel_to_magnitude
-from vocoder.base import Cancelled, Progress, stop_if
-from vocoder.checks import check_mel
+from vocoder.base import Vocoder, joined
+from vocoder.control import Control
 from vocoder.phase import Frames
+from vocoder.segments import MelFrames
 
-BLOCK_FRAMES = 32  # whose phase is decided together
+if TYPE_CHECKING:
+    import torch
+
+BLOCK_FRAMES = 32  # whose phases are found together
 LOOKAHEAD_FRAMES = 16  # after them, which take part in the search
-CHUNK_FRAMES = 8  # of a stream: 0.1 s
 
 
 def griffin_lim(
     mel: np.ndarray, config: MelConfig | None = None, iterations: int = 60, seed: int | None = 0
 ) -> np.ndarray:
-    """The waveform whose mel comes close to the one given.
+    """A waveform whose mel is close to the given one.
 
     Args:
         mel: [n_mels, frames], dB scaled to [-4, 4].
-        config: mel settings that the mel was made with.
-        iterations: projections of each block; past 60 little is gained.
-        seed: of the phase that the search starts from; None draws a fresh one.
+        config: settings of the mel.
+        iterations: projections of each block; more than 60 gain little.
+        seed: of the random phases that the search starts from; None draws one.
 
     Returns:
         float32 [frames * hop_length] in [-1, 1], de-emphasised, at `config.sample_rate`.
 
     Raises:
-        AudioError: the mel is empty, has another number of bands, or holds values that are not finite.
+        AudioError: the mel is empty, has a different number of bands, or is not finite.
     """
     return GriffinLimVocoder(config, iterations).vocode(mel, seed)
 
 
-class GriffinLimVocoder:
-    """Griffin-Lim behind the verbs of `vocoder.Vocoder`; it has nothing to load or save."""
+class GriffinLimVocoder(Vocoder):
+    """Griffin-Lim as a vocoder. It has no weights, so there is no model file."""
 
-    kind = "griffin_lim"
+    kind = "griffin-lim"
 
     def __init__(self, config: MelConfig | None = None, iterations: int = 60) -> None:
-        self.mel_config = config or MelConfig()
+        self._mel_config = config or MelConfig()
         self.iterations = iterations
 
     @property
-    def sample_rate(self) -> int:
-        return self.mel_config.sample_rate
+    def mel_config(self) -> MelConfig:
+        return self._mel_config
 
-    def warm_up(self) -> None:
-        """Nothing is done only once."""
+    def save(self, path: str | Path, dtype: "torch.dtype | None" = None) -> None:
+        """Raises: ConfigError."""
+        raise ConfigError("Griffin-Lim has no model file, so there is nothing to save: choose a trained vocoder.")
 
-    def vocode(
-        self,
-        mel: np.ndarray,
-        seed: int | None = None,
-        progress: Progress | None = None,
-        cancelled: Cancelled | None = None,
-    ) -> np.ndarray:
-        """See `Vocoder.vocode`. What would be louder than full scale is turned down as a whole."""
-        mel = check_mel(mel, self.mel_config.n_mels)
-        wav = np.concatenate(list(self._blocks(mel, seed, progress, cancelled)))
+    def _generate_whole(self, mel: np.ndarray, seed: int | None, control: Control) -> np.ndarray:
+        """A waveform that exceeds full scale is scaled down as a whole."""
+        parts = self._parts(MelFrames.whole(mel), seed, control)
+        wav = joined(parts, mel.shape[1] * self.mel_config.hop_length, control)
         peak = float(np.abs(wav).max())
         return wav / np.float32(peak) if peak > 1.0 else wav
 
-    def stream(
-        self,
-        mel: np.ndarray,
-        seed: int | None = None,
-        progress: Progress | None = None,
-        cancelled: Cancelled | None = None,
-    ) -> Iterator[np.ndarray]:
-        """See `Vocoder.stream`. The chunks together are what `vocode` gives, except that full scale is a limit here:
-        a stream cannot know how loud it is going to be."""
-        mel = check_mel(mel, self.mel_config.n_mels)
-        size = CHUNK_FRAMES * self.mel_config.hop_length
-        blocks = self._blocks(mel, seed, progress, cancelled)
-        return (np.clip(block[start : start + size], -1, 1) for block in blocks for start in range(0, len(block), size))
+    def _generate(self, mel: MelFrames, seed: int | None, control: Control) -> Iterator[np.ndarray]:
+        """The samples of `vocode`, but clipped to full scale: a stream cannot know its peak in advance."""
+        return (np.clip(part, -1, 1) for part in self._parts(mel, seed, control))
 
-    def _blocks(
-        self, mel: np.ndarray, seed: int | None, progress: Progress | None, cancelled: Cancelled | None
-    ) -> Iterator[np.ndarray]:
-        """The waveform in parts that are as long as they come, not limited to [-1, 1]."""
+    def _parts(self, mel: MelFrames, seed: int | None, control: Control) -> Iterator[np.ndarray]:
+        """The waveform in blocks, not limited to [-1, 1]."""
         config, hop = self.mel_config, self.mel_config.hop_length
         # The first frame is centred on sample 0, so half a window lies before the signal.
-        early, left = config.n_fft // 2, mel.shape[1] * hop
-        state, total = np.zeros(1), left
-        for made in self._searched(mel, np.random.default_rng(seed), cancelled):
-            skipped = min(early, len(made))
+        early, done, state = config.n_fft // 2, 0, np.zeros(1)
+        for block in self._blocks(mel, np.random.default_rng(seed), control):
+            skipped = min(early, len(block))
             early -= skipped
-            made = made[skipped : skipped + left]
-            left -= len(made)
-            if progress is not None:
-                progress(total - left, total)
-            if len(made):
-                # y[t] = x[t] + coefficient * y[t - 1], carried on from block to block
-                wav, state = signal.lfilter([1.0], [1.0, -config.preemphasis], made.astype(np.float64), zi=state)
+            block = block[skipped : skipped + mel.known * hop - done]
+            done += len(block)
+            if len(block):
+                # y[t] = x[t] + coefficient * y[t - 1], continued from block to block
+                wav, state = signal.lfilter([1.0], [1.0, -config.preemphasis], block.astype(np.float64), zi=state)
                 yield wav.astype(np.float32)
 
-    def _searched(self, mel: np.ndarray, rng: np.random.Generator, cancelled: Cancelled | None) -> Iterator[np.ndarray]:
+    def _blocks(self, mel: MelFrames, rng: np.random.Generator, control: Control) -> Iterator[np.ndarray]:
         """Pre-emphasised samples block by block, with half a window before the mel's first and after its last frame."""
-        config, count = self.mel_config, mel.shape[1]
+        config = self.mel_config
         frames, hop = Frames.of(config), config.hop_length
         context = frames.blocks - 1  # frames that share samples with the one after them
         weight = frames.weight(BLOCK_FRAMES + 2 * context)[context * hop : (context + BLOCK_FRAMES) * hop]
         known = np.zeros((0, config.n_fft // 2 + 1), dtype=np.complex64)
         tail = np.zeros(context * hop, dtype=np.float32)
-        for start in range(0, count, BLOCK_FRAMES):
-            stop = min(start + BLOCK_FRAMES, count)
-            window = mel[:, start - len(known) : stop + LOOKAHEAD_FRAMES]
+        start = 0
+        while mel.has(start):
+            window = mel.read(start - len(known), start + BLOCK_FRAMES + LOOKAHEAD_FRAMES)
+            count = min(BLOCK_FRAMES, window.shape[1] - len(known))
             magnitude = np.ascontiguousarray(mel_to_magnitude(window, config).T, dtype=np.float32)
-            # every band at the floor: silence, and no phase to search for
+            # All bands at the floor: silence, and no phase to search for.
             magnitude[window.T.max(axis=1) <= -config.max_abs_value + 1e-3] = 0
             angle = rng.uniform(-np.pi, np.pi, magnitude.shape).astype(np.float32)
             spectrum = magnitude * np.exp(1j * angle).astype(np.complex64)
             spectrum[: len(known)] = known
-            spectrum = frames.search_phase(magnitude, spectrum, len(known), self.iterations, lambda: stop_if(cancelled))
-            spectrum = spectrum[len(known) : len(known) + stop - start]
-            pieces = fft.irfft(spectrum, n=config.n_fft, axis=1) * frames.window
-            made = frames.overlap_add(pieces)
-            made[: len(tail)] += tail
-            ready = (stop - start) * hop
-            yield made[:ready] / weight[:ready]
-            tail = made[ready:]
+            spectrum = frames.search_phase(magnitude, spectrum, len(known), self.iterations, control.check)
+            spectrum = spectrum[len(known) : len(known) + count]
+            windowed = fft.irfft(spectrum, n=config.n_fft, axis=1) * frames.window
+            block = frames.overlap_add(windowed)
+            block[: len(tail)] += tail
+            ready = count * hop
+            yield block[:ready] / weight[:ready]
+            tail = block[ready:]
             known = spectrum[-context:] if context else spectrum[:0]
+            start += count
+            mel.forget(start - len(known))
         yield tail / weight[: len(tail)]

@@ -3,17 +3,17 @@
 import functools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from speech.errors import ConfigError, ModelFileError
+from speech.errors import ConfigError
 from speech.mel import MelConfig
-from vocoder.base import STAGE, Cancelled, Progress, Vocoder, stop_if
-from vocoder.checks import check_mel
+from vocoder.base import CHUNK_FRAMES, STAGE, Vocoder
+from vocoder.control import Control
 from vocoder.emphasis import Deemphasis
+from vocoder.segments import MelFrames
 from vocoder.spectral import refinement
 from vocoder.spectral.config import SpectralConfig
 from vocoder.spectral.model import SpectralGenerator
@@ -21,13 +21,9 @@ from vocoder.spectral.refinement import RefinedTransform
 from vocoder.spectral.streaming import FrameLayers, GeneratorStream
 from vocoder.spectral.transform import InverseTransform
 
-if TYPE_CHECKING:
-    from modelfile.checkpoint import ModelHeader
-
-CHUNK_FRAMES = 8  # of a stream: 0.1 s
 BLOCK_FRAMES = 128  # made at once at most: twice as many are a twentieth quicker and take ten megabytes more
 REFINEMENTS = 16  # unless a file says otherwise
-MOST_REFINEMENTS = 1000
+MAX_REFINEMENTS = 1000
 
 
 class SpectralVocoder(Vocoder):
@@ -59,45 +55,18 @@ class SpectralVocoder(Vocoder):
     ) -> None:
         self.device = torch.device(device)
         self.model = model.to(self.device).eval().requires_grad_(False)
-        if not 0 <= refinements <= MOST_REFINEMENTS:
-            raise ConfigError(f"{refinements} refinements are out of range: choose 0 to {MOST_REFINEMENTS}.")
+        if not 0 <= refinements <= MAX_REFINEMENTS:
+            raise ConfigError(f"{refinements} refinements are out of range: choose 0 to {MAX_REFINEMENTS}.")
         self.refinements, self.precision = refinements, precision
         self.licence, self.trained_on, self.step = licence, trained_on, step
 
-    @classmethod
-    def from_file(
-        cls, header: "ModelHeader", weights: dict[str, Tensor], device: str | torch.device = "cpu"
-    ) -> "SpectralVocoder":
-        """Build the model that a file describes.
-
-        Raises:
-            ModelFileError: its config is refused or the weights do not fit it.
-        """
-        from modelfile.checkpoint import config_from_header, load_into
-
-        model = SpectralGenerator.without_weights(config_from_header(SpectralConfig, header))
-        load_into(model, weights)
-        given = header.extra.get("refinements", str(REFINEMENTS))
-        if not (given.isdecimal() and len(given) <= 4 and int(given) <= MOST_REFINEMENTS):
-            raise ModelFileError(f"The file asks for {given[:20]!r} refinements: it is damaged.")
-        about: dict[str, Any] = {"licence": header.licence, "trained_on": header.trained_on, "step": header.step}
-        return cls(model, device, refinements=int(given), **about)
-
     def save(self, path: str | Path, dtype: torch.dtype | None = None) -> None:
         from modelfile.checkpoint import save_model
+        from modelfile.header import ModelHeader
 
-        save_model(
-            path,
-            self.model.state_dict(),
-            stage=STAGE,
-            kind=self.kind,
-            config=self.config,
-            step=self.step,
-            licence=self.licence,
-            trained_on=self.trained_on,
-            extra={"refinements": str(self.refinements)},
-            dtype=dtype,
-        )
+        extra = {"refinements": str(self.refinements)}
+        header = ModelHeader(STAGE, self.kind, self.config, self.step, self.licence, self.trained_on, extra=extra)
+        save_model(path, self.model, header, dtype)
 
     @property
     def config(self) -> SpectralConfig:
@@ -107,48 +76,6 @@ class SpectralVocoder(Vocoder):
     def mel_config(self) -> MelConfig:
         return self.config.mel
 
-    def vocode(
-        self,
-        mel: np.ndarray,
-        seed: int | None = None,
-        progress: Progress | None = None,
-        cancelled: Cancelled | None = None,
-    ) -> np.ndarray:
-        """See `Vocoder.vocode`; `seed` has no effect. Beside the result, memory does not grow with the mel's length."""
-        mel = check_mel(mel, self.mel_config.n_mels)
-        wav, done = np.empty(mel.shape[1] * self.config.hop_length, dtype=np.float32), 0
-        for part in self._parts(mel, cancelled):
-            wav[done : done + len(part)] = part
-            done += len(part)
-            if progress is not None:
-                progress(done, len(wav))
-        return wav
-
-    def stream(
-        self,
-        mel: np.ndarray,
-        seed: int | None = None,
-        progress: Progress | None = None,
-        cancelled: Cancelled | None = None,
-    ) -> Iterator[np.ndarray]:
-        """See `Vocoder.stream`; `seed` has no effect. The chunks together are what `vocode` gives.
-
-        The first chunk waits for the frames that it depends on: with refinements for a block of them. Later ones are
-        made in larger parts, as there is sound to be heard meanwhile.
-        """
-        return self._stream(check_mel(mel, self.mel_config.n_mels), progress, cancelled)
-
-    def _stream(self, mel: np.ndarray, progress: Progress | None, cancelled: Cancelled | None) -> Iterator[np.ndarray]:
-        size, done, total = CHUNK_FRAMES * self.config.hop_length, 0, mel.shape[1] * self.config.hop_length
-        for part in self._parts(mel, cancelled):
-            for start in range(0, len(part), size):
-                stop_if(cancelled)
-                chunk = part[start : start + size]
-                done += len(chunk)
-                if progress is not None:
-                    progress(done, total)
-                yield chunk
-
     def warm_up(self) -> None:
         """Load the compiled code, or compile it, which is announced; else the first sound does."""
         self.vocode(np.zeros((self.mel_config.n_mels, 1), dtype=np.float32))
@@ -157,37 +84,39 @@ class SpectralVocoder(Vocoder):
     def _layers(self) -> FrameLayers:
         return FrameLayers(self.model, self.precision)
 
-    def _parts(self, mel: np.ndarray, cancelled: Cancelled | None) -> Iterator[np.ndarray]:
-        """The waveform in parts of about as many frames as `_plan` says."""
-        scale, config = np.float32(self.mel_config.max_abs_value), self.config
-        generator, transform = (
-            GeneratorStream(self._layers, lambda: stop_if(cancelled)),
-            self._transform(mel, cancelled),
-        )
-        finish, start, total = Deemphasis(config.mel.preemphasis), 0, mel.shape[1]
-        for stop in self._plan(total):
-            part = torch.from_numpy(mel[None, :, start:stop] / scale).to(self.device)
-            spectrum = generator.push(part, last=stop == total)
-            yield finish(transform.push(spectrum, last=stop == total)[0].numpy())
+    def _generate(self, mel: MelFrames, seed: int | None, control: Control) -> Iterator[np.ndarray]:
+        """The waveform in parts as `_part_ends` has them. Memory does not grow with the mel's length."""
+        config, scale = self.config, np.float32(self.mel_config.max_abs_value)
+        generator, transform = GeneratorStream(self._layers, control.check), self._transform(mel, control)
+        finish, start = Deemphasis(config.mel.preemphasis), 0
+        if not mel.has(0):
+            return
+        for stop in self._part_ends():
+            last, part = not mel.has(stop), mel.read(start, stop)
+            spectrum = generator.push(torch.from_numpy(part[None] / scale).to(self.device), last)
+            yield finish(transform.push(spectrum, last)[0].numpy())
+            if last:
+                return
+            if not self.refinements:
+                mel.forget(stop)  # with refinements, the transform reads them again
             start = stop
 
-    def _plan(self, total: int) -> Iterator[int]:
-        """The frames up to which the mel is read part by part: as few as the first chunk takes, then more.
+    def _part_ends(self) -> Iterator[int]:
+        """Frame numbers at which parts of the mel end: the first as soon as possible, the others in larger parts.
 
-        The parts are the same for whoever asks: a search would let the rounding of others grow.
+        They depend on nothing else, because the search for phases amplifies differences in rounding.
         """
         size, ahead = CHUNK_FRAMES, self.config.lookahead
         if self.refinements:
             size, ahead = refinement.BLOCK_FRAMES, self.config.reach + refinement.LOOKAHEAD_FRAMES
         stop = size + ahead
-        while stop < total:
+        while True:
             yield stop
             size = min(2 * size, BLOCK_FRAMES)
             stop += size
-        yield total
 
-    def _transform(self, mel: np.ndarray, cancelled: Cancelled | None) -> InverseTransform | RefinedTransform:
+    def _transform(self, mel: MelFrames, control: Control) -> InverseTransform | RefinedTransform:
         config = self.mel_config
         if not self.refinements:
             return InverseTransform(self.model.window.cpu(), config.hop_length)
-        return RefinedTransform(mel, config, self.refinements, lambda: stop_if(cancelled))
+        return RefinedTransform(mel, config, self.refinements, control.check)

@@ -17,6 +17,7 @@ import torch
 
 from speech.mel import MelConfig, mel_filters, mel_to_magnitude
 from vocoder.phase import Frames
+from vocoder.segments import MelFrames
 from vocoder.spectral.fast_blend import CORRECTIONS, ITERATIONS, LEAST, MOST, FastBlend, fast_blend
 from vocoder.spectral.transform import InverseTransform
 
@@ -29,12 +30,12 @@ class RefinedTransform:
     """An inverse transform that refines the spectrum first, on a spectrum that comes in parts.
 
     Args:
-        mel: [n_mels, frames], dB scaled to [-4, 4]: the whole.
+        mel: dB scaled to [-4, 4]; it has the frames of each spectrum that is pushed.
         iterations: projections of each block.
         check: called before each projection; what it raises ends the work.
     """
 
-    def __init__(self, mel: np.ndarray, config: MelConfig, iterations: int, check: Callable[[], None]) -> None:
+    def __init__(self, mel: MelFrames, config: MelConfig, iterations: int, check: Callable[[], None]) -> None:
         self._mel, self._config, self._iterations, self._check = mel, config, iterations, check
         self._frames, self._bands, self._blend = Frames.of(config), _Bands(config), _blend_of(config)
         self._inverse = InverseTransform(torch.from_numpy(self._frames.window), config.hop_length)
@@ -55,7 +56,7 @@ class RefinedTransform:
         frames, known = self._frames, self._known
         made = np.concatenate([known, self._waiting[: BLOCK_FRAMES + LOOKAHEAD_FRAMES]])
         first = self._start - len(known)
-        mel = self._mel[:, first : first + len(made)]
+        mel = self._mel.read(first, first + len(made))
         search = frames.fast_search(len(made)) if self._blend else None
         if self._blend is not None and search is not None:
             search.hear(made)
@@ -67,6 +68,7 @@ class RefinedTransform:
         self._waiting = self._waiting[BLOCK_FRAMES:]
         self._start += len(decided)
         self._known = decided[len(decided) - min(len(decided), frames.blocks - 1) :]
+        self._mel.forget(self._start - len(self._known))
         return decided
 
     def _refine(self, made: np.ndarray, mel: np.ndarray) -> np.ndarray:

@@ -14,12 +14,13 @@ from collections.abc import Generator, Iterator, Sequence
 
 import numpy as np
 
-from vocoder.base import Cancelled, Progress, stop_if
+from vocoder.control import NO_CONTROL, Control
+from vocoder.segments import MelFrames
 from vocoder.wavernn.folding import Fold
 from vocoder.wavernn.lanes import Job, Lanes
 from vocoder.wavernn.model import WaveRNN
 from vocoder.wavernn.packing import pack
-from vocoder.wavernn.sampling import CHUNK_FRAMES, ReadTape, Tape, read_tape
+from vocoder.wavernn.sampling import ReadTape, Sampler, Tape, read_tape, stretches
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ LANE_COSTS = {1: 1.0, 2: 1.5, 4: 2.1, 8: 3.8}
 _WAIT_SECONDS = 0.02  # for threads, before the caller is asked whether to go on
 
 
-class CompiledSampler:
+class CompiledSampler(Sampler):
     """Draws samples from a WaveRNN by compiled kernels.
 
     May be used from several threads at once: what belongs to a run is not kept here.
@@ -67,21 +68,9 @@ class CompiledSampler:
         self._warm = True
 
     def sample_folds(
-        self,
-        mel: np.ndarray,
-        folds: Sequence[Fold],
-        tapes: Sequence[Tape],
-        progress: Progress | None = None,
-        cancelled: Cancelled | None = None,
+        self, mel: np.ndarray, folds: Sequence[Fold], tapes: Sequence[Tape], control: Control = NO_CONTROL
     ) -> list[np.ndarray]:
-        """Generate all folds; equal to `sampling.sample_folds`, whose arguments and errors these are.
-
-        Folds may have any lengths and be any number: a lane whose fold is done takes the next. `progress` and
-        `cancelled` are called in the caller's thread, the latter every 50 ms or oftener.
-
-        Returns:
-            For each fold its samples [fold.frames * hop]: int16 labels, or float32 values in mol mode.
-        """
+        """See `Sampler.sample_folds`. A lane whose fold is done takes the next one."""
         self.warm_up()
         jobs = [Job(mel, fold, read_tape(tape), self.config) for fold, tape in zip(folds, tapes, strict=True)]
         waiting = sorted((job for job in jobs if job.fold.frames), key=lambda job: -job.fold.frames)
@@ -93,35 +82,24 @@ class CompiledSampler:
         first, later = waiting[: workers * width], deque(waiting[workers * width :])
         runs = [Lanes(self._packed, width, first[worker::workers]).run(later) for worker in range(workers)]
         with contextlib.closing(runs[0] if workers == 1 else _in_threads(runs)) as work:
-            stop_if(cancelled)
+            control.check()
             for made in work:
                 done += made
-                if made and progress is not None:
-                    progress(done, total)
-                stop_if(cancelled)
+                if made:
+                    control.report(done, total)
+                control.check()
         return [job.samples for job in jobs]
 
-    def sample_stream(
-        self,
-        mel: np.ndarray,
-        tape_of: ReadTape,
-        chunk_frames: int = CHUNK_FRAMES,
-        cancelled: Cancelled | None = None,
-    ) -> Iterator[np.ndarray]:
-        """Generate an utterance as one stream, in chunks; see `sampling.sample_stream`.
-
-        The chunks together equal `sample_folds` with a single fold.
-        """
+    def sample_stream(self, mel: MelFrames, tape_of: ReadTape, control: Control = NO_CONTROL) -> Iterator[np.ndarray]:
         self.warm_up()
-        job, size = Job(mel, Fold(0, mel.shape[1]), tape_of, self.config), chunk_frames * self.config.hop_length
-        done = given = 0
-        stop_if(cancelled)
-        for made in Lanes(self._packed, 1, [job]).run(deque()):
-            done += made
-            stop_if(cancelled)
-            while done - given >= size or given < done == len(job.samples):
-                yield job.samples[given : given + size]
-                given = min(given + size, done)
+        lanes = Lanes(self._packed, 1)
+        control.check()
+        for part, fold in stretches(mel, self.config.pad):
+            job, done = Job(part, fold, tape_of, self.config), 0
+            for made in lanes.continue_with(job):
+                control.check()
+                yield job.samples[done : done + made]
+                done += made
 
     def outputs(self, mel: np.ndarray, samples: np.ndarray) -> np.ndarray:
         """What the network gives when it is fed with known samples, to compare it with other ways of running it.

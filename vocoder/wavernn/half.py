@@ -15,19 +15,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vocoder.base import Cancelled, Progress, stop_if
-from vocoder.data import mel_window
+from vocoder.control import NO_CONTROL, Control
+from vocoder.segments import MelFrames
 from vocoder.wavernn.folding import Fold
 from vocoder.wavernn.model import WaveRNN
 from vocoder.wavernn.samples import draw_samples
 from vocoder.wavernn.sampling import (
-    CHUNK_FRAMES,
     ReadTape,
+    Sampler,
     Tape,
     first_samples,
+    fold_windows,
     label_type,
     longest_first,
     read_tape,
+    stream_windows,
     to_device,
 )
 
@@ -38,7 +40,7 @@ FRAMES_PER_SYNC = 2  # frames that may wait on the GPU's queue: 400 samples, som
 STATES = {"compact": ("state",), "classic": ("first", "second")}  # of the steppers
 
 
-class HalfSampler:
+class HalfSampler(Sampler):
     """A WaveRNN in half precision, frame by frame from a recorded graph; see `sampling.Sampler`.
 
     A fold's samples depend, in the last bits of half precision, on how many folds run beside it.
@@ -56,84 +58,68 @@ class HalfSampler:
         self._idle: dict[int, list[_FrameLoop]] = {batch: [] for batch in BATCHES}
 
     def sample_folds(
-        self,
-        mel: np.ndarray,
-        folds: Sequence[Fold],
-        tapes: Sequence[Tape],
-        progress: Progress | None = None,
-        cancelled: Cancelled | None = None,
+        self, mel: np.ndarray, folds: Sequence[Fold], tapes: Sequence[Tape], control: Control = NO_CONTROL
     ) -> list[np.ndarray]:
-        """See `sampling.sample_folds`."""
         done, total = 0, sum(fold.frames for fold in folds) * self.config.hop_length
         made: list[np.ndarray] = [np.empty(0)] * len(folds)
         order = longest_first(folds)
         for first in range(0, len(order), BATCHES[-1]):
-            batch = order[first : first + BATCHES[-1]]
-            parts = []
-            for rows, finished in self._run(mel, [folds[i] for i in batch], [tapes[i] for i in batch], cancelled):
+            batch, parts = order[first : first + BATCHES[-1]], []
+            windows = fold_windows(mel, [folds[i] for i in batch], self.config)
+            for rows, finished in self._run(windows, [tapes[i] for i in batch], control):
                 parts.append(rows)
                 done += finished
-                if progress is not None:
-                    progress(done, total)
+                control.report(done, total)
             samples = np.concatenate(parts, axis=1)
             for index, row in zip(batch, samples, strict=False):
                 made[index] = row[: folds[index].frames * self.config.hop_length]
         return made
 
-    def sample_stream(
-        self,
-        mel: np.ndarray,
-        tape_of: ReadTape,
-        chunk_frames: int = CHUNK_FRAMES,
-        cancelled: Cancelled | None = None,
-    ) -> Iterator[np.ndarray]:
-        """See `sampling.sample_stream`."""
-        chunk, size = np.empty(0, label_type(self.config)), chunk_frames * self.config.hop_length
-        for rows, _ in self._run(mel, [Fold(0, mel.shape[1])], [tape_of], cancelled):
-            chunk = np.concatenate([chunk, rows[0]])
-            while len(chunk) >= size:
-                yield chunk[:size]
-                chunk = chunk[size:]
-        if len(chunk):
-            yield chunk
+    def sample_stream(self, mel: MelFrames, tape_of: ReadTape, control: Control = NO_CONTROL) -> Iterator[np.ndarray]:
+        for rows, _ in self._run(stream_windows(mel, self.config), [tape_of], control):
+            yield rows[0]
 
     def _run(
-        self, mel: np.ndarray, folds: list[Fold], tapes: list[Tape], cancelled: Cancelled | None
+        self, all_windows: Iterator[np.ndarray], tapes: Sequence[Tape], control: Control
     ) -> Iterator[tuple[np.ndarray, int]]:
-        """Folds in order of falling length -> samples [batch, n * hop] of their next frames, and how many count.
+        """Windows of each frame, as `fold_windows` has them -> samples [batch, n * hop] of the next frames, and how
+        many of them belong to a fold.
 
-        What a fold has after its end is noise; a graph has one width, so that nothing can leave the batch.
+        A graph has a fixed width, so a fold stays in the batch after its end, and what it generates then is noise.
         """
-        batch = next(size for size in BATCHES if size >= len(folds))
-        loop = self._idle[batch].pop() if self._idle[batch] else self._new_loop(batch)  # nobody shares it meanwhile
+        batch = next(size for size in BATCHES if size >= len(tapes))
+        # A loop that is in use is not in the list, so no two runs share one.
+        loop = self._idle[batch].pop() if self._idle[batch] else self._new_loop(batch)
         try:
-            yield from self._run_with(loop, mel, folds, tapes, cancelled)
+            yield from self._run_with(loop, all_windows, [read_tape(tape) for tape in tapes], control)
         finally:
             self._idle[batch].append(loop)
 
     def _run_with(
-        self, loop: "_FrameLoop", mel: np.ndarray, folds: list[Fold], tapes: list[Tape], cancelled: Cancelled | None
+        self, loop: "_FrameLoop", all_windows: Iterator[np.ndarray], readers: Sequence[ReadTape], control: Control
     ) -> Iterator[tuple[np.ndarray, int]]:
-        config, hop = self.config, self.config.hop_length
         loop.reset()
-        readers = [read_tape(tape) for tape in tapes]
-        longest = folds[0].frames
         waiting: list[Tensor] = []
-        for frame in range(longest):
-            stop_if(cancelled)
-            alive = sum(fold.frames > frame for fold in folds)
-            windows = [mel_window(mel.T, fold.start + frame, 1, config.pad, config) for fold in folds[:alive]]
-            tape = np.stack([read(hop) for read in readers[:alive]], axis=1)
+        frames = 0  # of all folds, since the last part
+        for windows in all_windows:
+            control.check()
+            alive = len(windows)
+            tape = np.stack([read(self.config.hop_length) for read in readers[:alive]], axis=1)
             with torch.inference_mode():
-                loop.windows[:alive].copy_(to_device(np.stack(windows), self.device))
+                loop.windows[:alive].copy_(to_device(windows, self.device))
                 loop.tape[:, :alive].copy_(to_device(tape, self.device))
                 loop.advance()
                 waiting.append(loop.made.clone())
-            if len(waiting) == FRAMES_PER_SYNC or frame == longest - 1:
-                rows = torch.cat(waiting).t().cpu().numpy().astype(label_type(config), copy=False)
-                first = frame + 1 - len(waiting)
-                waiting = []
-                yield rows, sum(max(0, min(frame + 1, fold.frames) - first) for fold in folds) * hop
+            frames += alive
+            if len(waiting) == FRAMES_PER_SYNC:
+                yield self._rows(waiting), frames * self.config.hop_length
+                waiting, frames = [], 0
+        if waiting:
+            yield self._rows(waiting), frames * self.config.hop_length
+
+    def _rows(self, made: list[Tensor]) -> np.ndarray:
+        """Samples of consecutive frames, [hop, batch] each -> [batch, n * hop]."""
+        return torch.cat(made).t().cpu().numpy().astype(label_type(self.config), copy=False)
 
     def _new_loop(self, batch: int) -> "_FrameLoop":
         with torch.inference_mode():

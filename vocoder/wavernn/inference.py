@@ -3,34 +3,24 @@
 import functools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from speech.errors import ConfigError
 from speech.mel import MelConfig
-from vocoder.base import STAGE, Cancelled, Progress, Vocoder, stop_if
+from vocoder.base import CHUNK_FRAMES, STAGE, Vocoder
 from vocoder.checks import check_mel
+from vocoder.control import Cancelled, Control, Progress
 from vocoder.emphasis import Deemphasis
+from vocoder.segments import MelFrames
 from vocoder.wavernn.config import WaveRNNConfig
 from vocoder.wavernn.engines import OVERLAP_FRAMES, Engine, Running, start_engine
-from vocoder.wavernn.folding import Fold, FoldJoiner, plan_folds
-from vocoder.wavernn.model import WaveRNN, build_wavernn
+from vocoder.wavernn.folding import FoldJoiner, plan_folds
+from vocoder.wavernn.model import WaveRNN
 from vocoder.wavernn.samples import decode_samples
-from vocoder.wavernn.sampling import (
-    CHUNK_FRAMES,
-    make_tape,
-    open_tape,
-    sample_folds,
-    sample_stream,
-)
-
-if TYPE_CHECKING:
-    from modelfile.checkpoint import ModelHeader
-
-__all__ = ["Engine", "Fold", "WaveRNNVocoder", "make_tape", "sample_folds", "sample_stream"]
+from vocoder.wavernn.sampling import open_tape, regrouped
 
 FINISH_SAMPLES = 2**18  # that are finished at once
 FOLDS_AT_ONCE = 64  # that are sampled before they are joined, so that not all labels of a long text are there at once;
@@ -77,52 +67,13 @@ class WaveRNNVocoder(Vocoder):
         self.engine, self.threads = engine, threads
         self.licence, self.trained_on, self.step = licence, trained_on, step
 
-    @classmethod
-    def from_file(
-        cls,
-        header: "ModelHeader",
-        weights: dict[str, Tensor],
-        device: str | torch.device = "cpu",
-        *,
-        engine: Engine = "auto",
-        threads: int | None = None,
-    ) -> "WaveRNNVocoder":
-        """Build the model that a file describes, its matrices whole or in blocks.
-
-        Raises:
-            ModelFileError: its config is refused or the weights do not fit it.
-        """
-        from modelfile.checkpoint import config_from_header, load_into
-        from vocoder.wavernn.pruning import unpack_sparse
-
-        config = config_from_header(WaveRNNConfig, header)
-        model = build_wavernn(config)
-        load_into(model, unpack_sparse(weights, config))
-        return cls(
-            model,
-            device,
-            engine=engine,
-            threads=threads,
-            licence=header.licence,
-            trained_on=header.trained_on,
-            step=header.step,
-        )
-
     def save(self, path: str | Path, dtype: torch.dtype | None = None) -> None:
         from modelfile.checkpoint import save_model
+        from modelfile.header import ModelHeader
         from vocoder.wavernn.pruning import pack_sparse
 
-        save_model(
-            path,
-            pack_sparse(self.model.state_dict(), self.config),
-            stage=STAGE,
-            kind=self.kind,
-            config=self.config,
-            step=self.step,
-            licence=self.licence,
-            trained_on=self.trained_on,
-            dtype=dtype,
-        )
+        header = ModelHeader(STAGE, self.kind, self.config, self.step, self.licence, self.trained_on)
+        save_model(path, pack_sparse(self.model.state_dict(), self.config), header, dtype)
 
     @property
     def config(self) -> WaveRNNConfig:
@@ -153,58 +104,42 @@ class WaveRNNVocoder(Vocoder):
         The folds are chosen by the length and the number of threads, so the same seed gives the same samples on the
         same number of threads. `folds` asks for a number of one's own: 1 is what `stream` gives.
         """
-        mel = check_mel(mel, self.mel_config.n_mels)
-        running, seed, hop = self.running, _chosen(seed), self.config.hop_length
-        planned = plan_folds(mel.mean(axis=0), folds or running.fold_count(mel.shape[1]), OVERLAP_FRAMES)
-        joiner, done, total = FoldJoiner(mel.shape[1], hop), 0, hop * sum(fold.frames for fold in planned)
-        at_once = FOLDS_AT_ONCE if self.device.type == "cpu" else FOLDS_AT_ONCE_ON_GPU
-        for first in range(0, len(planned), at_once):
-            some = planned[first : first + at_once]
-            tapes = [open_tape(self.config, seed, first + index) for index in range(len(some))]
-            report = None if progress is None else _Shifted(progress, done, total)
-            made = running.sampler.sample_folds(mel, some, tapes, report, cancelled)
-            for index, fold in enumerate(some):
-                stop_if(cancelled)
-                joiner.add(decode_samples(made[index], self.config), fold)
-                made[index] = np.empty(0)  # an hour of speech need not be there twice
-            done += hop * sum(fold.frames for fold in some)
-        finish, wav = Deemphasis(self.mel_config.preemphasis), joiner.joined
+        mel, control = check_mel(mel, self.mel_config.n_mels), Control(progress, cancelled)
+        wav = self._sample_folds(mel, folds or self.running.fold_count(mel.shape[1]), _chosen(seed), control)
+        finish = Deemphasis(self.mel_config.preemphasis)
         for start in range(0, len(wav), FINISH_SAMPLES):
-            stop_if(cancelled)
+            control.check()
             wav[start : start + FINISH_SAMPLES] = finish(wav[start : start + FINISH_SAMPLES])
         return wav
 
-    def stream(
-        self,
-        mel: np.ndarray,
-        seed: int | None = None,
-        progress: Progress | None = None,
-        cancelled: Cancelled | None = None,
-    ) -> Iterator[np.ndarray]:
-        """See `Vocoder.stream`; the chunks together are `vocode(mel, seed, folds=1)`."""
-        mel = check_mel(mel, self.mel_config.n_mels)
-        return self._stream(mel, _chosen(seed), progress, cancelled)
+    def _sample_folds(self, mel: np.ndarray, count: int, seed: int, control: Control) -> np.ndarray:
+        """The waveform of a mel, pre-emphasised, from at most `count` folds."""
+        hop, planned = self.config.hop_length, plan_folds(mel.mean(axis=0), count, OVERLAP_FRAMES)
+        joiner, done, total = FoldJoiner(mel.shape[1], hop), 0, hop * sum(fold.frames for fold in planned)
+        at_once = FOLDS_AT_ONCE if self.device.type == "cpu" else FOLDS_AT_ONCE_ON_GPU
+        for first in range(0, len(planned), at_once):
+            batch = planned[first : first + at_once]
+            tapes = [open_tape(self.config, seed, first + index) for index in range(len(batch))]
+            report = functools.partial(_report_part, control, done, total)
+            made = self.running.sampler.sample_folds(mel, batch, tapes, Control(report, control.cancelled))
+            for index, fold in enumerate(batch):
+                control.check()
+                joiner.add(decode_samples(made[index], self.config), fold)
+                made[index] = np.empty(0)  # frees memory: a recording may last an hour
+            done += hop * sum(fold.frames for fold in batch)
+        return joiner.joined
 
-    def _stream(
-        self, mel: np.ndarray, seed: int, progress: Progress | None, cancelled: Cancelled | None
-    ) -> Iterator[np.ndarray]:
-        finish, done, total = Deemphasis(self.mel_config.preemphasis), 0, mel.shape[1] * self.config.hop_length
-        tape = open_tape(self.config, seed)
-        for samples in self.running.sampler.sample_stream(mel, tape, CHUNK_FRAMES, cancelled):
-            done += len(samples)
-            if progress is not None:
-                progress(done, total)
+    def _generate(self, mel: MelFrames, seed: int | None, control: Control) -> Iterator[np.ndarray]:
+        """The samples of `vocode` with a single fold."""
+        finish, tape = Deemphasis(self.mel_config.preemphasis), open_tape(self.config, _chosen(seed))
+        made = self.running.sampler.sample_stream(mel, tape, control)
+        for samples in regrouped(made, CHUNK_FRAMES * self.config.hop_length):
             yield finish(decode_samples(samples, self.config))
 
 
-class _Shifted:
-    """Progress of a part, told as that of the whole."""
-
-    def __init__(self, progress: Progress, before: int, total: int) -> None:
-        self._progress, self._before, self._total = progress, before, total
-
-    def __call__(self, done: int, _total: int) -> None:
-        self._progress(self._before + done, self._total)
+def _report_part(control: Control, before: int, total: int, done: int, _part: int) -> None:
+    """Report the progress of a batch of folds as that of all folds."""
+    control.report(before + done, total)
 
 
 def _chosen(seed: int | None) -> int:

@@ -86,8 +86,15 @@ class Lanes:
         self._room = _zeros(int(sizes[at.ROOM] * (3 + sizes[at.DEPTH])) * TILE)
         self._steps = _FIRST_STEPS
         self._jobs: list[Job | None] = [None] * width
+        for lane in range(width):
+            self._reset(lane)
         for lane, job in enumerate(jobs):
-            self._begin(lane, job)
+            self._jobs[lane] = job
+
+    def continue_with(self, job: Job) -> Generator[int, None, None]:
+        """Run a job in the state that the previous one left; of a single lane. Yields as `run` does."""
+        self._jobs[0] = job
+        return self.run(deque())
 
     def run(self, waiting: deque[Job]) -> Generator[int, None, None]:
         """Make what the lanes are at, then what waits; yields the number of samples each time that some are made."""
@@ -152,8 +159,11 @@ class Lanes:
                     self._jobs[lane] = None
 
     def _begin(self, lane: int, job: Job) -> None:
-        """Give a lane a fold, and a state as at the beginning."""
+        """Give a lane a fold, and the initial state."""
         self._jobs[lane] = job
+        self._reset(lane)
+
+    def _reset(self, lane: int) -> None:
         self._tiles[: self._states, lane] = 0
         start = self.config.silence if self.config.mode == "raw" else 0.0
         self._memory[self._sizes[at.LAST] * self.width + lane] = start

@@ -4,76 +4,103 @@ The randomness is a tape of uniform numbers made beforehand, or drawn in blocks 
 ways of running a model can be compared sample by sample.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from vocoder.base import Cancelled, Progress, stop_if
+from vocoder.control import NO_CONTROL, Control
 from vocoder.data import mel_window
+from vocoder.segments import MelFrames
 from vocoder.wavernn.config import WaveRNNConfig
 from vocoder.wavernn.folding import Fold
 from vocoder.wavernn.model import WaveRNN
 from vocoder.wavernn.samples import draw_samples
 
-CHUNK_FRAMES = 8  # of a stream: 0.1 s
 LANES = 64  # folds that the reference runs side by side; more would make a step too long to be cancelled in time
 
 ReadTape = Callable[[int], np.ndarray]  # n -> the next n rows, float32 [n, config.uniforms] in [0, 1)
 Tape = np.ndarray | ReadTape
 
 
-class Sampler(Protocol):
-    """A way of running a WaveRNN. All ways agree, sample by sample, on the same tapes (in half precision nearly)."""
+class Sampler(ABC):
+    """Generates samples with a WaveRNN. All samplers agree, sample by sample, on the same tapes (in half precision
+    nearly)."""
 
+    @abstractmethod
     def sample_folds(
-        self,
-        mel: np.ndarray,
-        folds: Sequence[Fold],
-        tapes: Sequence[Tape],
-        progress: Progress | None = None,
-        cancelled: Cancelled | None = None,
+        self, mel: np.ndarray, folds: Sequence[Fold], tapes: Sequence[Tape], control: Control = NO_CONTROL
     ) -> list[np.ndarray]:
-        """See the function `sample_folds`."""
-        ...
+        """Generate all folds of an utterance, side by side.
 
-    def sample_stream(
-        self,
-        mel: np.ndarray,
-        tape_of: ReadTape,
-        chunk_frames: int = CHUNK_FRAMES,
-        cancelled: Cancelled | None = None,
-    ) -> Iterator[np.ndarray]:
-        """See the function `sample_stream`."""
-        ...
+        Args:
+            mel: float32 [n_mels, frames], scaled to [-max_abs_value, max_abs_value].
+            folds: ranges of the mel's frames, of any number and lengths.
+            tapes: for each fold float32 [fold.frames * hop, config.uniforms], or a function for its next n rows.
+
+        Returns:
+            For each fold its samples [fold.frames * hop]: int16 labels, or float32 values in mol mode.
+
+        Raises:
+            VocodingCancelled: `control.cancelled` returned True. It is called in the caller's thread, as is `progress`.
+        """
+
+    @abstractmethod
+    def sample_stream(self, mel: MelFrames, tape_of: ReadTape, control: Control = NO_CONTROL) -> Iterator[np.ndarray]:
+        """Generate an utterance as one stream, in parts of any length that together equal a single fold.
+
+        Args:
+            mel: as for `sample_folds`. Segments are requested as they are needed.
+            tape_of: returns the next n rows of the tape, float32 [n, config.uniforms].
+
+        Raises:
+            VocodingCancelled: `control.cancelled` returned True.
+        """
 
 
-class TorchSampler:
-    """The reference behind the verbs that all engines share."""
+class TorchSampler(Sampler):
+    """The reference in PyTorch.
+
+    Args:
+        model: in eval mode.
+    """
 
     def __init__(self, model: WaveRNN) -> None:
-        self.model = model
+        self.model, self.config = model, model.config
+        self.device = next(model.parameters()).device
 
     def sample_folds(
-        self,
-        mel: np.ndarray,
-        folds: Sequence[Fold],
-        tapes: Sequence[Tape],
-        progress: Progress | None = None,
-        cancelled: Cancelled | None = None,
+        self, mel: np.ndarray, folds: Sequence[Fold], tapes: Sequence[Tape], control: Control = NO_CONTROL
     ) -> list[np.ndarray]:
-        return sample_folds(self.model, mel, folds, tapes, progress, cancelled)
+        done, total = 0, sum(fold.frames for fold in folds) * self.config.hop_length
+        made: list[list[np.ndarray]] = [[] for _ in folds]
+        order = longest_first(folds)
+        for first in range(0, len(order), LANES):
+            batch = order[first : first + LANES]
+            windows = fold_windows(mel, [folds[index] for index in batch], self.config)
+            for samples in self._run(windows, [tapes[index] for index in batch], control):
+                for index, row in zip(batch, samples, strict=False):
+                    made[index].append(row)
+                done += samples.size
+                control.report(done, total)
+        return [np.concatenate(parts) for parts in made]
 
-    def sample_stream(
-        self,
-        mel: np.ndarray,
-        tape_of: ReadTape,
-        chunk_frames: int = CHUNK_FRAMES,
-        cancelled: Cancelled | None = None,
-    ) -> Iterator[np.ndarray]:
-        return sample_stream(self.model, mel, tape_of, chunk_frames, cancelled)
+    def sample_stream(self, mel: MelFrames, tape_of: ReadTape, control: Control = NO_CONTROL) -> Iterator[np.ndarray]:
+        for samples in self._run(stream_windows(mel, self.config), [tape_of], control):
+            yield samples[0]
+
+    def _run(self, all_windows: Iterator[np.ndarray], tapes: Sequence[Tape], control: Control) -> Iterator[np.ndarray]:
+        """Windows of each frame, as `fold_windows` has them -> its samples [active folds, hop]."""
+        readers = [read_tape(tape) for tape in tapes]
+        with torch.inference_mode():
+            stream = FrameStepper(self.model, len(readers), self.device)
+        for windows in all_windows:
+            tape = np.stack([read(self.config.hop_length) for read in readers[: len(windows)]], axis=1)
+            with torch.inference_mode():  # not around a yield: the mode belongs to the thread, not to this generator
+                samples = stream.run_frame(to_device(windows, self.device), to_device(tape, self.device), control)
+            yield samples.cpu().numpy().astype(label_type(self.config), copy=False)
 
 
 def make_tape(config: WaveRNNConfig, samples: int, seed: int, fold: int = 0) -> np.ndarray:
@@ -114,55 +141,17 @@ class FrameStepper:
         self.stepper = model.stepper(batch)
         self.samples = first_samples(self.config, batch, device)
 
-    def run_frame(self, windows: Tensor, tape: Tensor, cancelled: Cancelled | None = None) -> Tensor:
+    def run_frame(self, windows: Tensor, tape: Tensor, control: Control) -> Tensor:
         """Windows [batch, n_mels, 2 * pad + 1] and tape [hop, batch, uniforms] -> the frame's samples [batch, hop]."""
         self.samples = self.samples[: len(windows)]
         self.stepper.begin_frame(windows)
         made = []
         for offset in range(self.config.hop_length):
-            stop_if(cancelled)
+            control.check()
             outputs = self.stepper.step(offset, self.samples)
             self.samples = draw_samples(outputs, tape[offset], self.config)
             made.append(self.samples)
         return torch.stack(made, dim=1)
-
-
-def sample_folds(
-    model: WaveRNN,
-    mel: np.ndarray,
-    folds: Sequence[Fold],
-    tapes: Sequence[Tape],
-    progress: Progress | None = None,
-    cancelled: Cancelled | None = None,
-) -> list[np.ndarray]:
-    """Generate all folds of an utterance, many side by side; a fold that is done leaves the batch.
-
-    Args:
-        model: in eval mode.
-        mel: float32 [n_mels, frames], scaled to [-max_abs_value, max_abs_value].
-        folds: stretches of the mel's frames.
-        tapes: for each fold float32 [fold.frames * hop, config.uniforms], or what gives its next n rows.
-        progress: called with (samples done, samples in all).
-        cancelled: asked before each step.
-
-    Returns:
-        For each fold its samples [fold.frames * hop]: integer labels, or float32 values in mol mode.
-
-    Raises:
-        VocodingCancelled: `cancelled` returned True.
-    """
-    hop = model.config.hop_length
-    done, total = 0, sum(fold.frames for fold in folds) * hop
-    order = longest_first(folds)
-    made: dict[int, list[np.ndarray]] = {index: [] for index in order}
-    for first in range(0, len(order), LANES):
-        for batch, samples in _sample_batch(model, mel, folds, tapes, order[first : first + LANES], cancelled):
-            for index, row in zip(batch, samples, strict=True):
-                made[index].append(row)
-            done += samples.size
-            if progress is not None:
-                progress(done, total)
-    return [np.concatenate(made[index]) for index in range(len(folds))]
 
 
 def longest_first(folds: Sequence[Fold]) -> list[int]:
@@ -170,53 +159,52 @@ def longest_first(folds: Sequence[Fold]) -> list[int]:
     return sorted(range(len(folds)), key=lambda index: -folds[index].frames)
 
 
-def _sample_batch(
-    model: WaveRNN,
-    mel: np.ndarray,
-    folds: Sequence[Fold],
-    tapes: Sequence[Tape],
-    order: list[int],
-    cancelled: Cancelled | None,
-) -> Iterator[tuple[list[int], np.ndarray]]:
-    """The folds of `order`, frame by frame: which of them go on, and their samples [batch, hop]."""
-    config, device = model.config, next(model.parameters()).device
-    readers = {index: read_tape(tapes[index]) for index in order}
-    with torch.inference_mode():
-        stream = FrameStepper(model, len(order), device)
-    for frame in range(folds[order[0]].frames):
-        active = [index for index in order if folds[index].frames > frame]
-        windows = np.stack([mel_window(mel.T, folds[i].start + frame, 1, config.pad, config) for i in active])
-        tape = np.stack([readers[index](config.hop_length) for index in active], axis=1)
-        with torch.inference_mode():  # not around a yield: the mode belongs to the thread, not to this generator
-            samples = stream.run_frame(to_device(windows, device), to_device(tape, device), cancelled)
-        yield active, samples.cpu().numpy().astype(label_type(config), copy=False)
-
-
-def sample_stream(
-    model: WaveRNN,
-    mel: np.ndarray,
-    tape_of: ReadTape,
-    chunk_frames: int = CHUNK_FRAMES,
-    cancelled: Cancelled | None = None,
-) -> Iterator[np.ndarray]:
-    """Generate an utterance as one stream and hand it out in chunks; equal to `sample_folds` with a single fold.
+def fold_windows(mel: np.ndarray, folds: Sequence[Fold], config: WaveRNNConfig) -> Iterator[np.ndarray]:
+    """For each frame the windows of the folds that have not ended: float32 [active folds, n_mels, 2 * pad + 1].
 
     Args:
-        tape_of: gives the next n rows of the tape, float32 [n, config.uniforms].
-        chunk_frames: of each chunk.
-        cancelled: asked before each step.
-
-    Raises:
-        VocodingCancelled: `cancelled` returned True.
+        folds: in order of decreasing length.
     """
-    fold, parts = Fold(0, mel.shape[1]), []
-    for _, samples in _sample_batch(model, mel, [fold], [tape_of], [0], cancelled):
-        parts.append(samples[0])
-        if len(parts) == chunk_frames:
-            yield np.concatenate(parts)
-            parts = []
-    if parts:
-        yield np.concatenate(parts)
+    for frame in range(folds[0].frames):
+        active = [fold for fold in folds if fold.frames > frame]
+        yield np.stack([mel_window(mel.T, fold.start + frame, 1, config.pad, config) for fold in active])
+
+
+def stream_windows(mel: MelFrames, config: WaveRNNConfig) -> Iterator[np.ndarray]:
+    """As `fold_windows`, for the single fold that spans a whole mel."""
+    for part, fold in stretches(mel, config.pad):
+        yield from fold_windows(part, [fold], config)
+
+
+def stretches(mel: MelFrames, pad: int) -> Iterator[tuple[np.ndarray, Fold]]:
+    """Cut a mel into parts as its segments arrive.
+
+    Returns:
+        The frames of a part with up to `pad` neighbours on either side, and the range of the part among them.
+    """
+    start = 0
+    while mel.has(start):
+        mel.has(start + pad)  # the neighbours of the next frame, or the end
+        stop, first = mel.known - (0 if mel.ended else pad), max(0, start - pad)
+        yield mel.read(first, mel.known), Fold(start - first, stop - first)
+        mel.forget(stop - pad)
+        start = stop
+
+
+def regrouped(parts: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
+    """Join and cut [samples] arrays so that each has `size` samples, except the last."""
+    kept: list[np.ndarray] = []
+    count = 0
+    for part in parts:
+        kept.append(part)
+        count += len(part)
+        if count >= size:
+            whole = np.concatenate(kept)
+            for start in range(0, count - size + 1, size):
+                yield whole[start : start + size]
+            kept, count = [whole[count - count % size :]], count % size
+    if count:
+        yield np.concatenate(kept)
 
 
 def label_type(config: WaveRNNConfig) -> type[np.generic]:

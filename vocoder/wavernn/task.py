@@ -21,7 +21,7 @@ from vocoder.wavernn.folding import Fold
 from vocoder.wavernn.model import WaveRNN
 from vocoder.wavernn.pruning import Pruner, pack_sparse
 from vocoder.wavernn.samples import decode_samples, sample_loss
-from vocoder.wavernn.sampling import make_tape, sample_folds
+from vocoder.wavernn.sampling import TorchSampler, make_tape
 
 if TYPE_CHECKING:
     from training.run_directory import RunDirectory
@@ -142,7 +142,7 @@ class WaveRNNTask(Task):
         ends = np.cumsum([0, *(mel.shape[1] for mel in mels)])
         folds = [Fold(int(start), int(stop)) for start, stop in itertools.pairwise(ends)]
         tapes = [make_tape(config, fold.frames * hop, 0, index) for index, fold in enumerate(folds)]
-        made = sample_folds(self._network, np.concatenate(mels, axis=1), folds, tapes)
+        made = TorchSampler(self._network).sample_folds(np.concatenate(mels, axis=1), folds, tapes)
         errors = []
         for index, (mel, samples) in enumerate(zip(mels, made, strict=True)):
             wav = Deemphasis(config.mel.preemphasis)(decode_samples(samples, config))
