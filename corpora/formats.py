@@ -1,7 +1,6 @@
-"""The layouts of a corpus folder, told apart by what lies in it.
+"""Detecting and reading the layout of a corpus folder (`corpora.corpus` lists the layouts).
 
-See `corpora.corpus` for the layouts. Every reader is a generator of recordings that hands what it cannot use to
-`reject(key, reason)` and goes on.
+Each reader is a generator of recordings. It passes what it cannot use to `reject(key, reason)` and continues.
 """
 
 from __future__ import annotations
@@ -26,11 +25,14 @@ from speech.errors import CorpusError
 
 Listing = Callable[[Path, str, OnReject], Iterator[Found]]  # (folder, name of the corpus, reject)
 
-TRANSCRIPT_SUFFIXES = (".normalized.txt", ".txt", ".lab")  # LibriTTS has the first beside a rawer text
+TRANSCRIPT_SUFFIXES = (".normalized.txt", ".txt", ".lab")  # LibriTTS has the first
 
 
 def list_recordings(folder: Path, corpus: str, reject: OnReject, nationalities: Sequence[str] = ()) -> Iterator[Found]:
-    """What a corpus folder without lhotse manifests lists; `nationalities` choose among VoxCeleb's speakers.
+    """The recordings of a corpus folder without lhotse manifests.
+
+    Args:
+        nationalities: of the speakers of VoxCeleb to list; all if empty.
 
     Raises:
         CorpusError: its list of recordings cannot be read.
@@ -49,7 +51,7 @@ def list_recordings(folder: Path, corpus: str, reject: OnReject, nationalities: 
 
 
 def list_noises(folder: Path, corpus: str, reject: OnReject) -> Iterator[Found]:
-    """What a folder of sounds that are no speech has, in whatever folders; the first of them stands for the speaker."""
+    """The recordings of a folder of noises. The first folder below it takes the place of the speaker."""
     if (folder / "metadata.csv").is_file():
         yield from _read_metadata(folder, corpus, reject)
         return
@@ -79,7 +81,7 @@ def _read_table(folder: Path, text: str, corpus: str, reject: OnReject) -> Itera
     try:
         rows = list(csv.DictReader(io.StringIO(text), skipinitialspace=True))
     except csv.Error as error:
-        raise CorpusError(f"{folder / 'metadata.csv'} is no proper CSV file: {error}.") from None
+        raise CorpusError(f"{folder / 'metadata.csv'} is not a valid CSV file: {error}.") from None
     for row in rows:
         values = {name.strip(): value.strip() for name, value in row.items() if name and isinstance(value, str)}
         name = values.get("path", "")
@@ -95,13 +97,13 @@ def _read_table(folder: Path, text: str, corpus: str, reject: OnReject) -> Itera
 
 
 def _read_ljspeech(folder: Path, text: str, corpus: str, reject: OnReject) -> Iterator[Found]:
-    lying = {path.stem: path for path in audio_files(folder)}
+    by_stem = {path.stem: path for path in audio_files(folder)}
     for line in text.split("\n"):
         name, *texts = line.split("|")
         if not line.strip():
             continue
         stem = Path(name.strip()).name
-        path = lying.get(stem) or lying.get(Path(stem).stem)
+        path = by_stem.get(stem) or by_stem.get(Path(stem).stem)
         if path is None or not texts:
             reject(f"{corpus}/{name}", "there is no recording of that name" if texts else "its line has no text")
             continue
@@ -113,9 +115,9 @@ def _read_ljspeech(folder: Path, text: str, corpus: str, reject: OnReject) -> It
 
 
 def _read_speaker_folders(folder: Path, corpus: str, reject: OnReject) -> Iterator[Found]:
-    """The first folder below the corpus names the speaker; in LibriSpeech's layout, the one above the chapter."""
+    """The first folder below the corpus is the speaker's; in the layout of LibriSpeech, the one above the chapter."""
     paths = audio_files(folder)
-    flat = all(path.parent == folder for path in paths)  # no folders at all: one speaker
+    flat = all(path.parent == folder for path in paths)  # no folders: one speaker
     lists: dict[Path, dict[str, str] | None] = {}
     for path in paths:
         name = path.relative_to(folder).as_posix()
@@ -123,7 +125,7 @@ def _read_speaker_folders(folder: Path, corpus: str, reject: OnReject) -> Iterat
             lists[path.parent] = _read_transcript_list(path.parent)
         listed = lists[path.parent]
         if path.parent == folder and not flat:
-            reject(f"{corpus}/{name}", "it lies outside of the speakers' folders")
+            reject(f"{corpus}/{name}", "it is outside of the speakers' folders")
             continue
         speaker = corpus if flat else path.relative_to(folder).parts[0]
         deep = path.parent != folder and path.parent.parent != folder
@@ -143,13 +145,13 @@ def _read_speaker_folders(folder: Path, corpus: str, reject: OnReject) -> Iterat
 
 
 def _is_chapter_of_book(path: Path) -> bool:
-    """LibriSpeech, LibriTTS and their kin: 19/198/19-198-0001.flac, 19/198/19_198_000001_000002.wav."""
+    """The layout of LibriSpeech and LibriTTS: 19/198/19-198-0001.flac, 19/198/19_198_000001_000002.wav."""
     start = path.parent.parent.name, path.parent.name
     return path.stem.startswith(("-".join(start) + "-", "_".join(start) + "_"))
 
 
 def _read_transcript_list(folder: Path) -> dict[str, str] | None:
-    """LibriSpeech's `*.trans.txt`: a name and its text on each line."""
+    """The `*.trans.txt` of LibriSpeech: a name and its text on each line."""
     found = None
     for path in sorted(folder.glob("*.trans.txt")):
         found = found or {}
@@ -160,7 +162,7 @@ def _read_transcript_list(folder: Path) -> dict[str, str] | None:
 
 
 def _read_transcript(path: Path) -> str | None:
-    """The text beside a recording, "" where there is none, None where it cannot be read."""
+    """The text beside a recording; "" if there is none, None if it cannot be read."""
     for suffix in TRANSCRIPT_SUFFIXES:
         beside = path.parent / (path.stem + suffix)
         if beside.is_file():

@@ -1,4 +1,4 @@
-"""Corpora that a lhotse recipe has prepared: cuts, or recordings with their supervisions."""
+"""Corpora prepared by a lhotse recipe: cuts, or recordings with their supervisions."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ MANIFEST_PATTERN = re.compile(r"\.(jsonl|json|yaml)(\.gz)?$")
 
 
 def manifest_files(path: Path) -> list[tuple[Path, ...]]:
-    """Files of cuts, each alone, or else pairs of recordings and supervisions: of a folder, or belonging to a file."""
+    """The files of cuts of a folder, or else its pairs of recordings and supervisions; for a file, itself and its pair.
+
+    Raises:
+        CorpusError: the file is not a manifest.
+    """
     if path.is_file():
         twin = path.with_name(path.name.replace("supervisions", "recordings"))
         if not MANIFEST_PATTERN.search(path.name):
-            raise CorpusError(f"{path} is no corpus: give a folder of recordings or a lhotse manifest (.jsonl.gz).")
+            raise CorpusError(f"{path} is not a corpus: give a folder of recordings or a lhotse manifest (.jsonl.gz).")
         other = twin.with_name(twin.name.replace("recordings", "supervisions"))
         return [(twin, other)] if other != twin and other.is_file() and twin.is_file() else [(path,)]
     names = sorted(entry for entry in path.iterdir() if entry.is_file() and MANIFEST_PATTERN.search(entry.name))
@@ -30,25 +34,30 @@ def manifest_files(path: Path) -> list[tuple[Path, ...]]:
 
 
 def manifest_cuts(manifests: list[tuple[Path, ...]], corpus: str, reject: OnReject) -> Iterator[Any]:
+    """All cuts of some manifests, of one supervision each.
+
+    Raises:
+        CorpusError: a manifest cannot be read or names no speakers.
+    """
     from lhotse import CutSet, RecordingSet, load_manifest
 
     for paths in manifests:
         try:
             loaded = [load_manifest(path) for path in paths]
-        except Exception as error:  # lhotse raises whatever a damaged file makes its parsers raise
+        except Exception as error:  # a damaged file may raise any error of a parser
             raise CorpusError(f"{paths[0]} cannot be read as a lhotse manifest: {error}.") from error
         if isinstance(loaded[0], RecordingSet) and len(loaded) == 2:
             cuts = CutSet.from_manifests(recordings=loaded[0], supervisions=loaded[1])
         elif isinstance(loaded[0], CutSet):
             cuts = loaded[0]
         else:
-            raise CorpusError(f"{paths[0]} names no speakers: the supervisions of the same name must lie beside it.")
+            raise CorpusError(f"{paths[0]} names no speakers: put the supervisions of the same name beside it.")
         for cut in cuts:
             yield from _one_speaker_cuts(cut, paths[0].parent, corpus, reject)
 
 
 def _one_speaker_cuts(cut: Any, folder: Path, corpus: str, reject: OnReject) -> Iterator[Any]:
-    """A cut of a manifest as cuts of one supervision each, their ids and paths made ours."""
+    """A cut of a manifest as cuts of one supervision each, with keys as ids and paths that exist."""
     reason = _why_unusable(cut)
     if reason:
         reject(f"{corpus}/{cut.id}", reason)
@@ -77,7 +86,7 @@ def _why_unusable(cut: Any) -> str | None:
     if len(recording.sources) != 1 or recording.sources[0].type != "file":
         return "the recording is not one file"
     if recording.transforms:
-        return "the recording is to be transformed: give the plain one"
+        return "the manifest transforms the recording: use one that does not"
     if not cut.supervisions:
         return "no speaker is named"
     return None

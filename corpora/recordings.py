@@ -1,4 +1,4 @@
-"""Recordings as a corpus lists them, before anybody has opened one."""
+"""Recordings as a corpus lists them, before any file is opened."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ AUDIO_SUFFIXES = frozenset(
 
 
 class Found(NamedTuple):
-    """A recording that may not even exist. `name` is its path inside the corpus; `text` is "" where there is none."""
+    """A listed recording; the file may not exist. `name` is its path in the corpus; `text` is "" if there is none."""
 
     name: str
     path: Path
@@ -23,12 +23,12 @@ class Found(NamedTuple):
 
 
 def is_audio(path: Path) -> bool:
-    """By its name."""
+    """Whether a file is a recording, by its name."""
     return path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".")
 
 
 def audio_files(folder: Path) -> list[Path]:
-    """All recordings below a folder, sorted; nothing hidden, no resource forks of macOS."""
+    """All recordings below a folder, sorted; no hidden files, no resource forks of macOS."""
     return sorted(
         path
         for path in folder.rglob("*")
@@ -39,12 +39,12 @@ def audio_files(folder: Path) -> list[Path]:
 
 
 def leads_out(name: str) -> bool:
-    """Whether a path that a list names is not inside the folder of that list."""
+    """Whether a path of a list points outside the folder of that list."""
     return Path(name).is_absolute() or ".." in Path(name).parts
 
 
 def read_text(path: Path) -> str | None:
-    """A text file as UTF-8, or None where it is something else."""
+    """The content of a text file; None if it is not UTF-8."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:

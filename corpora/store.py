@@ -2,16 +2,16 @@
 
 A store is one folder::
 
-    store.json                what the store holds as a whole: stage, mel settings, embedding space, ...
-    index-<worker>.jsonl      one line an item: key, shard, place and shape of each array, checksum, meta
-    data-<worker>-0000.bin    a shard: the arrays end to end, each at a multiple of 64 bytes
-    rejected-<worker>.jsonl   one line for each utterance that was refused: key and reason
-    rejected.jsonl            the same of all workers together, when a run has ended
+    store.json                settings of the whole store: stage, mel settings, embedding space, ...
+    index-<worker>.jsonl      one line per item: key, shard, offset and shape of each array, checksum, meta
+    data-<worker>-0000.bin    a shard: the arrays, each at a multiple of 64 bytes
+    rejected-<worker>.jsonl   one line per utterance that was left out: key and reason
+    rejected.jsonl            the same of all workers together, after a run has ended
 
-Every worker appends to files of its own, so writers never wait for each other. An item exists once its index line is
-complete, and that line is written after its arrays: a process that is killed at any point loses the item in work and
-nothing else. After a power cut the last lines may point at arrays that never reached the disk, so the items since the
-last fsync are compared with their checksums when a store is opened.
+Each worker appends to its own files, so writers never wait for each other. An item exists once its index line is
+complete, and that line is written after its arrays: a process that is killed loses only the current item. After a power
+cut the last lines may point at arrays that never reached the disk, so the checksums of the items since the last fsync
+are checked when a store is opened.
 
 Only numpy and the standard library are needed to read a store.
 """
@@ -27,20 +27,21 @@ import numpy as np
 from corpora.store_files import Item, read_index, read_info, read_rejected
 from corpora.store_writer import FeatureWriter
 from speech.errors import StorageError
+from speech.mel_config import MelConfig
 
 __all__ = ["FeatureStore", "FeatureWriter"]
 
 
 class FeatureStore:
-    """Random access to a store's items, in the order of their keys (so the order does not depend on the writers).
+    """Random access to a store's items, sorted by key, so the order does not depend on the writers.
 
-    Shards are mapped into memory when first used. A store can be pickled: a worker process maps them anew.
+    Shards are mapped into memory when first used. A store can be pickled; a worker process maps them again.
 
     Args:
-        directory: a folder that `FeatureWriter` wrote, finished or not.
+        directory: a folder that `FeatureWriter` wrote, complete or not.
 
     Raises:
-        StorageError: it is no feature store, or one of a newer format.
+        StorageError: it is not a feature store, or has a newer format.
     """
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
@@ -52,11 +53,20 @@ class FeatureStore:
                 found.setdefault(item.key, item)
         self._items = [found[key] for key in sorted(found)]
         self.keys: list[str] = [item.key for item in self._items]
-        self._place = {key: place for place, key in enumerate(self.keys)}
+        self._indices = {key: index for index, key in enumerate(self.keys)}
         self._shards: dict[str, np.ndarray] = {}
 
     def __len__(self) -> int:
         return len(self._items)
+
+    @property
+    def mel_config(self) -> MelConfig:
+        """Settings of the store's log mels; the defaults if it names none, as the oldest stores do.
+
+        Raises:
+            ConfigError: a setting is unknown or out of range.
+        """
+        return MelConfig.from_json(self.info.get("mel_config"))
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -64,26 +74,26 @@ class FeatureStore:
         return tuple(sorted({name for item in self._items for name in item.arrays}))
 
     def find(self, key: str) -> int:
-        """The place of `key`, or StorageError."""
+        """The index of `key`. Raises: StorageError if it is not there."""
         try:
-            return self._place[key]
+            return self._indices[key]
         except KeyError:
             raise StorageError(f"The feature store {self.directory} has no item named {key!r}.") from None
 
     def meta(self, i: int) -> dict[str, Any]:
-        """What was stored beside the arrays of item `i`: speaker, corpus, split and so on. Not to be changed."""
+        """Speaker, corpus, split and so on of item `i`. The dict must not be changed."""
         return self._items[i].meta
 
     def select(self, **wanted: Any) -> list[int]:
-        """Places of the items whose meta has all these values, for example `select(split="train")`."""
+        """Indices of the items whose meta has all these values, for example `select(split="train")`."""
         return [
-            place
-            for place, item in enumerate(self._items)
+            index
+            for index, item in enumerate(self._items)
             if all(item.meta.get(name) == value for name, value in wanted.items())
         ]
 
     def shape(self, i: int, name: str) -> tuple[int, ...]:
-        """The shape of an array, without touching its shard."""
+        """The shape of an array, without reading its shard."""
         return self._location(i, name)[1]
 
     def has(self, i: int, name: str) -> bool:
@@ -91,10 +101,10 @@ class FeatureStore:
         return name in self._items[i].arrays
 
     def array(self, i: int, name: str) -> np.ndarray:
-        """A read-only view of item `i`'s array `name` in the mapped shard; copy it before changing it.
+        """A read-only view of item `i`'s array `name` in the mapped shard.
 
         Raises:
-            StorageError: the item has no such array, or the shard is missing or shorter than the index says.
+            StorageError: the item has no such array, or the shard is missing or truncated.
         """
         dtype, shape, offset = self._location(i, name)
         count = int(np.prod(shape, dtype=np.int64))
@@ -103,11 +113,11 @@ class FeatureStore:
         shard = self._shard(self._items[i].shard)
         end = offset + count * dtype.itemsize
         if end > shard.size:
-            raise StorageError(f"A shard of the feature store {self.directory} is cut short: run preprocess.py again.")
+            raise StorageError(f"A shard of the feature store {self.directory} is truncated: run preprocess.py again.")
         return shard[offset:end].view(dtype).reshape(shape)
 
     def rejected(self) -> list[tuple[str, str]]:
-        """The utterances that were refused: (key, reason), in the order of their keys."""
+        """The utterances that were left out: (key, reason), sorted by key."""
         return sorted(read_rejected(self.directory).items())
 
     def _location(self, i: int, name: str) -> tuple[np.dtype, tuple[int, ...], int]:
@@ -116,8 +126,8 @@ class FeatureStore:
         except KeyError:
             names = ", ".join(self._items[i].arrays) or "none"
             raise StorageError(
-                f"The feature store {self.directory} holds no {name!r} (but {names}): "
-                "make the store with the subcommand of preprocess.py for this stage."
+                f"The feature store {self.directory} holds no {name!r}, only {names}: "
+                "make it with the subcommand of preprocess.py for this stage."
             ) from None
 
     def _shard(self, name: str) -> np.ndarray:
@@ -126,7 +136,7 @@ class FeatureStore:
                 mapped = np.memmap(self.directory / name, dtype=np.uint8, mode="r")
             except (OSError, ValueError) as error:
                 raise StorageError(f"The shard {self.directory / name} cannot be read: {error}.") from None
-            self._shards[name] = np.asarray(mapped)  # a plain array: slicing one is several times cheaper
+            self._shards[name] = np.asarray(mapped)  # slicing a plain array is several times faster
         return self._shards[name]
 
     def __getstate__(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a feature store's folder holds, read line by line (the format is described in `corpora.store`)."""
+"""Reading the files of a feature store (the format is described in `corpora.store`)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from speech.errors import StorageError
 
 FORMAT_VERSION = 1
 INFO_NAME = "store.json"
-REJECTED_NAME = "rejected.jsonl"  # of a finished run; while one goes on, each worker has a list of its own
-SYNC_EVERY = 64  # items between two calls of fsync: a power cut can spoil no more than these
+REJECTED_NAME = "rejected.jsonl"  # after a run; during a run each worker has its own list
+SYNC_EVERY = 64  # items between two calls of fsync; a power cut can damage at most these
 
 
 class Item(NamedTuple):
-    """Where one utterance's arrays lie. `arrays` maps a name to (dtype, shape, offset in the shard)."""
+    """Location of one utterance's arrays. `arrays` maps a name to (dtype, shape, offset in the shard)."""
 
     key: str
     shard: str
@@ -30,21 +30,22 @@ class Item(NamedTuple):
 
 
 def read_info(directory: Path) -> dict[str, Any]:
+    """The content of store.json. Raises: StorageError if it is missing, damaged or of a newer format."""
     path = directory / INFO_NAME
     try:
         info = json.loads(path.read_text(encoding="utf-8"))
         version = int(info["format_version"])
     except (OSError, ValueError, KeyError, TypeError):
         raise StorageError(
-            f"{directory} is no feature store (it has no readable {INFO_NAME}): make one with preprocess.py."
+            f"{directory} is not a feature store (it has no readable {INFO_NAME}): make one with preprocess.py."
         ) from None
     if version > FORMAT_VERSION:
-        raise StorageError(f"The feature store {directory} is of a newer format ({version}): update the program.")
+        raise StorageError(f"The feature store {directory} has the newer format {version}: update the program.")
     return info
 
 
 def lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The lines of a JSONL file that are whole; a torn or spoilt one is left out."""
+    """The complete lines of a JSONL file; damaged ones are skipped."""
     content = path.read_bytes()
     for line in content[: content.rfind(b"\n") + 1].split(b"\n"):
         try:
@@ -56,7 +57,7 @@ def lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def read_index(path: Path) -> list[Item]:
-    """The items of one worker whose arrays are really there."""
+    """The items of one worker whose arrays are complete."""
     items = []
     sizes: dict[str, int] = {}
     for line in lines(path):
@@ -87,6 +88,7 @@ def _is_whole(directory: Path, item: Item) -> bool:
 
 
 def read_rejected(directory: Path) -> dict[str, str]:
+    """The reason for each key that was left out, of all workers."""
     found: dict[str, str] = {}
     for path in (directory / REJECTED_NAME, *sorted(directory.glob("rejected-*.jsonl"))):
         if not path.exists():
@@ -98,6 +100,7 @@ def read_rejected(directory: Path) -> dict[str, str]:
 
 
 def done_keys(directory: Path, skip: Path) -> set[str]:
+    """Keys that are stored or left out, but for the items of the index file `skip`."""
     done = set(read_rejected(directory))
     for path in directory.glob("index-*.jsonl"):
         if path != skip:

@@ -1,4 +1,4 @@
-"""Filling a feature store from several processes, each of which has a writer of its own."""
+"""Filling a feature store from several processes, each with its own writer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from corpora.workers import Item, Timer, Work, supervise
 
 @dataclass(frozen=True)
 class Clip:
-    """An item for the store; or, without arrays, the reason why there is none."""
+    """An item for the store, or, without arrays, the reason why it is left out."""
 
     key: str
     arrays: dict[str, Any] | None
@@ -29,12 +29,12 @@ MakeClips = Callable[[Sequence[Any], Timer], Iterable[Clip]]
 def fill_store(
     directory: Path, batches: Iterable[Sequence[Item]], make: MakeClips, jobs: int
 ) -> Iterator[Sequence[Item]]:
-    """Store what `make` makes of each batch; yields the items that are done with.
+    """Store what `make` returns for each batch; yields the items that are finished.
 
     Args:
-        batches: see `corpora.workers.supervise`. Items whose keys are in the store are passed over.
-        make: called with one batch and the timer to read files under; must be picklable if there are `jobs`.
-        jobs: processes; with 0 the work is done in this one.
+        batches: see `corpora.workers.supervise`. Items whose keys are in the store are skipped.
+        make: called with one batch and the timer to read files under; must be picklable unless `jobs` is 0.
+        jobs: worker processes; 0 works in this process.
 
     Raises:
         StorageError: processes keep dying, the disk is full, or another run is writing to the same store.

@@ -31,23 +31,23 @@ LOCK_ATTEMPTS = 50  # 10 s
 
 
 class FeatureWriter:
-    """Appends items to a store; one writer a worker name at a time. Use it as a context manager.
+    """Appends items to a store; one writer per worker name at a time. Use it as a context manager.
 
     Args:
-        directory: the store, made if it is not there. An existing one is continued.
-        worker: letters, digits, `_` and `-`; every process that writes at the same time needs its own.
-        shard_bytes: a shard that has grown beyond this is followed by a new one.
+        directory: the store; created if missing, continued if it exists.
+        worker: letters, digits, `_` and `-`; processes that write at the same time need different names.
+        shard_bytes: size from which a new shard is started.
 
     Attributes:
-        done: keys stored or rejected so far, by any worker, as of the opening of this writer, plus its own since.
+        done: keys stored or rejected by any worker when this writer was opened, and by this one since.
 
     Raises:
-        StorageError: the folder cannot be made or written, or holds a store of a newer format.
+        StorageError: the folder cannot be created or written, or holds a store of a newer format.
     """
 
     def __init__(self, directory: str | os.PathLike[str], worker: str = "0", shard_bytes: int = 256 << 20) -> None:
         if not re.fullmatch(r"[A-Za-z0-9_-]+", worker):
-            raise StorageError(f"A worker's name is made of letters, digits, _ and -, so {worker!r} will not do.")
+            raise StorageError(f"The worker name {worker!r} is invalid: use letters, digits, _ and -.")
         self.directory = Path(directory)
         self.worker = worker
         self._shard_bytes = shard_bytes
@@ -81,10 +81,10 @@ class FeatureWriter:
         self.close()
 
     def write_info(self, info: dict[str, Any]) -> None:
-        """Write what holds for the whole store, atomically.
+        """Write the settings of the whole store, atomically.
 
         Raises:
-            StorageError: the store was begun with other settings, which its items would not share.
+            StorageError: the store was made with other settings.
         """
         path = self.directory / INFO_NAME
         new = json.loads(json.dumps({**info, "format_version": FORMAT_VERSION}))
@@ -94,7 +94,7 @@ class FeatureWriter:
             if not differing:
                 return
             raise StorageError(
-                f"The feature store {self.directory} was begun with other settings ({'; '.join(differing)}): "
+                f"The feature store {self.directory} was made with other settings ({'; '.join(differing)}): "
                 "use the same settings, give another folder, or delete this one first."
             )
         temporary = path.with_name(f"{INFO_NAME}.{self.worker}.tmp")
@@ -108,15 +108,15 @@ class FeatureWriter:
             raise _cannot_write(self.directory, error) from error
 
     def add(self, key: str, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> None:
-        """Store one item. When this returns, killing the process does not lose it.
+        """Store one item. Once this has returned, killing the process does not lose it.
 
         Args:
-            key: unique in the store; any text.
+            key: any text, unique in the store.
             arrays: any shapes and plain dtypes (no objects, no records).
-            meta: anything JSON can hold.
+            meta: JSON values.
 
         Raises:
-            StorageError: the key is there already, an array or meta cannot be stored, or the disk is full.
+            StorageError: the key exists already, an array or meta cannot be stored, or the disk is full.
         """
         if key in self.done:
             raise StorageError(f"The feature store {self.directory} already has an item named {key!r}.")
@@ -125,7 +125,7 @@ class FeatureWriter:
             self._next_shard()
             start = 0
         parts: list[bytes] = []
-        places: dict[str, list[Any]] = {}
+        located: dict[str, list[Any]] = {}
         offset = start
         for name, value in arrays.items():
             value = np.asarray(value)  # not ascontiguousarray, which turns a scalar into a vector
@@ -134,17 +134,17 @@ class FeatureWriter:
                     f"The array {name!r} of {key!r} has the dtype {value.dtype}, which cannot be stored."
                 )
             content = value.tobytes()
-            places[name] = [value.dtype.str, list(value.shape), offset]
+            located[name] = [value.dtype.str, list(value.shape), offset]
             parts.append(content + bytes(-len(content) % ALIGNMENT))
             offset += len(parts[-1])
         payload = b"".join(parts)
-        entry = {"key": key, "shard": self._shard_name, "arrays": places, "end": offset, "crc": zlib.crc32(payload)}
+        entry = {"key": key, "shard": self._shard_name, "arrays": located, "end": offset, "crc": zlib.crc32(payload)}
         try:
             line = json.dumps({**entry, "meta": meta}) + "\n"
         except (TypeError, ValueError) as error:
             raise StorageError(f"The meta of {key!r} cannot be written as JSON: {error}.") from None
         try:
-            # The place comes from the index, not the file's end: what a failed add left behind is overwritten.
+            # The position comes from the index, not from the file size: the rest of a failed add is overwritten.
             self._data.seek(start)
             _write_all(self._data, payload)
             _append_line(self._index, line)
@@ -154,7 +154,7 @@ class FeatureWriter:
         self._after(key)
 
     def reject(self, key: str, reason: str) -> None:
-        """Note that `key` was looked at and refused, so that a resumed run does not look again."""
+        """Record that `key` is left out, so that a resumed run skips it."""
         if key in self.done:
             return
         try:
@@ -164,7 +164,7 @@ class FeatureWriter:
         self._after(key)
 
     def merge_rejected(self) -> None:
-        """Make one list, `rejected.jsonl`, of what all workers refused. Only while no other writer is open."""
+        """Merge the lists of all workers into `rejected.jsonl`. Only while no other writer is open."""
         temporary = self.directory / f"{REJECTED_NAME}.{self.worker}.tmp"
         try:
             with temporary.open("w", encoding="ascii") as file:
@@ -178,7 +178,7 @@ class FeatureWriter:
             raise _cannot_write(self.directory, error) from error
 
     def forget_rejected(self) -> None:
-        """Let everything that was refused be looked at again. Only while no other writer is open."""
+        """Let a run try again what was left out. Only while no other writer is open."""
         try:
             self.done -= set(read_rejected(self.directory))
             (self.directory / REJECTED_NAME).unlink(missing_ok=True)
@@ -194,7 +194,7 @@ class FeatureWriter:
         self._rejected.truncate(0)
 
     def close(self) -> None:
-        """Bring everything to the disk and close the files. May be called twice."""
+        """Flush everything to the disk and close the files. May be called twice."""
         if self._index.closed:
             return
         try:
@@ -217,7 +217,7 @@ class FeatureWriter:
         self._unsynced = 0
 
     def _open_shard(self, own: list[Item]) -> None:
-        """Go on in the shard of the last item that is whole."""
+        """Continue in the shard of the last complete item."""
         self._shard_number = max((int(item.shard.rsplit("-", 1)[1].split(".")[0]) for item in own), default=0)
         self._shard_name = _shard_name(self.worker, self._shard_number)
         self._position = max((item.end for item in own if item.shard == self._shard_name), default=0)
@@ -259,22 +259,22 @@ def _cannot_write(directory: Path, error: OSError) -> StorageError:
 
 
 def _open_binary(path: Path) -> Any:
-    """Unbuffered, for reading and writing anywhere, made if missing, never cut."""
+    """Unbuffered, for reading and writing at any position; created if missing, never truncated."""
     return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644), "r+b", buffering=0)
 
 
 def _cut_torn_line(file: Any) -> None:
-    """Cut off a last line that has no end, and go to the end."""
+    """Remove an incomplete last line and seek to the end."""
     content = file.read()
     file.truncate(content.rfind(b"\n") + 1)
     file.seek(0, os.SEEK_END)
 
 
 def _lock(file: Any, path: Path) -> None:
-    """Keep a second writer of the same name away until the file is closed or the process ends, however it ends."""
+    """Lock out a second writer of the same name until the file is closed or the process ends."""
     try:
         import fcntl
-    except ImportError:  # Windows: two runs into one store at a time are not noticed there
+    except ImportError:  # Windows: two simultaneous runs into one store are not detected
         return
     for attempt in range(LOCK_ATTEMPTS):
         try:
@@ -282,13 +282,13 @@ def _lock(file: Any, path: Path) -> None:
             return
         except BlockingIOError:
             if attempt + 1 < LOCK_ATTEMPTS:
-                time.sleep(0.2)  # a worker of a run that was just killed may be about to notice
+                time.sleep(0.2)  # a worker of a run that was just killed may still be ending
     file.close()
     raise StorageError(f"Another process is writing to {path.parent}: wait for it to end, or stop it.")
 
 
 def _append_line(file: Any, line: str) -> None:
-    """Append a line whole, or (disk full) not at all."""
+    """Append a whole line, or nothing if the disk is full."""
     before = file.tell()
     try:
         _write_all(file, line.encode("ascii"))

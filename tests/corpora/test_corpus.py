@@ -194,7 +194,7 @@ def test_what_is_no_corpus(tmp_path):
     with pytest.raises(CorpusError, match="no usable recording"):
         read(tmp_path)
     (tmp_path / "notes.txt").write_text("hello", encoding="utf-8")
-    with pytest.raises(CorpusError, match="is no corpus"):
+    with pytest.raises(CorpusError, match="is not a corpus"):
         read(tmp_path / "notes.txt")
     (tmp_path / "cuts.jsonl").write_text(json.dumps({"hello": 1}), encoding="utf-8")
     with pytest.raises(CorpusError, match="lhotse"):
