@@ -1,8 +1,8 @@
-"""How long a sound file says it is, without decoding it.
+"""The sample rate and length in the header of an audio file, without decoding it.
 
-A corpus may have a million files, so that the two most frequent formats are read here, in threads, for they cost little
-more than the opening. All others go through libsndfile or FFmpeg, whose parsers a damaged file can hang or bring down:
-that is done in worker processes with a time limit.
+A corpus may have a million files, so the headers of the two most frequent formats, WAV and FLAC, are parsed here, in
+threads. All others are opened by libsndfile or FFmpeg. A damaged file can hang or crash these libraries, so they run in
+worker processes with a time limit.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LIMIT_SECONDS = 20.0
 BATCH = 32
 MAX_CHUNKS = 64  # before the samples of a wav file
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
-UNKNOWN_SIZES = (0, 0xFFFFFFFF)  # what is written to a pipe does not know its length
+UNKNOWN_SIZES = (0, 0xFFFFFFFF)  # of files that were written to a pipe
 UNREADABLE = "it cannot be read as audio"
 
 
@@ -33,7 +33,9 @@ class Header(NamedTuple):
     channels: int
 
 
-class _Doubtful(NamedTuple):
+class _Unparsed(NamedTuple):
+    """A file that a library must open; `key` is its index."""
+
     key: str
     path: Path
 
@@ -42,13 +44,12 @@ def read_headers(paths: Sequence[Path], jobs: int = 0) -> list[Header | str]:
     """The header of each file, or what is wrong with it.
 
     Args:
-        jobs: worker processes for files that need a decoder library; with 0 those are opened in this process,
-            unwatched.
+        jobs: worker processes for files that need a decoder library; 0 opens them in this process without a time limit.
     """
     with ThreadPoolExecutor(THREADS) as pool:
         found: list[Header | str | None] = list(pool.map(_plain_header, paths, chunksize=64))
-    doubtful = [_Doubtful(str(place), paths[place]) for place, header in enumerate(found) if header is None]
-    batches = (doubtful[start : start + BATCH] for start in range(0, len(doubtful), BATCH))
+    unparsed = [_Unparsed(str(index), paths[index]) for index, header in enumerate(found) if header is None]
+    batches = (unparsed[start : start + BATCH] for start in range(0, len(unparsed), BATCH))
     for items, headers in supervise(batches, _opening, jobs):
         for item, header in zip(items, headers, strict=True):
             found[int(item.key)] = header
@@ -99,11 +100,11 @@ def _container_header(path: Path) -> Header:
         return Header(0, 0, 0)
 
 
-# ---- formats read here -----------------------------------------------------------------------------------------------
+# ---- WAV and FLAC ----------------------------------------------------------------------------------------------------
 
 
 def _plain_header(path: Path) -> Header | str | None:
-    """The header of an ordinary wav or flac file, what is wrong with the file, or None where a library must look."""
+    """The header of an ordinary WAV or FLAC file, what is wrong with the file, or None if a library must open it."""
     try:
         if not path.is_file():
             return "the file is missing"
@@ -123,7 +124,7 @@ def _plain_header(path: Path) -> Header | str | None:
 
 
 def _wav_header(file: BinaryIO, size: int) -> Header | None:
-    """The rest of a RIFF file after its first 12 bytes; None for anything but whole samples of PCM or floats."""
+    """The header of a RIFF file, read after its first 12 bytes; None for anything but PCM or float samples."""
     rate = channels = block = 0
     for _ in range(MAX_CHUNKS):
         name, length = struct.unpack("<4sI", file.read(8))
@@ -146,7 +147,7 @@ def _wav_header(file: BinaryIO, size: int) -> Header | None:
 
 
 def _flac_header(content: bytes) -> Header | None:
-    """The first metadata block, STREAMINFO (RFC 9639, section 8.2); None where it does not know the length."""
+    """The first metadata block, STREAMINFO (RFC 9639, section 8.2); None if it does not state the length."""
     if len(content) < 38 or content[0] & 0x7F != 0:
         return None
     packed = int.from_bytes(content[14:22], "big")  # 20 bits of rate, 3 of channels - 1, 5 of width - 1, 36 of samples

@@ -1,8 +1,7 @@
-"""Corpora that many have, read as they are unpacked: VoxCeleb 1 and 2, VCTK, Common Voice and TIMIT.
+"""Public corpora as they are unpacked: VoxCeleb 1 and 2, VCTK, Common Voice and TIMIT.
 
-Each `find_...` looks at the folder that a person named and says where the corpus is in there, or returns nothing; each
-`read_...` lists its recordings. Downloads are unpacked in more than one way, so the corpus may begin a folder or two
-further down.
+Each `find_...` returns where the corpus is in a folder, if it is there; each `read_...` lists its recordings. Archives
+are unpacked in different ways, so the corpus may be one or two folders further down.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ def find_voxceleb(folder: Path) -> list[Path]:
     """Folders with the speakers' folders in them: `wav`, `dev/aac` and the like."""
     for depth in ("", "*/", "*/*/"):
         speakers = [path for path in folder.glob(f"{depth}id[0-9][0-9][0-9][0-9][0-9]") if path.is_dir()]
-        # Somebody's own corpus may name its speakers so too, but has no level of videos.
+        # Another corpus may have such speaker names, but has no folders of videos.
         if speakers and any(path.is_dir() for path in speakers[0].iterdir()):
             return sorted({path.parent for path in speakers})
     return []
@@ -32,7 +31,7 @@ def read_voxceleb(roots: list[Path], folder: Path, nationalities: Sequence[str])
     """All recordings, or those of speakers of some nationalities.
 
     Raises:
-        CorpusError: nationalities are asked for, but there is no list that has them.
+        CorpusError: there is no list of the speakers' nationalities.
     """
     for root in roots:
         speakers = sorted(path for path in root.iterdir() if re.fullmatch(r"id\d{5}", path.name))
@@ -45,13 +44,13 @@ def read_voxceleb(roots: list[Path], folder: Path, nationalities: Sequence[str])
 
 
 def _voxceleb_list(speaker: Path, folder: Path) -> Path:
-    """The list of speakers, anywhere from beside a speaker's folder to above the folder that was named."""
-    # The numbers of VoxCeleb 2 go from 12 to 9272, those of VoxCeleb 1 begin behind them.
+    """The list of speakers, in any folder from the speaker's up to the one above `folder`."""
+    # Speaker numbers of VoxCeleb 2 are 12 to 9272, those of VoxCeleb 1 are larger.
     name = "vox1_meta.csv" if speaker.name > "id10000" else "vox2_meta.csv"
-    for place in speaker.parents:
-        if (place / name).is_file():
-            return place / name
-        if place == folder.parent:
+    for parent in speaker.parents:
+        if (parent / name).is_file():
+            return parent / name
+        if parent == folder.parent:
             break
     raise CorpusError(
         f"--nationalities needs VoxCeleb's list of speakers: put {name} into {folder}, or leave --nationalities out."
@@ -59,7 +58,7 @@ def _voxceleb_list(speaker: Path, folder: Path) -> Path:
 
 
 def _speakers_from(path: Path, nationalities: Sequence[str]) -> set[str]:
-    """Names of the speakers of these nationalities, however their capitals are written."""
+    """Names of the speakers of these nationalities, compared without case."""
     lines = (read_text(path) or "").splitlines()
     separator = "\t" if lines and "\t" in lines[0] else ","
     rows = [[cell.strip() for cell in line.split(separator)] for line in lines if line.strip()]
@@ -83,18 +82,18 @@ VCTK_FOLDERS = ("wav48_silence_trimmed", "wav48", "wav16")
 
 
 def find_vctk(folder: Path) -> Path | None:
-    """The folder with the speakers' folders; the trimmed recordings where both kinds are there."""
+    """The folder with the speakers' folders; the trimmed recordings if both kinds exist."""
     if folder.name in VCTK_FOLDERS:
         return folder
     for name in VCTK_FOLDERS:
-        for place in (folder / name, *sorted(folder.glob(f"*/{name}"))):
-            if place.is_dir():
-                return place
+        for root in (folder / name, *sorted(folder.glob(f"*/{name}"))):
+            if root.is_dir():
+                return root
     return None
 
 
 def read_vctk(root: Path, folder: Path, corpus: str, reject: OnReject) -> Iterator[Found]:
-    """Every utterance once: by the first microphone, or by the second where the first has nothing."""
+    """Every utterance once, of the first microphone, or of the second if the first is missing."""
     for speaker in sorted(path for path in root.iterdir() if path.is_dir()):
         takes: dict[str, Path] = {}
         for path in sorted(path for path in speaker.iterdir() if is_audio(path)):
@@ -113,7 +112,7 @@ def read_vctk(root: Path, folder: Path, corpus: str, reject: OnReject) -> Iterat
 
 
 def find_common_voice(folder: Path) -> list[Path]:
-    """The lists of clips that listeners have confirmed, one for each language."""
+    """The lists of validated clips, one for each language."""
     for depth in ("", "*/", "*/*/"):
         tables = sorted(path for path in folder.glob(f"{depth}validated.tsv") if (path.parent / "clips").is_dir())
         if tables:
@@ -125,7 +124,7 @@ def read_common_voice(tables: list[Path], folder: Path, corpus: str, reject: OnR
     """The clips of these lists; `client_id` is the speaker.
 
     Raises:
-        CorpusError: a list has not the columns that it should have.
+        CorpusError: a list lacks a column.
     """
     for table in tables:
         clips = table.parent / "clips"
@@ -133,10 +132,10 @@ def read_common_voice(tables: list[Path], folder: Path, corpus: str, reject: OnR
         with open(table, encoding="utf-8-sig", newline="", errors="replace") as file:
             rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
             if not {"client_id", "path", "sentence"} <= set(rows.fieldnames or ()):
-                raise CorpusError(f"{table} is no list of Common Voice: it needs client_id, path and sentence.")
+                raise CorpusError(f"{table} is not a list of Common Voice: it needs client_id, path and sentence.")
             for row in rows:
                 clip, speaker = (row["path"] or "").strip(), (row["client_id"] or "").strip()
-                clip += "" if Path(clip).suffix else ".mp3"  # the first releases leave it out
+                clip += "" if Path(clip).suffix else ".mp3"  # the first releases omit it
                 name = (prefix / clip).as_posix()
                 if leads_out(clip):
                     reject(f"{corpus}/{name}", "the path leads out of the corpus")
@@ -150,7 +149,7 @@ def read_common_voice(tables: list[Path], folder: Path, corpus: str, reject: OnR
 
 
 def find_timit(folder: Path) -> list[Path]:
-    """The folders of dialect regions, in capitals or not."""
+    """The folders of dialect regions, in upper or lower case."""
     region = "[Dd][Rr][1-8]"
     train, test = f"[Tt][Rr][Aa][Ii][Nn]/{region}", f"[Tt][Ee][Ss][Tt]/{region}"
     for depth in ("", "*/", "*/*/"):
@@ -161,7 +160,7 @@ def find_timit(folder: Path) -> list[Path]:
 
 
 def read_timit(regions: list[Path], folder: Path, corpus: str, reject: OnReject) -> Iterator[Found]:
-    """Every sentence; of a file that somebody has converted beside the original (SA1.WAV.wav) the original."""
+    """Every sentence; of a file with a converted copy (SA1.WAV.wav), the original."""
     for region in regions:
         for speaker in sorted(path for path in region.iterdir() if path.is_dir()):
             for path in sorted(path for path in speaker.iterdir() if is_audio(path)):
@@ -177,7 +176,7 @@ def read_timit(regions: list[Path], folder: Path, corpus: str, reject: OnReject)
 
 
 def _timit_text(speaker: Path, stem: str) -> str | None:
-    """What is said. A line is `first sample, last sample, words`: one in .TXT, one for each word in .WRD."""
+    """The transcript. A line is `first sample, last sample, words`: one line in .TXT, one per word in .WRD."""
     for suffix in (".TXT", ".txt", ".WRD", ".wrd"):
         path = speaker / (stem + suffix)
         if path.is_file():

@@ -1,4 +1,4 @@
-"""What a feature store holds and what was left out of it, in words and in numbers."""
+"""Summaries of a feature store: a table to print, and statistics as JSON."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STEPS = (1, 2, 5)  # widths of a histogram's bins, times a power of ten
 
 
 def describe_store(store: FeatureStore) -> str:
-    """A table of items, hours, speakers and splits by corpus, histograms, and the reasons for what was left out."""
+    """A table of items, hours, speakers and splits by corpus, histograms, and reasons for utterances left out."""
     groups = _by_corpus(store)
     everything = [meta for members in groups.values() for meta in members]
     lines = [
@@ -44,9 +44,9 @@ def describe_store(store: FeatureStore) -> str:
 
 
 def statistics(store: FeatureStore) -> dict[str, Any]:
-    """The same as numbers: sums by corpus, and how seconds and items are distributed.
+    """The same as numbers: sums by corpus, and the distributions of seconds and items.
 
-    A histogram has one edge more than counts. A bin holds its lower edge, and the last one its upper edge too.
+    A histogram has one edge more than counts. A bin includes its lower edge, the last one its upper edge too.
     """
     groups = _by_corpus(store)
     everything = [meta for members in groups.values() for meta in members]
@@ -84,7 +84,7 @@ def _by_corpus(store: FeatureStore) -> dict[str, list[dict[str, Any]]]:
 
 
 def _by_reason(rejected: list[tuple[str, str]]) -> list[tuple[str, list[str]]]:
-    """Keys by reason, the most frequent reason first; particulars, which come in brackets, left away."""
+    """Keys by reason, the most frequent reason first; details in brackets are removed."""
     reasons: dict[str, list[str]] = collections.defaultdict(list)
     for key, reason in rejected:
         reasons[reason.split(" (")[0]].append(key)
@@ -130,7 +130,7 @@ def _distribution(values: Sequence[float], edges: Sequence[float]) -> dict[str, 
 
 
 def _even_edges(values: Sequence[float]) -> list[float]:
-    """At most `BINS` bins of a round width, and one more for the few longest values."""
+    """At most `BINS` bins of a round width, and one more for the largest values."""
     if not values:
         return [0.0, 1.0]
     ordered = sorted(values)
@@ -138,16 +138,16 @@ def _even_edges(values: Sequence[float]) -> list[float]:
     power = 10.0 ** math.floor(math.log10(top / BINS))
     width = next(step * power for step in (*STEPS, 10) if step * power * BINS >= top)
     first = int(ordered[0] / width)
-    edges = [round(place * width, 6) for place in range(first, max(math.ceil(top / width), first + 1) + 1)]
+    edges = [round(number * width, 6) for number in range(first, max(math.ceil(top / width), first + 1) + 1)]
     return edges if ordered[-1] <= edges[-1] else [*edges, math.ceil(ordered[-1])]
 
 
 def _growing_edges(values: Sequence[float]) -> list[float]:
-    """0, 1, 2, 5, 10, 20, 50 and so on, from the last one below all values to the first one beyond them."""
+    """0, 1, 2, 5, 10, 20, 50 and so on, as far as the values need them."""
     edges = [0.0, 1.0]
     while edges[-1] <= max(values, default=0):
-        place = len(edges) - 1
-        edges.append(STEPS[place % len(STEPS)] * 10.0 ** (place // len(STEPS)))
+        number = len(edges) - 1
+        edges.append(STEPS[number % len(STEPS)] * 10.0 ** (number // len(STEPS)))
     return edges[bisect.bisect_right(edges, min(values, default=0)) - 1 :]
 
 
@@ -159,7 +159,7 @@ def _counts(values: Sequence[float], edges: Sequence[float]) -> list[int]:
 
 
 def _bars(values: Sequence[float], edges: Sequence[float], whole: bool = False) -> list[str]:
-    """A line for each bin; of whole numbers the last one in a bin is named instead of the first one beyond."""
+    """A line for each bin. Bins of whole numbers are named by their last number, others by their upper edge."""
     counts = _counts(values, edges)
     scale = BAR / max(counts)
     lines = []
@@ -171,5 +171,5 @@ def _bars(values: Sequence[float], edges: Sequence[float], whole: bool = False) 
 
 
 def printable(text: str) -> str:
-    """File names may hold what no terminal can show: it is written as escapes."""
+    """Text with escapes for characters that a terminal cannot show, which file names may contain."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)

@@ -1,10 +1,9 @@
-"""Working through many items in processes that may hang or die on any of them.
+"""Processing many items in worker processes, any of which may hang or crash.
 
-Decoders are C code and their input is whatever lies on the disk: a damaged file can keep one busy for ever, or bring
-its process down. So the work is done in processes of its own, each handed one batch at a time over a pipe. They say
-when they begin something that might hang and how long it may take; the parent kills a process that takes longer and
-refuses the item. A process that dies is replaced; its batch is done again item by item, and the item on which one dies
-for the second time is refused. Whatever the processes had finished stays finished.
+Decoders are C code, and a damaged file can make one loop forever or crash its process. So each worker process gets one
+batch at a time over a pipe. It reports when it begins something that might hang, and how long it may take. The parent
+kills a process that takes longer and refuses the item. A process that crashes is replaced and its batch is repeated
+item by item; an item that crashes a process twice is refused. Finished items are never lost.
 """
 
 from __future__ import annotations
@@ -27,47 +26,46 @@ from typing import Any, Protocol
 
 from speech.errors import SpeechError, StorageError
 
-DEATHS_IN_A_ROW = 8  # so many items cannot all be to blame: then it is the machine
-GRACE_SECONDS = 5.0  # for what a worker is doing when nobody wants it any more
+CRASHES_IN_A_ROW = 8  # as many as this are the fault of the machine, not of the items
+GRACE_SECONDS = 5.0  # for a worker to finish its batch when the run ends
 
 
 class Item(Protocol):
-    """Something to work on; the key names it in messages between processes."""
+    """Something to work on. The key identifies it in messages between processes."""
 
     @property
     def key(self) -> str: ...
 
 
 class Timer(Protocol):
-    """`with timer(key, seconds):` around what may take that long and no longer."""
+    """`with timer(key, seconds):` limits the time of the block."""
 
     def __call__(self, key: str, seconds: float) -> AbstractContextManager[None]: ...
 
 
-# (items, reasons by key for those that are refused and must not be touched again, timer) -> any answer
+# (items, reasons by key for refused items, which must not be opened, timer) -> any result
 Work = Callable[[Sequence[Any], Mapping[str, str], Timer], Any]
 OpenWork = Callable[[str], AbstractContextManager[Work]]  # called with the worker's name, in the worker's process
 
 
 def no_timer(key: str, seconds: float) -> AbstractContextManager[None]:
-    """For work that nobody watches."""
+    """A timer without a limit."""
     return contextlib.nullcontext()
 
 
 def supervise(
     batches: Iterable[Sequence[Item]], open_work: OpenWork, jobs: int
 ) -> Iterator[tuple[Sequence[Item], Any]]:
-    """Have every batch worked on; yields items (a batch, or single ones of it) with the answer as each is ready.
+    """Process every batch; yields items (a batch, or single items of it) with the result as each is ready.
 
     Args:
-        batches: of items that can be pickled, each with a key of its own.
-        open_work: must be picklable; what it gives stays open as long as the process.
-        jobs: processes, whose names are "0", "1", and so on. With 0 the work is done in this process, in order and
-            unwatched.
+        batches: of items that can be pickled, with unique keys.
+        open_work: must be picklable; its context stays open as long as the process.
+        jobs: worker processes, named "0", "1", and so on. 0 works in this process, in order and without time limits.
 
     Raises:
         SpeechError: raised by the work.
-        StorageError: processes cannot be started, or die whatever they work on.
+        StorageError: processes cannot be started, or crash on every item.
         RuntimeError: the work failed; the traceback is its message.
     """
     if jobs == 0:
@@ -75,21 +73,21 @@ def supervise(
             for items in batches:
                 yield items, work(items, {}, no_timer)
         return
-    crew = _Crew(batches, open_work, jobs)
+    pool = _Pool(batches, open_work, jobs)
     try:
-        yield from crew.run()
+        yield from pool.run()
     finally:
-        crew.dismiss()
+        pool.close()
 
 
-# ---- the parent ------------------------------------------------------------------------------------------------------
+# ---- parent ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass
 class _Batch:
     items: Sequence[Item]
     refused: dict[str, str] = field(default_factory=dict)
-    alone: bool = False  # a process has died on it once already
+    alone: bool = False  # a process has crashed on it once
 
 
 @dataclass
@@ -104,19 +102,18 @@ class _Worker:
     deadline: float = math.inf  # by the monotonic clock
 
 
-class _Crew:
-    """The processes and what each of them is doing."""
+class _Pool:
+    """The worker processes and the batch that each of them works on."""
 
     def __init__(self, batches: Iterable[Sequence[Item]], open_work: OpenWork, jobs: int) -> None:
-        # A fork would copy the locks of libraries that run threads.
+        # A fork would copy locks that threads of libraries hold.
         self.context = multiprocessing.get_context("spawn")
         self.open_work = open_work
         self.waiting = iter(batches)
         self.workers: list[_Worker] = []
-        # What is to be done again, by the name of the worker that began it: its successor, who opens what that one
-        # has left behind, knows what was finished.
+        # Batches to repeat, by worker name: the replacement of a worker opens the same files and knows what is done.
         self.again: dict[str, collections.deque[_Batch]] = {str(number): collections.deque() for number in range(jobs)}
-        self.deaths = 0
+        self.crashes = 0
 
     def run(self) -> Iterator[tuple[Sequence[Item], Any]]:
         self._hand_out()
@@ -125,15 +122,15 @@ class _Crew:
             connections = [worker.connection for worker in busy]
             wait(connections, None if nearest == math.inf else max(0.0, nearest))
             for worker in busy:
-                yield from self._listen(worker)
+                yield from self._receive(worker)
             for worker in busy:
-                # What has come in meanwhile says that it is not late.
+                # A message that has come in meanwhile proves that it is not late.
                 if worker.deadline < time.monotonic() and not worker.connection.poll():
                     self._give_up(worker)
             self._hand_out()
 
     def _hand_out(self) -> None:
-        """Give every idle worker a batch, and start those that are missing as long as there are batches."""
+        """Give every idle worker a batch; start missing workers while there are batches."""
         workers = {worker.name: worker for worker in self.workers}
         for name, again in self.again.items():
             worker = workers.get(name)
@@ -144,7 +141,7 @@ class _Crew:
                 continue
             worker = worker or self._start(name)
             worker.batch = batch
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # noticed when its answer is read
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # noticed when its result is read
                 worker.connection.send((batch.items, batch.refused))
 
     def _next(self) -> _Batch | None:
@@ -159,40 +156,40 @@ class _Crew:
         self.workers.append(_Worker(name, process, ours))
         return self.workers[-1]
 
-    def _listen(self, worker: _Worker) -> Iterator[tuple[Sequence[Item], Any]]:
-        """Read all that a worker has said."""
+    def _receive(self, worker: _Worker) -> Iterator[tuple[Sequence[Item], Any]]:
+        """Read all messages of a worker."""
         while worker.batch is not None:
             try:
                 if not worker.connection.poll():
                     return
-                what, *particulars = worker.connection.recv()
+                what, *details = worker.connection.recv()
             except (EOFError, ConnectionResetError, BrokenPipeError):
-                self._bury(worker)
+                self._replace(worker)
                 return
             if what == "ready":
                 worker.ready = True
             elif what == "begins":
-                worker.watched, worker.limit = particulars
+                worker.watched, worker.limit = details
                 worker.deadline = time.monotonic() + worker.limit
             elif what == "ends":
                 worker.deadline = math.inf
             elif what == "failed":
-                raise particulars[0]
+                raise details[0]
             else:
                 batch, worker.batch = worker.batch, None
                 if not batch.refused:
-                    self.deaths = 0
-                yield batch.items, particulars[0]
+                    self.crashes = 0
+                yield batch.items, details[0]
 
     def _give_up(self, worker: _Worker) -> None:
-        """Kill a worker that takes too long, and have its batch done without the item in work."""
+        """Kill a worker that takes too long, and repeat its batch without the current item."""
         assert worker.batch is not None
         worker.batch.refused[worker.watched] = f"takes too long to decode (more than {worker.limit:.0f} s)"
         self.again[worker.name].appendleft(worker.batch)
         self._remove(worker)
 
-    def _bury(self, worker: _Worker) -> None:
-        """After the death of a worker: its batch item by item; or, if it was one item, without that."""
+    def _replace(self, worker: _Worker) -> None:
+        """After a crash, repeat the batch item by item, or refuse the item if it was a single one."""
         assert worker.batch is not None
         batch = worker.batch
         code = self._remove(worker)
@@ -204,13 +201,13 @@ class _Crew:
                 for item in batch.items
             )
             return
-        self.deaths += 1
-        if self.deaths >= DEATHS_IN_A_ROW:
+        self.crashes += 1
+        if self.crashes >= CRASHES_IN_A_ROW:
             raise StorageError(
-                f"Worker processes die one after the other ({_cause(code)}), perhaps for lack of memory: "
+                f"Worker processes keep crashing ({_cause(code)}), perhaps for lack of memory: "
                 "give the same command again, with fewer --jobs."
             )
-        batch.refused[batch.items[0].key] = f"ended the process that worked on it, twice ({_cause(code)})"
+        batch.refused[batch.items[0].key] = f"crashed the process that worked on it, twice ({_cause(code)})"
         self.again[worker.name].appendleft(batch)
 
     def _remove(self, worker: _Worker) -> int | None:
@@ -220,8 +217,8 @@ class _Crew:
         self.workers.remove(worker)
         return worker.process.exitcode
 
-    def dismiss(self) -> None:
-        """Let the workers end: what is in work is finished, unless that takes too long."""
+    def close(self) -> None:
+        """End the workers. They may finish their current batches, within a time limit."""
         for worker in self.workers:
             worker.connection.close()
         patience = time.monotonic() + GRACE_SECONDS
@@ -241,50 +238,50 @@ def _cause(code: int | None) -> str:
         return f"signal {-code}"
 
 
-# ---- a worker --------------------------------------------------------------------------------------------------------
+# ---- worker ----------------------------------------------------------------------------------------------------------
 
 
-class _Unwanted(BaseException):
-    """The parent no longer listens. No `except Exception` on the way up may take it for a failure of the work."""
+class _ParentGone(BaseException):
+    """The parent has closed the pipe. Not an Exception, so that no handler takes it for a failure of the work."""
 
 
 def _work(connection: Connection, name: str, open_work: OpenWork) -> None:
-    """What a worker process does."""
+    """Main function of a worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent closes the pipes
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
-    def say(*message: Any) -> None:
+    def send(*message: Any) -> None:
         try:
             connection.send(message)
         except (BrokenPipeError, ConnectionResetError):
-            raise _Unwanted from None
+            raise _ParentGone from None
 
     @contextlib.contextmanager
     def timer(key: str, seconds: float) -> Iterator[None]:
-        say("begins", key, seconds)
+        send("begins", key, seconds)
         try:
             yield
         finally:
-            say("ends")
+            send("ends")
 
-    with contextlib.suppress(_Unwanted):
+    with contextlib.suppress(_ParentGone):
         try:
             with open_work(name) as work:
-                say("ready")
+                send("ready")
                 while True:
                     try:
                         items, refused = connection.recv()
                     except (EOFError, ConnectionResetError):
                         return
-                    say("done", work(items, refused, timer))
+                    send("done", work(items, refused, timer))
         except SpeechError as error:
-            say("failed", error)
+            send("failed", error)
         except Exception:
-            say("failed", RuntimeError(traceback.format_exc()))
+            send("failed", RuntimeError(traceback.format_exc()))
 
 
 def _end_with_parent() -> None:
-    """End this process when its parent is gone, even in the midst of a call that never returns."""
+    """End this process when its parent has ended, even during a call that never returns."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])

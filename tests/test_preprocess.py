@@ -1,4 +1,4 @@
-"""From a toy corpus, with what corpora have that they should not, to the three stores."""
+"""Stores of all stages from a toy corpus with unusable files."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def encoder_file(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory) -> Path:
-    """Ten speakers with equal file names, a text with | and a line break, and everything that is to be left out."""
+    """Ten speakers with equal file names, a text with | and a line break, and files to leave out."""
     folder = tmp_path_factory.mktemp("data") / "toy"
     texts = {"1": TEXT, "2": 'No. 2 | "paid" £5,\nthen left again!'}
     for speaker in range(10):
@@ -141,14 +141,14 @@ def test_noise_store(tmp_path):
     assert store.info["stage"] == "noise" and len(store) == 30
     assert store.rejected() == [("noise/silent.wav", "silent")]
     mel = store.array(0, "mel")
-    assert mel.dtype == np.float16 and mel.shape == (201, 40)  # nothing is cut out, though nobody speaks
+    assert mel.dtype == np.float16 and mel.shape == (201, 40)  # silences stay
     loud = encoder_mel(raise_volume(read_audio(tmp_path / store.keys[0])))
     np.testing.assert_allclose(mel, loud, rtol=1e-3, atol=1e-6)
     for place in range(len(store)):
         assert store.meta(place)["split"] == noise_split(store.keys[place])
 
 
-def test_vocoder_store_with_the_synthesizers_mels(tmp_path, corpus, encoder_file):
+def test_vocoder_store_with_ground_truth_aligned_mels(tmp_path, corpus, encoder_file):
     toy_synthesizer().save(tmp_path / "synthesizer.safetensors")
     arguments = ["vocoder", corpus, "--jobs", 0]
     models = ["--gta", "--encoder", encoder_file, "--synthesizer", tmp_path / "synthesizer.safetensors"]
@@ -179,8 +179,8 @@ def test_models_that_do_not_belong_together_are_refused(tmp_path, corpus, encode
     assert "trained together" in capsys.readouterr().err
 
 
-def test_pieces_between_silences(tmp_path, corpus, encoder_file, monkeypatch):
-    """A resumed run completes an utterance of which some pieces are stored, and does none twice."""
+def test_segments_between_pauses(tmp_path, corpus, encoder_file, monkeypatch):
+    """A resumed run completes an utterance of which some segments are stored, and stores none twice."""
     from speech.alignment import Segment, Word
 
     def halves(wav, text, **settings):
@@ -200,9 +200,9 @@ def test_pieces_between_silences(tmp_path, corpus, encoder_file, monkeypatch):
     assert " ".join(texts) == TEXT
     times = store.array(store.find(keys[0]), "word_times")
     assert times.shape == (4, 2)
-    assert (times < 0.5).all()  # counted from where the sound begins, after the silence at the edge
+    assert (times < 0.5).all()  # counted from the start of the speech, after the silence
     first, second = (store.array(store.find(key), "embedding") for key in keys)
-    np.testing.assert_array_equal(first, second)  # too short for one of its own: the whole utterance's
+    np.testing.assert_array_equal(first, second)  # too short for embeddings of their own
     index = tmp_path / "index-0.jsonl"
     os.truncate(index, index.stat().st_size - 10)
     assert len(FeatureStore(tmp_path)) == len(store) - 1
@@ -212,7 +212,7 @@ def test_pieces_between_silences(tmp_path, corpus, encoder_file, monkeypatch):
 
 
 def test_other_speeds_are_other_voices(tmp_path, corpus, encoder_file):
-    """Training clips come at each speed, with a speaker and an embedding of their own; held-out ones do not."""
+    """Training clips are stored at each speed, with other speaker names and embeddings; held-out ones are not."""
     arguments = ("synthesizer", corpus, "--encoder", encoder_file, "--jobs", 0, "--speeds", 0.8, 1.25)
     run(*arguments, "--out", tmp_path)
     store = FeatureStore(tmp_path)
@@ -233,8 +233,8 @@ def test_other_speeds_are_other_voices(tmp_path, corpus, encoder_file):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
-def test_a_killed_run_goes_on(tmp_path, corpus, repository):
-    """Two processes, killed with their parent at some point; the store ends like that of one undisturbed process."""
+def test_a_killed_run_is_continued(tmp_path, corpus, repository):
+    """Two workers and their parent are killed; the continued store equals that of an undisturbed run."""
     store = tmp_path / "killed"
     command = [sys.executable, "preprocess.py", "vocoder", str(corpus), "--out", str(store), "--jobs", "2"]
     process = subprocess.Popen(command, cwd=repository, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

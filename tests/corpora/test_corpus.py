@@ -123,7 +123,7 @@ def test_flat_folder_is_one_speaker(tmp_path):
 
 
 def manifests(folder: Path) -> None:
-    """Two speakers in one long stereo recording, a recording that is gone, one without supervision; paths relative."""
+    """Two speakers in one long stereo recording, a missing recording, one without supervision; relative paths."""
     from lhotse import (
         AudioSource,
         Recording,
@@ -188,7 +188,7 @@ def test_unreadable_lists_are_one_sentence(tmp_path, content):
         read(tmp_path)
 
 
-def test_what_is_no_corpus(tmp_path):
+def test_other_files_and_folders_are_refused(tmp_path):
     with pytest.raises(CorpusError, match="There is no corpus"):
         read(tmp_path / "missing")
     with pytest.raises(CorpusError, match="no usable recording"):

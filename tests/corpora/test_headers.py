@@ -1,4 +1,4 @@
-"""What a file says of itself: the quick readers agree with libsndfile, and nothing odd stops them."""
+"""Header readers agree with libsndfile, and damaged files do not stop them."""
 
 import struct
 from pathlib import Path
@@ -35,7 +35,7 @@ def test_formats(tmp_path, form, subtype, channels, quick):
     assert (_plain_header(path) is not None) == quick
 
 
-def test_wav_files_as_they_occur(tmp_path):
+def test_unusual_wav_files(tmp_path):
     plain = tmp_path / "plain.wav"
     soundfile.write(plain, np.zeros(1000), 16_000)
     content = plain.read_bytes()
@@ -51,7 +51,7 @@ def test_wav_files_as_they_occur(tmp_path):
     assert headers == [Header(16_000, samples, 1) for samples in (1000, 750, 1000, 1000)]
 
 
-def test_what_is_no_sound(tmp_path):
+def test_files_without_audio(tmp_path):
     (tmp_path / "empty.wav").write_bytes(b"")
     (tmp_path / "text.wav").write_text("RIFF, but no wave" * 20)
     (tmp_path / "folder.wav").mkdir()
@@ -71,7 +71,7 @@ def test_playlists_cannot_open_other_files(tmp_path):
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_damaged_headers_are_no_defect(tmp_path, data):
+def test_damaged_headers_raise_nothing(tmp_path, data):
     form = data.draw(st.sampled_from(["WAV", "FLAC"]))
     path: Path = tmp_path / "x"
     soundfile.write(path, np.zeros(50), 16_000, format=form)

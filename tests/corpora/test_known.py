@@ -1,4 +1,4 @@
-"""Corpora as they are unpacked, a few files each, recognised by what lies in the folder."""
+"""Public corpora as they are unpacked, a few files each, are detected and read."""
 
 from pathlib import Path
 
@@ -94,7 +94,7 @@ def test_voxceleb_2(tmp_path):
         (META_1.replace("Nationality", "Nation"), "UK", "names no nationalities"),
     ],
 )
-def test_nationalities_that_cannot_be_told(tmp_path, meta, nation, sentence):
+def test_unknown_nationalities_are_refused(tmp_path, meta, nation, sentence):
     voxceleb1(tmp_path / "vox")
     if meta:
         text(tmp_path / "vox/vox1_meta.csv", meta)
@@ -109,7 +109,7 @@ def test_voxceleb_2_has_no_nationalities(tmp_path):
         read(tmp_path / "vox2", listing=of_nations("UK"))
 
 
-def test_somebodys_own_ids_are_a_folder_per_speaker(tmp_path):
+def test_other_ids_are_a_folder_per_speaker(tmp_path):
     sound(tmp_path / "mine/id00001/1.wav")
     text(tmp_path / "mine/id00001/1.txt", "hello")
     assert speakers_and_texts(read(tmp_path / "mine")[0]) == {"id00001/1.wav": ("id00001", "hello")}
@@ -201,7 +201,7 @@ def test_libritts(tmp_path, part):
     assert {value.speaker for value in found.values()} == ({"19"} if "19" in part else {"19", "26"})
 
 
-def test_sounds_in_any_folders(tmp_path):
+def test_noises_in_any_folders(tmp_path):
     for name in ("a.wav", "rain/b.wav", "rain/deep/c.wav"):
         sound(tmp_path / "noise" / name)
     utterances, rejected = read(tmp_path / "noise", listing=list_noises)

@@ -1,4 +1,4 @@
-"""The feature store: nothing lost, nothing twice, whatever happens to the process that writes."""
+"""The feature store loses nothing and stores nothing twice, even if a writer is killed."""
 
 import json
 import multiprocessing
@@ -129,7 +129,7 @@ def test_hostile_texts(tmp_path):
 
 
 @pytest.mark.parametrize("cut", [1, 20, 150])
-def test_a_torn_index_line_is_written_again(tmp_path, cut):
+def test_an_incomplete_index_line_is_written_again(tmp_path, cut):
     fill(tmp_path, range(4))
     index = tmp_path / "index-0.jsonl"
     os.truncate(index, index.stat().st_size - cut)
@@ -138,7 +138,7 @@ def test_a_torn_index_line_is_written_again(tmp_path, cut):
     check(FeatureStore(tmp_path), range(6))
 
 
-def test_arrays_cut_short_are_written_again(tmp_path):
+def test_truncated_arrays_are_written_again(tmp_path):
     fill(tmp_path, range(4))
     data = tmp_path / "data-0-0000.bin"
     whole = data.stat().st_size
@@ -159,7 +159,7 @@ def test_arrays_that_never_reached_the_disk_are_written_again(tmp_path):
     check(FeatureStore(tmp_path), range(4))
 
 
-def test_spoilt_lines_in_the_middle_are_passed_over(tmp_path):
+def test_damaged_lines_in_the_middle_are_skipped(tmp_path):
     fill(tmp_path, range(2))
     with (tmp_path / "index-0.jsonl").open("ab") as file:
         file.write(b"\x00\x00\x00\n[]\n{}\n\xff\xfe\n")
@@ -220,7 +220,7 @@ def test_settings_of_a_store_do_not_change(tmp_path):
             writer.write_info({"hop": 256, "shape": (1, 2)})
 
 
-def test_what_is_no_store_is_refused(tmp_path):
+def test_other_folders_are_refused(tmp_path):
     with pytest.raises(StorageError, match=r"preprocess\.py"):
         FeatureStore(tmp_path)
     with pytest.raises(StorageError):
@@ -235,7 +235,7 @@ def test_what_is_no_store_is_refused(tmp_path):
         FeatureWriter(tmp_path / "new", worker="../x")
 
 
-def test_what_cannot_be_stored_is_refused_and_leaves_no_trace(tmp_path):
+def test_unstorable_values_are_refused_and_leave_no_trace(tmp_path):
     with FeatureWriter(tmp_path) as writer:
         writer.write_info({})
         with pytest.raises(StorageError, match="dtype"):
@@ -251,7 +251,7 @@ def test_what_cannot_be_stored_is_refused_and_leaves_no_trace(tmp_path):
         store.find("b")
 
 
-def test_a_full_disk_is_one_sentence_and_does_no_harm(tmp_path, monkeypatch):
+def test_a_full_disk_is_one_sentence_and_loses_nothing(tmp_path, monkeypatch):
     fill(tmp_path, range(2))
     with FeatureWriter(tmp_path) as writer:
         with monkeypatch.context() as patch:

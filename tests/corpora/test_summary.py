@@ -1,4 +1,4 @@
-"""What a store holds, counted."""
+"""Summaries and statistics of a store."""
 
 import json
 from pathlib import Path

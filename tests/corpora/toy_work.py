@@ -1,4 +1,4 @@
-"""Work for worker processes that hangs or dies where its items say so. Imported by those processes, so it is light."""
+"""Work that hangs or crashes where its items ask for it. Worker processes import it, so it is light."""
 
 from __future__ import annotations
 

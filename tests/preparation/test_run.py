@@ -1,4 +1,4 @@
-"""A run over files that no decoder survives."""
+"""A run over files that hang or crash the decoder."""
 
 import sys
 from pathlib import Path
@@ -28,7 +28,7 @@ def corpus(tmp_path_factory) -> Path:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_files_that_hang_or_kill_are_rejected_and_nothing_else_is_lost(tmp_path, corpus, capsys, jobs):
+def test_files_that_hang_or_crash_are_rejected_and_nothing_else_is_lost(tmp_path, corpus, capsys, jobs):
     settings = Toy(corpora=(corpus,), out=tmp_path, jobs=jobs, max_decode_seconds=0.3)
     run(settings)
     store = FeatureStore(tmp_path)

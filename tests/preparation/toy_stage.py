@@ -1,4 +1,4 @@
-"""Stages whose files hang or end the process that reads them. Imported by worker processes."""
+"""A stage whose files hang or crash the process that reads them. Worker processes import it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from preparation.task import Task
 
 @dataclass(frozen=True, kw_only=True)
 class Toy(Settings):
-    """Keeps a number for each utterance, unless its name says otherwise."""
+    """Stores a number for each utterance, unless its name asks to hang or crash."""
 
     @property
     def longest(self) -> float:
