@@ -1,1 +1,1 @@
-"""From what a person writes to the ids that the synthesizer reads: clean, split, pronounce, encode."""
+"""Text front end: normalization, sentence splitting, pronunciation and symbol ids."""

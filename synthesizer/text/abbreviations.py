@@ -1,11 +1,11 @@
-"""Abbreviations of titles, places, months and days, of books and letters, and of chat, written out as they are said."""
+"""Abbreviations: titles, common and street abbreviations, months, weekdays, Bible books and chat."""
 
 import re
 
 from synthesizer.text.matching import final_stop, word_set
 from synthesizer.text.numbers import cardinal
 
-# Before a name; never the end of a sentence.
+# Before a name; never at the end of a sentence.
 TITLES = {
     "mr": "mister",
     "mrs": "missus",
@@ -33,7 +33,7 @@ TITLES = {
     "ft": "fort",
     "pt": "point",
 }
-# Written with a full stop, within a sentence.
+# With a full stop, inside a sentence.
 INNER = {
     "vs": "versus",
     "approx": "approximately",
@@ -74,7 +74,7 @@ BEFORE_NUMBER = {
     "hwy": "highway",
     "op": "opus",
 }
-# May stand at the end of a sentence, whose full stop they then share.
+# Possibly at the end of a sentence, which then shares the full stop.
 FINAL = {
     "etc": "et cetera",
     "inc": "incorporated",
@@ -124,7 +124,7 @@ CALENDAR = {
 }
 _SHORT_MONTHS = "Jan Feb Mar Apr Jun Jul Aug Sept Sep Oct Nov Dec".replace(" ", "|")
 _SHORT_DAYS = "Mon Tues Tue Wed Thurs Thu Fri Sat Sun".replace(" ", "|")
-# As people type them to each other.
+# Chat and text messages
 _CHAT = {
     "thx": "thanks",
     "pls": "please",
@@ -149,12 +149,12 @@ _CHAT = {
     "s/he": "she or he",
     "and/or": "and or",
 }
-# A slash between these offers a choice.
+# A slash between two of these means "or".
 _CHOICES = word_set("he she his her him hers yes no true false on off male female mr mrs ms either or")
 
 
 def expand_abbreviations(text: str) -> str:
-    """Titles, common abbreviations, months and days. Full stops that end the sentence stay."""
+    """Expand titles, common abbreviations, months and weekdays. Full stops that end a sentence are kept."""
     text = _CHAT_WORD.sub(lambda m: _CHAT[m.group().lower()], text)
     text = re.sub(r"(?<![\w/])(?:w/(?=\s|[a-z])|W/(?=\s|[A-Z]?[a-z]{2}))", "with ", text)
     text = _CHOICE.sub(lambda m: m["first"] + " or ", text)
@@ -239,7 +239,7 @@ def _scripture(match: re.Match[str]) -> str:
 
 
 def _saint_or_street(match: re.Match[str]) -> str:
-    """A street has its name before it and no name behind it; "st" alone is left to the ordinal or word it is."""
+    """A street has a name before it, a saint a name after it. "st" alone may be an ordinal suffix and is kept."""
     before, following = match["before"] or "", match["next"]
     short = match.group()[len(before) :]
     dotted = short[2:3] == "."

@@ -1,4 +1,4 @@
-"""Postal addresses: streets, states, directions and codes that are read digit by digit."""
+"""Postal addresses: streets, US states, compass directions and postal codes."""
 
 import re
 
@@ -17,8 +17,8 @@ _STATES = {
     "UT": "Utah", "VT": "Vermont", "VA": "Virginia", "WA": "Washington", "WV": "West Virginia",
     "WI": "Wisconsin", "WY": "Wyoming",
 }  # fmt: skip
-# Two capitals that are more often something else, where no postal code follows.
-_DOUBTFUL = word_set("AL CO DE HI ID IN LA MA ME MS OH OK OR PA")
+# Abbreviations that are usually something else unless a postal code follows.
+_AMBIGUOUS = word_set("AL CO DE HI ID IN LA MA ME MS OH OK OR PA")
 _STREETS = {
     "Ave": "avenue",
     "Blvd": "boulevard",
@@ -41,7 +41,9 @@ _DIRECTIONS = {
 
 _ZIP = r"(?P<zip>\d{5})(?:-(?P<more>\d{4}))?\b(?![,.]\d)"
 _STATE_ZIP = re.compile(rf"\b(?P<state>{'|'.join(_STATES)}|DC)\s+{_ZIP}")
-_STATE = re.compile(rf"(?<=[a-z],\s)(?P<state>{'|'.join(s for s in _STATES if s not in _DOUBTFUL)})\b(?=$|[\s,.;:)?!])")
+_STATE = re.compile(
+    rf"(?<=[a-z],\s)(?P<state>{'|'.join(s for s in _STATES if s not in _AMBIGUOUS)})\b(?=$|[\s,.;:)?!])"
+)
 _STREET = re.compile(rf"(?P<name>\b(?:[A-Z][a-z]+|\d+(?:st|nd|rd|th))\s)(?P<street>{'|'.join(_STREETS)})(?=$|[\s,;)&])")
 _DIRECTION = re.compile(
     rf"(?P<before>\b(?:[Aa]venue|Ave\.?|[Ss]treet|St\.?|[Rr]oad|Rd\.?|[Ww]inds?|[Hh]eading|[Ff]rom|[Tt]he),?\s)"

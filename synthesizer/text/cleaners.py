@@ -1,4 +1,4 @@
-"""The cleaner: any Unicode text in, lower-case words in the synthesizer's characters out."""
+"""Text normalization: any Unicode text to lower-case words in the synthesizer's alphabet."""
 
 import logging
 import re
@@ -39,7 +39,7 @@ _SPOKEN_SIGNS = {
     "€": " euros ",
     "¥": " yen ",
     "¢": " cents ",
-    # Marks that only separate are heard as what separates.
+    # Separators
     "_": " ",
     "|": ", ",
     "[": "(",
@@ -50,37 +50,37 @@ _FUNCTION_WORDS = word_set("a an and are at by do for go he i in is it my no not
 
 
 def clean(text: str) -> str:
-    """Writes a text as it is spoken: numbers, money, dates, abbreviations, initialisms and links in words.
+    """Normalize a text: write numbers, money, dates, abbreviations, initialisms and links as words.
 
-    Quotes and dashes are straightened, accents go, other scripts are transliterated. What cannot be spoken is left out,
-    and one logged warning lists it. Inline phonemes ``{HH AH0 L OW1}`` stay as they are, checked and in capitals.
+    Quotes and dashes become ASCII, accents are removed and other scripts are transliterated. Characters that cannot be
+    spoken are removed; one warning lists them. Inline phonemes ``{HH AH0 L OW1}`` are checked and kept in upper case.
 
     Args:
         text: any Unicode text.
 
     Returns:
-        Lower-case letters, single spaces and the marks ``!'"(),-.:;?``, besides inline phonemes; something to speak
-        is in it.
+        Lower-case letters, single spaces, the punctuation marks ``!'"(),-.:;?`` and inline phonemes. It contains at
+        least one letter.
 
     Raises:
-        TextError: nothing in the text can be spoken, or braces hold an unknown phoneme.
+        TextError: nothing in the text can be spoken, or braces contain an unknown phoneme.
     """
     losses = Losses()
     phonemes: list[str] = []
-    stand_in = _stand_in(text)
+    placeholder = _placeholder(text)
 
     def keep(match: re.Match[str]) -> str:
         inside = match.group()[1:-1]
         if not is_phoneme_attempt(inside):
-            return f"({inside})"  # braces of something else, such as code
+            return f"({inside})"  # other braces, as in code
         phonemes.append("{" + " ".join(parse_phonemes(inside)) + "}")
-        return stand_in
+        return placeholder
 
     text = _INLINE.sub(keep, text)
-    shouting = _is_shouted(text.replace(stand_in, ""))
-    cleaned = _tidy(_spoken(text, shouting, losses))
-    given = iter(phonemes)
-    cleaned = re.sub(stand_in.lower(), lambda _: next(given), cleaned)
+    all_caps = _is_all_caps(text.replace(placeholder, ""))
+    cleaned = _tidy(_apply_rules(text, all_caps, losses))
+    inline = iter(phonemes)
+    cleaned = re.sub(placeholder.lower(), lambda _: next(inline), cleaned)
     if losses:
         logger.warning("%s", losses.sentence())
     if not any(c.isalpha() for c in cleaned):
@@ -89,14 +89,14 @@ def clean(text: str) -> str:
     return cleaned
 
 
-def _stand_in(text: str) -> str:
-    """A word that is not in the text, in whose place phonemes come through all rules as a name would."""
+def _placeholder(text: str) -> str:
+    """A word that is not in the text. It replaces inline phonemes, so that the rules treat them as a name."""
     lower = text.lower()
     return next(w for i in range(len(text) + 1) if (w := "Qxz" + "jq" * i + "oa").lower() not in lower)
 
 
-def _is_shouted(text: str) -> bool:
-    """All in capitals, and not just a row of initialisms: some word of it is an ordinary one."""
+def _is_all_caps(text: str) -> bool:
+    """Whether the text is in capitals and contains an ordinary word, not only initialisms."""
     if any(c.islower() for c in text):
         return False
     words = re.findall(r"[^\W\d_]{2,}", text)
@@ -113,18 +113,18 @@ def _is_ordinary(word: str) -> bool:
     )
 
 
-def _spoken(text: str, shouting: bool, losses: Losses) -> str:
-    """All rules in their order: each sees what those before it have left."""
+def _apply_rules(text: str, all_caps: bool, losses: Losses) -> str:
+    """Apply all rules in order. Each rule sees the output of those before it."""
     text = to_ascii(text, losses)
     text = expand_links(text)
     text = remove_markup(text, losses)
     text = expand_symbols(text)
-    text = expand_addresses(text) if not shouting else text
+    text = expand_addresses(text) if not all_caps else text
     text = expand_abbreviations(text)
     text = expand_roman_numerals(text)
     text = expand_numbers(text)
     text = expand_initials(text)
-    text = expand_initialisms(text, shouting)
+    text = expand_initialisms(text, all_caps)
     return "".join(_allowed(c, losses) for c in text.lower())
 
 
@@ -139,6 +139,7 @@ def _allowed(character: str, losses: Losses) -> str:
 
 
 def _tidy(text: str) -> str:
+    """Collapse white space and repeated punctuation."""
     text = re.sub(r"\s+", " ", text)
     text = re.sub(r"^ ?(?:[,;] ?)+", "", text)
     text = re.sub(r"\s+(?=[,.;:!?])(?!\.\w)", "", text)
@@ -146,6 +147,6 @@ def _tidy(text: str) -> str:
     text = re.sub(r"\.{4,}", "...", text)
     text = re.sub(r"-{3,}", "--", text)
     text = re.sub(r"([,;:!?'\"])\1+", r"\1", text)
-    # Marks without words between them say no more when there are many, and would only confuse the attention.
+    # Long runs of punctuation would confuse the attention.
     text = re.sub(r"(?:[!'\"(),\-.:;?] ?){7,}", lambda m: m.group()[:3] + " ", text)
     return re.sub(r" {2,}", " ", text).strip()

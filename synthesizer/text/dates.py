@@ -1,4 +1,4 @@
-"""Dates and times of day. Month before day in dates with slashes, unless that cannot be."""
+"""Dates and times of day. In dates with slashes the month comes first, unless it would exceed 12."""
 
 import re
 from collections.abc import Callable
@@ -12,7 +12,7 @@ MONTHS = (
 )
 _MONTH_NAMES = {m[:3].capitalize(): m for m in MONTHS} | {"Sept": "september"}
 _MONTH_NAMES |= {m.capitalize(): m for m in MONTHS} | {m.upper(): m for m in MONTHS}
-# "march 3" and "may 5" are as often verbs; the other months are known in lower case too.
+# Lower-case "march" and "may" are often verbs; the other months are accepted in lower case.
 _MONTH_NAMES |= {m: m for m in MONTHS if m not in ("march", "may")}
 
 _MONTH = "(?P<month>" + "|".join(sorted(_MONTH_NAMES, key=len, reverse=True)) + r")\b\.?"
@@ -118,7 +118,7 @@ def _two_digits(digits: str) -> str:
 
 
 def _season(match: re.Match[str]) -> str:
-    """'2020/21' are the years that it joins; other fractions stay."""
+    """'2020/21' -> 'twenty twenty to twenty-one'; other fractions are kept."""
     first, last = match["first"], match["last"]
     if int(first[2:]) + 1 != int(last):
         return match.group()
@@ -129,7 +129,7 @@ def _month_of_year(match: re.Match[str]) -> str:
     return f"{MONTHS[int(match['month']) - 1]} {year(match['year'])}"
 
 
-# In this order: a rule sees only what those above have left as digits.
+# In order: each rule sees the digits that those above have left.
 _RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = tuple(
     (re.compile(pattern), speak)
     for pattern, speak in (
@@ -152,7 +152,7 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = tup
         (START + r"(?P<first>(?:1[89]|20)\d\d)/(?P<last>\d\d)(?![\w/])", _season),
         (rf"\b{_MONTH}\s+{_DAY}(?!\s?%){_YEAR}", _month_first),
         (rf"(?P<the>\b[Tt]he\s+)?{START}{_DAY}(?:\s+of)?\s+{_MONTH}{_YEAR}", _day_first),
-        # "9:30-10:45", "9am-5pm", "6-8 p.m.": from one to the other.
+        # "9:30-10:45", "9am-5pm", "6-8 p.m."
         (
             rf"(?P<from>{_CLOCK}|\b\d\d?:\d\d|\b(?:[Nn]oon|[Mm]idnight))\s?-{{1,2}}\s?(?=\d\d?:\d\d|{_CLOCK})",
             lambda m: m["from"] + " to ",
@@ -168,7 +168,7 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = tup
         (_ERA.pattern, lambda m: f"{' ' if m['era'] else ''}{' '.join((m['era'] or m['first']).replace('.', ''))}"),
         (r"(?<![\w.,])'?(?P<decade>1[1-9]\d0|20\d0|[2-9]0)'?s\b", _decade),
         (r"(?<![\w'])'(?P<digits>\d\d)(?![\d'\w]|[.,]\d|\s?%)", lambda m: _two_digits(m["digits"])),
-        # "in 1066": elsewhere years begin with 1100.
+        # "in 1066": without a preposition, years start at 1100.
         (
             rf"(?P<before>\b{_YEAR_BEFORE}\s)(?P<year>10[1-9]\d)\b(?![.,:/%-]\d|\s?%){_NOT_COUNTED}",
             lambda m: f"{m['before']}ten {cardinal(m['year'][2:])}",

@@ -1,21 +1,21 @@
-"""Capitals: what is spelled out, what is said as a word, and names written as oneWord."""
+"""Initialisms (spelled out), acronyms (read as words), initials and camelCase."""
 
 import re
 
 from synthesizer.text.matching import final_stop, word_set
 
-# Upper-case words that are spelled out although a word of that spelling exists, and those that are said as words.
+# Initialisms that are also words, and acronyms.
 _SPELLED = word_set("""
     US USA UK EU UN BBC FBI CIA IBM AI ID TV PC CEO CFO CTO UFO DIY FAQ GPS IQ OS VIP ATM API UI IP LA MIT MBA EST
     EDT CST CDT MST MDT PST PDT GMT UTC CET AC DC PO ER ICU UX IM PE HR ISP SUV UAE AKA ETA
 """)
-_SAID_AS_WORDS = word_set("""
+_ACRONYMS = word_set("""
     NASA NATO UNESCO UNICEF OPEC AIDS FIFA UEFA NAFTA ASEAN COVID SARS LASER RADAR PIN GIF JPEG JSON CAPTCHA FOMO
     YOLO NIMBY SCUBA SWAT FEMA OSHA POTUS SCOTUS MERS EBITDA NASDAQ BOGO RAM ROM SIM ZIP LOL ASAP MOMA SONAR RAID
 """)
-_NEVER_IN_CAPITALS = frozenset({"US", "AI", "ID", "LA", "ER", "IM", "PE", "OS"})  # words too, where all is in capitals
+_WORDS_IN_ALL_CAPS = frozenset({"US", "AI", "ID", "LA", "ER", "IM", "PE", "OS"})  # words in an all-caps text
 _CAPITALS = re.compile(r"(?<![A-Za-z'])(?P<word>[A-Z]{2,})(?P<plural>s|'s)?(?![A-Za-z])")
-_SMALL = re.compile(
+_CONSONANTS = re.compile(
     r"(?<![A-Za-z'.-])(?P<word>[b-df-hj-np-tv-xzB-DF-HJ-NP-TV-XZ]?[b-df-hj-np-tv-xz]{1,4})(?<=..)(?![A-Za-z'])"
 )
 _BEFORE_DIGIT = re.compile(r"(?<![A-Za-z])(?P<word>[A-Z]{2,3})(?=\d)")
@@ -31,7 +31,7 @@ _INITIAL = re.compile(r"(?<![\w.'])([A-Z])\.(?=\s+[A-Z])|(?<![\w.'])([A-HJ-Z])\.
 
 
 def expand_initials(text: str) -> str:
-    """'U.S.A.' -> 'U S A', 'J. R. Smith' -> 'J R Smith'. Times such as '5 p.m.' must have been read before."""
+    """'U.S.A.' -> 'U S A', 'J. R. Smith' -> 'J R Smith'. Times such as '5 p.m.' must be expanded before."""
     text = _DOTTED.sub(_dotted, text)
     return _INITIAL.sub(lambda m: m[1] or m[2], text)
 
@@ -45,30 +45,30 @@ def _dotted(match: re.Match[str]) -> str:
     return spelled + (final_stop(match, before_capital=False) if dots.endswith(".") else "")
 
 
-def expand_initialisms(text: str, shouting: bool) -> str:
-    """Spells 'BBC' as 'b b c' and leaves 'NASA' and 'STOP' as words; parts 'camelCase'.
+def expand_initialisms(text: str, all_caps: bool) -> str:
+    """Spell 'BBC' as 'b b c', keep 'NASA' and 'STOP' as words, and split 'camelCase'.
 
     Args:
-        text: with its capitals.
-        shouting: the whole text is in capitals, so that they say nothing about a word.
+        text: in its original case.
+        all_caps: the whole text is in capitals, so that capitals do not mark initialisms.
     """
 
     def spell(match: re.Match[str]) -> str:
         word = match["word"]
-        if not _is_spelled(word, shouting):
+        if not _is_spelled(word, all_caps):
             return match.group()
         return " ".join(word) + ("'s" if match["plural"] else "")
 
     def spell_before_digit(match: re.Match[str]) -> str:
         word = match["word"]
-        return word if shouting or word in _SAID_AS_WORDS else " ".join(word)
+        return word if all_caps or word in _ACRONYMS else " ".join(word)
 
     text = _BEFORE_DIGIT.sub(spell_before_digit, text)
     text = _SMALL_FIRST.sub(lambda m: f"{m['small']} {' '.join(m['rest'])}", text)
     text = _CHEMICAL.sub(_chemical, text)
-    text = _MIXED.sub(_parted, text)
+    text = _MIXED.sub(_split_camel_case, text)
     text = _CAPITALS.sub(spell, text)
-    return _SMALL.sub(_small, text)
+    return _CONSONANTS.sub(_spell_consonants, text)
 
 
 def _known(word: str) -> bool:
@@ -90,28 +90,28 @@ def _chemical(match: re.Match[str]) -> str:
     return " ".join(word.upper())
 
 
-def _parted(match: re.Match[str]) -> str:
+def _split_camel_case(match: re.Match[str]) -> str:
     word = match.group()
     if _known(word) or _SURNAME.match(word) or (word.endswith("s") and word[:-1].isupper()):
         return word
     return _HUMP.sub(" ", word)
 
 
-def _small(match: re.Match[str]) -> str:
-    """'tbh' is spelled; 'brrr' and what a dictionary knows ('hmm') are sounds."""
+def _spell_consonants(match: re.Match[str]) -> str:
+    """Spell 'tbh'; keep interjections such as 'brrr' and words of the dictionary such as 'hmm'."""
     word = match["word"]
     if word == "ll" or _known(word) or re.search(r"(.)\1\1|sst|shh|^p[fs]|^gr", word.lower()):
         return word
     return " ".join(word)
 
 
-def _is_spelled(word: str, shouting: bool) -> bool:
-    if word in _SAID_AS_WORDS:
+def _is_spelled(word: str, all_caps: bool) -> bool:
+    if word in _ACRONYMS:
         return False
     if word in _SPELLED:
-        return not (shouting and word in _NEVER_IN_CAPITALS)
+        return not (all_caps and word in _WORDS_IN_ALL_CAPS)
     if not set(word) & set("AEIOUY"):
-        return len(word) <= 6 and not (shouting and _known(word))
-    if shouting or len(word) > 5:
+        return len(word) <= 6 and not (all_caps and _known(word))
+    if all_caps or len(word) > 5:
         return False
     return not _known(word)

@@ -1,4 +1,4 @@
-"""E-mail addresses, URLs, file names, paths and the names that people have in networks, as they are said."""
+"""E-mail addresses, URLs, domains and file names in words."""
 
 import re
 
@@ -25,7 +25,7 @@ _SIGNS = {
     "+": "plus",
     "~": "tilde",
 }
-_SAID_AS_WORDS = word_set("com org net info biz gov mil app dev")
+_PRONOUNCED_TLDS = word_set("com org net info biz gov mil app dev")
 _EXTENSIONS = word_set("""
     js ts py txt doc docx xls xlsx ppt pptx pdf html htm css wav mp3 mp4 ogg flac jpg jpeg png gif svg exe zip tar
     gz csv md json xml yaml yml ini cfg log java cpp sh bat dll iso psd tex bak
@@ -44,7 +44,7 @@ def expand_links(text: str) -> str:
 
 
 def _spelled(extension: str) -> str:
-    """Letters by name where nobody could say them as a word: 'wav' and 'zip', but 'p d f'."""
+    """A file extension as a word if it has a vowel ('wav', 'zip'), else letter by letter ('p d f')."""
     return re.sub(r"^[^aeiou]+$", lambda m: " ".join(m.group()), extension)
 
 
@@ -54,7 +54,7 @@ def _spoken(link: str) -> str:
     core = re.sub(r"^(?:(?:https?|ftp)://|mailto:)", "", core, flags=re.IGNORECASE).rstrip("/")
     host = re.split(r"[/?#]", core, maxsplit=1)[0]
     last = host.rpartition(".")[2]
-    if "." in host and last.isalpha() and last.lower() not in _SAID_AS_WORDS and len(last) <= 3:
+    if "." in host and last.isalpha() and last.lower() not in _PRONOUNCED_TLDS and len(last) <= 3:
         core = host[: -len(last)] + " ".join(last) + core[len(host) :]
     core = re.sub(r"(?i)^www(?=\.)", "w w w", core)
     spoken = re.sub(r"[^\w\s]|_", lambda m: f" {_SIGNS.get(m.group(), m.group())} ", core)

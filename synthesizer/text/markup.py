@@ -1,4 +1,4 @@
-"""Signs of markup, code, mathematics and chat, before the rules for numbers see them."""
+"""Markup, emoticons, operators and hashtags."""
 
 import html
 import re
@@ -11,7 +11,7 @@ _TAG = re.compile(
     r"|small|style|script|section|blockquote)\b[^<>\n]{0,200}>|<!--.{0,500}?-->",
     re.IGNORECASE,
 )
-_QUOTE_MARK = re.compile(r"^\s*>+(?=\s|$)", re.MULTILINE)  # of a quoted line in an e-mail
+_QUOTE_MARK = re.compile(r"^\s*>+(?=\s|$)", re.MULTILINE)  # quoted lines in an e-mail
 _EMOTICON = re.compile(r"(?<!\S)(?:[:;=]['^]?-?[()DPpOo/|*\]3]+|[xX]D+)(?!\w)")
 _COMPARISONS = {
     "<=": " less than or equal to ",
@@ -27,11 +27,11 @@ _COMPARISONS = {
     ">": " greater than ",
 }
 _COMPARISON = re.compile(r"\s?(?:-->|->|=>|<=|>=|!=|==|&&|\|\|)\s?|(?<=\w) ?[<>] ?(?=[\d.$-])|(?<=\S) [<>] (?=\S)")
-_MARKUP = re.compile(r"[<>](?!\s?[\d.$])")  # before a number it compares
+_MARKUP = re.compile(r"[<>](?!\s?[\d.$])")  # before a number it is a comparison
 
 
 def remove_markup(text: str, losses: Losses) -> str:
-    """Takes out tags, marks of quotation at the beginning of lines, and faces such as :-)."""
+    """Remove tags, quote marks at the start of lines and emoticons; write comparison operators as words."""
     text = _ENTITY.sub(lambda m: _entity(m.group()), text)
     for pattern in (_TAG, _QUOTE_MARK, _EMOTICON):
         text = pattern.sub(losses.drop, text)

@@ -1,4 +1,4 @@
-"""Full stops that do two things at once, and lists of words."""
+"""Helpers for the text normalization rules."""
 
 import re
 
@@ -6,12 +6,12 @@ _SENTENCE_BEGINS = re.compile(r"[\"')]*\s+[\"'(]*[A-Z]")
 
 
 def final_stop(match: re.Match[str], before_capital: bool = True) -> str:
-    """A full stop if the abbreviation that was matched ends a sentence too, else nothing.
+    """A full stop if the abbreviation also ends the sentence, else an empty string.
 
     Args:
-        match: the abbreviation with its own full stop.
-        before_capital: whether a capital behind it shows the beginning of a sentence; after initials such as "U.S." it
-            more often goes on with a name.
+        match: the abbreviation including its full stop.
+        before_capital: whether a following capital marks a new sentence. After initials such as "U.S." a name follows
+            more often.
     """
     rest = match.string[match.end() :]
     if not rest.strip("\"') "):
@@ -20,5 +20,5 @@ def final_stop(match: re.Match[str], before_capital: bool = True) -> str:
 
 
 def word_set(words: str) -> frozenset[str]:
-    """Words parted by white space."""
+    """The set of words in a string, separated by white space."""
     return frozenset(words.split())

@@ -1,4 +1,4 @@
-"""Measures: a number and its unit, feet and inches, sizes, degrees."""
+"""Measures: numbers with units, feet and inches, sizes, degrees."""
 
 import re
 
@@ -7,7 +7,7 @@ from synthesizer.text.units import LETTER_UNITS, PER_WORDS, UNITS
 
 _UNIT = "(?:" + "|".join(re.escape(u) for u in sorted(UNITS, key=len, reverse=True)) + ")"
 _QUANTITY = rf"(?P<number>(?:\d{{1,4}}\s)?\d{{1,3}}/\d{{1,3}}|{NUMBER})(?:\^(?P<exponent>-?\d+))?"
-_STOP = r"(?:\.(?=\s+[a-z(\d]|\s*[,;:)]))?"  # the full stop of an abbreviation, unless it ends the sentence too
+_STOP = r"(?:\.(?=\s+[a-z(\d]|\s*[,;:)]))?"  # full stop of an abbreviation, unless it also ends the sentence
 _MEASURE = re.compile(
     rf"(?<![A-Za-z\d^/.]){_QUANTITY}(?P<gap>\s?|-)(?P<unit>{_UNIT})(?:\^(?P<power>[23]))?"
     rf"(?:/(?P<per>{_UNIT}|{'|'.join(sorted(PER_WORDS))})(?:\^(?P<per_power>[23]))?)?(?![\w°^])(?!/\d){_STOP}"
@@ -70,7 +70,7 @@ def expand_measures(text: str) -> str:
     text = _TIMES.sub(
         lambda m: f"times {cardinal(m['behind'])}" if m["behind"] else f"{decimal(m['number'])} times", text
     )
-    # What is left of a unit stands behind a price or a word: "£2/kg".
+    # The remaining units follow a price or a word: "£2/kg".
     text = _PER.sub(lambda m: f" per {UNITS[m['per']][0] if m['per'] in UNITS else m['per']}", text)
     text = _ALONE.sub(lambda m: UNITS[m["unit"]][1] if m["unit"] in UNITS else _PER_ALONE[m["unit"]], text)
     return _DEGREES.sub(lambda m: _SCALES[m["scale"] or m["one"]], text)
@@ -123,7 +123,7 @@ def _prime(match: re.Match[str]) -> str:
 
 
 def _size(match: re.Match[str]) -> str:
-    """Numbers with x between them are sizes; with a spaced multiplication sign only if a length follows."""
+    """Numbers with x between them are sizes; with a multiplication sign only if a unit of length follows."""
     sign = match["sign"]
     if sign == "×" and not match["unit"] and not match["unit_a"] and len(match["a"]) < 4:
         return match.group()

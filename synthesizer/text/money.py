@@ -1,4 +1,4 @@
-"""Money: amounts before and behind the signs and codes of currencies, ranges, and amounts that qualify a noun."""
+"""Money: amounts with currency signs and codes, ranges, and amounts that modify a noun."""
 
 import re
 
@@ -55,8 +55,8 @@ _CURRENCIES: dict[str, tuple[str, str, str, str]] = {
     "HUF": ("forint", "forints", "", ""),
     "BTC": ("bitcoin", "bitcoins", "", ""),
 }
-# Only behind an amount.
-_BEHIND = {"kr": ("krona", "kronor", "ore", "ore"), "zl": ("zloty", "zloty", "grosz", "groszy")}
+# Only after an amount.
+_AFTER_ONLY = {"kr": ("krona", "kronor", "ore", "ore"), "zl": ("zloty", "zloty", "grosz", "groszy")}
 _MAGNITUDES = {"k": "thousand", "m": "million", "mn": "million", "b": "billion", "bn": "billion", "tn": "trillion"}
 
 
@@ -65,11 +65,11 @@ def _alternatives(names: list[str]) -> str:
 
 
 _SIGN = _alternatives(list(_CURRENCIES))
-_CURRENCIES |= _BEHIND
-# "5,50" with a currency is a decimal comma: a thousands separator would have three digits behind it.
+_CURRENCIES |= _AFTER_ONLY
+# "5,50" with a currency has a decimal comma: a thousands separator would have three digits after it.
 _AMOUNT = r"(?:\d{1,3}(?:\.\d{3})+,\d\d(?!\d)|\d+,\d\d(?!,?\d)|" + NUMBER + ")"
 _MAGNITUDE = r"(?:[\s-]?(?P<magnitude>thousand|million|billion|trillion|[kKmMbB]n?|tn)\b)?"
-# What an amount may qualify, so that it is said in the singular: "a $5 bill", "the $20-a-day plan".
+# Nouns that an amount modifies, which makes the currency singular: "a $5 bill", "the $20-a-day plan".
 _QUALIFIED = (
     r"(?P<qualified>-(?:dollar|pound|euro)(?=[-\s])|-(?:an?-)?(?=[a-z])"
     r"|(?=\s(?:bills?|notes?|coins?|tickets?|fine|fee|bonus|prize|stamps?|question|budget|deal|loan|voucher)\b))?"
@@ -87,9 +87,9 @@ _BEFORE = re.compile(
 )
 _AFTER = re.compile(
     rf"(?P<minus>(?<![\w)])-)?(?<![\d.,])(?P<amount>{_AMOUNT}){_MAGNITUDE}\s?"
-    rf"(?P<sign>{_SIGN}|{_alternatives(list(_BEHIND))})(?![A-Za-z]){_QUALIFIED}"
+    rf"(?P<sign>{_SIGN}|{_alternatives(list(_AFTER_ONLY))})(?![A-Za-z]){_QUALIFIED}"
 )
-# "$5-$10" is "5 to 10 dollars".
+# "$5-$10" -> "5 to 10 dollars"
 _RANGE = re.compile(
     rf"(?P<sign>[{re.escape(CURRENCY_SIGNS)}])(?P<low>{NUMBER})\s?-\s?(?P=sign)?(?P<high>{NUMBER})(?!-\d)"
 )
@@ -104,7 +104,7 @@ def expand_money(text: str) -> str:
 
 
 def expand_money_ranges(text: str) -> str:
-    """'$5-$10' -> '5 to $10', which `expand_money` reads to its end. Before ranges of plain numbers are read."""
+    """'$5-$10' -> '5 to $10', to be read by `expand_money`. It must run before ranges of plain numbers."""
     return _RANGE.sub(lambda m: f"{m['low']} to {m['sign']}{m['high']}", text)
 
 
@@ -132,6 +132,6 @@ def _money(match: re.Match[str]) -> str:
 
 
 def _qualifies(match: re.Match[str]) -> bool:
-    """Between an article and a noun: "a £2 million house", but not "the $5 is mine"."""
+    """Whether an article precedes and a noun follows: "a £2 million house", but not "the $5 is mine"."""
     before = match.string[max(0, match.start() - 30) : match.start()]
     return bool(_ARTICLE.search(before) and _NOUN.match(match.string, match.end()))

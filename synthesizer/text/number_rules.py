@@ -1,4 +1,4 @@
-"""Rules that read digits in their context: first those of other rooms, then ranges, percent, fractions, numbers."""
+"""Numbers in context: dispatch to dates, money and measures, and rules for ranges, percent, fractions and the rest."""
 
 import re
 from collections.abc import Callable
@@ -19,19 +19,19 @@ from synthesizer.text.numbers import (
 )
 from synthesizer.text.phone_numbers import expand_phone_numbers
 
-# Words behind four digits that make them a count, and no year.
+# A plural noun after four digits marks a count, not a year.
 _COUNTED = re.compile(r"\s+(?!was\b|is\b|has\b|as\b|this\b|its\b|his\b|us\b|always\b|across\b|plus\b|times\b)[a-z]+s\b")
-# A term of arithmetic: a number with or without a letter, or a letter alone, with its power.
+# An arithmetic term: a number with or without a letter, or a letter, with an optional power.
 _TERM = r"(?:\d[\d.,]{0,20}[a-z]?|[a-zA-Z])(?:\^-?\d+)?"
 _ARITHMETIC = re.compile(rf"(?<![\w.]){_TERM}\)?\s?[=×÷+*]\s?[-(]?{_TERM}(?!\w)|{_TERM}\s=|=\s-?{_TERM}(?!\w)")
 _MINUS_SIGNS = re.compile(rf"(?<=[\w)])\s-\s(?=[(]?{_TERM}(?!\w))|(?<=[=(,+×÷*/])(?P<space>\s?)-(?=[a-z]\b)")
 
 
 def expand_numbers(text: str) -> str:
-    """Writes every number of the text in words.
+    """Write every number of the text in words.
 
     Args:
-        text: as `synthesizer.text.transliteration.to_ascii` gives it, abbreviations already written out.
+        text: as `synthesizer.text.transliteration.to_ascii` gives it, with abbreviations expanded.
     """
     if _ARITHMETIC.search(text):
         text = _MINUS_SIGNS.sub(" minus ", text)
@@ -49,7 +49,7 @@ def _apply(rules: "_Rules", text: str) -> str:
 
 
 def _decimal_comma(match: re.Match[str]) -> str:
-    """'1,5 kg' -> '1.5 kg': a comma before a thousand has three digits behind it."""
+    """'1,5 kg' -> '1.5 kg': a thousands separator has three digits after it."""
     return f"{match['whole']}.{match['part']}"
 
 
@@ -71,7 +71,7 @@ def _mixed_fraction(match: re.Match[str]) -> str:
 
 def _power(match: re.Match[str]) -> str:
     exponent, charge = match["exponent"], match["charge"] or match["only"]
-    if charge:  # of an ion
+    if charge:  # an ion
         return f" {cardinal(exponent)} {'plus' if charge == '+' else 'minus'}" if exponent else " plus"
     if exponent in ("2", "3"):
         return " squared" if exponent == "2" else " cubed"
@@ -85,7 +85,7 @@ def _plain(match: re.Match[str]) -> str:
     is_year = len(number) == 4 and number.isdigit() and "1100" <= number <= "2099" and not _COUNTED.match(after)
     spoken = year(number) if is_year else decimal(number)
     sign = "plus " if match["plus"] else ""
-    # "mp3", "3D": a number glued to letters is a word of its own.
+    # "mp3", "3D": separate a number from adjacent letters.
     before = match.string[: match.start()]
     lead = " " if before[-1:].isalnum() else ""
     return lead + sign + spoken + (" " if after[:1].isalnum() else "")
@@ -111,9 +111,9 @@ _MAGNITUDES = {"mn": "million", "bn": "billion", "tn": "trillion"}
 _LETTERS = {"K": "thousand", "M": "million", "B": "billion"}
 _FRACTION = r"(?:(?P<whole>\d{1,6})\s+)?(?P<top>\d{1,6})/(?P<bottom>\d{1,6})"
 
-# In this order: a rule sees only what those above have left as digits.
+# In order: each rule sees the digits that those above have left.
 _FIRST_RULES = _compiled(
-    # Groups of digits as India, and as continental Europe writes them, become one number.
+    # Digit groups of Indian and continental European notation become one number.
     (r"(?<![\d,.])\d{1,2}(?:,\d\d)+,\d{3}(?!\d|,\d)", lambda m: m.group().replace(",", "")),
     (r"(?<![\w.,:/+-])(?<!\d )[1-9]\d{0,2}(?: \d{3}){2,4}(?![\d-]| \d)", lambda m: m.group().replace(" ", "")),
     (START + r"[1-9]\d{0,2}(?:\.\d{3}){2}(?!\d|[.,]\d)", lambda m: m.group().replace(".", "")),
@@ -143,7 +143,7 @@ _RANGE_RULES = _compiled(
     (r"(?<![\d:])(?P<low>2[5-9]|[3-5]\d):(?=[0-5]\d(?![\d:,.]))", lambda m: f"{m['low']} "),  # minutes and seconds
     (r"(?<![\d:])(?P<low>\d+):(?=\d)", lambda m: f"{m['low']} to "),
 )
-# Behind the amounts of money, to which a minus sign may have belonged.
+# After money, whose rules read their own minus signs.
 _MINUS_RULES = _compiled((rf"(?<![\w)\"'^])(?<!\d\s)-(?={NUMBER})", lambda m: "minus "))
 _LAST_RULES = _compiled(
     (rf"(?<!\d)(?P<number>{NUMBER})\s?%", lambda m: f"{decimal(m['number'])} percent"),

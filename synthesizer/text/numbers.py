@@ -1,13 +1,12 @@
-"""Numbers in words: cardinals, ordinals, years, decimals, digits, fractions, Roman numerals. American reading."""
+"""Numbers in words (American English): cardinals, ordinals, years, decimals, digits, fractions, Roman numerals."""
 
 import functools
 import re
 
-# A number as it is written: thousands with commas, a decimal point.
+# A written number: thousands with commas, a decimal point.
 NUMBER = r"(?:\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
-START = r"(?<![\w.,:/])"  # a number does not begin in the middle of another one or of a word
-# Beyond quadrillions nobody listens to a number's name; digits are read one by one.
-_LONGEST_NAMED = 15
+START = r"(?<![\w.,:/])"  # not inside another number or a word
+_MAX_NAMED_DIGITS = 15  # longer numbers are read digit by digit
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _ROMAN = re.compile(r"M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
 _ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
@@ -17,7 +16,7 @@ _ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000
 def _num2words(number: int, kind: str) -> str:
     from num2words import num2words
 
-    # "one thousand, two hundred and thirty-four": neither the comma nor the "and" belongs in the American reading.
+    # American English has neither the comma nor the "and" of "one thousand, two hundred and thirty-four".
     return str(num2words(number, to=kind)).replace(",", "").replace(" and ", " ")
 
 
@@ -27,8 +26,8 @@ def spell_digits(digits: str) -> str:
 
 
 def cardinal(digits: str) -> str:
-    """'1234' -> 'one thousand two hundred thirty-four'; leading zeros and very long numbers digit by digit."""
-    if len(digits) > _LONGEST_NAMED or (len(digits) > 1 and digits.startswith("0")):
+    """'1234' -> 'one thousand two hundred thirty-four'; digit by digit with leading zeros or beyond 15 digits."""
+    if len(digits) > _MAX_NAMED_DIGITS or (len(digits) > 1 and digits.startswith("0")):
         return spell_digits(digits)
     return _num2words(int(digits), "cardinal")
 
@@ -36,7 +35,7 @@ def cardinal(digits: str) -> str:
 def ordinal(digits: str) -> str:
     """'21' -> 'twenty-first'."""
     digits = digits.lstrip("0") or "0"
-    if len(digits) > _LONGEST_NAMED:
+    if len(digits) > _MAX_NAMED_DIGITS:
         return spell_digits(digits) + "th"
     return _num2words(int(digits), "ordinal")
 
@@ -79,7 +78,7 @@ def fraction(numerator: str, denominator: str) -> str:
 
 
 def roman_value(numeral: str) -> int | None:
-    """'VIII' -> 8; None for what is not a well-formed upper-case Roman numeral."""
+    """'VIII' -> 8; None if it is not a well-formed upper-case Roman numeral."""
     if not numeral or not _ROMAN.fullmatch(numeral):
         return None
     values = [_ROMAN_VALUES[letter] for letter in numeral]
@@ -92,7 +91,7 @@ def counted(number: str, names: tuple[str, str]) -> str:
 
 
 def pairs(digits: str) -> str:
-    """'1080' -> 'ten eighty', '720' -> 'seven twenty': how sizes in pixels and numbers of flights are said."""
+    """'1080' -> 'ten eighty', '720' -> 'seven twenty': for pixel sizes and flight numbers."""
     head, tail = digits[:-2], digits[-2:]
     if tail == "00" or tail[0] == "0" or len(digits) not in (3, 4):
         return cardinal(digits)

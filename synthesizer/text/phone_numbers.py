@@ -1,10 +1,10 @@
-"""Numbers that are read digit by digit: telephone numbers, cards, codes in groups."""
+"""Numbers read digit by digit: phone numbers, card numbers and grouped codes."""
 
 import re
 
 from synthesizer.text.numbers import START, cardinal, spell_digits
 
-# North America, with or without its country code; then any country with a plus; Britain's with a zero; cards.
+# North American numbers, international numbers, British numbers, local numbers, card numbers, other grouped codes.
 _RULES = tuple(
     re.compile(pattern)
     for pattern in (

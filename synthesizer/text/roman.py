@@ -1,4 +1,4 @@
-"""Roman numerals: after names, behind counted things, before "century", in lists."""
+"""Roman numerals: after names and counted nouns, before "century", and in lists."""
 
 import re
 
@@ -11,7 +11,7 @@ _REGNAL = word_set("""
     Francis Joseph Leopold Albert Ferdinand Alfonso Juan Carlos Christian Gustav Oscar Haakon Harald Rudolf Otto
     Ramesses Ramses Darius Xerxes Ptolemy Victor Emmanuel Umberto Robert David Stephen Margaret Isabella
 """)
-_COUNTED_THINGS = word_set("""
+_COUNTED_NOUNS = word_set("""
     chapter part volume vol book act scene war type phase section class article appendix level page episode stage step
     grade apollo bowl canto verse figure table unit round rocky mark title schedule category fantasy symphony sonata
     group division league factor tier generation edition lesson case quarter wars
@@ -26,7 +26,7 @@ _FIRST = re.compile(
     r"|\s+(?:of|was|is|had|and|died|ruled|became|reigned|the|in|who|from|to)\b)"
 )
 _COUNTED = re.compile(
-    rf"\b(?P<name>{'|'.join(sorted(_COUNTED_THINGS))})\s+(?P<numeral>[IVXLCDM]+|[ivx]+)\b", re.IGNORECASE
+    rf"\b(?P<name>{'|'.join(sorted(_COUNTED_NOUNS))})\s+(?P<numeral>[IVXLCDM]+|[ivx]+)\b", re.IGNORECASE
 )
 _ORDINAL = re.compile(r"\b(?P<numeral>[IVX]+)(?:(?:st|nd|rd|th)\b|(?=\s+centur(?:y|ies)\b))")
 _LONG = re.compile(r"\b[MDCLXVI]{5,}\b")
@@ -40,22 +40,22 @@ def expand_roman_numerals(text: str) -> str:
     text = _ORDINAL.sub(_century, text)
     text = _FIRST.sub(lambda m: f"{m['name']} the {ordinal(str(roman_value(m['numeral'])))}", text)
     text = _NAMED.sub(_ordinal, text)
-    text = _LIST_ITEM.sub(lambda m: m["open"] + _worded(m["numeral"].upper(), m["numeral"]), text)
+    text = _LIST_ITEM.sub(lambda m: m["open"] + _in_words(m["numeral"].upper(), m["numeral"]), text)
     return _LONG.sub(_year, text)
 
 
-def _worded(numeral: str, otherwise: str) -> str:
+def _in_words(numeral: str, otherwise: str) -> str:
     value = roman_value(numeral)
     return otherwise if value is None else cardinal(str(value))
 
 
 def _cardinal(match: re.Match[str]) -> str:
-    # "part I" may be "the part I like", and "Generation X" a name; a lone letter counts only where it is a heading's.
+    # "part I" may be "the part I like" and "Generation X" is a name: a lone letter is a numeral only in a heading.
     lone = match["numeral"] in ("I", "i") and not match["name"][0].isupper()
     if lone or match.group() in ("Generation X", "Class C", "Class D", "Class M", "Type C", "Group C", "Group D"):
         return match.group()
-    worded = _worded(match["numeral"].upper(), "")
-    return f"{match['name']} {worded}" if worded else match.group()
+    words = _in_words(match["numeral"].upper(), "")
+    return f"{match['name']} {words}" if words else match.group()
 
 
 def _ordinal(match: re.Match[str]) -> str:

@@ -1,18 +1,18 @@
-"""From any Unicode text to ASCII plus a few signs that the number rules read, with a record of what was lost."""
+"""Transliteration of Unicode text to ASCII and a few symbols that later rules read; records what was lost."""
 
 import re
 import unicodedata
 from dataclasses import dataclass, field
 
 CURRENCY_SIGNS = "$¢£¤¥₣₤₦₩₪₫€₭₮₱₲₴₵₸₹₺₽₿"
-# Signs that later rules understand; everything else beyond ASCII is spelled out, transliterated or dropped here.
+# Symbols that later rules read. All other non-ASCII characters are spelled out, transliterated or dropped here.
 _KEPT = frozenset(CURRENCY_SIGNS + "°μΩ×")
 
 _REPLACED = {
     **dict.fromkeys("‘’‚‛‹›′`´ʼʹ＇", "'"),
     **dict.fromkeys("“”„‟«»″「」『』〝〞＂", '"'),
     **dict.fromkeys("‐‑‒⁃－", "-"),
-    "–": "–",  # decided by its neighbours, see `_DASH`
+    "–": "–",  # depends on its neighbours, see `_EN_DASH`
     **dict.fromkeys("—―⸺⸻", " -- "),
     **dict.fromkeys("−﹣", "-"),
     "⁄": "/",
@@ -22,7 +22,7 @@ _REPLACED = {
     "؟": "?",
     "؛": ";",
     "·": " ",
-    **dict.fromkeys("¿¡", ""),  # opens a Spanish question or exclamation that its closing mark repeats
+    **dict.fromkeys("¿¡", ""),  # Spanish opening marks; the closing mark remains
     "÷": " divided by ",
     "±": " plus or minus ",
     "≈": " about ",
@@ -62,7 +62,7 @@ _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-
 _SUPERSCRIPT_RUN = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻]+")
 _SUBSCRIPTS = re.compile("(?<=[A-Za-z)])[₀-₉]+")
 _EN_DASH = re.compile(r"(?<=\d)\s*–\s*(?=[\d" + re.escape(CURRENCY_SIGNS) + r"])|(?<=\S)–(?=\d)")
-# A word of Greek is transliterated, a letter named, the sign of the ohm kept behind a number.
+# A Greek word is transliterated, a single letter is named, and the ohm sign after a number is kept.
 _OHM = re.compile(r"(?<=\d)\s?[kM]?Ω(?!\w)")
 _LONE_GREEK = re.compile(r"(?<![Α-ωά-ώ])[Α-Ωα-ω](?![Α-ωά-ώ])")
 _LOVE = re.compile("\\b(I|i|We|we|You|you|They|they) ?[❤♥]\ufe0f? ?(?=\\w)")
@@ -70,7 +70,7 @@ _LOVE = re.compile("\\b(I|i|We|we|You|you|They|they) ?[❤♥]\ufe0f? ?(?=\\w)")
 
 @dataclass
 class Losses:
-    """What could not be kept as it was written."""
+    """Characters that were dropped or only approximated."""
 
     dropped: list[str] = field(default_factory=list)
     transliterated: list[str] = field(default_factory=list)
@@ -79,12 +79,12 @@ class Losses:
         return bool(self.dropped or self.transliterated)
 
     def drop(self, match: re.Match[str]) -> str:
-        """For `re.sub`: notes what was matched and leaves a space in its place."""
+        """Replacement function for `re.sub`: record the match and return a space."""
         self.dropped.append(match.group())
         return " "
 
     def sentence(self) -> str:
-        """One sentence for the log; at most 20 different characters of each kind are named."""
+        """Message for the log. It names at most 20 different characters of each kind."""
         parts = []
         if self.dropped:
             parts.append("not spoken: " + _listed(self.dropped))
@@ -100,14 +100,14 @@ def _listed(characters: list[str], most: int = 20) -> str:
 
 
 def to_ascii(text: str, losses: Losses) -> str:
-    """Straightens quotes and dashes, composes accents, transliterates other scripts.
+    """Replace quotes and dashes by ASCII, compose accents and transliterate other scripts.
 
     Args:
         text: any Unicode text.
-        losses: is added to. Accents of Latin letters and invisible format characters do not count as losses.
+        losses: receives what is lost. Accents of Latin letters and invisible format characters do not count.
 
     Returns:
-        ASCII and the signs of `CURRENCY_SIGNS`, ``°`` and ``μ``.
+        ASCII, the signs of `CURRENCY_SIGNS`, ``°``, ``μ``, ``Ω`` and ``×``.
     """
     if text.isascii():
         return "".join(c if c.isprintable() or c.isspace() else " " for c in text)
@@ -122,7 +122,7 @@ def to_ascii(text: str, losses: Losses) -> str:
 
 
 def _raised(match: re.Match[str]) -> str:
-    """'m²' -> 'm^2'; before a letter, as in the isotope ¹⁴C, just the number."""
+    """'m²' -> 'm^2'; before a letter, as in the isotope ¹⁴C, only the number."""
     before = match.string[: match.start()][-1:]
     return ("^" if before.isalnum() or before == ")" else "") + match.group().translate(_SUPERSCRIPTS)
 
@@ -152,7 +152,7 @@ def _compatible(character: str, losses: Losses) -> str:
     digit = unicodedata.decimal(character, None)
     if digit is not None:
         return str(digit)
-    # One character at a time: what an expansion holds (a ligature, a full-width sign) is looked up once more.
+    # The characters of an expansion (a ligature, a full-width sign) are looked up again.
     expanded = unicodedata.normalize("NFKC", character)
     return "".join(_REPLACED.get(c, c) for c in expanded) if expanded != character else character
 
@@ -163,11 +163,11 @@ def _transliterate(character: str, losses: Losses) -> str:
     category = unicodedata.category(character)
     if category in ("Cf", "Zs", "Zl", "Zp", "Cc"):
         return "" if category == "Cf" else " "
-    # Surrogates, private use and unassigned code points have no reading; neither have pictures.
-    spoken = "" if category in ("Cs", "Co", "Cn", "So", "Sk") else unidecode_expect_nonascii(character)
-    spoken = "".join(c for c in spoken.replace("`", "") if c.isprintable() or c.isspace())
+    # Surrogates, private-use and unassigned code points and pictographs cannot be spoken.
+    ascii_text = "" if category in ("Cs", "Co", "Cn", "So", "Sk") else unidecode_expect_nonascii(character)
+    ascii_text = "".join(c for c in ascii_text.replace("`", "") if c.isprintable() or c.isspace())
     if category.startswith("L") and not unicodedata.name(character, "").startswith(("LATIN", "MODIFIER")):
-        (losses.transliterated if spoken.strip() else losses.dropped).append(character)
-    elif not spoken.strip() and not category.startswith("M"):
+        (losses.transliterated if ascii_text.strip() else losses.dropped).append(character)
+    elif not ascii_text.strip() and not category.startswith("M"):
         losses.dropped.append(character)
-    return spoken
+    return ascii_text

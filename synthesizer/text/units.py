@@ -1,4 +1,4 @@
-"""The names of units of measurement, each in the singular and plural."""
+"""Units of measurement: abbreviation to singular and plural name."""
 
 from synthesizer.text.matching import word_set
 
@@ -138,14 +138,14 @@ UNITS: dict[str, tuple[str, str]] = {
     "deg F": ("degree Fahrenheit", "degrees Fahrenheit"),
     "°K": ("kelvin", "kelvin"),
 }
-# Letters that are units only where nothing else can be meant: behind a space and before a stop.
+# Letters that are units only after a space and before punctuation.
 LETTER_UNITS: dict[str, tuple[str, str]] = {
     "A": ("ampere", "amperes"),
     "J": ("joule", "joules"),
     "N": ("newton", "newtons"),
     "K": ("kelvin", "kelvin"),
 }
-# Where units of time or another whole follow a slash, with what is said of them in full words too.
+# Words after a slash that mean "per".
 PER_WORDS = word_set("""
     second minute hour day week month year night person item unit user head share gallon mile pound liter student
     piece ticket seat room game month
