@@ -15,7 +15,6 @@ import contextlib
 import logging
 import os
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,20 +22,22 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import tyro
 
-from cloning.narration import MANIFEST, Manner, Speaker, converse, say_all, speakable
-from speech.errors import AudioError, ConfigError, StorageError, TextError, exit_on_speech_error
+from cloning.narration import MANIFEST, Narrator, converse, say_all, speakable
+from cloning.options import SpeechOptions
+from cloning.targets import check_folder, check_target, numbered_paths, read_text_lines
+from speech.errors import AudioError, ConfigError, StorageError, exit_on_speech_error
+from vocoder.families import vocoder_names
 
 if TYPE_CHECKING:
     from cloning.playback import Outlets
     from speech.quality import Remark
-    from synthesizer.text.lexicon import Lexicon
 
 DEFAULT_FOLDER = Path("out")
 STANDARD_OUTPUT = "-"  # as the target of --stream
 
 
-def _optional(kind: type, metavar: str, default: str = "") -> tuple[Any, Any]:
-    """Annotations of a flag that may be left away: whatever follows it is its value, be it the word "None"."""
+def _optional(kind: type, metavar: str, default: str = "", aliases: tuple[str, ...] = ()) -> tuple[Any, Any]:
+    """Annotations of an optional flag. Any word after it is its value, even "None"."""
     spec: Any = tyro.constructors.PrimitiveConstructorSpec(
         nargs=1,
         metavar=metavar,
@@ -44,7 +45,7 @@ def _optional(kind: type, metavar: str, default: str = "") -> tuple[Any, Any]:
         is_instance=lambda value: value is None or isinstance(value, kind),
         str_from_instance=lambda value: [str(value)],
     )
-    return spec, tyro.conf.arg(help_behavior_hint=f"(default: {default})" if default else "")
+    return spec, tyro.conf.arg(help_behavior_hint=f"(default: {default})" if default else "", aliases=aliases)
 
 
 @dataclass(frozen=True)
@@ -54,52 +55,52 @@ class Arguments:
     references: Annotated[
         tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[REF ...]", help_behavior_hint="")
     ] = ()
-    """Recordings of the voice (wav, flac, mp3, ogg, m4a, ...), best ten seconds or more; several are averaged."""
+    """Recordings of the voice (wav, flac, mp3, ogg, m4a, ...), ideally 10 s or more; several are averaged."""
 
     text: Annotated[str | None, *_optional(str, "TEXT")] = None
-    """What to say. Without it and without --text-file, sentences are asked for."""
+    """Text to speak. Without --text and --text-file, the program asks for sentences."""
     text_file: Annotated[Path | None, *_optional(Path, "FILE")] = None
-    """Say every line of this file, each into a numbered file of --out-dir, with a manifest.json beside them."""
+    """Speak each line of this file into a numbered file of --out-dir, with a manifest.json."""
     out: Annotated[Path | None, *_optional(Path, "FILE", "out.wav")] = None
-    """Where --text goes: a .wav, .flac or .ogg file."""
+    """Output file of --text: .wav, .flac or .ogg."""
     out_dir: Annotated[Path | None, *_optional(Path, "DIR", "out")] = None
-    """Where several texts go."""
+    """Output folder of several texts."""
     play: bool = False
-    """Let it be heard while it is being made. Files are then written only where --out or --out-dir asks for them."""
+    """Play the audio while it is generated. Files are then written only if --out or --out-dir is given."""
     stream: Annotated[str | None, *_optional(str, "FILE|-")] = None
-    """The same as a growing wav: a file, a named pipe, or - for standard output (messages then go to stderr)."""
+    """Write the audio as a wav stream while it is generated: to a file, a named pipe, or - for standard output."""
     force: bool = False
-    """Overwrite what is there."""
-    seed: Annotated[int | None, *_optional(int, "N", "drawn anew, and shown")] = None
-    """Makes the result repeatable to the sample."""
+    """Overwrite existing files."""
+    seed: Annotated[int | None, *_optional(int, "N", "random, and printed")] = None
+    """Random seed. The same seed gives the same samples."""
     speed: float = 1.0
-    """0.5 to 2: 0.8 speaks a fifth slower, 1.5 half as fast again, at the same pitch."""
+    """Speaking rate, 0.5 to 2, at the same pitch. 0.8 is 20 % slower."""
     pauses: float = 1.0
-    """0 to 5: 2 makes the pauses twice as long, 0 leaves them out."""
-    pitch_range: float = 1.0
-    """0 to 3: 2 lets the voice go up and down twice as far, 0 speaks on one note."""
+    """Length of the pauses, 0 to 5. 2 doubles them, 0 removes them."""
+    pitch_range: Annotated[float, tyro.conf.arg(aliases=("--expression",))] = 1.0
+    """Scale of the pitch contour, 0 to 3. 2 doubles its range, 0 is monotone. (--expression is the old name.)"""
     lexicon: Annotated[Path | None, *_optional(Path, "FILE")] = None
-    """How words are pronounced, before any dictionary: a .csv with a word and its ARPABET phonemes a line."""
+    """Pronunciations that override the dictionary: a .csv with a word and its ARPABET phonemes per line."""
 
     models: Annotated[Path | None, *_optional(Path, "DIR", "models/default")] = None
     """Folder of the model files."""
     encoder: Annotated[Path | None, *_optional(Path, "FILE")] = None
-    """Another encoder than the folder's."""
+    """Encoder checkpoint to use instead of the one in --models."""
     synthesizer: Annotated[Path | None, *_optional(Path, "FILE")] = None
-    """Another synthesizer than the folder's."""
-    vocoder: Annotated[str | None, *_optional(str, "wavernn|spectral|griffin-lim|FILE")] = None
-    """Another vocoder than the folder's usual one: one of its others by name, or a file."""
+    """Synthesizer checkpoint to use instead of the one in --models."""
+    vocoder: Annotated[str | None, *_optional(str, "|".join((*vocoder_names(), "FILE")))] = None
+    """Vocoder to use instead of the default of --models: a family by name, or a checkpoint."""
     griffin_lim: bool = False
     """Short for --vocoder griffin-lim."""
     device: Annotated[str, *_optional(str, "NAME", "auto")] = "auto"
-    """auto, cpu, cuda, cuda:1, mps."""
+    """Device to compute on: auto, cpu, cuda, cuda:1 or mps."""
 
     voice: Annotated[str | None, *_optional(str, "NAME")] = None
-    """Speak with a saved voice, in place of reference clips."""
+    """Name of a saved voice to use instead of reference clips."""
     save_voice: Annotated[str | None, *_optional(str, "NAME")] = None
-    """Keep the voice of the reference clips under this name."""
+    """Save the voice of the reference clips under this name."""
     consent: Annotated[str, *_optional(str, "TEXT")] = ""
-    """With --save-voice: whose voice it is, and who allowed its use."""
+    """With --save-voice: whose voice it is and who gave consent."""
     voices: Annotated[Path | None, *_optional(Path, "DIR", "this user's data folder")] = None
     """Folder of the saved voices."""
 
@@ -110,10 +111,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     _log_to_stderr()
     pipe = sys.stdout
     try:
-        # what is streamed to standard output must not be mixed with messages
+        # messages must not be mixed into audio on standard output
         with contextlib.redirect_stdout(sys.stderr if arguments.stream == STANDARD_OUTPUT else pipe):
             run(arguments, pipe)
-    except BrokenPipeError:  # whoever read the output has left: nobody to tell
+    except BrokenPipeError:  # the reader of the output has closed it
         return 1
     finally:
         _flush_output()
@@ -121,15 +122,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(arguments: Arguments, pipe: TextIO) -> None:
-    """Whatever can be refused is refused before anything heavy is imported, loaded or computed.
+    """Check everything that can be checked before models are loaded, then speak.
 
     Args:
         pipe: standard output, for --stream.
     """
     check_flags(arguments)
     check_outlets(arguments, pipe)
-    manner = Manner(arguments.speed, arguments.pauses, read_words(arguments.lexicon), arguments.pitch_range)
-    jobs = plan(arguments, manner.lexicon)
+    options = read_options(arguments)
+    jobs = plan(arguments, options)
 
     from cloning import DEFAULT_MODELS, ModelFiles, VoiceCloner, VoiceLibrary
 
@@ -151,28 +152,28 @@ def run(arguments: Arguments, pipe: TextIO) -> None:
     with open_outlets(arguments, cloner.sample_rate, pipe) as outlets:
         if outlets:
             cloner.warm_up()
-        speaker = Speaker(cloner, voice, arguments.seed, outlets, manner)
+        narrator = Narrator(cloner, voice, options, outlets)
         if jobs is None:
-            converse(speaker, arguments.out_dir or (DEFAULT_FOLDER if writes_files(arguments) else None))
+            converse(narrator, arguments.out_dir or (DEFAULT_FOLDER if writes_files(arguments) else None))
         elif arguments.out_dir is None and arguments.text_file is None:
-            speaker.say(*jobs[0], overwrite=arguments.force)
+            narrator.say(*jobs[0], overwrite=arguments.force)
         else:
-            say_all(speaker, jobs, arguments.force)
-        if speaker.speech_seconds:
-            print(speaker.summary())
+            say_all(narrator, jobs, arguments.force)
+        if narrator.speech_seconds:
+            print(narrator.summary())
 
 
-# --- where the sound goes ---------------------------------------------------------------------------------------------
+# --- where the audio goes ---------------------------------------------------------------------------------------------
 
 
 def writes_files(arguments: Arguments) -> bool:
-    """Whether finished files are asked for; they are the only way out unless the sound goes elsewhere."""
+    """Whether files are written: if asked for, or if the audio is neither played nor streamed."""
     given = arguments
     return given.out is not None or given.out_dir is not None or not (given.play or given.stream is not None)
 
 
 def check_outlets(arguments: Arguments, pipe: TextIO) -> None:
-    """Raises: StorageError for a stream that cannot be, PlaybackError if only playing is asked for and it cannot be."""
+    """Raises: StorageError for a bad stream target, PlaybackError if nothing but playback is asked for and it fails."""
     if arguments.stream is not None:
         from cloning.playback import check_stream_target
 
@@ -184,7 +185,7 @@ def check_outlets(arguments: Arguments, pipe: TextIO) -> None:
 
 
 def open_outlets(arguments: Arguments, sample_rate: int, pipe: TextIO) -> Outlets:
-    """Raises: as `check_outlets`; where something else is asked for, a sound card that is missing is only told of."""
+    """Raises: as `check_outlets`. A missing sound card is only a warning if the audio also goes elsewhere."""
     from cloning.playback import Outlets, PlaybackError, SoundCard, WavStream
 
     outlets = Outlets(sample_rate)
@@ -194,20 +195,18 @@ def open_outlets(arguments: Arguments, sample_rate: int, pipe: TextIO) -> Outlet
         except PlaybackError as error:
             if arguments.stream is None and not writes_files(arguments):
                 raise
-            print(f"warning: {error} What else was asked for is done anyway.", file=sys.stderr)
+            print(f"warning: {error} The other outputs are written.", file=sys.stderr)
     if arguments.stream is not None:
         target = pipe.buffer if arguments.stream == STANDARD_OUTPUT else Path(arguments.stream)
         outlets.add(WavStream(target, sample_rate))
     return outlets
 
 
-# --- what can be refused at once --------------------------------------------------------------------------------------
+# --- checks before any work -------------------------------------------------------------------------------------------
 
 
 def check_flags(arguments: Arguments) -> None:
-    """Raises: ConfigError for flags that contradict each other or are out of range, AudioError for a missing clip."""
-    from synthesizer.options import SynthesisOptions
-
+    """Raises: ConfigError for flags that contradict each other, AudioError for a missing clip."""
     given = arguments
     troubles = [
         (given.references and given.voice is not None, "Give reference clips or --voice, not both."),
@@ -221,32 +220,37 @@ def check_flags(arguments: Arguments) -> None:
             given.griffin_lim and given.vocoder not in (None, "griffin-lim"),
             "Give --griffin-lim or --vocoder, not both.",
         ),
-        (given.seed is not None and not 0 <= given.seed < 2**63, "--seed must lie between 0 and 2^63 - 1."),
     ]
     for wrong, sentence in troubles:
         if wrong:
             raise ConfigError(sentence)
-    SynthesisOptions(speed=given.speed, pauses=given.pauses, pitch_range=given.pitch_range)
     for reference in given.references:
         if not reference.exists():
             raise AudioError(f"There is no file {reference}: check the path of the reference clip.")
 
 
-def read_words(path: Path | None) -> Lexicon | None:
-    """Raises: TextError if the lexicon is missing or wrong."""
-    if path is None:
-        return None
-    from synthesizer.text.lexicon import read_lexicon
+def read_options(arguments: Arguments) -> SpeechOptions:
+    """Raises: ConfigError for a value out of range, TextError if the lexicon is missing or wrong."""
+    lexicon = None
+    if arguments.lexicon is not None:
+        from synthesizer.text.lexicon import read_lexicon
 
-    return read_lexicon(path)
+        lexicon = read_lexicon(arguments.lexicon)
+    return SpeechOptions(
+        seed=arguments.seed,
+        speed=arguments.speed,
+        pauses=arguments.pauses,
+        pitch_range=arguments.pitch_range,
+        lexicon=lexicon,
+    )
 
 
-def plan(arguments: Arguments, lexicon: Lexicon | None = None) -> list[tuple[str, Path | None]] | None:
-    """What to say and where to write it, if anywhere; None to ask for sentences.
+def plan(arguments: Arguments, options: SpeechOptions) -> list[tuple[str, Path | None]] | None:
+    """The texts and the files they are written to, if any; None to ask for sentences.
 
     Raises:
         TextError: there is nothing to say, or the text file cannot be read.
-        StorageError: something is in the way, or the folder is missing or cannot be written.
+        StorageError: a file is in the way, or the folder is missing or cannot be written to.
     """
     folder = arguments.out_dir or DEFAULT_FOLDER
     if arguments.text is None and arguments.text_file is None:
@@ -254,73 +258,25 @@ def plan(arguments: Arguments, lexicon: Lexicon | None = None) -> list[tuple[str
             check_folder(folder)
         return None
     if arguments.text_file is not None:
-        texts = read_lines(arguments.text_file, lexicon)
+        texts = read_text_lines(arguments.text_file, options.lexicon)
     else:
-        texts = [speakable(arguments.text or "", "The text", lexicon)]
+        texts = [speakable(arguments.text or "", "The text", options.lexicon)]
     if not writes_files(arguments):
         return [(text, None) for text in texts]
     if arguments.text_file is None and arguments.out_dir is None:
         out = arguments.out or Path("out.wav")
-        check_target(out, arguments)
+        check_target(out, arguments.references, arguments.force)
         check_folder(out.parent, may_be_made=False)
         return [(texts[0], out)]
-    digits = max(3, len(str(len(texts))))
-    jobs = [(text, folder / f"{number:0{digits}}.wav") for number, text in enumerate(texts, start=1)]
+    paths = numbered_paths(folder, len(texts))
     check_folder(folder)
-    for path in [path for _, path in jobs] + [folder / MANIFEST]:
-        check_target(path, arguments)
-    return [*jobs]
-
-
-def read_lines(path: Path, lexicon: Lexicon | None = None) -> list[str]:
-    """The lines of a text file that say something. Raises: TextError naming the file, and the line if it is one."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except FileNotFoundError as error:
-        raise TextError(f"There is no text file {path}: check the path.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise TextError(f"{path} is not a text file that can be read: save it as UTF-8 text.") from error
-    texts = [speakable(line, f"{path}, line {number}", lexicon) for number, line in enumerate(lines, 1) if line.strip()]
-    if not texts:
-        raise TextError(f"{path} is empty: write one sentence a line.")
-    return texts
-
-
-def check_target(path: Path, arguments: Arguments) -> None:
-    """Raises: StorageError if the file must not be written: wrong suffix, there already, a device, a reference clip."""
-    from speech.audio import OUTPUT_FORMATS
-
-    if path.name != MANIFEST and path.suffix.lower() not in OUTPUT_FORMATS:
-        raise StorageError(f"{path} must end in {', '.join(OUTPUT_FORMATS)}: the suffix says in what format to write.")
-    if not path.exists():
-        return
-    if not path.is_file():
-        raise StorageError(f"{path} is not an ordinary file, so it is not written over: choose another name.")
-    if any(path.samefile(reference) for reference in arguments.references):
-        raise StorageError(f"{path} is a reference clip: choose another name for the result.")
-    if not arguments.force:
-        raise StorageError(f"{path} exists already: choose another name, or give --force to overwrite it.")
-
-
-def check_folder(folder: Path, may_be_made: bool = True) -> None:
-    """Raises: StorageError if files cannot be made in a folder, or the folder itself where it is missing."""
-    existing = folder
-    if may_be_made and not folder.exists():
-        existing = folder.parent
-    if not existing.is_dir():
-        raise StorageError(f"There is no folder {existing}: make it first, or choose another place.")
-    try:
-        with tempfile.TemporaryFile(dir=existing) as file:  # asking for permissions says nothing of a read-only disk
-            file.write(b"0")
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise StorageError(
-            f"Nothing can be written to the folder {existing} ({reason}): choose another one."
-        ) from error
+    for path in [*paths, folder / MANIFEST]:
+        check_target(path, arguments.references, arguments.force)
+    return [*zip(texts, paths, strict=True)]
 
 
 class _Prefixed(logging.Formatter):
-    """Messages as a person reads them: "warning: ...", and "note: ..." for what is only told."""
+    """Prefixes messages with their level: "warning: ...", "note: ..." for information."""
 
     def format(self, record: logging.LogRecord) -> str:
         return f"{'note' if record.levelno < logging.WARNING else record.levelname.lower()}: {super().format(record)}"
@@ -330,12 +286,12 @@ def _log_to_stderr() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(_Prefixed())
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    for tells_that_it_compiles in (
+    for announces_compiling in (
         "kernels.machine_code",
         "vocoder.wavernn.engine",
         "synthesizer.tacotron.fast_decoder",
     ):
-        logging.getLogger(tells_that_it_compiles).setLevel(logging.INFO)
+        logging.getLogger(announces_compiling).setLevel(logging.INFO)
 
 
 def _warn(source: str, remark: Remark) -> None:
@@ -343,12 +299,12 @@ def _warn(source: str, remark: Remark) -> None:
 
 
 def _flush_output() -> None:
-    """Find out now whether what was printed could be written; at the interpreter's end it is too late to say so."""
+    """Write buffered output now, so that an error is reported and not lost at interpreter exit."""
     try:
         sys.stdout.flush()
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):  # who stopped reading needs no error
+        if not isinstance(error, BrokenPipeError):  # a reader that has stopped is no error
             raise
 
 

@@ -1,10 +1,10 @@
-"""The chain of the three stages: enrol a voice from clips, speak a text with it, keep the voice for later.
+"""The chain of the three stages: enrol a voice from clips, speak a text with it, save the voice.
 
-    from cloning import VoiceCloner
+    from cloning import SpeechOptions, VoiceCloner
 
     cloner = VoiceCloner.load()
     voice = cloner.enroll("me.wav", name="me")
-    cloner.speak("Any sentence you like.", voice).save("result.wav")
+    cloner.speak("Any sentence you like.", voice, SpeechOptions(seed=1)).save("result.wav", overwrite=True)
 
 All names load on first use, so that voices can be listed and read without PyTorch.
 """
@@ -13,15 +13,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cloning.cloner import Speech, VoiceCloner
+    from cloning.cloner import VoiceCloner
     from cloning.models import DEFAULT_MODELS, GRIFFIN_LIM, ModelFiles, resolve_device
+    from cloning.monitor import Monitor
+    from cloning.options import SpeechOptions
+    from cloning.result import Speech
+    from cloning.speech_model import SpeechModel, TwoStage
+    from cloning.streaming import SpeechStream
     from cloning.voices import Voice, VoiceLibrary, check_voice_name, default_library
 
 __all__ = [
     "DEFAULT_MODELS",
     "GRIFFIN_LIM",
     "ModelFiles",
+    "Monitor",
     "Speech",
+    "SpeechModel",
+    "SpeechOptions",
+    "SpeechStream",
+    "TwoStage",
     "Voice",
     "VoiceCloner",
     "VoiceLibrary",
@@ -31,8 +41,13 @@ __all__ = [
 ]
 
 _HOMES = {
-    "cloning.cloner": ("Speech", "VoiceCloner"),
+    "cloning.cloner": ("VoiceCloner",),
     "cloning.models": ("DEFAULT_MODELS", "GRIFFIN_LIM", "ModelFiles", "resolve_device"),
+    "cloning.options": ("SpeechOptions",),
+    "cloning.result": ("Speech",),
+    "cloning.monitor": ("Monitor",),
+    "cloning.speech_model": ("SpeechModel", "TwoStage"),
+    "cloning.streaming": ("SpeechStream",),
     "cloning.voices": ("Voice", "VoiceLibrary", "check_voice_name", "default_library"),
 }
 

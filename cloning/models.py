@@ -1,20 +1,29 @@
-"""Which files make up a chain of models, and on what device they run. Needs torch only to ask for a device."""
+"""The files of a chain of models: found in a folder, loaded, put together. Finding them needs no PyTorch."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from modelfile.locations import DEFAULT_MODELS
 from speech.errors import ConfigError, ModelFileError
 
+if TYPE_CHECKING:
+    from cloning.speech_model import SpeechModel
+    from encoder import SpeakerEncoder
+    from synthesizer import Synthesizer
+    from vocoder import Vocoder
+
+STAGES = ("encoder", "synthesizer", "vocoder")
 GRIFFIN_LIM = "griffin-lim"
 
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """Which files make up a chain; `vocoder` is None for Griffin-Lim, which needs none."""
+    """The model file of each stage; `vocoder` is None for Griffin-Lim, which has none."""
 
     encoder: Path
     synthesizer: Path
@@ -29,17 +38,16 @@ class ModelFiles:
         synthesizer: str | Path | None = None,
         vocoder: str | Path | None = None,
     ) -> ModelFiles:
-        """The files of a models folder, each of which may be replaced by a file of one's own.
+        """The files of a models folder; each may be replaced by another file.
 
-        A folder holds `encoder.safetensors`, `synthesizer.safetensors`, mostly `vocoder.safetensors`, and may hold a
-        `defaults.json` whose entry "vocoder" is "griffin-lim" or the name of a file in the folder: whichever of
-        the two was measured to be understood better with this synthesizer. Without it the vocoder file is taken if it
-        is there.
+        A folder holds `encoder.safetensors`, `synthesizer.safetensors` and usually `vocoder.safetensors`. The entry
+        "vocoder" of its `defaults.json`, if there is one, is "griffin-lim" or the name of the vocoder file to use.
 
         Args:
-            vocoder: a file, or a name as `vocoder.names` has them.
+            vocoder: a file, or a family name as `--vocoder` takes it.
+
         Raises:
-            ModelFileError: a file is missing, or `defaults.json` is not readable.
+            ModelFileError: a file is missing, or `defaults.json` cannot be read.
         """
         directory = Path(directory)
         files = cls(
@@ -50,16 +58,16 @@ class ModelFiles:
         for stage, path in (("encoder", files.encoder), ("synthesizer", files.synthesizer), ("vocoder", files.vocoder)):
             if path is not None and not path.is_file():
                 raise ModelFileError(
-                    f"There is no {stage} model {path}: name a folder of models (--models) or a file (--{stage})."
+                    f"There is no {stage} model {path}: choose a folder of models (--models) or a file (--{stage})."
                 )
         return files
 
 
-def _chosen_vocoder(directory: Path, wish: str | Path | None) -> Path | None:
-    if wish is not None:
-        from vocoder.names import find_vocoder
+def _chosen_vocoder(directory: Path, choice: str | Path | None) -> Path | None:
+    if choice is not None:
+        from vocoder.families import find_vocoder
 
-        return None if str(wish).lower() == GRIFFIN_LIM else find_vocoder(directory, wish)
+        return find_vocoder(directory, choice)
     usual, defaults = directory / "vocoder.safetensors", directory / "defaults.json"
     if not defaults.is_file():
         return usual if usual.is_file() else None
@@ -67,7 +75,7 @@ def _chosen_vocoder(directory: Path, wish: str | Path | None) -> Path | None:
         choice = json.loads(defaults.read_text(encoding="utf-8")).get("vocoder", usual.name)
     except (OSError, ValueError, AttributeError) as error:
         raise ModelFileError(
-            f'{defaults} is not readable: it should hold {{"vocoder": "{GRIFFIN_LIM}"}} or a file.'
+            f'{defaults} cannot be read: it must hold {{"vocoder": "{GRIFFIN_LIM}"}} or the name of a file.'
         ) from error
     if not isinstance(choice, str) or Path(choice).name != choice:
         raise ModelFileError(f'{defaults}: "vocoder" must be "{GRIFFIN_LIM}" or the name of a file in that folder.')
@@ -75,7 +83,7 @@ def _chosen_vocoder(directory: Path, wish: str | Path | None) -> Path | None:
 
 
 def resolve_device(name: str) -> str:
-    """ "auto" is the GPU where there is one. Raises: ConfigError for a device that torch does not have here."""
+    """The name itself, or the best device for "auto". Raises: ConfigError for an unknown device."""
     import torch
 
     if name == "auto":
@@ -83,5 +91,59 @@ def resolve_device(name: str) -> str:
     try:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ConfigError(f"The device {name!r} is not there: choose cpu, cuda, cuda:1, mps or auto.") from error
+        raise ConfigError(f"There is no device {name!r}: choose cpu, cuda, cuda:1, mps or auto.") from error
     return name
+
+
+def load_encoder(files: ModelFiles, device: str = "auto") -> SpeakerEncoder:
+    """Raises: ModelFileError, ConfigError."""
+    from encoder import SpeakerEncoder
+
+    return SpeakerEncoder.load(files.encoder, device=resolve_device(device))
+
+
+def load_synthesizer(files: ModelFiles, device: str = "auto") -> Synthesizer:
+    """Raises: ModelFileError, ConfigError."""
+    from synthesizer import Synthesizer
+
+    return Synthesizer.load(files.synthesizer, device=resolve_device(device))
+
+
+def load_vocoder(files: ModelFiles, device: str = "auto", mel_config: Any = None) -> Vocoder:
+    """The vocoder of these files.
+
+    Args:
+        mel_config: settings for a vocoder without a file; by default those of the synthesizer's file.
+
+    Raises:
+        ModelFileError, ConfigError.
+    """
+    from vocoder import Vocoder
+
+    if files.vocoder is not None:
+        return Vocoder.load(files.vocoder, device=resolve_device(device))
+    from vocoder.griffin_lim.inference import GriffinLimVocoder
+
+    return GriffinLimVocoder(_mel_config_of(files.synthesizer) if mel_config is None else mel_config)
+
+
+LOADERS: dict[str, Callable[[ModelFiles, str], Any]] = {
+    "encoder": load_encoder,
+    "synthesizer": load_synthesizer,
+    "vocoder": load_vocoder,
+}
+
+
+def load_speech_model(files: ModelFiles, device: str = "auto") -> SpeechModel:
+    """The synthesizer and the vocoder of these files as one model. Raises: ModelFileError, ConfigError."""
+    from cloning.speech_model import TwoStage
+
+    synthesizer = load_synthesizer(files, device)
+    return TwoStage(synthesizer, load_vocoder(files, device, synthesizer.mel_config))
+
+
+def _mel_config_of(path: Path) -> Any:
+    from modelfile.header import read_header
+    from speech.mel import MelConfig
+
+    return MelConfig(**read_header(path).config.get("mel", {}))

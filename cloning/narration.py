@@ -1,51 +1,36 @@
-"""Texts spoken into files, one after another: a numbered batch with its manifest, or a conversation at the terminal."""
+"""Texts spoken into files: a numbered batch with its manifest, or a conversation at the terminal."""
 
 from __future__ import annotations
 
 import itertools
 import json
 import logging
-import secrets
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cloning.monitor import Monitor
 from speech.errors import SpeechError, TextError, one_line
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from cloning import Speech, Voice, VoiceCloner
+    from cloning.cloner import VoiceCloner
+    from cloning.options import SpeechOptions
     from cloning.playback import Outlets
-    from synthesizer import Sentence, Synthesis
+    from cloning.result import Speech
+    from cloning.voices import Voice
+    from synthesizer import Sentence
     from synthesizer.text.lexicon import Lexicon
 
 MANIFEST = "manifest.json"
 QUIT = ("quit", "exit")
-PAUSE_SECONDS = 0.4  # heard between two texts
-
-
-@dataclass(frozen=True)
-class Manner:
-    """How to say something: see `VoiceCloner.speak`."""
-
-    speed: float = 1.0
-    pauses: float = 1.0
-    lexicon: Lexicon | None = None
-    pitch_range: float = 1.0
-
-    def settings(self) -> dict[str, Any]:
-        return {
-            "speed": self.speed, "pauses": self.pauses, "pitch_range": self.pitch_range, "lexicon": self.lexicon,
-        }  # fmt: skip
+PAUSE_SECONDS = 0.4  # between two texts
 
 
 def speakable(text: str, where: str, lexicon: Lexicon | None = None) -> str:
-    """The text without space around it. Raises: TextError, which begins with `where`, if nothing in it can be said."""
+    """The text without surrounding white space. Raises: TextError, beginning with `where`, if it cannot be spoken."""
     from synthesizer.text.front_end import text_to_transcript
 
     if not text.strip():
@@ -58,8 +43,8 @@ def speakable(text: str, where: str, lexicon: Lexicon | None = None) -> str:
 
 
 @contextmanager
-def _quietly(name: str) -> Iterator[None]:
-    """Keep a part of the library from saying what it has said before."""
+def _muted(name: str) -> Iterator[None]:
+    """Suppress the warnings of a logger, which have been shown before."""
     logger = logging.getLogger(name)
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -69,54 +54,46 @@ def _quietly(name: str) -> Iterator[None]:
         logger.setLevel(level)
 
 
-class Speaker:
-    """One voice and the models, and a tally of what was said.
+class Narrator:
+    """Speaks texts with one voice into files and sinks, and collects the figures of the summary.
 
     Args:
-        seed: of everything that is said; None draws one for each text.
-        outlets: where the sound goes while it is made, besides the files; None or empty if nowhere.
-        manner: of everything that is said.
+        options: of every text; without a seed, each text draws its own.
+        outlets: where the audio goes while it is generated, besides the files.
     """
 
     def __init__(
-        self,
-        cloner: VoiceCloner,
-        voice: Voice,
-        seed: int | None,
-        outlets: Outlets | None = None,
-        manner: Manner | None = None,
+        self, cloner: VoiceCloner, voice: Voice, options: SpeechOptions, outlets: Outlets | None = None
     ) -> None:
         self.cloner = cloner
-        self.manner = manner or Manner()
         self.voice = voice
-        self.seed = seed
+        self.options = options
         self.outlets = outlets
         self.speech_seconds = 0.0
-        self.taken_seconds = 0.0
+        self.elapsed_seconds = 0.0
         self.similarities: list[float] = []
         self.sentences: list[Sentence] = []
 
-    def say(self, text: str, path: Path | None, overwrite: bool = False, seed: int | None = None) -> dict[str, Any]:
-        """Say a text into a file, if there is a path, and into the outlets; returns what the manifest tells of it."""
+    def say(self, text: str, path: Path | None, overwrite: bool = False) -> dict[str, Any]:
+        """Speak a text into a file, if there is a path, and into the outlets; returns its entry of the manifest."""
         started = time.perf_counter()
         notes: list[str] = []
-        with _quietly("synthesizer.text"):  # `speakable` has warned already
+        with _muted("synthesizer.text"):  # `speakable` has shown its warnings
             if self.outlets:
-                speech, waited = self._say_aloud(self.outlets, text, self.seed if seed is None else seed)
-                notes.append(f"first sound after {waited:.2f} s")
+                speech, waited = self._say_aloud(self.outlets, text)
+                notes.append(f"first audio after {waited:.2f} s")
             else:
                 with progress_bars() as progress:
-                    seed = self.seed if seed is None else seed
-                    speech = self.cloner.speak(text, self.voice, seed, progress, **self.manner.settings())
+                    speech = self.cloner.speak(text, self.voice, self.options, monitor=Monitor(progress=progress))
         self.sentences += speech.sentences
-        self.taken_seconds += time.perf_counter() - started
+        self.elapsed_seconds += time.perf_counter() - started
         self.speech_seconds += speech.seconds
         similarity = self.cloner.similarity(speech, self.voice)
         if similarity is not None:
             self.similarities.append(similarity)
         if path is not None:
             _write(path, speech, overwrite)
-        where = "said" if path is None else str(path)
+        where = "spoken" if path is None else str(path)
         print(f"{where}: {speech.seconds:.1f} s, seed {speech.seed}", *notes, *speech.remarks, sep="; ")
         return {
             "text": text,
@@ -126,37 +103,32 @@ class Speaker:
             "alignment_score": speech.alignment_score,
             "similarity": None if similarity is None else round(similarity, 4),
             "remarks": list(speech.remarks),
-            "sentences": [told_of(sentence) for sentence in speech.sentences],
+            "sentences": [sentence_entry(sentence) for sentence in speech.sentences],
         }
 
-    def _say_aloud(self, outlets: Outlets, text: str, seed: int | None) -> tuple[Speech, float]:
-        """Speak into the outlets; returns the whole, finished as a file has it, and the seconds to its first chunk."""
-        from cloning.streaming import as_speech
-
-        seed = secrets.randbelow(2**31) if seed is None else seed
-        sentences: list[Synthesis] = []
-        chunks: list[np.ndarray] = []
+    def _say_aloud(self, outlets: Outlets, text: str) -> tuple[Speech, float]:
+        """Speak into the outlets; returns the finished speech and the seconds until its first chunk."""
         started, waited = time.perf_counter(), 0.0
         outlets.pause(PAUSE_SECONDS)
-        for chunk in self.cloner.stream(text, self.voice, seed, sentences.append, **self.manner.settings()):
-            if not chunks:
-                waited = time.perf_counter() - started
-            chunks.append(chunk)
+        stream = self.cloner.stream(text, self.voice, self.options)
+        for chunk in stream:
+            waited = waited or time.perf_counter() - started
             outlets.write(chunk)
-        return as_speech(chunks, sentences, self.cloner.sample_rate, text, seed), waited
+        return stream.speech, waited
 
     def summary(self) -> str:
-        factor = self.taken_seconds / self.speech_seconds
+        """Duration, speed, similarity and decoding attempts of all texts, in one line."""
+        factor = self.elapsed_seconds / self.speech_seconds
         count = len(self.similarities)
-        likeness = f"{sum(self.similarities) / count:.2f}" if count else "not measurable"
+        similarity = f"{sum(self.similarities) / count:.2f}" if count else "not measurable"
         return (
-            f"{self.speech_seconds:.1f} s of speech in {self.taken_seconds:.1f} s, real-time factor {factor:.2f}, "
-            f"similarity to the reference {likeness}, {readings(self.sentences)}"
+            f"{self.speech_seconds:.1f} s of speech in {self.elapsed_seconds:.1f} s, real-time factor {factor:.2f}, "
+            f"similarity to the reference {similarity}, {count_sentences(self.sentences)}"
         )
 
 
-def told_of(sentence: Sentence) -> dict[str, Any]:
-    """What the manifest tells of one sentence: how it was read, what was done about it, what is still wrong."""
+def sentence_entry(sentence: Sentence) -> dict[str, Any]:
+    """The manifest's entry of one sentence: attempts, corrections, score and remaining faults."""
     return {
         "text": sentence.text,
         "seconds": round(sentence.seconds, 3),
@@ -168,60 +140,60 @@ def told_of(sentence: Sentence) -> dict[str, Any]:
     }
 
 
-def readings(sentences: Sequence[Sentence]) -> str:
-    """In a few words how well sentences were read: "7 sentences, 2 read again (1 split), 1 doubtful"."""
-    told = f"{len(sentences)} sentence{'' if len(sentences) == 1 else 's'}"
+def count_sentences(sentences: Sequence[Sentence]) -> str:
+    """For example "7 sentences, 2 read again (1 split), 1 doubtful"."""
+    counts = f"{len(sentences)} sentence{'' if len(sentences) == 1 else 's'}"
     again = [sentence for sentence in sentences if sentence.rungs]
     if again:
         split = sum(sentence.pieces > 1 for sentence in again)
-        told += f", {len(again)} read again" + (f" ({split} split)" if split else "")
+        counts += f", {len(again)} read again" + (f" ({split} split)" if split else "")
     doubtful = sum(not sentence.ok for sentence in sentences)
-    return told + (f", {doubtful} doubtful" if doubtful else "")
+    return counts + (f", {doubtful} doubtful" if doubtful else "")
 
 
 def _write(path: Path, speech: Speech, overwrite: bool) -> None:
-    """Write a file, and its folder where that is missing; a folder in which nothing came to be goes away again."""
-    from speech.audio import write_audio
-
+    """Write a file and, if it is missing, its folder; a folder without a file is removed again."""
     new_folder = not path.parent.exists()
     path.parent.mkdir(exist_ok=True)
     try:
-        write_audio(path, speech.wav, speech.sample_rate, overwrite=overwrite)
+        speech.save(path, overwrite=overwrite)
     except SpeechError:
         if new_folder:
             path.parent.rmdir()
         raise
 
 
-def say_all(speaker: Speaker, jobs: list[tuple[str, Path | None]], overwrite: bool) -> None:
-    """Say one text after another with one seed, and keep a manifest of the files, also if it ends early."""
-    seed = secrets.randbelow(2**31) if speaker.seed is None else speaker.seed
+def say_all(narrator: Narrator, jobs: list[tuple[str, Path | None]], overwrite: bool) -> None:
+    """Speak the texts with one seed and write a manifest of the files, also after an error."""
+    narrator.options = narrator.options.seeded()
     outputs: list[dict[str, Any]] = []
     try:
         for text, path in jobs:
-            outputs.append(speaker.say(text, path, overwrite, seed))
+            outputs.append(narrator.say(text, path, overwrite))
     finally:
         first = jobs[0][1]
         if outputs and first is not None:
-            write_manifest(first.parent / MANIFEST, speaker, outputs)
+            write_manifest(first.parent / MANIFEST, narrator, outputs)
 
 
-def write_manifest(path: Path, speaker: Speaker, outputs: list[dict[str, Any]]) -> None:
+def write_manifest(path: Path, narrator: Narrator, outputs: list[dict[str, Any]]) -> None:
+    """Write manifest.json: voice, options, and an entry for each file."""
     from modelfile.files import write_text
 
-    origin = {
-        "voice": speaker.voice.name,
-        "references": list(speaker.voice.sources),
-        "speed": speaker.manner.speed,
-        "pauses": speaker.manner.pauses,
-        "pitch_range": speaker.manner.pitch_range,
+    options = narrator.options
+    content = {
+        "voice": narrator.voice.name,
+        "references": list(narrator.voice.sources),
+        "speed": options.speed,
+        "pauses": options.pauses,
+        "pitch_range": options.pitch_range,
         "outputs": outputs,
     }
-    write_text(path, json.dumps(origin, ensure_ascii=False, indent=2) + "\n")
+    write_text(path, json.dumps(content, ensure_ascii=False, indent=2) + "\n")
 
 
-def converse(speaker: Speaker, folder: Path | None) -> None:
-    """Ask for sentences until the end of input; each goes into the next free number of the folder, if there is one."""
+def converse(narrator: Narrator, folder: Path | None) -> None:
+    """Ask for sentences until the end of input; write each into the next free number of the folder, if given."""
     prompt = "Say what? (quit ends) " if sys.stdin.isatty() else ""
     while True:
         try:
@@ -229,15 +201,14 @@ def converse(speaker: Speaker, folder: Path | None) -> None:
         except EOFError:
             return
         except UnicodeDecodeError as error:
-            raise TextError("What came in is not UTF-8 text: check the encoding of the terminal or file.") from error
+            raise TextError("The input is not UTF-8 text: check the encoding of the terminal or file.") from error
         if text.lower() in QUIT:
             return
         if not text:
             continue
+        path = None if folder is None else _free_path(folder)
         try:
-            speaker.say(
-                speakable(text, "The text", speaker.manner.lexicon), None if folder is None else _free_path(folder)
-            )
+            narrator.say(speakable(text, "The text", narrator.options.lexicon), path)
         except TextError as error:
             print(f"error: {one_line(error)}", file=sys.stderr)
 
@@ -248,7 +219,7 @@ def _free_path(folder: Path) -> Path:
 
 @contextmanager
 def progress_bars() -> Iterator[Callable[[str, int, int], None] | None]:
-    """A bar with an estimate for each stage, where somebody is watching."""
+    """A progress bar for each stage on a terminal; None elsewhere."""
     if not sys.stderr.isatty():
         yield None
         return

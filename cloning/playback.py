@@ -1,7 +1,7 @@
-"""Where a sound goes while it is being made: to the sound card, or as a wav stream into a file or pipe.
+"""Sinks for audio that is still being generated: the sound card, or a wav stream to a file or pipe.
 
-A sink takes chunks of float32 in [-1, 1]. `close` ends it when all is heard or written; `abort` at once, and leaves
-nothing half done.
+A sink takes chunks of float32 in [-1, 1]. `close` waits until everything is played or written. `abort` stops at once
+and removes an incomplete file.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from speech.errors import SpeechError, StorageError, disk_full_error, one_line
 if TYPE_CHECKING:
     from types import TracebackType
 
-UNKNOWN_SIZE = 0xFFFFFFFF  # what readers of wav take for "until the end"
+UNKNOWN_SIZE = 0xFFFFFFFF  # readers of wav take it for "until the end"
 
 
 class PlaybackError(SpeechError):
-    """Nothing can be heard here; the sentence says what is missing."""
+    """Audio cannot be played or recorded; the message says what is missing."""
 
 
 class Sink(Protocol):
-    """Somewhere for a sound to go."""
+    """A destination of audio."""
 
     def write(self, wav: np.ndarray) -> None:
-        """Take the next samples, float32 [samples] in [-1, 1]. Does not wait until they are heard."""
+        """Take the next samples, float32 [samples] in [-1, 1]. Does not wait until they are played."""
         ...
 
     def close(self) -> None:
-        """Wait until all is heard or written."""
+        """Wait until everything is played or written."""
         ...
 
     def abort(self) -> None:
@@ -53,10 +53,11 @@ NEEDED = {"output": ("Nothing can be played", "output"), "input": ("Nothing can 
 
 
 def load_sound_library(direction: Direction = "output", device: int | str | None = None) -> Any:
-    """The module `sounddevice`, with a device to play on or to record from.
+    """The module `sounddevice`, after checking that the device exists.
 
     Args:
-        device: index or name of one; None for the usual one.
+        device: index or name; None for the default device.
+
     Raises:
         PlaybackError: the package, the PortAudio library or the device is missing.
     """
@@ -66,10 +67,8 @@ def load_sound_library(direction: Direction = "output", device: int | str | None
         _query(library, direction, device)
     except (library.PortAudioError, ValueError) as error:
         if device is not None:
-            raise PlaybackError(
-                f"{nothing}, because the sound device {device!r} is gone: choose another one."
-            ) from error
-        raise PlaybackError(f"{nothing}, because there is no sound device for {use} here.") from error
+            raise PlaybackError(f"{nothing}: the audio device {device!r} is gone. Choose another one.") from error
+        raise PlaybackError(f"{nothing}: there is no audio device for {use} here.") from error
     return library
 
 
@@ -78,12 +77,11 @@ def _import_library(nothing: str) -> Any:
         import sounddevice
     except ImportError as error:
         raise PlaybackError(
-            f"{nothing}, because the package sounddevice is not installed: pip install sounddevice."
+            f"{nothing}: the package sounddevice is not installed. Run: pip install sounddevice."
         ) from error
     except OSError as error:
         raise PlaybackError(
-            f"{nothing}, because the PortAudio library is not installed: "
-            "install it (on Debian and Ubuntu, apt install libportaudio2)."
+            f"{nothing}: the PortAudio library is not installed. On Debian and Ubuntu run: apt install libportaudio2."
         ) from error
     return sounddevice
 
@@ -95,12 +93,12 @@ def _query(library: Any, direction: Direction, device: int | str | None) -> dict
 
 
 class SoundCard:
-    """An output device. What it lacks when it wants to play is silence.
+    """An output device. It plays silence while no audio is available.
 
     Args:
-        sample_rate: of what is written, in Hz; a device that cannot play it gets it at its own rate.
-        library: the module `sounddevice`, or what stands in for it.
-        device: index or name of the device; None for the usual one.
+        sample_rate: of the audio in Hz; resampled if the device cannot play it.
+        library: the module `sounddevice`, or a replacement for tests.
+        device: index or name of the device; None for the default device.
 
     Raises:
         PlaybackError: the device cannot be opened.
@@ -112,7 +110,7 @@ class SoundCard:
         self._rest = np.zeros(0, dtype=np.float32)
         self._finished = threading.Event()
         self._stop = library.CallbackStop
-        self._asked = 0.0, 0, 0  # when the device asked last, samples it had got before, and what it got then
+        self._request = 0.0, 0, 0  # time of the device's last request, samples played before it, samples returned
         self._all_written = False
         chosen = {} if device is None else {"device": device}
         try:
@@ -127,7 +125,7 @@ class SoundCard:
             )
             self._stream.start()
         except (library.PortAudioError, ValueError) as error:
-            raise PlaybackError(f"The sound device cannot play: {one_line(error)}.") from error
+            raise PlaybackError(f"The audio device cannot play: {one_line(error)}.") from error
         self._latency = float(getattr(self._stream, "latency", 0.0))
         self._resampler = None
         if rate != sample_rate:
@@ -139,7 +137,7 @@ class SoundCard:
         self._waiting.put(wav if self._resampler is None else self._resampler.resample_chunk(wav))
 
     def finish(self) -> None:
-        """Nothing more will be written; does not wait. `finished` tells when all is heard."""
+        """Mark the end of the audio without waiting; `finished` becomes True once it is played."""
         if self._all_written:
             return
         self._all_written = True
@@ -149,19 +147,19 @@ class SoundCard:
 
     @property
     def finished(self) -> bool:
-        """All is heard, or the device has gone."""
+        """Whether everything is played, or the device is gone."""
         return self._finished.is_set()
 
     @property
     def position(self) -> float:
-        """Seconds of what was written that are heard by now; the silence of waiting does not count."""
-        when, before, got = self._asked
-        heard = before + min(max(0.0, time.monotonic() - when) * self._rate, got)
-        return max(0.0, heard / self._rate - (0.0 if self.finished else self._latency))
+        """Seconds of audio played so far, without the silence of waiting."""
+        when, before, returned = self._request
+        played = before + min(max(0.0, time.monotonic() - when) * self._rate, returned)
+        return max(0.0, played / self._rate - (0.0 if self.finished else self._latency))
 
     def close(self) -> None:
         self.finish()
-        while not self._finished.wait(0.1):  # in short turns, so that Ctrl-C is heard
+        while not self._finished.wait(0.1):  # short waits, so that Ctrl-C is handled
             pass
         self._stream.close()
 
@@ -170,7 +168,7 @@ class SoundCard:
         self._stream.close()
 
     def _fill(self, out: np.ndarray, frames: int, _time: Any, _status: Any) -> None:
-        """Called by PortAudio in a thread of its own: out [frames, 1]."""
+        """Called by PortAudio on its own thread: out [frames, 1]."""
         parts, size, ended = [self._rest], len(self._rest), False
         while size < frames and not ended:
             try:
@@ -186,13 +184,13 @@ class SoundCard:
         out[: len(now), 0] = now
         out[len(now) :, 0] = 0
         self._rest = joined[frames:]
-        self._asked = time.monotonic(), self._asked[1] + self._asked[2], len(now)
+        self._request = time.monotonic(), self._request[1] + self._request[2], len(now)
         if ended:
             raise self._stop
 
 
 def playable_rate(library: Any, sample_rate: int, direction: Direction, device: int | str | None = None) -> int:
-    """The rate asked for if the device can do it, else its own, in Hz."""
+    """The requested rate if the device supports it, else its default rate, in Hz."""
     check = library.check_output_settings if direction == "output" else library.check_input_settings
     chosen = {} if device is None else {"device": device}
     try:
@@ -206,13 +204,12 @@ def playable_rate(library: Any, sample_rate: int, direction: Direction, device: 
 
 
 class WavStream:
-    """A 16-bit wav that grows while it is made, so that a player can follow it.
+    """A 16-bit wav stream that a player can follow while it is written.
 
-    Its header says that the length is not known; once it is, it is written into what can be rewound. What comes to
-    nothing is removed again, if it is a file.
+    Its header gives no length. `close` writes the length if the target can seek; `abort` removes a regular file.
 
     Args:
-        target: a file or a named pipe, or an open pipe such as standard output, which is left open.
+        target: a file or a named pipe, or an open pipe such as standard output, which stays open.
         sample_rate: in Hz.
 
     Raises:
@@ -251,17 +248,17 @@ class WavStream:
     def abort(self) -> None:
         if self._path is None:
             return
-        ordinary = self._path.is_file()
-        with contextlib.suppress(OSError):  # what could not be written cannot be flushed either
+        regular = self._path.is_file()
+        with contextlib.suppress(OSError):  # data that could not be written cannot be flushed either
             self._file.close()
-        if ordinary:
+        if regular:
             self._path.unlink(missing_ok=True)
 
     def _write(self, data: bytes) -> None:
         try:
             self._file.write(data)
             self._file.flush()
-        except BrokenPipeError:  # the reader has heard enough
+        except BrokenPipeError:  # the reader has closed the pipe
             raise
         except OSError as error:
             raise self._error(error) from error
@@ -269,12 +266,12 @@ class WavStream:
     def _error(self, error: OSError) -> StorageError:
         where = self._path or "standard output"
         return disk_full_error(error) or StorageError(
-            f"The sound cannot be streamed to {where} ({error.strerror or error}): choose another place."
+            f"The audio cannot be streamed to {where} ({error.strerror or error}): choose another target."
         )
 
 
 def wav_header(sample_rate: int, size: int | None) -> bytes:
-    """The 44 bytes before 16-bit mono samples of `size` bytes in all; None where that is not known yet."""
+    """The 44-byte header of 16-bit mono samples, `size` bytes in all; None if the size is not known yet."""
     size = UNKNOWN_SIZE if size is None else min(size, UNKNOWN_SIZE)
     form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, sample_rate, 2 * sample_rate, 2, 16)
     return (
@@ -285,49 +282,49 @@ def wav_header(sample_rate: int, size: int | None) -> bytes:
 
 
 def check_stream_target(target: str, terminal: bool, overwrite: bool) -> None:
-    """See whether a sound can be streamed to a file, a named pipe, or "-", standard output.
+    """Check that audio can be streamed to a file, a named pipe, or "-" for standard output.
 
     Args:
-        terminal: standard output is one.
-        overwrite: an ordinary file may be there already.
+        terminal: whether standard output is a terminal.
+        overwrite: whether an existing regular file may be replaced.
 
     Raises:
         StorageError: it cannot.
     """
     if target == "-":
         if terminal:
-            raise StorageError("A terminal cannot play a wav stream: send it on, as in `--stream - | aplay`.")
+            raise StorageError("A terminal cannot play a wav stream: pipe it into a player (`--stream - | aplay`).")
         return
     path = Path(target)
     if not path.parent.is_dir():
-        raise StorageError(f"There is no folder {path.parent}: make it first, or choose another place.")
+        raise StorageError(f"There is no folder {path.parent}: make it first, or choose another one.")
     if not path.exists():
         if path.suffix.lower() != ".wav":
-            raise StorageError(f"{path} must end in .wav: that is what is streamed.")
+            raise StorageError(f"{path} must end in .wav, the format of the stream.")
         return
     mode = path.stat().st_mode
     if stat.S_ISFIFO(mode):
         return
     if not stat.S_ISREG(mode):
-        raise StorageError(f"{path} is neither an ordinary file nor a named pipe: choose another name.")
+        raise StorageError(f"{path} is neither a regular file nor a named pipe: choose another name.")
     if not overwrite:
         raise StorageError(f"{path} exists already: choose another name, or give --force to overwrite it.")
 
 
-# --- several at once --------------------------------------------------------------------------------------------------
+# --- several sinks ----------------------------------------------------------------------------------------------------
 
 
 class Outlets:
-    """All the sinks of a run; as a context it closes them at the end, or aborts them where the run is broken off.
+    """All sinks of a run. As a context manager it closes them at the end, or aborts them after an error.
 
     Args:
-        sample_rate: of the sound, in Hz.
+        sample_rate: of the audio, in Hz.
     """
 
     def __init__(self, sample_rate: int) -> None:
         self.sample_rate = sample_rate
         self._sinks: list[Sink] = []
-        self._sounded = False
+        self._has_audio = False
 
     def add(self, sink: Sink) -> None:
         self._sinks.append(sink)
@@ -339,11 +336,11 @@ class Outlets:
         """The next samples, float32 [samples] in [-1, 1], to every sink."""
         for sink in self._sinks:
             sink.write(wav)
-        self._sounded = True
+        self._has_audio = True
 
     def pause(self, seconds: float) -> None:
         """Silence between two texts; none before the first."""
-        if self._sounded:
+        if self._has_audio:
             self.write(np.zeros(round(seconds * self.sample_rate), dtype=np.float32))
 
     def __enter__(self) -> Outlets:

@@ -1,108 +1,77 @@
-"""A text spoken while it is being made: sentence after sentence, chunk after chunk.
-
-The first sentence is vocoded as soon as it is synthesized, and its first tenth of a second is heard while the rest is
-still to come. Only what needs to know the whole is different from `VoiceCloner.speak`: the level is the vocoder's own.
-"""
+"""The audio of a text while it is generated, and the finished result once it is complete."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from speech.errors import ModelFileError
-from synthesizer.options import SynthesisOptions
+from cloning.finishing import fade_edges
+from cloning.monitor import SILENT, Monitor
+from cloning.options import SpeechOptions
+from cloning.result import Speech
+from cloning.speech_model import SpeechModel
 
 if TYPE_CHECKING:
-    from cloning import Speech, Voice, VoiceCloner
+    from cloning.voices import Voice
     from synthesizer import Synthesis
-    from synthesizer.text.lexicon import Lexicon
-
-FADE_SECONDS = 0.005  # a cut at a non-zero sample clicks; 5 ms are not heard as a fade
 
 
-def stream_speech(
-    cloner: VoiceCloner,
-    text: str,
-    voice: Voice,
-    seed: int,
-    on_sentence: Callable[[Synthesis], None] | None = None,
-    cancelled: Callable[[], bool] | None = None,
-    *,
-    speed: float = 1.0,
-    pauses: float = 1.0,
-    pitch_range: float = 1.0,
-    lexicon: Lexicon | None = None,
-) -> Iterator[np.ndarray]:
-    """See `VoiceCloner.stream`."""
-    options = SynthesisOptions(speed=speed, pauses=pauses, pitch_range=pitch_range, lexicon=lexicon)
-    syntheses = cloner.synthesizer.stream(text, voice, options, seed=seed, cancelled=cancelled)
-    return faded(_chunks(cloner, syntheses, seed, on_sentence, cancelled), round(FADE_SECONDS * cloner.sample_rate))
+class SpeechStream:
+    """Iterates over the chunks of a text, float32 [samples] in [-1, 1] each, with faded edges.
 
+    The chunks have the level of the vocoder; `speech` has the level and the fades of a finished result.
 
-def _chunks(
-    cloner: VoiceCloner,
-    syntheses: Iterator[Synthesis],
-    seed: int,
-    on_sentence: Callable[[Synthesis], None] | None,
-    cancelled: Callable[[], bool] | None,
-) -> Iterator[np.ndarray]:
-    for synthesis in _cancellable(syntheses):
-        if on_sentence is not None:
-            on_sentence(synthesis)
-        for chunk in cloner.vocoder.stream(synthesis.mel, seed=seed, cancelled=cancelled):
-            if not np.isfinite(chunk).all():
-                raise ModelFileError("The vocoder made no usable sound: its file is damaged or does not belong here.")
+    Attributes:
+        options: with the seed that is used.
+        syntheses: those of the text so far, before their audio is generated.
+
+    Raises: as `SpeechModel.stream`, bad arguments at once.
+    """
+
+    def __init__(
+        self,
+        model: SpeechModel,
+        text: str,
+        voice: Voice,
+        options: SpeechOptions,
+        monitor: Monitor = SILENT,
+        *,
+        whole: bool = False,
+    ) -> None:
+        self.text, self.options, self.sample_rate = text, options.seeded(), model.sample_rate
+        self.syntheses: list[Synthesis] = []
+        self._on_synthesis = monitor.on_synthesis
+        self._raw: list[np.ndarray] = []
+        own = replace(monitor, on_synthesis=self._collect)
+        chunks = model.stream(text, voice, self.options, own, whole=whole)
+        self._chunks = fade_edges(self._kept(chunks), self.sample_rate)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return self
+
+    def __next__(self) -> np.ndarray:
+        return np.clip(next(self._chunks), -1, 1)
+
+    @property
+    def speech(self) -> Speech:
+        """The finished result; generates the chunks that have not been asked for."""
+        for _ in self._chunks:
+            pass
+        from synthesizer.synthesis import join_syntheses
+
+        assert self.options.seed is not None
+        wav = np.concatenate(self._raw) if self._raw else np.zeros(0, np.float32)
+        return Speech.from_audio(wav, join_syntheses(self.syntheses), self.sample_rate, self.text, self.options.seed)
+
+    def _collect(self, synthesis: Synthesis) -> None:
+        self.syntheses.append(synthesis)
+        if self._on_synthesis is not None:
+            self._on_synthesis(synthesis)
+
+    def _kept(self, chunks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        for chunk in chunks:
+            self._raw.append(chunk)
             yield chunk
-
-
-def _cancellable(syntheses: Iterator[Synthesis]) -> Iterator[Synthesis]:
-    """The listener who cancels need not know in which of the models that happened."""
-    from synthesizer.tacotron.decoding import DecodingCancelled
-    from vocoder.base import VocodingCancelled
-
-    try:
-        yield from syntheses
-    except DecodingCancelled as reason:
-        raise VocodingCancelled from reason
-
-
-def as_speech(chunks: list[np.ndarray], sentences: list[Synthesis], sample_rate: int, text: str, seed: int) -> Speech:
-    """What was streamed, at the level and with the judgement that `VoiceCloner.speak` gives it.
-
-    Raises:
-        ModelFileError: there is no sound.
-    """
-    import cloning.cloner
-    from synthesizer.tacotron.inference import join_syntheses
-
-    return cloning.cloner.as_speech(np.concatenate(chunks), join_syntheses(sentences), sample_rate, text, seed)
-
-
-def faded(chunks: Iterator[np.ndarray], samples: int) -> Iterator[np.ndarray]:
-    """Fade the first samples of a sound in and the last ones out; so many are held back until it is known to go on.
-
-    Args:
-        chunks: float32 [any] each.
-        samples: of either fade.
-    """
-    ramp = np.linspace(0, 1, samples, endpoint=False, dtype=np.float32)
-    held, begun = np.zeros(0, dtype=np.float32), False
-    for chunk in chunks:
-        held = np.concatenate([held, chunk])
-        if len(held) <= 2 * samples:
-            continue
-        if not begun:
-            held[:samples] *= ramp
-            begun = True
-        yield held[: len(held) - samples]
-        held = held[len(held) - samples :]
-    fade = min(samples, len(held) if begun else len(held) // 2)
-    if fade:
-        ramp = np.linspace(0, 1, fade, endpoint=False, dtype=np.float32)
-        if not begun:
-            held[:fade] *= ramp
-        held[-fade:] *= ramp[::-1]
-    if len(held):
-        yield held

@@ -1,7 +1,4 @@
-"""Voices on disk: one speaker's embedding with its name and origin, and a library of them.
-
-Neither torch nor a stage is needed to list and read voices.
-"""
+"""Voices on disk: one speaker's embedding with its name and origin, and a folder of them. Needs no PyTorch."""
 
 from __future__ import annotations
 
@@ -25,36 +22,36 @@ VOICE_SUFFIX = ".safetensors"
 _NAME = re.compile(r"\w[\w .\-]{0,62}\w|\w")
 _RESERVED = re.compile(
     r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE
-)  # devices on Windows, whatever the suffix
+)  # device names on Windows, with any suffix
 
 
 def check_voice_name(name: str) -> str:
     """The name in its normal form (NFC, no space around it).
 
     Raises:
-        ConfigError: it is empty, longer than 64 characters, or holds anything that could leave the library's folder
-            or that some file system refuses.
+        ConfigError: it is empty, longer than 64 characters, or has characters that could name another folder or
+            that some file systems refuse.
     """
     normal = unicodedata.normalize("NFC", name).strip()
     if not _NAME.fullmatch(normal) or _RESERVED.fullmatch(normal):
         raise ConfigError(
             f"{name!r} cannot name a voice: use 1 to 64 letters, digits, spaces, '-', '_' or '.', "
-            "beginning and ending with a letter or digit."
+            "starting and ending with a letter or digit."
         )
     return normal
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Voice:
-    """What the synthesizer needs of a speaker, and where it came from.
+    """A speaker as the synthesizer needs it: embedding and median F0, and where they come from.
 
     Attributes:
         embedding: float32 [256], L2 norm 1.
-        embedding_space: the space the embedding lives in; a synthesizer of another space cannot use it.
-        sources: file names of the clips (names only: a voice file says nothing of the folders of its maker).
+        embedding_space: name of the embedding space; a synthesizer of another space cannot use the voice.
+        sources: file names of the clips, without folders.
         created: ISO date.
-        consent: whose voice it is and who allowed its use, in the words of whoever saved it.
-        pitch: the median of how high the speaker spoke, in Hz; None where that is not known.
+        consent: whose voice it is and who gave consent, as entered by the user.
+        pitch: median F0 of the clips in Hz; None if unknown.
     """
 
     embedding: np.ndarray
@@ -66,15 +63,19 @@ class Voice:
     pitch: float | None = None
 
     def __post_init__(self) -> None:
-        if self.pitch is not None and not 20 <= self.pitch <= 2000:  # not a number is outside too
-            raise ConfigError(f"A voice has a pitch of 20 to 2,000 Hz, not {self.pitch}.")
+        if self.pitch is not None and not 20 <= self.pitch <= 2000:  # also refuses NaN
+            raise ConfigError(f"The pitch of a voice must be between 20 and 2,000 Hz, not {self.pitch}.")
         embedding = np.array(self.embedding, dtype=np.float32)
         norm = float(np.linalg.norm(embedding)) if embedding.ndim == 1 and embedding.size else 0.0
         if not np.isfinite(norm) or norm < 1e-6:
-            raise ConfigError("A voice needs an embedding: one row of finite numbers that are not all zero.")
+            raise ConfigError("A voice needs an embedding: a vector of finite numbers that are not all zero.")
         embedding /= norm
         embedding.setflags(write=False)
         object.__setattr__(self, "embedding", embedding)
+
+    def __repr__(self) -> str:
+        pitch = "pitch unknown" if self.pitch is None else f"{self.pitch:.0f} Hz"
+        return f"Voice({self.name!r}, {self.embedding_space!r}, {pitch}, {len(self.sources)} clips)"
 
     @classmethod
     def average(
@@ -83,16 +84,17 @@ class Voice:
         """The normalised weighted mean of several voices.
 
         Args:
-            weights: one for each voice, at least 0 and not all 0; the same for all unless given.
+            weights: one for each voice, at least 0 and not all 0; equal by default.
+
         Raises:
-            ConfigError: there are none, they live in different embedding spaces, or the weights do not fit them.
+            ConfigError: there are no voices, their embedding spaces differ, or the weights do not fit them.
         """
         if len({voice.embedding_space for voice in voices}) != 1:
             raise ConfigError("Only voices of one embedding space can be averaged: make them with one encoder.")
         sources = tuple(source for voice in voices for source in voice.sources)
         shares = np.ones(len(voices)) if weights is None else np.asarray(weights, dtype=np.float64)
         if shares.shape != (len(voices),) or not np.isfinite(shares).all() or shares.min() < 0 or not shares.any():
-            raise ConfigError(f"{len(voices)} voices take as many weights, none below 0 and one of them above.")
+            raise ConfigError(f"{len(voices)} voices need {len(voices)} weights that are not negative and not all 0.")
         mean = np.average([voice.embedding for voice in voices], axis=0, weights=shares)
         return cls(
             mean,
@@ -105,10 +107,10 @@ class Voice:
         )
 
     def save(self, path: str | Path, overwrite: bool = False) -> None:
-        """Write the voice file, whole or not at all.
+        """Write the voice file atomically.
 
         Raises:
-            StorageError: it is there already and `overwrite` is false, its folder cannot be written, the disk is full.
+            StorageError: the file exists and `overwrite` is False, the folder cannot be written to, the disk is full.
         """
         from safetensors.numpy import save
 
@@ -116,7 +118,7 @@ class Voice:
 
         path = Path(path)
         if path.exists() and not overwrite:
-            raise StorageError(f"{path} exists already: choose another name, or allow it to be overwritten.")
+            raise StorageError(f"{path} exists already: choose another name, or allow overwriting.")
         metadata = {
             "format_version": str(VOICE_FORMAT),
             "kind": "voice",
@@ -133,12 +135,12 @@ class Voice:
 
     @classmethod
     def load(cls, path: str | Path) -> Voice:
-        """Raises: ModelFileError if the file is missing or is no voice."""
+        """Raises: ModelFileError if the file is missing or is not a voice."""
         from safetensors import SafetensorError, safe_open
 
         path = Path(path)
         if not path.is_file():
-            raise ModelFileError(f"There is no voice file {path}: save one first.")
+            raise ModelFileError(f"There is no voice file {path}: check the path, or save a voice first.")
         try:
             with safe_open(path, framework="np") as file:
                 metadata = file.metadata() or {}
@@ -161,16 +163,17 @@ class Voice:
 
 
 class VoiceLibrary:
-    """A folder of voice files, one per name; made when the first voice is put into it."""
+    """A folder of voice files, one per name; created when the first voice is saved."""
 
     def __init__(self, directory: str | Path | None = None) -> None:
         self.directory = Path(directory) if directory is not None else default_library()
 
     def path(self, name: str) -> Path:
-        """Raises: ConfigError for a name that is none (see `check_voice_name`)."""
+        """The file of a voice. Raises: ConfigError for an invalid name, see `check_voice_name`."""
         return self.directory / f"{check_voice_name(name)}{VOICE_SUFFIX}"
 
     def names(self) -> list[str]:
+        """All voices, sorted."""
         return sorted(path.stem for path in self.directory.glob(f"*{VOICE_SUFFIX}") if _NAME.fullmatch(path.stem))
 
     def __contains__(self, name: str) -> bool:
@@ -184,19 +187,19 @@ class VoiceLibrary:
         return Voice.load(self.path(name))
 
     def save(self, voice: Voice, overwrite: bool = False) -> Path:
-        """Put a voice in under its own name; returns its file. Raises: ConfigError, StorageError."""
+        """Save a voice under its own name; returns its file. Raises: ConfigError, StorageError."""
         path = self.path(voice.name)
         voice.save(path, overwrite)
         return path
 
 
 def default_library() -> Path:
-    """Where this user's voices are kept."""
+    """Folder of this user's voices."""
     return user_data_folder() / "voices"
 
 
 def user_data_folder() -> Path:
-    """Where what this user makes is kept, by the custom of the platform."""
+    """This user's data folder, by the convention of the platform."""
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     elif sys.platform == "darwin":
@@ -207,7 +210,7 @@ def user_data_folder() -> Path:
 
 
 def mean_pitch(pitches: Sequence[float | None], shares: np.ndarray) -> float | None:
-    """The weighted mean in octaves of those that are known, in Hz; None if none is."""
+    """Weighted geometric mean of the known pitches, in Hz; None if none is known."""
     known = [(np.log2(pitch), share) for pitch, share in zip(pitches, shares, strict=True) if pitch]
     total = sum(share for _, share in known)
     return float(2 ** (sum(octaves * share for octaves, share in known) / total)) if total > 0 else None

@@ -1,16 +1,16 @@
-"""What a caller can ask of a synthesis: tempo, pauses, pitch range, pronunciations. Imports no PyTorch."""
+"""Options of a synthesis: tempo, pauses, pitch range, pronunciations. Imports neither numpy nor PyTorch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from speech.errors import ConfigError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from synthesizer.text.lexicon import Lexicon
 
 RANGES = {"speed": (0.5, 2.0), "pauses": (0.0, 5.0), "pitch_range": (0.0, 3.0)}

@@ -17,6 +17,7 @@ import soundfile
 
 import cloning
 import demo_cli
+from cloning import targets
 from speech.errors import StorageError
 from tests.fakes import FakeSound
 from tests.toy_models import save_toy_models, speech_like, toy_encoder
@@ -232,7 +233,7 @@ def without_silence(played: np.ndarray) -> np.ndarray:
 def test_playing_writes_no_file_unless_one_is_asked_for(cli, toy, sound):
     result = cli(toy / "low.wav", "--text", "One. Two.", "--seed", 1, "--play")
     assert result.code == 0, result
-    assert "first sound after" in result.out and list(Path().iterdir()) == []
+    assert "first audio after" in result.out and list(Path().iterdir()) == []
     assert len(without_silence(sound.played[0])) > 1000
     for flags, name in ((["--out", "a.wav"], "a.wav"), (["--out-dir", "out"], "out/001.wav")):
         base = [toy / "low.wav", "--text", "One. Two.", "--seed", 1, "--play", "--stream", "s.wav", "--force"]
@@ -277,12 +278,12 @@ def test_a_stream_is_a_wav_of_what_is_said(cli, toy):
 def test_an_interruption_stops_the_sound_and_leaves_no_half_file(cli, toy, sound, monkeypatch):
     from vocoder import GriffinLimVocoder
 
-    def interrupted(self, mel, **_):
+    def interrupted(self, segments, **_):
         yield np.full(1600, 0.5, np.float32)
         yield np.full(1600, 0.5, np.float32)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(GriffinLimVocoder, "stream", interrupted)
+    monkeypatch.setattr(GriffinLimVocoder, "stream_segments", interrupted)
     result = cli(toy / "low.wav", "--text", TEXT, "--play", "--stream", "a.wav", "--out", "b.wav")
     assert result.code == 130 and result.err.splitlines()[-1] == "interrupted"
     assert sound.aborted == 1 and list(Path().iterdir()) == []
@@ -430,7 +431,7 @@ def test_a_folder_that_cannot_be_written(cli, toy, monkeypatch):
     def read_only(*_, **__):
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr(demo_cli.tempfile, "TemporaryFile", read_only)
+    monkeypatch.setattr(targets.tempfile, "TemporaryFile", read_only)
     assert_refused(cli(toy / "low.wav", "--text", TEXT, "--out", "out.wav"), "Read-only file system")
     assert_refused(cli(toy / "low.wav"), "Read-only file system")
 
@@ -438,7 +439,7 @@ def test_a_folder_that_cannot_be_written(cli, toy, monkeypatch):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
 def test_a_device_is_not_written_over(cli, toy, tmp_path):
     (tmp_path / "out.wav").symlink_to("/dev/full")
-    assert_refused(cli(toy / "low.wav", "--text", TEXT, "--force", "--out", tmp_path / "out.wav"), "ordinary file")
+    assert_refused(cli(toy / "low.wav", "--text", TEXT, "--force", "--out", tmp_path / "out.wav"), "regular file")
 
 
 def test_a_full_disk(cli, toy, monkeypatch):

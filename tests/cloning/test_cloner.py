@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cloning import ModelFiles, Voice, VoiceCloner, resolve_device
-from cloning.cloner import finish, judge_attention
-from speech.audio import write_audio
-from speech.errors import AudioError, ConfigError, ModelFileError, TextError
+import demo_cli
+from cloning import ModelFiles, Monitor, SpeechOptions, TwoStage, Voice, VoiceCloner, VoiceLibrary, resolve_device
+from cloning.finishing import check_alignment, finish
+from speech.audio import read_audio, write_audio
+from speech.errors import AudioError, ConfigError, ModelFileError, StorageError, TextError
 from speech.mel import MelConfig
-from synthesizer import Sentence, Synthesis
+from synthesizer import Sentence
 from synthesizer.text.lexicon import Entry, Lexicon
 from tests.toy_models import EMBEDDING_SIZE, TOY_SPACE, save_toy_models, speech_like, toy_encoder, toy_synthesizer
 from vocoder import GriffinLimVocoder
@@ -71,10 +72,10 @@ def test_a_missing_file_is_named_with_the_flag_that_helps(models, stage):
 def test_models_that_do_not_belong_together_are_refused():
     griffin_lim = GriffinLimVocoder()
     with pytest.raises(ConfigError, match=r"'toy'.*'elsewhere'"):
-        VoiceCloner(toy_encoder(space="elsewhere"), toy_synthesizer(), griffin_lim)
+        VoiceCloner(toy_encoder(space="elsewhere"), TwoStage(toy_synthesizer(), griffin_lim))
     other_mels = GriffinLimVocoder(dataclasses.replace(MelConfig(), fmin=40.0))
-    with pytest.raises(ConfigError, match="kinds of mels"):
-        VoiceCloner(toy_encoder(), toy_synthesizer(), other_mels)
+    with pytest.raises(ConfigError, match="mel settings"):
+        TwoStage(toy_synthesizer(), other_mels)
 
 
 def test_devices():
@@ -114,19 +115,19 @@ def test_no_clip_or_a_bad_one_is_refused(cloner):
             cloner.enroll([speech_like(4.5), bad])
 
 
-def test_doubts_of_the_quality_gate_are_passed_on(cloner):
-    heard = []
+def test_warnings_of_the_quality_check_are_passed_on(cloner):
+    remarks = []
     rng = np.random.default_rng(0)
     noisy = speech_like(4.5) + 0.05 * rng.standard_normal(72_000).astype(np.float32)
-    cloner.enroll([noisy], on_remark=lambda source, remark: heard.append((source, remark.severity)))
-    assert heard
-    assert set(heard) == {("a recording", "warning")}
+    cloner.enroll([noisy], on_remark=lambda source, remark: remarks.append((source, remark.severity)))
+    assert remarks
+    assert set(remarks) == {("a recording", "warning")}
 
 
 # --- speaking ---------------------------------------------------------------------------------------------------------
 
 
-def test_speech_says_all_about_itself(cloner, voice):
+def test_a_speech_has_what_it_was_made_from(cloner, voice):
     speech = cloner.speak("Hello there. One.", voice, seed=4)
     assert speech.wav.dtype == np.float32
     assert np.max(np.abs(speech.wav)) <= 0.95
@@ -141,10 +142,13 @@ def test_the_seed_that_was_drawn_repeats_the_speech(cloner, voice):
     assert np.array_equal(cloner.speak("One.", voice, seed=drawn.seed).wav, drawn.wav)
 
 
-def test_progress_is_told_for_both_stages(cloner, voice):
-    told = []
-    cloner.speak("One.", voice, 0, lambda stage, done, total: told.append((stage, done <= total)))
-    assert set(told) == {("synthesizer", True), ("vocoder", True)}
+def test_progress_is_reported_for_both_stages(cloner, voice):
+    reports = []
+    cloner.speak(
+        "One.", voice, seed=0,
+        monitor=Monitor(progress=lambda stage, done, total: reports.append((stage, done <= total))),
+    )  # fmt: skip
+    assert set(reports) == {("synthesizer", True), ("vocoder", True)}
 
 
 @pytest.mark.parametrize("text", ["", " \n", "..."])
@@ -188,12 +192,12 @@ def test_the_level_and_the_edges_are_finished():
             finish(bad, 16_000)
 
 
-def test_a_speech_is_judged_by_its_worst_sentence():
-    mel, alignment = np.zeros((80, 8), np.float32), np.eye(5, dtype=np.float32)
+def test_the_alignment_score_is_that_of_the_worst_sentence():
+    alignment = np.eye(5, dtype=np.float32)
     good = Sentence("one.", alignment, True, 1)
     bad = Sentence("two.", alignment, False, 4, score=0.25, remarks=('"two" is probably missing', "it hums"))
-    assert judge_attention(Synthesis(mel, alignment, [], True, (good,))) == (1.0, ())
-    score, remarks = judge_attention(Synthesis(mel, alignment, [], True, (good, bad)))
+    assert check_alignment([good]) == (1.0, ())
+    score, remarks = check_alignment([good, bad])
     assert score == 0.25
     assert remarks == ('sentence 2: "two" is probably missing', "sentence 2: it hums")
 
@@ -205,7 +209,7 @@ def test_speed_pauses_and_lexicon_reach_the_synthesizer(cloner, voice):
     other = cloner.speak("Hello there.", voice, seed=4, lexicon=Lexicon((Entry("hello", (("Y", "OW1"),), False),)))
     assert other.tokens[:2] == ("@Y", "@OW1")
     assert [sentence.text for sentence in usual.sentences] == ["hello there."]
-    with pytest.raises(ConfigError, match="speed"):
+    with pytest.raises(ConfigError, match="Speed"):
         cloner.speak("Hello.", voice, speed=7)
 
 
@@ -214,3 +218,83 @@ def test_a_clip_may_not_be_endless(cloner, tmp_path, monkeypatch):
     monkeypatch.setattr("encoder.enrolment.MAX_SECONDS", 2)
     with pytest.raises(AudioError, match=r"long\.wav"):
         cloner.enroll([tmp_path / "long.wav"])
+
+
+# --- manners of a library ---------------------------------------------------------------------------------------------
+
+
+def test_one_reference_needs_no_list(cloner, tmp_path):
+    write_audio(tmp_path / "a.wav", speech_like(4.5))
+    alone, listed = cloner.enroll(str(tmp_path / "a.wav")), cloner.enroll([tmp_path / "a.wav"])
+    assert np.array_equal(alone.embedding, listed.embedding)
+    assert np.array_equal(cloner.enroll(speech_like(4.5)).embedding, cloner.enroll([speech_like(4.5)]).embedding)
+
+
+def test_a_voice_may_be_given_by_its_name(cloner, voice, tmp_path):
+    library = VoiceLibrary(tmp_path)
+    library.save(voice)
+    named = VoiceCloner(cloner.encoder, cloner.model, library)
+    by_name, itself = named.speak("One.", "toy", seed=1), named.speak("One.", voice, seed=1)
+    assert np.array_equal(by_name.wav, itself.wav)
+    assert named.similarity(by_name, "toy") == named.similarity(itself, voice)
+    with pytest.raises(ModelFileError, match="nobody"):
+        named.speak("One.", "nobody")
+
+
+def test_several_texts_give_several_speeches(cloner, voice):
+    one, two = cloner.speak(["One.", "Two."], voice, seed=1)
+    assert (one.text, two.text) == ("One.", "Two.")
+    assert np.array_equal(two.wav, cloner.speak("Two.", voice, SpeechOptions(seed=1)).wav)
+    assert cloner.speak([], voice) == []
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        (lambda cloner, voice: cloner.speak(3, voice), "text must be a string or a list of strings, not int"),
+        (lambda cloner, voice: cloner.speak(b"One.", voice), "text must be a string or a list of strings, not bytes"),
+        (lambda cloner, voice: cloner.speak(["One.", 2], voice), "text must be a string"),
+        (lambda cloner, voice: cloner.stream(["One."], voice), "text must be a string, not list"),
+        (lambda cloner, voice: cloner.speak("One.", None), "voice must be a Voice or the name of a saved one"),
+        (lambda cloner, voice: cloner.speak("One.", voice.embedding), "voice must be a Voice"),
+        (lambda cloner, voice: cloner.speak("One.", voice, 3), "options must be a SpeechOptions, not int"),
+        (lambda cloner, voice: cloner.speak("One.", voice, sped=1.0), "sped"),
+        (lambda cloner, voice: cloner.enroll(3), "references must be paths or arrays of samples, not int"),
+        (lambda cloner, voice: cloner.enroll(b"a.wav"), "references must be"),
+        (lambda cloner, voice: cloner.enroll(["a.wav", 3]), "a reference must be a path or an array"),
+    ],
+)
+def test_wrong_types_are_named(cloner, voice, call, expected):
+    with pytest.raises(TypeError, match=expected):
+        call(cloner, voice)
+
+
+def test_a_speech_saves_itself_and_plays_in_a_notebook(cloner, voice, tmp_path):
+    speech = cloner.speak("One <b>.", voice, seed=1)
+    assert speech.save(tmp_path / "one.wav") == tmp_path / "one.wav"
+    with pytest.raises(StorageError, match="exists"):
+        speech.save(tmp_path / "one.wav")
+    speech.save(tmp_path / "one.wav", overwrite=True)
+    np.testing.assert_allclose(read_audio(tmp_path / "one.wav", sample_rate=16_000), speech.wav, atol=1e-3)
+    assert repr(speech) == f"Speech('One <b>.', {speech.seconds:.1f} s at 16000 Hz, seed=1)"
+    page = speech._repr_html_()
+    assert page.startswith('<audio controls src="data:audio/wav;base64,UklGR') and "<b>" not in page
+    assert len(repr(voice)) < 100 and len(repr(cloner)) < 100
+
+
+def test_library_stream_and_command_line_give_the_same_samples(models, voice, tmp_path):
+    VoiceLibrary(tmp_path / "voices").save(voice)
+    cloner = VoiceCloner.load(models, device="cpu")
+    text = "Hello there. How are you? Fine, thanks."
+    speech = cloner.speak(text, voice, seed=5)
+    stream = cloner.stream(text, voice, seed=5)
+    assert sum(map(len, stream)) == len(speech.wav)
+    assert np.array_equal(stream.speech.wav, speech.wav)
+    speech.save(tmp_path / "library.wav")
+    for name, more in (("plain", []), ("streamed", ["--stream", str(tmp_path / "s.wav")])):
+        code = demo_cli.main(
+            ["--voice", "toy", "--voices", str(tmp_path / "voices"), "--text", text, "--seed", "5", "--device", "cpu",
+             "--models", str(models), "--out", str(tmp_path / f"{name}.wav"), *more]
+        )  # fmt: skip
+        assert code == 0
+        assert (tmp_path / f"{name}.wav").read_bytes() == (tmp_path / "library.wav").read_bytes()

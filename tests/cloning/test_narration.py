@@ -1,4 +1,4 @@
-"""What is told of what was said."""
+"""Texts spoken into files: the printed summary and the manifest."""
 
 import json
 from types import SimpleNamespace
@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import demo_cli
-from cloning.narration import Manner, Speaker, readings, say_all, told_of
+from cloning import SpeechOptions
+from cloning.narration import Narrator, count_sentences, say_all, sentence_entry
 from synthesizer import Sentence
 from synthesizer.text.lexicon import Lexicon
 from tests.toy_models import save_toy_models, speech_like
@@ -21,27 +22,27 @@ SPLIT = Sentence(
 BAD = Sentence("four.", ALIGNMENT, False, 4, score=0.25, rungs=("another seed", "windowed"), remarks=("it hums",))
 
 
-def test_how_well_sentences_were_read():
-    assert readings([GOOD]) == "1 sentence"
-    assert readings([GOOD, SPLIT]) == "2 sentences, 1 read again (1 split)"
-    assert readings([GOOD, SPLIT, BAD]) == "3 sentences, 2 read again (1 split), 1 doubtful"
+def test_sentences_are_counted():
+    assert count_sentences([GOOD]) == "1 sentence"
+    assert count_sentences([GOOD, SPLIT]) == "2 sentences, 1 read again (1 split)"
+    assert count_sentences([GOOD, SPLIT, BAD]) == "3 sentences, 2 read again (1 split), 1 doubtful"
 
 
-def test_the_manifest_tells_of_each_sentence():
-    assert told_of(GOOD)["done"] == []
-    assert told_of(SPLIT)["done"] == ["read 3 times: split into 2 pieces", "1.2 s of dead air cut out"]
-    told = told_of(BAD)
-    assert (told["score"], told["attempts"], told["remarks"]) == (0.25, 4, ["it hums"])
-    assert told["done"] == ["read 4 times: the first reading was the best"]
-    json.dumps([told, told_of(SPLIT)])
+def test_the_manifest_has_an_entry_for_each_sentence():
+    assert sentence_entry(GOOD)["done"] == []
+    assert sentence_entry(SPLIT)["done"] == ["read 3 times: split into 2 pieces", "1.2 s of dead air cut out"]
+    entry = sentence_entry(BAD)
+    assert (entry["score"], entry["attempts"], entry["remarks"]) == (0.25, 4, ["it hums"])
+    assert entry["done"] == ["read 4 times: the first reading was the best"]
+    json.dumps([entry, sentence_entry(SPLIT)])
 
 
-def test_the_manner_is_passed_on_and_kept(tmp_path):
+def test_the_options_are_passed_on_and_written(tmp_path):
     spoken = []
     lexicon = Lexicon(())
 
-    def speak(text, voice, seed, progress, **how):
-        spoken.append(how)
+    def speak(text, voice, options, monitor):
+        spoken.append(options)
         return SimpleNamespace(
             wav=speech_like(1.0),
             sample_rate=16_000,
@@ -50,29 +51,31 @@ def test_the_manner_is_passed_on_and_kept(tmp_path):
             alignment_score=1.0,
             remarks=(),
             sentences=(GOOD,),
+            save=lambda path, overwrite: path.write_bytes(b""),
         )
 
     cloner: Any = SimpleNamespace(speak=speak, similarity=lambda *_: None)
     voice: Any = SimpleNamespace(name="ann", sources=("a.wav",))
-    speaker = Speaker(cloner, voice, 3, manner=Manner(0.8, 1.5, lexicon, 2.0))
-    say_all(speaker, [("Hello.", tmp_path / "001.wav")], False)
-    assert spoken == [{"speed": 0.8, "pauses": 1.5, "pitch_range": 2.0, "lexicon": lexicon}]
+    options = SpeechOptions(seed=3, speed=0.8, pauses=1.5, pitch_range=2.0, lexicon=lexicon)
+    narrator = Narrator(cloner, voice, options)
+    say_all(narrator, [("Hello.", tmp_path / "001.wav")], False)
+    assert spoken == [options]
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert (manifest["speed"], manifest["pauses"], manifest["pitch_range"]) == (0.8, 1.5, 2.0)
-    assert manifest["outputs"][0]["sentences"] == [told_of(GOOD)]
-    assert speaker.summary().endswith("similarity to the reference not measurable, 1 sentence")
+    assert manifest["outputs"][0]["sentences"] == [sentence_entry(GOOD)]
+    assert narrator.summary().endswith("similarity to the reference not measurable, 1 sentence")
 
 
 @pytest.mark.parametrize(
     ("flag", "value"), [("--speed", "3"), ("--speed", "0"), ("--pauses", "-1"), ("--pauses", "nan")]
 )
-def test_a_pace_out_of_range_is_refused_at_once(tmp_path, capsys, monkeypatch, flag, value):
+def test_options_out_of_range_are_refused_before_any_work(tmp_path, capsys, monkeypatch, flag, value):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.wav").write_bytes(b"")
     with pytest.raises(SystemExit) as stop:
         demo_cli.main(["a.wav", "--text", "Hello.", f"{flag}={value}"])
     assert stop.value.code == 2
-    assert capsys.readouterr().err.startswith("error: The ")
+    assert capsys.readouterr().err.startswith("error: ")
 
 
 def test_speed_and_lexicon_from_the_command_line(tmp_path, capsys, monkeypatch):

@@ -56,7 +56,7 @@ def test_all_that_is_written_is_heard_in_order_and_nothing_else():
 def test_what_is_not_there_yet_is_silence():
     sound = FakeSound()
     card = SoundCard(RATE, sound)
-    while len(sound.streams[0].heard) < 3:
+    while len(sound.streams[0].blocks) < 3:
         pass
     card.write(noise(100))
     card.close()
@@ -87,7 +87,7 @@ def test_aborting_does_not_wait():
 def test_the_position_is_what_was_heard_and_waiting_does_not_count():
     sound = FakeSound()
     card = SoundCard(RATE, sound)
-    while len(sound.streams[0].heard) < 20:
+    while len(sound.streams[0].blocks) < 20:
         pass
     assert card.position == 0 and not card.finished
     card.write(noise(1600))
@@ -123,7 +123,7 @@ def test_a_named_device_that_is_gone_is_said(monkeypatch):
     directions: list[tuple[Direction, str]] = [("output", "played"), ("input", "recorded")]
     for direction, what in directions:
         assert load_sound_library(direction) is not None
-        with pytest.raises(PlaybackError, match=f"can be {what}, because the sound device 'gone' is gone"):
+        with pytest.raises(PlaybackError, match=f"can be {what}: the audio device 'gone' is gone"):
             load_sound_library(direction, "gone")
     with pytest.raises(PlaybackError, match="cannot play"):
         SoundCard(RATE, FakeDevices(busy=True), "headset")
@@ -150,7 +150,7 @@ def test_what_is_missing_is_said(missing, monkeypatch):
         monkeypatch.setitem(sys.modules, "sounddevice", FakeSound(devices=missing != "device", busy=True))
     with pytest.raises(PlaybackError) as error:
         SoundCard(RATE, load_sound_library())
-    words = {"package": "sounddevice", "library": "PortAudio", "device": "no sound device", "access": "cannot play"}
+    words = {"package": "sounddevice", "library": "PortAudio", "device": "no audio device", "access": "cannot play"}
     assert words[missing] in str(error.value) and "\n" not in str(error.value)
 
 

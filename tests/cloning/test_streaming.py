@@ -1,23 +1,22 @@
-"""A text spoken while it is made, with models of toy width."""
+"""Speech streamed while it is generated, with models of toy width."""
 
 import numpy as np
 import pytest
 
-from cloning import Voice, VoiceCloner
-from cloning.cloner import finish
-from cloning.streaming import as_speech, faded
-from speech.errors import ConfigError, ModelFileError, TextError
+from cloning import Monitor, TwoStage, Voice, VoiceCloner
+from cloning.finishing import FADE_SECONDS, fade_edges
+from speech.errors import ConfigError, ModelFileError, TextError, WorkCancelled
 from synthesizer import Synthesis
 from tests.toy_models import EMBEDDING_SIZE, TOY_SPACE, toy_encoder, toy_synthesizer
 from vocoder import GriffinLimVocoder
-from vocoder.base import VocodingCancelled
 
 TEXT = "Hello there. How are you? Fine."
+RATE = round(80 / FADE_SECONDS)  # a fade of 80 samples
 
 
 @pytest.fixture(scope="module")
 def cloner() -> VoiceCloner:
-    return VoiceCloner(toy_encoder(), toy_synthesizer(), GriffinLimVocoder(iterations=2))
+    return VoiceCloner(toy_encoder(), TwoStage(toy_synthesizer(), GriffinLimVocoder(iterations=2)))
 
 
 @pytest.fixture
@@ -25,9 +24,9 @@ def voice() -> Voice:
     return Voice(np.ones(EMBEDDING_SIZE, np.float32), TOY_SPACE, "toy")
 
 
-def test_the_first_chunk_is_there_before_the_second_sentence_is_made(cloner, voice):
+def test_the_first_chunk_comes_before_the_second_sentence_is_synthesized(cloner, voice):
     sentences: list[Synthesis] = []
-    chunks = cloner.stream(TEXT, voice, 1, sentences.append)
+    chunks = cloner.stream(TEXT, voice, seed=1, monitor=Monitor(on_synthesis=sentences.append))
     assert sentences == []
     first = next(chunks)
     assert len(sentences) == 1 and 0 < len(first) <= 1600
@@ -39,21 +38,20 @@ def test_the_first_chunk_is_there_before_the_second_sentence_is_made(cloner, voi
 
 
 def test_the_seed_decides(cloner, voice):
-    first, again, other = (np.concatenate(list(cloner.stream(TEXT, voice, seed))) for seed in (1, 1, 2))
+    first, again, other = (np.concatenate(list(cloner.stream(TEXT, voice, seed=seed))) for seed in (1, 1, 2))
     assert np.array_equal(first, again)
     assert first.shape != other.shape or not np.array_equal(first, other)
 
 
-def test_what_was_streamed_becomes_a_speech(cloner, voice):
-    sentences: list[Synthesis] = []
-    chunks = list(cloner.stream(TEXT, voice, 1, sentences.append))
-    speech = as_speech(chunks, sentences, cloner.sample_rate, TEXT, 1)
-    whole = cloner.speak(TEXT, voice, 1)
-    np.testing.assert_allclose(speech.mel, whole.mel, atol=1e-4)
+def test_a_stream_ends_in_the_speech_of_speak(cloner, voice):
+    stream = cloner.stream(TEXT, voice, seed=1)
+    next(stream)
+    speech = stream.speech  # generates the rest
+    whole = cloner.speak(TEXT, voice, seed=1)
+    assert np.array_equal(speech.wav, whole.wav) and np.array_equal(speech.mel, whole.mel)
     assert (speech.tokens, speech.alignment_score, speech.remarks) == (
         whole.tokens, whole.alignment_score, whole.remarks,
     )  # fmt: skip
-    assert np.array_equal(speech.wav, finish(np.concatenate(chunks), 16_000))
 
 
 def test_bad_calls_are_refused_at_once(cloner, voice):
@@ -65,38 +63,36 @@ def test_bad_calls_are_refused_at_once(cloner, voice):
 
 def test_cancelling_ends_it(cloner, voice):
     answers = iter([False] * 3 + [True])
-    with pytest.raises(VocodingCancelled):
-        list(cloner.stream(TEXT, voice, 1, cancelled=lambda: next(answers)))
+    with pytest.raises(WorkCancelled):
+        list(cloner.stream(TEXT, voice, seed=1, monitor=Monitor(cancelled=lambda: next(answers))))
 
 
-def test_cancelling_while_the_synthesizer_works_is_the_same(cloner, voice):
-    with pytest.raises(VocodingCancelled):
-        next(cloner.stream(TEXT, voice, 1, cancelled=lambda: True))
+def test_cancelling_the_synthesizer_raises_the_same(cloner, voice):
+    with pytest.raises(WorkCancelled):
+        next(cloner.stream(TEXT, voice, seed=1, monitor=Monitor(cancelled=lambda: True)))
 
 
 def test_speed_and_pauses_are_those_of_speak(cloner, voice):
-    sentences: list[Synthesis] = []
-    for _ in cloner.stream(TEXT, voice, 1, sentences.append, speed=1.5, pauses=0.5):
-        pass
-    whole = cloner.speak(TEXT, voice, 1, speed=1.5, pauses=0.5)
-    np.testing.assert_allclose(np.concatenate([one.mel for one in sentences], 1), whole.mel, atol=1e-4)
+    stream = cloner.stream(TEXT, voice, seed=1, speed=1.5, pauses=0.5)
+    assert np.array_equal(stream.speech.mel, cloner.speak(TEXT, voice, seed=1, speed=1.5, pauses=0.5).mel)
 
 
-def test_a_vocoder_that_makes_no_numbers_is_told_of(cloner, voice, monkeypatch):
-    monkeypatch.setattr(cloner.vocoder, "stream", lambda *_, **__: iter([np.full(99, np.nan, np.float32)]))
+def test_audio_that_is_not_finite_is_refused(cloner, voice, monkeypatch):
+    broken = lambda *_, **__: iter([np.full(99, np.nan, np.float32)])  # noqa: E731
+    monkeypatch.setattr(cloner.model.vocoder, "stream_segments", broken)
     with pytest.raises(ModelFileError):
-        list(cloner.stream(TEXT, voice, 1))
+        list(cloner.stream(TEXT, voice, seed=1))
 
 
 @pytest.mark.parametrize("sizes", [[1000], [1] * 1000, [79, 2, 919], [500, 500], [160, 840], [161, 839]])
 def test_both_ends_are_faded_and_nothing_else(sizes):
     chunks = np.split(np.ones(1000, np.float32), np.cumsum(sizes)[:-1])
-    joined = np.concatenate(list(faded(iter(chunks), 80)))
+    joined = np.concatenate(list(fade_edges(iter(chunks), RATE)))
     ramp = np.arange(80, dtype=np.float32) / 80
     np.testing.assert_allclose(joined, np.concatenate([ramp, np.ones(840), ramp[::-1]]), atol=1e-6)
 
 
 @pytest.mark.parametrize("samples", [0, 1, 2, 100, 160, 161])
-def test_a_short_sound_keeps_its_length(samples):
-    joined = [np.zeros(0), *faded(iter([np.ones(samples, np.float32)]), 80)]
+def test_short_audio_keeps_its_length(samples):
+    joined = [np.zeros(0), *fade_edges(iter([np.ones(samples, np.float32)]), RATE)]
     assert len(np.concatenate(joined)) == samples

@@ -63,7 +63,7 @@ def test_an_average_counts_by_weight():
     average = Voice.average(parts, weights=[3, 1])
     np.testing.assert_allclose(average.embedding, mean / np.linalg.norm(mean), atol=1e-6)
     for weights in ([1], [0, 0], [1, -1], [1, float("nan")]):
-        with pytest.raises(ConfigError, match="2 voices take as many weights"):
+        with pytest.raises(ConfigError, match="2 voices need 2 weights"):
             Voice.average(parts, weights=weights)
 
 

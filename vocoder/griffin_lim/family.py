@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from modelfile.families import Family
-from speech.mel import MelConfig
+from speech.mel_config import MelConfig
 
 if TYPE_CHECKING:
     from vocoder.griffin_lim.inference import GriffinLimVocoder

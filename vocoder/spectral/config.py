@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from speech.errors import ConfigError
-from speech.mel import MelConfig
+from speech.mel_config import MelConfig
 
 SHORTEST_JUDGED = 1024  # samples that every discriminator can judge
 

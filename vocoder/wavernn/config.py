@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from speech.errors import ConfigError
-from speech.mel import MelConfig
+from speech.mel_config import MelConfig
 
 MIXTURES = 10
 

@@ -1,0 +1,101 @@
+"""A spoken text: the waveform, what it was made from and how the text was read."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cloning.finishing import check_alignment, finish
+
+if TYPE_CHECKING:
+    from synthesizer import Sentence, Synthesis
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Speech:
+    """A spoken text.
+
+    Attributes:
+        wav: float32 [samples], peak 0.9 at most.
+        sample_rate: in Hz.
+        text: as it was given.
+        seed: the seed that gives the same samples again.
+        mel: float32 [n_mels, frames] in [-4, 4].
+        alignment: float32 [tokens, steps], attention weights; of a very long text not every step.
+        tokens: symbol of each row of the alignment.
+        alignment_score: 1 if every sentence was read once, whole and in order; the score of the worst sentence.
+        remarks: one sentence for each fault of the alignment; empty if there is none.
+        sentences: attempts, corrections, score and remarks of each sentence.
+    """
+
+    wav: np.ndarray
+    sample_rate: int
+    text: str
+    seed: int
+    mel: np.ndarray
+    alignment: np.ndarray
+    tokens: tuple[str, ...]
+    alignment_score: float
+    remarks: tuple[str, ...]
+    sentences: tuple[Sentence, ...] = ()
+
+    @classmethod
+    def from_audio(cls, wav: np.ndarray, synthesis: Synthesis, sample_rate: int, text: str, seed: int) -> Speech:
+        """The finished result of a vocoder's output.
+
+        Args:
+            wav: float32 [samples], as the vocoder generated it.
+
+        Raises:
+            ModelFileError: the waveform is empty or not finite.
+        """
+        score, remarks = check_alignment(synthesis.sentences)
+        return cls(
+            wav=finish(wav, sample_rate),
+            sample_rate=sample_rate,
+            text=text,
+            seed=seed,
+            mel=synthesis.mel,
+            alignment=synthesis.alignment,
+            tokens=tuple(synthesis.tokens),
+            alignment_score=score,
+            remarks=remarks,
+            sentences=tuple(synthesis.sentences),
+        )
+
+    @property
+    def seconds(self) -> float:
+        """Duration of the waveform."""
+        return len(self.wav) / self.sample_rate
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Write a .wav, .flac or .ogg file and return its path.
+
+        Raises:
+            AudioError: the suffix names no format that can be written.
+            StorageError: the file exists and `overwrite` is False, or it cannot be written.
+        """
+        from speech.audio import write_audio
+
+        write_audio(path, self.wav, self.sample_rate, overwrite=overwrite)
+        return Path(path)
+
+    def __repr__(self) -> str:
+        text = self.text if len(self.text) <= 40 else f"{self.text[:39]}…"
+        return f"Speech({text!r}, {self.seconds:.1f} s at {self.sample_rate} Hz, seed={self.seed})"
+
+    def _repr_html_(self) -> str:
+        """An audio player, for notebooks."""
+        import soundfile
+
+        file = io.BytesIO()
+        soundfile.write(file, self.wav, self.sample_rate, format="WAV", subtype="PCM_16")
+        data = base64.b64encode(file.getvalue()).decode("ascii")
+        caption = html.escape(repr(self))
+        return f'<audio controls src="data:audio/wav;base64,{data}"></audio><br>{caption}'
