@@ -1,9 +1,18 @@
 """README and documents: their format, their links, and the code that they show."""
 
 import re
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from corpora.store import FeatureWriter
+from modelfile.families import families_of
+from speech.mel import code_mel, synthesis_mel
+from speech.mel_config import MelConfig
+from tests.toy_models import speech_like
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PAGES = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/*.md"), *REPOSITORY.glob("*/*/README.md")])
@@ -45,3 +54,59 @@ def test_the_python_example_runs_twice(tmp_path: Path, monkeypatch: pytest.Monke
     for _ in range(2):
         exec(example, {})
     assert (tmp_path / "result.wav").stat().st_size > 10_000
+
+
+@pytest.fixture
+def linear_family(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The family of docs/add-a-family.md, in a folder that belongs to the package `vocoder` meanwhile."""
+    import vocoder
+
+    text = (REPOSITORY / "docs" / "add-a-family.md").read_text()
+    folder = tmp_path / "families" / "linear"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").touch()
+    for name, code in re.findall(r"```python\n# vocoder/linear/(\w+\.py)\n(.*?)```", text, re.DOTALL):
+        (folder / name).write_text(code)
+    monkeypatch.setattr(vocoder, "__path__", [*vocoder.__path__, str(folder.parent)])
+    families_of.cache_clear()
+    yield
+    families_of.cache_clear()
+    for name in [name for name in sys.modules if name.startswith("vocoder.linear")]:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def vocoder_store(tmp_path: Path) -> Path:
+    """Three utterances, one of them for validation."""
+    path = tmp_path / "store"
+    with FeatureWriter(path) as writer:
+        writer.write_info({"stage": "vocoder", "mel_config": vars(MelConfig())})
+        for number in range(3):
+            wav = speech_like(0.5, seed=number)
+            mel = synthesis_mel(wav).T
+            samples = np.zeros(200 * len(mel), np.int16)
+            samples[: len(wav)] = np.rint(32767 * wav)[: len(samples)]
+            meta = {"speaker": "a", "corpus": "toy", "split": "train" if number else "validation"}
+            writer.add(f"toy/{number}", {"mel": code_mel(mel), "wav": samples}, meta)
+    return path
+
+
+def test_the_example_of_a_family_trains_saves_loads_and_vocodes(
+    linear_family: None, vocoder_store: Path, tmp_path: Path
+) -> None:
+    from corpora.store import FeatureStore
+    from training.loop import fit
+    from vocoder import Vocoder
+
+    family, store = families_of("vocoder")["linear"], FeatureStore(vocoder_store)
+    assert family.training_flags is not None and family.plan is not None
+    flags = family.training_flags(vocoder_store, run=tmp_path / "run", steps=4, threads=1)
+    plan = family.plan(flags, store, flags.run)
+    fit(plan.task, plan.batches, plan.fit, flags.run, settings=plan.settings)
+    loaded = Vocoder.load(tmp_path / "run" / "best.safetensors")
+    mel = synthesis_mel(speech_like(0.5))
+    wav = loaded.vocode(mel)
+    assert loaded.kind == "linear" and wav.shape == (200 * mel.shape[1],)
+    np.testing.assert_array_equal(np.concatenate(list(loaded.stream(mel))), wav)
+    loaded.save(tmp_path / "again.safetensors")
+    np.testing.assert_array_equal(Vocoder.load(tmp_path / "again.safetensors").vocode(mel), wav)
