@@ -1,4 +1,4 @@
-"""Pronunciations of common words that CMUdict does not have. It never replaces one that it has."""
+"""Pronunciations of common words that CMUdict lacks; entries of CMUdict take precedence."""
 
 _TABLE = """
     miz        M IH1 Z

@@ -1,4 +1,4 @@
-"""The whole way from written text to transcripts that the synthesizer can encode."""
+"""Text front end: written text to transcripts that the synthesizer can encode."""
 
 import logging
 
@@ -13,14 +13,14 @@ logger = logging.getLogger(__name__)
 
 
 def text_to_transcript(text: str, lexicon: Lexicon | None = None) -> Transcript:
-    """Cleans a text and looks its words up.
+    """Normalize a text and look up the pronunciation of its words.
 
     Args:
         text: any Unicode text; ``{HH AH0 L OW1}`` is read as phonemes.
-        lexicon: pronunciations that come before all others, see `synthesizer.text.lexicon.read_lexicon`.
+        lexicon: pronunciations that take precedence, see `synthesizer.text.lexicon.read_lexicon`.
 
     Raises:
-        TextError: the text has nothing that can be spoken, or inline phonemes that do not exist.
+        TextError: nothing in the text can be spoken, or an inline phoneme is unknown.
     """
     if lexicon is None:
         return transcribe(clean(text))
@@ -30,7 +30,7 @@ def text_to_transcript(text: str, lexicon: Lexicon | None = None) -> Transcript:
 def text_to_transcripts(
     text: str, lexicon: Lexicon | None = None, max_characters: int = MAX_CHARACTERS
 ) -> list[tuple[str, Transcript]]:
-    """Splits a text into sentences and prepares each one.
+    """Split a text into sentences and transcribe each one.
 
     Args:
         text: any Unicode text of any length.
@@ -38,11 +38,11 @@ def text_to_transcripts(
         max_characters: as for `synthesizer.text.sentences.split_sentences`.
 
     Returns:
-        Sentences as they were written, with their transcripts; at least one. Pieces that hold nothing to speak (a row
-        of signs that no rule knows) are left out with a warning.
+        (sentence as written, transcript) pairs, at least one. Sentences with nothing to speak are left out with a
+        warning.
 
     Raises:
-        TextError: nothing at all can be spoken, or inline phonemes do not exist.
+        TextError: nothing in the whole text can be spoken, or an inline phoneme is unknown.
     """
     prepared: list[tuple[str, Transcript]] = []
     unspeakable: TextError | None = None
@@ -53,7 +53,7 @@ def text_to_transcripts(
             if "{" in sentence:
                 raise
             unspeakable = error
-            logger.warning("Left out: %s", error)
+            logger.warning("Sentence left out: %s", error)
     if not prepared:
         raise unspeakable or TextError("The text is empty; write at least one word or number.")
     return prepared

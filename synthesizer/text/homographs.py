@@ -1,7 +1,7 @@
-"""Words that are written alike and said differently: the reading that the neighbouring words ask for.
+"""Homograph disambiguation by the neighbouring words.
 
-The rules are few and look at most two words away; where none applies, the commoner reading is taken. The accent of
-words that are both verb and noun follows the word before them: "to record", "the record".
+The rules look at most two words away. If none applies, the more frequent pronunciation is used. The stress of words
+that are both noun and verb depends on the word before: "the record", "to record".
 """
 
 from collections.abc import Callable
@@ -12,17 +12,17 @@ from synthesizer.text.matching import word_set
 Phonemes = tuple[str, ...]
 
 
-class Place(NamedTuple):
-    """The words around one: empty where a mark or the edge of the text is."""
+class Context(NamedTuple):
+    """The two words on either side of a word; empty beyond punctuation or the ends of the text."""
 
     before: str
     before_that: str
     after: str
     after_that: str
-    first: bool  # nothing but quotation marks stands before it in its sentence
+    first: bool  # the first word of its clause
 
 
-# Behind these stands a verb, behind those a noun or an adjective.
+# Words that precede a verb, and words that precede a noun or an adjective
 _VERB_AFTER = word_set("""
     to will would can could should shall must may might do does did don't didn't doesn't can't cannot couldn't won't
     wouldn't shouldn't let's i'll you'll he'll she'll we'll they'll it'll i'd you'd we'd they'd not never please i you
@@ -42,150 +42,150 @@ def _phonemes(text: str) -> Phonemes:
     return tuple(text.split())
 
 
-def _is_verb(place: Place) -> bool:
-    return place.before in _VERB_AFTER or (place.first and place.after in _OBJECTS)
+def _is_verb(context: Context) -> bool:
+    return context.before in _VERB_AFTER or (context.first and context.after in _OBJECTS)
 
 
-def _read(p: Place) -> bool:  # present tense
-    past = p.before in _HAVE_OR_BE or p.before_that in _HAVE_OR_BE
-    reads = p.before in _VERB_AFTER - word_set("i you we they who never") or p.before in word_set(
+def _read(c: Context) -> bool:  # present tense
+    past = c.before in _HAVE_OR_BE or c.before_that in _HAVE_OR_BE
+    reads = c.before in _VERB_AFTER - word_set("i you we they who never") or c.before in word_set(
         "a good long quick easy and/or"
     )
     return not past and (
-        reads or p.after == "aloud" or (p.first and p.after in _OBJECTS | word_set("more on about carefully"))
+        reads or c.after == "aloud" or (c.first and c.after in _OBJECTS | word_set("more on about carefully"))
     )
 
 
-def _lead(p: Place) -> bool:  # the metal
+def _lead(c: Context) -> bool:  # the metal
     things = word_set("""pipe pipes paint paints poisoning pencil pencils shot bullet bullets weight weights oxide acid
         glass crystal sheet sheets roof roofs mine mines ore levels exposure contamination battery batteries""")
     return (
-        p.after in things
-        or p.before in word_set("molten liquid metallic white red")
-        or (p.before in word_set("of with contains contain containing like as") and not p.after)
+        c.after in things
+        or c.before in word_set("molten liquid metallic white red")
+        or (c.before in word_set("of with contains contain containing like as") and not c.after)
     )
 
 
-def _live(p: Place) -> bool:  # the adjective
+def _live(c: Context) -> bool:  # the adjective
     things = word_set("""music show shows concert concerts broadcast broadcasts performance performances audience
         audiences tv television stream streams streaming ammunition wire wires animals birds bait recording recordings
         coverage band bands event events update updates chat action album theater theatre entertainment report version
         from""")
     shown = word_set("broadcast performed aired recorded go goes going went gone streamed shown")
-    verb = p.before in _VERB_AFTER
-    return (not verb and (p.after in things or p.before in word_set("a the this his our some"))) or p.before in shown
+    verb = c.before in _VERB_AFTER
+    return (not verb and (c.after in things or c.before in word_set("a the this his our some"))) or c.before in shown
 
 
-def _lives(p: Place) -> bool:  # more than one life
-    return p.before in word_set(
+def _lives(c: Context) -> bool:  # plural of life
+    return c.before in word_set(
         "their our your many human the of whose nine save saved saving people's past private own lost"
     )
 
 
-def _close(p: Place) -> bool:  # the verb
-    near = p.after in word_set("to by enough together at") or p.before in word_set(
+def _close(c: Context) -> bool:  # the verb
+    near = c.after in word_set("to by enough together at") or c.before in word_set(
         "so too very how as quite pretty was were is are"
     )
-    verb = p.before in _VERB_AFTER or (p.first and p.after in _OBJECTS)
+    verb = c.before in _VERB_AFTER or (c.first and c.after in _OBJECTS)
     return (
-        (verb and not (near and p.before not in _VERB_AFTER))
-        or (p.before == "the" and p.after == "of")
-        or (p.before == "and" and p.after in _OBJECTS)
+        (verb and not (near and c.before not in _VERB_AFTER))
+        or (c.before == "the" and c.after == "of")
+        or (c.before == "and" and c.after in _OBJECTS)
     )
 
 
-def _wind(p: Place) -> bool:  # the verb
+def _wind(c: Context) -> bool:  # the verb
     ways = word_set("up down through around back along its their")
-    return (p.before in _VERB_AFTER and p.before not in word_set("who never i")) or (
-        p.first and p.after in _OBJECTS | ways
+    return (c.before in _VERB_AFTER and c.before not in word_set("who never i")) or (
+        c.first and c.after in _OBJECTS | ways
     )
 
 
-def _winds(p: Place) -> bool:
-    return p.after in word_set("through around up along its down between past") and p.before not in word_set(
+def _winds(c: Context) -> bool:
+    return c.after in word_set("through around up along its down between past") and c.before not in word_set(
         "strong the high"
     )
 
 
-def _tear(p: Place) -> bool:  # what is wept
-    return p.after in word_set("gas drop drops duct ducts stained fell rolled ran") or p.before in word_set(
+def _tear(c: Context) -> bool:  # of the eye
+    return c.after in word_set("gas drop drops duct ducts stained fell rolled ran") or c.before in word_set(
         "single every bitter"
     )
 
 
-def _tears(p: Place) -> bool:  # what is wept
-    apart = p.after in word_set("up apart down off open away the his her it them")
-    return not apart or p.before in word_set("in into of with to her his my their our your the")
+def _tears(c: Context) -> bool:  # of the eye
+    apart = c.after in word_set("up apart down off open away the his her it them")
+    return not apart or c.before in word_set("in into of with to her his my their our your the")
 
 
-def _bow(p: Place) -> bool:  # for arrows and fiddles, and what is tied
+def _bow(c: Context) -> bool:  # the weapon, for a violin, or a knot
     return (
-        (p.after == "and" and p.after_that.startswith("arrow"))
-        or p.after in word_set("tie ties tied string hunter")
-        or (p.before in word_set("ribbon cross red pink violin hair cello yellow"))
+        (c.after == "and" and c.after_that.startswith("arrow"))
+        or c.after in word_set("tie ties tied string hunter")
+        or (c.before in word_set("ribbon cross red pink violin hair cello yellow"))
     )
 
 
-def _dove(p: Place) -> bool:  # went under
-    return p.after in word_set("into in down under off for headfirst deep back through") and p.before not in _NOUN_AFTER
+def _dove(c: Context) -> bool:  # past tense of dive
+    return c.after in word_set("into in down under off for headfirst deep back through") and c.before not in _NOUN_AFTER
 
 
-def _bass(p: Place) -> bool:  # the fish
-    return p.after in word_set("fishing fish boat boats") or p.before in word_set(
+def _bass(c: Context) -> bool:  # the fish
+    return c.after in word_set("fishing fish boat boats") or c.before in word_set(
         "sea largemouth smallmouth striped caught catch"
     )
 
 
-def _minute(p: Place) -> bool:  # very small
-    return p.after in word_set(
+def _minute(c: Context) -> bool:  # tiny
+    return c.after in word_set(
         "detail details amount amounts quantity quantities difference differences particles traces"
     )
 
 
-def _wound(p: Place) -> bool:  # turned
+def _wound(c: Context) -> bool:  # past tense of wind
     return (
-        p.after in word_set("up down around through its his along round back tightly") and p.before not in _NOUN_AFTER
+        c.after in word_set("up down around through its his along round back tightly") and c.before not in _NOUN_AFTER
     )
 
 
-def _resume(p: Place) -> bool:  # the list of one's work
-    return p.before in word_set("my your his her a the their our")
+def _resume(c: Context) -> bool:  # a curriculum vitae
+    return c.before in word_set("my your his her a the their our")
 
 
-def _use(p: Place) -> bool:  # the verb
-    noun = p.before in _NOUN_AFTER | word_set(
+def _use(c: Context) -> bool:  # the verb
+    noun = c.before in _NOUN_AFTER | word_set(
         "much little common public make making made makes drug land water daily no"
     )
-    return not noun and bool(p.after or _is_verb(p))
+    return not noun and bool(c.after or _is_verb(c))
 
 
-def _uses(p: Place) -> bool:  # the verb
-    return p.before in word_set("he she it who which that and also often always never one") or p.after in _OBJECTS
+def _uses(c: Context) -> bool:  # the verb
+    return c.before in word_set("he she it who which that and also often always never one") or c.after in _OBJECTS
 
 
-def _house(p: Place) -> bool:  # the verb
-    return p.before in _VERB_AFTER - word_set("who i") and p.after in _OBJECTS | word_set(
+def _house(c: Context) -> bool:  # the verb
+    return c.before in _VERB_AFTER - word_set("who i") and c.after in _OBJECTS | word_set(
         "up more over thousands hundreds people"
     )
 
 
-def _excuse(p: Place) -> bool:  # the verb
-    return p.before in _VERB_AFTER or (
-        p.after in word_set("me us him my her your them the") and p.before not in _NOUN_AFTER
+def _excuse(c: Context) -> bool:  # the verb
+    return c.before in _VERB_AFTER or (
+        c.after in word_set("me us him my her your them the") and c.before not in _NOUN_AFTER
     )
 
 
-def _content(p: Place) -> bool:  # the adjective
+def _content(c: Context) -> bool:  # the adjective
     be = word_set("be was is were are am feel felt feels seem seems seemed i'm he's she's perfectly quite not more")
-    return p.before in be or (p.after in word_set("to with") and p.before not in _NOUN_AFTER)
+    return c.before in be or (c.after in word_set("to with") and c.before not in _NOUN_AFTER)
 
 
-def _polish(p: Place) -> bool:  # of Poland
-    return p.after in word_set("people language government border army president zloty town city jews")
+def _polish(c: Context) -> bool:  # from Poland
+    return c.after in word_set("people language government border army president zloty town city jews")
 
 
-# word: rule, what is said where it holds, what is said elsewhere
-_BY_RULE: dict[str, tuple[Callable[[Place], bool], str, str]] = {
+# word: rule, pronunciation if it holds, pronunciation otherwise
+_BY_RULE: dict[str, tuple[Callable[[Context], bool], str, str]] = {
     "read": (_read, "R IY1 D", "R EH1 D"),
     "lead": (_lead, "L EH1 D", "L IY1 D"),
     "live": (_live, "L AY1 V", "L IH1 V"),
@@ -209,7 +209,7 @@ _BY_RULE: dict[str, tuple[Callable[[Place], bool], str, str]] = {
     "polish": (_polish, "P OW1 L IH0 SH", "P AA1 L IH0 SH"),
 }
 
-# Nouns that are verbs with another stress or another last syllable: noun, verb, and which of them elsewhere.
+# Words with different stress or final syllables as noun and as verb: noun, verb, and the default.
 _TABLE = """
     record     R EH1 K ER0 D            | R IH0 K AO1 R D            | noun
     present    P R EH1 Z AH0 N T        | P R IY0 Z EH1 N T          | noun
@@ -268,25 +268,25 @@ _TABLE = """
     coordinate K OW0 AO1 R D AH0 N AH0 T| K OW0 AO1 R D AH0 N EY2 T  | verb
     elaborate  IH0 L AE1 B R AH0 T      | IH0 L AE1 B ER0 EY2 T      | noun
 """
-_STRESSED: dict[str, tuple[Phonemes, Phonemes, str]] = {}
+_NOUN_OR_VERB: dict[str, tuple[Phonemes, Phonemes, str]] = {}
 for _line in _TABLE.strip().splitlines():
-    _nominal, _verbal, _usual = _line.split("|")
-    _word, *_sounds = _nominal.split()
-    _STRESSED[_word] = (tuple(_sounds), _phonemes(_verbal), _usual.strip())
+    _noun, _verb, _default = _line.split("|")
+    _word, *_noun_phonemes = _noun.split()
+    _NOUN_OR_VERB[_word] = (tuple(_noun_phonemes), _phonemes(_verb), _default.strip())
 
-HOMOGRAPHS = frozenset(_BY_RULE) | frozenset(_STRESSED)
+HOMOGRAPHS = frozenset(_BY_RULE) | frozenset(_NOUN_OR_VERB)
 
 
-def reading(word: str, place: Place) -> Phonemes | None:
-    """The phonemes of a homograph among its neighbours; None for any other word."""
+def disambiguate(word: str, context: Context) -> Phonemes | None:
+    """The phonemes of a homograph in its context; None for any other word."""
     if word in _BY_RULE:
-        rule, where_it_holds, elsewhere = _BY_RULE[word]
-        return _phonemes(where_it_holds if rule(place) else elsewhere)
-    if word not in _STRESSED:
+        rule, if_true, otherwise = _BY_RULE[word]
+        return _phonemes(if_true if rule(context) else otherwise)
+    if word not in _NOUN_OR_VERB:
         return None
-    nominal, verbal, usual = _STRESSED[word]
-    if place.before in _NOUN_AFTER:
-        return nominal
-    if _is_verb(place):
-        return verbal
-    return verbal if usual == "verb" else nominal
+    noun, verb, default = _NOUN_OR_VERB[word]
+    if context.before in _NOUN_AFTER:
+        return noun
+    if _is_verb(context):
+        return verb
+    return verb if default == "verb" else noun

@@ -1,4 +1,4 @@
-"""Cuts a written text into pieces that the synthesizer speaks one at a time. Nothing but white space gets lost."""
+"""Sentence splitting for synthesis. Only white space is removed."""
 
 import re
 from collections.abc import Iterator
@@ -6,17 +6,13 @@ from collections.abc import Iterator
 from synthesizer.text.abbreviations import BEFORE_NUMBER, CALENDAR, FINAL, INNER, TITLES
 from synthesizer.text.matching import word_set
 
-# About 14 s of speech: a little beyond the longest utterances that synthesizers are trained on.
-MAX_CHARACTERS = 200
-# A digit is spoken as about a word; "1999" is as long as "nineteen ninety-nine".
-_EXTRA_PER_DIGIT = 4
-# A line at least this long that goes on in lower case was broken to fit a page.
-_WRAPPED_LINE = 40
-# A piece shorter than this sounds like a fragment; longer texts are not cut nearer to their ends.
-_SHORTEST_PIECE = 25
+MAX_CHARACTERS = 200  # about 14 s of speech, a little more than the longest training utterances
+_EXTRA_PER_DIGIT = 4  # a digit is spoken as about a word: "1999" is as long as "nineteen ninety-nine"
+_MIN_WRAPPED_LINE = 40  # a line of this length that continues in lower case was wrapped
+_MIN_SEGMENT = 25  # no cut is nearer than this to an end, since shorter segments sound like fragments
 
 _CLOSERS = "\"'”’»)\\]}"
-# A terminator with the quotes and brackets that it closes, then white space; Chinese and Japanese ones need none.
+# A terminator with closing quotes and brackets, then white space. Chinese and Japanese terminators need no space.
 _TERMINATOR = re.compile(rf"(?:\.{{2,}}|[.!?…]+)[{_CLOSERS}]*(?=\s)|[。！？]+[{_CLOSERS}」』]*")
 _PARAGRAPH = re.compile(r"\s*\n\s*")
 _INLINE = re.compile(r"\{[^{}]*\}")
@@ -26,14 +22,14 @@ _NEVER_LAST = frozenset(TITLES) | frozenset(INNER) | {"sq", "cu", "fl"}
 _BEFORE_NUMBER = frozenset(BEFORE_NUMBER) | frozenset(day.lower() for day in CALENDAR) | {"c", "ca"}
 _UNITS = word_set("in ft yd mi oz lb lbs tsp tbsp gal qt pt min mins sec secs hr hrs yr yrs")
 _MAYBE_LAST = frozenset(FINAL) | {"st", "al"}
-# Words that begin a sentence and are no part of a name.
+# Words that begin a sentence and are not part of a name
 _STARTER_WORDS = """
     the a an he she it we they you i this that these those there here but and or so yet then when while if as at in on
     for from with by after before my your his her its our their what who why how where no not now one some all many
     however because although once since until nothing nobody everyone everything
 """
 _STARTERS = frozenset(_STARTER_WORDS.split())
-# Where a long sentence is cut, the most natural place first; the cut is at the end of the match.
+# Where a long sentence is cut, in order of preference. The cut is at the end of the match.
 _BREAKS = tuple(
     re.compile(pattern)
     for pattern in (
@@ -46,29 +42,29 @@ _BREAKS = tuple(
 
 
 def split_sentences(text: str, max_characters: int = MAX_CHARACTERS) -> list[str]:
-    """Splits a text at the ends of sentences and paragraphs, and long sentences at clauses.
+    """Split a text at sentence and paragraph ends, and long sentences at clauses.
 
-    Abbreviations, initials, decimals and ellipses do not end a sentence. A line break does, unless a long
-    line goes on in lower case. Pieces without a letter or digit stay with their neighbour.
+    Abbreviations, initials, decimals and ellipses do not end a sentence. A line break does, unless a long line
+    continues in lower case. Segments without a letter or digit are joined to their neighbour.
 
     Args:
-        text: any Unicode text, not cleaned.
-        max_characters: the longest piece, in characters, each digit counted as five; only an unbroken run of
-            inline phonemes may be longer.
+        text: any Unicode text, not normalized.
+        max_characters: the maximum length of a segment, each digit counted as five characters. Only an unbroken run
+            of inline phonemes may be longer.
 
     Returns:
-        Stripped pieces in order, whose characters besides white space are those of the text; empty for a blank text.
+        Stripped segments in order, with all characters of the text except white space; empty for a blank text.
 
     Raises:
         ValueError: max_characters is below 20.
     """
     if max_characters < 20:
         raise ValueError(f"max_characters must be at least 20, not {max_characters}")
-    pieces: list[str] = []
+    segments: list[str] = []
     for paragraph in _paragraphs(text):
         for sentence in _merge_unspeakable(list(_sentences(paragraph))):
-            pieces += _shorten(sentence, max_characters)
-    return _merge_unspeakable(pieces)
+            segments += _shorten(sentence, max_characters)
+    return _merge_unspeakable(segments)
 
 
 def _paragraphs(text: str) -> Iterator[str]:
@@ -76,7 +72,7 @@ def _paragraphs(text: str) -> Iterator[str]:
     start = line = 0
     for match in _PARAGRAPH.finditer(text):
         single = match.group().count("\n") == 1
-        wrapped = single and match.start() - line >= _WRAPPED_LINE and text[match.end() : match.end() + 1].islower()
+        wrapped = single and match.start() - line >= _MIN_WRAPPED_LINE and text[match.end() : match.end() + 1].islower()
         line = match.end()
         if wrapped or _inside(match.start(), inline):
             continue
@@ -103,12 +99,12 @@ def _ends_sentence(paragraph: str, start: int, match: re.Match[str], any_capital
         return True
     following = re.match(r"\s*[\"'“‘«(\[¿¡]*(\w*)", paragraph[match.end() : match.end() + 60])
     next_word = following.group(1) if following else ""
-    goes_on = next_word[:1].islower() and (any_capitals or mark[-1] in _CLOSERS)
+    continues = next_word[:1].islower() and (any_capitals or mark[-1] in _CLOSERS)
     if mark.startswith(("..", "…")):
-        return not goes_on and not next_word[:1].islower()
+        return not continues and not next_word[:1].islower()
     if not mark.startswith("."):
-        return not (goes_on and mark[-1] in _CLOSERS)
-    if goes_on:
+        return not (continues and mark[-1] in _CLOSERS)
+    if continues:
         return False
     before = _LAST_WORD.search(paragraph, max(start, match.start() - 40), match.start())
     word = before.group() if before else ""
@@ -126,47 +122,47 @@ def _ends_sentence(paragraph: str, start: int, match: re.Match[str], any_capital
     return True
 
 
-def _merge_unspeakable(pieces: list[str]) -> list[str]:
-    """Joins pieces without a letter or digit to the one before them, leading ones to the one behind."""
+def _merge_unspeakable(segments: list[str]) -> list[str]:
+    """Join segments without a letter or digit to the previous one, leading ones to the next one."""
     merged: list[str] = []
-    for piece in filter(None, pieces):
-        if merged and (not _speakable(piece) or not _speakable(merged[-1])):
-            merged[-1] += " " + piece
+    for segment in filter(None, segments):
+        if merged and (not _speakable(segment) or not _speakable(merged[-1])):
+            merged[-1] += " " + segment
         else:
-            merged.append(piece)
+            merged.append(segment)
     return merged
 
 
-def _speakable(piece: str) -> bool:
-    return any(c.isalnum() for c in piece)
+def _speakable(segment: str) -> bool:
+    return any(c.isalnum() for c in segment)
 
 
 def spoken_length(text: str) -> int:
-    """Characters of a text, with digits weighted by what they become in words and inline phonemes by their count."""
+    """Length in characters, with each digit counted as five and each inline phoneme as one."""
     phonemes = sum(len(m.group()) - len(m.group().split()) for m in _INLINE.finditer(text))
     return len(text) + _EXTRA_PER_DIGIT * sum(c.isdigit() for c in text) - phonemes
 
 
 def _shorten(sentence: str, limit: int) -> list[str]:
-    """Halves a sentence at its best break until every piece is within the limit."""
+    """Cut a sentence recursively at its best break until all segments are within the limit."""
     if spoken_length(sentence) <= limit:
         return [sentence]
     cut = _best_cut(sentence, limit)
     if cut is None:
         return [sentence]
-    return [piece for half in (sentence[:cut], sentence[cut:]) for piece in _shorten(half.strip(), limit)]
+    return [segment for half in (sentence[:cut], sentence[cut:]) for segment in _shorten(half.strip(), limit)]
 
 
 def _best_cut(sentence: str, limit: int) -> int | None:
     inline = _inline_spans(sentence)
     middle = len(sentence) / 2
-    margin = min(_SHORTEST_PIECE, limit // 3, len(sentence) // 3)
+    margin = min(_MIN_SEGMENT, limit // 3, len(sentence) // 3)
     for pattern in _BREAKS:
         cuts = [m.end() for m in pattern.finditer(sentence) if not _inside(m.end(), inline)]
         cuts = [c for c in cuts if margin <= c <= len(sentence) - margin]
         if cuts:
             return min(cuts, key=lambda c: abs(c - middle))
-    # No white space in the middle: between any two characters, but not within phonemes.
+    # Without white space, cut between any two characters, but not inside phonemes.
     cuts = [c for c in range(1, len(sentence)) if not _inside(c, inline)]
     return min(cuts, key=lambda c: abs(c - middle)) if cuts else None
 

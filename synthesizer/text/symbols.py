@@ -1,8 +1,8 @@
-"""The synthesizer's input alphabet: characters, then ARPABET phonemes. Pure Python.
+"""Input symbols of the synthesizer: characters, then ARPABET phonemes.
 
-The first 66 symbols and their ids are those of public SV2TTS synthesizer checkpoints (*compat*); the upper-case letters
-among them are never produced by the cleaner but keep the ids in place. Phonemes follow as ``@AA0``, ``@AA1``, ...:
-every vowel with its lexical stress (0 none, 1 primary, 2 secondary), every consonant once.
+The first 66 symbols and their ids are those of public SV2TTS synthesizer checkpoints. `clean` never produces their
+upper-case letters, which only keep the ids compatible. Phonemes follow as ``@AA0``, ``@AA1``, ...: each vowel with its
+lexical stress (0 none, 1 primary, 2 secondary), each consonant once.
 """
 
 PAD = "_"
@@ -20,7 +20,7 @@ CONSONANTS: tuple[str, ...] = (
 )
 STRESSES: tuple[str, ...] = ("0", "1", "2")
 
-# Alphabetical, so that the list can be checked at a glance against CMUdict's own.
+# In alphabetical order, as in CMUdict's own list
 PHONEMES: tuple[str, ...] = tuple(sorted([v + s for v in VOWELS for s in STRESSES] + list(CONSONANTS)))
 
 SYMBOLS: tuple[str, ...] = CHARACTERS + tuple(PHONEME_MARK + phoneme for phoneme in PHONEMES)
@@ -29,5 +29,5 @@ symbol_ids: dict[str, int] = {symbol: index for index, symbol in enumerate(SYMBO
 PAD_ID = symbol_ids[PAD]
 EOS_ID = symbol_ids[EOS]
 
-# What `clean` may write outside of inline `{phonemes}`.
+# Characters that `clean` produces outside inline phonemes
 CLEAN_CHARACTERS: frozenset[str] = frozenset("abcdefghijklmnopqrstuvwxyz" + PUNCTUATION + " ")

@@ -1,8 +1,8 @@
-"""Learns the letter-to-sound model from CMUdict; ``python -m synthesizer.text.train_g2p`` makes it anew.
+"""Training of the G2P model on CMUdict: ``python -m synthesizer.text.train_g2p`` (about 30 s).
 
-Each letter of a word is aligned with none, one or two phonemes by expectation maximisation; the pairs ("graphones") are
-then the words of an n-gram model (Bisani and Ney, 2008, Joint-sequence models for grapheme-to-phoneme conversion), with
-modified Kneser-Ney smoothing (Chen and Goodman, 1998) and without the rarest n-grams. Takes about half a minute.
+Each letter of a word is aligned with zero to two phonemes by expectation maximisation. The pairs ("graphones") are the
+vocabulary of an n-gram model (Bisani and Ney, 2008, Joint-sequence models for grapheme-to-phoneme conversion) with
+modified Kneser-Ney smoothing (Chen and Goodman, 1998) and pruning of rare n-grams.
 """
 
 import math
@@ -13,52 +13,52 @@ from pathlib import Path
 
 import numpy as np
 
-from synthesizer.text.g2p import MODEL, STEP
+from synthesizer.text.g2p import LOG_STEP, MODEL
 from synthesizer.text.pronunciation import dictionary
 
 Phonemes = tuple[str, ...]
 Ngram = tuple[int, ...]
-Weights = dict[tuple[str, Phonemes], float]  # of a letter with its piece of the phonemes
+Weights = dict[tuple[str, Phonemes], float]  # of a letter with its phonemes
 
 ORDER = 6
-FEWEST = (0, 1, 1, 2, 2, 2, 3)  # times that an n-gram of each order must occur to be kept
-ALIGNED_WORDS = 20_000  # on which the alignment is learnt
-ROUNDS = 7
-RAREST_GRAPHONE = 5
-EVERY_HELD_OUT = 20
+MIN_COUNTS = (0, 1, 1, 2, 2, 2, 3)  # minimum count of an n-gram of each order
+ALIGNMENT_WORDS = 20_000  # that the alignment model is trained on
+EM_ITERATIONS = 7
+MIN_GRAPHONE_COUNT = 5
+HELD_OUT_EVERY = 20
 
 
-def held_out(word_number: int) -> bool:
-    """Which words, in alphabetical order, the model never sees, so that it can be tested on them."""
-    return word_number % EVERY_HELD_OUT == 7
+def is_held_out(word_index: int) -> bool:
+    """Whether a word, by its index in alphabetical order, is held out for testing."""
+    return word_index % HELD_OUT_EVERY == 7
 
 
-def words() -> tuple[list[tuple[str, Phonemes]], list[str]]:
-    """Entries of plain letters to learn from, and the words that are held out."""
+def split_dictionary() -> tuple[list[tuple[str, Phonemes]], list[str]]:
+    """Training entries (words of plain letters only), and the held-out words."""
     usable = {w: p for w, p in dictionary().items() if w.isalpha() and w.isascii() and len(w) > 1}
     entries, held = [], []
     for number, word in enumerate(sorted(usable)):
-        if held_out(number):
+        if is_held_out(number):
             held.append(word)
         else:
             entries.append((word, tuple(usable[word].split())))
     return entries, held
 
 
-def _pieces(phonemes: Phonemes, start: int) -> Iterator[Phonemes]:
+def _chunks(phonemes: Phonemes, start: int) -> Iterator[Phonemes]:
     return (phonemes[start : start + length] for length in range(3) if start + length <= len(phonemes))
 
 
 def _expect(word: str, phonemes: Phonemes, weight: Weights, counts: Weights) -> None:
-    """Adds to the counts how often each letter is expected to have made each piece (forward-backward)."""
+    """Add the expected counts of each letter with its phonemes (forward-backward algorithm)."""
     size = len(phonemes)
     forward: list[dict[int, float]] = [{0: 1.0}]
     for i, letter in enumerate(word):
         row: dict[int, float] = {}
         for start, probability in forward[i].items():
-            for piece in _pieces(phonemes, start):
-                end = start + len(piece)
-                if size - end <= 2 * (len(word) - i - 1) and (w := weight.get((letter, piece), 0.0)):
+            for chunk in _chunks(phonemes, start):
+                end = start + len(chunk)
+                if size - end <= 2 * (len(word) - i - 1) and (w := weight.get((letter, chunk), 0.0)):
                     row[end] = row.get(end, 0.0) + probability * w
         forward.append(row)
     total = forward[-1].get(size, 0.0)
@@ -68,11 +68,11 @@ def _expect(word: str, phonemes: Phonemes, weight: Weights, counts: Weights) -> 
     for i in range(len(word) - 1, -1, -1):
         row = {}
         for start, probability in forward[i].items():
-            for piece in _pieces(phonemes, start):
-                after = backward.get(start + len(piece))
-                if after and (w := weight.get((word[i], piece), 0.0)):
+            for chunk in _chunks(phonemes, start):
+                after = backward.get(start + len(chunk))
+                if after and (w := weight.get((word[i], chunk), 0.0)):
                     row[start] = row.get(start, 0.0) + w * after
-                    counts[word[i], piece] += probability * w * after / total
+                    counts[word[i], chunk] += probability * w * after / total
         backward = row
 
 
@@ -81,20 +81,20 @@ def _best_alignment(word: str, phonemes: Phonemes, weight: Weights) -> list[Phon
     for i, letter in enumerate(word):
         row: dict[int, tuple[float, int, Phonemes]] = {}
         for start, (score, _, _) in best[i].items():
-            for piece in _pieces(phonemes, start):
-                w = weight.get((letter, piece))
-                end = start + len(piece)
+            for chunk in _chunks(phonemes, start):
+                w = weight.get((letter, chunk))
+                end = start + len(chunk)
                 if w and (end not in row or row[end][0] < score + math.log(w)):
-                    row[end] = (score + math.log(w), start, piece)
+                    row[end] = (score + math.log(w), start, chunk)
         best.append(row)
     end = len(phonemes)
     if end not in best[-1]:
         return None
-    pieces = []
+    chunks = []
     for row in reversed(best[1:]):
-        _, end, piece = row[end]
-        pieces.append(piece)
-    return pieces[::-1]
+        _, end, chunk = row[end]
+        chunks.append(chunk)
+    return chunks[::-1]
 
 
 def _without_stress(phonemes: Phonemes) -> Phonemes:
@@ -102,31 +102,31 @@ def _without_stress(phonemes: Phonemes) -> Phonemes:
 
 
 def align(entries: list[tuple[str, Phonemes]]) -> list[list[str]]:
-    """Graphones such as 'c|K' and 'e|' of every word that can be aligned; stress takes no part in the choice."""
+    """Graphones such as 'c|K' and 'e|' of every word that can be aligned. The alignment ignores stress."""
     weight: Weights = defaultdict(float)
-    sample = random.Random(0).sample(entries, ALIGNED_WORDS)
+    sample = random.Random(0).sample(entries, ALIGNMENT_WORDS)
     for word, phonemes in sample:
         for letter in word:
             for start in range(len(phonemes)):
-                for piece in _pieces(_without_stress(phonemes), start):
-                    weight[letter, piece] = (0.2, 1.0, 0.05)[len(piece)]
-    for _ in range(ROUNDS):
+                for chunk in _chunks(_without_stress(phonemes), start):
+                    weight[letter, chunk] = (0.2, 1.0, 0.05)[len(chunk)]
+    for _ in range(EM_ITERATIONS):
         counts: Weights = defaultdict(float)
         for word, phonemes in sample:
             _expect(word, _without_stress(phonemes), weight, counts)
-        of_letter: dict[str, float] = defaultdict(float)
+        letter_totals: dict[str, float] = defaultdict(float)
         for (letter, _), count in counts.items():
-            of_letter[letter] += count
-        weight = {pair: n / len(sample) for pair, n in counts.items() if n > 2e-4 * of_letter[pair[0]]}
+            letter_totals[letter] += count
+        weight = {pair: n / len(sample) for pair, n in counts.items() if n > 2e-4 * letter_totals[pair[0]]}
     aligned = []
     for word, phonemes in entries:
-        pieces = _best_alignment(word, _without_stress(phonemes), weight)
-        if pieces is None:
+        chunks = _best_alignment(word, _without_stress(phonemes), weight)
+        if chunks is None:
             continue
         graphones, start = [], 0
-        for letter, piece in zip(word, pieces, strict=True):
-            graphones.append(f"{letter}|{' '.join(phonemes[start : start + len(piece)])}")
-            start += len(piece)
+        for letter, chunk in zip(word, chunks, strict=True):
+            graphones.append(f"{letter}|{' '.join(phonemes[start : start + len(chunk)])}")
+            start += len(chunk)
         aligned.append(graphones)
     return aligned
 
@@ -141,7 +141,7 @@ def _count(sequences: list[Ngram]) -> list[Counter]:
 
 
 def _kneser_ney(counts: list[Counter], vocabulary: int) -> list[dict[Ngram, float]]:
-    """Interpolated probabilities of all n-grams that occur, by order."""
+    """Interpolated Kneser-Ney probabilities of all observed n-grams, by order."""
     adjusted = list(counts)
     for order in range(ORDER - 1, 0, -1):
         followed = Counter(ngram[1:] for ngram in counts[order + 1])
@@ -175,14 +175,14 @@ def _prune(probability: list[dict[Ngram, float]], counts: list[Counter]) -> list
         kept[order] = {
             g: p
             for g, p in probability[order].items()
-            if order == 1 or counts[order][g] >= FEWEST[order] or g in needed
+            if order == 1 or counts[order][g] >= MIN_COUNTS[order] or g in needed
         }
         needed = {g[:-1] for g in kept[order]}
     return kept
 
 
 def _backoffs(kept: list[dict[Ngram, float]]) -> list[dict[Ngram, float]]:
-    """What a context's probability for unseen continuations is to be multiplied with, so that all sum to one."""
+    """Backoff weights of each context, which make its probabilities sum to one."""
     backoff: list[dict[Ngram, float]] = [{} for _ in kept]
 
     def backed_off(ngram: Ngram) -> float:
@@ -201,7 +201,7 @@ def _backoffs(kept: list[dict[Ngram, float]]) -> list[dict[Ngram, float]]:
 
 
 def _save(path: Path, vocabulary: list[str], kept: list[dict[Ngram, float]], backoff: list[dict[Ngram, float]]) -> None:
-    """A tree by levels: children lie side by side in the order of their parents; logarithms in steps of `STEP`."""
+    """Store the n-gram tree by levels, children in the order of their parents, logarithms in steps of `LOG_STEP`."""
     arrays: dict[str, np.ndarray] = {"graphones": np.frombuffer("\n".join(vocabulary).encode(), np.uint8)}
     parents: list[Ngram] = [()]
     for order in range(1, ORDER + 1):
@@ -211,18 +211,18 @@ def _save(path: Path, vocabulary: list[str], kept: list[dict[Ngram, float]], bac
         back = [math.log(backoff[order].get(g, 1.0)) for g in nodes]
         arrays[f"children{order}"] = np.array([below[g] for g in parents], np.uint16)
         arrays[f"symbol{order}"] = np.array([g[-1] for g in nodes], np.uint16)
-        arrays[f"probability{order}"] = np.clip(np.rint(np.array(logs) / -STEP), 0, 255).astype(np.uint8)
-        arrays[f"backoff{order}"] = np.clip(np.rint(np.array(back) / STEP), -128, 127).astype(np.int8)
+        arrays[f"probability{order}"] = np.clip(np.rint(np.array(logs) / -LOG_STEP), 0, 255).astype(np.uint8)
+        arrays[f"backoff{order}"] = np.clip(np.rint(np.array(back) / LOG_STEP), -128, 127).astype(np.int8)
         parents = nodes
-    np.savez_compressed(path, **arrays)  # type: ignore[arg-type]  # its stub takes the names for options
+    np.savez_compressed(path, **arrays)  # type: ignore[arg-type]  # the stub takes the names for options
 
 
 def main() -> None:
-    """Learns the model, writes it beside this file and prints how many n-grams it holds."""
-    entries, held = words()
+    """Train the model, write it beside this file and print its size."""
+    entries, held = split_dictionary()
     aligned = align(entries)
-    often = Counter(graphone for graphones in aligned for graphone in graphones)
-    vocabulary = ["<", ">", *sorted(g for g, n in often.items() if n >= RAREST_GRAPHONE)]
+    counted = Counter(graphone for graphones in aligned for graphone in graphones)
+    vocabulary = ["<", ">", *sorted(g for g, n in counted.items() if n >= MIN_GRAPHONE_COUNT)]
     numbers = {graphone: i for i, graphone in enumerate(vocabulary)}
     sequences = [(0, *(numbers[g] for g in gs), 1) for gs in aligned if all(g in numbers for g in gs)]
     counts = _count(sequences)

@@ -1,4 +1,4 @@
-"""The cleaner, rule by rule, against the reference's recorded behaviour, and on any Unicode at all."""
+"""Text normalization: the rules, the behaviour of the reference implementation, and arbitrary Unicode."""
 
 import json
 import logging
@@ -12,15 +12,15 @@ from speech.errors import TextError
 from synthesizer.text.cleaners import clean
 from synthesizer.text.symbols import CLEAN_CHARACTERS
 
-# Where the reference cleaner is wrong or leaves something to guess, this is what is said instead, and why.
-BETTER_THAN_REFERENCE = {
+# Where the reference implementation is wrong: the right reading, and why.
+DIFFERENT_FROM_REFERENCE = {
     "Dr. Smith paid $3.50 on Jan 5th, 1999.": (
         "doctor smith paid three dollars, fifty cents on january fifth, nineteen ninety-nine.",
-        "a month's abbreviation beside a day is read as the month",
+        "the abbreviation of a month beside a day is read as the month",
     ),
     "It's 10% off -- 1,234 items!": (
         "it's ten percent off -- one thousand two hundred thirty-four items!",
-        "the percent sign is no symbol of the model and was dropped; a number with a thousands separator is no year",
+        "the percent sign was dropped; a number with a thousands separator is not a year",
     ),
     "The 2nd of 3 is £5.": ("the second of three is five pounds.", "the pound sign became 'ps'"),
 }
@@ -28,12 +28,12 @@ BETTER_THAN_REFERENCE = {
 
 def test_reference_behaviour(golden_dir):
     for item in json.loads((golden_dir / "cleaners.json").read_text(encoding="utf-8")):
-        expected, _reason = BETTER_THAN_REFERENCE.get(item["text"], (item["cleaned"], ""))
+        expected, _reason = DIFFERENT_FROM_REFERENCE.get(item["text"], (item["cleaned"], ""))
         assert clean(item["text"]) == expected
 
 
 CASES = {
-    "the whole lot": [
+    "mixed": [
         (
             "1,234.50 on 3/4/2021 at 5:30pm",
             "one thousand two hundred thirty-four point five zero on march fourth, twenty twenty-one "
@@ -330,43 +330,43 @@ CASES = {
 @pytest.mark.parametrize(
     ("text", "spoken"), [pytest.param(*case, id=f"{group}: {case[0]}") for group in CASES for case in CASES[group]]
 )
-def test_what_is_written_is_spoken(text, spoken):
+def test_normalization(text, spoken):
     assert clean(text) == spoken
 
 
-def test_clean_text_stays_as_it_is():
+def test_normalization_is_idempotent():
     for group in CASES.values():
         for _, spoken in group:
             assert clean(spoken) == spoken
 
 
 @pytest.mark.parametrize("text", ["", " ", "...", "?!", "\U0001f600", "\u200b", "---", "()", "\ud800", "𐐀"])
-def test_nothing_to_speak_is_a_text_error(text):
+def test_texts_without_speech_are_refused(text):
     with pytest.raises(TextError, match="spoken"):
         clean(text)
 
 
 @pytest.mark.parametrize("text", ["{hello}", "say {HH QQ}", "{}", "{ }"])
-def test_bad_inline_phonemes_are_a_text_error(text):
+def test_invalid_inline_phonemes_are_refused(text):
     with pytest.raises(TextError):
         clean(text)
 
 
-def test_what_is_left_out_is_logged_once(caplog):
+def test_dropped_characters_are_logged_once(caplog):
     with caplog.at_level(logging.WARNING):
         assert clean("Hi 😀 there™ { \ud800 *") == "hi there"
     (record,) = caplog.records
     assert all(sign in record.getMessage() for sign in ("😀", "™", "{", "*", "U+D800"))
 
 
-def test_another_script_is_approximated_with_a_warning(caplog):
+def test_other_scripts_are_transliterated_with_a_warning(caplog):
     with caplog.at_level(logging.WARNING):
         assert clean("Привет") == "privet"
     (record,) = caplog.records
     assert "another script" in record.getMessage() and "П" in record.getMessage()
 
 
-def test_accents_and_plain_text_give_no_warning(caplog):
+def test_accents_and_ordinary_symbols_give_no_warning(caplog):
     with caplog.at_level(logging.WARNING):
         clean("Ça va? “Très” bien… $5, 3 × 4 – 20 °C.")
     assert not caplog.records
@@ -387,7 +387,7 @@ _snippets = st.lists(
 @example("\ufdfa ﷽")
 @example("1/0 0/0 {} 00:00 0.0.0 $0.00 -$.5")
 @example("٪ ٫٣ ۵/۶")
-def test_any_text_is_cleaned_or_refused(text):
+def test_any_text_is_normalized_or_refused(text):
     try:
         cleaned = clean(text)
     except TextError:
@@ -399,8 +399,8 @@ def test_any_text_is_cleaned_or_refused(text):
 
 
 @pytest.mark.parametrize("unit", ["1", "a", ".", "1,", "a.", "1-", "A", "@", "$1", "{", "1/", "é"])
-def test_long_runs_take_no_more_than_their_length(unit):
-    # Rules that look back and forth without bound would need minutes here; the suite's time limit would stop them.
+def test_long_runs_take_linear_time(unit):
+    # Rules with unbounded lookahead would take minutes here and hit the time limit of the suite.
     try:
         clean(unit * (20_000 // len(unit)))
     except TextError:

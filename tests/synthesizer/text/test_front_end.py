@@ -1,4 +1,4 @@
-"""Written text to transcripts, sentence by sentence; and the texts that come with the project."""
+"""Text to transcripts, on hard texts and on the sample sentences of the project."""
 
 import csv
 import logging
@@ -22,32 +22,32 @@ def test_text_to_transcript():
     assert all(word.phonemes for word in transcript.words)
 
 
-def test_a_lexicon_reaches_the_words():
+def test_lexicon_entries_are_applied():
     lexicon = Lexicon((Entry("Zorble", (("Z", "OW1"),), exact=False),))
     assert text_to_transcript("Dr. zorble", lexicon).words[1].phonemes == ("Z", "OW1")
     assert text_to_transcripts("Zorble's end.", lexicon)[0][1].words[0].phonemes == ("Z", "OW1", "Z")
 
 
-def test_texts_are_prepared_sentence_by_sentence():
+def test_sentences_are_transcribed_one_by_one():
     prepared = text_to_transcripts("Mr. Jones left at 5 p.m. He was tired.\nNobody saw him.")
     assert [sentence for sentence, _ in prepared] == ["Mr. Jones left at 5 p.m.", "He was tired.", "Nobody saw him."]
     assert prepared[0][1].text == "mister jones left at five p m."
 
 
-def test_a_piece_without_speech_is_left_out_with_a_warning(caplog):
+def test_a_sentence_without_speech_is_left_out_with_a_warning(caplog):
     with caplog.at_level(logging.WARNING):
         prepared = text_to_transcripts("Hello there.\n𐐀𐐁𐐂\nGoodbye.")
     assert [sentence for sentence, _ in prepared] == ["Hello there.", "Goodbye."]
-    assert "Left out" in caplog.text
+    assert "left out" in caplog.text
 
 
 @pytest.mark.parametrize("text", ["", "  \n\t ", "...", "\U0001f600", "?! --"])
-def test_nothing_to_speak_is_a_text_error(text):
+def test_texts_without_speech_are_refused(text):
     with pytest.raises(TextError):
         text_to_transcripts(text)
 
 
-def test_bad_inline_phonemes_are_not_just_left_out():
+def test_invalid_inline_phonemes_are_refused():
     with pytest.raises(TextError, match="QQ"):
         text_to_transcripts("All is well. But {QQ} is not.")
 
@@ -90,7 +90,7 @@ def test_held_out_sentences_are_in_no_corpus(held_out, shared_dir):
 HARD_TEXTS = (Path(__file__).parent / "hard_texts.txt").read_text(encoding="utf-8").split("\n")
 
 
-def test_hard_texts_are_many():
+def test_number_of_hard_texts():
     assert len([text for text in HARD_TEXTS if text]) >= 250
 
 
@@ -108,9 +108,9 @@ def _seconds(text: str) -> float:
     return time.process_time() - started
 
 
-def test_long_texts_take_time_in_proportion():
+def test_long_texts_take_linear_time():
     prose = " ".join(text for text in HARD_TEXTS if "." in text and len(text) > 30)
-    text_to_transcripts(prose)  # loads the dictionary and the model, and fills the memory of words
+    text_to_transcripts(prose)  # load the dictionary and the model, and fill the caches
     long = (prose + "\n") * (50_000 // len(prose) + 1)
     assert len(long) >= 50_000
     assert _seconds(long) < 12 * _seconds(long[: len(long) // 4])
@@ -126,7 +126,7 @@ _typed = st.lists(
 
 @settings(max_examples=100, deadline=None)
 @given(st.one_of(_typed.map(" ".join), _typed.map("".join)))
-def test_anything_becomes_symbols_or_a_text_error(text):
+def test_any_text_is_encoded_or_refused(text):
     try:
         prepared = text_to_transcripts(text)
     except TextError:

@@ -1,4 +1,4 @@
-"""One spelling, two words: what the neighbours decide."""
+"""Homograph disambiguation by neighbouring words."""
 
 import pytest
 
@@ -42,11 +42,11 @@ from synthesizer.text.pronunciation import is_known
         ("house", "HH AW1 S", ["the house", "to house arrest"]),
     ],
 )
-def test_neighbours_decide(word, phonemes, texts):
+def test_disambiguation(word, phonemes, texts):
     for text in texts:
         found = [" ".join(w.phonemes or ()) for w in text_to_transcript(text).words if w.spelling == word]
         assert found == [phonemes], text
 
 
-def test_homographs_are_words_of_the_dictionary():
+def test_homographs_are_in_the_dictionary():
     assert len(HOMOGRAPHS) > 60 and all(map(is_known, HOMOGRAPHS))

@@ -1,4 +1,4 @@
-"""A user's pronunciations: how the file is read, what its words match, and what is said where it is wrong."""
+"""User lexicon: file format, matching and errors."""
 
 import pytest
 
@@ -28,11 +28,11 @@ def test_phonemes_and_respellings(lexicon_of):
     assert sounds("Coelho", lexicon) == ["K OW0 EH1 L Y UW0"]
 
 
-def test_a_header_may_be_missing(lexicon_of):
+def test_the_header_is_optional(lexicon_of):
     assert sounds("hello world", lexicon_of("hello,HH AY1")) == ["HH AY1", "W ER1 L D"]
 
 
-def test_capitals_matter_where_they_tell_words_apart(lexicon_of):
+def test_case_matters_for_words_listed_in_two_cases(lexicon_of):
     lexicon = lexicon_of("US,Y UW1 EH1 S", "Polish,P OW1 L IH0 SH", "polish,P AA1 L IH0 SH", "iPad,eye-pad")
     assert sounds("Tell us", lexicon)[1] == "AH1 S"
     assert sounds("the US", lexicon)[1] == "Y UW1 EH1 S"
@@ -40,7 +40,7 @@ def test_capitals_matter_where_they_tell_words_apart(lexicon_of):
     assert sounds("IPAD ipad", lexicon) == ["AY1 P AE0 D"] * 2
 
 
-def test_several_words_and_the_longest_first(lexicon_of):
+def test_phrases_and_longest_match(lexicon_of):
     lexicon = lexicon_of("haven,hay-ven", "New Haven,N UW1", '"C++",see plus')
     assert sounds("new\nhaven, Haven", lexicon) == ["N UW1", "HH EY1 V EH0 N"]
     assert sounds("C++ is", lexicon)[:2] == ["S IY1", "P L AH1 S"]
@@ -52,18 +52,18 @@ def test_possessives_and_contractions(lexicon_of):
     assert sounds("O’Zorb", lexicon) == ["OW1 Z"]
 
 
-def test_words_within_words_and_addresses_stay(lexicon_of):
+def test_parts_of_words_and_addresses_do_not_match(lexicon_of):
     lexicon = lexicon_of("art,AA1", "example,EH1")
     assert "{" not in text_to_transcript("start artist me@example.com", lexicon).text
     assert text_to_transcript("{AA1 R T} art", lexicon).text == "{AA1 R T} {AA1}"
 
 
-def test_what_abbreviations_become_is_found_too(lexicon_of):
+def test_expanded_abbreviations_match(lexicon_of):
     lexicon = lexicon_of("doctor,D AA1 K")
     assert sounds("Dr. Smith", lexicon)[0] == "D AA1 K"
 
 
-def test_a_spreadsheet_may_write_a_byte_order_mark(tmp_path):
+def test_byte_order_mark(tmp_path):
     path = tmp_path / "lexicon.csv"
     path.write_bytes("word,pronunciation\r\nDon’t,D OW1 N\r\n".encode("utf-8-sig"))
     assert sounds("don't", read_lexicon(path)) == ["D OW1 N"]
@@ -78,18 +78,18 @@ def test_a_spreadsheet_may_write_a_byte_order_mark(tmp_path):
         (["hi"], "Line 1.*columns"),
         (["hi,HH,AY1"], "Line 1.*3 columns"),
         (["hi,"], "Line 1.*missing"),
-        (["+-,plus"], "Line 1.*no word"),
-        (["42,forty"], "Line 1.*no word"),
+        (["+-,plus"], "Line 1.*not a word"),
+        (["42,forty"], "Line 1.*not a word"),
         (["hi,h1!"], "Line 1.*cannot be read"),
         (["hi,привет"], "Line 1.*cannot be read"),
     ],
 )
-def test_a_wrong_line_is_named(lexicon_of, lines, named):
+def test_errors_name_the_line(lexicon_of, lines, named):
     with pytest.raises(TextError, match=named):
         lexicon_of(*lines)
 
 
-def test_a_lexicon_that_cannot_be_read(tmp_path):
+def test_unreadable_files(tmp_path):
     with pytest.raises(TextError, match="missing"):
         read_lexicon(tmp_path / "missing.csv")
     (tmp_path / "latin.csv").write_bytes("café,K\n".encode("latin-1"))
@@ -97,6 +97,6 @@ def test_a_lexicon_that_cannot_be_read(tmp_path):
         read_lexicon(tmp_path / "latin.csv")
 
 
-def test_many_entries_do_not_slow_a_text_down(lexicon_of):
+def test_many_entries(lexicon_of):
     lexicon = lexicon_of(*(f"word{'abcdefghij'[i % 10]}{i},W ER1 D" for i in range(3000)))
     assert lexicon.apply("worda10 and other words. " * 2000).count("{W ER1 D}") == 2000

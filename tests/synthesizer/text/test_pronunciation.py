@@ -1,4 +1,4 @@
-"""Looking words up: dictionary, lexicon, inline phonemes, apostrophes, fallbacks."""
+"""Pronunciation of words: dictionary, suffixes, contractions, inline phonemes and fallbacks."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ from speech.errors import TextError
 from synthesizer.text.pronunciation import pronounce, transcribe
 
 
-def pieces(text: str) -> list[str]:
+def spellings(text: str) -> list[str]:
     return [token.spelling for token in transcribe(text).tokens]
 
 
@@ -18,8 +18,8 @@ def pieces(text: str) -> list[str]:
     [
         ("hello", "HH AH0 L OW1"),
         ("the", "DH AH0"),
-        ("read", "R EH1 D"),  # the first of several pronunciations
-        # Endings of known words
+        ("read", "R EH1 D"),  # the first one in the dictionary
+        # Suffixes
         ("zebra's", "Z IY1 B R AH0 Z"),
         ("astronaut's", "AE1 S T R AH0 N AA2 T S"),
         ("quince's", "K W IH1 N S IH0 Z"),
@@ -29,7 +29,7 @@ def pieces(text: str) -> list[str]:
         ("annealed", "AH0 N IY1 L D"),
         ("grossness", "G R OW1 S N AH0 S"),
         ("reflectively", "R IH0 F L EH1 K T IH0 V L IY0"),
-        # Parts
+        # Contractions, prefixes, compounds
         ("express'd", "IH0 K S P R EH1 S T"),
         ("shan't", "SH AE1 N T"),
         ("unselfish", "AH0 N S EH1 L F IH0 SH"),
@@ -42,7 +42,7 @@ def test_words_with_a_pronunciation(word, phonemes):
 
 
 @pytest.mark.parametrize("word", ["zorble", "xqzt", "s", "qqqqs", "a" * 500, "z" * 30 + "ing", "'", "''"])
-def test_words_that_are_none_do_not_crash(word):
+def test_nonsense_does_not_fail(word):
     result = pronounce(word)
     assert result is None or all(result)
 
@@ -59,7 +59,7 @@ def test_words_that_are_none_do_not_crash(word):
         ("unquenchable", "AH0 N K W EH1 N CH AH0 B AH0 L"),
     ],
 )
-def test_words_that_no_dictionary_has_get_phonemes(word, phonemes):
+def test_unknown_words_get_phonemes(word, phonemes):
     assert pronounce(word) == tuple(phonemes.split())
     assert transcribe(word).tokens[0].phonemes == tuple(phonemes.split())
 
@@ -79,17 +79,17 @@ def test_words_that_no_dictionary_has_get_phonemes(word, phonemes):
         ("{hh ay1}", ["{HH AY1}"]),
     ],
 )
-def test_texts_are_cut_into_tokens(text, expected):
-    assert pieces(text) == expected
+def test_tokens(text, expected):
+    assert spellings(text) == expected
 
 
-def test_no_character_is_lost():
+def test_tokens_keep_all_characters():
     text = "'tis \"odd\" -- (really), isn't it? 'yes'... dogs' o'clock; rock 'n' roll: a u s a!"
     assert transcribe(text).text == text
 
 
 @pytest.mark.parametrize(
-    ("text", "sounds"),
+    ("text", "phonemes"),
     [
         ("u s a", ["Y UW1", "EH1 S", "EY1"]),
         ("a b c", ["EY1", "B IY1", "S IY1"]),
@@ -101,8 +101,8 @@ def test_no_character_is_lost():
         ("as i a man", ["AE1 Z", "AY1", "AH0", "M AE1 N"]),
     ],
 )
-def test_the_letter_a_and_the_article(text, sounds):
-    assert [" ".join(token.phonemes or ()) for token in transcribe(text).words] == sounds
+def test_the_letter_a_and_the_article(text, phonemes):
+    assert [" ".join(token.phonemes or ()) for token in transcribe(text).words] == phonemes
 
 
 def test_inline_phonemes_are_checked():

