@@ -82,7 +82,7 @@ def clean(text: str) -> str:
     inline = iter(phonemes)
     cleaned = re.sub(placeholder.lower(), lambda _: next(inline), cleaned)
     if losses:
-        logger.warning("%s", losses.sentence())
+        logger.warning("%s", losses.message())
     if not any(c.isalpha() for c in cleaned):
         shown = " ".join(text.split())[:40]
         raise TextError(f"The text {shown!r} has nothing that can be spoken; write at least one word or number.")

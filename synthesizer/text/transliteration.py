@@ -83,7 +83,7 @@ class Losses:
         self.dropped.append(match.group())
         return " "
 
-    def sentence(self) -> str:
+    def message(self) -> str:
         """Message for the log. It names at most 20 different characters of each kind."""
         parts = []
         if self.dropped:

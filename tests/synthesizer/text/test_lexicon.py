@@ -17,39 +17,39 @@ def lexicon_of(tmp_path):
     return write
 
 
-def sounds(text: str, lexicon: Lexicon) -> list[str]:
+def phonemes(text: str, lexicon: Lexicon) -> list[str]:
     return [" ".join(word.phonemes or ()) for word in text_to_transcript(text, lexicon).words]
 
 
 def test_phonemes_and_respellings(lexicon_of):
     lexicon = lexicon_of("word,pronunciation", "# names", "", "Suti,SOO-tee", "Nguyen,W IH1 N", "Coelho,koh-EL-yoo")
     assert len(lexicon) == 3
-    assert sounds("Suti met Nguyen.", lexicon) == ["S UW1 T IY0", "M EH1 T", "W IH1 N"]
-    assert sounds("Coelho", lexicon) == ["K OW0 EH1 L Y UW0"]
+    assert phonemes("Suti met Nguyen.", lexicon) == ["S UW1 T IY0", "M EH1 T", "W IH1 N"]
+    assert phonemes("Coelho", lexicon) == ["K OW0 EH1 L Y UW0"]
 
 
 def test_the_header_is_optional(lexicon_of):
-    assert sounds("hello world", lexicon_of("hello,HH AY1")) == ["HH AY1", "W ER1 L D"]
+    assert phonemes("hello world", lexicon_of("hello,HH AY1")) == ["HH AY1", "W ER1 L D"]
 
 
 def test_case_matters_for_words_listed_in_two_cases(lexicon_of):
     lexicon = lexicon_of("US,Y UW1 EH1 S", "Polish,P OW1 L IH0 SH", "polish,P AA1 L IH0 SH", "iPad,eye-pad")
-    assert sounds("Tell us", lexicon)[1] == "AH1 S"
-    assert sounds("the US", lexicon)[1] == "Y UW1 EH1 S"
-    assert sounds("a Polish polish", lexicon)[1:] == ["P OW1 L IH0 SH", "P AA1 L IH0 SH"]
-    assert sounds("IPAD ipad", lexicon) == ["AY1 P AE0 D"] * 2
+    assert phonemes("Tell us", lexicon)[1] == "AH1 S"
+    assert phonemes("the US", lexicon)[1] == "Y UW1 EH1 S"
+    assert phonemes("a Polish polish", lexicon)[1:] == ["P OW1 L IH0 SH", "P AA1 L IH0 SH"]
+    assert phonemes("IPAD ipad", lexicon) == ["AY1 P AE0 D"] * 2
 
 
 def test_phrases_and_longest_match(lexicon_of):
     lexicon = lexicon_of("haven,hay-ven", "New Haven,N UW1", '"C++",see plus')
-    assert sounds("new\nhaven, Haven", lexicon) == ["N UW1", "HH EY1 V EH0 N"]
-    assert sounds("C++ is", lexicon)[:2] == ["S IY1", "P L AH1 S"]
+    assert phonemes("new\nhaven, Haven", lexicon) == ["N UW1", "HH EY1 V EH0 N"]
+    assert phonemes("C++ is", lexicon)[:2] == ["S IY1", "P L AH1 S"]
 
 
 def test_possessives_and_contractions(lexicon_of):
     lexicon = lexicon_of("Zorb,Z AO1 R B", "o'zorb,OW1 Z")
-    assert sounds("Zorb's zorb’s", lexicon) == ["Z AO1 R B Z"] * 2
-    assert sounds("O’Zorb", lexicon) == ["OW1 Z"]
+    assert phonemes("Zorb's zorb’s", lexicon) == ["Z AO1 R B Z"] * 2
+    assert phonemes("O’Zorb", lexicon) == ["OW1 Z"]
 
 
 def test_parts_of_words_and_addresses_do_not_match(lexicon_of):
@@ -60,13 +60,13 @@ def test_parts_of_words_and_addresses_do_not_match(lexicon_of):
 
 def test_expanded_abbreviations_match(lexicon_of):
     lexicon = lexicon_of("doctor,D AA1 K")
-    assert sounds("Dr. Smith", lexicon)[0] == "D AA1 K"
+    assert phonemes("Dr. Smith", lexicon)[0] == "D AA1 K"
 
 
 def test_byte_order_mark(tmp_path):
     path = tmp_path / "lexicon.csv"
     path.write_bytes("word,pronunciation\r\nDon’t,D OW1 N\r\n".encode("utf-8-sig"))
-    assert sounds("don't", read_lexicon(path)) == ["D OW1 N"]
+    assert phonemes("don't", read_lexicon(path)) == ["D OW1 N"]
 
 
 @pytest.mark.parametrize(
