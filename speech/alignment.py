@@ -22,6 +22,8 @@ from speech.errors import AudioError, CorpusError
 logger = logging.getLogger(__name__)
 
 FRAMES_PER_SECOND = 100  # PocketSphinx's frame rate
+CUT_PAUSE, COMMA_PAUSE = 0.35, 0.12  # seconds
+MARGIN = 0.08  # seconds of silence kept at the edges of a segment
 
 # Fallback pronunciation of words that the aligner's dictionary does not have: the usual phone of each letter group.
 LETTER_PHONES = {
@@ -117,21 +119,13 @@ def align_words(wav: np.ndarray, text: str) -> list[Word]:
     ]
 
 
-def split_at_silences(
-    wav: np.ndarray,
-    text: str,
-    min_seconds: float = 1.6,
-    max_seconds: float = 8.0,
-    cut_pause: float = 0.35,
-    comma_pause: float = 0.12,
-    margin: float = 0.08,
-) -> list[Segment]:
+def split_at_silences(wav: np.ndarray, text: str, min_seconds: float = 1.6, max_seconds: float = 8.0) -> list[Segment]:
     """Cut a recording at its pauses into segments of a suitable length for training a synthesizer.
 
-    The recording is cut at every pause of at least `cut_pause` seconds, unless that would leave a segment shorter than
-    `min_seconds`. A segment longer than `max_seconds` is then cut at its longest pause of at least `comma_pause`.
-    Pauses inside a segment become commas where the text has no punctuation. Each segment keeps `margin` seconds of
-    silence at either edge.
+    The recording is cut at every pause of at least 0.35 s, unless that would leave a segment shorter than
+    `min_seconds`. A segment longer than `max_seconds` is then cut at its longest pauses of at least 0.12 s. Pauses
+    inside a segment become commas where the text has no punctuation. Each segment keeps 0.08 s of silence at either
+    edge.
 
     Args:
         wav: float32 [samples] at 16 kHz, in [-1, 1].
@@ -144,38 +138,50 @@ def split_at_silences(
         AudioError, CorpusError: as `align_words`.
     """
     words = align_words(wav, text)
-    pauses = np.array([after.start - before.end for before, after in zip(words, words[1:], strict=False)])
-
-    def seconds(first: int, last: int) -> float:
-        return words[last].end - words[first].start
-
-    def cut(first: int, last: int, threshold: float) -> list[tuple[int, int]]:
-        """Cut words first..last recursively at the longest pause that leaves two segments long enough."""
-        for k in sorted(range(first, last), key=lambda k: -pauses[k]):
-            if pauses[k] < threshold:
-                break
-            if min(seconds(first, k), seconds(k + 1, last)) >= min_seconds:
-                return cut(first, k, threshold) + cut(k + 1, last, threshold)
-        return [(first, last)]
-
-    spans = []
-    for first, last in cut(0, len(words) - 1, cut_pause):
-        spans += cut(first, last, comma_pause) if seconds(first, last) > max_seconds else [(first, last)]
-
+    spans: list[tuple[int, int]] = []
+    for first, last in _cut_at_pauses(words, (0, len(words) - 1), CUT_PAUSE, min_seconds):
+        too_long = _seconds(words, first, last) > max_seconds
+        spans += _cut_at_pauses(words, (first, last), COMMA_PAUSE, min_seconds) if too_long else [(first, last)]
     total = len(wav) / SAMPLE_RATE
-    segments = []
-    for first, last in spans:
-        parts = [_with_pause_mark(words[k].word, pauses[k] >= comma_pause) for k in range(first, last)]
-        ending = "." if last == len(words) - 1 else ","
-        parts.append(_with_pause_mark(words[last].word, True, ending))
-        start = max(0.0, words[first].start - margin)
-        inside = tuple(
-            Word(part, word.start - start, word.end - start)
-            for part, word in zip(parts, words[first : last + 1], strict=True)
-        )
-        segments.append(Segment(start, min(total, words[last].end + margin), " ".join(parts), inside))
-    return segments
+    return [_segment(words, first, last, total) for first, last in spans]
 
 
-def _with_pause_mark(word: str, pause: bool, mark: str = ",") -> str:
-    return word + mark if pause and word[-1] not in ",.;:!?-" else word
+def _seconds(words: list[Word], first: int, last: int) -> float:
+    return words[last].end - words[first].start
+
+
+def _pause_after(words: list[Word], index: int) -> float:
+    return words[index + 1].start - words[index].end
+
+
+def _cut_at_pauses(
+    words: list[Word], span: tuple[int, int], min_pause: float, min_seconds: float
+) -> list[tuple[int, int]]:
+    """Cut the words first..last of a span recursively at the longest pause that leaves two segments long enough."""
+    first, last = span
+    for k in sorted(range(first, last), key=lambda k: -_pause_after(words, k)):
+        if _pause_after(words, k) < min_pause:
+            break
+        halves = (first, k), (k + 1, last)
+        if all(_seconds(words, *half) >= min_seconds for half in halves):
+            return [cut for half in halves for cut in _cut_at_pauses(words, half, min_pause, min_seconds)]
+    return [span]
+
+
+def _segment(words: list[Word], first: int, last: int, total: float) -> Segment:
+    """The segment of words first..last of a recording of `total` seconds, with pauses written as commas."""
+    parts = [
+        _with_punctuation(words[k].word, ",") if _pause_after(words, k) >= COMMA_PAUSE else words[k].word
+        for k in range(first, last)
+    ]
+    parts.append(_with_punctuation(words[last].word, "." if last == len(words) - 1 else ","))
+    start = max(0.0, words[first].start - MARGIN)
+    inside = tuple(
+        Word(part, word.start - start, word.end - start)
+        for part, word in zip(parts, words[first : last + 1], strict=True)
+    )
+    return Segment(start, min(total, words[last].end + MARGIN), " ".join(parts), inside)
+
+
+def _with_punctuation(word: str, mark: str) -> str:
+    return word if word[-1] in ",.;:!?-" else word + mark
