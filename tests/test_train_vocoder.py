@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ from corpora.store import FeatureWriter
 from modelfile.checkpoint import load_weights
 from modelfile.header import config_from_header, read_header
 from speech.mel import MelConfig, code_mel
-from train_vocoder import Arguments
 from vocoder import Vocoder
 from vocoder.wavernn.config import WaveRNNConfig
+from vocoder.wavernn.family import WaveRNNFlags
 from vocoder.wavernn.pruning import unpack_sparse
 
 TOY = WaveRNNConfig(hidden_size=16, fc_size=12, condition_size=8, sample_embedding_size=6)
@@ -41,8 +42,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def train(store: Path, run: Path, **changes) -> None:
     usual: dict[str, Any] = {"steps": 6, "batch_size": 2, "frames": 1, "validate_every": 0, "save_every": 3}
     usual |= {"precision": "fp32", "device": "cpu"}
-    arguments = Arguments(store, run=run, threads=1, licence="CC0", **{"model": TOY, **usual, **changes})
-    train_vocoder.main(arguments)
+    flags = WaveRNNFlags(store, run=run, threads=1, licence="CC0", **{"model": TOY, **usual, **changes})
+    train_vocoder.main(flags)
 
 
 def test_resumed_run_equals_an_uninterrupted_one(store, tmp_path):
@@ -109,10 +110,11 @@ def test_run_leaves_a_vocoder_and_figures(store, tmp_path):
     assert any("validation_loss" in json.dumps(json.loads(line)) for line in log.splitlines())
 
 
-def test_new_run_can_start_from_a_model_file(store, tmp_path, capsys):
+def test_new_run_can_start_from_a_model_file(store, tmp_path, caplog):
     train(store, tmp_path / "first", steps=1)
-    train(store, tmp_path / "second", steps=1, start_from=tmp_path / "first" / "model.safetensors")
-    assert "0 fresh" in capsys.readouterr().out
+    with caplog.at_level("INFO"):
+        train(store, tmp_path / "second", steps=1, start_from=tmp_path / "first" / "model.safetensors")
+    assert re.search(r"(\d+) of \1 tensors", caplog.text)
 
 
 def test_mistakes_get_one_sentence(store, tmp_path, capsys):
@@ -149,3 +151,24 @@ def test_command_line_reads_every_setting(store, tmp_path, monkeypatch):
     monkeypatch.setattr("sys.argv", ["train_vocoder.py", *words, *sizes, "--precision", "fp32"])
     train_vocoder.main()
     assert Vocoder.load(run / "model.safetensors").step == 1
+
+
+@pytest.mark.parametrize("family", ["wavernn", "spectral"])
+def test_model_has_the_mel_settings_of_its_store(family, tmp_path, monkeypatch):
+    mel_config = MelConfig(sample_rate=24_000, n_fft=1200, hop_length=300, win_length=1200, fmax=11_000.0)
+    with FeatureWriter(tmp_path / "store") as writer:
+        writer.write_info({"stage": "vocoder", "mel_config": dataclasses.asdict(mel_config)})
+        for number in range(2):
+            arrays = {"mel": np.full((20, 80), 9, np.uint8), "wav": np.full(6000, 100, np.int16)}
+            writer.add(str(number), arrays, {"corpus": "toy", "split": ("train", "validation")[number]})
+    sizes = {
+        "wavernn": ["--hidden-size", "16", "--fc-size", "12"],
+        "spectral": ["--channels", "16", "--hidden", "24", "--blocks", "1"],
+    }
+    flags = ["--run", str(tmp_path / "run"), "--steps", "1", "--batch-size", "2", "--frames", "8", "--threads", "1"]
+    words = [str(tmp_path / "store"), "--model", family, *flags, "--precision", "fp32", *sizes[family]]
+    monkeypatch.setattr("sys.argv", ["train_vocoder.py", *words])
+    train_vocoder.main()
+    vocoder = Vocoder.load(tmp_path / "run" / "model.safetensors")
+    assert vocoder.mel_config == mel_config and vocoder.sample_rate == 24_000
+    assert vocoder.vocode(np.zeros((80, 5), np.float32), seed=0).shape == (1500,)

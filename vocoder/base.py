@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modelfile.families import load_family
-from speech.mel import MelConfig
+from speech.mel_config import MelConfig
 from vocoder.checks import check_mel
 from vocoder.control import Cancelled, Control, Progress, VocodingCancelled
 from vocoder.segments import MelFrames

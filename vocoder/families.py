@@ -7,7 +7,7 @@ from modelfile.families import families_of
 from speech.errors import ModelFileError
 
 if TYPE_CHECKING:
-    from speech.mel import MelConfig
+    from speech.mel_config import MelConfig
     from vocoder.base import Vocoder
 
 STAGE = "vocoder"

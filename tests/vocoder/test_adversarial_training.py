@@ -15,10 +15,10 @@ from modelfile.checkpoint import load_weights
 from modelfile.header import read_header
 from tests.vocoder.test_spectral_training import TOY
 from tests.vocoder.test_spectral_training import train as train_first_stage
-from train_vocoder import SpectralArguments
 from vocoder import Vocoder
 from vocoder.spectral.config import AdversarialConfig, DiscriminatorConfig
 from vocoder.spectral.discriminators import FILE_NAME, Discriminators
+from vocoder.spectral.family import SpectralFlags
 
 SMALL = DiscriminatorConfig(periods=(2,), period_channels=4, resolutions=(128,), resolution_channels=4)
 STAGE = AdversarialConfig(discriminators_alone=2, judged_frames=8)
@@ -122,5 +122,5 @@ def test_mels_of_a_synthesizer_are_accepted(toy_store, tmp_path, first):
 
 
 def test_help_is_of_the_second_stage_too():
-    arguments = SpectralArguments(Path("store"))
+    arguments = SpectralFlags(Path("store"))
     assert not arguments.adversarial and arguments.sizes == DiscriminatorConfig()

@@ -5,13 +5,14 @@ import torch
 from corpora.store import FeatureStore, FeatureWriter
 from speech.errors import ConfigError, CorpusError
 from speech.mel import decode_mel
-from vocoder.data import VocoderBatches, cut_crop, mel_window, split_items
+from vocoder.data import split_items
+from vocoder.wavernn.data import WaveRNNBatches, cut_crop, mel_window
 from vocoder.wavernn.samples import encode_wav
 
 
 def test_batch_is_a_function_of_seed_step_and_rank(toy_store, toy_config):
     def batch(seed=0, step=0, rank=0):
-        return VocoderBatches(toy_store, toy_config(), 3, 2, seed=seed, rank=rank).batch_at(step)
+        return WaveRNNBatches(toy_store, toy_config(), 3, 2, seed=seed, rank=rank).batch_at(step)
 
     first, again = batch(), batch()
     assert first["samples"].shape == (3, 401) and first["samples"].dtype == torch.int64
@@ -35,7 +36,7 @@ def test_crops_belong_to_their_mels_anywhere(toy_store, toy_config):
 
 
 def test_mol_crops_are_continuous(toy_store, toy_config):
-    batch = VocoderBatches(toy_store, toy_config(mode="mol"), 2, 2).batch_at(0)
+    batch = WaveRNNBatches(toy_store, toy_config(mode="mol"), 2, 2).batch_at(0)
     assert batch["samples"].dtype == torch.float32 and batch["samples"].abs().max() <= 1
 
 
@@ -47,14 +48,14 @@ def test_beyond_the_ends_the_classic_shape_reads_zeros(toy_config):
 
 def test_splits_are_kept_apart(toy_store, toy_config):
     assert split_items(toy_store, "validation", 1) == [5]
-    assert VocoderBatches(toy_store, toy_config(), 2, 2).items.tolist() == [0, 1, 2, 3, 4]
+    assert WaveRNNBatches(toy_store, toy_config(), 2, 2).items.tolist() == [0, 1, 2, 3, 4]
 
 
 def test_unsuitable_stores_are_refused(toy_store, toy_config, tmp_path):
     with pytest.raises(CorpusError):
-        VocoderBatches(toy_store, toy_config(), 2, frames=500)
+        WaveRNNBatches(toy_store, toy_config(), 2, frames=500)
     with pytest.raises(ConfigError):
-        VocoderBatches(toy_store, toy_config(), 0)
+        WaveRNNBatches(toy_store, toy_config(), 0, 2)
     infos: list[dict] = [{"stage": "encoder"}, {"stage": "vocoder", "mel_config": {"n_mels": 40}}]
     for number, info in enumerate(infos):
         path = tmp_path / str(number)
@@ -62,4 +63,4 @@ def test_unsuitable_stores_are_refused(toy_store, toy_config, tmp_path):
             writer.write_info(info)
             writer.add("a", {"mel": np.zeros((9, 80), np.uint8), "wav": np.zeros(1800, np.int16)}, {"split": "train"})
         with pytest.raises(CorpusError):
-            VocoderBatches(FeatureStore(path), toy_config(), 2, 2)
+            WaveRNNBatches(FeatureStore(path), toy_config(), 2, 2)

@@ -7,7 +7,7 @@ import torch
 from modelfile.header import read_header
 from speech.errors import ConfigError, ModelFileError
 from vocoder import Vocoder
-from vocoder.spectral.config import SHORTEST_JUDGED, DiscriminatorConfig, SpectralConfig
+from vocoder.spectral.config import MIN_DISCRIMINATED, DiscriminatorConfig, SpectralConfig
 from vocoder.spectral.discriminators import Discriminators, ResolutionDiscriminator, accuracy
 from vocoder.spectral.inference import SpectralVocoder
 from vocoder.spectral.model import SpectralGenerator
@@ -56,7 +56,7 @@ def discriminators_gain(x: torch.Tensor) -> torch.Tensor:
 
 def test_the_shortest_waveform_can_be_judged():
     opinions = Discriminators(DiscriminatorConfig(period_channels=2, resolution_channels=2))(
-        torch.zeros(1, SHORTEST_JUDGED)
+        torch.zeros(1, MIN_DISCRIMINATED)
     )
     assert len(opinions) == 8 and all(each.isfinite().all() for maps in opinions for each in maps)
 
@@ -85,7 +85,7 @@ def test_file_is_read_back(discriminators, tmp_path):
     again = Discriminators.load(path)
     assert again.config == SMALL
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in discriminators.state_dict().items())
-    with pytest.raises(ModelFileError, match="unknown kind 'discriminators'"):
+    with pytest.raises(ModelFileError, match="unknown vocoder family 'discriminators'"):
         Vocoder.load(path)
 
 

@@ -7,9 +7,9 @@ import torch
 
 from speech.errors import ModelFileError
 from vocoder.control import Control, VocodingCancelled
-from vocoder.data import mel_window
 from vocoder.segments import MelFrames
 from vocoder.wavernn.config import WaveRNNConfig, classic_config
+from vocoder.wavernn.data import mel_window
 from vocoder.wavernn.engine import LANE_COSTS, CompiledSampler, best_width
 from vocoder.wavernn.folding import Fold
 from vocoder.wavernn.lanes import WIDTHS

@@ -7,6 +7,7 @@ import torch
 from speech.errors import one_line
 from speech.mel import MelConfig, filters_and_inverse, synthesis_mel
 from vocoder.emphasis import Deemphasis
+from vocoder.segments import MelFrames
 from vocoder.spectral import fast_blend, refinement
 from vocoder.spectral.refinement import RefinedTransform
 
@@ -18,7 +19,7 @@ CONFIGS = [
 
 
 def refined(config: MelConfig, mel: np.ndarray, spectrum: torch.Tensor, iterations: int) -> np.ndarray:
-    transform = RefinedTransform(mel, config, iterations, lambda: None)
+    transform = RefinedTransform(MelFrames.whole(mel), config, iterations, lambda: None)
     return transform.push(spectrum, last=True)[0].numpy()
 
 

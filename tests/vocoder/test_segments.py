@@ -29,7 +29,8 @@ def cut(mel: np.ndarray, lengths: list[int]) -> Iterator[np.ndarray]:
 
 def random_lengths(seed: int, total: int) -> list[int]:
     """Segment lengths, a third of them 1."""
-    rng, lengths = np.random.default_rng(seed), []
+    rng = np.random.default_rng(seed)
+    lengths: list[int] = []
     while sum(lengths) < total:
         lengths.append(1 if rng.random() < 1 / 3 else int(rng.integers(1, 90)))
     return lengths

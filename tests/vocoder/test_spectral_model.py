@@ -9,7 +9,7 @@ import torch
 
 from modelfile.checkpoint import load_into
 from speech.errors import ConfigError, CorpusError
-from speech.mel import MelConfig
+from speech.mel_config import MelConfig
 from vocoder.spectral.config import SpectralConfig
 from vocoder.spectral.data import SpectralBatches
 from vocoder.spectral.losses import spectral_losses

@@ -1,6 +1,7 @@
 """The training script with --model spectral, on a toy corpus: it learns, stops, goes on, and leaves a vocoder."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ import torch
 import train_vocoder
 from modelfile.checkpoint import load_weights
 from modelfile.header import config_from_header, read_header
-from train_vocoder import SpectralArguments
 from vocoder import Vocoder
 from vocoder.spectral.config import SpectralConfig
+from vocoder.spectral.family import SpectralFlags
+from vocoder.wavernn.family import WaveRNNFlags
 
 TOY = SpectralConfig(channels=16, hidden=24, blocks=2, kernel=3)
 SIZES = ["--channels", "16", "--hidden", "24", "--blocks", "2", "--kernel", "3"]
@@ -22,7 +24,7 @@ SIZES = ["--channels", "16", "--hidden", "24", "--blocks", "2", "--kernel", "3"]
 def train(store: Path, run: Path, **changes) -> None:
     usual: dict[str, Any] = {"steps": 6, "batch_size": 2, "frames": 8, "validate_every": 0, "save_every": 3}
     usual |= {"precision": "fp32", "device": "cpu", "model": TOY}
-    train_vocoder.main(SpectralArguments(store, run=run, threads=1, licence="CC0", **{**usual, **changes}))
+    train_vocoder.main(SpectralFlags(store, run=run, threads=1, licence="CC0", **{**usual, **changes}))
 
 
 def test_resumed_run_equals_an_uninterrupted_one(toy_store_path, tmp_path):
@@ -53,14 +55,15 @@ def test_training_lowers_the_distance(toy_store_path, tmp_path):
     assert len(figures) == 2 and figures[1] < figures[0]
 
 
-def test_new_run_can_start_from_a_model_file(toy_store_path, tmp_path, capsys):
+def test_new_run_can_start_from_a_model_file(toy_store_path, tmp_path, capsys, caplog):
     """Its sizes are the file's, whatever the usual ones are; a WaveRNN is no start for it."""
     train(toy_store_path, tmp_path / "first", steps=1)
     source = tmp_path / "first" / "model.safetensors"
-    train(toy_store_path, tmp_path / "second", steps=1, start_from=source, model=SpectralConfig())
-    assert "0 fresh" in capsys.readouterr().out
+    with caplog.at_level("INFO"):
+        train(toy_store_path, tmp_path / "second", steps=1, start_from=source, model=SpectralConfig())
+    assert re.search(r"(\d+) of \1 tensors", caplog.text)
     assert config_from_header(SpectralConfig, read_header(tmp_path / "second" / "model.safetensors")) == TOY
-    wavernn = train_vocoder.Arguments(toy_store_path, run=tmp_path / "third", start_from=source, steps=1)
+    wavernn = WaveRNNFlags(toy_store_path, run=tmp_path / "third", start_from=source, steps=1)
     with pytest.raises(SystemExit) as stop:
         train_vocoder.main(wavernn)
     assert stop.value.code == 2 and "error: " in capsys.readouterr().err

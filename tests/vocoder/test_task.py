@@ -1,7 +1,6 @@
 """What training does with a batch, and what a validation leaves behind."""
 
 import math
-from typing import Any
 
 import pytest
 import torch
@@ -9,12 +8,12 @@ import torch
 from corpora.store import FeatureStore, FeatureWriter
 from speech.errors import CorpusError
 from training.run_directory import RunDirectory
-from vocoder.data import VocoderBatches
+from vocoder.wavernn.data import WaveRNNBatches
 from vocoder.wavernn.model import build_wavernn
 from vocoder.wavernn.pruning import Pruner, PruningSchedule
-from vocoder.wavernn.task import WaveRNNTask
+from vocoder.wavernn.task import ValidationSize, WaveRNNTask
 
-SMALL: dict[str, Any] = {"crops": 4, "crop_frames": 2, "clips": 2, "clip_frames": 3}
+SMALL = ValidationSize(crops=4, crop_frames=2, clips=2, clip_frames=3)
 
 
 @pytest.fixture
@@ -28,7 +27,7 @@ def run(tmp_path):
 def test_validation_leaves_sounds_and_pictures(toy_config, toy_store, run):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    task = WaveRNNTask(build_wavernn(toy_config()).eval(), toy_store, **SMALL)
+    task = WaveRNNTask(build_wavernn(toy_config()).eval(), toy_store, size=SMALL)
     figures = task.validate(7, run)
     assert set(figures) == {"validation_loss", "mel_error"} and task.best_metric == "validation_loss"
     assert figures["validation_loss"] == pytest.approx(math.log(512), abs=0.5)
@@ -41,7 +40,7 @@ def test_validation_leaves_sounds_and_pictures(toy_config, toy_store, run):
 
 def test_figures_of_a_pruned_model(toy_config, toy_store, run):
     model = build_wavernn(toy_config(sparsity=0.5)).eval()
-    task = WaveRNNTask(model, toy_store, pruner=Pruner(model, PruningSchedule(0.5, start=0, steps=2)), **SMALL)
+    task = WaveRNNTask(model, toy_store, pruner=Pruner(model, PruningSchedule(0.5, start=0, steps=2)), size=SMALL)
     task.clips = []
     before = task.validate(0, run)
     assert task.best_metric == "pruned_loss" and math.isnan(before["pruned_loss"])
@@ -61,13 +60,13 @@ def test_store_of_aligned_mels_trains_like_one_of_recorded_ones(toy_config, toy_
             arrays = {name: toy_store.array(item, name) for name in ("mel", "wav")}
             writer.add(f"{item}", arrays, {**toy_store.meta(item), "gta": True})
     store, config = FeatureStore(tmp_path / "gta"), toy_config()
-    batch = VocoderBatches(store, config, 2, 2).batch_at(0)
-    assert torch.equal(batch["mel"], VocoderBatches(toy_store, config, 2, 2).batch_at(0)["mel"])
-    task = WaveRNNTask(build_wavernn(config), store, **SMALL)
+    batch = WaveRNNBatches(store, config, 2, 2).batch_at(0)
+    assert torch.equal(batch["mel"], WaveRNNBatches(toy_store, config, 2, 2).batch_at(0)["mel"])
+    task = WaveRNNTask(build_wavernn(config), store, size=SMALL)
     losses = task.step(batch, 0, torch.Generator())
     assert losses["loss"].item() == pytest.approx(math.log(512), abs=0.5) and int(losses["items"]) == 800
 
 
 def test_store_without_validation_speech_is_refused(toy_config, toy_store):
     with pytest.raises(CorpusError):
-        WaveRNNTask(build_wavernn(toy_config()), toy_store, crop_frames=1000)
+        WaveRNNTask(build_wavernn(toy_config()), toy_store, size=ValidationSize(crop_frames=1000))

@@ -4,10 +4,10 @@ import torch
 
 from speech.audio import mu_law_encode
 from speech.errors import ConfigError
-from vocoder.data import VocoderBatches
 from vocoder.wavernn.compact import CompactWaveRNN
 from vocoder.wavernn.config import WaveRNNConfig, classic_config
 from vocoder.wavernn.convert import load_public_wavernn
+from vocoder.wavernn.data import WaveRNNBatches
 from vocoder.wavernn.model import build_wavernn
 from vocoder.wavernn.recurrence import label_gru
 from vocoder.wavernn.samples import as_labels, draw_samples, encode_wav, sample_loss
@@ -67,7 +67,7 @@ def test_one_step_changes_every_parameter(toy_config, toy_store, shape, mode):
     config = toy_config(shape, mode)
     model = build_wavernn(config)
     before = {name: value.clone() for name, value in model.named_parameters()}
-    batch = VocoderBatches(toy_store, config, batch_size=4, frames=2).batch_at(0)
+    batch = WaveRNNBatches(toy_store, config, batch_size=4, frames=2).batch_at(0)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     sample_loss(model(batch["samples"][:, :-1], batch["mel"]), batch["samples"][:, 1:], config).backward()
     optimizer.step()
@@ -82,7 +82,7 @@ def test_one_batch_overfits(toy_config, toy_store, shape, mode, gain):
     torch.manual_seed(0)
     config = toy_config(shape, mode, hidden_size=48, fc_size=48)
     model = build_wavernn(config)
-    batch = VocoderBatches(toy_store, config, batch_size=2, frames=1).batch_at(0)
+    batch = WaveRNNBatches(toy_store, config, batch_size=2, frames=1).batch_at(0)
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-2)
     losses = []
     for _ in range(15 if shape == "classic" else 30):  # a general GRU layer is slow on a CPU

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from speech.errors import ConfigError
 from vocoder.data import VocoderStore
-from vocoder.spectral.config import SHORTEST_JUDGED, AdversarialConfig, DiscriminatorConfig
+from vocoder.spectral.config import MIN_DISCRIMINATED, AdversarialConfig, DiscriminatorConfig
 from vocoder.spectral.data import SpectralBatch
 from vocoder.spectral.discriminators import FILE_NAME, Discriminators, accuracy
 from vocoder.spectral.model import SpectralGenerator, as_spectrum
@@ -58,7 +58,7 @@ class AdversarialTask(SpectralTask):
         frames: int,
         **others: Any,
     ) -> None:
-        if not settings.judged_frames * model.config.hop_length >= SHORTEST_JUDGED:
+        if not settings.judged_frames * model.config.hop_length >= MIN_DISCRIMINATED:
             raise ConfigError(f"{settings.judged_frames} frames are too few to be judged: give --judged-frames more.")
         if settings.judged_frames + 2 * MARGIN > frames:
             raise ConfigError(
@@ -112,14 +112,14 @@ class AdversarialTask(SpectralTask):
         ]
 
     def validate(self, step: int, run: "RunDirectory") -> dict[str, float]:
-        """As in the first stage, and how often the discriminators are right; they are saved beside the model."""
+        """As in the first stage, and `accuracy` and `features` of the discriminators, which are saved."""
         figures = super().validate(step, run)
-        self.save_discriminators(run.path, step)
+        self.finish(run, step)
         return figures
 
-    def save_discriminators(self, folder: Path, step: int) -> None:
-        """Write their file into a run directory."""
-        self.discriminators.save(folder / FILE_NAME, step, licence=self.licence, trained_on=self.trained_on)
+    def finish(self, run: "RunDirectory", step: int) -> None:
+        """Save the discriminators in the run directory."""
+        self.discriminators.save(run.path / FILE_NAME, step, licence=self.licence, trained_on=self.trained_on)
 
     def _further_figures(self, wave: Tensor, target: Tensor) -> dict[str, float]:
         natural, made = self.discriminators(target), self.discriminators(wave)

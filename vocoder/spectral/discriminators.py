@@ -39,7 +39,7 @@ class Discriminators(nn.Module):
         """What each thinks of the waveforms, layer by layer.
 
         Args:
-            wave: [batch, samples], at least `vocoder.spectral.config.SHORTEST_JUDGED`.
+            wave: [batch, samples], at least `vocoder.spectral.config.MIN_DISCRIMINATED`.
 
         Returns:
             For each discriminator its feature maps, [batch, ...] each, and last its scores: above zero where it takes

@@ -1,4 +1,4 @@
-"""Settings of a WaveRNN vocoder."""
+"""Architecture of a WaveRNN vocoder. Imports no torch."""
 
 import math
 from dataclasses import dataclass, field
@@ -12,43 +12,40 @@ MIXTURES = 10
 
 @dataclass(frozen=True)
 class WaveRNNConfig:
-    """Shape of a WaveRNN (Kalchbrenner et al. 2018) and of the signal it speaks in.
-
-    Attributes:
-        shape: "compact" is one GRU that sees the last sample through a table folded into its input weights;
-            "classic" is the two-GRU network of public SV2TTS checkpoints (theirs have hidden_size and fc_size 512).
-        mode: "raw" predicts one of 2**bits mu-law labels; "mol" a mixture of logistics over a continuous sample
-            (Salimans et al. 2017).
-        bits: depth of the mu-law labels.
-        hidden_size: units of each GRU.
-        fc_size: width of the fully connected layer or layers after the GRU.
-        pad: mel frames of context on either side of a frame.
-        condition_size: channels of the conditioning network, and of what it hands to the GRU (compact).
-        subframes: conditioning vectors for each mel frame (compact).
-        sample_embedding_size: rank of the table of sample labels (compact).
-        upsample_factors: steps from frames to samples, their product is the hop (classic).
-        residual_size: channels of the residual blocks in the conditioning network (classic).
-        residual_blocks: how many there are (classic).
-        sparsity: share of the blocks in the matrices of the sample loop that training prunes away; 0 is a dense model.
-        block: rows and columns of a block that is pruned or kept as a whole; 16 rows fill a vector register.
-        mel: what a mel is for this model.
-    """
+    """Architecture of a WaveRNN (Kalchbrenner et al. 2018)."""
 
     shape: Literal["compact", "classic"] = "compact"
+    """"compact" has one GRU and looks up the last sample in a table. "classic" is the two-GRU network of public SV2TTS
+    checkpoints, which have a hidden size and fc size of 512."""
     mode: Literal["raw", "mol"] = "raw"
+    """"raw" predicts one of 2**bits mu-law labels; "mol" predicts a mixture of logistic distributions over a continuous
+    sample (Salimans et al. 2017)."""
     bits: int = 9
+    """Bit depth of the mu-law labels."""
     hidden_size: int = 384
+    """Units of each GRU."""
     fc_size: int = 256
+    """Width of the fully connected layers after the GRU."""
     pad: int = 2
+    """Mel frames of context on either side of a frame."""
     condition_size: int = 128
+    """Channels of the conditioning network and of its output."""
     subframes: int = 4
+    """Conditioning vectors of each mel frame (compact)."""
     sample_embedding_size: int = 64
+    """Size of the embedding of the last sample (compact)."""
     upsample_factors: tuple[int, ...] = (5, 5, 8)
+    """Upsampling steps from frames to samples; their product is the hop (classic)."""
     residual_size: int = 128
+    """Channels of the residual blocks in the conditioning network (classic)."""
     residual_blocks: int = 10
+    """Number of residual blocks (classic)."""
     sparsity: float = 0.0
+    """Fraction of the blocks in the matrices of the sample loop that are pruned; 0 is a dense model."""
     block: tuple[int, int] = (16, 1)
+    """Rows and columns of a block that is pruned or kept as a whole; 16 rows fill a vector register."""
     mel: MelConfig = field(default_factory=MelConfig)
+    """Mel settings of the input. A new model takes them from the feature store unless they are given."""
 
     def __post_init__(self) -> None:
         if self.shape not in ("compact", "classic") or self.mode not in ("raw", "mol"):
@@ -57,16 +54,20 @@ class WaveRNNConfig:
                 "choose compact or classic, raw or mol."
             )
         if not 4 <= self.bits <= 12:
-            raise ConfigError(f"A WaveRNN of {self.bits} bits is out of range: choose 4 to 12, 9 is usual.")
+            raise ConfigError(f"A WaveRNN of {self.bits} bits is out of range: choose 4 to 12.")
         for name in ("hidden_size", "fc_size", "condition_size", "subframes", "sample_embedding_size", "residual_size"):
             if not 1 <= getattr(self, name) <= 4096:
                 raise ConfigError(f"The WaveRNN setting {name} is {getattr(self, name)}: it must be 1 to 4096.")
         if not 1 <= self.pad <= 16 or not 0 <= self.residual_blocks <= 64:
             raise ConfigError("The WaveRNN settings pad (1 to 16) and residual_blocks (0 to 64) are out of range.")
         if not 0 <= self.sparsity < 1:
-            raise ConfigError(f"A sparsity of {self.sparsity} is out of range: choose 0 (dense) to below 1, like 0.95.")
+            raise ConfigError(
+                f"A sparsity of {self.sparsity} is out of range: choose 0 (dense) or more and less than 1."
+            )
         if len(self.block) != 2 or not all(1 <= side <= 64 for side in self.block):
-            raise ConfigError(f"Blocks of {self.block} are out of range: give rows and columns of 1 to 64, like 16 1.")
+            raise ConfigError(
+                f"Blocks of {self.block} are out of range: give rows and columns of 1 to 64, such as 16 1."
+            )
         if self.shape == "compact" and self.hop_length % self.subframes:
             raise ConfigError(f"{self.subframes} subframes do not divide a hop of {self.hop_length} samples.")
         if self.shape == "classic" and math.prod(self.upsample_factors) != self.hop_length:
@@ -74,7 +75,9 @@ class WaveRNNConfig:
                 f"The upsampling factors {self.upsample_factors} do not multiply to the hop of {self.hop_length}."
             )
         if self.shape == "classic" and self.condition_size % 4:
-            raise ConfigError("The classic shape splits its conditioning in four: condition_size must divide by 4.")
+            raise ConfigError(
+                "The classic shape splits its conditioning in four parts: condition_size must be divisible by 4."
+            )
 
     @property
     def hop_length(self) -> int:
@@ -91,20 +94,20 @@ class WaveRNNConfig:
 
     @property
     def outputs(self) -> int:
-        """Numbers the network gives for each sample: label logits, or weight, mean and log scale of each logistic."""
+        """Network outputs per sample: label logits, or weight, mean and log scale of each logistic distribution."""
         return self.labels if self.mode == "raw" else 3 * MIXTURES
 
     @property
     def uniforms(self) -> int:
-        """Random numbers that drawing one sample takes."""
+        """Random numbers needed to draw one sample."""
         return 1 if self.mode == "raw" else 2
 
     @property
     def mel_edge(self) -> float:
-        """What stands beyond either end of the mel, in the network's [-1, 1]; public checkpoints were trained on 0."""
+        """Value beyond the ends of the mel, which is scaled to [-1, 1]; public checkpoints were trained with 0."""
         return 0.0 if self.shape == "classic" else -1.0
 
 
 def classic_config(mode: Literal["raw", "mol"] = "raw") -> WaveRNNConfig:
-    """The sizes of the public SV2TTS vocoder: two GRU of 512, two fully connected layers of 512."""
+    """The sizes of the public SV2TTS vocoder: two GRUs of 512, two fully connected layers of 512."""
     return WaveRNNConfig(shape="classic", mode=mode, hidden_size=512, fc_size=512)

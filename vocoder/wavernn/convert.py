@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from speech.errors import ConfigError, ModelFileError, StorageError, exit_on_speech_error
-from speech.mel import MelConfig
+from speech.mel_config import MelConfig
 from vocoder.wavernn.classic import ClassicWaveRNN
 from vocoder.wavernn.config import MIXTURES, WaveRNNConfig
 from vocoder.wavernn.inference import WaveRNNVocoder

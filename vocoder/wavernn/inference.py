@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from speech.errors import ConfigError
-from speech.mel import MelConfig
+from speech.mel_config import MelConfig
 from vocoder.base import CHUNK_FRAMES, STAGE, Vocoder
 from vocoder.checks import check_mel
 from vocoder.control import Cancelled, Control, Progress

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from vocoder.data import mel_window
 from vocoder.wavernn import packing as at
 from vocoder.wavernn.config import WaveRNNConfig
+from vocoder.wavernn.data import mel_window
 from vocoder.wavernn.folding import Fold
 from vocoder.wavernn.packing import PackedWaveRNN, aligned
 from vocoder.wavernn.sampling import ReadTape, label_type

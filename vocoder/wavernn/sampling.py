@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from vocoder.control import NO_CONTROL, Control
-from vocoder.data import mel_window
 from vocoder.segments import MelFrames
 from vocoder.wavernn.config import WaveRNNConfig
+from vocoder.wavernn.data import mel_window
 from vocoder.wavernn.folding import Fold
 from vocoder.wavernn.model import WaveRNN
 from vocoder.wavernn.samples import draw_samples
