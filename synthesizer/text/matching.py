@@ -1,8 +1,24 @@
-"""Helpers for the text normalization rules."""
+"""Helpers for the text normalization rules: rule tables, word lists and full stops."""
 
 import re
+from collections.abc import Callable, Iterable
+
+Replacement = Callable[[re.Match[str]], str] | str
+Rules = tuple[tuple[re.Pattern[str], Replacement], ...]
 
 _SENTENCE_BEGINS = re.compile(r"[\"')]*\s+[\"'(]*[A-Z]")
+
+
+def compile_rules(*rules: tuple[str, Replacement]) -> Rules:
+    """Compile the patterns of (pattern, replacement) pairs."""
+    return tuple((re.compile(pattern), replacement) for pattern, replacement in rules)
+
+
+def apply_rules(rules: Rules, text: str) -> str:
+    """Apply the rules in order. Each rule sees the output of those before it."""
+    for pattern, replacement in rules:
+        text = pattern.sub(replacement, text)
+    return text
 
 
 def final_stop(match: re.Match[str], before_capital: bool = True) -> str:
@@ -22,3 +38,14 @@ def final_stop(match: re.Match[str], before_capital: bool = True) -> str:
 def word_set(words: str) -> frozenset[str]:
     """The set of words in a string, separated by white space."""
     return frozenset(words.split())
+
+
+def word_table(entries: str) -> dict[str, str]:
+    """'mr mister, b4 before' -> {'mr': 'mister', 'b4': 'before'}; a value may have several words."""
+    pairs = (entry.split(maxsplit=1) for entry in entries.split(","))
+    return {key: " ".join(value.split()) for key, value in pairs}
+
+
+def one_of(words: Iterable[str]) -> str:
+    """A regular expression for any of the words, longer ones first."""
+    return "(?:" + "|".join(re.escape(word) for word in sorted(words, key=lambda word: (-len(word), word))) + ")"
