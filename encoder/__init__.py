@@ -1,23 +1,17 @@
-"""Speaker encoder: a few seconds of a voice -> one point on the unit sphere (Wan et al., arXiv 1710.10467).
+"""Speaker encoder: a few seconds of a voice -> a point on the unit sphere (Wan et al., arXiv 1710.10467).
 
-The facade is `SpeakerEncoder`, its settings are `EncoderConfig`. Both load on first use, so that importing the package
-costs nothing where only a name of it is needed.
+`SpeakerEncoder` is the facade of all families. It is imported on first use, so that importing the package is cheap.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from encoder.base import SpeakerEncoder
-    from encoder.lstm.config import EncoderConfig
 
-__all__ = ["EncoderConfig", "SpeakerEncoder"]
+__all__ = ["SpeakerEncoder"]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "EncoderConfig":
-        from encoder.lstm.config import EncoderConfig
-
-        return EncoderConfig
     if name == "SpeakerEncoder":
         from encoder.base import SpeakerEncoder
 

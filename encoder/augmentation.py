@@ -1,12 +1,12 @@
-"""Disturbances of training windows, so that a clip from a telephone in a kitchen still gives the voice.
+"""Augmentation of training windows, so that embeddings are robust to noise, rooms, microphones and codecs.
 
-All of it happens on power mels, in the training process, with numpy alone: a thousand windows a second cost a few per
-cent of a step. Power mels make that possible, because what hurts a recording is nearly linear in power:
+It works on power mels of any number of bands, in the training process and with numpy alone: 1000 windows per second
+cost a few per cent of a step. Most distortions are nearly linear in power:
 
-* noise: P = S + N + 2 sqrt(S N) cos(phase), and the cosine's mean over a band's bins is small;
-* a room: late reverberation is the power itself, delayed and decaying by 60 dB in the reverberation time (Polack 1988);
-* a microphone or a telephone line: a gain for every band, steep below and above the band that it passes;
-* a lossy codec: band powers rounded to steps of a few dB, and bands far below the loudest dropped, as psychoacoustic
+* noise: P = S + N + 2 sqrt(S N) cos(phase), where the mean of the cosine over a band's bins is small;
+* reverberation: the power itself, delayed and decaying by 60 dB in the reverberation time (Polack 1988);
+* microphones and telephone lines: a gain per band, with steep slopes outside the pass band;
+* lossy codecs: band powers rounded to steps of a few dB, and bands far below the loudest removed, as psychoacoustic
   models do.
 """
 
@@ -21,104 +21,104 @@ from speech.errors import ConfigError
 
 Floats = NDArray[np.float32]
 
-FRAMES_PER_SECOND = 100
+FRAMES_PER_SECOND = 100  # a hop of 10 ms
 TINY = 1e-12
-SPEECH_POWER = 0.01  # a typical mean band power of speech at -30 dBFS: what silence is measured against
+SPEECH_POWER = 0.01  # typical mean band power of speech at -30 dBFS
 CODEC_FLOOR_DB = -60.0
 
 
 @dataclass(frozen=True)
 class AugmentationConfig:
-    """How often and how much windows are varied. Ranges are uniform, from lowest to highest."""
+    """Probabilities and strengths of the augmentations. Ranges are uniform, from lowest to highest."""
 
     gain_db: float = 6.0
-    """Levels are varied by as much in both directions."""
+    """Largest change of level, up or down."""
     noise_probability: float = 0.6
-    """Noise is added to so many windows."""
+    """Probability of added noise."""
     noise_snr_db: tuple[float, float] = (-3.0, 25.0)
-    """Ratio of speech and noise, over the window."""
+    """Signal-to-noise ratio over the window."""
     room_probability: float = 0.3
-    """So many windows are heard in a room."""
+    """Probability of reverberation."""
     room_decay_seconds: tuple[float, float] = (0.15, 0.9)
-    """Time in which a room's sound dies away by 60 dB."""
+    """Reverberation time: decay by 60 dB."""
     room_ratio_db: tuple[float, float] = (-3.0, 12.0)
-    """Ratio of the direct sound and the reverberation."""
+    """Direct-to-reverberant ratio."""
     band_probability: float = 0.3
-    """So many windows pass a microphone or a line that lets only part of the spectrum through."""
+    """Probability of a band limit, as of a microphone or a telephone line."""
     band_low_hz: tuple[float, float] = (50.0, 400.0)
-    """Lowest frequency that passes."""
+    """Lower edge of the pass band."""
     band_high_hz: tuple[float, float] = (3000.0, 7500.0)
-    """Highest frequency that passes."""
+    """Upper edge of the pass band."""
     codec_probability: float = 0.2
-    """So many windows pass a lossy codec."""
+    """Probability of a lossy codec."""
     codec_step_db: tuple[float, float] = (1.5, 6.0)
-    """Size of the steps that band levels are rounded to."""
+    """Quantisation step of the band levels."""
     pause_probability: float = 0.3
-    """So many windows have a pause in them, in which only the noise is heard."""
+    """Probability of a pause within the window, filled with noise only."""
     pause_share: tuple[float, float] = (0.1, 0.5)
-    """Length of the pause, as a share of the window."""
+    """Length of the pause as a fraction of the window."""
     speed_probability: float = 0.8
-    """Played at another speed, a voice is another voice: so many speakers of a batch are new ones."""
+    """Probability that a speaker's windows are played at a different speed, which makes a new voice."""
     speed_range: float = 0.25
-    """Largest change of speed; 0.25 is from three quarters to five quarters."""
+    """Largest change of speed; 0.25 is 0.75 to 1.25."""
     chorus_probability: float = 0.25
-    """Two people who talk at once make a new voice as well, for which a teacher is needed."""
+    """Probability that a second speaker is mixed in, which makes a new voice. It needs a teacher."""
     chorus_ratio_db: tuple[float, float] = (2.0, 15.0)
-    """By how much the second one is quieter."""
+    """Attenuation of the second speaker."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name.endswith("_probability") and not 0 <= value <= 1:
-                raise ConfigError(f"The {field.name} is {value}; a probability lies between 0 and 1.")
+                raise ConfigError(f"The {field.name} is {value}: a probability lies between 0 and 1.")
             if isinstance(value, tuple) and value[0] > value[1]:
                 raise ConfigError(f"The {field.name} must be given as lowest and highest value.")
         if not 0 <= self.speed_range < 0.5:
-            raise ConfigError(f"The speed_range is {self.speed_range}; it must be at least 0 and below 0.5.")
+            raise ConfigError(f"The speed_range is {self.speed_range}: it must be at least 0 and below 0.5.")
         if self.gain_db < 0:
-            raise ConfigError(f"The gain_db is {self.gain_db}; it must not be negative.")
+            raise ConfigError(f"The gain_db is {self.gain_db}: it must not be negative.")
         if not 0 <= self.pause_share[0] <= self.pause_share[1] < 1:
-            raise ConfigError(f"The pause_share is {self.pause_share}; both ends must lie in [0, 1).")
+            raise ConfigError(f"The pause_share is {self.pause_share}: both ends must lie in [0, 1).")
         if self.room_decay_seconds[0] <= 0:
             raise ConfigError("The room_decay_seconds must be above 0.")
 
 
 def no_augmentation() -> AugmentationConfig:
-    """Windows as they were recorded."""
+    """A config that leaves windows as they were recorded."""
     never: dict[str, Any] = {
         field.name: 0.0 for field in fields(AugmentationConfig) if field.name.endswith("_probability")
     }
     return AugmentationConfig(gain_db=0.0, **never)
 
 
-def join_voices(windows: Floats, config: AugmentationConfig, rng: np.random.Generator) -> Floats:
-    """Adds to some windows what the next speaker of the batch says meanwhile.
+def mix_voices(windows: Floats, config: AugmentationConfig, rng: np.random.Generator) -> Floats:
+    """Mix a window of the next speaker in the batch into some windows.
 
     Args:
         windows: [speakers, utterances, frames, n_mels].
     """
-    joined = rng.random(windows.shape[:2]) < config.chorus_probability
-    others = np.roll(windows, 1, axis=0)[joined]
-    level = _power(windows[joined]) / np.maximum(_power(others), TINY)
+    chosen = rng.random(windows.shape[:2]) < config.chorus_probability
+    others = np.roll(windows, 1, axis=0)[chosen]
+    level = _power(windows[chosen]) / np.maximum(_power(others), TINY)
     mixed = windows.copy()
-    mixed[joined] += level * _ratio(rng, config.chorus_ratio_db, level.shape) * others
+    mixed[chosen] += level * _ratio(rng, config.chorus_ratio_db, level.shape) * others
     return mixed
 
 
-class Disturbance:
-    """What lies between a mouth and a model, drawn anew for every window.
+class Augmenter:
+    """Reverberation, noise, band limits, codec and gain, drawn for each window on its own.
 
     Args:
-        config: how often and how much.
-        noises: recorded noise, power mels [frames, n_mels] each; without any, noise is coloured and stationary.
+        config: probabilities and strengths.
+        noise: recordings of noise, power mels [frames, n_mels]; without any, noise is coloured and stationary.
     """
 
-    def __init__(self, config: AugmentationConfig, noises: Sequence[np.ndarray] = ()) -> None:
+    def __init__(self, config: AugmentationConfig, noise: Sequence[np.ndarray] = ()) -> None:
         self.config = config
-        self.noises = [noise for noise in noises if len(noise)]
+        self.noise = [recording for recording in noise if len(recording)]
 
     def __call__(self, windows: Floats, rng: np.random.Generator) -> Floats:
-        """Disturbs windows [n, frames, n_mels] of power mels; the argument is left as it is."""
+        """Augment windows [n, frames, n_mels] of power mels. Returns a copy."""
         config = self.config
         chain = (
             (config.room_probability, self._reverberate),
@@ -126,35 +126,35 @@ class Disturbance:
             (config.band_probability, self._limit_band),
             (config.codec_probability, self._code),
         )
-        disturbed = windows.copy()
-        for probability, disturb in chain:
+        augmented = windows.copy()
+        for probability, apply in chain:
             chosen = rng.random(len(windows)) < probability
             if chosen.any():
-                disturbed[chosen] = disturb(disturbed[chosen], rng)
-        return disturbed * _ratio(rng, (-config.gain_db, config.gain_db), (len(windows), 1, 1))
+                augmented[chosen] = apply(augmented[chosen], rng)
+        return augmented * _ratio(rng, (-config.gain_db, config.gain_db), (len(windows), 1, 1))
 
     def _reverberate(self, windows: Floats, rng: np.random.Generator) -> Floats:
         config = self.config
         shape = (len(windows), 1)
         decay = rng.uniform(*config.room_decay_seconds, shape)
-        # walls and air swallow high notes sooner: half the time at the top
+        # walls and air absorb high frequencies faster: half the decay time at the top
         decay = decay * np.linspace(1, 0.5, windows.shape[2])
         keep = (10 ** (-6 / (decay * FRAMES_PER_SECOND))).astype(np.float32)
-        share = _ratio(rng, config.room_ratio_db, shape) * (1 - keep)  # so that the tail's energy has the ratio
+        gain = _ratio(rng, config.room_ratio_db, shape) * (1 - keep)  # the energy of the tail has this ratio
         late = np.zeros_like(windows[:, 0])
         result = np.empty_like(windows)
         for frame in range(windows.shape[1]):
             result[:, frame] = windows[:, frame] + late
-            late = keep * late + share * windows[:, frame]
+            late = keep * late + gain * windows[:, frame]
         return result
 
     def _add_noise(self, windows: Floats, rng: np.random.Generator) -> Floats:
         noise = self._noise(windows.shape, rng)
-        # A window of little but silence, say a pause, is not followed down: the noise of a place does not wait.
+        # A lower bound, because the noise of a room does not fall in a window of silence.
         speech = np.maximum(_power(windows), SPEECH_POWER / 1000)
         level = speech / np.maximum(_power(noise), TINY)
         noise *= level * _ratio(rng, self.config.noise_snr_db, level.shape)
-        # The phase between the two differs from bin to bin: what is left of its cosine is the mean over a band.
+        # Phases differ between bins: what counts is the mean cosine over a band.
         cosine = rng.standard_normal(windows.shape, dtype=np.float32) * _cosine_spread(windows.shape[2])
         mixed = windows + noise + 2 * np.sqrt(windows * noise) * np.clip(cosine, -0.9, 0.9)
         return mixed
@@ -162,14 +162,14 @@ class Disturbance:
     def _noise(self, shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
         """Power mels of noise, [n, frames, n_mels]."""
         count, frames, bands = shape
-        if not self.noises:
-            # From brown (-30 dB over the bands) to bluish (+10 dB). The power of Gaussian noise in a narrow band is
-            # exponentially distributed, less so in wide ones: the mean of two is a fair likeness of the forty.
+        if not self.noise:
+            # From brown (-30 dB over the bands) to blue (+10 dB). The power of Gaussian noise in a narrow band is
+            # exponentially distributed. In wide bands it varies less: the mean of two approximates the mel bands.
             colour = 10 ** (rng.uniform(-3, 1, (count, 1, 1)) * np.linspace(-0.5, 0.5, bands)).astype(np.float32)
             return colour * rng.standard_exponential((2, *shape), dtype=np.float32).sum(axis=0)
         result = np.empty(shape, dtype=np.float32)
         for window in result:
-            noise = self.noises[rng.integers(len(self.noises))]
+            noise = self.noise[rng.integers(len(self.noise))]
             start = rng.integers(len(noise))
             window[:] = noise[np.arange(start, start + frames) % len(noise)]
         return result
@@ -178,15 +178,15 @@ class Disturbance:
         shape = (len(windows), 1)
         low, high = rng.uniform(*self.config.band_low_hz, shape), rng.uniform(*self.config.band_high_hz, shape)
         octaves = np.log2(band_centres(windows.shape[2]))
-        # 24 dB an octave below, 80 above, down to -60: as line and microphone filters fall off
+        # filter slopes: 24 dB per octave below, 80 dB above, at most 60 dB
         loss = 24 * np.maximum(np.log2(low) - octaves, 0) + 80 * np.maximum(octaves - np.log2(high), 0)
-        tilt = rng.uniform(-3, 3, shape) * (octaves - np.log2(1000))  # dB an octave, of a cheap microphone
+        tilt = rng.uniform(-3, 3, shape) * (octaves - np.log2(1000))  # dB per octave, as of a cheap microphone
         gain = 10 ** ((np.clip(tilt, -6, 6) - np.minimum(loss, 60)) / 10)
         return windows * gain[:, None].astype(np.float32)
 
     def _code(self, windows: Floats, rng: np.random.Generator) -> Floats:
         step = rng.uniform(*self.config.codec_step_db, (len(windows), 1, 1))
-        threshold = rng.uniform(30, 60, step.shape)  # what lies so far below the loudest band is not sent
+        threshold = rng.uniform(30, 60, step.shape)  # bands this far below the loudest are removed
         decibels = 10 * np.log10(np.maximum(windows, TINY))
         loudest = decibels.max(axis=2, keepdims=True)
         rounded = np.where(decibels > loudest - threshold, np.rint(decibels / step) * step, 10 * np.log10(TINY))
@@ -195,20 +195,20 @@ class Disturbance:
 
 @dataclass(frozen=True)
 class Pauses:
-    """Where a pause was put into each window: before the frame `start`, for `length` frames (0: none)."""
+    """Pauses in windows: int64 [n] each, before frame `start`, for `length` frames (0 is none)."""
 
     start: NDArray[np.int64]
     length: NDArray[np.int64]
 
-    def positions_heard(self, frames: int) -> NDArray[np.int64]:
-        """For each frame, the last one of the unbroken window that was heard by then: int64 [n, frames]."""
+    def source_frames(self, frames: int) -> NDArray[np.int64]:
+        """For each frame of a window with a pause, the last frame of the original up to it: int64 [n, frames]."""
         frame = np.arange(frames)
         start, length = self.start[:, None], self.length[:, None]
         return np.where(frame < start, frame, np.maximum(frame - length, start - 1))
 
 
 def draw_pauses(count: int, frames: int, grid: int, config: AugmentationConfig, rng: np.random.Generator) -> Pauses:
-    """Pauses whose start and length are multiples of `grid` frames, never at the very beginning."""
+    """Random pauses. Start and length are multiples of `grid` frames, and no pause is at the start of a window."""
     wanted = rng.random(count) < config.pause_probability
     length = np.rint(rng.uniform(*config.pause_share, count) * frames / grid).astype(np.int64) * grid
     length = np.where(wanted, np.minimum(length, frames - grid), 0)
@@ -218,9 +218,9 @@ def draw_pauses(count: int, frames: int, grid: int, config: AugmentationConfig, 
 
 
 def insert_pauses(windows: Floats, pauses: Pauses) -> Floats:
-    """Windows [n, frames, n_mels] with silence in the pauses; what is pushed over the end is lost."""
+    """Windows [n, frames, n_mels] with silence inserted; frames pushed over the end are lost."""
     frames = windows.shape[1]
-    source = pauses.positions_heard(frames)
+    source = pauses.source_frames(frames)
     result = np.take_along_axis(windows, source[:, :, None], axis=1)
     frame = np.arange(frames)
     start, length = pauses.start[:, None], pauses.length[:, None]
@@ -233,7 +233,7 @@ def band_centres(bands: int, top_hz: float = 8000.0) -> NDArray[np.float64]:
     return mel_to_hz(np.linspace(0, hz_to_mel(np.array([top_hz]))[0], bands + 2)[1:-1])
 
 
-# Slaney's scale: 66.7 Hz a mel below 1 kHz; above, 27 mels make a factor of 6.4.
+# Slaney's scale: 66.7 Hz per mel below 1 kHz; above, 27 mels are a factor of 6.4.
 def mel_to_hz(mels: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(mels < 15, mels * 200 / 3, 1000 * 6.4 ** ((mels - 15) / 27))
 
@@ -244,9 +244,9 @@ def hz_to_mel(hertz: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _cosine_spread(bands: int) -> Floats:
-    """Standard deviation of the mean cosine of random phases over each band, with 40 Hz bins and a Hann window."""
+    """Standard deviation of the mean cosine of random phases in each band, for 40 Hz bins and a Hann window."""
     centres = band_centres(bands)
-    width = np.gradient(centres)  # at half height, a triangle is as wide as the way to its neighbour
+    width = np.gradient(centres)  # the width of a triangle at half height is the distance to its neighbour
     independent_bins = np.maximum(width / 40 / 1.5, 1)
     return (1 / np.sqrt(2 * independent_bins)).astype(np.float32)
 
@@ -257,5 +257,5 @@ def _power(windows: Floats) -> Floats:
 
 
 def _ratio(rng: np.random.Generator, range_db: tuple[float, float], shape: tuple[int, ...]) -> Floats:
-    """Power factors 10^(-dB / 10), drawn evenly in dB."""
+    """Power factors 10^(-dB / 10), uniform in dB."""
     return (10 ** (-rng.uniform(*range_db, shape) / 10)).astype(np.float32)

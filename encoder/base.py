@@ -1,78 +1,80 @@
-"""The facade: a trained encoder, from waveforms to embeddings."""
+"""The facade of all encoder families: from waveforms to speaker embeddings."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self, get_args
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import nn
 
-from encoder.lstm.config import EncoderConfig
-from encoder.lstm.model import SpeakerEncoderModel
-from encoder.lstm.recurrence import has_bfloat16_products, with_bfloat16_products
+from encoder.partials import Floats, Partials, PartialsConfig, mean_embedding
 from speech.errors import AudioError, ConfigError
 
-Floats = NDArray[np.float32]
 Precision = Literal["auto", "fp32"]
 
 STAGE = "encoder"
-MIN_SAMPLES = 1_600  # 0.1 s; below that there is not one pitch period after another to listen to
-PARTIALS_PER_PASS = (
-    32  # twice as many take twice the memory and are 1 % faster; three times, and the cache is too small
-)
+MIN_SAMPLES = 1_600  # 0.1 s: shorter audio has too few pitch periods
+PARTIALS_PER_PASS = 32  # 64 take twice the memory and are 1 % faster, 96 exceed the processor's cache
 
 
-@dataclass(frozen=True, eq=False)
-class Partials:
-    """What the encoder heard in one clip, partial by partial.
-
-    Attributes:
-        embeddings: float32 [partials, embedding_size], L2 norm 1.
-        starts, ends: float64 [partials], seconds in the clip as it was given, with its silences. A partial is 1.6 s
-            of speech; where silences were cut out of it, it spans more.
-        speech_seconds: what was left of the clip after its silences were cut out.
-    """
-
-    embeddings: Floats
-    starts: NDArray[np.float64]
-    ends: NDArray[np.float64]
-    speech_seconds: float
+class EncoderSettings(Protocol):
+    """What the config of every encoder family has, besides its own settings."""
 
     @property
-    def embedding(self) -> Floats:
-        """float32 [embedding_size]: the voice, the normalised mean of the partials."""
-        return mean_embedding(self.embeddings)
+    def sample_rate(self) -> int:
+        """Hz."""
+        ...
 
     @property
-    def similarity(self) -> Floats:
-        """float32 [partials]: cosine of each with the mean of the others; 1 where there are no others.
+    def n_mels(self) -> int:
+        """Features per frame."""
+        ...
 
-        In a clip of one voice the curve is flat; where somebody else speaks, it dips.
-        """
-        if len(self.embeddings) < 2:
-            return np.ones(len(self.embeddings), dtype=np.float32)
-        others = self.embeddings.sum(axis=0) - self.embeddings
-        norms = np.maximum(np.linalg.norm(others, axis=1), 1e-8)
-        return np.einsum("ij,ij->i", self.embeddings, others) / norms
+    @property
+    def hop_length(self) -> int:
+        """Samples between two frames of the front end."""
+        ...
+
+    @property
+    def embedding_size(self) -> int:
+        """Length of an embedding."""
+        ...
+
+    @property
+    def partials(self) -> PartialsConfig:
+        """How an utterance is cut into partials."""
+        ...
 
 
-class SpeakerEncoder:
-    """Turns speech into embeddings: `float32 [samples]` at 16 kHz -> `float32 [embedding_size]`, L2 norm 1.
+class EncoderModel(nn.Module):
+    """Base of the networks: `forward` maps windows [n, frames, n_mels] to embeddings [n, embedding_size], L2 norm 1."""
 
-    Holds no state besides the weights, so one instance may serve several threads. The weights are those at the time
-    it was made: make a new one to hear a model that was trained further.
+    config: EncoderSettings
+
+
+class SpeakerEncoder(ABC):
+    """Turns speech into embeddings: float32 [samples] at `sample_rate` -> float32 [embedding_size], L2 norm 1.
+
+    A family provides `kind` and the front end `features`, and may provide a faster `inference_model`.
+
+    An instance has no state besides the weights, so several threads may share it. The weights are those at the time
+    it was made: make a new one after training the model further.
 
     Args:
-        precision: "auto" multiplies in bfloat16 where the processor does that in hardware, which takes half the time
-            and leaves the embedding within a cosine of 0.9998 of the other's; "fp32" never does.
+        model: the network.
+        embedding_space: name of the space that the embeddings lie in.
+        precision: "auto" may use a lower precision where the processor is faster with it; "fp32" never does.
+        licence, trained_on, step: for the header of a saved file.
     """
+
+    kind: str
 
     def __init__(
         self,
-        model: SpeakerEncoderModel,
+        model: EncoderModel,
         *,
         embedding_space: str,
         device: str | torch.device = "cpu",
@@ -82,80 +84,84 @@ class SpeakerEncoder:
         step: int = 0,
     ):
         if precision not in get_args(Precision):
-            raise ConfigError(f"The encoder's precision is {precision!r}; choose 'auto' or 'fp32'.")
+            raise ConfigError(f"The encoder's precision is {precision!r}: choose 'auto' or 'fp32'.")
         self.device = torch.device(device)
-        self.model = model.to(self.device).eval().requires_grad_(False)
-        fast = precision == "auto" and self.device.type == "cpu" and has_bfloat16_products()
-        self._network = with_bfloat16_products(self.model) if fast else self.model
+        self.model: EncoderModel = model.to(self.device).eval().requires_grad_(False)
+        self.precision = precision
+        self._network = self.inference_model()
         self.embedding_space = embedding_space
         self.licence = licence
         self.trained_on = trained_on
         self.step = step
 
+    @abstractmethod
+    def features(self, speech: Floats, frames: int) -> Floats:
+        """The model's input for an utterance.
+
+        Args:
+            speech: float32 [samples] at `sample_rate`, volume raised and long silences removed.
+            frames: number of frames; frames after the end of the utterance are of silence.
+
+        Returns:
+            float32 [frames, n_mels].
+        """
+
+    def inference_model(self) -> EncoderModel:
+        """The module that embeds: `model`, or a faster equivalent for the encoder's device and precision."""
+        return self.model
+
     @property
-    def config(self) -> EncoderConfig:
+    def config(self) -> EncoderSettings:
+        """The family's config."""
         return self.model.config
 
+    @property
+    def sample_rate(self) -> int:
+        """Hz of the audio that the encoder takes."""
+        return self.config.sample_rate
+
     @classmethod
-    def load(cls, path: str | Path, device: str | torch.device = "cpu", precision: Precision = "auto") -> Self:
-        """Loads a model file; `precision` as in the class.
+    def load(
+        cls, path: str | Path, device: str | torch.device = "cpu", precision: Precision = "auto"
+    ) -> "SpeakerEncoder":
+        """Load a model file of any family; `precision` as in the class.
 
         Raises:
-            ModelFileError: if it is missing, damaged, or not an encoder.
+            ModelFileError: missing, damaged, or not an encoder.
         """
-        from modelfile.checkpoint import load_into, load_model_file
-        from modelfile.header import config_from_header
+        from modelfile.families import load_family
 
-        header, weights = load_model_file(path, STAGE)
-        model = SpeakerEncoderModel(config_from_header(EncoderConfig, header))
-        load_into(model, weights)
-        return cls(
-            model,
-            embedding_space=header.embedding_space,
-            device=device,
-            precision=precision,
-            licence=header.licence,
-            trained_on=header.trained_on,
-            step=header.step,
-        )
+        return load_family(STAGE, path, device, precision=precision)
 
     def save(self, path: str | Path, dtype: torch.dtype | None = None) -> None:
-        """Writes a model file, as float32 or, for half the size, as `dtype=torch.float16`."""
+        """Write a model file, as float32 or, at half the size, as `torch.float16`."""
         from modelfile.checkpoint import save_model
         from modelfile.header import ModelHeader
 
-        header = ModelHeader(STAGE, "lstm", self.config, self.step, self.licence, self.trained_on, self.embedding_space)
+        header = ModelHeader(
+            STAGE, self.kind, self.config, self.step, self.licence, self.trained_on, self.embedding_space
+        )
         save_model(path, self.model, header, dtype)
 
     def embed(self, wav: Floats, *, prepared: bool = False) -> Floats:
-        """Embeds one utterance: the normalised mean of its partials' embeddings.
+        """Embed one utterance: the normalised mean of its partials' embeddings.
 
-        Memory grows with the clip by its trimmed copy and its mels, 80 kB a second; the network's own is bounded.
+        Memory grows with the length of the utterance by its prepared copy and its features; that of the model does not.
 
         Args:
-            wav: [samples] at 16 kHz, in [-1, 1].
-            prepared: the volume has been raised and the silences trimmed already (`speech.vad.prepare_reference`).
+            wav: [samples] at `sample_rate`, in [-1, 1].
+            prepared: volume raised and silences removed already (`speech.vad.prepare_reference`).
 
         Returns:
             float32 [embedding_size], L2 norm 1.
 
         Raises:
-            AudioError: if the clip is empty, silent, not finite, not mono, or has no speech left after trimming.
+            AudioError: empty, silent, not finite, not mono, or without speech.
         """
         return self.partials(wav, prepared=prepared).embedding
 
-    def embed_partials(self, wav: Floats, *, prepared: bool = False) -> Floats:
-        """Embeds every partial of an utterance; arguments and errors as `embed`.
-
-        Returns:
-            float32 [partials, embedding_size]; `partial_starts` says where they lie in the prepared sound.
-        """
-        return self.partials(wav, prepared=prepared).embeddings
-
     def embed_many(self, wavs: Sequence[Floats], *, prepared: bool = False) -> Floats:
-        """Embeds several utterances in few passes through the network; arguments and errors as `embed`.
-
-        `mean_embedding` makes one voice of several clips of it.
+        """Embed several utterances in few passes through the model; arguments and errors as `embed`.
 
         Returns:
             float32 [len(wavs), embedding_size].
@@ -168,104 +174,46 @@ class SpeakerEncoder:
         return np.stack([mean_embedding(utterance) for utterance in np.split(partials, ends[:-1])])
 
     def partials(self, wav: Floats, *, prepared: bool = False) -> Partials:
-        """Embeds every partial of a clip and says where in the clip it is; arguments and errors as `embed`."""
+        """Embed each partial of a clip and locate it in the clip; arguments and errors as `embed`."""
         speech, kept = _prepared(wav, prepared)
         samples, windows = len(speech), self._windows(speech)
-        del speech  # a copy of the clip, which the network no longer needs
+        del speech  # a copy of the clip, which the model does not need
         starts = self.partial_starts(samples)
-        ends = np.minimum(starts + self.config.partial_samples, samples)
+        ends = np.minimum(starts + self.config.partials.partial_frames * self.config.hop_length, samples)
         return Partials(
             self._embed_windows(windows),
-            _seconds_in_clip(starts, kept, self.config),
-            _seconds_in_clip(ends - 1, kept, self.config),
-            samples / self.config.sample_rate,
+            _samples_in_clip(starts, kept) / self.sample_rate,
+            _samples_in_clip(ends - 1, kept) / self.sample_rate,
+            samples / self.sample_rate,
         )
 
-    def partial_similarity(self, wav: Floats, *, prepared: bool = False) -> tuple[NDArray[np.float64], Floats]:
-        """How much each partial of a clip resembles the others; arguments and errors as `embed`.
-
-        Returns:
-            float64 [partials], seconds in the clip at which they start; float32 [partials], `Partials.similarity`.
-        """
-        partials = self.partials(wav, prepared=prepared)
-        return partials.starts, partials.similarity
-
     def partial_starts(self, samples: int) -> NDArray[np.int64]:
-        """First sample of every partial of a prepared utterance of that many samples; see `partial_starts`."""
-        return partial_starts(samples, self.config)
+        """First sample of each partial of a prepared utterance, int64 [partials]."""
+        return self.config.partials.starts(samples, self.config.hop_length)
 
     def _windows(self, speech: Floats) -> list[Floats]:
-        """Views of a prepared utterance's mel, one for each partial: [partial_frames, n_mels]."""
-        from speech.mel import encoder_mel
-
+        """Views of a prepared utterance's features, [partial_frames, n_mels] for each partial."""
+        length = self.config.partials.partial_frames
         frames = self.partial_starts(len(speech)) // self.config.hop_length
-        mel = encoder_mel(speech, frames=int(frames[-1]) + self.config.partial_frames)
-        return [mel[start : start + self.config.partial_frames] for start in frames]
+        features = self.features(speech, int(frames[-1]) + length)
+        return [features[start : start + length] for start in frames]
 
     def _embed_windows(self, windows: Sequence[Floats]) -> Floats:
-        # Written into one array: results kept one by one between the passes' large buffers would tear the heap, and
-        # memory would grow by a pass's buffer with every pass.
+        # One result array: many small arrays between the large buffers of the passes would fragment the heap, and
+        # memory would grow with every pass.
         embeddings = np.empty((len(windows), self.config.embedding_size), dtype=np.float32)
-        passes = -(-len(windows) // PARTIALS_PER_PASS)  # of nearly one size: a small one would take nearly as long
+        passes = -(
+            -len(windows) // PARTIALS_PER_PASS
+        )  # of similar size: a small one takes nearly as long as a full one
         with torch.inference_mode():
-            for some in np.array_split(np.arange(len(windows)), passes):
-                mels = np.stack(windows[some[0] : some[-1] + 1])
-                embeddings[some] = self._network(torch.from_numpy(mels).to(self.device)).cpu().numpy()
+            for indices in np.array_split(np.arange(len(windows)), passes):
+                batch = torch.from_numpy(np.stack(windows[indices[0] : indices[-1] + 1]))
+                embeddings[indices] = self._network(batch.to(self.device)).cpu().numpy()
         return embeddings
 
 
-def mean_embedding(embeddings: ArrayLike, weights: ArrayLike | None = None) -> Floats:
-    """The voice that several embeddings have in common: their normalised weighted mean.
-
-    Args:
-        embeddings: [n, embedding_size], each of L2 norm 1.
-        weights: [n], at least 0 and not all 0; the same for all unless given. Seconds of speech are a good choice,
-            since an embedding of twice the speech is nearer to the voice.
-
-    Returns:
-        float32 [embedding_size], L2 norm 1.
-
-    Raises:
-        ConfigError: if there are no embeddings, or the weights do not fit them.
-    """
-    rows = np.asarray(embeddings, dtype=np.float32)
-    if rows.ndim != 2 or not len(rows):
-        raise ConfigError(f"A mean needs at least one embedding, [n, size], not an array of shape {list(rows.shape)}.")
-    shares = np.ones(len(rows), dtype=np.float32) if weights is None else np.asarray(weights, dtype=np.float32)
-    if shares.shape != (len(rows),) or not np.isfinite(shares).all() or shares.min() < 0 or shares.sum() <= 0:
-        raise ConfigError(f"{len(rows)} embeddings take as many weights, none below 0 and one of them above.")
-    mean = (shares / shares.sum()) @ rows
-    return mean / max(float(np.linalg.norm(mean)), 1e-8)
-
-
-def partial_starts(samples: int, config: EncoderConfig) -> NDArray[np.int64]:
-    """Where the partials of an utterance begin.
-
-    They follow each other every `partial_step` frames. The last one reaches over the end, and is dropped if less than
-    `min_coverage` of it would be sound; the only one is always kept.
-
-        |----------------|                 sound
-        [-------]                          partial 0
-            [-------]
-                [-------]
-                    [-------]              half of it beyond the end: dropped
-
-    Args:
-        samples: length of the sound.
-
-    Returns:
-        int64 [partials], in samples, at least one.
-    """
-    frames = samples // config.hop_length + 1
-    steps = max(1, frames - config.partial_frames + config.partial_step + 1)
-    starts = np.arange(0, steps, config.partial_step, dtype=np.int64) * config.hop_length
-    if len(starts) > 1 and samples - starts[-1] < config.min_coverage * config.partial_samples:
-        starts = starts[:-1]
-    return starts
-
-
 def _prepared(wav: Floats, prepared: bool) -> tuple[Floats, NDArray[np.int64] | None]:
-    """What the encoder hears of a clip, and which windows of the clip that is; None for all of them."""
+    """The speech of a clip, and the indices of its VAD windows in the clip; None if all of the clip is kept."""
     from speech.vad import prepare_with_windows
 
     wav = _checked(wav)
@@ -273,38 +221,34 @@ def _prepared(wav: Floats, prepared: bool) -> tuple[Floats, NDArray[np.int64] | 
         return wav, None
     speech, windows = prepare_with_windows(wav)
     if len(speech) < MIN_SAMPLES:
-        raise AudioError("No speech was found in the clip; give a recording in which somebody speaks.")
+        raise AudioError("No speech was found in the clip: give a recording in which somebody speaks.")
     return speech, windows
 
 
-def _seconds_in_clip(
-    samples: NDArray[np.int64], kept: NDArray[np.int64] | None, config: EncoderConfig
-) -> NDArray[np.float64]:
-    """Times in a clip of samples of what was kept of it."""
+def _samples_in_clip(samples: NDArray[np.int64], kept: NDArray[np.int64] | None) -> NDArray[np.int64]:
+    """Positions in a clip of samples of its speech, from which VAD windows were removed."""
     from speech.vad import VAD_WINDOW
 
-    if kept is not None:
-        samples = kept[samples // VAD_WINDOW] * VAD_WINDOW + samples % VAD_WINDOW
-    return samples / config.sample_rate
+    return samples if kept is None else kept[samples // VAD_WINDOW] * VAD_WINDOW + samples % VAD_WINDOW
 
 
 def _checked(wav: Floats) -> Floats:
     wav = np.asarray(wav)
     if wav.ndim != 1:
-        raise AudioError(f"The encoder takes one channel, but the clip has the shape {wav.shape}; mix it to mono.")
+        raise AudioError(f"The encoder takes one channel, but the clip has the shape {wav.shape}: mix it to mono.")
     if not np.issubdtype(wav.dtype, np.floating):
-        raise AudioError(f"The encoder takes floats in [-1, 1], but the clip is {wav.dtype}; read it with read_audio.")
+        raise AudioError(f"The encoder takes floats in [-1, 1], but the clip is {wav.dtype}: read it with read_audio.")
     if len(wav) < MIN_SAMPLES:
-        raise AudioError("The clip is empty or shorter than a tenth of a second; give a longer one.")
+        raise AudioError("The clip is empty or shorter than a tenth of a second: give a longer one.")
     if not np.isfinite(wav).all():
-        raise AudioError("The clip holds values that are not finite (NaN); record or export it again.")
+        raise AudioError("The clip has values that are not finite (NaN): record or export it again.")
     if max(float(wav.max()), -float(wav.min())) < 1e-5:
-        raise AudioError("The clip is silent; check the microphone or give another recording.")
+        raise AudioError("The clip is silent: check the microphone or give a different recording.")
     return wav.astype(np.float32, copy=False)
 
 
 def fingerprint(model: nn.Module) -> str:
-    """A name for the embedding space that these weights define: "encoder-" and the start of their SHA-256."""
+    """Name of the embedding space that these weights define: "encoder-" and the start of their SHA-256."""
     import hashlib
 
     digest = hashlib.sha256()

@@ -1,4 +1,4 @@
-"""Figures that need no display: matplotlib by its objects alone, so threads may draw and nothing global is kept."""
+"""Figures without a display: matplotlib objects without pyplot, so that threads may draw."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ if TYPE_CHECKING:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure with a canvas of its own. Args: width, height: inches. Raises: ConfigError without matplotlib."""
+    """An empty figure of a size in inches.
+
+    Raises:
+        ConfigError: matplotlib is not installed.
+    """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ConfigError("Pictures need matplotlib: run pip install matplotlib.") from error
+        raise ConfigError("Figures need matplotlib: run pip install matplotlib.") from error
     figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)  # pyplot would register the figure globally and choose a window system
+    FigureCanvasAgg(figure)  # pyplot would register the figure globally and choose a GUI toolkit
     return figure

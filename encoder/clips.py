@@ -1,4 +1,4 @@
-"""The clips of a list or a corpus, each read and embedded once, in batches; those without speech are told of."""
+"""Clips of a list or a corpus: each is read and embedded once, in batches. Unusable clips are reported."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from encoder.lstm.config import EncoderConfig
+from modelfile.locations import DEFAULT_MODELS
 from speech.audio import SAMPLE_RATE
 from speech.errors import AudioError, ConfigError, CorpusError, StorageError
 from speech.vad import prepare_reference
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
-DEFAULT_ENCODER = Path("models/default/encoder.safetensors")
-LEAST_SPEECH = 0.3  # seconds after the pauses are cut out; less is a cough, not a voice
-BATCH_SECONDS = 240.0  # of speech, embedded together
+DEFAULT_ENCODER = DEFAULT_MODELS / "encoder.safetensors"
+MIN_SPEECH_SECONDS = 0.3  # after silences are removed; less is rarely speech
+BATCH_SECONDS = 240.0  # of speech
 BATCH_CLIPS = 64
 PICTURE_FORMATS = (".png", ".pdf", ".svg", ".jpg")
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A clip by its name in reports, its speaker ("" where none is known), and how to read it: [samples] at 16 kHz."""
+    """A clip: its name in reports, its speaker ("" if unknown), and a function that reads it, [samples] at 16 kHz."""
 
     name: str
     speaker: str
@@ -39,7 +39,7 @@ class Clip:
 
 
 class ClipReport:
-    """Collects what was left out, so that it can be named and counted; `strict` refuses the first instead."""
+    """Collects the clips that were left out, with the reason. If `strict`, the first one is an error."""
 
     def __init__(self, strict: bool = False) -> None:
         self.strict = strict
@@ -52,7 +52,7 @@ class ClipReport:
         self.reasons[name] = reason
 
     def print(self) -> None:
-        """Names them on stderr."""
+        """List them on stderr."""
         for name, reason in self.reasons.items():
             print(f"left out: {name}: {reason}", file=sys.stderr)
         if self.reasons:
@@ -60,7 +60,7 @@ class ClipReport:
 
 
 def load_encoder(path: Path) -> SpeakerEncoder:
-    """An encoder's model file, on the GPU where there is one. Raises: ModelFileError."""
+    """Load an encoder, on the GPU if there is one. Raises: ModelFileError."""
     import torch
 
     from encoder.base import SpeakerEncoder
@@ -69,7 +69,7 @@ def load_encoder(path: Path) -> SpeakerEncoder:
 
 
 def corpus_clips(folder: Path, limit_per_speaker: int | None, on_reject: Callable[[str, str], None]) -> list[Clip]:
-    """The utterances of a corpus, or of a folder per speaker; of each speaker an even choice if there is a limit.
+    """The utterances of a corpus or of a folder per speaker; with a limit, evenly spread ones of each speaker.
 
     Raises:
         CorpusError: see `corpora.corpus.iter_utterances`.
@@ -90,28 +90,28 @@ def evenly(items: list[Item], limit: int | None) -> list[Item]:
     """At most `limit` items, spread over the list."""
     if limit is None or len(items) <= limit:
         return items
-    return [items[place * len(items) // limit] for place in range(limit)]
+    return [items[index * len(items) // limit] for index in range(limit)]
 
 
 def embed_clips(
     encoder: SpeakerEncoder, clips: Iterable[Clip], on_reject: Callable[[str, str], None]
 ) -> dict[str, np.ndarray]:
-    """Embeds clips in batches; memory is bounded by the longest clip and four minutes.
+    """Embed clips in batches; memory is bounded by the longest clip and four minutes of speech.
 
     Args:
-        on_reject: told the name and the reason of each clip that cannot be read or holds no speech.
+        on_reject: called with name and reason for each clip that is unreadable or without speech.
 
     Returns:
         float32 [embedding_size] by the clip's name.
     """
     embeddings: dict[str, np.ndarray] = {}
-    for names, wavs in _batches(clips, on_reject, encoder.config):
+    for names, wavs in _batches(clips, on_reject, encoder.sample_rate):
         embeddings.update(zip(names, encoder.embed_many(wavs, prepared=True), strict=True))
     return embeddings
 
 
 def _batches(
-    clips: Iterable[Clip], on_reject: Callable[[str, str], None], config: EncoderConfig
+    clips: Iterable[Clip], on_reject: Callable[[str, str], None], sample_rate: int
 ) -> Iterator[tuple[list[str], list[np.ndarray]]]:
     names: list[str] = []
     wavs: list[np.ndarray] = []
@@ -122,13 +122,13 @@ def _batches(
         except AudioError as error:
             on_reject(clip.name, str(error))
             continue
-        if len(wav) < LEAST_SPEECH * config.sample_rate:
-            on_reject(clip.name, "there is hardly any speech in it")
+        if len(wav) < MIN_SPEECH_SECONDS * sample_rate:
+            on_reject(clip.name, "it has too little speech")
             continue
         names.append(clip.name)
         wavs.append(wav)
         samples += len(wav)
-        if samples >= BATCH_SECONDS * config.sample_rate or len(wavs) >= BATCH_CLIPS:
+        if samples >= BATCH_SECONDS * sample_rate or len(wavs) >= BATCH_CLIPS:
             yield names, wavs
             names, wavs, samples = [], [], 0
     if wavs:
@@ -136,7 +136,7 @@ def _batches(
 
 
 def progress(items: Mapping[str, Item] | list[Item], what: str) -> Iterable[Item]:
-    """A bar with an estimate on stderr, where that is a terminal."""
+    """A progress bar with an estimate on stderr, if that is a terminal."""
     from tqdm import tqdm
 
     return tqdm(
@@ -145,11 +145,11 @@ def progress(items: Mapping[str, Item] | list[Item], what: str) -> Iterable[Item
 
 
 def check_output(path: Path | None, force: bool, picture: bool = False) -> None:
-    """Refuse, before any work, what could not be written. Raises: StorageError."""
+    """Check that an output file can be written. Raises: StorageError."""
     if path is None:
         return
     if picture and path.suffix.lower() not in PICTURE_FORMATS:
-        raise StorageError(f"{path} must end in one of {', '.join(PICTURE_FORMATS)}, which says how to draw it.")
+        raise StorageError(f"{path} must end in one of {', '.join(PICTURE_FORMATS)}.")
     if path.is_dir():
         raise StorageError(f"{path} is a folder: name a file.")
     if path.exists() and not force:
@@ -157,7 +157,7 @@ def check_output(path: Path | None, force: bool, picture: bool = False) -> None:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Writes a picture, whole or not at all. Raises: StorageError."""
+    """Write a figure to a file, atomically. Raises: StorageError."""
     from modelfile.files import write_atomically
 
     write_atomically(path, lambda temporary: figure.savefig(temporary, format=path.suffix[1:].lower(), dpi=150))

@@ -1,9 +1,9 @@
-"""Is this clip, or are these clips together, fit to clone a voice from?
+"""Check whether clips are suitable for cloning a voice.
 
     python -m encoder.enrolment me.wav [more.wav ...] [--encoder FILE] [--picture FILE]
 
-prints for each clip how much speech, noise, clipping and music there is in it and how alike its parts are, and says
-what to do about what is wrong. It ends with 1 if a clip cannot be used.
+reports speech, noise, clipping and music in each clip and the similarity of its parts, and says how to fix problems.
+The exit code is 1 if a clip cannot be used.
 """
 
 from __future__ import annotations
@@ -17,19 +17,21 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 import numpy as np
 import tyro
 
+from encoder.partials import normalised_weights
 from modelfile.locations import DEFAULT_MODELS
 from speech.errors import AudioError, ConfigError, exit_on_speech_error
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from encoder.base import Partials, SpeakerEncoder
+    from encoder.base import SpeakerEncoder
+    from encoder.partials import Partials
     from speech.quality import ReferenceReport, Remark
 
 DEFAULT_ENCODER = DEFAULT_MODELS / "encoder.safetensors"
-MAX_SECONDS = 600  # more adds nothing to a voice, and is mostly a wrong file
-# Means of clips of one person are less alike in 1 pair of 100, those of two people more alike in 4 (LibriSpeech,
-# VCTK, speechocean762, by the public encoder and by one distilled from it).
+MAX_SECONDS = 600  # more does not improve a voice, and is mostly the wrong file
+# 1 % of the pairs of clips of one person are less similar, and 4 % of the pairs of two people are more similar
+# (LibriSpeech, VCTK, speechocean762; public encoder and one distilled from it).
 MIN_SIMILARITY_OF_CLIPS = 0.72
 
 Weighting = Literal["speech", "equal"]
@@ -37,7 +39,7 @@ Weighting = Literal["speech", "equal"]
 
 @dataclass(frozen=True, eq=False)
 class ExaminedClip:
-    """One clip: its name, what the quality gate says, and what the encoder heard (None where it did not listen)."""
+    """One clip: its name, its quality report, and its embedded partials (None if it was not embedded)."""
 
     source: str
     report: ReferenceReport
@@ -45,13 +47,13 @@ class ExaminedClip:
 
     @property
     def embedding(self) -> np.ndarray:
-        """float32 [embedding_size] of the clip. Raises: AudioError if the encoder did not listen to it."""
+        """float32 [embedding_size]. Raises: AudioError if the clip was not embedded."""
         if self.partials is None:
-            raise AudioError(f"{self.source}: there was nothing to hear for the speaker encoder.")
+            raise AudioError(f"{self.source}: no speech was found in the clip.")
         return self.partials.embedding
 
     def lines(self) -> list[str]:
-        """The report in words, the remarks last."""
+        """The report as lines of text, the remarks last."""
         report = self.report
         parts = [f"{report.speech_seconds:.1f} s of speech in {report.seconds:.1f} s"]
         if np.isfinite(report.snr_db):
@@ -67,13 +69,13 @@ class ExaminedClip:
 
 @dataclass(frozen=True, eq=False)
 class EnrolmentReport:
-    """Clips that are to make one voice.
+    """Clips for one voice.
 
     Attributes:
-        clips: one report each.
-        similarity: float32 [clips, clips], cosine of their embeddings; NaN for a clip that was not embedded.
-        weights: float32 [clips], what each counts in `embedding`; they sum to 1.
-        remarks: about the clips together.
+        clips: their reports.
+        similarity: float32 [clips, clips], cosines of the embeddings; NaN for clips that were not embedded.
+        weights: float32 [clips], weights in `embedding`, sum 1.
+        remarks: on the clips as a group.
     """
 
     clips: tuple[ExaminedClip, ...]
@@ -87,20 +89,20 @@ class EnrolmentReport:
 
     @property
     def all_remarks(self) -> list[tuple[str, Remark]]:
-        """Each remark with the name of its clip; those about the clips together come last."""
+        """Each remark with the name of its clip. Those on the group come last."""
         of_clips = [(clip.source, remark) for clip in self.clips for remark in clip.report.remarks]
         return of_clips + [("all clips", remark) for remark in self.remarks]
 
     @property
     def embedding(self) -> np.ndarray:
-        """float32 [embedding_size]: the voice, the weighted mean of the clips. Raises: AudioError if one is unfit."""
-        from encoder.base import mean_embedding
+        """float32 [embedding_size]: weighted mean of the clips. Raises: AudioError if one cannot be used."""
+        from encoder.partials import mean_embedding
 
         self.raise_for_errors()
         return mean_embedding([clip.embedding for clip in self.clips], self.weights)
 
     def raise_for_errors(self) -> None:
-        """Raise an `AudioError` that names the first clip that is not fit, and says why."""
+        """Raise an `AudioError` for the first clip that cannot be used."""
         for clip in self.clips:
             try:
                 clip.report.raise_for_errors()
@@ -108,19 +110,19 @@ class EnrolmentReport:
                 raise AudioError(f"{clip.source}: {error}") from error
 
     def lines(self) -> list[str]:
-        """The report in words."""
+        """The report as lines of text."""
         listed = [line for clip in self.clips for line in clip.lines()]
         return listed + [f"{remark.severity}: {remark.sentence}" for remark in self.remarks]
 
 
 def examine_clip(source: str, wav: np.ndarray, encoder: SpeakerEncoder) -> ExaminedClip:
-    """Let the quality gate and then the encoder hear a clip.
+    """Check the quality of a clip and embed it.
 
     Args:
-        source: what to call the clip.
+        source: name of the clip.
         wav: [samples] at 16 kHz, as read.
     Raises:
-        AudioError: the wav is not one channel of finite numbers.
+        AudioError: not one channel of finite numbers.
     """
     from speech.quality import check_reference, with_partials
 
@@ -132,7 +134,7 @@ def examine_clip(source: str, wav: np.ndarray, encoder: SpeakerEncoder) -> Exami
         return ExaminedClip(source, report, None)
     try:
         partials = encoder.partials(wav)
-    except AudioError as error:  # too little speech to hear anything, which the report says better
+    except AudioError as error:  # too little speech, which the report explains better
         if not report.errors:
             raise AudioError(f"{source}: {error}") from error
         return ExaminedClip(source, report, None)
@@ -142,14 +144,14 @@ def examine_clip(source: str, wav: np.ndarray, encoder: SpeakerEncoder) -> Exami
 def enrolment_report(
     clips: Iterable[tuple[str, np.ndarray]], encoder: SpeakerEncoder, weights: Sequence[float] | Weighting = "speech"
 ) -> EnrolmentReport:
-    """Examine clips of what should be one person.
+    """Examine clips of one person.
 
     Args:
         clips: (name, [samples] at 16 kHz as read).
-        weights: how much each clip counts in the voice: "speech" as many seconds of speech as it has, which comes
-            nearer to the voice than "equal" does; or a number each.
+        weights: of the clips in the voice: "speech" is seconds of speech, which is more accurate than "equal"; or one
+            number per clip.
     Raises:
-        AudioError: there are no clips, or one is not a channel of finite numbers.
+        AudioError: there are no clips, or one is not one channel of finite numbers.
         ConfigError: the weights do not fit the clips.
     """
     reports = tuple(examine_clip(source, wav, encoder) for source, wav in clips)
@@ -161,42 +163,39 @@ def enrolment_report(
 
 def _similarity(reports: Sequence[ExaminedClip]) -> np.ndarray:
     similarity = np.full((len(reports), len(reports)), np.nan, dtype=np.float32)
-    heard = [number for number, clip in enumerate(reports) if clip.partials is not None]
-    if heard:
+    embedded = [index for index, clip in enumerate(reports) if clip.partials is not None]
+    if embedded:
         embeddings = np.stack([clip.embedding for clip in reports if clip.partials is not None])
-        similarity[np.ix_(heard, heard)] = embeddings @ embeddings.T
+        similarity[np.ix_(embedded, embedded)] = embeddings @ embeddings.T
     return similarity
 
 
-def _weights(reports: Sequence[ExaminedClip], wish: Sequence[float] | Weighting) -> np.ndarray:
-    if isinstance(wish, str):
-        if wish not in get_args(Weighting):
-            raise ConfigError(f"Clips are weighted by 'speech', 'equal' or a number each, not by {wish!r}.")
-        wish = [clip.report.speech_seconds if wish == "speech" else 1.0 for clip in reports]
-        wish = wish if any(wish) else [1.0] * len(reports)  # no speech anywhere: the clips' own errors say so
-    shares = np.asarray(wish, dtype=np.float32)
-    if shares.shape != (len(reports),) or not np.isfinite(shares).all() or shares.min() < 0 or not shares.any():
-        raise ConfigError(f"{len(reports)} clips take as many weights, none below 0 and one of them above.")
-    return shares / shares.sum()
+def _weights(reports: Sequence[ExaminedClip], weights: Sequence[float] | Weighting) -> np.ndarray:
+    if isinstance(weights, str):
+        if weights not in get_args(Weighting):
+            raise ConfigError(f"Clips are weighted by 'speech', 'equal' or one number each, not by {weights!r}.")
+        weights = [clip.report.speech_seconds if weights == "speech" else 1.0 for clip in reports]
+        weights = weights if any(weights) else [1.0] * len(reports)  # without any speech, the clips have errors
+    return normalised_weights(weights, len(reports), "clips")
 
 
 def _remarks_on_pairs(reports: Sequence[ExaminedClip], similarity: np.ndarray) -> tuple[Remark, ...]:
-    """A warning that names the clip which is least like the others, if one is too unlike."""
+    """A warning that names the clip most unlike the others, if it is too unlike."""
     from speech.quality import Remark
 
     if len(reports) < 2 or not np.nanmin(similarity, initial=1) < MIN_SIMILARITY_OF_CLIPS:
         return ()
     others = np.where(np.eye(len(reports), dtype=bool), np.nan, similarity)
-    strangers = others < MIN_SIMILARITY_OF_CLIPS
-    odd = int(strangers.sum(axis=1).argmax())
-    against = [clip.source for clip, strange in zip(reports, strangers[odd], strict=True) if strange]
+    different = others < MIN_SIMILARITY_OF_CLIPS
+    odd = int(different.sum(axis=1).argmax())
+    against = [clip.source for clip, unlike in zip(reports, different[odd], strict=True) if unlike]
     listed = ", ".join(against[:3]) + (" and others" if len(against) > 3 else "")
     return (
         Remark(
             "warning",
             "several_voices",
-            f"{reports[odd].source} and {listed} do not sound like one person ({np.nanmin(others[odd]):.2f} alike): "
-            "give clips of one person only.",
+            f"{reports[odd].source} and {listed} do not sound like one person "
+            f"(similarity {np.nanmin(others[odd]):.2f}): give clips of one person only.",
         ),
     )
 
@@ -206,20 +205,20 @@ def _remarks_on_pairs(reports: Sequence[ExaminedClip], similarity: np.ndarray) -
 
 @dataclass(frozen=True)
 class Arguments:
-    """Say whether clips are fit to clone a voice from."""
+    """Check whether clips are suitable for cloning a voice."""
 
     clips: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="CLIP [CLIP ...]")]
     """Recordings of one person."""
     encoder: Annotated[Path, tyro.conf.arg(metavar="FILE")] = DEFAULT_ENCODER
-    """The speaker encoder that listens."""
+    """Speaker encoder to use instead of the default."""
     picture: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Also draw how much each part of each clip resembles the rest of it."""
+    """Draw the similarity of each part of a clip to the rest of it into this file."""
     force: bool = False
-    """Overwrite the picture that is there."""
+    """Overwrite an existing picture."""
 
     def __post_init__(self) -> None:
         if not self.clips:
-            raise AudioError("There is no clip: name at least one recording.")
+            raise AudioError("There is no clip: give at least one recording.")
 
 
 @exit_on_speech_error
@@ -243,12 +242,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     print("\n".join(report.lines()))
     if arguments.picture is not None:
         save_figure(similarity_figure(report), arguments.picture)
-        print(f"{arguments.picture}: similarity of the parts of each clip")
+        print(f"picture written to {arguments.picture}")
     return 0 if report.usable else 1
 
 
 def similarity_figure(report: EnrolmentReport) -> Figure:
-    """Each clip's `Partials.similarity` over time, with the second voice shaded."""
+    """`Partials.similarity` of each clip over time, with the second speaker shaded."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 1.2 + 1.6 * len(report.clips)), layout="constrained")

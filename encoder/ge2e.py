@@ -8,18 +8,18 @@ from torch.nn import functional
 
 
 def similarity_matrix(embeddings: Tensor) -> Tensor:
-    """Cosine of every utterance with every speaker's centroid; its own speaker's centroid leaves the utterance out.
+    """Cosine of each utterance with each speaker's centroid. The centroid of its own speaker excludes the utterance.
 
-    One matrix product does for all of it. With e the unit embeddings [S*U, D], s the sums over a speaker's utterances
-    [S, D] and p = e s^T, the products of an utterance with the exclusive centroids follow without another product:
+    One matrix product suffices. With e the unit embeddings [S*U, D], s the sums over a speaker's utterances [S, D] and
+    p = e s^T, the products with the exclusive centroids are:
 
         e . (s_own - e)     = p_own - 1                    (e . e = 1)
         |s_own - e|^2       = |s_own|^2 - 2 p_own + 1
 
-    Dividing a centroid by its count does not change a cosine, so the sums stand for the means.
+    A cosine does not depend on scale, so sums replace the means.
 
     Args:
-        embeddings: [speakers, utterances, dim], rows of L2 norm 1, at least two utterances a speaker.
+        embeddings: [speakers, utterances, dim], rows of L2 norm 1, at least two utterances per speaker.
 
     Returns:
         [speakers, utterances, speakers], cosines in [-1, 1].
@@ -38,10 +38,10 @@ def similarity_matrix(embeddings: Tensor) -> Tensor:
 
 
 def ge2e_softmax_loss(embeddings: Tensor, scale: Tensor | float, offset: Tensor | float) -> Tensor:
-    """Mean cross entropy of "which speaker is this utterance?" over `scale * cosine + offset` (paper, eq. 6).
+    """Mean cross entropy of the speaker, with scores `scale * cosine + offset` (paper, eq. 6).
 
-    The offset belongs to the paper's definition. It adds the same to every speaker's score, so a softmax does not feel
-    it and its gradient is zero.
+    The offset is part of the paper's definition. It is the same for all speakers, so the softmax does not depend on it
+    and its gradient is zero.
 
     Args:
         embeddings: [speakers, utterances, dim], rows of L2 norm 1.
@@ -60,12 +60,12 @@ def ge2e_softmax_loss(embeddings: Tensor, scale: Tensor | float, offset: Tensor 
 def ge2e_contrast_loss(embeddings: Tensor, scale: Tensor | float, offset: Tensor | float) -> Tensor:
     """Mean of 1 - sigmoid(own score) + sigmoid(score of the most similar other speaker) (paper, eq. 7).
 
-    It looks at the hardest impostor alone. The paper prefers it for fixed phrases, the softmax for free speech.
+    Only the hardest impostor counts. The paper prefers it for fixed phrases, and the softmax for free speech.
 
     Args:
         embeddings: [speakers, utterances, dim], rows of L2 norm 1; at least two speakers.
         scale: positive factor of the cosines.
-        offset: added to the scaled cosines; unlike in the softmax loss it matters.
+        offset: added to the scaled cosines; it matters, unlike in the softmax loss.
 
     Returns:
         Scalar in [0, 2].
@@ -81,9 +81,9 @@ def ge2e_contrast_loss(embeddings: Tensor, scale: Tensor | float, offset: Tensor
 
 
 class GE2ELoss(nn.Module):
-    """One of the losses with its learnt scale and offset, which start at the paper's 10 and -5.
+    """One of the losses with its trained scale and offset, which start at the paper's 10 and -5.
 
-    The scale is kept as its logarithm: no step of any size can make it negative.
+    The parameter is the logarithm of the scale, so that the scale stays positive.
     """
 
     def __init__(self, kind: Literal["softmax", "contrast"] = "softmax") -> None:

@@ -1,7 +1,6 @@
-"""Speaker verification: how well embeddings tell voices apart, in the figures of the NIST evaluations.
+"""Metrics of speaker verification as in the NIST evaluations: DET curve, EER and minDCF.
 
-`python -m encoder.verification trials.txt` scores a list of trials, `python -m encoder.metrics folder/` every
-pair of a corpus; see `encoder/verification.py` for both.
+The command that computes them for a list of trials or a folder is `python -m encoder.verification`.
 """
 
 from __future__ import annotations
@@ -19,29 +18,29 @@ if TYPE_CHECKING:
 Rates = NDArray[np.float64]
 
 TICKS = (0.0001, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9)
-CURVE_POINTS = 1000  # of a drawn curve: a million operating points look no different
+CURVE_POINTS = 1000  # of a drawn curve; more points are not visible
 PROBIT = NormalDist()
 
 
 def det_curve(scores: ArrayLike, labels: ArrayLike) -> tuple[Rates, Rates, Rates]:
-    """Both kinds of error at every threshold: the detection error trade-off (Martin et al., 1997).
+    """False acceptance and false rejection at every threshold: the detection error trade-off (Martin et al., 1997).
 
     A trial is accepted if its score is at least the threshold.
 
     Args:
-        scores: [trials], higher means more alike.
-        labels: [trials], true where both sides are the same speaker.
+        scores: [trials], higher is more similar.
+        labels: [trials], true for the same speaker.
 
     Returns:
-        false acceptance [points], the accepted share of the trials of different speakers, rising from 0 to 1;
-        false rejection [points], the refused share of those of the same speaker, falling from 1 to 0;
-        thresholds [points], falling: infinity, then every score that occurs, once.
+        false acceptance [points]: accepted fraction of the trials of different speakers, rising from 0 to 1;
+        false rejection [points]: rejected fraction of the trials of the same speaker, falling from 1 to 0;
+        thresholds [points], falling: infinity, then each distinct score.
 
     Raises:
-        ValueError: if there is no trial of one of the two kinds, or a score is not finite.
+        ValueError: there is no trial of one of the two kinds, or a score is not finite.
     """
     values = np.asarray(scores).ravel()
-    if values.dtype != np.float32:  # a single sorts twice as fast, and all pairs of a corpus are millions
+    if values.dtype != np.float32:  # float32 sorts twice as fast, and the pairs of a corpus are millions
         values = values.astype(np.float64)
     same = np.asarray(labels).astype(bool).ravel()
     if values.shape != same.shape:
@@ -52,7 +51,7 @@ def det_curve(scores: ArrayLike, labels: ArrayLike) -> tuple[Rates, Rates, Rates
         raise ValueError("error rates need pairs of the same and of different speakers")
     order = np.argsort(-values, kind="stable")
     values, same = values[order], same[order]
-    # one operating point after each group of equal scores: everything down to it is accepted
+    # one operating point after each group of equal scores
     last_of_group = np.append(values[1:] != values[:-1], True)
     hits = np.cumsum(same)[last_of_group]
     accepted = np.flatnonzero(last_of_group) + 1
@@ -62,43 +61,43 @@ def det_curve(scores: ArrayLike, labels: ArrayLike) -> tuple[Rates, Rates, Rates
 
 
 def equal_error_rate(scores: ArrayLike, labels: ArrayLike) -> float:
-    """Rate at which false acceptances and false rejections are equally frequent.
+    """Equal error rate (EER): where the false acceptance rate equals the false rejection rate.
 
     Returns:
-        In [0, 1]; 0.5 is chance. Between the two operating points where the curves cross, they are joined by straight
-        lines, so that the figure does not jump with single trials. Arguments and errors as `det_curve`.
+        In [0, 1]; 0.5 is chance. It is interpolated linearly between the two operating points where the curves cross.
+        Arguments and errors as `det_curve`.
     """
     accepted, rejected, _ = det_curve(scores, labels)
     return crossing(accepted, rejected)
 
 
 def crossing(false_acceptance: Rates, false_rejection: Rates) -> float:
-    """Where the two curves of `det_curve`, joined by straight lines, have one value."""
+    """The common value where the two curves of `det_curve`, interpolated linearly, cross."""
     gap = false_acceptance - false_rejection  # rises from -1 to 1
     after = int(np.argmax(gap >= 0))
     before = after - 1
-    share = -gap[before] / (gap[after] - gap[before])
-    return float(false_acceptance[before] + share * (false_acceptance[after] - false_acceptance[before]))
+    fraction = -gap[before] / (gap[after] - gap[before])
+    return float(false_acceptance[before] + fraction * (false_acceptance[after] - false_acceptance[before]))
 
 
 def detection_cost(
     false_acceptance: ArrayLike, false_rejection: ArrayLike, p_target: float = 0.01, c_miss: float = 1, c_fa: float = 1
 ) -> Rates:
-    """The detection cost of operating points, as NIST's speaker recognition evaluations define and normalise it.
+    """Detection cost of operating points, defined and normalised as in NIST's speaker recognition evaluations.
 
-    c_miss * false rejection * p_target + c_fa * false acceptance * (1 - p_target), over what the better of the two
-    systems costs that hear nothing: the one that accepts everybody and the one that refuses everybody.
+    c_miss * false rejection * p_target + c_fa * false acceptance * (1 - p_target), divided by the cost of the
+    better of two trivial systems: accept all, or reject all.
 
     Args:
         false_acceptance, false_rejection: [points], as of `det_curve`.
-        p_target: how often, in use, both sides are the same speaker; between 0 and 1.
-        c_miss, c_fa: what a false rejection and a false acceptance cost, above 0.
+        p_target: prior probability of the same speaker, between 0 and 1.
+        c_miss, c_fa: costs of a false rejection and a false acceptance, above 0.
 
     Returns:
         [points], 0 without errors.
 
     Raises:
-        ValueError: if the prior or a cost is out of range.
+        ValueError: the prior or a cost is out of range.
     """
     if not 0 < p_target < 1 or min(c_miss, c_fa) <= 0:
         raise ValueError("p_target must lie between 0 and 1, and both costs above 0")
@@ -108,7 +107,7 @@ def detection_cost(
 
 
 def min_dcf(scores: ArrayLike, labels: ArrayLike, p_target: float = 0.01, c_miss: float = 1, c_fa: float = 1) -> float:
-    """The lowest detection cost that any threshold reaches (minDCF): in [0, 1], 1 as bad as not listening.
+    """Minimum detection cost over all thresholds (minDCF), in [0, 1]; 1 is a trivial system.
 
     Arguments and errors as `det_curve` and `detection_cost`.
     """
@@ -117,9 +116,9 @@ def min_dcf(scores: ArrayLike, labels: ArrayLike, p_target: float = 0.01, c_miss
 
 
 def threshold_at_eer(scores: ArrayLike, labels: ArrayLike) -> float:
-    """The threshold at which both kinds of error are most nearly equal; arguments and errors as `det_curve`.
+    """Threshold with the smallest difference of the two error rates; arguments and errors as `det_curve`.
 
-    It lies half-way between the lowest score that is accepted and the highest that is refused.
+    It lies half-way between the lowest accepted score and the highest rejected one.
     """
     accepted, rejected, thresholds = det_curve(scores, labels)
     return _halfway(thresholds, int(np.argmin(np.abs(accepted - rejected))))
@@ -128,7 +127,7 @@ def threshold_at_eer(scores: ArrayLike, labels: ArrayLike) -> float:
 def threshold_at_min_dcf(
     scores: ArrayLike, labels: ArrayLike, p_target: float = 0.01, c_miss: float = 1, c_fa: float = 1
 ) -> float:
-    """The threshold of `min_dcf`, placed as that of `threshold_at_eer`."""
+    """Threshold of `min_dcf`, half-way between two scores as in `threshold_at_eer`."""
     accepted, rejected, thresholds = det_curve(scores, labels)
     return _halfway(thresholds, int(np.argmin(detection_cost(accepted, rejected, p_target, c_miss, c_fa))))
 
@@ -140,7 +139,7 @@ def _halfway(thresholds: Rates, point: int) -> float:
 
 
 def all_pairs(embeddings: ArrayLike, speakers: Sequence[str] | ArrayLike) -> tuple[NDArray[np.float32], NDArray]:
-    """Every pair of utterances as a trial: (cosines [pairs], same speaker [pairs]); arguments as `all_pairs_eer`."""
+    """All pairs of utterances as trials: (cosines [pairs], same speaker [pairs]); arguments as `all_pairs_eer`."""
     rows = np.asarray(embeddings, dtype=np.float32)
     names = np.unique(np.asarray(speakers), return_inverse=True)[1]
     first, second = np.triu_indices(len(rows), k=1)
@@ -148,26 +147,26 @@ def all_pairs(embeddings: ArrayLike, speakers: Sequence[str] | ArrayLike) -> tup
 
 
 def all_pairs_eer(embeddings: ArrayLike, speakers: Sequence[str] | ArrayLike) -> float:
-    """Equal error rate over every pair of utterances, scored by the cosine.
+    """Equal error rate over all pairs of utterances, scored by the cosine.
 
     Args:
         embeddings: [utterances, dim], rows of L2 norm 1.
-        speakers: [utterances], who spoke each; at least two speakers, one of them with two utterances.
+        speakers: [utterances], at least two different ones, one of them with two utterances.
     """
     return equal_error_rate(*all_pairs(embeddings, speakers))
 
 
 def det_figure(curves: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> Figure:
-    """Draws detection error trade-offs on probit axes, where normally distributed scores give straight lines.
+    """Draw DET curves on probit axes, where normally distributed scores give straight lines.
 
     Args:
-        curves: (scores, labels) as of `det_curve`, by the name that the legend shows.
+        curves: (scores, labels) as for `det_curve`, by name in the legend.
 
     Returns:
-        A figure with a canvas of its own, which needs no display and no pyplot.
+        A figure that needs no display.
 
     Raises:
-        ConfigError: if matplotlib is not installed.
+        ConfigError: matplotlib is not installed.
     """
     from encoder.canvas import new_figure
 
@@ -177,7 +176,7 @@ def det_figure(curves: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> Figure:
     for name, (scores, labels) in curves.items():
         accepted, rejected, _ = det_curve(scores, labels)
         rate, cost = crossing(accepted, rejected), float(detection_cost(accepted, rejected).min())
-        # Rates below one trial are not known: a curve ends at half of one.
+        # Rates below one trial are unknown: a curve ends at half a trial.
         same = np.asarray(labels).astype(bool).ravel()
         floors = 0.5 / np.array([(~same).sum(), same.sum()])
         lowest = min(lowest, float(max(floors.min(), TICKS[0])), max(rate / 4, TICKS[0]))
@@ -188,11 +187,11 @@ def det_figure(curves: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> Figure:
     low, high = _probit(lowest), _probit(0.6)
     axes.plot([low, high], [low, high], color="0.75", linewidth=0.8, linestyle="--", zorder=0)
     ticks = [tick for tick in TICKS if lowest <= tick <= 0.6]
-    places, names = [_probit(tick) for tick in ticks], [f"{tick * 100:g}" for tick in ticks]
+    positions, names = [_probit(tick) for tick in ticks], [f"{tick * 100:g}" for tick in ticks]
     axes.set(xlim=(low, high), ylim=(low, high), aspect="equal")
-    axes.set_xticks(places, names)
-    axes.set_yticks(places, names)
-    axes.set(xlabel="different speakers accepted, %", ylabel="same speaker refused, %")
+    axes.set_xticks(positions, names)
+    axes.set_yticks(positions, names)
+    axes.set(xlabel="false acceptance, %", ylabel="false rejection, %")
     axes.grid(True, color="0.9", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.set_title("Detection error trade-off", loc="left")
@@ -202,11 +201,11 @@ def det_figure(curves: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> Figure:
 
 
 def _thinned(accepted: Rates, rejected: Rates, floors: Rates) -> tuple[Rates, Rates]:
-    """Up to CURVE_POINTS points of a curve, evenly spaced along it, in probits."""
+    """At most CURVE_POINTS points of a curve, evenly spaced along it, in probits."""
     pinned = np.stack([np.clip(accepted, floors[0], 1 - floors[0]), np.clip(rejected, floors[1], 1 - floors[1])])
     inside = np.flatnonzero((accepted < 1) & (rejected < 1))
     pinned = pinned[:, inside] if len(inside) else pinned
-    along = np.log(pinned[0] / (1 - pinned[0])) - np.log(pinned[1] / (1 - pinned[1]))  # rises; nearly probits
+    along = np.log(pinned[0] / (1 - pinned[0])) - np.log(pinned[1] / (1 - pinned[1]))  # rising; approximately probits
     chosen = np.unique(np.searchsorted(along, np.linspace(along[0], along[-1], CURVE_POINTS)))
     x, y = ([_probit(rate) for rate in row] for row in pinned[:, np.minimum(chosen, len(along) - 1)])
     return np.array(x), np.array(y)

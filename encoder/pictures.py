@@ -1,4 +1,4 @@
-"""Pictures of a half-trained encoder: how its errors trade off, and where the speakers lie."""
+"""Figures of a validation: a DET curve and a map of the speakers."""
 
 import contextlib
 import functools
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MAP_SPEAKERS = 24  # more are hard to tell apart by colour
+MAP_SPEAKERS = 24  # more are hard to distinguish by colour
 
 
 def add_pictures(run: "RunDirectory", step: int, trials: VerificationTrials, embeddings: Mapping[str, Tensor]) -> None:
-    """A DET curve over all conditions and a map of the speakers in the first, to TensorBoard and the run's samples.
+    """Write a DET curve of all conditions and a map of the first one, to TensorBoard and the run's samples.
 
-    A training machine may lack matplotlib: then there are no pictures, which is said once.
+    Without matplotlib there are no figures, which is logged once.
 
     Args:
-        embeddings: by condition, [windows, dim].
+        embeddings: [windows, dim] by condition.
     """
     if not _can_draw():
         return
@@ -55,8 +55,8 @@ def _draw(trials: VerificationTrials, embeddings: Mapping[str, Tensor]) -> "dict
 
 @contextlib.contextmanager
 def _own_threads() -> Iterator[None]:
-    """Gives the process back its number of threads: UMAP's compiled loops set OpenMP's for all who come after them,
-    and a training on one core that finds itself with two threads is many times slower."""
+    """Restore torch's number of threads. UMAP's compiled loops change that of OpenMP, and training on one core is many
+    times slower with two threads."""
     threads = torch.get_num_threads()
     try:
         yield

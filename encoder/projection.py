@@ -1,4 +1,4 @@
-"""Draws the map of speakers: UMAP of the embeddings of a corpus, or of a folder per speaker.
+"""Draw the map of speakers: UMAP of the embeddings of a corpus, or of one folder per speaker.
 
 python -m encoder.projection recordings/ --out map.png
 python -m encoder.projection recordings/
@@ -37,19 +37,19 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Arguments:
     folder: Annotated[Path, tyro.conf.Positional]
-    """Recordings: a corpus, or a folder per speaker."""
+    """Folder of recordings: a corpus, or one folder per speaker."""
     out: Path | None = None
-    """Picture to write (.png, .pdf, .svg, .jpg); a window if not given."""
+    """Write this picture (.png, .pdf, .svg, .jpg) instead of opening a window."""
     encoder: Path = DEFAULT_ENCODER
-    """The encoder's model file."""
+    """Encoder model file to use instead of the default."""
     limit_per_speaker: int | None = None
-    """Clips of each speaker at most."""
+    """Use at most this many clips of each speaker."""
     seed: int = 0
-    """Of the layout."""
+    """Random seed of the layout."""
     strict: bool = False
-    """Refuse to go on where a clip cannot be used, rather than leave it out."""
+    """Stop at a clip that cannot be used instead of leaving it out."""
     force: bool = False
-    """Overwrite the picture."""
+    """Overwrite an existing picture."""
 
 
 @exit_on_speech_error
@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     embeddings = embed_clips(load_encoder(given.encoder), progress(clips, "embedding"), report)
     report.print()
     if not embeddings:
-        raise CorpusError(f"There is no clip with speech in {given.folder}: name other recordings.")
+        raise CorpusError(f"There is no clip with speech in {given.folder}: give different recordings.")
     figure = draw_map(np.stack(list(embeddings.values())), [speakers[name] for name in embeddings], seed=given.seed)
     if given.out is None:
         show(figure, canvas_class, f"Map of speakers: {given.folder.name}")
@@ -81,19 +81,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def window_canvas() -> Any:
-    """The canvas class of matplotlib's window system. Raises: ConfigError where no window can be opened."""
+    """The canvas class of matplotlib's GUI toolkit. Raises: ConfigError if no window can be opened."""
     if not has_display():
-        raise ConfigError("A window cannot be opened without a display: give --out map.png to draw into a file.")
+        raise ConfigError("No window can be opened without a display: give --out map.png to write a file.")
     try:
         import matplotlib
         from matplotlib.backends import backend_registry
 
-        # The backend that works here is chosen now, if none has been set.
+        # get_backend chooses one that works here, if none has been set
         canvas: Any = backend_registry.load_backend_module(matplotlib.get_backend()).FigureCanvas
     except ImportError as error:
-        raise ConfigError("A window needs matplotlib and PyQt5 or Tk: install one, or give --out map.png.") from error
+        raise ConfigError("A window needs matplotlib and PyQt5 or Tk: install them, or give --out map.png.") from error
     if canvas.required_interactive_framework is None:
-        raise ConfigError("matplotlib finds no window system (PyQt5, Tk): install one, or give --out map.png.")
+        raise ConfigError("matplotlib finds no GUI toolkit: install PyQt5 or Tk, or give --out map.png.")
     return canvas
 
 
@@ -102,7 +102,7 @@ def has_display() -> bool:
 
 
 def show(figure: Figure, canvas_class: Any, title: str) -> None:
-    """Opens a window and returns when it is closed."""
+    """Open a window and return when it is closed."""
     manager = canvas_class.new_manager(figure, 1)
     manager.set_window_title(title)
     manager.show()

@@ -1,8 +1,7 @@
-"""What training does with a batch, and how a half-trained encoder is judged."""
+"""Training of a speaker encoder: GE2E, distillation, and validation by verification trials."""
 
-import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -10,139 +9,138 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from encoder.base import STAGE, fingerprint
+from encoder.base import EncoderModel, EncoderSettings, SpeakerEncoder, fingerprint
 from encoder.data import Batch, MelStore
 from encoder.ge2e import GE2ELoss
-from encoder.lstm.model import SpeakerEncoderModel, trajectory_frames
 from encoder.pictures import add_pictures
 from encoder.trials import VerificationTrials
+from modelfile.header import ModelHeader
 from speech.errors import ConfigError
 from training.config import Task
 
 if TYPE_CHECKING:
-    from encoder.base import SpeakerEncoder
     from training.run_directory import RunDirectory
 
-logger = logging.getLogger(__name__)
-
 WINDOWS_PER_PASS = 128
+WINDOWS_PER_SPEAKER = 8
 
 
 @dataclass(frozen=True)
 class LossConfig:
-    """How much each loss counts; a weight of 0 switches it off."""
+    """Weights of the losses; 0 switches a loss off."""
 
     ge2e_weight: float = 1.0
     ge2e: Literal["softmax", "contrast"] = "softmax"
-    distill_weight: float = 0.0  # of `distillation_loss`
-    # The student answers to the teacher not only at the end of a window but every so many frames on the way: many
-    # targets for the price of one, and the first of them near enough for the gradient to reach.
+    distill_weight: float = 0.0
+    # A recurrent student is compared with its teacher after every 10 frames, not only at the end of a window. That
+    # gives many targets at the cost of one, and the gradient reaches the first of them.
     distill_every: int = 10
 
     def __post_init__(self) -> None:
         if min(self.ge2e_weight, self.distill_weight) < 0 or self.ge2e_weight + self.distill_weight == 0:
             raise ConfigError("The weights of the losses must not be negative, and one of them must be above 0.")
         if self.distill_every < 1:
-            raise ConfigError(f"distill_every is {self.distill_every}; it must be at least 1 frame.")
+            raise ConfigError(f"distill_every is {self.distill_every}: it must be at least 1 frame.")
 
 
-def distillation_loss(embeddings: Tensor, answers: Tensor) -> Tensor:
-    """How far a student is from its teacher: 1 - cosine, plus the same once the mean voice is taken off both.
+def distillation_loss(embeddings: Tensor, targets: Tensor) -> Tensor:
+    """Distance of a student from its teacher: 1 - cosine, plus the same after the batch mean is removed from both.
 
-    All voices share most of their direction (two strangers have a cosine near 0.5), so that a student does well on the
-    first term by giving everybody the mean voice, and its gradient says little else for a long time. The second term
-    asks for what tells voices apart.
+    Embeddings of all voices share most of their direction (different speakers have a cosine near 0.5). A student that
+    always gives the mean embedding does well on the first term, whose gradient then stays uninformative for long. The
+    second term measures what distinguishes voices.
 
     Args:
-        embeddings, answers: [batch, ..., dim] of student and teacher, rows of L2 norm 1; the mean is over the batch.
+        embeddings, targets: [batch, ..., dim] of student and teacher, rows of L2 norm 1; the mean is over the batch.
 
     Returns:
         Scalar in [0, 4].
     """
-    mean = answers.mean(dim=0, keepdim=True)
-    centred = functional.cosine_similarity(embeddings - mean, answers - mean, dim=-1)
-    return 2 - (embeddings * answers).sum(dim=-1).mean() - centred.mean()
+    mean = targets.mean(dim=0, keepdim=True)
+    centred = functional.cosine_similarity(embeddings - mean, targets - mean, dim=-1)
+    return 2 - (embeddings * targets).sum(dim=-1).mean() - centred.mean()
 
 
 class EncoderTask(Task):
-    """Trains an encoder to tell speakers apart (GE2E), to agree with a teacher (distillation), or both.
+    """Trains an encoder to distinguish speakers (GE2E), to imitate a teacher (distillation), or both.
 
-    A student of a teacher lives in the teacher's embedding space, and its file says so. Without a teacher the weights
-    define a space of their own, named after their hash.
+    A student shares its teacher's embedding space, and its file says so. Without a teacher the weights define a new
+    space, named after their hash.
+
+    A family may override `embeddings` and `targets`, and `step` to train with a different loss.
 
     Args:
         model: the encoder to train.
-        store: feature store; the speakers of its validation split judge the model.
+        store: feature store. The speakers of its validation split are for validation.
+        header: stage, family, licence and training data for the model file.
         loss: weights of the losses.
         teacher: encoder whose embeddings are the targets, needed if `loss.distill_weight` is above 0.
-        licence, trained_on: for the header of the model file.
-        windows_per_speaker: how many windows of each validation speaker are embedded.
-        noises: recorded noise that nothing is trained on, power mels [frames, n_mels], for the noisy windows.
+        noise: recorded noise for the noisy validation windows, power mels [frames, n_mels] that training does not use.
         pictures: draw a DET curve and a map of the speakers at each validation, for TensorBoard and `samples/`.
 
     Raises:
-        ConfigError: if distillation is asked for without a teacher, or the teacher's sizes differ.
-        CorpusError: if the store has not two speakers, one of them with two utterances.
+        ConfigError: distillation without a teacher, or with one of different sizes.
+        CorpusError: the store does not have two speakers, one of them with two utterances.
     """
 
     def __init__(
         self,
-        model: SpeakerEncoderModel,
+        model: EncoderModel,
         store: MelStore,
+        header: ModelHeader,
         loss: LossConfig | None = None,
         *,
-        teacher: "SpeakerEncoder | None" = None,
-        licence: str = "",
-        trained_on: str = "",
-        windows_per_speaker: int = 8,
-        noises: Sequence[np.ndarray] = (),
+        teacher: SpeakerEncoder | None = None,
+        noise: Sequence[np.ndarray] = (),
         pictures: bool = False,
     ):
-        self.model: nn.Module = model
-        self._encoder = model
-        self.config = model.config
+        self.model: EncoderModel = model
+        self.header = header
         self.loss = loss or LossConfig()
         if self.loss.distill_weight > 0 and teacher is None:
-            raise ConfigError("Distillation needs a teacher; give one with --teacher FILE, or set --distill-weight 0.")
+            raise ConfigError("Distillation needs a teacher: give one with --teacher FILE, or set --distill-weight 0.")
         self.teacher = teacher if self.loss.distill_weight > 0 else None
         if self.teacher is not None:
-            _check_same_shapes(model, self.teacher.model)
-        self.licence = licence
-        self.trained_on = trained_on
+            _check_same_sizes(model.config, self.teacher.config)
         self.ge2e = GE2ELoss(self.loss.ge2e)
-        # learnt, but of no use to anybody after training: kept in the resumable state, not in the model file
+        # trained, but not needed afterwards: part of the resumable state, not of the model file
         self.extra_modules: dict[str, nn.Module] = {"ge2e": self.ge2e} if self.loss.ge2e_weight > 0 else {}
         self.best_metric = "eer" if self.teacher is None else "teacher_cosine"
         self.best_mode: Literal["min", "max"] = "min" if self.teacher is None else "max"
-        self.trials = VerificationTrials(store, model.config.partial_frames, windows_per_speaker, noises)
+        self.trials = VerificationTrials(store, model.config.partials.partial_frames, WINDOWS_PER_SPEAKER, noise)
         self.pictures = pictures
-        self._teacher_answers: Tensor | None = None
+        self._teacher_embeddings: Tensor | None = None
+
+    def embeddings(self, batch: Batch) -> Tensor:
+        """Embeddings of the augmented windows, [windows, points, dim]; the last point is of the whole window."""
+        return self.model(batch["mels"].flatten(0, 1))[:, None]
+
+    def targets(self, batch: Batch, teacher: SpeakerEncoder) -> Tensor:
+        """The teacher's embeddings of the clean windows, [windows, points, dim], at the points of `embeddings`."""
+        return teacher.model(batch["clean"].flatten(0, 1))[:, None]
 
     def step(self, batch: Batch, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Losses of a batch: `loss` and its parts `ge2e` and `distillation`."""
-        mels = batch["mels"]
-        speakers, utterances, frames, _ = mels.shape
-        every = frames if self.teacher is None else min(self.loss.distill_every, frames)
-        embeddings = self._encoder.trajectory(mels.flatten(0, 1), every)
+        speakers, utterances = batch["mels"].shape[:2]
+        embeddings = self.embeddings(batch)
         parts: dict[str, Tensor] = {}
         if self.loss.ge2e_weight > 0:
             parts["ge2e"] = self.ge2e(embeddings[:, -1].unflatten(0, (speakers, utterances)))
         if self.teacher is not None:
-            # Where the student has had a pause, the teacher had heard as much by an earlier frame.
-            heard = batch["heard"].flatten(0, 1)[:, trajectory_frames(frames, every)]
+            self.teacher.model.to(embeddings.device)
             with torch.no_grad():
-                answers = self.teacher.model.to(mels.device).at_frames(batch["clean"].flatten(0, 1), heard)
-            parts["distillation"] = distillation_loss(embeddings, answers)
+                targets = self.targets(batch, self.teacher)
+            parts["distillation"] = distillation_loss(embeddings, targets)
         weights = {"ge2e": self.loss.ge2e_weight, "distillation": self.loss.distill_weight}
         loss = torch.stack([weights[name] * part for name, part in parts.items()]).sum()
         return {"loss": loss, **parts, "items": torch.tensor(speakers * utterances)}
 
     def validate(self, step: int, run: "RunDirectory") -> dict[str, float]:
-        """Figures on windows of speakers never trained on.
+        """Figures on windows of held-out speakers.
 
         Returns:
-            `eer` and `min_dcf` over single windows, `noisy_eer` with noise beside the speech; with a teacher also
-            `teacher_cosine` and `noisy_teacher_cosine`, to what the teacher says of the clean windows.
+            `eer` and `min_dcf` over single windows, and `noisy_eer` with noise added; with a teacher also
+            `teacher_cosine` and `noisy_teacher_cosine`, the cosine with the teacher's embeddings of the clean windows.
         """
         embeddings, noisy = self._embed(self.model, self.trials.windows), self._embed(self.model, self.trials.noisy)
         figures = {
@@ -151,24 +149,18 @@ class EncoderTask(Task):
             "noisy_eer": self.trials.equal_error_rate(noisy),
         }
         if self.teacher is not None:
-            if self._teacher_answers is None:
-                self._teacher_answers = self._embed(self.teacher.model, self.trials.windows)
-            figures["teacher_cosine"] = float((embeddings * self._teacher_answers).sum(dim=-1).mean())
-            figures["noisy_teacher_cosine"] = float((noisy * self._teacher_answers).sum(dim=-1).mean())
+            if self._teacher_embeddings is None:
+                self._teacher_embeddings = self._embed(self.teacher.model, self.trials.windows)
+            figures["teacher_cosine"] = float((embeddings * self._teacher_embeddings).sum(dim=-1).mean())
+            figures["noisy_teacher_cosine"] = float((noisy * self._teacher_embeddings).sum(dim=-1).mean())
         if self.pictures:
             add_pictures(run, step, self.trials, {"clean": embeddings, "noise": noisy})
         return figures
 
     def model_file(self) -> dict[str, Any]:
-        """Keyword arguments for `modelfile.checkpoint.save_model`."""
+        """Fields of the model file's `ModelHeader`."""
         space = self.teacher.embedding_space if self.teacher is not None else fingerprint(self.model)
-        return {
-            "stage": STAGE,
-            "config": self.config,
-            "embedding_space": space,
-            "licence": self.licence,
-            "trained_on": self.trained_on,
-        }
+        return vars(replace(self.header, config=self.model.config, embedding_space=space))
 
     def _embed(self, model: nn.Module, windows: Tensor) -> Tensor:
         """Embeddings of windows [n, frames, n_mels]: float32 [n, dim], on the CPU."""
@@ -178,8 +170,8 @@ class EncoderTask(Task):
             return torch.cat([model(part.to(device)).float().cpu() for part in windows.split(WINDOWS_PER_PASS)])
 
 
-def _check_same_shapes(student: SpeakerEncoderModel, teacher: SpeakerEncoderModel) -> None:
+def _check_same_sizes(student: EncoderSettings, teacher: EncoderSettings) -> None:
     for name in ("n_mels", "embedding_size", "sample_rate", "hop_length"):
-        ours, theirs = getattr(student.config, name), getattr(teacher.config, name)
+        ours, theirs = getattr(student, name), getattr(teacher, name)
         if ours != theirs:
-            raise ConfigError(f"The teacher's {name} is {theirs}, the student's is {ours}; they must be equal.")
+            raise ConfigError(f"The teacher's {name} is {theirs} and the student's is {ours}: they must be equal.")

@@ -1,6 +1,6 @@
-"""The map of speakers: embeddings laid out in the plane, so that one sees whose clips lie together.
+"""The map of speakers: embeddings projected to two dimensions and drawn with one colour and marker per speaker.
 
-`python -m encoder.projection folder/ --out map.png` draws the clips of a corpus; without `--out` it opens a window.
+The command is `python -m encoder.projection`.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LEAST_FOR_UMAP = 10  # points; fewer have no neighbourhoods to keep
-NEIGHBOURS = 30  # more than a speaker's own clips, so that like voices come to lie near each other
+MIN_POINTS_FOR_UMAP = 10  # fewer have no neighbourhoods to preserve
+NEIGHBOURS = 30  # more than the clips of one speaker, so that similar voices are close to each other
 SPEAKERS_IN_LEGEND = 40
 ROWS_OF_LEGEND = 20
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "<", "h", ">", "*")
-HUES = 12  # distinct at a glance; marker and lightness change with each round
+HUES = 12  # marker and lightness change after each round of hues
 LIGHTNESS = (0.68, 0.54, 0.78)
 CHROMA = 0.14
 
 
 def project(embeddings: ArrayLike, seed: int = 0) -> NDArray[np.float32]:
-    """Lays embeddings out in the plane by UMAP with the cosine (McInnes et al., arXiv 1802.03426).
+    """Project embeddings to two dimensions by UMAP with the cosine metric (McInnes et al., arXiv 1802.03426).
 
-    Fewer than ten points are laid out by their principal components, and so are all where umap-learn is not installed,
-    which is said in the log. The same embeddings and seed give the same map.
+    Fewer than ten points are projected to their principal components. So are all if umap-learn is not installed, which
+    is logged. The same embeddings and seed give the same map.
 
     Args:
         embeddings: [points, dim].
@@ -42,19 +42,21 @@ def project(embeddings: ArrayLike, seed: int = 0) -> NDArray[np.float32]:
         float32 [points, 2].
 
     Raises:
-        ValueError: if the embeddings are not finite rows.
+        ValueError: the embeddings are not finite rows.
     """
     rows = np.asarray(embeddings, dtype=np.float32)
     if rows.ndim != 2 or not np.isfinite(rows).all():
         raise ValueError(f"embeddings must be finite rows [points, dim], not an array of shape {list(rows.shape)}")
-    if len(rows) < LEAST_FOR_UMAP:
+    if len(rows) < MIN_POINTS_FOR_UMAP:
         return _principal_components(rows)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about packages that it could use, and about the seed that it is given
+        warnings.simplefilter("ignore")  # about optional packages, and about the seed
         try:
             import umap
         except ImportError:
-            logger.warning("umap-learn is not installed: the map shows two principal components, which tell less")
+            logger.warning(
+                "umap-learn is not installed: the map shows two principal components, which separate speakers less well"
+            )
             return _principal_components(rows)
         neighbours = min(NEIGHBOURS, len(rows) - 1)
         reducer = umap.UMAP(
@@ -64,12 +66,12 @@ def project(embeddings: ArrayLike, seed: int = 0) -> NDArray[np.float32]:
 
 
 def _principal_components(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """[points, dim] -> [points, 2]; zeros where the points do not spread that far."""
+    """[points, dim] -> [points, 2]; zeros for components that do not exist."""
     points = np.zeros((len(rows), 2), dtype=np.float32)
     if len(rows) < 2:
         return points
     left, strength, _ = np.linalg.svd(rows - rows.mean(axis=0), full_matrices=False)
-    # The sign of a component is arbitrary; fixing it by the largest entry makes the map repeatable.
+    # The sign of a component is arbitrary: the largest entry is made positive, so that the map is reproducible.
     for axis in range(min(2, len(strength))):
         column = left[:, axis] * strength[axis]
         points[:, axis] = column * np.sign(column[np.argmax(np.abs(column))] or 1)
@@ -77,29 +79,28 @@ def _principal_components(rows: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def draw_map(embeddings: ArrayLike, speakers: Sequence[str], points: ArrayLike | None = None, seed: int = 0) -> Figure:
-    """Draws the map of speakers: a point for each clip, tied to the middle of its speaker's points.
+    """Draw the map of speakers: a point for each clip, with a line to the median of its speaker's points.
 
-    Any number of speakers: twelve hues, then other markers and lightness. A legend names up to forty; with more, those
-    middles that have room are named in the map.
+    Up to 40 speakers are named in a legend. With more, names are in the map where they do not overlap.
 
     Args:
         embeddings: [points, dim].
-        speakers: [points], who spoke each.
-        points: [points, 2] as `project` lays them out; computed from the embeddings where None.
+        speakers: [points], the speaker of each.
+        points: [points, 2] from `project`; computed from the embeddings if not given.
 
     Returns:
-        A figure with a canvas of its own, which needs no display and no pyplot.
+        A figure that needs no display.
 
     Raises:
-        ValueError: if the numbers of points and speakers differ, or there are none.
-        ConfigError: if matplotlib is not installed.
+        ValueError: the numbers of points and speakers differ, or there are none.
+        ConfigError: matplotlib is not installed.
     """
     from encoder.canvas import new_figure
 
-    places = np.asarray(project(embeddings, seed) if points is None else points, dtype=np.float64)
+    positions = np.asarray(project(embeddings, seed) if points is None else points, dtype=np.float64)
     names = [str(speaker) for speaker in speakers]
-    if places.ndim != 2 or places.shape != (len(names), 2) or not names:
-        raise ValueError(f"{len(names)} speakers for points of shape {list(places.shape)}")
+    if positions.ndim != 2 or positions.shape != (len(names), 2) or not names:
+        raise ValueError(f"{len(names)} speakers for points of shape {list(positions.shape)}")
     members = {name: np.flatnonzero(np.array(names) == name) for name in sorted(set(names), key=_natural_order)}
     with_legend = 1 < len(members) <= SPEAKERS_IN_LEGEND
     columns = -(-len(members) // ROWS_OF_LEGEND) if with_legend else 0
@@ -109,34 +110,34 @@ def draw_map(embeddings: ArrayLike, speakers: Sequence[str], points: ArrayLike |
     size = float(np.clip(60 * side**2 / len(names), 14, 60))  # square points
     for number, (name, rows) in enumerate(members.items()):
         colour, marker = speaker_style(number, len(members))
-        here, middle = places[rows], np.median(places[rows], axis=0)
-        ties = np.stack([here, np.broadcast_to(middle, here.shape), np.full_like(here, np.nan)], axis=1).reshape(-1, 2)
-        axes.plot(*ties.T, color=colour, linewidth=0.8, alpha=0.4, zorder=1)
+        own, median = positions[rows], np.median(positions[rows], axis=0)
+        lines = np.stack([own, np.broadcast_to(median, own.shape), np.full_like(own, np.nan)], axis=1).reshape(-1, 2)
+        axes.plot(*lines.T, color=colour, linewidth=0.8, alpha=0.4, zorder=1)
         axes.scatter(
-            here[:, 0], here[:, 1], s=size, color=[colour], marker=marker, edgecolors="white", linewidths=0.4,
+            own[:, 0], own[:, 1], s=size, color=[colour], marker=marker, edgecolors="white", linewidths=0.4,
             label=name, zorder=2,
         )  # fmt: skip
-    _frame(axes, places, f"{_count(len(members), 'speaker')}, {_count(len(names), 'clip')}")
+    _frame(axes, positions, f"{_count(len(members), 'speaker')}, {_count(len(names), 'clip')}")
     if with_legend:
         axes.legend(
             loc="upper left", bbox_to_anchor=(1.01, 1.0), ncols=columns, frameon=False, fontsize=9, markerscale=1.2
         )
     elif len(members) > SPEAKERS_IN_LEGEND:
-        _name_middles(axes, {name: np.median(places[rows], axis=0) for name, rows in members.items()}, places)
+        _write_names(axes, {name: np.median(positions[rows], axis=0) for name, rows in members.items()}, positions)
     return figure
 
 
 def speaker_style(number: int, count: int) -> tuple[tuple[float, float, float], str]:
-    """Colour (sRGB in [0, 1]) and marker of speaker `number` of `count`: all of them differ up to 432 speakers."""
+    """Colour (sRGB in [0, 1]) and marker of speaker `number` of `count`. All differ for up to 432 speakers."""
     hues = min(count, HUES)
-    turn = number // hues
-    lightness = LIGHTNESS[turn % len(LIGHTNESS)] if count > HUES else LIGHTNESS[number % 2]
-    hue = 2 * np.pi * (number % hues + 0.5 * (turn % 2)) / hues + 0.5
-    return _oklch_to_srgb(lightness, CHROMA, hue), MARKERS[turn % len(MARKERS)]
+    round_ = number // hues
+    lightness = LIGHTNESS[round_ % len(LIGHTNESS)] if count > HUES else LIGHTNESS[number % 2]
+    hue = 2 * np.pi * (number % hues + 0.5 * (round_ % 2)) / hues + 0.5
+    return oklch_to_srgb(lightness, CHROMA, hue), MARKERS[round_ % len(MARKERS)]
 
 
-def _oklch_to_srgb(lightness: float, chroma: float, hue: float) -> tuple[float, float, float]:
-    """Oklab (Ottosson, 2020) in polar form, where equal steps look equal, to sRGB; what is out of gamut is clipped."""
+def oklch_to_srgb(lightness: float, chroma: float, hue: float) -> tuple[float, float, float]:
+    """Convert polar Oklab (Ottosson, 2020), which is perceptually uniform, to sRGB in [0, 1], clipped to the gamut."""
     a, b = chroma * np.cos(hue), chroma * np.sin(hue)
     cones = np.array(
         [
@@ -157,9 +158,9 @@ def _oklch_to_srgb(lightness: float, chroma: float, hue: float) -> tuple[float, 
     return float(red), float(green), float(blue)
 
 
-def _frame(axes: Any, places: NDArray[np.float64], title: str) -> None:
-    """No ticks, for the axes of such a map have no meaning; a margin around the points."""
-    low, high = places.min(axis=0), places.max(axis=0)
+def _frame(axes: Any, positions: NDArray[np.float64], title: str) -> None:
+    """Set title and limits. There are no ticks, since the axes of the map have no meaning."""
+    low, high = positions.min(axis=0), positions.max(axis=0)
     margin = 0.05 * np.maximum(high - low, 1e-3)
     axes.set(xticks=[], yticks=[])
     axes.set(xlim=(low[0] - margin[0], high[0] + margin[0]), ylim=(low[1] - margin[1], high[1] + margin[1]))
@@ -167,22 +168,22 @@ def _frame(axes: Any, places: NDArray[np.float64], title: str) -> None:
     axes.set_title(title, loc="left")
 
 
-def _name_middles(axes: Any, middles: dict[str, NDArray[np.float64]], places: NDArray[np.float64]) -> None:
-    """Writes names above the middles where they do not run into each other; the others are left out."""
-    span = np.maximum(np.ptp(places, axis=0), 1e-3)
+def _write_names(axes: Any, medians: dict[str, NDArray[np.float64]], positions: NDArray[np.float64]) -> None:
+    """Write names above the medians, without those that would overlap."""
+    span = np.maximum(np.ptp(positions, axis=0), 1e-3)
     taken: list[tuple[float, float, float]] = []
-    for name, middle in middles.items():
-        (x, y), width = middle / span, 0.009 * len(name)
+    for name, median in medians.items():
+        (x, y), width = median / span, 0.009 * len(name)
         if all(abs(x - u) > (width + w) / 2 or abs(y - v) > 0.016 for u, v, w in taken):
             taken.append((x, y, width))
             axes.annotate(
-                name, middle, xytext=(0, 5), textcoords="offset points", ha="center", fontsize=7, color="0.15",
+                name, median, xytext=(0, 5), textcoords="offset points", ha="center", fontsize=7, color="0.15",
                 zorder=3, bbox={"boxstyle": "round,pad=0.1", "facecolor": "white", "alpha": 0.6, "linewidth": 0},
             )  # fmt: skip
 
 
 def _natural_order(name: str) -> list[Any]:
-    """Sorts p9 before p10."""
+    """Sort key with p9 before p10."""
     return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name)]
 
 

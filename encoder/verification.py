@@ -1,10 +1,10 @@
-"""How well an encoder verifies speakers: error rates and thresholds over a list of trials, or all pairs of a corpus.
+"""Speaker verification: error rates and thresholds of an encoder, on a list of trials or on all pairs of a corpus.
 
     python -m encoder.verification trials.txt --root wav --det det.png
     python -m encoder.verification recordings/
 
-A list has a trial a line, as VoxCeleb writes it, `1 path/a.wav path/b.wav` (1: the same speaker, 0: different ones),
-or as Kaldi does, `path/a.wav path/b.wav target` (or `nontarget`). A folder is a corpus or has a folder per speaker.
+A list has one trial per line, in VoxCeleb's format `1 path/a.wav path/b.wav` (1: same speaker, 0: different ones), or
+in Kaldi's format `path/a.wav path/b.wav target` (or `nontarget`). A folder is a corpus, or has one folder per speaker.
 """
 
 from __future__ import annotations
@@ -42,33 +42,33 @@ from speech.errors import ConfigError, CorpusError, exit_on_speech_error
 KALDI_LABELS = {"target": True, "nontarget": False}
 VOXCELEB_LABELS = {"1": True, "0": False}
 PRIORS = (0.01, 0.05)
-MOST_PAIRS = 20_000_000  # two gigabytes, and half a minute of sorting
+MOST_PAIRS = 20_000_000  # 2 GB, and half a minute of sorting
 TRIALS_PER_BLOCK = 65_536
 
 
 @dataclass(frozen=True)
 class Arguments:
     trials: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="TRIALS.txt|FOLDER")]
-    """A list of trials, or a folder of recordings: a corpus, or a folder per speaker."""
+    """List of trials, or folder of recordings: a corpus, or one folder per speaker."""
     root: Path | None = None
-    """Folder that the paths of the list start from; the list's own if not given."""
+    """Folder that the paths in the list are relative to; by default that of the list."""
     encoder: Path = DEFAULT_ENCODER
-    """The encoder's model file."""
+    """Encoder model file to use instead of the default."""
     det: Path | None = None
-    """Picture of the detection error trade-off to write (.png, .pdf, .svg, .jpg)."""
+    """Write a DET curve to this picture (.png, .pdf, .svg, .jpg)."""
     scores: Path | None = None
-    """Text file to write every trial's score to: label, both names and the cosine, with tabs between."""
+    """Write the score of each trial to this text file: label, both names and the cosine, separated by tabs."""
     limit_per_speaker: int | None = None
-    """Clips of each speaker at most (folders only)."""
+    """Use at most this many clips of each speaker (folders only)."""
     strict: bool = False
-    """Refuse to go on where a clip cannot be used, rather than leave it out."""
+    """Stop at a clip that cannot be used instead of leaving it out."""
     force: bool = False
-    """Overwrite what is there."""
+    """Overwrite existing files."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """Two clips, and whether one speaker is heard in both."""
+    """Two clips, and whether they are of the same speaker."""
 
     same: bool
     first: str
@@ -78,7 +78,7 @@ class Trial:
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """Cosines of trials: values [trials], same [trials], and the names of both sides by `name(trial)`."""
+    """Scores of trials: cosines `values` [trials], `same` speaker [trials], and both sides as indices into `names`."""
 
     values: np.ndarray
     same: np.ndarray
@@ -87,7 +87,7 @@ class Scores:
     second: np.ndarray
 
     def lines(self) -> str:
-        """A trial a line: label, names, cosine."""
+        """One line per trial: label, names, cosine."""
         columns = zip(self.same, self.first, self.second, self.values, strict=True)
         return "".join(f"{same:d}\t{self.names[a]}\t{self.names[b]}\t{value:.6f}\n" for same, a, b, value in columns)
 
@@ -123,19 +123,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def read_trials(path: Path) -> list[Trial]:
-    """The trials of a list; empty lines and those that begin with # are passed over.
+    """Read a list of trials. Empty lines and lines that start with # are skipped.
 
-    Columns are parted by tabs where a line has any, else by blanks.
+    Columns are separated by tabs if a line has any, else by blanks.
 
     Raises:
-        CorpusError: the list is missing, no text, empty, or a line is neither of the two forms.
+        CorpusError: the list is missing, not text or empty, or a line has neither of the two formats.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
-        raise CorpusError(f"There is nothing at {path}: name a list of trials, or a folder of recordings.") from None
+        raise CorpusError(f"There is nothing at {path}: give a list of trials, or a folder of recordings.") from None
     except (OSError, UnicodeDecodeError):
-        raise CorpusError(f"{path} is not a text file that can be read: write one trial a line, as UTF-8.") from None
+        raise CorpusError(f"{path} is not a readable text file: write one trial per line, in UTF-8.") from None
     trials = []
     for number, line in enumerate(lines, start=1):
         columns = line.strip().split("\t" if "\t" in line.strip() else None)
@@ -147,16 +147,16 @@ def read_trials(path: Path) -> list[Trial]:
             trials.append(Trial(VOXCELEB_LABELS[columns[0]], columns[1], columns[2], number))
         else:
             raise CorpusError(
-                f"Line {number} of {path} is no trial: write '1 a.wav b.wav' (0 for different speakers), "
+                f"Line {number} of {path} is not a trial: write '1 a.wav b.wav' (0 for different speakers), "
                 "or 'a.wav b.wav target' (or nontarget)."
             )
     if not trials:
-        raise CorpusError(f"{path} lists no trials: write one a line, as '1 a.wav b.wav'.")
+        raise CorpusError(f"{path} has no trials: write one per line, as '1 a.wav b.wav'.")
     return trials
 
 
 def list_clips(trials: Sequence[Trial], path: Path, root: Path) -> dict[str, Clip]:
-    """Every file that occurs, once, by its name. Raises: CorpusError, with the line, where a file is missing."""
+    """All files of the trials by name. Raises: CorpusError with the line number if a file is missing."""
     from speech.audio import read_audio
 
     clips: dict[str, Clip] = {}
@@ -166,15 +166,15 @@ def list_clips(trials: Sequence[Trial], path: Path, root: Path) -> dict[str, Cli
                 continue
             file = root / name
             if not file.is_file():
-                raise CorpusError(f"Line {trial.line} of {path}: there is no file {file}; is --root right?")
+                raise CorpusError(f"Line {trial.line} of {path}: there is no file {file}. Check the path and --root.")
             clips[name] = Clip(name, "", lambda file=file: read_audio(file))  # type: ignore[misc]
     return clips
 
 
 def score_list(given: Arguments, report: ClipReport) -> Scores:
-    """Scores of a list's trials, those with unusable clips left out. Raises: SpeechError."""
+    """Scores of the trials in a list, without those of unusable clips. Raises: SpeechError."""
     if given.limit_per_speaker is not None:
-        raise ConfigError("--limit-per-speaker is for folders: a list says itself which trials to score.")
+        raise ConfigError("--limit-per-speaker is only for folders: leave it out for a list of trials.")
     trials = read_trials(given.trials)
     clips = list_clips(trials, given.trials, given.root or given.trials.parent)
     check_kinds(np.array([trial.same for trial in trials]), "The list")
@@ -183,11 +183,11 @@ def score_list(given: Arguments, report: ClipReport) -> Scores:
     if len(usable) < len(trials):
         print(f"{len(trials) - len(usable)} of {len(trials)} trials left out with their clips")
     same = np.array([trial.same for trial in usable], dtype=bool)
-    check_kinds(same, "What is left of the list")
+    check_kinds(same, "The rest of the list")
     names = list(embeddings)
-    place = {name: number for number, name in enumerate(names)}
-    first = np.array([place[trial.first] for trial in usable])
-    second = np.array([place[trial.second] for trial in usable])
+    index = {name: number for number, name in enumerate(names)}
+    first = np.array([index[trial.first] for trial in usable])
+    second = np.array([index[trial.second] for trial in usable])
     rows = np.stack([embeddings[name] for name in names])
     values = [
         np.einsum("ij,ij->i", rows[first[block]], rows[second[block]])
@@ -197,32 +197,32 @@ def score_list(given: Arguments, report: ClipReport) -> Scores:
 
 
 def score_folder(given: Arguments, report: ClipReport) -> Scores:
-    """Scores of all pairs of a folder's clips. Raises: SpeechError."""
+    """Scores of all pairs of clips in a folder. Raises: SpeechError."""
     if given.root is not None:
-        raise ConfigError("--root is for lists of trials: a folder says itself where its recordings are.")
+        raise ConfigError("--root is only for lists of trials: leave it out for a folder.")
     clips = corpus_clips(given.trials, given.limit_per_speaker, report)
     pairs = len(clips) * (len(clips) - 1) // 2
     if pairs > MOST_PAIRS:
-        raise ConfigError(f"{len(clips)} clips make {pairs:,} pairs, too many: give a --limit-per-speaker.")
+        raise ConfigError(f"{len(clips)} clips make {pairs:,} pairs, which are too many: give --limit-per-speaker.")
     speakers = {clip.name: clip.speaker for clip in clips}
     embeddings = embed_clips(load_encoder(given.encoder), progress(clips, "embedding"), report)
     names = list(embeddings)
     if len(names) < 2:
-        raise CorpusError(f"There are not two clips with speech in {given.trials}: name more recordings.")
+        raise CorpusError(f"There are fewer than two clips with speech in {given.trials}: give more recordings.")
     values, same = all_pairs(np.stack(list(embeddings.values())), [speakers[name] for name in names])
     check_kinds(same, f"The folder {given.trials}")
     return Scores(values, same, names, *np.triu_indices(len(names), k=1))
 
 
 def check_kinds(same: np.ndarray, what: str) -> None:
-    """Raises: CorpusError unless there are trials of the same and of different speakers."""
+    """Raise CorpusError unless there are trials of both kinds."""
     if same.all() or not same.any():
         missing = "different speakers" if same.any() else "the same speaker"
         raise CorpusError(f"{what} has no trial of {missing}: error rates need both kinds.")
 
 
 def summary(scores: Scores, source: Path) -> str:
-    """The figures as lines of text."""
+    """The metrics as lines of text."""
     values, same = scores.values, scores.same
     lines = [
         f"{source}: {len(same):,} trials ({same.sum():,} of the same speaker) of {len(scores.names):,} clips",

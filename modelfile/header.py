@@ -110,12 +110,12 @@ def open_tensors(path: Path, framework: Literal["np", "pt"]) -> Any:
         raise ModelFileError(f"There is no model file {path}: check the path, or train or download a model.") from error
     except (OSError, ValueError) as error:
         raise ModelFileError(f"{path} cannot be read ({error}): check the path and its permissions.") from error
-    if start.startswith((b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")):
-        raise ModelFileError(
-            f"{path} is a pickled PyTorch file, which could run any program: convert it to .safetensors first."
-        )
-    header_bytes = int.from_bytes(start, "little")
-    if len(start) < 8 or not 2 <= header_bytes <= MAX_HEADER_BYTES:
+    # The file starts with the length of its header. A sound length may begin with the bytes of a pickle.
+    if len(start) < 8 or not 2 <= int.from_bytes(start, "little") <= MAX_HEADER_BYTES:
+        if start.startswith((b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")):
+            raise ModelFileError(
+                f"{path} is a pickled PyTorch file, which could run any program: convert it to .safetensors first."
+            )
         raise ModelFileError(f"{path} is not a safetensors file: give a model file of this toolkit.")
     try:
         return safe_open(path, framework=framework)

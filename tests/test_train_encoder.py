@@ -9,10 +9,13 @@ import pytest
 from safetensors.numpy import load_file
 
 from corpora.store import FeatureWriter
-from encoder import EncoderConfig, SpeakerEncoder
-from train_encoder import Arguments, main
+from encoder import SpeakerEncoder
+from encoder.lstm.config import LSTMConfig
+from encoder.lstm.family import LSTMFlags
+from encoder.partials import PartialsConfig
+from train_encoder import main
 
-TOY = EncoderConfig(hidden_size=8, num_layers=1, embedding_size=6, partial_frames=12, partial_step=6, compression="log")
+TOY = LSTMConfig(hidden_size=8, num_layers=1, embedding_size=6, compression="log", partials=PartialsConfig(12, 6))
 
 
 @pytest.fixture(scope="module")
@@ -29,15 +32,15 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def arguments(store: Path, run: Path, **others) -> Arguments:
-    base = Arguments(
-        store, run, steps=6, speakers=3, threads=1, validate_every=3, save_every=2, model=TOY, pictures=False
+def flags(store: Path, run: Path, **others) -> LSTMFlags:
+    base = LSTMFlags(
+        store, run=run, steps=6, speakers=3, threads=1, validate_every=3, save_every=2, model=TOY, pictures=False
     )
     return replace(base, **others)
 
 
-def test_trains_validates_and_hands_out_a_model(store: Path, tmp_path: Path) -> None:
-    main(arguments(store, tmp_path / "run", licence="CC0"))
+def test_trains_validates_and_saves_a_model(store: Path, tmp_path: Path) -> None:
+    main(flags(store, tmp_path / "run", licence="CC0"))
     encoder = SpeakerEncoder.load(tmp_path / "run" / "model.safetensors")
     assert encoder.config == TOY
     assert (encoder.step, encoder.licence, encoder.trained_on) == (6, "CC0", "toy")
@@ -46,47 +49,47 @@ def test_trains_validates_and_hands_out_a_model(store: Path, tmp_path: Path) -> 
     assert [line["step"] for line in log if "validation/eer" in line] == [3, 6]
 
 
-def test_a_run_that_was_stopped_goes_on_exactly(store: Path, tmp_path: Path) -> None:
-    main(arguments(store, tmp_path / "whole"))
+def test_a_stopped_run_resumes_exactly(store: Path, tmp_path: Path) -> None:
+    main(flags(store, tmp_path / "whole"))
     for resume in (False, True):  # a session of no minutes takes one step
-        main(arguments(store, tmp_path / "pieces", max_minutes=1e-9, resume=resume))
-    main(arguments(store, tmp_path / "pieces", resume=True))
-    whole, pieces = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "pieces"))
-    assert whole.keys() == pieces.keys()
+        main(flags(store, tmp_path / "resumed", max_minutes=1e-9, resume=resume))
+    main(flags(store, tmp_path / "resumed", resume=True))
+    whole, resumed = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "resumed"))
+    assert whole.keys() == resumed.keys()
     for name, value in whole.items():
-        np.testing.assert_array_equal(value, pieces[name], err_msg=name)
+        np.testing.assert_array_equal(value, resumed[name], err_msg=name)
 
 
-def test_a_student_takes_over_the_space_of_its_teacher(store: Path, tmp_path: Path) -> None:
-    main(arguments(store, tmp_path / "teacher", steps=1))
+def test_a_student_has_the_embedding_space_of_its_teacher(store: Path, tmp_path: Path) -> None:
+    main(flags(store, tmp_path / "teacher", steps=1))
     teacher = tmp_path / "teacher" / "model.safetensors"
-    main(arguments(store, tmp_path / "student", teacher=teacher, steps=2))
+    main(flags(store, tmp_path / "student", teacher=teacher, steps=2))
     student = SpeakerEncoder.load(tmp_path / "student" / "best.safetensors")
     assert student.embedding_space == SpeakerEncoder.load(teacher).embedding_space
 
 
 def test_training_starts_from_a_model_file(store: Path, tmp_path: Path) -> None:
-    main(arguments(store, tmp_path / "first", steps=1))
+    main(flags(store, tmp_path / "first", steps=1))
     first = tmp_path / "first" / "model.safetensors"
-    other_sizes = replace(TOY, hidden_size=9)  # those of the weights count
-    main(arguments(store, tmp_path / "second", init=first, steps=1, learning_rate=1e-7, model=other_sizes))
+    other_sizes = replace(TOY, hidden_size=9)  # ignored: the sizes are those of the file
+    main(flags(store, tmp_path / "second", init=first, steps=1, learning_rate=1e-7, model=other_sizes))
     before, after = (load_file(path) for path in (first, tmp_path / "second" / "model.safetensors"))
     for name, value in before.items():
         np.testing.assert_allclose(value, after[name], atol=1e-5, err_msg=name)
 
 
-def test_trains_with_noises_from_a_store(store: Path, tmp_path: Path, capsys) -> None:
+def test_trains_with_noise_from_a_store(store: Path, tmp_path: Path, capsys) -> None:
     rng = np.random.default_rng(1)
     with FeatureWriter(tmp_path / "noise") as writer:
         writer.write_info({"stage": "noise"})
         for split in ("train", "validation"):
             writer.add(split, {"mel": rng.random((50, 40)).astype(np.float16)}, {"split": split})
-    main(arguments(store, tmp_path / "run", noise=tmp_path / "noise", ge2e="contrast", windows_per_utterance=2))
+    main(flags(store, tmp_path / "run", noise=tmp_path / "noise", ge2e="contrast", windows_per_utterance=2))
     log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert all(0 <= line["validation/noisy_eer"] <= 1 for line in log if "validation/noisy_eer" in line)
     with pytest.raises(SystemExit):
-        main(arguments(store, tmp_path / "other", noise=store))
-    assert "holds no noises" in capsys.readouterr().err
+        main(flags(store, tmp_path / "other", noise=store))
+    assert "holds no noise" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -97,20 +100,20 @@ def test_trains_with_noises_from_a_store(store: Path, tmp_path: Path, capsys) ->
         ({"teacher": Path("missing.safetensors")}, "no model file"),
         ({"teacher": Path("public.pt")}, "encoder.convert"),
         ({"distill_weight": 1.0}, "--teacher"),
-        ({"noise": Path("missing")}, "no feature store"),
+        ({"noise": Path("missing")}, "not a feature store"),
     ],
 )
-def test_what_a_person_gets_wrong(store: Path, tmp_path: Path, capsys, others: dict, sentence: str) -> None:
+def test_wrong_flags_end_with_one_sentence(store: Path, tmp_path: Path, capsys, others: dict, sentence: str) -> None:
     with pytest.raises(SystemExit) as stopped:
-        main(arguments(store, tmp_path / "run", **others))
+        main(flags(store, tmp_path / "run", **others))
     assert stopped.value.code == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert sentence in error
 
 
-def test_a_folder_that_is_no_store_gets_a_sentence(tmp_path: Path, capsys) -> None:
+def test_a_missing_store_ends_with_one_sentence(tmp_path: Path, capsys) -> None:
     with pytest.raises(SystemExit) as stopped:
-        main(arguments(tmp_path / "nowhere", tmp_path / "run"))
+        main(flags(tmp_path / "nowhere", tmp_path / "run"))
     assert stopped.value.code == 2
-    assert "no feature store" in capsys.readouterr().err
+    assert "not a feature store" in capsys.readouterr().err

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from encoder import EncoderConfig, SpeakerEncoder
+from encoder.lstm.config import LSTMConfig
+from encoder.lstm.inference import LSTMEncoder
 from encoder.lstm.model import SpeakerEncoderModel
 from modelfile.checkpoint import load_weights
 from preparation.synthesizer import Synthesizer as Settings
@@ -79,8 +80,8 @@ def test_what_a_model_has_stays_where_it_is_trained_further(store, tmp_path) -> 
 
 
 def test_what_is_said_freely_may_be_listened_to(store, tmp_path) -> None:
-    encoder = SpeakerEncoderModel(EncoderConfig(hidden_size=16, num_layers=1, embedding_size=256, compression="log"))
-    SpeakerEncoder(encoder, embedding_space="toy").save(tmp_path / "encoder.safetensors")
+    encoder = SpeakerEncoderModel(LSTMConfig(hidden_size=16, num_layers=1, embedding_size=256, compression="log"))
+    LSTMEncoder(encoder, embedding_space="toy").save(tmp_path / "encoder.safetensors")
     main(arguments(store, tmp_path / "run", steps=1, free_voice_loss=1.0, encoder=tmp_path / "encoder.safetensors"))
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert any("free_voice" in line for line in lines)

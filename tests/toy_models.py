@@ -24,14 +24,15 @@ def toy_encoder(seed: int = 0, space: str = TOY_SPACE) -> SpeakerEncoder:
     """One untrained LSTM layer of 16, over log mels."""
     import torch
 
-    from encoder import EncoderConfig, SpeakerEncoder
+    from encoder.lstm.config import LSTMConfig
+    from encoder.lstm.inference import LSTMEncoder
     from encoder.lstm.model import SpeakerEncoderModel
 
-    config = EncoderConfig(hidden_size=16, num_layers=1, embedding_size=EMBEDDING_SIZE, compression="log")
+    config = LSTMConfig(hidden_size=16, num_layers=1, embedding_size=EMBEDDING_SIZE, compression="log")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = SpeakerEncoderModel(config)
-    return SpeakerEncoder(model, embedding_space=space, licence="CC0", trained_on="nothing")
+    return LSTMEncoder(model, embedding_space=space, licence="CC0", trained_on="nothing")
 
 
 def toy_synthesizer(seed: int = 0, space: str = TOY_SPACE) -> Synthesizer:

@@ -13,7 +13,7 @@ from tyro.conf import Positional
 
 from modelfile.families import families_of
 from speech.errors import ConfigError
-from training.config import FitConfig
+from training.config import FitConfig, TrainingPlan
 
 if TYPE_CHECKING:
     from corpora.store import FeatureStore
@@ -89,6 +89,13 @@ def read_flags(stage: str, arguments: Sequence[str] | None = None) -> Any:
     if len(trainable) > 1:
         description += f"\n\nModel families (--model): {', '.join(trainable)}."
     return tyro.cli(trainable[kind], args=words, description=description)
+
+
+def make_plan(stage: str, flags: Any, store: "FeatureStore") -> TrainingPlan:
+    """The training plan of the family that `read_flags` chose."""
+    family = families_of(stage)[flags.kind]
+    assert family.plan is not None  # a family with flags has a plan
+    return family.plan(flags, store, flags.run)
 
 
 def fit_config(flags: TrainingFlags, **differences: Any) -> FitConfig:

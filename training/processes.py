@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,16 @@ logger = logging.getLogger(__name__)
 
 # The other processes wait while the first one validates and saves.
 PATIENCE = timedelta(hours=4)
+
+
+def process_rank() -> int:
+    """Rank of this process among those that torchrun started; 0 without torchrun."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def process_count() -> int:
+    """Number of processes that torchrun started; 1 without torchrun."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def make_accelerator(config: FitConfig) -> "Accelerator":

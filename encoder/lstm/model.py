@@ -1,36 +1,39 @@
-"""The network: a stack of LSTMs whose last state, projected and rectified, is the voice."""
+"""The network: a stack of LSTMs whose last state, projected and rectified, is the embedding."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from encoder.lstm.config import EncoderConfig
+from encoder.base import EncoderModel
+from encoder.lstm.config import LSTMConfig
 
-LOG_FLOOR = 1e-5  # power below which a mel band counts as silent; speech at -30 dBFS has its median near 4e-4
+LOG_FLOOR = 1e-5  # power of a silent mel band; the median of speech at -30 dBFS is near 4e-4
 
 
-class SpeakerEncoderModel(nn.Module):
-    """Three LSTM layers, a linear layer, ReLU and L2 norm (Wan et al., arXiv 1710.10467, with RTVC's ReLU)."""
+class SpeakerEncoderModel(EncoderModel):
+    """Three LSTM layers, a linear layer, ReLU and L2 norm (Wan et al., arXiv 1710.10467; the ReLU is RTVC's)."""
 
-    def __init__(self, config: EncoderConfig | None = None):
+    config: LSTMConfig
+
+    def __init__(self, config: LSTMConfig | None = None):
         super().__init__()
-        self.config = config or EncoderConfig()
+        self.config = config or LSTMConfig()
         self.lstm = nn.LSTM(self.config.n_mels, self.config.hidden_size, self.config.num_layers, batch_first=True)
         self.linear = nn.Linear(self.config.hidden_size, self.config.embedding_size)
-        # A fresh LSTM's state is so small that the bias alone decides which units the ReLU lets through, the same for
-        # every input: a unit that starts below zero would never get a gradient. So all of them start alive.
+        # The state of an untrained LSTM is so small that only the bias decides which units pass the ReLU, whatever the
+        # input. A unit below zero would never get a gradient, so all start above.
         nn.init.constant_(self.linear.bias, 0.1)
-        self._remember_at_first()
+        self._initialise_forget_gates()
 
-    def _remember_at_first(self) -> None:
+    def _initialise_forget_gates(self) -> None:
         """Chrono initialisation (Tallec & Ollivier, arXiv 1804.11188): memories from one frame to a whole partial.
 
-        With PyTorch's own, a forget gate starts half open and what was said a tenth of a second ago is gone; training
-        then gives the mean voice to everybody for thousands of steps.
+        With PyTorch's default, forget gates start half open and the state decays within a tenth of a second. For
+        thousands of steps, training then gives all speakers the same embedding.
         """
         size = self.config.hidden_size
         for layer in range(self.config.num_layers):
-            memory = torch.empty(size).uniform_(1, max(2, self.config.partial_frames - 1)).log()
+            memory = torch.empty(size).uniform_(1, max(2, self.config.partials.partial_frames - 1)).log()
             for name, value in (("ih", memory), ("hh", torch.zeros(size))):
                 with torch.no_grad():
                     bias = self.lstm.get_parameter(f"bias_{name}_l{layer}")  # input, forget, cell and output gate
@@ -38,20 +41,20 @@ class SpeakerEncoderModel(nn.Module):
                     bias[size : 2 * size] = value
 
     def forward(self, mels: Tensor) -> Tensor:
-        """Embeds a batch of partials.
+        """Embed a batch of partials.
 
         Args:
             mels: [batch, frames, n_mels], power mels (no log).
 
         Returns:
-            [batch, embedding_size], float32, every row of L2 norm 1 and without a negative entry.
+            [batch, embedding_size], float32, rows of L2 norm 1 without negative entries.
         """
         return self._project(self._states(mels)[:, -1])
 
     def trajectory(self, mels: Tensor, every: int) -> Tensor:
-        """What `forward` gives for beginnings of the window, each `every` frames longer, up to the whole of it.
+        """Embeddings of prefixes of each window, each `every` frames longer, up to the whole window.
 
-        The network hears from left to right, so that one pass has the embeddings of all these beginnings on its way.
+        The network runs from left to right, so one pass computes all of them.
 
         Args:
             mels: [batch, frames, n_mels], power mels.
@@ -63,11 +66,11 @@ class SpeakerEncoderModel(nn.Module):
         return self._project(self._states(mels)[:, trajectory_frames(mels.shape[1], every)])
 
     def at_frames(self, mels: Tensor, frames: Tensor) -> Tensor:
-        """What `forward` gives for beginnings of each window that end with the frames named.
+        """Embeddings of prefixes of each window, given by their last frames.
 
         Args:
             mels: [batch, frames, n_mels], power mels.
-            frames: int64 [batch, n], the last frame of each beginning.
+            frames: int64 [batch, n], last frame of each prefix.
 
         Returns:
             [batch, n, embedding_size], each of L2 norm 1.
@@ -77,7 +80,7 @@ class SpeakerEncoderModel(nn.Module):
 
     def _states(self, mels: Tensor) -> Tensor:
         if self.config.compression == "log":
-            # about -0.8 (silence) to 2; in float32, because bfloat16 cannot tell the floor from zero after an add
+            # from about -0.8 (silence) to 2; in float32, because in bfloat16 the floor is lost in the sum
             mels = (mels.float().clamp_min(0) + LOG_FLOOR).log() / 6 + 1.1
         states, _ = self.lstm(mels)
         return states
@@ -87,5 +90,5 @@ class SpeakerEncoderModel(nn.Module):
 
 
 def trajectory_frames(frames: int, every: int) -> slice:
-    """The frames that the embeddings of `SpeakerEncoderModel.trajectory` end with; the last one is the window's."""
+    """Last frames of the prefixes in `SpeakerEncoderModel.trajectory`; the last one ends the window."""
     return slice(frames % every + every - 1, None, every)

@@ -1,4 +1,4 @@
-"""Toy voices: a speaker is a spectral envelope, an utterance is noise shaped by it."""
+"""Toy speech: a speaker is a spectral envelope, an utterance is noise shaped by it."""
 
 from pathlib import Path
 
@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from corpora.store import FeatureStore, FeatureWriter
-from encoder.lstm.config import EncoderConfig
+from encoder.lstm.config import LSTMConfig
+from encoder.partials import PartialsConfig
 
-TOY = EncoderConfig(hidden_size=16, num_layers=2, embedding_size=12, partial_frames=20, partial_step=10)
+TOY = LSTMConfig(hidden_size=16, num_layers=2, embedding_size=12, partials=PartialsConfig(20, 10))
 
 
 def toy_mel(speaker: int, frames: int, rng: np.random.Generator) -> np.ndarray:
@@ -17,13 +18,13 @@ def toy_mel(speaker: int, frames: int, rng: np.random.Generator) -> np.ndarray:
 
 
 @pytest.fixture(scope="session")
-def toy_config() -> EncoderConfig:
+def toy_config() -> LSTMConfig:
     return TOY
 
 
 @pytest.fixture(scope="session")
 def toy_store(tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
-    """Six speakers to train on, the first with one utterance, and four for validation, the first with one."""
+    """Six training speakers, the first with one utterance, and four validation speakers, the first with one."""
     folder: Path = tmp_path_factory.mktemp("store")
     rng = np.random.default_rng(0)
     with FeatureWriter(folder) as writer:

@@ -9,12 +9,13 @@ from encoder.data import BatchConfig, SpeakerBatches, cut_window
 from speech.errors import ConfigError, CorpusError
 
 PLAIN = BatchConfig(speakers=4, utterances=3, frames=20, duration_power=0, pause_grid=5)
-VARIED = AugmentationConfig()
+AUGMENTED = AugmentationConfig()
 
 
 def test_shapes_and_types(toy_store) -> None:
-    batch = SpeakerBatches(toy_store, PLAIN, VARIED).batch_at(0)
-    assert batch["heard"].shape == (4, 3, 20)
+    batch = SpeakerBatches(toy_store, PLAIN, AUGMENTED).batch_at(0)
+    assert batch["clean_frames"].shape == (4, 3, 20)
+    assert batch["speakers"].shape == (4,)
     for mels in (batch["mels"], batch["clean"]):
         assert mels.shape == (4, 3, 20, 40)
         assert mels.dtype == torch.float32
@@ -23,24 +24,24 @@ def test_shapes_and_types(toy_store) -> None:
 
 
 def test_a_batch_is_a_function_of_seed_step_and_rank(toy_store) -> None:
-    batches = SpeakerBatches(toy_store, PLAIN, VARIED, seed=3)
+    batches = SpeakerBatches(toy_store, PLAIN, AUGMENTED, seed=3)
     seventh = batches.batch_at(7)["mels"]
     for step in (0, 8, 1):
         assert not torch.equal(batches.batch_at(step)["mels"], seventh)
     assert torch.equal(batches.batch_at(7)["mels"], seventh)
-    assert torch.equal(SpeakerBatches(toy_store, PLAIN, VARIED, seed=3).batch_at(7)["mels"], seventh)
-    assert not torch.equal(SpeakerBatches(toy_store, PLAIN, VARIED, seed=4).batch_at(7)["mels"], seventh)
-    assert not torch.equal(SpeakerBatches(toy_store, PLAIN, VARIED, seed=3, rank=1).batch_at(7)["mels"], seventh)
+    assert torch.equal(SpeakerBatches(toy_store, PLAIN, AUGMENTED, seed=3).batch_at(7)["mels"], seventh)
+    assert not torch.equal(SpeakerBatches(toy_store, PLAIN, AUGMENTED, seed=4).batch_at(7)["mels"], seventh)
+    assert not torch.equal(SpeakerBatches(toy_store, PLAIN, AUGMENTED, seed=3, rank=1).batch_at(7)["mels"], seventh)
 
 
-def test_without_variation_the_student_hears_what_the_teacher_hears(toy_store) -> None:
+def test_without_augmentation_student_and_teacher_get_the_same_windows(toy_store) -> None:
     batch = SpeakerBatches(toy_store, PLAIN).batch_at(0)
     assert torch.equal(batch["mels"], batch["clean"])
-    batch = SpeakerBatches(toy_store, PLAIN, VARIED).batch_at(0)
+    batch = SpeakerBatches(toy_store, PLAIN, AUGMENTED).batch_at(0)
     assert not torch.equal(batch["mels"], batch["clean"])
 
 
-def test_all_training_speakers_take_part_and_no_other(toy_store) -> None:
+def test_batches_are_of_the_training_speakers_only(toy_store) -> None:
     batches = SpeakerBatches(toy_store, replace(PLAIN, speakers=6))
     assert batches.names == [f"speaker{index}" for index in range(6)]
     # rows of a batch belong to distinct speakers: their mean spectra differ
@@ -70,24 +71,24 @@ def test_speakers_with_more_speech_are_drawn_more_often() -> None:
 
 def test_windows_reach_over_the_end_by_a_quarter_at_most() -> None:
     mel = np.ones((30, 40))
-    sounding = [int(cut_window(mel, 20, position)[:, 0].sum()) for position in np.linspace(0, 0.999, 50)]
-    assert min(sounding) == 15
-    assert max(sounding) == 20
-    assert cut_window(np.ones((5, 40)), 20, 0.9)[:, 0].sum() == 5  # too short for a window: silence behind it
+    audio = [int(cut_window(mel, 20, position)[:, 0].sum()) for position in np.linspace(0, 0.999, 50)]
+    assert min(audio) == 15
+    assert max(audio) == 20
+    assert cut_window(np.ones((5, 40)), 20, 0.9)[:, 0].sum() == 5  # too short for a window: padded with silence
 
 
 @pytest.mark.parametrize("speed", [0.85, 1.15])
-def test_speed_moves_time_and_frequency_together(speed: float) -> None:
+def test_speed_scales_time_and_frequency(speed: float) -> None:
     from speech.mel import encoder_mel
 
     def tone(hertz: float) -> np.ndarray:
         time = np.arange(16_000) / 16_000
         return np.sin(2 * np.pi * hertz * time * np.exp(time)).astype(np.float32)  # a glide upwards
 
-    # a tape at another speed: the sample at time t is the one that was at t * speed
+    # the sample at time t is the one that was at t * speed
     wav = tone(600)
-    sped = np.interp(np.arange(int(15_000 / speed)) * speed, np.arange(16_000), wav).astype(np.float32)
-    expected = encoder_mel(sped)[10:60]
+    faster = np.interp(np.arange(int(15_000 / speed)) * speed, np.arange(16_000), wav).astype(np.float32)
+    expected = encoder_mel(faster)[10:60]
     source = encoder_mel(wav)
     window = cut_window(source[round(10 * speed) :], 50, 0.0, speed)
     bands = np.arange(40)
@@ -95,7 +96,7 @@ def test_speed_moves_time_and_frequency_together(speed: float) -> None:
         assert (ours @ bands) / ours.sum() == pytest.approx((real @ bands) / real.sum(), abs=0.7)
 
 
-def test_in_a_chorus_the_next_speaker_is_heard_as_quietly_as_asked(toy_store) -> None:
+def test_a_second_speaker_is_mixed_in_at_the_given_ratio(toy_store) -> None:
     alone = SpeakerBatches(toy_store, PLAIN).batch_at(0)["clean"]
     chorus = replace(no_augmentation(), chorus_probability=1.0, chorus_ratio_db=(3.0, 3.0))
     batch = SpeakerBatches(toy_store, PLAIN, chorus).batch_at(0)
@@ -108,12 +109,12 @@ def test_in_a_chorus_the_next_speaker_is_heard_as_quietly_as_asked(toy_store) ->
     )
 
 
-def test_too_few_speakers_get_a_sentence(toy_store) -> None:
+def test_too_few_speakers_are_refused(toy_store) -> None:
     with pytest.raises(CorpusError, match="6 train speakers"):
         SpeakerBatches(toy_store, replace(PLAIN, speakers=7))
 
 
-def test_windows_come_from_as_few_utterances_as_asked_for() -> None:
+def test_windows_per_utterance() -> None:
     mels = [np.full((100, 40), index, dtype=np.float32) for index in range(4)]
     store = _Store([(name, mel) for name in "ab" for mel in mels])
     for each, expected in ((1, 4), (2, 2), (4, 1)):
@@ -122,28 +123,28 @@ def test_windows_come_from_as_few_utterances_as_asked_for() -> None:
         assert [len(row.unique()) for row in clean[:, :, 0, 0]] == [expected, expected]
 
 
-def test_a_pause_holds_the_teacher_back_as_well() -> None:
+def test_a_pause_delays_the_clean_frames() -> None:
     mel = np.arange(1, 201, dtype=np.float32)[:, None].repeat(40, axis=1)
     store = _Store([("a", mel), ("b", mel)])
     pauses = replace(no_augmentation(), pause_probability=1.0, pause_share=(0.5, 0.5))
     config = replace(PLAIN, speakers=2, utterances=2)
     batch = SpeakerBatches(store, config, pauses).batch_at(0)
-    mels, clean, heard = (batch[name].flatten(0, 1) for name in ("mels", "clean", "heard"))
-    told = clean[:, :, 0].gather(1, heard)  # what the teacher had heard last
+    mels, clean, frames = (batch[name].flatten(0, 1) for name in ("mels", "clean", "clean_frames"))
+    last = clean[:, :, 0].gather(1, frames)
     silent = mels[:, :, 0] == 0
     assert (silent.sum(dim=1) == 10).all()
-    assert torch.equal(mels[:, :, 0][~silent], told[~silent])
+    assert torch.equal(mels[:, :, 0][~silent], last[~silent])
     first = silent.int().argmax(dim=1)
     assert (first > 0).all()
     for row, start in enumerate(first.tolist()):
-        assert (told[row, start : start + 10] == mels[row, start - 1, 0]).all()
+        assert (last[row, start : start + 10] == mels[row, start - 1, 0]).all()
 
 
 @pytest.mark.parametrize(
     "wrong",
     [{"speakers": 1}, {"utterances": 1}, {"frames": 0}, {"windows_per_utterance": 3}, {"windows_per_utterance": 0}],
 )
-def test_senseless_settings_are_refused(wrong: dict) -> None:
+def test_invalid_settings_are_refused(wrong: dict) -> None:
     with pytest.raises(ConfigError):
         BatchConfig(**wrong)
 

@@ -4,8 +4,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from encoder.base import mean_embedding
 from encoder.enrolment import enrolment_report, examine_clip, main, similarity_figure
+from encoder.partials import mean_embedding
 from speech.audio import read_audio, write_audio
 from speech.errors import AudioError, ConfigError
 from tests.speech.clips import FakePartials, mixed, tune
@@ -23,12 +23,12 @@ def speech(repository: Path) -> np.ndarray:
     return read_audio(repository / "samples" / "slt.flac")
 
 
-def listener(voices: dict[int, list[int]]) -> Any:
-    return Listener(voices)
+def fake_encoder(voices: dict[int, list[int]]) -> Any:
+    return FakeEncoder(voices)
 
 
-class Listener:
-    """An encoder that hears what it is told to: voices by the length of the clip in samples."""
+class FakeEncoder:
+    """Gives the partials of these voices, by the length of the clip in samples."""
 
     def __init__(self, voices: dict[int, list[int]]):
         self.voices = voices
@@ -50,7 +50,7 @@ def test_a_good_clip_gets_a_good_report(encoder, speech) -> None:
     assert verdict == "  good"
 
 
-def test_each_fault_gets_its_line(encoder, speech) -> None:
+def test_each_fault_gets_its_remark(encoder, speech) -> None:
     rng = np.random.default_rng(0)
     noise = rng.normal(size=len(speech))
     for wav, code in (
@@ -67,13 +67,13 @@ def test_each_fault_gets_its_line(encoder, speech) -> None:
         assert any(remark.sentence in line for remark in clip.report.remarks for line in clip.lines())
 
 
-def test_a_second_voice_is_said_with_its_time(speech):
-    clip = examine_clip("talk.wav", speech, listener({len(speech): [0] * 7 + [1] * 4}))
+def test_a_second_speaker_is_reported_with_its_time(speech):
+    clip = examine_clip("talk.wav", speech, fake_encoder({len(speech): [0] * 7 + [1] * 4}))
     assert codes(clip.report.remarks) == {"several_voices"}
     assert "from 6 s to 9 s" in clip.lines()[-1]
 
 
-def test_clips_count_by_their_speech_unless_told_otherwise(encoder):
+def test_clips_are_weighted_by_their_speech_by_default(encoder):
     clips = [("a", speech_like(4.5)), ("b", speech_like(9.0, pitch=200))]
     rows = [encoder.embed(wav) for _, wav in clips]
     report = enrolment_report(clips, encoder)
@@ -89,29 +89,29 @@ def test_clips_count_by_their_speech_unless_told_otherwise(encoder):
             enrolment_report(clips, encoder, weights)
 
 
-def test_clips_of_different_people_are_told_apart():
+def test_clips_of_different_people_are_reported():
     wavs = [speech_like(seconds) for seconds in (5.0, 6.0, 7.0)]
     voices = {len(wavs[0]): [0] * 5, len(wavs[1]): [0] * 6, len(wavs[2]): [0, 1, 1, 1, 1, 1, 1]}
-    together = enrolment_report([("a", wavs[0]), ("b", wavs[1])], listener(voices))
+    together = enrolment_report([("a", wavs[0]), ("b", wavs[1])], fake_encoder(voices))
     assert together.remarks == ()
-    report = enrolment_report(zip("abc", wavs, strict=True), listener(voices))
+    report = enrolment_report(zip("abc", wavs, strict=True), fake_encoder(voices))
     assert codes(report.remarks) == {"several_voices"}
     assert "c and a, b do not sound like one person" in report.remarks[0].sentence
     assert report.all_remarks[-1][0] == "all clips"
     np.testing.assert_allclose(np.diag(report.similarity), 1, atol=1e-5)
 
 
-def test_an_unfit_clip_is_reported_and_gives_no_voice(encoder) -> None:
+def test_an_unusable_clip_is_reported_and_gives_no_voice(encoder) -> None:
     report = enrolment_report([("good", speech_like(5.0)), ("bad", np.zeros(80_000, np.float32))], encoder)
     assert not report.usable
     assert np.isnan(report.similarity[0, 1])
     with pytest.raises(AudioError, match=r"^bad: .*silent"):
         _ = report.embedding
-    with pytest.raises(AudioError, match="nothing to hear"):
+    with pytest.raises(AudioError, match="no speech"):
         _ = report.clips[1].embedding
 
 
-def test_no_clip_or_no_sound_is_refused(encoder) -> None:
+def test_no_clip_or_invalid_audio_is_refused(encoder) -> None:
     with pytest.raises(AudioError, match="no reference clip"):
         enrolment_report([], encoder)
     with pytest.raises(AudioError, match=r"^x: "):
@@ -158,7 +158,7 @@ def default_encoder(repository: Path):
     return SpeakerEncoder.load(path)
 
 
-def test_sample_voices_pass_alone_and_two_of_them_do_not(default_encoder, samples_dir):
+def test_one_sample_voice_passes_and_two_do_not(default_encoder, samples_dir):
     wavs = {name: read_audio(samples_dir / f"{name}.flac") for name in ("awb", "rms", "slt")}
     for name, wav in wavs.items():
         assert examine_clip(name, wav, default_encoder).report.remarks == ()
@@ -170,6 +170,6 @@ def test_sample_voices_pass_alone_and_two_of_them_do_not(default_encoder, sample
     assert start == pytest.approx(6, abs=1) and end == pytest.approx(11, abs=0.5)
 
 
-def test_real_clips_get_no_false_line(default_encoder, shared_dir: Path) -> None:
+def test_good_recordings_get_no_remark(default_encoder, shared_dir: Path) -> None:
     for path in sorted((shared_dir / "data" / "demo_references" / "audio").iterdir()):
         assert examine_clip(path.name, read_audio(path), default_encoder).report.remarks == ()

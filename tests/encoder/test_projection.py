@@ -21,23 +21,23 @@ def clusters(speakers, clips, seed=0):
 
 
 @pytest.mark.parametrize("points", [0, 1, 2, 3, 9])
-def test_few_points_are_laid_out_by_principal_components(points):
+def test_few_points_are_projected_to_principal_components(points):
     rows = np.random.default_rng(0).normal(size=(points, 5))
-    places = project(rows)
-    assert places.shape == (points, 2)
-    assert np.isfinite(places).all()
-    assert np.array_equal(places, project(rows))
+    positions = project(rows)
+    assert positions.shape == (points, 2)
+    assert np.isfinite(positions).all()
+    assert np.array_equal(positions, project(rows))
     if points == 3:  # in a plane, so that distances are kept
-        assert np.linalg.norm(places[0] - places[1]) == pytest.approx(np.linalg.norm(rows[0] - rows[1]), rel=1e-4)
+        assert np.linalg.norm(positions[0] - positions[1]) == pytest.approx(np.linalg.norm(rows[0] - rows[1]), rel=1e-4)
 
 
 @pytest.mark.timeout(600)  # UMAP compiles its loops, which takes a slow machine minutes
-def test_umap_keeps_speakers_together_and_is_repeatable():
+def test_umap_keeps_speakers_together_and_is_reproducible():
     pytest.importorskip("umap")
     rows, speakers = clusters(4, 8)
-    places = project(rows, seed=1)
-    assert np.array_equal(places, project(rows, seed=1))
-    distance = np.linalg.norm(places[:, None] - places[None], axis=2)
+    positions = project(rows, seed=1)
+    assert np.array_equal(positions, project(rows, seed=1))
+    distance = np.linalg.norm(positions[:, None] - positions[None], axis=2)
     np.fill_diagonal(distance, np.inf)
     nearest = np.array(speakers)[distance.argmin(axis=1)]
     assert (nearest == speakers).mean() > 0.9
@@ -78,14 +78,14 @@ def test_a_map_has_every_point_and_a_legend_where_it_can_be_read(count, legend):
         assert 10 < len(axes.texts) <= count
 
 
-def test_the_legend_counts_like_a_person():
+def test_the_legend_sorts_naturally():
     axes: Any = draw_map(np.eye(3)[:, :2], ["p10", "p9", "p9"], points=np.eye(3)[:, :2]).axes[0]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["p9", "p10"]
     assert axes.get_title(loc="left") == "2 speakers, 3 clips"
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
+def folder(tmp_path_factory):
     """A toy encoder, and a folder of two speakers with two clips each and a silent one."""
     folder = tmp_path_factory.mktemp("map")
     save_toy_models(folder / "models")
@@ -98,9 +98,9 @@ def place(tmp_path_factory):
 
 
 @pytest.fixture
-def run(place, capsys):
+def run(folder, capsys):
     def call(*arguments):
-        encoder = place / "models" / "encoder.safetensors"
+        encoder = folder / "models" / "encoder.safetensors"
         try:
             code: object = map_command.main([str(argument) for argument in ("--encoder", encoder, *arguments)])
         except SystemExit as stop:
@@ -111,22 +111,22 @@ def run(place, capsys):
     return call
 
 
-def test_a_map_is_written(run, place, tmp_path):
-    result = run(place / "voices", "--out", tmp_path / "map.png")
+def test_a_map_is_written(run, folder, tmp_path):
+    result = run(folder / "voices", "--out", tmp_path / "map.png")
     assert result.code == 0, result
     assert "2 speakers, 4 clips" in result.out
     assert "silent.wav" in result.err
     assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
-    assert "--force" in run(place / "voices", "--out", tmp_path / "map.png").err
+    assert "--force" in run(folder / "voices", "--out", tmp_path / "map.png").err
 
 
-def test_what_a_person_can_get_wrong(run, place, tmp_path):
+def test_wrong_arguments_end_with_one_sentence(run, folder, tmp_path):
     for result, words in (
         (run(tmp_path / "none", "--out", tmp_path / "a.png"), "none"),
-        (run(place / "voices", "--out", tmp_path / "a.txt"), ".png"),
-        (run(place / "voices", "--out", tmp_path / "a.png", "--limit-per-speaker", 0), "--limit-per-speaker"),
-        (run(place / "voices", "--out", tmp_path / "a.png", "--strict"), "silent.wav"),
-        (run(place / "voices"), "--out map.png"),  # no window: tests draw without a screen
+        (run(folder / "voices", "--out", tmp_path / "a.txt"), ".png"),
+        (run(folder / "voices", "--out", tmp_path / "a.png", "--limit-per-speaker", 0), "--limit-per-speaker"),
+        (run(folder / "voices", "--out", tmp_path / "a.png", "--strict"), "silent.wav"),
+        (run(folder / "voices"), "--out map.png"),  # no window: tests have no display
     ):
         assert result.code == 2, result
         assert result.err.splitlines()[-1].startswith("error: ")

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from encoder import EncoderConfig, SpeakerEncoder
+from encoder.lstm.config import LSTMConfig
+from encoder.lstm.inference import LSTMEncoder
 from encoder.lstm.model import SpeakerEncoderModel
 from encoder.lstm.recurrence import Bfloat16LSTM, has_bfloat16_products, with_bfloat16_products
 from speech.errors import ConfigError
@@ -13,7 +14,7 @@ needs_products = pytest.mark.skipif(not has_bfloat16_products(), reason="this pr
 @pytest.fixture(scope="module")
 def model() -> SpeakerEncoderModel:
     torch.manual_seed(0)
-    return SpeakerEncoderModel(EncoderConfig(hidden_size=32, embedding_size=24, compression="log")).eval()
+    return SpeakerEncoderModel(LSTMConfig(hidden_size=32, embedding_size=24, compression="log")).eval()
 
 
 @needs_products
@@ -28,13 +29,13 @@ def test_states_are_those_of_the_lstm(model: SpeakerEncoderModel) -> None:
 
 
 @needs_products
-def test_cells_stay_exact_over_a_long_time() -> None:
-    """A cell to which a thousandth is added in every frame: in bfloat16 it would stand still at 0.25."""
+def test_cells_are_float32() -> None:
+    """A cell to which 0.001 is added in each frame: in bfloat16 it would stop at 0.25."""
     lstm = torch.nn.LSTM(1, 16, 1, batch_first=True)
     with torch.no_grad():
         for parameter in lstm.parameters():
             parameter.zero_()
-        # gates of 16 units each: a thousandth comes in, nothing is forgotten, what comes in is 1, all is shown
+        # gates of 16 units each: input 0.001, forget 1, cell 1, output 1
         bias = torch.tensor([-6.9, 20.0, 20.0, 20.0]).repeat_interleave(16)
         lstm.get_parameter("bias_ih_l0").copy_(bias)
         expected, _ = lstm(torch.zeros(1, 500, 1))
@@ -53,9 +54,9 @@ def test_the_fast_model_shares_what_is_not_recurrent(model: SpeakerEncoderModel)
         assert torch.cosine_similarity(fast(mels), model(mels)).min() > 0.999
 
 
-def test_precision_is_a_choice(model: SpeakerEncoderModel) -> None:
-    exact = SpeakerEncoder(model, embedding_space="toy", precision="fp32")
-    auto = SpeakerEncoder(model, embedding_space="toy")
+def test_precision(model: SpeakerEncoderModel) -> None:
+    exact = LSTMEncoder(model, embedding_space="toy", precision="fp32")
+    auto = LSTMEncoder(model, embedding_space="toy")
     wav = np.random.default_rng(0).normal(0, 0.1, 40_000).astype(np.float32)
     expected = exact.embed(wav, prepared=True)
     embedding = auto.embed(wav, prepared=True)
@@ -63,9 +64,9 @@ def test_precision_is_a_choice(model: SpeakerEncoderModel) -> None:
     if not has_bfloat16_products():
         np.testing.assert_array_equal(embedding, expected)
     with pytest.raises(ConfigError, match="'int4'"):
-        SpeakerEncoder(model, embedding_space="toy", precision="int4")  # type: ignore[arg-type]
+        LSTMEncoder(model, embedding_space="toy", precision="int4")  # type: ignore[arg-type]
 
 
-def test_older_processors_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_older_processors_use_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_f": True, "avx512_bf16": False})
     assert not has_bfloat16_products()

@@ -5,29 +5,32 @@ import pytest
 import torch
 from matplotlib import image
 
-from encoder import SpeakerEncoder
 from encoder.augmentation import AugmentationConfig, no_augmentation
 from encoder.data import BatchConfig, SpeakerBatches
-from encoder.lstm.config import EncoderConfig
+from encoder.lstm.config import LSTMConfig
+from encoder.lstm.inference import LSTMEncoder
 from encoder.lstm.model import SpeakerEncoderModel
-from encoder.task import EncoderTask, LossConfig, distillation_loss
+from encoder.lstm.task import LSTMTask
+from encoder.task import LossConfig, distillation_loss
 from encoder.trials import VerificationTrials
+from modelfile.header import ModelHeader
 from speech.errors import ConfigError, CorpusError
 from training.run_directory import RunDirectory
 
 BATCH = BatchConfig(speakers=4, utterances=2, frames=20, pause_grid=5)
-VARIED = AugmentationConfig()
+AUGMENTED = AugmentationConfig()
+HEADER = ModelHeader("encoder", "lstm")
 
 
-def make_model(config: EncoderConfig, seed: int) -> SpeakerEncoderModel:
+def make_model(config: LSTMConfig, seed: int) -> SpeakerEncoderModel:
     torch.manual_seed(seed)
     return SpeakerEncoderModel(replace(config, compression="log"))
 
 
-def make_task(toy_store, config: EncoderConfig, ge2e: float, distill: float) -> EncoderTask:
-    teacher = SpeakerEncoder(make_model(config, seed=1), embedding_space="the teacher's")
+def make_task(toy_store, config: LSTMConfig, ge2e: float, distill: float) -> LSTMTask:
+    teacher = LSTMEncoder(make_model(config, seed=1), embedding_space="teacher space")
     loss = LossConfig(ge2e_weight=ge2e, distill_weight=distill, distill_every=5)
-    return EncoderTask(make_model(config, seed=2), toy_store, loss, teacher=teacher if distill else None)
+    return LSTMTask(make_model(config, seed=2), toy_store, HEADER, loss, teacher=teacher if distill else None)
 
 
 @pytest.mark.parametrize(("ge2e", "distill"), [(1.0, 0.0), (0.0, 1.0), (0.5, 1.0)])
@@ -37,12 +40,12 @@ def test_one_step_changes_every_parameter(toy_store, toy_config, ge2e: float, di
     modules = {"model": task.model, **task.extra_modules}
     before = {name: {k: v.clone() for k, v in module.state_dict().items()} for name, module in modules.items()}
     parameters = [parameter for module in modules.values() for parameter in module.parameters()]
-    losses = task.step(SpeakerBatches(toy_store, BATCH, VARIED).batch_at(0), 0, torch.Generator())
+    losses = task.step(SpeakerBatches(toy_store, BATCH, AUGMENTED).batch_at(0), 0, torch.Generator())
     losses["loss"].backward()
     torch.optim.Adam(parameters, lr=1e-2).step()
     for name, module in modules.items():
         for key, value in module.state_dict().items():
-            if key != "offset":  # a softmax does not feel what is added to every score
+            if key != "offset":  # a softmax does not depend on it
                 assert not torch.equal(value, before[name][key]), (name, key)
     assert losses["items"] == 8
 
@@ -63,14 +66,14 @@ def test_one_batch_overfits(toy_store, toy_config, ge2e: float, distill: float, 
     assert losses[part] < target
 
 
-def test_the_teacher_is_left_alone(toy_store, toy_config) -> None:
+def test_the_teacher_is_not_trained(toy_store, toy_config) -> None:
     task = make_task(toy_store, toy_config, 0.0, 1.0)
     assert task.teacher is not None
     task.step(SpeakerBatches(toy_store, BATCH).batch_at(0), 0, torch.Generator())["loss"].backward()
     assert all(parameter.grad is None for parameter in task.teacher.model.parameters())
 
 
-def test_the_trajectory_is_what_the_beginnings_give(toy_config) -> None:
+def test_the_trajectory_is_the_embeddings_of_prefixes(toy_config) -> None:
     model = make_model(toy_config, seed=0)
     mels = torch.rand(3, 23, 40)
     trajectory = model.trajectory(mels, 10)
@@ -79,7 +82,7 @@ def test_the_trajectory_is_what_the_beginnings_give(toy_config) -> None:
     torch.testing.assert_close(trajectory[:, 1], model(mels))
 
 
-def test_embeddings_are_asked_for_at_any_frame(toy_config) -> None:
+def test_embeddings_of_prefixes_that_end_at_any_frame(toy_config) -> None:
     model = make_model(toy_config, seed=0)
     mels = torch.rand(2, 23, 40)
     frames = torch.tensor([[4, 22], [0, 11]])
@@ -90,23 +93,23 @@ def test_embeddings_are_asked_for_at_any_frame(toy_config) -> None:
             torch.testing.assert_close(embeddings[row, column], expected)
 
 
-def test_with_a_pause_the_student_is_asked_for_what_it_has_heard(toy_store, toy_config) -> None:
+def test_after_a_pause_student_and_teacher_are_compared_on_the_same_frames(toy_store, toy_config) -> None:
     model = make_model(toy_config, seed=1)
     only_pauses = replace(no_augmentation(), pause_probability=1.0, pause_share=(0.5, 0.5))
     batch = SpeakerBatches(toy_store, BATCH, only_pauses).batch_at(0)
-    mels, clean, heard = (batch[name].flatten(0, 1) for name in ("mels", "clean", "heard"))
-    told, answers = model.trajectory(mels, 1), model.at_frames(clean, heard)
+    mels, clean, frames = (batch[name].flatten(0, 1) for name in ("mels", "clean", "clean_frames"))
+    embeddings, targets = model.trajectory(mels, 1), model.at_frames(clean, frames)
     start = int((mels.sum(dim=2) == 0).int().argmax(dim=1)[0])
-    torch.testing.assert_close(told[0, :start], answers[0, :start])
-    torch.testing.assert_close(answers[0, start : start + 10], answers[0, start - 1].expand(10, -1))
-    torch.testing.assert_close(answers[0, -1], model(clean[:1, :10])[0])
+    torch.testing.assert_close(embeddings[0, :start], targets[0, :start])
+    torch.testing.assert_close(targets[0, start : start + 10], targets[0, start - 1].expand(10, -1))
+    torch.testing.assert_close(targets[0, -1], model(clean[:1, :10])[0])
 
 
 def test_distillation_loss() -> None:
-    answers = torch.nn.functional.normalize(torch.rand(6, 3, 8), dim=-1)
-    assert abs(float(distillation_loss(answers, answers))) < 1e-5
-    mean = torch.nn.functional.normalize(answers.mean(dim=0, keepdim=True), dim=-1).expand_as(answers)
-    assert distillation_loss(mean, answers) > 0.7  # the mean voice for everybody is no way out
+    targets = torch.nn.functional.normalize(torch.rand(6, 3, 8), dim=-1)
+    assert abs(float(distillation_loss(targets, targets))) < 1e-5
+    mean = torch.nn.functional.normalize(targets.mean(dim=0, keepdim=True), dim=-1).expand_as(targets)
+    assert distillation_loss(mean, targets) > 0.7  # giving all the mean embedding is not enough
 
 
 def test_a_perfect_student_has_cosine_one_and_the_space_of_its_teacher(toy_store, toy_config, tmp_path) -> None:
@@ -117,7 +120,7 @@ def test_a_perfect_student_has_cosine_one_and_the_space_of_its_teacher(toy_store
     assert task.validate(0, run)["teacher_cosine"] < 0.999
     task.model.load_state_dict(task.teacher.model.state_dict())
     assert task.validate(0, run)["teacher_cosine"] == pytest.approx(1, abs=1e-5)
-    assert task.model_file()["embedding_space"] == "the teacher's"
+    assert task.model_file()["embedding_space"] == "teacher space"
 
 
 def test_without_a_teacher_the_weights_name_the_space(toy_store, toy_config, tmp_path) -> None:
@@ -131,10 +134,10 @@ def test_without_a_teacher_the_weights_name_the_space(toy_store, toy_config, tmp
     assert task.model_file()["embedding_space"] != name
 
 
-def test_trials_are_fair(toy_store) -> None:
+def test_trials(toy_store) -> None:
     trials = VerificationTrials(toy_store, frames=20, windows_per_speaker=6)
     assert trials.windows.shape == (4 * 6, 20, 40)
-    # the speaker with one utterance has no pair with himself; the others have 2 windows of each of 3 utterances
+    # the speaker with one utterance has no trial of the same speaker; the others have 2 windows of each of 3 utterances
     assert int(trials._same.sum()) == 3 * (6 * 5 // 2 - 3)
     envelopes = trials.windows.mean(dim=1)
     assert trials.equal_error_rate(torch.nn.functional.normalize(envelopes, dim=-1)) < 0.2
@@ -157,27 +160,27 @@ class TinyStore:
         return np.full((30, 40), i)
 
 
-def test_trained_speakers_judge_only_where_there_are_no_others(caplog) -> None:
+def test_training_speakers_are_validated_only_without_others(caplog) -> None:
     known = [("a", "train"), ("a", "train"), ("b", "train"), ("a", "validation"), ("b", "validation")]
-    unheard = [("c", "validation"), ("c", "validation"), ("d", "validation")]
-    trials = VerificationTrials(TinyStore(*known, *unheard), frames=20, windows_per_speaker=2)
+    held_out = [("c", "validation"), ("c", "validation"), ("d", "validation")]
+    trials = VerificationTrials(TinyStore(*known, *held_out), frames=20, windows_per_speaker=2)
     assert trials.windows[:, 0, 0].tolist() == [5, 6, 7, 7]
     assert not caplog.records
     trials = VerificationTrials(TinyStore(*known), frames=20, windows_per_speaker=3)
     assert set(trials.windows[:, 0, 0].tolist()) == {0, 1, 2, 3, 4}
-    assert "trained on" in caplog.text
+    assert "training speakers" in caplog.text
 
 
-def test_a_store_that_cannot_judge_gets_a_sentence() -> None:
+def test_a_store_too_small_for_validation_is_refused() -> None:
     for items in ([("a", "train"), ("b", "train")], [("a", "train"), ("a", "validation")], []):
         with pytest.raises(CorpusError, match="two speakers"):
             VerificationTrials(TinyStore(*items), frames=20, windows_per_speaker=4)
 
 
 def test_pictures_are_drawn_at_validation(toy_store, toy_config, tmp_path) -> None:
-    teacher = SpeakerEncoder(make_model(toy_config, seed=1), embedding_space="the teacher's")
+    teacher = LSTMEncoder(make_model(toy_config, seed=1), embedding_space="teacher space")
     loss = LossConfig(ge2e_weight=0.0, distill_weight=1.0)
-    task = EncoderTask(make_model(toy_config, seed=2), toy_store, loss, teacher=teacher, pictures=True)
+    task = LSTMTask(make_model(toy_config, seed=2), toy_store, HEADER, loss, teacher=teacher, pictures=True)
     run = RunDirectory(tmp_path / "run")
     run.start({})
     run.open_events()
@@ -185,7 +188,7 @@ def test_pictures_are_drawn_at_validation(toy_store, toy_config, tmp_path) -> No
     torch.set_num_threads(1)
     try:
         task.validate(7, run)
-        assert torch.get_num_threads() == 1  # UMAP's loops would leave as many as there are cores
+        assert torch.get_num_threads() == 1  # UMAP's loops set the number of cores
     finally:
         torch.set_num_threads(threads)
     run.close()
@@ -194,13 +197,13 @@ def test_pictures_are_drawn_at_validation(toy_store, toy_config, tmp_path) -> No
         assert picture.std() > 0.01
 
 
-def test_senseless_settings_are_refused(toy_store, toy_config) -> None:
+def test_invalid_settings_are_refused(toy_store, toy_config) -> None:
     model = make_model(toy_config, seed=0)
     with pytest.raises(ConfigError, match="teacher"):
-        EncoderTask(model, toy_store, LossConfig(distill_weight=1.0))
+        LSTMTask(model, toy_store, HEADER, LossConfig(distill_weight=1.0))
     for wrong in ({"ge2e_weight": 0.0}, {"ge2e_weight": -1.0, "distill_weight": 2.0}, {"distill_every": 0}):
         with pytest.raises(ConfigError):
             LossConfig(**wrong)
-    other = SpeakerEncoder(make_model(replace(toy_config, embedding_size=5), seed=0), embedding_space="other")
+    other = LSTMEncoder(make_model(replace(toy_config, embedding_size=5), seed=0), embedding_space="other")
     with pytest.raises(ConfigError, match="embedding_size"):
-        EncoderTask(model, toy_store, LossConfig(distill_weight=1.0), teacher=other)
+        LSTMTask(model, toy_store, HEADER, LossConfig(distill_weight=1.0), teacher=other)

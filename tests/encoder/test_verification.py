@@ -18,7 +18,7 @@ from tests.toy_models import save_toy_models, speech_like
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
+def folder(tmp_path_factory):
     """A toy encoder, two speakers with three clips each, a list of all their pairs, and a silent clip."""
     folder = tmp_path_factory.mktemp("verification")
     save_toy_models(folder / "models")
@@ -28,7 +28,7 @@ def place(tmp_path_factory):
         (folder / "wav" / name).parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(folder / "wav" / name, speech_like(2.0, 100 + 80 * (number // 3), number), 16_000)
         names.append(name)
-    pairs = [(a, b) for place, a in enumerate(names) for b in names[place + 1 :]]
+    pairs = [(a, b) for index, a in enumerate(names) for b in names[index + 1 :]]
     lines = [f"{int(a[:2] == b[:2])} {a} {b}" for a, b in pairs]
     (folder / "trials.txt").write_text("\n".join(lines) + "\n")
     soundfile.write(folder / "silent.wav", np.zeros(16_000), 16_000)
@@ -36,9 +36,9 @@ def place(tmp_path_factory):
 
 
 @pytest.fixture
-def run(place, capsys):
+def run(folder, capsys):
     def call(*arguments):
-        encoder = place / "models" / "encoder.safetensors"
+        encoder = folder / "models" / "encoder.safetensors"
         try:
             code: object = trial_lists.main([str(argument) for argument in ("--encoder", encoder, *arguments)])
         except SystemExit as stop:
@@ -49,14 +49,14 @@ def run(place, capsys):
     return call
 
 
-def test_a_list_gives_the_figures_of_its_trials(run, place, tmp_path):
+def test_a_list_gives_the_figures_of_its_trials(run, folder, tmp_path):
     result = run(
-        place / "trials.txt", "--root", place / "wav", "--scores", tmp_path / "s.txt", "--det", tmp_path / "d.png"
+        folder / "trials.txt", "--root", folder / "wav", "--scores", tmp_path / "s.txt", "--det", tmp_path / "d.png"
     )
     assert result.code == 0, result
-    encoder = SpeakerEncoder.load(place / "models" / "encoder.safetensors")
+    encoder = SpeakerEncoder.load(folder / "models" / "encoder.safetensors")
     embeddings = {
-        name: encoder.embed(read_audio(place / "wav" / name)) for name in (f"s{k // 3}/{k}.wav" for k in range(6))
+        name: encoder.embed(read_audio(folder / "wav" / name)) for name in (f"s{k // 3}/{k}.wav" for k in range(6))
     }
     labels, values = [], []
     for line in (tmp_path / "s.txt").read_text().splitlines():
@@ -73,15 +73,15 @@ def test_a_list_gives_the_figures_of_its_trials(run, place, tmp_path):
     assert (tmp_path / "d.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_folder_is_all_pairs(run, place):
-    listed, folder = run(place / "trials.txt", "--root", place / "wav"), run(place / "wav")
-    assert folder.code == 0, folder
-    assert folder.out.splitlines()[1:] == listed.out.splitlines()[1:]
-    assert "15 trials (6 of the same speaker)" in folder.out
-    assert "4 clips" in run(place / "wav", "--limit-per-speaker", 2).out
+def test_a_folder_is_all_pairs(run, folder):
+    listed, pairs = run(folder / "trials.txt", "--root", folder / "wav"), run(folder / "wav")
+    assert pairs.code == 0, folder
+    assert pairs.out.splitlines()[1:] == listed.out.splitlines()[1:]
+    assert "15 trials (6 of the same speaker)" in pairs.out
+    assert "4 clips" in run(folder / "wav", "--limit-per-speaker", 2).out
 
 
-def test_each_file_is_embedded_once(run, place, monkeypatch):
+def test_each_file_is_embedded_once(run, folder, monkeypatch):
     read = []
 
     def remembering(path):
@@ -89,14 +89,14 @@ def test_each_file_is_embedded_once(run, place, monkeypatch):
         return read_audio(path)
 
     monkeypatch.setattr("speech.audio.read_audio", remembering)
-    assert run(place / "trials.txt", "--root", place / "wav").code == 0
+    assert run(folder / "trials.txt", "--root", folder / "wav").code == 0
     assert len(read) == len(set(read)) == 6
 
 
-def test_batches_do_not_change_the_figures(run, place, monkeypatch):
-    whole = run(place / "wav")
+def test_batches_do_not_change_the_figures(run, folder, monkeypatch):
+    whole = run(folder / "wav")
     monkeypatch.setattr(clips, "BATCH_CLIPS", 1)
-    assert run(place / "wav").out == whole.out
+    assert run(folder / "wav").out == whole.out
 
 
 def test_both_forms_of_a_list(tmp_path):
@@ -118,29 +118,29 @@ def test_bad_lines_are_named(tmp_path, line):
         read_trials(path)
 
 
-def test_unusable_clips_are_left_out_or_refused(run, place):
-    lines = (place / "trials.txt").read_text() + "1 s0/0.wav ../silent.wav\n0 ../silent.wav s1/4.wav\n"
-    (place / "more.txt").write_text(lines)
-    result = run(place / "more.txt", "--root", place / "wav")
+def test_unusable_clips_are_left_out_or_refused(run, folder):
+    lines = (folder / "trials.txt").read_text() + "1 s0/0.wav ../silent.wav\n0 ../silent.wav s1/4.wav\n"
+    (folder / "more.txt").write_text(lines)
+    result = run(folder / "more.txt", "--root", folder / "wav")
     assert result.code == 0, result
     assert "2 of 17 trials left out" in result.out
     assert "left out: ../silent.wav" in result.err
     assert "15 trials" in result.out
-    strict = run(place / "more.txt", "--root", place / "wav", "--strict")
+    strict = run(folder / "more.txt", "--root", folder / "wav", "--strict")
     assert strict.code == 2
     assert "silent.wav cannot be used" in strict.err
 
 
-def test_what_a_person_can_get_wrong(run, place, tmp_path):
+def test_wrong_arguments_end_with_one_sentence(run, folder, tmp_path):
     def written(text):
         (tmp_path / "list.txt").write_bytes(text)
         return tmp_path / "list.txt"
 
     (tmp_path / "there.txt").write_text("")
-    trials, root = place / "trials.txt", place / "wav"
+    trials, root = folder / "trials.txt", folder / "wav"
     for result, words in (
         (run(tmp_path / "none.txt"), "nothing at"),
-        (run(written(b"\xff\xfe\x00")), "not a text file"),
+        (run(written(b"\xff\xfe\x00")), "not a readable text file"),
         (run(written(b"\n")), "no trials"),
         (run(written(b"1 a.wav b.wav\n")), "Line 1"),
         (run(written(b"1 s0/0.wav s0/1.wav\n"), "--root", root), "different speakers"),
@@ -159,9 +159,9 @@ def test_what_a_person_can_get_wrong(run, place, tmp_path):
     assert run(trials, "--root", root, "--scores", tmp_path / "there.txt", "--force").code == 0
 
 
-def test_too_many_pairs_are_refused_before_the_work(run, place, monkeypatch):
+def test_too_many_pairs_are_refused_before_the_work(run, folder, monkeypatch):
     monkeypatch.setattr(trial_lists, "MOST_PAIRS", 14)
-    result = run(place / "wav")
+    result = run(folder / "wav")
     assert result.code == 2
     assert "--limit-per-speaker" in result.err
 

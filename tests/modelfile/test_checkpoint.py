@@ -249,6 +249,15 @@ def test_hostile_files_get_one_sentence(model_file, name):
     assert one_sentence(error), str(error.value)
 
 
+@pytest.mark.parametrize("length", [0x280, 0x380, 0x480, 0x580, 0x4B50])
+def test_a_header_whose_length_looks_like_a_pickle_is_read(tmp_path, length):
+    path = rewrite(tmp_path / "m.safetensors", note="")
+    shorter = int.from_bytes(path.read_bytes()[:8], "little")
+    rewrite(path, note="x" * (length - shorter))
+    assert path.read_bytes()[:2] == struct.pack("<Q", length)[:2]
+    load_model_file(path, "toy")
+
+
 def test_the_sentence_for_a_pickle_says_convert(model_file):
     renamed_checkpoint(model_file)
     with pytest.raises(ModelFileError, match="convert"):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from encoder.lstm.config import EncoderConfig
+from encoder.lstm.config import LSTMConfig
 from encoder.lstm.model import SpeakerEncoderModel
 from speech.audio import normalize_peak
 from speech.errors import ConfigError
@@ -41,7 +41,7 @@ def test_other_sample_rates_are_refused():
 
 def loss_and_mel(batch: int = 3, frames: int = 200):
     torch.manual_seed(0)
-    encoder = SpeakerEncoderModel(EncoderConfig(hidden_size=16, num_layers=1, embedding_size=8))
+    encoder = SpeakerEncoderModel(LSTMConfig(hidden_size=16, num_layers=1, embedding_size=8))
     return VoiceLoss(encoder, MelConfig(), windows=2), torch.randn(batch, frames, 80, requires_grad=True)
 
 
@@ -87,7 +87,7 @@ def listening(tmp_path) -> Callable[..., tuple[SynthesizerTask, dict[str, torch.
         model = Tacotron2(toy_config(zoneout=0.0, **changes)).train()
         with torch.no_grad():
             model.to_stop.bias.fill_(stop_bias)
-        encoder = SpeakerEncoderModel(EncoderConfig(hidden_size=16, num_layers=1, embedding_size=256))
+        encoder = SpeakerEncoderModel(LSTMConfig(hidden_size=16, num_layers=1, embedding_size=256))
         hear = VoiceLoss(encoder, MelConfig(), windows=4, seconds=0.05)
         weights = LossConfig(free_voice=1.0, embedding_noise=0.0)
         store = toy_store(tmp_path / "store")

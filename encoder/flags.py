@@ -1,0 +1,39 @@
+"""Flags for the training of any encoder family. Imports no torch."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from encoder.augmentation import AugmentationConfig
+from training.flags import TrainingFlags
+
+
+@dataclass(frozen=True)
+class EncoderFlags(TrainingFlags):
+    """Base of the training flags of encoder families; see `training.flags.TrainingFlags`."""
+
+    run: Path = Path("runs/encoder")
+    learning_rate: float = 2e-3
+    teacher: Path | None = None
+    """Model file of the encoder to distil, for example one written by `python -m encoder.convert`."""
+    init: Path | None = None
+    """Model file to start from instead of random weights, to train an encoder further or for different speakers."""
+    ge2e: Literal["softmax", "contrast"] = "softmax"
+    """Variant of the GE2E loss."""
+    ge2e_weight: float | None = None
+    """Weight of the GE2E loss; by default 1 without a teacher and 0 with one."""
+    distill_weight: float | None = None
+    """Weight of the distillation loss; by default 0 without a teacher and 1 with one."""
+    speakers: int = 16
+    """Speakers in a batch."""
+    utterances: int = 2
+    """Windows per speaker in a batch. GE2E gains from more: the paper has 64 speakers x 10 windows."""
+    windows_per_utterance: int = 1
+    """Windows cut from one utterance."""
+    augment: bool = True
+    """Augment the training windows with noise, reverberation, band limits, codecs and speed changes."""
+    noise: Path | None = None
+    """Feature store of noise, made by `preprocess.py noise`; synthetic stationary noise if not given."""
+    pictures: bool = True
+    """Draw a DET curve and a map of the speakers at each validation."""
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)

@@ -1,0 +1,76 @@
+"""The LSTM encoder as a model family: its files and its training."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tyro.conf import OmitArgPrefixes
+
+from encoder.flags import EncoderFlags
+from encoder.lstm.config import LSTMConfig
+from modelfile.families import Family
+from training.flags import Kind
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from corpora.store import FeatureStore
+    from encoder.lstm.inference import LSTMEncoder
+    from modelfile.header import ModelHeader
+    from training.config import TrainingPlan
+
+
+@dataclass(frozen=True)
+class LSTMFlags(EncoderFlags):
+    """Train the speaker encoder on a feature store that `preprocess.py encoder` made.
+
+    Without a teacher it is trained with the GE2E loss and defines an embedding space of its own. With --teacher it is
+    distilled from a different encoder: it learns to give the same embeddings, so that synthesizers made for the teacher
+    work with it.
+    """
+
+    kind: Kind = "lstm"
+    model: OmitArgPrefixes[LSTMConfig] = field(default_factory=lambda: LSTMConfig(compression="log"))
+
+
+def load(header: "ModelHeader", weights: "dict[str, Tensor]", device: Any = "cpu", **options: Any) -> "LSTMEncoder":
+    """Build the encoder that a model file describes.
+
+    Args:
+        options: `precision` of `SpeakerEncoder`.
+
+    Raises:
+        ModelFileError: the config is invalid, or the weights do not fit it.
+    """
+    from encoder.lstm.config import read_config
+    from encoder.lstm.inference import LSTMEncoder
+    from encoder.lstm.model import SpeakerEncoderModel
+    from modelfile.checkpoint import load_into
+
+    model = SpeakerEncoderModel(read_config(header))
+    load_into(model, weights)
+    return LSTMEncoder(
+        model,
+        embedding_space=header.embedding_space,
+        device=device,
+        licence=header.licence,
+        trained_on=header.trained_on,
+        step=header.step,
+        **options,
+    )
+
+
+def plan(flags: LSTMFlags, store: "FeatureStore", run: Path) -> "TrainingPlan":
+    """Training with GE2E, distillation or both; from the weights of --init, or from random ones."""
+    from encoder.lstm.model import SpeakerEncoderModel
+    from encoder.lstm.task import LSTMTask
+    from encoder.plan import load_encoder, plan_training
+
+    start, teacher = load_encoder(flags.init, flags.kind), load_encoder(flags.teacher, flags.kind)
+    model = SpeakerEncoderModel(start.config if start else flags.model)
+    if start:
+        model.load_state_dict(start.model.state_dict())
+    return plan_training(flags, store, model, teacher, LSTMTask)
+
+
+FAMILY = Family(kind="lstm", config=LSTMConfig, load=load, training_flags=LSTMFlags, plan=plan, order=10)

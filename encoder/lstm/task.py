@@ -1,0 +1,30 @@
+"""Distillation of an LSTM encoder, which has an embedding after each frame of a window."""
+
+from torch import Tensor
+
+from encoder.base import SpeakerEncoder
+from encoder.data import Batch
+from encoder.lstm.inference import LSTMEncoder
+from encoder.lstm.model import SpeakerEncoderModel, trajectory_frames
+from encoder.task import EncoderTask
+
+
+class LSTMTask(EncoderTask):
+    """Compares student and teacher after every `distill_every` frames; otherwise as `EncoderTask`."""
+
+    model: SpeakerEncoderModel
+
+    def embeddings(self, batch: Batch) -> Tensor:
+        return self.model.trajectory(batch["mels"].flatten(0, 1), self._every(batch))
+
+    def targets(self, batch: Batch, teacher: SpeakerEncoder) -> Tensor:
+        assert isinstance(teacher, LSTMEncoder)
+        points = trajectory_frames(batch["mels"].shape[2], self._every(batch))
+        # After a pause in its window, the student is behind the teacher: compare what is of the same clean frames.
+        frames = batch["clean_frames"].flatten(0, 1)[:, points]
+        return teacher.model.at_frames(batch["clean"].flatten(0, 1), frames)
+
+    def _every(self, batch: Batch) -> int:
+        """Frames between two points: all of them where only the whole window counts."""
+        frames = batch["mels"].shape[2]
+        return frames if self.teacher is None else min(self.loss.distill_every, frames)

@@ -1,0 +1,115 @@
+"""Training plans of encoder families: batches, losses, validation and optimiser settings from the flags."""
+
+import logging
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from corpora.store import FeatureStore
+from encoder.augmentation import no_augmentation
+from encoder.base import STAGE, EncoderModel, SpeakerEncoder
+from encoder.data import BatchConfig, SpeakerBatches
+from encoder.flags import EncoderFlags
+from encoder.task import EncoderTask, LossConfig
+from modelfile.header import ModelHeader
+from speech.errors import CorpusError, ModelFileError
+from training.config import TrainingPlan
+from training.flags import fit_config, trained_on
+from training.processes import process_rank
+
+logger = logging.getLogger(__name__)
+
+
+def plan_training(
+    flags: EncoderFlags,
+    store: FeatureStore,
+    model: EncoderModel,
+    teacher: SpeakerEncoder | None = None,
+    task_type: type[EncoderTask] = EncoderTask,
+) -> TrainingPlan:
+    """Train `model` as the flags say.
+
+    Raises:
+        ConfigError: losses, batches or model do not fit together.
+        CorpusError: the store has too few speakers.
+    """
+    loss = LossConfig(
+        ge2e=flags.ge2e,
+        ge2e_weight=_default(flags.ge2e_weight, 0.0 if teacher else 1.0),
+        distill_weight=_default(flags.distill_weight, 1.0 if teacher else 0.0),
+    )
+    batch = BatchConfig(
+        speakers=flags.speakers,
+        utterances=flags.utterances,
+        windows_per_utterance=flags.windows_per_utterance,
+        frames=model.config.partials.partial_frames,
+    )
+    augmentation = flags.augmentation if flags.augment else no_augmentation()
+    batches = SpeakerBatches(
+        store, batch, augmentation, load_noise(flags.noise, "train"), seed=flags.seed, rank=process_rank()
+    )
+    logger.info("%s: %d utterances, %d training speakers", flags.store, len(store), len(batches.names))
+    header = ModelHeader(STAGE, flags.kind, licence=flags.licence, trained_on=trained_on(flags, store))
+    task = task_type(
+        model,
+        store,
+        header,
+        loss,
+        teacher=teacher,
+        noise=load_noise(flags.noise, "validation"),
+        pictures=flags.pictures,
+    )
+    fit = fit_config(
+        flags,
+        final_learning_rate=flags.learning_rate / 50,
+        warmup_steps=min(200, flags.steps // 10),
+        decay="cosine",
+        weight_decay=1e-4,
+        ema_decay=0.998,
+    )
+    settings: dict[str, Any] = {
+        "store": str(flags.store),
+        "teacher": str(flags.teacher or ""),
+        "init": str(flags.init or ""),
+        "loss": asdict(loss),
+        "batch": asdict(batch),
+        "augmentation": asdict(augmentation),
+        "noise": str(flags.noise or ""),
+    }
+    return TrainingPlan(task, batches, fit, settings)
+
+
+def load_encoder(path: Path | None, kind: str) -> Any:
+    """The encoder to start from or to distil, None without a path.
+
+    Raises:
+        ModelFileError: not an encoder of this family; a `.pt` file has to be converted first.
+    """
+    if path is None:
+        return None
+    if path.suffix == ".pt":
+        raise ModelFileError(f"{path} is a PyTorch file: convert it with python -m encoder.convert OUT --source {path}")
+    encoder = SpeakerEncoder.load(path)
+    if encoder.kind != kind:
+        raise ModelFileError(f"{path} is an encoder of the family {encoder.kind!r}: give one of the family {kind!r}.")
+    return encoder
+
+
+def load_noise(path: Path | None, split: str) -> list[np.ndarray]:
+    """The mels [frames, n_mels] of one split of a noise store; none without a path.
+
+    Raises:
+        CorpusError: not a noise store.
+    """
+    if path is None:
+        return []
+    store = FeatureStore(path)
+    if store.info.get("stage") != "noise":
+        raise CorpusError(f"{path} holds no noise: make a noise store with `preprocess.py noise`.")
+    return [store.array(index, "mel") for index in store.select(split=split)]
+
+
+def _default(value: float | None, default: float) -> float:
+    return default if value is None else value
