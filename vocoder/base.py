@@ -10,13 +10,11 @@ import numpy as np
 from modelfile.families import load_family
 from speech.mel_config import MelConfig
 from vocoder.checks import check_mel
-from vocoder.control import Cancelled, Control, Progress, VocodingCancelled
+from vocoder.control import Cancelled, Control, Progress
 from vocoder.segments import MelFrames
 
 if TYPE_CHECKING:
     import torch
-
-__all__ = ["CHUNK_FRAMES", "STAGE", "Vocoder", "VocodingCancelled", "joined"]
 
 STAGE = "vocoder"
 CHUNK_FRAMES = 8  # of a stream: 0.1 s
