@@ -1,9 +1,8 @@
 """Dates and times of day. In dates with slashes the month comes first, unless it would exceed 12."""
 
 import re
-from collections.abc import Callable
 
-from synthesizer.text.matching import final_stop
+from synthesizer.text.matching import apply_rules, compile_rules, final_stop
 from synthesizer.text.numbers import START, cardinal, counted, ordinal, plural, year
 
 MONTHS = (
@@ -31,9 +30,7 @@ _ERA = re.compile(
 
 def expand_dates(text: str) -> str:
     """'3/4/2021' -> 'march fourth, twenty twenty-one', '5:30pm' -> 'five thirty p m', 'the 90s' -> 'the nineties'."""
-    for pattern, speak in _RULES:
-        text = pattern.sub(speak, text)
-    return text
+    return apply_rules(_RULES, text)
 
 
 def _spoken_date(month: str, day: str, year_digits: str | None) -> str:
@@ -130,48 +127,45 @@ def _month_of_year(match: re.Match[str]) -> str:
 
 
 # In order: each rule sees the digits that those above have left.
-_RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = tuple(
-    (re.compile(pattern), speak)
-    for pattern, speak in (
-        (
-            START + r"(?P<year>\d{4})-(?P<month>\d\d?)-(?P<day>\d\d?)"
-            r"(?:[T ](?P<clock>\d\d:\d\d)(?::\d\d(?:\.\d+)?)?(?P<zone>Z|[+-]\d\d:?\d\d)?)?(?![\w-])",
-            _iso_date,
-        ),
-        (
-            START + r"(?P<a>\d\d?)(?P<sep>[/.-])(?P<b>\d\d?)(?P=sep)"
-            r"(?P<year>(?:1\d|20)\d\d|(?<=/)\d\d|(?<=\d\d\.\d\d\.)\d\d)(?![\w/-]|\.\d)",
-            _numeric_date,
-        ),
-        (START + r"(?P<month>0[1-9]|1[0-2])/(?P<year>(?:19|20)\d\d)(?![\w/])", _month_of_year),
-        (
-            r"(?P<before>\b(?i:by|on|before|after|until|due|since)\s)"
-            r"(?P<month>\d\d?)/(?P<day>\d\d?)(?![\w/]|\.\d|\s?%|\sof\b)",
-            _short_date,
-        ),
-        (START + r"(?P<first>(?:1[89]|20)\d\d)/(?P<last>\d\d)(?![\w/])", _season),
-        (rf"\b{_MONTH}\s+{_DAY}(?!\s?%){_YEAR}", _month_first),
-        (rf"(?P<the>\b[Tt]he\s+)?{START}{_DAY}(?:\s+of)?\s+{_MONTH}{_YEAR}", _day_first),
-        # "9:30-10:45", "9am-5pm", "6-8 p.m."
-        (
-            rf"(?P<from>{_CLOCK}|\b\d\d?:\d\d|\b(?:[Nn]oon|[Mm]idnight))\s?-{{1,2}}\s?(?=\d\d?:\d\d|{_CLOCK})",
-            lambda m: m["from"] + " to ",
-        ),
-        (rf"{START}(?P<from>\d\d?)\s?-\s?(?={_CLOCK})", lambda m: m["from"] + " to "),
-        (rf"{START}(?P<hour>\d\d?):(?P<minute>[0-5]\d)(?::(?P<second>\d\d))?(?![\d:]|,\d)(?:\s?{_HALF})?", _time),
-        (rf"{START}(?P<hour>1[0-2]|0?[1-9])\.(?P<minute>[0-5]\d)(?P<second>(?!))?\s?{_HALF}", _time),
-        (rf"{START}(?P<hour>1[0-2]|0?[1-9])\s?{_HALF}", lambda m: cardinal(m["hour"]) + _half_of_day(m)),
-        (
-            START + r"(?P<hour>\d\d?)h(?P<minute>[0-5]\d)(?!\w)",
-            lambda m: f"{counted(m['hour'], ('hour', 'hours'))} {_two_digits(m['minute'])}",
-        ),
-        (_ERA.pattern, lambda m: f"{' ' if m['era'] else ''}{' '.join((m['era'] or m['first']).replace('.', ''))}"),
-        (r"(?<![\w.,])'?(?P<decade>1[1-9]\d0|20\d0|[2-9]0)'?s\b", _decade),
-        (r"(?<![\w'])'(?P<digits>\d\d)(?![\d'\w]|[.,]\d|\s?%)", lambda m: _two_digits(m["digits"])),
-        # "in 1066": without a preposition, years start at 1100.
-        (
-            rf"(?P<before>\b{_YEAR_BEFORE}\s)(?P<year>10[1-9]\d)\b(?![.,:/%-]\d|\s?%){_NOT_COUNTED}",
-            lambda m: f"{m['before']}ten {cardinal(m['year'][2:])}",
-        ),
-    )
+_RULES = compile_rules(
+    (
+        START + r"(?P<year>\d{4})-(?P<month>\d\d?)-(?P<day>\d\d?)"
+        r"(?:[T ](?P<clock>\d\d:\d\d)(?::\d\d(?:\.\d+)?)?(?P<zone>Z|[+-]\d\d:?\d\d)?)?(?![\w-])",
+        _iso_date,
+    ),
+    (
+        START + r"(?P<a>\d\d?)(?P<sep>[/.-])(?P<b>\d\d?)(?P=sep)"
+        r"(?P<year>(?:1\d|20)\d\d|(?<=/)\d\d|(?<=\d\d\.\d\d\.)\d\d)(?![\w/-]|\.\d)",
+        _numeric_date,
+    ),
+    (START + r"(?P<month>0[1-9]|1[0-2])/(?P<year>(?:19|20)\d\d)(?![\w/])", _month_of_year),
+    (
+        r"(?P<before>\b(?i:by|on|before|after|until|due|since)\s)"
+        r"(?P<month>\d\d?)/(?P<day>\d\d?)(?![\w/]|\.\d|\s?%|\sof\b)",
+        _short_date,
+    ),
+    (START + r"(?P<first>(?:1[89]|20)\d\d)/(?P<last>\d\d)(?![\w/])", _season),
+    (rf"\b{_MONTH}\s+{_DAY}(?!\s?%){_YEAR}", _month_first),
+    (rf"(?P<the>\b[Tt]he\s+)?{START}{_DAY}(?:\s+of)?\s+{_MONTH}{_YEAR}", _day_first),
+    # "9:30-10:45", "9am-5pm", "6-8 p.m."
+    (
+        rf"(?P<from>{_CLOCK}|\b\d\d?:\d\d|\b(?:[Nn]oon|[Mm]idnight))\s?-{{1,2}}\s?(?=\d\d?:\d\d|{_CLOCK})",
+        lambda m: m["from"] + " to ",
+    ),
+    (rf"{START}(?P<from>\d\d?)\s?-\s?(?={_CLOCK})", lambda m: m["from"] + " to "),
+    (rf"{START}(?P<hour>\d\d?):(?P<minute>[0-5]\d)(?::(?P<second>\d\d))?(?![\d:]|,\d)(?:\s?{_HALF})?", _time),
+    (rf"{START}(?P<hour>1[0-2]|0?[1-9])\.(?P<minute>[0-5]\d)(?P<second>(?!))?\s?{_HALF}", _time),
+    (rf"{START}(?P<hour>1[0-2]|0?[1-9])\s?{_HALF}", lambda m: cardinal(m["hour"]) + _half_of_day(m)),
+    (
+        START + r"(?P<hour>\d\d?)h(?P<minute>[0-5]\d)(?!\w)",
+        lambda m: f"{counted(m['hour'], ('hour', 'hours'))} {_two_digits(m['minute'])}",
+    ),
+    (_ERA.pattern, lambda m: f"{' ' if m['era'] else ''}{' '.join((m['era'] or m['first']).replace('.', ''))}"),
+    (r"(?<![\w.,])'?(?P<decade>1[1-9]\d0|20\d0|[2-9]0)'?s\b", _decade),
+    (r"(?<![\w'])'(?P<digits>\d\d)(?![\d'\w]|[.,]\d|\s?%)", lambda m: _two_digits(m["digits"])),
+    # "in 1066": without a preposition, years start at 1100.
+    (
+        rf"(?P<before>\b{_YEAR_BEFORE}\s)(?P<year>10[1-9]\d)\b(?![.,:/%-]\d|\s?%){_NOT_COUNTED}",
+        lambda m: f"{m['before']}ten {cardinal(m['year'][2:])}",
+    ),
 )

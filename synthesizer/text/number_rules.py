@@ -1,9 +1,9 @@
 """Numbers in context: dispatch to dates, money and measures, and rules for ranges, percent, fractions and the rest."""
 
 import re
-from collections.abc import Callable
 
 from synthesizer.text.dates import expand_dates
+from synthesizer.text.matching import apply_rules, compile_rules
 from synthesizer.text.measures import expand_measures
 from synthesizer.text.money import expand_money, expand_money_ranges
 from synthesizer.text.numbers import (
@@ -35,17 +35,11 @@ def expand_numbers(text: str) -> str:
     """
     if _ARITHMETIC.search(text):
         text = _MINUS_SIGNS.sub(" minus ", text)
-    text = _apply(_FIRST_RULES, text)
+    text = apply_rules(_FIRST_RULES, text)
     text = expand_phone_numbers(expand_dates(text))
-    text = expand_money(_apply(_RANGE_RULES, expand_money_ranges(text)))
-    text = expand_measures(_apply(_MINUS_RULES, text))
-    return _apply(_LAST_RULES, text)
-
-
-def _apply(rules: "_Rules", text: str) -> str:
-    for pattern, speak in rules:
-        text = pattern.sub(speak, text)
-    return text
+    text = expand_money(apply_rules(_RANGE_RULES, expand_money_ranges(text)))
+    text = expand_measures(apply_rules(_MINUS_RULES, text))
+    return apply_rules(_LAST_RULES, text)
 
 
 def _decimal_comma(match: re.Match[str]) -> str:
@@ -100,19 +94,12 @@ def _internet_address(match: re.Match[str]) -> str:
     return spoken + (f" port {cardinal(match['port'])}" if match["port"] else "")
 
 
-_Rules = tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...]
-
-
-def _compiled(*rules: tuple[str, Callable[[re.Match[str]], str]]) -> _Rules:
-    return tuple((re.compile(pattern), speak) for pattern, speak in rules)
-
-
 _MAGNITUDES = {"mn": "million", "bn": "billion", "tn": "trillion"}
 _LETTERS = {"K": "thousand", "M": "million", "B": "billion"}
 _FRACTION = r"(?:(?P<whole>\d{1,6})\s+)?(?P<top>\d{1,6})/(?P<bottom>\d{1,6})"
 
 # In order: each rule sees the digits that those above have left.
-_FIRST_RULES = _compiled(
+_FIRST_RULES = compile_rules(
     # Digit groups of Indian and continental European notation become one number.
     (r"(?<![\d,.])\d{1,2}(?:,\d\d)+,\d{3}(?!\d|,\d)", lambda m: m.group().replace(",", "")),
     (r"(?<![\w.,:/+-])(?<!\d )[1-9]\d{0,2}(?: \d{3}){2,4}(?![\d-]| \d)", lambda m: m.group().replace(" ", "")),
@@ -136,7 +123,7 @@ _FIRST_RULES = _compiled(
     (START + _FRACTION + r"-(?=[a-z])", _fraction_as_adjective),
     (START + r"(?P<number>\d+)(?:th|rd|nd)s\b", lambda m: plural(ordinal(m["number"]))),
 )
-_RANGE_RULES = _compiled(
+_RANGE_RULES = compile_rules(
     (r"(?<=\d)(?P<unit>\s?%|\s?°[CF]?)\s?-\s?(?=-?\d)", lambda m: m["unit"] + " to "),
     (r"(?<=\d)(?P<unit>\s?[a-zA-Z]{1,3})-(?=\d+(?:\.\d+)?(?P=unit)\b)", lambda m: m["unit"] + " to "),
     (rf"(?<![\w/^-])(?<!\^-)(?P<low>{NUMBER})(?:\s?-\s?)(?={NUMBER})", lambda m: f"{m['low']} to "),
@@ -144,8 +131,8 @@ _RANGE_RULES = _compiled(
     (r"(?<![\d:])(?P<low>\d+):(?=\d)", lambda m: f"{m['low']} to "),
 )
 # After money, whose rules read their own minus signs.
-_MINUS_RULES = _compiled((rf"(?<![\w)\"'^])(?<!\d\s)-(?={NUMBER})", lambda m: "minus "))
-_LAST_RULES = _compiled(
+_MINUS_RULES = compile_rules((rf"(?<![\w)\"'^])(?<!\d\s)-(?={NUMBER})", lambda m: "minus "))
+_LAST_RULES = compile_rules(
     (rf"(?<!\d)(?P<number>{NUMBER})\s?%", lambda m: f"{decimal(m['number'])} percent"),
     (
         r"(?<!\d)(?P<number>\d{1,3}(?:,\d{3})+|\d+)(?:st|nd|rd|th|ST|ND|RD|TH)\b",
