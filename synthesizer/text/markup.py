@@ -3,6 +3,7 @@
 import html
 import re
 
+from synthesizer.text.matching import apply_rules, compile_rules, word_table
 from synthesizer.text.transliteration import Losses
 
 _ENTITY = re.compile(r"&(?:[a-zA-Z]{2,8}|#\d{1,6}|#x[0-9a-fA-F]{1,6});")
@@ -13,19 +14,10 @@ _TAG = re.compile(
 )
 _QUOTE_MARK = re.compile(r"^\s*>+(?=\s|$)", re.MULTILINE)  # quoted lines in an e-mail
 _EMOTICON = re.compile(r"(?<!\S)(?:[:;=]['^]?-?[()DPpOo/|*\]3]+|[xX]D+)(?!\w)")
-_COMPARISONS = {
-    "<=": " less than or equal to ",
-    ">=": " greater than or equal to ",
-    "!=": " is not equal to ",
-    "==": " equals ",
-    "=>": " to ",
-    "->": " to ",
-    "-->": " to ",
-    "&&": " and ",
-    "||": " or ",
-    "<": " less than ",
-    ">": " greater than ",
-}
+_COMPARISONS = word_table("""
+    <= less than or equal to, >= greater than or equal to, != is not equal to, == equals, => to, -> to, --> to,
+    && and, || or, < less than, > greater than
+""")
 _COMPARISON = re.compile(r"\s?(?:-->|->|=>|<=|>=|!=|==|&&|\|\|)\s?|(?<=\w) ?[<>] ?(?=[\d.$-])|(?<=\S) [<>] (?=\S)")
 _MARKUP = re.compile(r"[<>](?!\s?[\d.$])")  # before a number it is a comparison
 
@@ -35,7 +27,7 @@ def remove_markup(text: str, losses: Losses) -> str:
     text = _ENTITY.sub(lambda m: _entity(m.group()), text)
     for pattern in (_TAG, _QUOTE_MARK, _EMOTICON):
         text = pattern.sub(losses.drop, text)
-    return _MARKUP.sub(losses.drop, _COMPARISON.sub(lambda m: _COMPARISONS[m.group().strip()], text))
+    return _MARKUP.sub(losses.drop, _COMPARISON.sub(lambda m: f" {_COMPARISONS[m.group().strip()]} ", text))
 
 
 def _entity(entity: str) -> str:
@@ -45,17 +37,22 @@ def _entity(entity: str) -> str:
 
 def expand_symbols(text: str) -> str:
     """'#fun' -> 'hashtag fun', 'C#' -> 'C sharp', 'A-' -> 'A minus', '~5' -> 'about 5', '3*4' -> '3 times 4'."""
-    text = re.sub(r"#(?=[A-Za-z])", "hashtag ", text)
-    text = re.sub(r"\b(?P<note>[A-G])#(?!\w)", r"\g<note> sharp", text)
-    text = re.sub(r"\b([Aa]t)\s+@(?=\w)", r"\1 ", text)
-    text = re.sub(r"\bCO ?2\b", "C O 2", text)
-    text = re.sub(r"~\s?(?=\d)", "about ", text)
-    text = re.sub(r"(?<=\d)\s?\*\s?(?=\d)", " times ", text)
-    text = re.sub(r"\b(?P<grade>AB|[A-DFO])-(?=$|[,.;:)!?\s]\s?(?!-))(?! [a-z]+-)", r"\g<grade> minus", text)
-    text = re.sub(r"(?<=[A-Za-z])\$(?=[A-Za-z])", "s", text)  # Ke$ha
-    text = re.sub(r"\b(?P<first>[A-Z])&(?P<last>[A-Z])(?P<plural>s?)\b", _joined_letters, text)
-    return re.sub(r"(?<=[A-Za-z])!(?=[a-z]{2})", "i", text)  # P!nk
+    return apply_rules(_SYMBOL_RULES, text)
 
 
 def _joined_letters(match: re.Match[str]) -> str:
     return f"{match['first']} and {match['last']}" + ("'s" if match["plural"] else "")
+
+
+_SYMBOL_RULES = compile_rules(
+    (r"#(?=[A-Za-z])", "hashtag "),
+    (r"\b(?P<note>[A-G])#(?!\w)", r"\g<note> sharp"),
+    (r"\b([Aa]t)\s+@(?=\w)", r"\1 "),
+    (r"\bCO ?2\b", "C O 2"),
+    (r"~\s?(?=\d)", "about "),
+    (r"(?<=\d)\s?\*\s?(?=\d)", " times "),
+    (r"\b(?P<grade>AB|[A-DFO])-(?=$|[,.;:)!?\s]\s?(?!-))(?! [a-z]+-)", r"\g<grade> minus"),
+    (r"(?<=[A-Za-z])\$(?=[A-Za-z])", "s"),  # Ke$ha
+    (r"\b(?P<first>[A-Z])&(?P<last>[A-Z])(?P<plural>s?)\b", _joined_letters),
+    (r"(?<=[A-Za-z])!(?=[a-z]{2})", "i"),  # P!nk
+)

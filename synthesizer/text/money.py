@@ -2,6 +2,7 @@
 
 import re
 
+from synthesizer.text.matching import one_of
 from synthesizer.text.numbers import NUMBER, counted, decimal
 from synthesizer.text.transliteration import CURRENCY_SIGNS
 
@@ -59,12 +60,7 @@ _CURRENCIES: dict[str, tuple[str, str, str, str]] = {
 _AFTER_ONLY = {"kr": ("krona", "kronor", "ore", "ore"), "zl": ("zloty", "zloty", "grosz", "groszy")}
 _MAGNITUDES = {"k": "thousand", "m": "million", "mn": "million", "b": "billion", "bn": "billion", "tn": "trillion"}
 
-
-def _alternatives(names: list[str]) -> str:
-    return "(?:" + "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True)) + ")"
-
-
-_SIGN = _alternatives(list(_CURRENCIES))
+_SIGN = one_of(_CURRENCIES)
 _CURRENCIES |= _AFTER_ONLY
 # "5,50" with a currency has a decimal comma: a thousands separator would have three digits after it.
 _AMOUNT = r"(?:\d{1,3}(?:\.\d{3})+,\d\d(?!\d)|\d+,\d\d(?!,?\d)|" + NUMBER + ")"
@@ -87,7 +83,7 @@ _BEFORE = re.compile(
 )
 _AFTER = re.compile(
     rf"(?P<minus>(?<![\w)])-)?(?<![\d.,])(?P<amount>{_AMOUNT}){_MAGNITUDE}\s?"
-    rf"(?P<sign>{_SIGN}|{_alternatives(list(_AFTER_ONLY))})(?![A-Za-z]){_QUALIFIED}"
+    rf"(?P<sign>{_SIGN}|{one_of(_AFTER_ONLY)})(?![A-Za-z]){_QUALIFIED}"
 )
 # "$5-$10" -> "5 to 10 dollars"
 _RANGE = re.compile(

@@ -2,7 +2,7 @@
 
 import re
 
-from synthesizer.text.matching import word_set
+from synthesizer.text.matching import apply_rules, compile_rules, one_of, word_set
 from synthesizer.text.numbers import cardinal, ordinal, roman_value, year
 
 _REGNAL = word_set("""
@@ -18,30 +18,10 @@ _COUNTED_NOUNS = word_set("""
 """)
 _NOT_NAMES = "The An? In On At And But Or Of By If My No With From For".replace(" ", "|")
 
-_NAMED = re.compile(
-    rf"\b(?!(?:{_NOT_NAMES})\b)(?P<name>[A-Z][A-Za-z]+\.?)\s+(?P<numeral>[IVX]{{2,7}})\b(?P<apostrophe>'s\b)?"
-)
-_FIRST = re.compile(
-    rf"\b(?P<name>{'|'.join(sorted(_REGNAL))})\s+(?P<numeral>[IVX])\b(?=$|\s*[.,;:!?)\"]|'s\b"
-    r"|\s+(?:of|was|is|had|and|died|ruled|became|reigned|the|in|who|from|to)\b)"
-)
-_COUNTED = re.compile(
-    rf"\b(?P<name>{'|'.join(sorted(_COUNTED_NOUNS))})\s+(?P<numeral>[IVXLCDM]+|[ivx]+)\b", re.IGNORECASE
-)
-_ORDINAL = re.compile(r"\b(?P<numeral>[IVX]+)(?:(?:st|nd|rd|th)\b|(?=\s+centur(?:y|ies)\b))")
-_LONG = re.compile(r"\b[MDCLXVI]{5,}\b")
-_LIST_ITEM = re.compile(r"(?<![\w(])(?P<open>\(?)(?P<numeral>[ivx]{2,5})(?=\))")
-
 
 def expand_roman_numerals(text: str) -> str:
     """'Henry VIII' -> 'Henry the eighth', 'World War II' -> 'World War two', 'chapter IV' -> 'chapter four'."""
-    text = re.sub(r"\bWW(I{1,3})\b", r"World War \1", text)
-    text = _COUNTED.sub(_cardinal, text)
-    text = _ORDINAL.sub(_century, text)
-    text = _FIRST.sub(lambda m: f"{m['name']} the {ordinal(str(roman_value(m['numeral'])))}", text)
-    text = _NAMED.sub(_ordinal, text)
-    text = _LIST_ITEM.sub(lambda m: m["open"] + _in_words(m["numeral"].upper(), m["numeral"]), text)
-    return _LONG.sub(_year, text)
+    return apply_rules(_RULES, text)
 
 
 def _in_words(numeral: str, otherwise: str) -> str:
@@ -75,3 +55,24 @@ def _year(match: re.Match[str]) -> str:
     if value is None:
         return match.group()
     return year(str(value)) if 1100 <= value <= 2099 else cardinal(str(value))
+
+
+_RULES = compile_rules(
+    (r"\bWW(I{1,3})\b", r"World War \1"),
+    (rf"(?i)\b(?P<name>{one_of(_COUNTED_NOUNS)})\s+(?P<numeral>[IVXLCDM]+|[ivx]+)\b", _cardinal),
+    (r"\b(?P<numeral>[IVX]+)(?:(?:st|nd|rd|th)\b|(?=\s+centur(?:y|ies)\b))", _century),
+    (
+        rf"\b(?P<name>{one_of(_REGNAL)})\s+(?P<numeral>[IVX])\b(?=$|\s*[.,;:!?)\"]|'s\b"
+        r"|\s+(?:of|was|is|had|and|died|ruled|became|reigned|the|in|who|from|to)\b)",
+        lambda m: f"{m['name']} the {ordinal(str(roman_value(m['numeral'])))}",
+    ),
+    (
+        rf"\b(?!(?:{_NOT_NAMES})\b)(?P<name>[A-Z][A-Za-z]+\.?)\s+(?P<numeral>[IVX]{{2,7}})\b(?P<apostrophe>'s\b)?",
+        _ordinal,
+    ),
+    (
+        r"(?<![\w(])(?P<open>\(?)(?P<numeral>[ivx]{2,5})(?=\))",
+        lambda m: m["open"] + _in_words(m["numeral"].upper(), m["numeral"]),
+    ),
+    (r"\b[MDCLXVI]{5,}\b", _year),
+)
