@@ -1,6 +1,7 @@
 """Training plans of encoder families: batches, losses, validation and optimiser settings from the flags."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 
 from corpora.store import FeatureStore
 from encoder.augmentation import no_augmentation
-from encoder.base import STAGE, EncoderModel, SpeakerEncoder
+from encoder.base import STAGE, EncoderModel, EncoderSettings, SpeakerEncoder
 from encoder.data import BatchConfig, SpeakerBatches
 from encoder.flags import EncoderFlags
 from encoder.task import EncoderTask, LossConfig
@@ -25,16 +26,26 @@ logger = logging.getLogger(__name__)
 def plan_training(
     flags: EncoderFlags,
     store: FeatureStore,
-    model: EncoderModel,
-    teacher: SpeakerEncoder | None = None,
+    network: Callable[[Any], EncoderModel],
+    config: EncoderSettings,
     task_type: type[EncoderTask] = EncoderTask,
 ) -> TrainingPlan:
-    """Train `model` as the flags say.
+    """The plan of a family: from the model file of --init, or from random weights.
+
+    Args:
+        network: makes the untrained model of a config.
+        config: of the model, unless there is a file to start from.
+        task_type: losses of the family.
 
     Raises:
+        ModelFileError: --init or --teacher is not an encoder of the family.
         ConfigError: losses, batches or model do not fit together.
         CorpusError: the store has too few speakers.
     """
+    start, teacher = load_encoder(flags.init, flags.kind), load_encoder(flags.teacher, flags.kind)
+    model = network(start.config if start else config)
+    if start:
+        model.load_state_dict(start.model.state_dict())
     loss = LossConfig(
         ge2e=flags.ge2e,
         ge2e_weight=_default(flags.ge2e_weight, 0.0 if teacher else 1.0),
@@ -81,7 +92,7 @@ def plan_training(
     return TrainingPlan(task, batches, fit, settings)
 
 
-def load_encoder(path: Path | None, kind: str) -> Any:
+def load_encoder(path: Path | None, kind: str) -> SpeakerEncoder | None:
     """The encoder to start from or to distil, None without a path.
 
     Raises:

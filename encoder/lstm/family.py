@@ -61,16 +61,12 @@ def load(header: "ModelHeader", weights: "dict[str, Tensor]", device: Any = "cpu
 
 
 def plan(flags: LSTMFlags, store: "FeatureStore", run: Path) -> "TrainingPlan":
-    """Training with GE2E, distillation or both; from the weights of --init, or from random ones."""
+    """Training with GE2E, distillation or both; see `encoder.plan.plan_training`."""
     from encoder.lstm.model import SpeakerEncoderModel
     from encoder.lstm.task import LSTMTask
-    from encoder.plan import load_encoder, plan_training
+    from encoder.plan import plan_training
 
-    start, teacher = load_encoder(flags.init, flags.kind), load_encoder(flags.teacher, flags.kind)
-    model = SpeakerEncoderModel(start.config if start else flags.model)
-    if start:
-        model.load_state_dict(start.model.state_dict())
-    return plan_training(flags, store, model, teacher, LSTMTask)
+    return plan_training(flags, store, SpeakerEncoderModel, flags.model, LSTMTask)
 
 
 FAMILY = Family(kind="lstm", config=LSTMConfig, load=load, training_flags=LSTMFlags, plan=plan, order=10)
