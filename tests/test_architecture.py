@@ -1,90 +1,100 @@
-"""What modules may import: no cycles anywhere, and the layers that scripts keep. import-linter checks the packages."""
+"""No two modules import each other, directly or in a longer circle.
+
+Imports within functions and for type checking count as well.
+"""
 
 import ast
-import graphlib
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-SCRIPTS = sorted(path.stem for path in REPOSITORY.glob("*.py"))
+Graph = Mapping[str, set[str]]
 
 
-def find_modules(root: Path) -> dict[str, Path]:
-    """The modules of the scripts and packages in a folder, by name."""
-    folders = [root, *(path.parent for path in root.glob("*/__init__.py"))]
-    paths = [path for folder in folders for path in (folder.glob("*.py") if folder == root else folder.rglob("*.py"))]
-    parts = {path: path.relative_to(root).with_suffix("").parts for path in paths}
-    return {".".join(names[:-1] if names[-1] == "__init__" else names): path for path, names in parts.items()}
+def test_no_modules_import_each_other(repository: Path) -> None:
+    circles = [" <-> ".join(sorted(circle)) for circle in import_circles(import_graph(project_files(repository)))]
+    assert not circles, "modules that import each other:\n" + "\n".join(circles)
 
 
-def without_type_checking(node: ast.AST) -> Iterator[ast.AST]:
-    """All nodes of a tree, except those that only type checkers see."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
-            continue
-        yield child
-        yield from without_type_checking(child)
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import speech.vad",
+        "from speech.vad import vad_flags",
+        "from speech import vad",
+        "from . import vad",
+        "from .vad import vad_flags",
+        "def lazy():\n    from speech.vad import vad_flags",
+        "if TYPE_CHECKING:\n    from speech.vad import vad_flags",
+    ],
+)
+def test_an_added_circle_is_found(repository: Path, tmp_path: Path, statement: str) -> None:
+    for name in ("audio.py", "vad.py"):  # speech/vad.py imports speech/audio.py
+        (tmp_path / "speech").mkdir(exist_ok=True)
+        shutil.copy(repository / "speech" / name, tmp_path / "speech" / name)
+    files = {f"speech.{path.stem}": path for path in (tmp_path / "speech").iterdir()}
+    assert import_circles(import_graph(files)) == []
+    with files["speech.audio"].open("a") as file:
+        file.write(f"\n{statement}\n")
+    assert import_circles(import_graph(files)) == [{"speech.audio", "speech.vad"}]
 
 
-def imports_of(path: Path, modules: dict[str, Path]) -> set[str]:
-    """Names of the modules that a file imports, also inside functions. Relative imports are not used here."""
-    found = set()
-    for node in without_type_checking(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            submodules = {f"{node.module}.{alias.name}" for alias in node.names} & set(modules)
-            rest = any(f"{node.module}.{alias.name}" not in modules for alias in node.names)
-            found |= submodules | ({node.module} if rest else set())
-    return found & set(modules)
+def test_longer_circles_are_found() -> None:
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": {"e"}, "e": set(), "f": {"a"}, "g": {"g"}}
+    assert import_circles(graph) == [{"a", "b", "c"}, {"g"}]
 
 
-def import_graph(root: Path) -> dict[str, set[str]]:
-    modules = find_modules(root)
-    return {name: imports_of(path, modules) - {name} for name, path in modules.items()}
+def project_files(root: Path) -> dict[str, Path]:
+    """The files of all packages, scripts and benchmarks, by module name."""
+    folders = [path.parent for path in root.glob("*/__init__.py") if path.parent.name != "tests"]
+    files = [*root.glob("*.py"), *root.glob("benchmarks/*.py"), *root.glob("docs/*.py")]
+    files += [path for folder in folders for path in folder.rglob("*.py")]
+    return {".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): path for path in files}
 
 
-def find_cycle(graph: dict[str, set[str]]) -> list[str]:
-    """The names along one cycle; empty if there is none."""
-    try:
-        graphlib.TopologicalSorter(graph).prepare()
-    except graphlib.CycleError as error:
-        return list(error.args[1])
-    return []
+def import_graph(files: Mapping[str, Path]) -> dict[str, set[str]]:
+    """The modules that each module imports. Importing `a.b` does not count as importing its package `a`."""
+    graph = {}
+    for name, path in files.items():
+        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path)))
+        graph[name] = {target for node in nodes for target in _targets(node, package, files)}
+    return graph
 
 
-@pytest.fixture(scope="module")
-def graph() -> dict[str, set[str]]:
-    return import_graph(REPOSITORY)
+def _targets(node: ast.AST, package: str, modules: Iterable[str]) -> Iterator[str]:
+    """The modules of the project that an import statement names."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names if alias.name in modules)
+    elif isinstance(node, ast.ImportFrom):
+        parents = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+        source = ".".join([*parents, *([node.module] if node.module else [])])
+        for alias in node.names:
+            submodule = f"{source}.{alias.name}"
+            if submodule in modules:
+                yield submodule
+            elif source in modules:
+                yield source
 
 
-def test_no_modules_import_each_other(graph: dict[str, set[str]]) -> None:
-    assert len(graph) > 100
-    cycle = find_cycle(graph)
-    assert not cycle, " imports ".join(reversed(cycle))
+def import_circles(graph: Graph) -> list[set[str]]:
+    """The largest groups of modules in which each is reached from each other one, in order of their names."""
+    reached = {module: _reached(graph, module) for module in graph}
+    circles: list[set[str]] = []
+    for module in sorted(graph):
+        if module in reached[module] and not any(module in circle for circle in circles):
+            circles.append({other for other in reached[module] if module in reached.get(other, set())})
+    return circles
 
 
-def test_a_cycle_is_found_also_inside_functions(tmp_path: Path) -> None:
-    package = tmp_path / "package"
-    package.mkdir()
-    (package / "__init__.py").write_text("")
-    (package / "one.py").write_text("from package import two\n")
-    (package / "two.py").write_text("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import package.one\n")
-    assert not find_cycle(import_graph(tmp_path))
-    (package / "two.py").write_text("def later():\n    from package.one import x\n")
-    assert set(find_cycle(import_graph(tmp_path))) == {"package.one", "package.two"}
-
-
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_scripts_are_imported_by_nothing(graph: dict[str, set[str]], script: str) -> None:
-    assert [name for name, imported in graph.items() if script in imported] == []
-
-
-def test_the_toolbox_state_uses_only_the_core_of_qt() -> None:
-    for path in (REPOSITORY / "toolbox" / "state").glob("*.py"):
-        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
-        names = {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
-        names |= {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-        assert {name for name in names if name.startswith("PyQt5")} <= {"PyQt5.QtCore"}, path
+def _reached(graph: Graph, start: str) -> set[str]:
+    """All modules that `start` imports, directly or not."""
+    found: set[str] = set()
+    waiting = [start]
+    while waiting:
+        for target in graph.get(waiting.pop(), set()) - found:
+            found.add(target)
+            waiting.append(target)
+    return found
