@@ -1,5 +1,5 @@
-"""How good the models are: what `evaluate.py` measures and how it reports it.
+"""Measuring the models: what `evaluate.py` measures and how it reports it.
 
-Nothing here trains or ships: `pocketsphinx` (the recogniser), `resemblyzer` (the weights of the independent judge of
-voices), `pesq` and `matplotlib` are needed for evaluation alone, and a missing one is named in one sentence.
+Four packages are needed for evaluation alone: `pocketsphinx` (speech recogniser), `resemblyzer` (weights of the
+independent speaker encoder), `pesq` and `matplotlib`.
 """

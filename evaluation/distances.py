@@ -1,4 +1,4 @@
-"""How far a vocoder's output is from the recording whose mel it was given. The two are aligned, sample by sample."""
+"""Distances between a vocoder's output and the recording that its mel is from. The two are aligned in time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from speech.mel import mel_filters
 CEPSTRA = 13
 N_BANDS = 40
 WINDOW, HOP, N_FFT = 400, 80, 512  # 25 ms every 5 ms
-DYNAMIC_RANGE = 1e-3  # bands 60 dB below the recording's loudest one are not told apart
+DYNAMIC_RANGE = 1e-3  # bands 60 dB below the loudest one of the recording count as equal
 RESOLUTIONS = ((1024, 120, 600), (2048, 240, 1200), (512, 50, 240))  # n_fft, hop, window (Yamamoto et al., 2020)
 
 
@@ -20,20 +20,20 @@ def mel_cepstral_distortion(wav: np.ndarray, reference: np.ndarray) -> float:
     """Mean distance of the mel cepstra in dB (Kubichek, 1993), without the zeroth one, which is the level.
 
     10 / ln 10 * sqrt(2 * sum of the squared differences of 13 coefficients), averaged over frames of 25 ms, every 5 ms.
-    The analysis is not the one behind the vocoders' input: in the mels it is given, Griffin-Lim is all but perfect.
+    The analysis differs from that of the vocoder's input mels, which Griffin-Lim matches almost perfectly.
 
     Args:
         wav, reference: float32 [samples] at 16 kHz; the longer is cut to the shorter.
     """
     samples = min(len(wav), len(reference))
-    ours, theirs = _mel_amplitudes(wav[:samples]), _mel_amplitudes(reference[:samples])
-    floor = max(DYNAMIC_RANGE * float(theirs.max(initial=0)), 1e-9)
-    difference = _cepstra(ours, floor) - _cepstra(theirs, floor)
+    output, original = _mel_amplitudes(wav[:samples]), _mel_amplitudes(reference[:samples])
+    floor = max(DYNAMIC_RANGE * float(original.max(initial=0)), 1e-9)
+    difference = _cepstra(output, floor) - _cepstra(original, floor)
     return float(10 / np.log(10) * np.sqrt(2 * np.square(difference).sum(axis=1)).mean())
 
 
 def _mel_amplitudes(wav: np.ndarray) -> np.ndarray:
-    """[frames, 40]"""
+    """Mel spectrogram, [frames, 40]."""
     frames = np.lib.stride_tricks.sliding_window_view(np.pad(wav, WINDOW // 2), WINDOW)[::HOP]
     spectrum = np.abs(scipy.fft.rfft(frames * np.hanning(WINDOW + 1)[:-1], N_FFT, axis=1))
     return spectrum @ mel_filters(SAMPLE_RATE, N_FFT, N_BANDS, 0.0, SAMPLE_RATE / 2).T
@@ -53,10 +53,10 @@ def spectral_distance(wav: np.ndarray, reference: np.ndarray) -> float:
     samples = min(len(wav), len(reference))
     distances = []
     for n_fft, hop, win in RESOLUTIONS:
-        ours = _magnitude(wav[:samples], n_fft, hop, win)
-        theirs = _magnitude(reference[:samples], n_fft, hop, win)
-        convergence = np.linalg.norm(theirs - ours) / np.linalg.norm(theirs)
-        distances.append(convergence + np.abs(np.log(theirs) - np.log(ours)).mean())
+        output = _magnitude(wav[:samples], n_fft, hop, win)
+        original = _magnitude(reference[:samples], n_fft, hop, win)
+        convergence = np.linalg.norm(original - output) / np.linalg.norm(original)
+        distances.append(convergence + np.abs(np.log(original) - np.log(output)).mean())
     return float(np.mean(distances))
 
 
@@ -70,10 +70,13 @@ def _magnitude(wav: np.ndarray, n_fft: int, hop: int, win: int) -> np.ndarray:
 
 
 class Pesq:
-    """Wide-band PESQ (ITU-T P.862.2), 1 to 4.6, by the package pesq. Calls give None where it finds no speech."""
+    """Wide-band PESQ (ITU-T P.862.2), 1 to 4.6, by the package pesq. A call returns None if it detects no speech.
+
+    Raises:
+        ConfigError: the package is missing.
+    """
 
     def __init__(self) -> None:
-        """Raises: ConfigError if the package is missing."""
         try:
             import pesq
         except ImportError as error:

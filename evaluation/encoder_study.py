@@ -1,34 +1,32 @@
-"""The study of encoders: error rates on each corpus, for whole and short clips, clean and in noise, side by side."""
+"""The study of encoders: error rates on each corpus, for whole and short clips, clean and in noise."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from corpora.corpus import Utterance
-from evaluation.error_rates import FEWEST_SPEAKERS, ErrorRates, average, error_rates
+from evaluation.clip_tests import ClipSet, Condition, Embedder, conditions, run_tests, single_recordings
+from evaluation.error_rates import MIN_SPEAKERS, ErrorRates, average, error_rates
 from evaluation.figures import Figure
 from evaluation.noise import NoiseSet
 from evaluation.report import Notes
 from evaluation.sets import Material, read_recordings
-from evaluation.studies import note_training
-from evaluation.verification import ClipSet, Condition, Embedder, conditions, run_tests, single_recordings
+from evaluation.study import Progress
 from speech.errors import CorpusError
 
 OTHERS = "other corpora"
 FEW_SPEAKERS = 10
 
-Progress = Callable[[Iterable[Any], str, int], Iterable[Any]]
 Figures = dict[str, dict[str, Figure]]
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What is measured on: crops in seconds of speech, signal-to-noise ratios in dB, and how utterances are chosen."""
+class EncoderPlan:
+    """Which clips are measured: lengths in seconds of speech, signal-to-noise ratios in dB, choice of utterances."""
 
-    crops: Sequence[float]
+    lengths: Sequence[float]
     ratios: Sequence[float] = ()
     held_out: bool = False
     limit_per_speaker: int | None = None
@@ -39,42 +37,43 @@ def encoder_figures(
     corpora: Sequence[Path],
     embedders: Mapping[str, Embedder],
     compared: Sequence[tuple[str, str]],
-    plan: Plan,
+    plan: EncoderPlan,
     noises: NoiseSet | None,
     notes: Notes,
     progress: Progress,
 ) -> Figures:
-    """Figures by column (what is measured of whom), then by row (corpus, length, noise).
+    """Figures by column (metric and system), then by row (corpus, length, noise).
 
     Args:
-        embedders: what is tested, by label.
-        compared: pairs of labels whose error rates are subtracted, resampling by resampling.
+        embedders: the systems to test, by label.
+        compared: pairs of labels whose error rates are subtracted, for each bootstrap sample.
         noises: needed if the plan has signal-to-noise ratios.
+
     Raises:
         CorpusError: there is nothing to measure.
     """
     material = Material(corpora, notes.reject)
     chosen = material.choose(limit_per_speaker=plan.limit_per_speaker, held_out=plan.held_out, seed=plan.seed)
-    note_training(material, chosen, notes)
-    wanted = conditions(plan.crops, plan.ratios)
+    material.note_training(chosen, notes)
+    wanted = conditions(plan.lengths, plan.ratios)
     rates: dict[str, dict[Condition, dict[str, ErrorRates]]] = {}
     for number, (name, utterances) in enumerate(groups(chosen).items()):
-        recordings = read_recordings(utterances, on_reject=notes.reject, one_level=False)
+        recordings = read_recordings(utterances, on_reject=notes.reject, normalized=False)
         single = single_recordings((item.speaker, item.key) for item in utterances)
         tests = run_tests(
             progress(recordings, name, len(utterances)), single, embedders, wanted, noises, plan.seed, notes.reject
         )
         _note_set(name, utterances, single, tests, notes)
-        # Another seed for each set: the average over sets needs independent samples.
+        # A different seed for each set: the average over sets needs independent samples.
         measured = {test: _measure(tests[test], embedders, plan.seed + number) for test in wanted}
         rates[name] = {condition: rate for condition, rate in measured.items() if rate}
     if not any(rates.values()):
-        raise CorpusError("An equal error rate needs two speakers, and two clips of one of them: name more data.")
+        raise CorpusError("An equal error rate needs two speakers, and two clips of one of them: name more corpora.")
     return _table(rates, list(embedders), compared, wanted)
 
 
 def groups(utterances: Sequence[Utterance]) -> dict[str, list[Utterance]]:
-    """The utterances by corpus, in the order of the corpora's names; corpora with one speaker are put together."""
+    """The utterances by corpus, sorted by name; corpora of one speaker are merged."""
     corpora: dict[str, list[Utterance]] = {}
     for item in utterances:
         corpora.setdefault(item.corpus, []).append(item)
@@ -89,7 +88,7 @@ def groups(utterances: Sequence[Utterance]) -> dict[str, list[Utterance]]:
 
 
 def _measure(clips: ClipSet, embedders: Mapping[str, Embedder], seed: int) -> dict[str, ErrorRates]:
-    """Rates by label; empty where there are not pairs of both kinds."""
+    """Rates by label; empty if there are not pairs of both kinds."""
     if not clips.has_both_kinds:
         return {}
     return {
@@ -118,11 +117,11 @@ def _table(
         for condition, by_label in by_condition.items():
             add(f"{name}, {condition} ({by_label[labels[0]].clips} clips)", by_label)
     for condition in wanted:
-        there = [sets[condition] for sets in rates.values() if condition in sets]
-        told = [by_label for by_label in there if by_label[labels[0]].speakers >= FEWEST_SPEAKERS]
-        if len(told) > 1:
-            means = {label: average([by_label[label] for by_label in told]) for label in labels}
-            add(f"mean of {len(told)} corpora, {condition} ({means[labels[0]].clips} clips)", means)
+        measured = [sets[condition] for sets in rates.values() if condition in sets]
+        averaged = [by_label for by_label in measured if by_label[labels[0]].speakers >= MIN_SPEAKERS]
+        if len(averaged) > 1:
+            means = {label: average([by_label[label] for by_label in averaged]) for label in labels}
+            add(f"mean of {len(averaged)} corpora, {condition} ({means[labels[0]].clips} clips)", means)
     return figures
 
 
@@ -135,14 +134,14 @@ def _note_set(
     notes.add(f"{name}: {speakers} speakers, {len(utterances)} recordings; clips: {counts}.")
     if speakers < FEW_SPEAKERS:
         notes.add(
-            f"{name}: {speakers} speakers are few: error rates move in big steps, intervals are rough or missing."
+            f"{name}: {speakers} speakers are few: error rates move in large steps, intervals are rough or missing."
         )
     if single:
         notes.add(
-            f"{name}: of {len(single)} speakers there is one recording, which is cut into parts; their pairs of the "
-            "same speaker all lie within it, which is easier than across recordings."
+            f"{name}: of {len(single)} speakers there is one recording, which is cut into parts. Pairs within a "
+            "recording are easier than pairs of different recordings."
         )
     lost = {str(condition): clips.lost for condition, clips in tests.items() if clips.lost}
     if lost:
-        told = ", ".join(f"{count} ({condition})" for condition, count in lost.items())
-        notes.add(f"{name}: clips left out because the voice detector found hardly any speech: {told}.")
+        listed = ", ".join(f"{count} ({condition})" for condition, count in lost.items())
+        notes.add(f"{name}: clips left out because too little speech was detected: {listed}.")

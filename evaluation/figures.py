@@ -1,4 +1,4 @@
-"""Figures that say how many items they rest on, and how far they may be off."""
+"""Measured figures with their number of items and their confidence interval."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ RESAMPLINGS = 1000
 
 @dataclass(frozen=True)
 class Figure:
-    """A measured value, the number of items it rests on, and its 95 % interval (None where it is not known).
+    """A measured value, its number of items, and its 95 % interval (None if unknown).
 
-    `value` is None where nothing could be measured. `percent`: shown as a percentage, though kept as a share of 1.
+    `value` is None if nothing could be measured. `percent`: shown as a percentage, stored as a fraction.
     """
 
     value: float | None
@@ -24,7 +24,7 @@ class Figure:
     percent: bool = False
 
     def __str__(self) -> str:
-        """As tables show it: "63.2 % [48.1, 76.0] n=50"; empty where nothing was measured."""
+        """As in tables: "63.2 % [48.1, 76.0] n=50"; empty if nothing was measured."""
         return f"{self.text()} n={self.n}" if self.value is not None else ""
 
     def text(self) -> str:
@@ -38,8 +38,8 @@ class Figure:
         return text
 
 
-def share(hits: Iterable[bool]) -> Figure:
-    """Share of the items that are true, 0 to 1, with Wilson's score interval (1927), which also holds near 0 and 1."""
+def fraction(hits: Iterable[bool]) -> Figure:
+    """Fraction of the items that are true, with Wilson's score interval (1927), which also holds near 0 and 1."""
     flags = [bool(hit) for hit in hits]
     n = len(flags)
     if not n:
@@ -51,10 +51,10 @@ def share(hits: Iterable[bool]) -> Figure:
 
 
 def ratio(parts: Sequence[float], wholes: Sequence[float], percent: bool = False, seed: int = 0) -> Figure:
-    """Sum of the parts over the sum of the wholes, as an error rate over words or a real-time factor is.
+    """Sum of the parts over the sum of the wholes, such as a word error rate or a real-time factor.
 
     Args:
-        parts, wholes: [items], one number of each for every item.
+        parts, wholes: [items].
         seed: of the bootstrap over the items that gives the interval (Efron, 1979).
     """
     upper, lower = np.asarray(parts, dtype=np.float64), np.asarray(wholes, dtype=np.float64)
@@ -72,6 +72,6 @@ def ratio(parts: Sequence[float], wholes: Sequence[float], percent: bool = False
 
 
 def mean(values: Iterable[float | None], percent: bool = False, seed: int = 0) -> Figure:
-    """Mean of the values that are there; None counts as not measured."""
-    there = [value for value in values if value is not None]
-    return ratio(there, [1.0] * len(there), percent, seed)
+    """Mean of the values; None is not counted."""
+    known = [value for value in values if value is not None]
+    return ratio(known, [1.0] * len(known), percent, seed)

@@ -1,9 +1,9 @@
-"""The baselines that any trained encoder has to beat: a voice's mean spectrum, as MFCC (Davis & Mermelstein, 1980).
+"""Baselines without learning: statistics of MFCC (Davis & Mermelstein, 1980).
 
-A clip becomes the mean of 20 cepstral coefficients over its frames, without the zeroth one, the level. The mean over
-all clips of a test is taken off, or else the cosine would hear little but what all voices share. The harder rival adds
-the standard deviations and brings every column to variance 1 over the test. Both look at the whole test at once, which
-is more help than an encoder gets.
+The first baseline is the mean of 20 cepstral coefficients over a clip, without the zeroth one, which is the level. The
+mean over all clips of a test is subtracted; without that, all cosines would be near 1. The second adds the standard
+deviations and scales every column to variance 1 over the test. Both use statistics of the whole test, which no encoder
+does.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ FLOOR = 1e-8  # of the power mels of a clip at -30 dBFS: 60 dB and more below th
 
 
 class MfccBaseline:
-    """Statistics of MFCC in the place of an encoder.
+    """Statistics of MFCC as an `evaluation.clip_tests.Embedder`.
 
     Args:
-        standardised: means and deviations, each column of variance 1; otherwise the means as they are.
+        standardised: use means and deviations, each column scaled to variance 1; otherwise means alone.
     """
 
     def __init__(self, standardised: bool = False) -> None:

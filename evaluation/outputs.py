@@ -1,38 +1,42 @@
-"""The waveforms under test: clones, natural recordings, and the recordings' copy synthesis (mel -> vocoder)."""
+"""The waveforms to measure: clones, natural recordings, and their copy synthesis (mel -> vocoder)."""
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from cloning import SpeechOptions
+from cloning.result import Speech
+from cloning.speech_model import TwoStage
 from speech.audio import SAMPLE_RATE, resample
-from speech.mel import MelConfig, synthesis_mel
+from speech.mel import synthesis_mel
 from synthesizer.alignment_score import AlignmentReport, alignment_report
 
 if TYPE_CHECKING:
-    from cloning import Voice, VoiceCloner
+    from cloning import Voice
+    from vocoder import Vocoder
 
-GRIFFIN_LIM = "griffin-lim"
 NATURAL = "natural"
 
 
 @dataclass(frozen=True, eq=False)
 class Output:
-    """One waveform and how it came about.
+    """One waveform and how it was made.
 
     Attributes:
         condition: "natural", "copy, <vocoder>" or "clone, <vocoder>".
-        key: names the output within its condition.
-        voice: whose voice it should be.
+        key: identifies the output within its condition.
+        voice: name of the voice it should have.
         sentence: index of its text among the texts of its set.
-        wav: float32 [samples] at 16 kHz.
-        synthesis_seconds, vocoder_seconds: time that the stages took; None where there was none.
+        wav: float32 [samples] at `sample_rate`.
+        synthesis_seconds, vocoder_seconds: computing time of the stages; None for a stage that was not used.
         attention: a report for each sentence of the text; empty for natural speech.
-        attempts: readings of the worst sentence.
+        attempts: decoding attempts of the worst sentence.
         mel, alignment: for plots.
     """
 
@@ -42,6 +46,7 @@ class Output:
     text: str
     sentence: int
     wav: np.ndarray
+    sample_rate: int = SAMPLE_RATE
     synthesis_seconds: float | None = None
     vocoder_seconds: float | None = None
     attention: tuple[AlignmentReport, ...] = ()
@@ -49,79 +54,70 @@ class Output:
     mel: np.ndarray | None = None
     alignment: np.ndarray | None = None
 
-    @property
-    def seconds(self) -> float:
-        return len(self.wav) / SAMPLE_RATE
+    @functools.cached_property
+    def measured(self) -> np.ndarray:
+        """The waveform at 16 kHz, which all measurements take: float32 [samples]."""
+        return resample(self.wav, self.sample_rate, SAMPLE_RATE)
 
 
-def load_vocoder(name: str, config: MelConfig | None = None, device: str = "cpu") -> Any:
-    """A vocoder by the path of its file, or "griffin-lim". Raises: ModelFileError."""
-    if name.lower() == GRIFFIN_LIM:
-        from vocoder.griffin_lim.inference import GriffinLimVocoder
+class CloneJob(NamedTuple):
+    """A text to speak with a voice. `key` and `sentence` are those of the output."""
 
-        return GriffinLimVocoder(config)
-    from vocoder import Vocoder
-
-    return Vocoder.load(name, device=device)
+    key: str
+    voice: Voice
+    text: str
+    sentence: int
 
 
-def warm_up(vocoder: Any) -> None:
-    """Let it say a tenth of a second: what a vocoder does but once (compiling, above all) is no part of its speed."""
-    config = vocoder.mel_config
-    vocoder.vocode(np.full((config.n_mels, config.frames_per_second // 10), -config.max_abs_value, np.float32), seed=0)
+def clone_outputs(models: Mapping[str, TwoStage], jobs: Iterable[CloneJob], seed: int) -> Iterator[Output]:
+    """Speak each text in each voice. Each mel is synthesized once and goes through every vocoder.
 
-
-def clone_outputs(
-    cloner: VoiceCloner, vocoders: dict[str, Any], jobs: Iterable[tuple[str, Voice, str, int]], seed: int
-) -> Iterator[Output]:
-    """Say each text in each voice; each mel goes through every vocoder.
-
-    What comes out is what `VoiceCloner.speak` says with the same seed, the stages timed apart.
+    The waveforms are those of `VoiceCloner.speak` with the same seed; the stages are timed separately.
 
     Args:
-        vocoders: by label; all of the synthesizer's kind of mel.
-        jobs: (key, voice, text, index of the text).
+        models: by the label of their vocoders; they share one synthesizer.
     """
-    from cloning.cloner import finish
-
-    rate = cloner.sample_rate
-    for key, voice, text, sentence in jobs:
+    first = next(iter(models.values()))
+    for job in jobs:
         started = time.perf_counter()
-        synthesis = cloner.synthesizer.synthesize(text, voice, seed=seed)
+        synthesis = first.synthesize(job.text, job.voice, SpeechOptions(seed=seed))
         taken = time.perf_counter() - started
-        reports = tuple(alignment_report(part.alignment, part.stopped) for part in synthesis.sentences)
-        attempts = max(part.attempts for part in synthesis.sentences)
-        for label, vocoder in vocoders.items():
+        reports = tuple(alignment_report(sentence.alignment, sentence.stopped) for sentence in synthesis.sentences)
+        for label, model in models.items():
             started = time.perf_counter()
-            wav = finish(vocoder.vocode(synthesis.mel, seed=seed), rate)
+            wav = np.concatenate(list(model.vocode(synthesis.mel, seed)))
+            speech = Speech.from_audio(wav, synthesis, model.sample_rate, job.text, seed)
             yield Output(
                 condition=f"clone, {label}",
-                key=key,
-                voice=voice.name,
-                text=text,
-                sentence=sentence,
-                wav=resample(wav, rate, SAMPLE_RATE),
+                key=job.key,
+                voice=job.voice.name,
+                text=job.text,
+                sentence=job.sentence,
+                wav=speech.wav,
+                sample_rate=speech.sample_rate,
                 synthesis_seconds=taken,
                 vocoder_seconds=time.perf_counter() - started,
                 attention=reports,
-                attempts=attempts,
+                attempts=max(sentence.attempts for sentence in synthesis.sentences),
                 mel=synthesis.mel,
                 alignment=synthesis.alignment,
             )
 
 
-def natural_output(key: str, voice: str, text: str, sentence: int, wav: np.ndarray) -> Output:
-    """A recording as an output. Args: wav: float32 [samples] at 16 kHz, peak 0.9."""
-    return Output(NATURAL, key, voice, text, sentence, wav)
-
-
-def copy_output(natural: Output, label: str, vocoder: Any, seed: int) -> Output:
-    """Copy synthesis: the mel of a recording through a vocoder, which is the most that a clone can hope for."""
+def copy_output(natural: Output, label: str, vocoder: Vocoder, seed: int) -> Output:
+    """Copy synthesis of a recording with a peak of 0.9: its mel through a vocoder, the upper limit of a clone."""
     rate = vocoder.mel_config.sample_rate
-    mel = synthesis_mel(resample(natural.wav, SAMPLE_RATE, rate), vocoder.mel_config)
+    mel = synthesis_mel(resample(natural.wav, natural.sample_rate, rate), vocoder.mel_config)
     started = time.perf_counter()
     wav = vocoder.vocode(mel, seed=seed)
-    taken = time.perf_counter() - started
-    return replace(
-        natural, condition=f"copy, {label}", wav=resample(wav, rate, SAMPLE_RATE), vocoder_seconds=taken, mel=mel
+    return Output(
+        condition=f"copy, {label}",
+        key=natural.key,
+        voice=natural.voice,
+        text=natural.text,
+        sentence=natural.sentence,
+        wav=wav,
+        sample_rate=rate,
+        vocoder_seconds=time.perf_counter() - started,
+        mel=mel,
     )

@@ -1,8 +1,8 @@
-"""The offline recogniser that judges whether words can be made out: PocketSphinx with the English model of its wheel.
+"""Offline speech recognition: PocketSphinx with the English model of its wheel.
 
-It listens in two ways. Openly, with its language model: a hard judge, which misses every second word of natural
-LibriSpeech. And closed, choosing one sentence of a given set, which it does nearly without fault on natural speech and
-which therefore says more about synthetic speech: were enough sounds right to tell this sentence from the others?
+It is used in two ways. With its language model it transcribes freely, and gets half of the words of natural LibriSpeech
+wrong. With a closed set it chooses one of the given sentences. It does this nearly without errors on natural speech, so
+the result says more about synthetic speech.
 """
 
 from __future__ import annotations
@@ -19,19 +19,22 @@ from speech.audio import SAMPLE_RATE, as_wav, normalize_peak
 from speech.errors import ConfigError
 
 SEARCH = "sentences"
-# With a grammar, far fewer paths are alive than with a language model, so that wide beams are cheap; with the default
-# ones the right sentence is sometimes dropped after its first blurred sound.
+# A grammar has far fewer active paths than a language model, so wide beams are cheap. The default beams sometimes drop
+# the right sentence after its first unclear phone.
 CLOSED_BEAMS = {"beam": 1e-80, "pbeam": 1e-80, "wbeam": 1e-60}
 EDGE_SECONDS = 0.25
 EDGE_LEVEL = 1e-3  # -60 dB: digital silence would have no logarithm
-LEAST_OF_SENTENCE = 0.75  # of its words, where the recording ends before the grammar's path does
+MIN_OF_SENTENCE = 0.75  # of its words, if the recording ends before the path of the grammar
 
 
 class Recogniser:
-    """Turns waveforms into words. One instance, one thread: the decoders keep state while they work."""
+    """Turns waveforms into words. The decoders keep state during a call, so use an instance in one thread only.
+
+    Raises:
+        ConfigError: PocketSphinx is not installed.
+    """
 
     def __init__(self) -> None:
-        """Raises: ConfigError if PocketSphinx is not installed."""
         try:
             import pocketsphinx
         except ImportError as error:
@@ -42,12 +45,13 @@ class Recogniser:
         self._open: Any = None
 
     def transcribe(self, wav: np.ndarray) -> list[str]:
-        """Open recognition.
+        """Free transcription.
 
         Args:
             wav: float32 [samples] at 16 kHz, in [-1, 1].
+
         Returns:
-            The words, lower case; none where nothing was recognised.
+            The words in lower case; empty if nothing was recognised.
         """
         if self._open is None:
             self._open = self._decoder()
@@ -58,12 +62,12 @@ class Recogniser:
         return SentenceSet(self._decoder(lm=None, **CLOSED_BEAMS), sentences)
 
     def _decoder(self, **settings: Any) -> Any:
-        # Cepstra are normalised over the whole utterance ("batch"): a live estimate would need several to settle.
+        # Cepstra are normalised over the whole utterance ("batch"); a live estimate needs several utterances to settle.
         return self._decoder_class(loglevel="FATAL", samprate=SAMPLE_RATE, cmn="batch", **settings)
 
 
 class SentenceSet:
-    """A closed set of sentences, of which the recogniser must choose one."""
+    """A closed set of sentences that the recogniser chooses from."""
 
     def __init__(self, decoder: Any, sentences: Sequence[str]) -> None:
         self._decoder = decoder
@@ -72,7 +76,7 @@ class SentenceSet:
             words = tuple(spoken_words(sentence))
             if not words or words in self._index:
                 raise ConfigError(
-                    f"The sentence {sentence!r} is empty or there twice: a closed set needs distinct ones."
+                    f"The sentence {sentence!r} is empty or listed twice: a closed set needs distinct ones."
                 )
             self._index[words] = number
         for word in sorted({word for words in self._index for word in words}):
@@ -86,25 +90,25 @@ class SentenceSet:
         return len(self._index)
 
     def choose(self, wav: np.ndarray) -> int | None:
-        """Index of the sentence that fits best; None if none fits at all.
+        """Index of the best sentence; None if none fits.
 
         Args:
             wav: float32 [samples] at 16 kHz, in [-1, 1].
         """
-        heard = tuple(_decode(self._decoder, wav))
-        if heard in self._index:
-            return self._index[heard]
-        # A swallowed last word leaves the path within its sentence. If only one goes on like this, it is the choice.
+        words_found = tuple(_decode(self._decoder, wav))
+        if words_found in self._index:
+            return self._index[words_found]
+        # If the last words are missing, a sentence is chosen if it is the only one with this beginning.
         possible = [
             number
             for words, number in self._index.items()
-            if words[: len(heard)] == heard and len(heard) >= LEAST_OF_SENTENCE * len(words)
+            if words[: len(words_found)] == words_found and len(words_found) >= MIN_OF_SENTENCE * len(words)
         ]
         return possible[0] if len(possible) == 1 else None
 
 
 def pronunciation(word: str) -> str:
-    """Phones of a word that PocketSphinx's dictionary lacks: from CMUdict, or as its letters mostly sound."""
+    """Phones of a word that PocketSphinx's dictionary lacks: from CMUdict, or by letter-to-sound rules."""
     from speech.alignment import fallback_phones
 
     known = _cmudict().get(word)
@@ -124,11 +128,11 @@ def _decode(decoder: Any, wav: np.ndarray) -> list[str]:
     wav = normalize_peak(as_wav(wav))
     if not len(wav):
         return []
-    # Nearly silent edges, without which a word that begins or ends with the recording is often lost.
+    # Faint noise at the ends; without it a word at the start or end of the recording is often lost.
     edge = round(EDGE_SECONDS * SAMPLE_RATE)
     hiss = EDGE_LEVEL * np.random.default_rng(0).standard_normal(2 * edge, dtype=np.float32)
     wav = np.concatenate([hiss[:edge], wav, hiss[edge:]])
-    decoder.reinit_feat()  # else a result depends, a little, on what was heard before
+    decoder.reinit_feat()  # otherwise the result depends slightly on earlier utterances
     decoder.start_utt()
     decoder.process_raw((wav * 32767).astype("<i2").tobytes(), full_utt=True)
     decoder.end_utt()

@@ -1,4 +1,4 @@
-"""Reports: one JSON file with every figure and every single output, and the same figures as a table to read."""
+"""Reports: a JSON file with all figures and all outputs, and a table of the figures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from evaluation.figures import Figure
 from speech.errors import ConfigError, StorageError
 
-Judge = TypeVar("Judge")
+Metric = TypeVar("Metric")
 
 REPORT = "report.json"
 TABLE = "report.md"
@@ -24,11 +24,11 @@ class Report:
 
     Attributes:
         title: what was evaluated.
-        settings: with what, ready for JSON.
+        settings: of the evaluation, as JSON values.
         figures: by condition, then by name.
-        rows: every output's measurements.
-        notes: what a reader should know: what was left out, and why.
-        counted: the table says of each figure how many items it rests on; not needed where the rows' names do.
+        rows: measurements of each output.
+        notes: remarks for the reader, such as what was left out and why.
+        counted: show the number of items of each figure; not needed if the names of the rows have it.
     """
 
     title: str
@@ -55,17 +55,16 @@ class Report:
         names = list(dict.fromkeys(name for named in self.figures.values() for name in named))
         lines = [f"# {self.title}", "", f"| | {' | '.join(conditions)} |", "|---" * (len(conditions) + 1) + "|"]
         for name in names:
-            there = [self.figures[condition].get(name) for condition in conditions]
-            cells = ["" if figure is None else str(figure) if self.counted else figure.text() for figure in there]
+            row = [self.figures[condition].get(name) for condition in conditions]
+            cells = ["" if figure is None else str(figure) if self.counted else figure.text() for figure in row]
             lines.append(f"| {name} | {' | '.join(cells)} |")
-        explained = "In brackets the 95 % interval" + ", then the number of items a figure rests on." * self.counted
-        lines += ["", explained.rstrip(".") + "."]
+        lines += ["", "In brackets: 95 % interval." + " n: number of items." * self.counted]
         lines += ["", *(f"- {note}" for note in self.notes)] if self.notes else []
         return "\n".join(lines) + "\n"
 
 
 class Notes:
-    """Collects what a reader of a report should know."""
+    """Collects remarks for the reader of a report."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -78,8 +77,8 @@ class Notes:
         """Something was left out of the evaluation."""
         self.rejected[key] = reason
 
-    def unless_missing(self, make: Callable[[], Judge]) -> Judge | None:
-        """A judge, or None and a note where its package is not installed."""
+    def unless_missing(self, make: Callable[[], Metric]) -> Metric | None:
+        """A metric, or None and a note if its package is not installed."""
         try:
             return make()
         except ConfigError as error:
@@ -91,7 +90,7 @@ class Notes:
 
 
 def describe_machine() -> dict[str, Any]:
-    """What speed depends on, without naming the machine."""
+    """The hardware and software that speed depends on, without the name of the machine."""
     import torch
 
     return {
@@ -105,11 +104,11 @@ def describe_machine() -> dict[str, Any]:
 
 
 def check_report_folder(folder: Path, overwrite: bool) -> None:
-    """Raises: StorageError if there is a report already, or the place is taken by a file."""
+    """Raises: StorageError if the folder has a report, or is a file."""
     if folder.exists() and not folder.is_dir():
         raise StorageError(f"{folder} is a file: name a folder for the report.")
     if (folder / REPORT).exists() and not overwrite:
-        raise StorageError(f"There is a report in {folder} already: name another folder, or give --force.")
+        raise StorageError(f"{folder} already has a report: name another folder, or give --force.")
 
 
 def write_report(folder: Path, report: Report) -> None:

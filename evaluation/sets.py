@@ -1,44 +1,42 @@
-"""What is evaluated on: references, sentences, pairs of the two, and a choice of a corpus' utterances."""
+"""Evaluation data: references, sentences, pairs of the two, and utterances of corpora."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from corpora.corpus import Utterance, iter_utterances, read_utterance
+from corpora.recordings import OnReject, audio_files
 from corpora.splits import splits_of
+from evaluation.report import Notes
 from speech.audio import SAMPLE_RATE, normalize_peak
-from speech.errors import AudioError, ConfigError, CorpusError, TextError
-
-AUDIO_SUFFIXES = frozenset((".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".mp4", ".webm"))
-
-OnReject = Callable[[str, str], None]
+from speech.errors import AudioError, CorpusError, TextError
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A clip to clone from. `voice` names the speaker: two references of one voice are both right for it."""
+    """A clip to clone from. `voice` is the name of the speaker, who may have several clips."""
 
     voice: str
     path: Path
 
 
-def find_references(places: Sequence[Path]) -> list[Reference]:
-    """Clips of files and folders. A folder with a metadata.csv says who speaks; elsewhere each file is its own voice.
+def find_references(paths: Sequence[Path]) -> list[Reference]:
+    """Clips of files and folders. A metadata.csv of a folder names the speakers; elsewhere each file is its own voice.
 
     Raises:
-        CorpusError: a place is missing, holds no sound, or two voices have the same name.
+        CorpusError: a path is missing or has no audio, or two voices have the same name.
     """
     found: list[Reference] = []
-    for place in places:
-        here = list(_references_of(place))
+    for path in paths:
+        here = list(_references_of(path))
         names = [reference.voice for reference in here]
         taken = {reference.voice for reference in found}.intersection(names)
-        if not (place / "metadata.csv").is_file():
+        if not (path / "metadata.csv").is_file():
             taken |= {name for name in names if names.count(name) > 1}
         if taken:
             raise CorpusError(f"Two references are named {min(taken)!r}: rename one, so that the report is clear.")
@@ -46,51 +44,51 @@ def find_references(places: Sequence[Path]) -> list[Reference]:
     return found
 
 
-def _references_of(place: Path) -> Iterator[Reference]:
-    if place.is_file():
-        yield Reference(place.stem, place)
-    elif (place / "metadata.csv").is_file():
-        for item in iter_utterances([place]):
+def _references_of(path: Path) -> Iterator[Reference]:
+    if path.is_file():
+        yield Reference(path.stem, path)
+    elif (path / "metadata.csv").is_file():
+        for item in iter_utterances([path]):
             yield Reference(item.speaker, item.path)
-    elif place.is_dir():
-        clips = sorted(path for path in place.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
+    elif path.is_dir():
+        clips = audio_files(path)
         if not clips:
-            raise CorpusError(f"There is no sound file in {place}: name a folder of reference clips.")
+            raise CorpusError(f"There is no audio file in {path}: name a folder of reference clips.")
         for clip in clips:
             yield Reference(clip.stem, clip)
     else:
-        raise CorpusError(f"There is nothing at {place}: name reference clips, or folders of them.")
+        raise CorpusError(f"There is nothing at {path}: name reference clips, or folders of them.")
 
 
 def read_sentences(path: Path) -> list[str]:
-    """One sentence a line; empty lines and those that begin with # are passed over.
+    """One sentence per line; empty lines and lines that begin with # are skipped.
 
     Raises:
-        TextError: the file is missing, is no text, or holds fewer than two sentences.
+        TextError: the file is missing, is not text, or has fewer than two sentences.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise TextError(f"{path} is not a text file that can be read: write one sentence a line, as UTF-8.") from error
+        raise TextError(f"{path} is not a readable text file: write one sentence per line, as UTF-8.") from error
     sentences = [" ".join(line.split()) for line in lines if line.strip() and not line.lstrip().startswith("#")]
     if len(sentences) < 2:
-        raise TextError(f"{path} needs at least two sentences, one a line: a choice among one says nothing.")
+        raise TextError(f"{path} needs at least two sentences, one per line.")
     return sentences
 
 
 def pairs(references: int, sentences: int, limit: int | None = None) -> list[tuple[int, int]]:
-    """(reference, sentence) of the whole grid, in an order in which any first part uses both evenly.
+    """(reference, sentence) of the whole grid, ordered so that any first part uses both evenly.
 
-    Walks the grid diagonally; where the diagonal closes (after their least common multiple), it is shifted by one.
+    The order follows the diagonal, which is shifted by one where it closes (after their least common multiple).
     """
-    turn = math.lcm(references, sentences)
-    grid = [(k % references, (k + k // turn) % sentences) for k in range(references * sentences)]
+    period = math.lcm(references, sentences)
+    grid = [(k % references, (k + k // period) % sentences) for k in range(references * sentences)]
     return grid if limit is None else grid[:limit]
 
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """A natural utterance that was read: wav float32 [samples] at `sample_rate`."""
+    """A natural utterance and its audio: float32 [samples]."""
 
     utterance: Utterance
     wav: np.ndarray
@@ -105,12 +103,21 @@ class Material:
         self.splits = splits_of(self.utterances)
 
     def trained_on(self, utterances: Iterable[Utterance]) -> list[Utterance]:
-        """Those of the utterances that the stages train on."""
+        """Those of the utterances that the stages are trained on."""
         return [item for item in utterances if self.splits[item.key] == "train"]
 
     def trained_speakers(self) -> set[str]:
-        """Speakers of whom some utterance is trained on."""
+        """Speakers with an utterance that the stages are trained on."""
         return {item.speaker for item in self.trained_on(self.utterances)}
+
+    def note_training(self, utterances: Sequence[Utterance], notes: Notes) -> None:
+        """Note how many of the utterances, or else which of their speakers, the stages are trained on."""
+        trained = len(self.trained_on(utterances))
+        known = sorted({item.speaker for item in utterances} & self.trained_speakers())
+        if trained:
+            notes.add(f"{trained} of the {len(utterances)} utterances are of the training split.")
+        elif known:
+            notes.add(f"No utterance is of the training split, but others of these speakers are: {', '.join(known)}.")
 
     def choose(
         self,
@@ -125,8 +132,10 @@ class Material:
         """Utterances drawn at random but evenly over the speakers.
 
         Args:
-            held_out: only those that no stage trains on (`corpora.splits.splits_of`).
-            with_text, distinct_texts: only those with a transcript, and each transcript once.
+            held_out: only those that no stage is trained on (`corpora.splits.splits_of`).
+            with_text: only those with a transcript.
+            distinct_texts: each transcript only once.
+
         Raises:
             CorpusError: nothing is left.
         """
@@ -134,22 +143,22 @@ class Material:
         if held_out:
             everything = [item for item in everything if self.splits[item.key] != "train"]
         rng = np.random.default_rng(seed)
-        turns: dict[str, int] = {}
+        counts: dict[str, int] = {}
         ranked: list[tuple[int, int, Utterance]] = []
         texts: set[str] = set()
-        for item in (everything[place] for place in rng.permutation(len(everything))):
+        for item in (everything[index] for index in rng.permutation(len(everything))):
             text = " ".join(item.text.lower().split())
             if (with_text and not text) or (distinct_texts and text in texts):
                 continue
             texts.add(text)
-            turns[item.speaker] = turns.get(item.speaker, 0) + 1
-            if limit_per_speaker is None or turns[item.speaker] <= limit_per_speaker:
-                ranked.append((turns[item.speaker], len(ranked), item))
+            counts[item.speaker] = counts.get(item.speaker, 0) + 1
+            if limit_per_speaker is None or counts[item.speaker] <= limit_per_speaker:
+                ranked.append((counts[item.speaker], len(ranked), item))
         ranked.sort(key=lambda entry: entry[:2])
         chosen = [item for _, _, item in ranked][:limit]
         if not chosen:
             wanted = " held-out" * held_out + " transcribed" * with_text
-            raise CorpusError(f"The corpora hold no{wanted} utterance to evaluate on: name others.")
+            raise CorpusError(f"The corpora have no{wanted} utterance to evaluate on: name others.")
         return chosen
 
 
@@ -157,12 +166,12 @@ def read_recordings(
     utterances: Iterable[Utterance],
     sample_rate: int = SAMPLE_RATE,
     on_reject: OnReject | None = None,
-    one_level: bool = True,
+    normalized: bool = True,
 ) -> Iterator[Recording]:
-    """Read utterances one by one; those that cannot be read or are silent are handed to `on_reject(key, reason)`.
+    """Read utterances one by one; those that are unreadable or silent are passed to `on_reject(key, reason)`.
 
     Args:
-        one_level: bring the peak of each to 0.9, as the synthesizer's and the vocoder's mels want it.
+        normalized: scale each to a peak of 0.9, as for mels.
     """
     for utterance in utterances:
         try:
@@ -171,21 +180,7 @@ def read_recordings(
                 raise AudioError("It is silent.")
         except AudioError as error:
             if on_reject is not None:
-                # Without the folder, which is nobody's business where a report is published.
+                # Without the folder, because a report may be published.
                 on_reject(utterance.key, str(error).replace(str(utterance.path), utterance.path.name))
             continue
-        yield Recording(utterance, normalize_peak(wav) if one_level else wav)
-
-
-def check_limit(name: str, value: int | None, least: int = 1) -> None:
-    """Raises: ConfigError if a limit is too small to measure anything."""
-    if value is not None and value < least:
-        raise ConfigError(f"{name} must be at least {least}, not {value}.")
-
-
-def labelled(name: str) -> tuple[str, str]:
-    """The label and the file of "label=FILE"; a plain FILE is called by its name without the ending."""
-    label, equals, file = name.partition("=")
-    if equals and label and file and not Path(name).exists():
-        return label, file
-    return Path(name).stem, name
+        yield Recording(utterance, normalize_peak(wav) if normalized else wav)

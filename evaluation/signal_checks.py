@@ -1,4 +1,4 @@
-"""What can be heard to be wrong without understanding a word: length, clipping, dead air, level."""
+"""Checks of a waveform that need no recogniser: length, clipping, dead air, level."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from speech.audio import SAMPLE_RATE, rms_dbfs
 CHARACTERS_PER_SECOND = 14.0  # of read English
 PLAUSIBLE_LENGTH = (0.5, 2.0)  # times what the characters would take
 FULL_SCALE = 0.999
-CLIPPED_RUN = 3  # samples; one or two at full scale are a peak, more are a flat top
+CLIPPED_RUN = 3  # samples; one or two at full scale may be a peak, more are clipping
 WINDOW_SECONDS = 0.02
 QUIET_BELOW_PEAK_DB = 50.0
 MAX_DEAD_AIR_SECONDS = 0.5
@@ -23,10 +23,11 @@ class SignalReport:
 
     Attributes:
         seconds: length.
-        length_ratio: length over that of the text at 14 characters a second; None without a text.
+        length_ratio: length relative to that of the text at 14 characters per second; None without a text.
         clipped_samples: samples in runs of three or more at full scale.
-        dead_air_seconds: the longest stretch inside the speech that is 50 dB or more below the loudest 20 ms.
-        rms_dbfs, peak: level over the whole, in dB below full scale; largest absolute sample.
+        dead_air_seconds: longest pause inside the speech, 50 dB or more below its loudest 20 ms.
+        rms_dbfs: root mean square level in dB relative to full scale.
+        peak: largest absolute sample.
     """
 
     seconds: float
@@ -59,7 +60,7 @@ def check_signal(wav: np.ndarray, text: str = "", sample_rate: int = SAMPLE_RATE
 
     Args:
         wav: float32 [samples] in [-1, 1].
-        text: what is said in it; its characters, blanks and punctuation too, give the length to expect.
+        text: what is spoken; the number of its characters gives the expected length.
     """
     seconds = len(wav) / sample_rate
     expected = len(" ".join(text.split())) / CHARACTERS_PER_SECOND
@@ -83,7 +84,7 @@ def clipped_samples(wav: np.ndarray) -> int:
 
 
 def longest_dead_air(wav: np.ndarray, sample_rate: int = SAMPLE_RATE) -> float:
-    """Seconds of the longest quiet stretch between two louder ones; silence at the edges does not count."""
+    """Seconds of the longest pause; silence at the ends does not count."""
     size = round(WINDOW_SECONDS * sample_rate)
     windows = wav[: len(wav) // size * size].reshape(-1, size)
     if not len(windows):

@@ -1,4 +1,4 @@
-"""Judges that answer at once: tests of the bookkeeping need no recogniser and no trained encoder."""
+"""Stand-ins for the recogniser and the independent encoder, for tests of everything around them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from evaluation.words import spoken_words
 
 
 class FakeRecogniser:
-    """Hears the same words in everything, and always chooses the first sentence."""
+    """Transcribes everything as the same words, and always chooses the first sentence."""
 
-    def __init__(self, heard: str = "hello there") -> None:
-        self.heard = heard
+    def __init__(self, words: str = "hello there") -> None:
+        self.words = words
 
     def transcribe(self, wav: np.ndarray) -> list[str]:
-        return self.heard.split()
+        return self.words.split()
 
     def sentence_set(self, sentences) -> FakeSentences:
         return FakeSentences(sentences)
@@ -31,8 +31,8 @@ class FakeSentences:
         return 0
 
 
-class FakeJudge:
-    """Knows a voice by its spectrum below 400 Hz."""
+class FakeEncoder:
+    """Embeds a voice as its spectrum below 400 Hz."""
 
     def embed(self, wav: np.ndarray) -> np.ndarray | None:
         if not np.abs(wav).max(initial=0) > 0:

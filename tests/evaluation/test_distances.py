@@ -14,7 +14,7 @@ def test_zero_for_itself_and_growing_with_noise(distance):
     assert distances[0] < distances[1] < distances[2]
 
 
-def test_distortion_does_not_hear_the_level():
+def test_distortion_does_not_depend_on_the_level():
     wav = speech_like(1.5) + 0.01 * np.random.default_rng(0).standard_normal(24_000).astype(np.float32)
     assert mel_cepstral_distortion(0.5 * wav, wav) < 0.1
 
@@ -67,6 +67,6 @@ def test_pesq_prefers_the_recording_itself(shared_dir):
     assert (pesq(wav + hiss, wav) or 5) < 3
 
 
-def test_pesq_says_nothing_of_silence():
+def test_pesq_is_none_for_silence():
     pytest.importorskip("pesq")
     assert Pesq()(np.zeros(100, np.float32), np.zeros(100, np.float32)) is None

@@ -5,10 +5,10 @@ import pytest
 import soundfile
 
 from corpora.corpus import Utterance
-from evaluation.encoder_study import OTHERS, Plan, encoder_figures, groups
+from evaluation.clip_tests import EncoderUnderTest
+from evaluation.encoder_study import OTHERS, EncoderPlan, encoder_figures, groups
 from evaluation.mfcc import MfccBaseline
 from evaluation.report import Notes
-from evaluation.verification import EncoderUnderTest
 from speech.errors import CorpusError
 from tests.toy_models import speech_like, toy_encoder
 
@@ -26,7 +26,7 @@ def write_corpus(folder, speakers, clips, seconds=2.0):
     return folder
 
 
-def test_corpora_with_one_speaker_are_put_together():
+def test_corpora_of_one_speaker_are_merged():
     items = [utterance("b", "x"), utterance("a", "y"), utterance("c", "z"), utterance("c", "w")]
     assert {name: [item.speaker for item in members] for name, members in groups(items).items()} == {
         "c": ["z", "w"], OTHERS: ["y", "x"],
@@ -38,7 +38,7 @@ def test_a_row_for_each_corpus_and_length_and_a_column_for_each_system(tmp_path)
     notes = Notes()
     figures: Any = encoder_figures(
         corpora, {"toy": EncoderUnderTest(toy_encoder()), "mean MFCC": MfccBaseline()}, [("toy", "mean MFCC")],
-        Plan(crops=(1.6, 30.0)), None, notes, lambda items, what, total: items,
+        EncoderPlan(lengths=(1.6, 30.0)), None, notes, lambda items, what, total: items,
     )  # fmt: skip
     assert list(figures) == ["EER, toy", "EER, mean MFCC", "toy minus mean MFCC", "minDCF, toy", "minDCF, mean MFCC"]
     rows = [
@@ -57,10 +57,10 @@ def test_a_row_for_each_corpus_and_length_and_a_column_for_each_system(tmp_path)
     assert any("6 speakers are few" in note for note in notes.all())
 
 
-def test_speakers_with_one_recording_are_told_of(tmp_path):
+def test_speakers_with_one_recording_are_noted(tmp_path):
     corpus, notes = write_corpus(tmp_path / "alone", 3, 1, seconds=6.0), Notes()
     figures = encoder_figures(
-        [corpus], {"mfcc": MfccBaseline()}, [], Plan(crops=()), None, notes, lambda items, what, total: items
+        [corpus], {"mfcc": MfccBaseline()}, [], EncoderPlan(lengths=()), None, notes, lambda items, what, total: items
     )
     assert figures["EER, mfcc"]["alone, whole, clean (6 clips)"].n == 6
     assert any("of 3 speakers there is one recording" in note for note in notes.all())
@@ -70,5 +70,11 @@ def test_there_must_be_pairs_of_both_kinds(tmp_path):
     corpus = write_corpus(tmp_path / "mono", 1, 3)
     with pytest.raises(CorpusError, match="two speakers"):
         encoder_figures(
-            [corpus], {"mfcc": MfccBaseline()}, [], Plan(crops=()), None, Notes(), lambda items, what, total: items
+            [corpus],
+            {"mfcc": MfccBaseline()},
+            [],
+            EncoderPlan(lengths=()),
+            None,
+            Notes(),
+            lambda items, what, total: items,
         )

@@ -42,16 +42,16 @@ def test_the_interval_covers_the_rate_of_new_speakers():
     assert sum(figure.low <= truth <= figure.high for figure in figures) >= 6
 
 
-def test_a_difference_is_sharper_than_its_sides():
+def test_a_difference_has_a_narrower_interval_than_its_sides():
     rows, speakers = voices(15, 6, 1.0)
     blurred = rows + 0.02 * np.random.default_rng(1).normal(size=rows.shape)
     blurred /= np.linalg.norm(blurred, axis=1, keepdims=True)
-    ours, theirs = error_rates(blurred, speakers), error_rates(rows, speakers)
-    difference: Any = ours.eer_minus(theirs)
-    side: Any = ours.eer_figure()
-    assert difference.value == pytest.approx(ours.eer - theirs.eer)
+    one, two = error_rates(blurred, speakers), error_rates(rows, speakers)
+    difference: Any = one.eer_minus(two)
+    side: Any = one.eer_figure()
+    assert difference.value == pytest.approx(one.eer - two.eer)
     assert difference.high - difference.low < 0.5 * (side.high - side.low)
-    zero = theirs.eer_minus(theirs)
+    zero = two.eer_minus(two)
     assert (zero.value, zero.low, zero.high) == (0, 0, 0)
 
 
@@ -72,7 +72,7 @@ def test_the_mean_of_sets():
 
 
 def test_gaussian_scores_give_the_expected_rate():
-    """One number a clip, scored by its product with a constant: EER of two kinds of clips, Phi(-d / 2)."""
+    """The EER of two Gaussians is Phi(-d / 2)."""
     from evaluation.error_rates import _rates
 
     rng = np.random.default_rng(0)

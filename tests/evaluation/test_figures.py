@@ -1,17 +1,17 @@
 import pytest
 
-from evaluation.figures import Figure, mean, ratio, share
+from evaluation.figures import Figure, fraction, mean, ratio
 
 
-def test_share_has_wilsons_interval():
-    figure = share([True] * 8 + [False] * 2)
+def test_fraction_has_wilsons_interval():
+    figure = fraction([True] * 8 + [False] * 2)
     assert figure.value == 0.8
     assert figure.n == 10
     assert (figure.low, figure.high) == (pytest.approx(0.490, abs=1e-3), pytest.approx(0.943, abs=1e-3))
 
 
-def test_share_of_all_is_not_certain():
-    figure = share([True] * 5)
+def test_fraction_of_all_is_not_certain():
+    figure = fraction([True] * 5)
     assert figure.value == 1.0
     assert figure.low is not None
     assert figure.low < 0.6
@@ -26,12 +26,12 @@ def test_ratio_is_of_the_sums_and_repeatable():
     assert figure.low <= 6 / 25 <= figure.high
 
 
-def test_mean_leaves_out_what_was_not_measured():
+def test_mean_ignores_missing_values():
     assert mean([1.0, None, 3.0]).value == 2.0
     assert mean([1.0, None, 3.0]).n == 2
 
 
-@pytest.mark.parametrize("figure", [share([]), ratio([], []), mean([None])])
+@pytest.mark.parametrize("figure", [fraction([]), ratio([], []), mean([None])])
 def test_nothing_measured(figure):
     assert figure.value is None
     assert figure.n == 0

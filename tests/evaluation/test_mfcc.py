@@ -7,7 +7,7 @@ from tests.toy_models import speech_like
 
 
 @pytest.mark.parametrize("standardised", [False, True])
-def test_statistics_have_their_shape_and_tell_unlike_voices_apart(standardised):
+def test_statistics_have_their_shape_and_separate_voices(standardised):
     baseline = MfccBaseline(standardised)
     wavs = [speech_like(2.0, pitch, seed) for pitch in (100, 180, 260) for seed in range(3)]
     rows = baseline.embed(wavs)
@@ -23,6 +23,6 @@ def test_the_level_does_not_count():
     assert np.allclose(one, two, atol=1e-3)
 
 
-def test_equal_clips_are_no_reason_to_divide_by_zero():
+def test_equal_clips_do_not_divide_by_zero():
     for standardised in (False, True):
         assert np.isfinite(MfccBaseline(standardised).finish(np.ones((3, 40)))).all()

@@ -18,13 +18,13 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_only_noises_that_are_held_back_are_used(folder):
+def test_only_held_out_noises_are_used(folder):
     names = [path.name for path in folder.glob("*.wav")]
-    held_back = [name for name in names if noise_split(name) == "validation" and name != "noise5.wav"]
-    assert 0 < len(held_back) < 19
+    held_out = [name for name in names if noise_split(name) == "validation" and name != "noise5.wav"]
+    assert 0 < len(held_out) < 19
     noises = NoiseSet(folder)
-    assert len(noises) == len(held_back)
-    assert all(len(sound) <= 16_000 for sound in noises.sounds)  # without the silence at the ends
+    assert len(noises) == len(held_out)
+    assert all(len(noise) <= 16_000 for noise in noises.noises)  # without the silence at the ends
 
 
 def test_a_stretch_has_its_length_and_level_and_is_repeatable(folder):
@@ -57,8 +57,8 @@ def test_a_mixture_never_exceeds_full_scale():
     assert np.abs(mixed).max() == pytest.approx(1.0)
 
 
-def test_folders_without_noise_for_tests(tmp_path):
+def test_folders_without_held_out_noise(tmp_path):
     with pytest.raises(CorpusError, match="no folder"):
         NoiseSet(tmp_path / "none")
-    with pytest.raises(CorpusError, match="kept back"):
+    with pytest.raises(CorpusError, match="held-out noise"):
         NoiseSet(tmp_path)

@@ -1,4 +1,4 @@
-"""The recogniser's set-up, on natural speech: were it off, every figure that rests on it would be."""
+"""The set-up of the recogniser, on natural speech."""
 
 import csv
 from types import SimpleNamespace
@@ -29,7 +29,7 @@ def natural(shared_dir):
     return [read_audio(folder / row["path"]) for row in rows], [row["text"] for row in rows]
 
 
-def test_natural_speech_is_told_apart(recogniser, natural):
+def test_sentences_of_natural_speech_are_chosen_right(recogniser, natural):
     wavs, texts = natural
     sentences = recogniser.sentence_set(texts)
     assert len(sentences) == len(texts)
@@ -37,23 +37,23 @@ def test_natural_speech_is_told_apart(recogniser, natural):
     assert right >= len(texts) - 1
 
 
-def test_silence_is_no_crash(recogniser):
+def test_silence_chooses_any_sentence_or_none(recogniser):
     sentences = recogniser.sentence_set(["the first one", "something else altogether"])
     assert sentences.choose(np.zeros(16_000, np.float32)) in (None, 0, 1)
     assert sentences.choose(np.zeros(0, np.float32)) is None
 
 
-def test_open_recognition_hears_words_and_keeps_no_state(recogniser, natural):
+def test_free_transcription_finds_words_and_keeps_no_state(recogniser, natural):
     wavs, texts = natural
-    heard = [recogniser.transcribe(wav) for wav in wavs[:3]]
-    errors = sum(edit_distance(spoken_words(text), words) for text, words in zip(texts, heard, strict=False))
+    transcripts = [recogniser.transcribe(wav) for wav in wavs[:3]]
+    errors = sum(edit_distance(spoken_words(text), words) for text, words in zip(texts, transcripts, strict=False))
     assert errors < 0.8 * sum(len(spoken_words(text)) for text in texts[:3])
-    assert recogniser.transcribe(wavs[0]) == heard[0]
+    assert recogniser.transcribe(wavs[0]) == transcripts[0]
 
 
-def test_a_swallowed_last_word_leaves_the_choice_clear(recogniser):
+def test_a_missing_last_word_leaves_the_choice_clear(recogniser):
     class Path:
-        """A decoder that heard the start of a sentence."""
+        """A decoder that recognised the start of a sentence."""
 
         words = ""
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from evaluation.sets import Material, find_references, labelled, pairs, read_recordings, read_sentences
+from evaluation.sets import Material, find_references, pairs, read_recordings, read_sentences
+from evaluation.settings import labelled
 from speech.errors import CorpusError, TextError
 from tests.toy_models import speech_like
 
@@ -46,7 +47,7 @@ def test_transcribed_utterances_each_text_once(corpus):
     assert "" not in texts
 
 
-def test_recordings_have_one_level_and_bad_ones_are_told_of(corpus, tmp_path):
+def test_recordings_are_normalized_and_bad_ones_reported(corpus, tmp_path):
     chosen = Material([corpus]).choose(2)
     for recording in read_recordings(chosen):
         assert np.abs(recording.wav).max() == pytest.approx(0.9, abs=1e-4)
@@ -66,10 +67,10 @@ def test_metadata_names_the_voices(corpus):
     assert Counter(reference.voice for reference in find_references([corpus])) == {"s0": 4, "s1": 4, "s2": 4}
 
 
-def test_references_that_are_not_there(tmp_path):
+def test_missing_references(tmp_path):
     with pytest.raises(CorpusError, match="nothing at"):
         find_references([tmp_path / "none"])
-    with pytest.raises(CorpusError, match="no sound file"):
+    with pytest.raises(CorpusError, match="no audio file"):
         find_references([tmp_path])
 
 
@@ -81,7 +82,7 @@ def test_sentences(tmp_path):
     with pytest.raises(TextError, match="at least two"):
         read_sentences(path)
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(TextError, match="not a text file"):
+    with pytest.raises(TextError, match="not a readable text file"):
         read_sentences(path)
 
 
@@ -94,7 +95,7 @@ def test_labels_of_files(tmp_path, monkeypatch):
     assert labelled("a=b.safetensors") == ("a=b", "a=b.safetensors")  # a file may be called so
 
 
-def test_silent_recordings_are_told_of_without_their_folder(corpus, tmp_path):
+def test_silent_recordings_are_reported_without_their_folder(corpus, tmp_path):
     soundfile.write(tmp_path / "silent.wav", np.zeros(8000), 16_000)
     soundfile.write(tmp_path / "broken.wav", np.zeros(8000), 16_000)
     (tmp_path / "metadata.csv").write_text("path,speaker,text,duration_s\nsilent.wav,a,,0.5\nbroken.wav,a,,0.5\n")
@@ -105,6 +106,6 @@ def test_silent_recordings_are_told_of_without_their_folder(corpus, tmp_path):
     assert str(tmp_path) not in "".join(told.values())
 
 
-def test_of_each_speaker_at_most_so_many(corpus):
+def test_limit_per_speaker(corpus):
     chosen = Material([corpus]).choose(limit_per_speaker=2)
     assert Counter(item.speaker for item in chosen) == {"s0": 2, "s1": 2, "s2": 2}

@@ -18,7 +18,7 @@ def test_good_speech_passes():
 
 
 @pytest.mark.parametrize(("characters", "plausible"), [(10, False), (22, True), (83, True), (86, False)])
-def test_length_is_held_against_the_text(characters, plausible):
+def test_length_is_compared_with_the_text(characters, plausible):
     assert check_signal(noise(3.0), "x" * characters).plausible_length is plausible
 
 
@@ -31,7 +31,7 @@ def test_dead_air_counts_inside_only():
     assert not check_signal(np.concatenate([noise(1), silence[: RATE // 3], noise(1)])).dead_air
 
 
-def test_clipping_is_a_flat_top_not_a_peak():
+def test_clipping_is_a_run_of_samples_not_a_peak():
     wav = noise(1)
     wav[100] = 1.0
     assert clipped_samples(wav) == 0

@@ -7,7 +7,7 @@ from speech.errors import TextError
 
 
 @pytest.mark.parametrize(
-    ("said", "heard", "errors"),
+    ("expected", "recognised", "errors"),
     [
         ("a b c", "a b c", 0),
         ("a b c", "a c", 1),
@@ -17,8 +17,8 @@ from speech.errors import TextError
         ("a b", "", 2),
     ],
 )
-def test_edit_distance_counts_words(said, heard, errors):
-    assert edit_distance(said.split(), heard.split()) == errors
+def test_edit_distance_counts_words(expected, recognised, errors):
+    assert edit_distance(expected.split(), recognised.split()) == errors
 
 
 def test_edit_distance_counts_letters():

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from corpora.corpus import Utterance
-from evaluation.judge import VoiceJudge, nearest
+from evaluation.clip_tests import Condition, clip_windows, conditions, run_tests, single_recordings
 from evaluation.noise import WINDOW
 from evaluation.sets import Recording
-from evaluation.verification import Condition, conditions, pieces, run_tests, single_recordings
+from evaluation.similarity import IndependentEncoder, nearest
 from speech.errors import ConfigError
 from speech.vad import prepare_reference
 from tests.toy_models import speech_like, toy_encoder
@@ -22,14 +22,14 @@ def recordings(speakers: str, seconds: float = 4.0):
         yield Recording(utterance, speech_like(seconds, pitch, seed=number))
 
 
-class Listener:
-    """Remembers what it hears; a clip's row is its number of samples and its level."""
+class Recorder:
+    """An embedder that records its clips; a row is the number of samples and the level."""
 
     def __init__(self):
-        self.heard = []
+        self.clips = []
 
     def embed(self, wavs):
-        self.heard += wavs
+        self.clips += wavs
         return np.array([[len(wav), float(np.abs(wav).mean())] for wav in wavs])
 
     def finish(self, rows):
@@ -37,7 +37,7 @@ class Listener:
 
 
 class Hum:
-    """Noise as `NoiseSet` gives it, which remembers whom it was asked for."""
+    """A `NoiseSet` of one hum that records the keys."""
 
     def __init__(self):
         self.keys = []
@@ -47,7 +47,7 @@ class Hum:
         return np.sqrt(2) * np.sin(2 * np.pi * 50 * np.arange(samples) / 16_000).astype(np.float32)
 
 
-def test_every_length_is_heard_clean_and_at_every_ratio():
+def test_every_length_is_tested_clean_and_at_every_ratio():
     listed = conditions((1.6,), (10.0, 0.0))
     assert [str(condition) for condition in listed] == [
         "whole, clean", "whole, noise at 10 dB", "whole, noise at 0 dB",
@@ -55,48 +55,48 @@ def test_every_length_is_heard_clean_and_at_every_ratio():
     ]  # fmt: skip
 
 
-def test_whole_clean_clips_are_what_the_encoder_hears_of_a_file():
-    items, listener = list(recordings("aab")), Listener()
-    tests = run_tests(items, set(), {"one": listener}, [CLEAN], None)
+def test_whole_clean_clips_are_prepared_references():
+    items, recorder = list(recordings("aab")), Recorder()
+    tests = run_tests(items, set(), {"one": recorder}, [CLEAN], None)
     assert tests[CLEAN].speakers == ["a", "a", "b"]
     assert len(tests[CLEAN].rows["one"]) == 3
-    for heard, item in zip(listener.heard, items, strict=True):
-        assert np.array_equal(heard, prepare_reference(item.wav))
+    for clip, item in zip(recorder.clips, items, strict=True):
+        assert np.array_equal(clip, prepare_reference(item.wav))
 
 
-def test_short_clips_hold_about_as_much_speech_as_is_asked_for():
-    listener, short = Listener(), Condition(1.6, None)
-    tests = run_tests(recordings("aabb", 4.0), set(), {"one": listener}, [short, Condition(30.0, None)], None)
+def test_short_clips_have_about_the_wanted_amount_of_speech():
+    recorder, short = Recorder(), Condition(1.6, None)
+    tests = run_tests(recordings("aabb", 4.0), set(), {"one": recorder}, [short, Condition(30.0, None)], None)
     assert len(tests[short].speakers) == 4
     assert not tests[Condition(30.0, None)].speakers  # none is that long
-    assert all(1.2 <= len(wav) / 16_000 <= 1.8 for wav in listener.heard)
+    assert all(1.2 <= len(wav) / 16_000 <= 1.8 for wav in recorder.clips)
 
 
-def test_several_systems_hear_the_same_clips_and_again_on_repetition():
-    wanted, heard = conditions((1.6,), (0.0,)), []
+def test_all_systems_get_the_same_clips_and_again_on_repetition():
+    wanted, clips = conditions((1.6,), (0.0,)), []
     for _ in range(2):
-        one, two = Listener(), Listener()
+        one, two = Recorder(), Recorder()
         run_tests(recordings("aab"), set(), {"one": one, "two": two}, wanted, Hum(), seed=3)  # type: ignore[arg-type]
-        assert all(np.array_equal(a, b) for a, b in zip(one.heard, two.heard, strict=True))
-        heard.append(one.heard)
-    assert all(np.array_equal(a, b) for a, b in zip(*heard, strict=True))
+        assert all(np.array_equal(a, b) for a, b in zip(one.clips, two.clips, strict=True))
+        clips.append(one.clips)
+    assert all(np.array_equal(a, b) for a, b in zip(*clips, strict=True))
 
 
 def test_noise_is_in_the_recording_before_it_is_prepared():
-    items, listener, noisy = list(recordings("ab")), Listener(), Condition(None, 0.0)
+    items, recorder, noisy = list(recordings("ab")), Recorder(), Condition(None, 0.0)
     hum = Hum()
-    run_tests(items, set(), {"one": listener}, [noisy], hum)  # type: ignore[arg-type]
+    run_tests(items, set(), {"one": recorder}, [noisy], hum)  # type: ignore[arg-type]
     assert hum.keys == ["c/0#0", "c/1#0"]
-    for heard in listener.heard:
-        spectrum = np.abs(np.fft.rfft(heard))
-        assert np.argmax(spectrum) == pytest.approx(50 * len(heard) / 16_000, abs=1)  # the hum is louder than any tone
+    for clip in recorder.clips:
+        spectrum = np.abs(np.fft.rfft(clip))
+        assert np.argmax(spectrum) == pytest.approx(50 * len(clip) / 16_000, abs=1)  # the hum is louder than any tone
 
 
 def test_one_recording_of_a_speaker_is_cut_into_parts():
     items = list(recordings("aab", 8.0))
     single = single_recordings((item.utterance.speaker, item.utterance.key) for item in items)
     assert single == {"b"}
-    tests = run_tests(items, single, {"one": Listener()}, [CLEAN, Condition(1.6, None)], None)
+    tests = run_tests(items, single, {"one": Recorder()}, [CLEAN, Condition(1.6, None)], None)
     assert tests[CLEAN].speakers == ["a", "a", "b", "b"]
     assert tests[Condition(1.6, None)].speakers.count("b") > 2
     assert tests[CLEAN].has_both_kinds
@@ -104,9 +104,9 @@ def test_one_recording_of_a_speaker_is_cut_into_parts():
 
 @pytest.mark.parametrize("seconds", [None, 1.6, 3.0])
 @pytest.mark.parametrize("count", [60, 110, 260, 1000])
-def test_parts_do_not_overlap_and_are_as_long_as_is_asked(seconds, count):
+def test_parts_do_not_overlap_and_have_the_wanted_length(seconds, count):
     windows = np.arange(count) * 2
-    parts = pieces(windows, seconds, True, "key")
+    parts = clip_windows(windows, seconds, True, "key")
     assert 0 < len(parts) <= 4 or seconds is not None
     for (_, last), (first, _) in zip(parts[:-1], parts[1:], strict=True):
         assert first > last
@@ -116,19 +116,19 @@ def test_parts_do_not_overlap_and_are_as_long_as_is_asked(seconds, count):
             assert 0 <= (last - first + 1) * WINDOW - seconds * 16_000 < WINDOW
 
 
-def test_a_stretch_is_drawn_by_key_and_seed():
+def test_a_clip_is_drawn_by_key_and_seed():
     windows = np.arange(500)
-    assert pieces(windows, 1.6, False, "a", 1) == pieces(windows, 1.6, False, "a", 1)
-    assert len({pieces(windows, 1.6, False, "a", seed)[0] for seed in range(20)}) > 10
-    assert pieces(windows[:30], 1.6, False, "a") == []
+    assert clip_windows(windows, 1.6, False, "a", 1) == clip_windows(windows, 1.6, False, "a", 1)
+    assert len({clip_windows(windows, 1.6, False, "a", seed)[0] for seed in range(20)}) > 10
+    assert clip_windows(windows[:30], 1.6, False, "a") == []
 
 
-def test_recordings_without_speech_are_told_of():
+def test_recordings_without_speech_are_reported():
     items = [*recordings("aab")]
     quiet = Recording(items[0].utterance, np.full(16_000, 1e-4, np.float32))
-    told: dict[str, str] = {}
-    tests = run_tests([*items, quiet], set(), {"one": Listener()}, [CLEAN], None, on_reject=told.__setitem__)
-    assert list(told) == ["c/0"]
+    rejected: dict[str, str] = {}
+    tests = run_tests([*items, quiet], set(), {"one": Recorder()}, [CLEAN], None, on_reject=rejected.__setitem__)
+    assert list(rejected) == ["c/0"]
     assert len(tests[CLEAN].speakers) == 3
 
 
@@ -138,11 +138,11 @@ def test_the_nearest_reference():
     assert nearest(None, embeddings) is None
 
 
-def test_the_judge_hears_nothing_in_silence():
-    assert VoiceJudge(toy_encoder()).embed(np.zeros(16_000, np.float32)) is None
+def test_silence_has_no_embedding():
+    assert IndependentEncoder(toy_encoder()).embed(np.zeros(16_000, np.float32)) is None
 
 
-def test_the_judges_weights_may_be_missing(monkeypatch):
+def test_the_public_weights_may_be_missing(monkeypatch):
     monkeypatch.setattr("encoder.convert.find_resemblyzer_weights", lambda: None)
     with pytest.raises(ConfigError, match="resemblyzer"):
-        VoiceJudge()
+        IndependentEncoder()

@@ -1,4 +1,4 @@
-"""Sounds and pictures of a few outputs, to listen to and to look at. Drawn without a screen."""
+"""Audio files and plots of a few outputs. Plots need no screen."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ from speech.mel import synthesis_mel
 
 
 class Gallery:
-    """Keeps the first few outputs of each condition as a sound and a picture."""
+    """Saves the audio and a plot of the first outputs of each condition.
+
+    Args:
+        folder: None saves nothing.
+        count: outputs of each condition.
+    """
 
     def __init__(self, folder: Path | None, count: int) -> None:
         self.folder = folder
@@ -29,18 +34,19 @@ class Gallery:
         self.kept[output.condition] = number + 1
         name = re.sub(r"[^\w.-]+", "_", f"{output.condition}-{output.key}")
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_audio(self.folder / f"{name}.wav", output.wav, overwrite=True)
-        mel = synthesis_mel(output.wav) if output.mel is None else output.mel
+        write_audio(self.folder / f"{name}.wav", output.wav, output.sample_rate, overwrite=True)
+        mel = synthesis_mel(output.measured) if output.mel is None else output.mel
         title = f"{output.condition}: {output.voice}: {output.text}"
         plot_output(self.folder / f"{name}.png", title, mel, output.alignment)
 
 
 def plot_output(path: Path, title: str, mel: np.ndarray, alignment: np.ndarray | None = None) -> None:
-    """Write a PNG with a mel and, where there is one, its alignment.
+    """Write a PNG of a mel and its alignment, if there is one.
 
     Args:
         mel: [n_mels, frames], in [-4, 4].
         alignment: [tokens, steps].
+
     Raises:
         ConfigError: matplotlib is missing.
     """

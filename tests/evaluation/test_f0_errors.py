@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from evaluation.pitch import pitch_error
+from evaluation.f0_errors import f0_errors
 from speech.yin import yin_f0
 
 
@@ -28,18 +28,18 @@ def test_noise_and_silence_have_none():
     assert len(yin_f0(np.zeros(10, np.float32))) == 0
 
 
-def test_a_voice_that_is_too_high_is_so_many_cents_off():
-    same = pitch_error(hum(120), hum(120))
+def test_the_error_is_in_cents():
+    same = f0_errors(hum(120), hum(120))
     assert same.cents == 0 and same.voicing == 0
-    apart = pitch_error(hum(120 * 2 ** (50 / 1200)), hum(120))
+    apart = f0_errors(hum(120 * 2 ** (50 / 1200)), hum(120))
     assert apart.cents == pytest.approx(50, abs=5) and apart.voicing < 0.06
-    assert pitch_error(hum(120)[:12_000], hum(120)).cents == 0  # the longer is cut
+    assert f0_errors(hum(120)[:12_000], hum(120)).cents == 0  # the longer is cut
 
 
-def test_frames_that_are_voiced_in_one_only_count_apart():
+def test_frames_voiced_in_one_only_are_voicing_errors():
     half = hum(120).copy()
     half[8000:] = 0
-    error = pitch_error(half, hum(120))
+    error = f0_errors(half, hum(120))
     assert error.cents == pytest.approx(0, abs=5) and error.voicing == pytest.approx(0.5, abs=0.06)
-    assert pitch_error(np.zeros(16_000, np.float32), hum(120)).cents is None
-    assert pitch_error(np.zeros(0, np.float32), hum(120)) == pitch_error(np.zeros(9, np.float32), hum(120))
+    assert f0_errors(np.zeros(16_000, np.float32), hum(120)).cents is None
+    assert f0_errors(np.zeros(0, np.float32), hum(120)) == f0_errors(np.zeros(9, np.float32), hum(120))

@@ -1,47 +1,46 @@
-"""How well encoders verify speakers: error rates over all pairs of clips, whole and short ones, clean and in noise.
+"""Clips for speaker verification, whole and short, clean and in noise, and their embeddings.
 
-Every encoder hears the same clips through the same path: noise is mixed into the recording, then the volume is raised,
-silences are cut out, and what is left is embedded.
+All encoders get the same clips, prepared in the same way: noise is mixed into the recording, its volume is raised, its
+silences are removed, and the rest is embedded.
 """
 
 from __future__ import annotations
 
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from evaluation.noise import WINDOW, NoiseSet, add_noise, speech_level
+from evaluation.noise import WINDOW, NoiseSet, add_noise, keyed_rng, speech_level
 from evaluation.sets import Recording
 from speech.audio import SAMPLE_RATE
 from speech.errors import AudioError
 from speech.vad import prepare_reference, prepare_with_windows
 
 CROP_SECONDS = (1.6, 3.0, 5.0)
-LEAST_SPEECH = 0.5  # seconds; below it a clip is left out
-PARTS_AT_MOST = 4  # of a recording that is all there is of a speaker
+MIN_SPEECH_SECONDS = 0.5  # a clip with less is left out
+MAX_PARTS = 4  # of the only recording of a speaker
 CLIPS_PER_PASS = 64
 
 
 class Embedder(Protocol):
-    """What is tested: an encoder, or something in its place."""
+    """A system to test: an encoder or a baseline."""
 
     def embed(self, wavs: Sequence[np.ndarray]) -> np.ndarray:
         """Prepared clips -> float32 [clips, dim]."""
         ...
 
     def finish(self, rows: np.ndarray) -> np.ndarray:
-        """The rows of a whole test as they are compared, L2 norm 1."""
+        """The rows of a whole test, normalised for comparison: L2 norm 1."""
         ...
 
 
 class EncoderUnderTest:
     """A `SpeakerEncoder` as an `Embedder`."""
 
-    def __init__(self, encoder) -> None:
+    def __init__(self, encoder: Any) -> None:
         self.encoder = encoder
 
     def embed(self, wavs: Sequence[np.ndarray]) -> np.ndarray:
@@ -53,7 +52,7 @@ class EncoderUnderTest:
 
 @dataclass(frozen=True)
 class Condition:
-    """How much of a recording is heard (None: all of it), and how far the speech is above the noise (None: none)."""
+    """Seconds of speech in a clip (None: the whole recording), and its signal-to-noise ratio (None: clean)."""
 
     seconds: float | None
     snr_db: float | None
@@ -65,12 +64,12 @@ class Condition:
 
 @dataclass
 class ClipSet:
-    """Embeddings of one condition: speakers [clips], and rows of [clips, dim] by embedder."""
+    """Embeddings of one condition: speakers [clips], and rows [clips, dim] by embedder."""
 
     speakers: list[str] = field(default_factory=list)
     rows: dict[str, list[np.ndarray]] = field(default_factory=dict)
-    parts: int = 0  # clips that are parts of their speaker's only recording
-    lost: int = 0  # clips in which no speech was found, or hardly any
+    parts: int = 0  # clips that are parts of the only recording of their speaker
+    lost: int = 0  # clips with too little speech
 
     def finished(self, label: str, embedder: Embedder) -> np.ndarray:
         return embedder.finish(np.stack(self.rows[label]))
@@ -80,9 +79,9 @@ class ClipSet:
         return 1 < len(set(self.speakers)) < len(self.speakers)
 
 
-def conditions(crops: Sequence[float], ratios: Sequence[float]) -> list[Condition]:
-    """Every length, clean and at each signal-to-noise ratio in dB."""
-    return [Condition(seconds, ratio) for seconds in (None, *crops) for ratio in (None, *ratios)]
+def conditions(lengths: Sequence[float], ratios: Sequence[float]) -> list[Condition]:
+    """Each length, clean and at each signal-to-noise ratio in dB; the whole recording is a length too."""
+    return [Condition(seconds, ratio) for seconds in (None, *lengths) for ratio in (None, *ratios)]
 
 
 def run_tests(
@@ -94,12 +93,12 @@ def run_tests(
     seed: int = 0,
     on_reject: Callable[[str, str], None] | None = None,
 ) -> dict[Condition, ClipSet]:
-    """Cuts, disturbs, prepares and embeds the clips of one set of recordings; only embeddings are kept.
+    """Cut, mix, prepare and embed the clips of some recordings; only embeddings are kept.
 
     Args:
-        single: speakers of whom there is one recording: it is cut into parts, to have pairs at all.
-        noises: needed where a condition asks for noise.
-        on_reject: told of each recording without speech.
+        single: speakers with one recording, which is cut into parts to have pairs of the same speaker.
+        noises: needed if a condition has noise.
+        on_reject: called with key and reason for each recording without speech.
     """
     tests = {condition: ClipSet() for condition in wanted}
     waiting: list[tuple[ClipSet, str, np.ndarray]] = []
@@ -122,7 +121,7 @@ def run_tests(
                 on_reject(recording.utterance.key, str(error))
             continue
         for condition, test in tests.items():
-            for wav in _heard(recording, windows, condition, speaker in single, noises, seed):
+            for wav in _clips_of(recording, windows, condition, speaker in single, noises, seed):
                 if wav is None:
                     test.lost += 1
                     continue
@@ -135,38 +134,40 @@ def run_tests(
     return tests
 
 
-def _heard(
+def _clips_of(
     recording: Recording, windows: np.ndarray, condition: Condition, alone: bool, noises: NoiseSet | None, seed: int
 ) -> Iterator[np.ndarray | None]:
-    """What an encoder gets of a recording: float32 [samples] for each clip, None where no speech is found in it."""
+    """The prepared clips of a recording, float32 [samples] each; None for a clip with too little speech."""
     key = recording.utterance.key
-    for number, (first, last) in enumerate(pieces(windows, condition.seconds, alone, key, seed)):
+    for number, (first, last) in enumerate(clip_windows(windows, condition.seconds, alone, key, seed)):
         whole = first == 0 and last == len(windows) - 1
         start, end = (0, len(recording.wav)) if whole else (windows[first] * WINDOW, (windows[last] + 1) * WINDOW)
         wav = recording.wav[start:end]
         if condition.snr_db is not None:
             if noises is None:
-                raise ValueError("noise is asked for, but there is none")
+                raise ValueError("a condition has noise, but there are no noises")
             level = speech_level(recording.wav, windows[first : last + 1])
             wav = add_noise(wav, level, noises.stretch(len(wav), f"{key}#{number}", seed), condition.snr_db)
         try:
             prepared = prepare_reference(wav)
         except AudioError:
             prepared = wav[:0]
-        yield prepared if len(prepared) >= LEAST_SPEECH * SAMPLE_RATE else None
+        yield prepared if len(prepared) >= MIN_SPEECH_SECONDS * SAMPLE_RATE else None
 
 
-def pieces(windows: np.ndarray, seconds: float | None, alone: bool, key: str, seed: int = 0) -> list[tuple[int, int]]:
-    """Which stretches of a recording are clips of their own.
+def clip_windows(
+    windows: np.ndarray, seconds: float | None, alone: bool, key: str, seed: int = 0
+) -> list[tuple[int, int]]:
+    """The parts of a recording that are clips.
 
     Args:
-        windows: numbers of its windows of 30 ms that hold speech, int [n], n > 0.
-        seconds: of speech in each; None for all of it.
-        alone: the recording is all there is of its speaker, so that it has to give several clips, without overlap.
-        key: names the recording; with the seed it decides where a stretch begins.
+        windows: indices of its windows of 30 ms with speech, int [n], n > 0.
+        seconds: of speech in each clip; None for the whole recording.
+        alone: it is the only recording of its speaker, so it must give several clips, without overlap.
+        key: of the recording; key and seed decide where a clip begins.
 
     Returns:
-        (first, last) as places in `windows`; none where the recording is too short.
+        (first, last) as indices into `windows`; none if the recording is too short.
     """
     count = len(windows)
     if seconds is None:
@@ -177,15 +178,13 @@ def pieces(windows: np.ndarray, seconds: float | None, alone: bool, key: str, se
     if count < size:
         return []
     if alone:
-        share = count // min(PARTS_AT_MOST, count // size)
-        return [(first, first + size - 1) for first in range(0, count - size + 1, share)][:PARTS_AT_MOST]
-    first = int(
-        np.random.default_rng([seed, zlib.crc32(key.encode("utf-8", "surrogatepass"))]).integers(count - size + 1)
-    )
+        step = count // min(MAX_PARTS, count // size)
+        return [(first, first + size - 1) for first in range(0, count - size + 1, step)][:MAX_PARTS]
+    first = int(keyed_rng(key, seed).integers(count - size + 1))
     return [(first, first + size - 1)]
 
 
 def single_recordings(recordings: Iterable[tuple[str, str]]) -> set[str]:
-    """Speakers who occur once. Args: recordings: (speaker, key) of each."""
+    """Speakers with one recording. Args: recordings: (speaker, key) of each."""
     counts = Counter(speaker for speaker, _ in recordings)
     return {speaker for speaker, count in counts.items() if count == 1}

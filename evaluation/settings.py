@@ -1,0 +1,169 @@
+"""The flags of `evaluate.py`, one class for each subcommand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+import tyro
+
+from modelfile.locations import DEFAULT_MODELS
+from speech.errors import ConfigError
+
+Corpora = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="CORPUS [CORPUS ...]")]
+
+
+@dataclass(frozen=True)
+class EncoderSettings:
+    """Equal error rate and minDCF over all pairs of clips of each corpus, whole and short, clean and in noise."""
+
+    command: ClassVar[str] = "encoder"
+
+    corpora: Corpora
+    """Corpora, each measured by itself: folders or lhotse manifests."""
+    encoder: tuple[str, ...] = (str(DEFAULT_MODELS / "encoder.safetensors"),)
+    """Encoder model files, or label=FILE."""
+    public: bool = False
+    """Also measure the public encoder, with the weights of the package resemblyzer."""
+    mfcc: bool = False
+    """Also measure two baselines without learning: means of MFCC, and means and deviations."""
+    noise: Path | None = None
+    """Folder of noises to mix in. Only those that are held out from training are used."""
+    snr: tuple[float, ...] = (10.0, 0.0)
+    """Signal-to-noise ratios in dB."""
+    seconds: tuple[float, ...] = (1.6, 3.0, 5.0)
+    """Seconds of speech in the short clips."""
+    limit_per_speaker: int | None = None
+    """Use at most this many utterances of each speaker."""
+    held_out: bool = False
+    """Use only utterances that no stage is trained on."""
+    seed: int = 0
+    """Seed of the choice of utterances, of the short clips, and of the noise."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1 or mps."""
+    out: Path | None = None
+    """Folder for report.json and report.md."""
+    force: bool = False
+    """Overwrite an existing report."""
+
+    def __post_init__(self) -> None:
+        _check_limit("--limit-per-speaker", self.limit_per_speaker)
+        if any(not 0.5 <= seconds <= 600 for seconds in self.seconds):
+            raise ConfigError("--seconds must lie between 0.5 and 600.")
+        if any(not -30 <= ratio <= 60 for ratio in self.snr):
+            raise ConfigError("--snr must lie between -30 and 60 dB.")
+
+
+@dataclass(frozen=True)
+class VocoderSettings:
+    """Copy synthesis: recordings are converted to mels and back by a vocoder, and compared with the recordings."""
+
+    command: ClassVar[str] = "vocoder"
+
+    corpora: Corpora
+    """Corpora, evaluated together: folders or lhotse manifests."""
+    vocoder: tuple[str, ...] = ()
+    """Family names, vocoder model files, or label=FILE. Default: the family that needs no model file."""
+    models: Path = DEFAULT_MODELS
+    """Folder in which family names are looked up."""
+    limit: int | None = 40
+    """Use at most this many utterances, spread over the speakers."""
+    held_out: bool = False
+    """Use only utterances that no stage is trained on."""
+    words: bool = True
+    """Measure word errors with a speech recogniser, which is the slowest part."""
+    seed: int = 0
+    """Seed of the choice of utterances and of the vocoders."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1 or mps."""
+    out: Path | None = None
+    """Folder for report.json and report.md, and for some audio and plots."""
+    plots: int = 4
+    """Save the audio and a plot of this many outputs of each vocoder."""
+    force: bool = False
+    """Overwrite an existing report."""
+
+    def __post_init__(self) -> None:
+        _check_limit("--limit", self.limit, 2)
+
+
+@dataclass(frozen=True)
+class CloningSettings:
+    """Intelligibility and speaker similarity of cloned voices, beside those of natural speech."""
+
+    command: ClassVar[str] = "cloning"
+
+    references: tuple[Path, ...]
+    """Reference clips, or folders of them. Each clip is one voice, unless a metadata.csv names the speakers."""
+    sentences: Path
+    """Text file with one sentence per line: what is spoken, and the closed set that the recogniser chooses from."""
+    out: Path
+    """Folder for report.json and report.md, and for some audio and plots."""
+    models: Path = DEFAULT_MODELS
+    """Folder of the model files."""
+    encoder: Path | None = None
+    """Encoder model file to use instead of the folder's."""
+    synthesizer: Path | None = None
+    """Synthesizer model file to use instead of the folder's."""
+    vocoder: tuple[str, ...] = ()
+    """Family names, vocoder model files or label=FILE, all measured on the same mels. Default: the folder's vocoder."""
+    natural: tuple[Path, ...] = ()
+    """Transcribed corpora of natural speech to measure as well, as it is and as copy synthesis."""
+    natural_limit: int | None = None
+    """Use at most this many natural utterances. Default: as many as there are sentences, for the same chance level."""
+    limit: int | None = None
+    """Generate at most this many outputs, spread over references and sentences."""
+    clips: int | None = None
+    """Enrol each voice with this many clips and compare outputs with its other clips. Default: one clip for both."""
+    open_limit: int | None = None
+    """Transcribe only this many outputs of each condition without a closed set, which is the slowest part."""
+    seed: int = 0
+    """Seed of the whole evaluation."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1 or mps."""
+    plots: int = 4
+    """Save the audio and a plot of this many outputs of each condition."""
+    force: bool = False
+    """Overwrite an existing report."""
+
+    def __post_init__(self) -> None:
+        _check_limit("--limit", self.limit, 2)
+        _check_limit("--natural-limit", self.natural_limit, 2)
+        _check_limit("--open-limit", self.open_limit)
+        _check_limit("--clips", self.clips)
+
+
+Settings = EncoderSettings | VocoderSettings | CloningSettings
+
+
+def _check_limit(name: str, value: int | None, least: int = 1) -> None:
+    """Raises: ConfigError if a limit is too small to measure anything."""
+    if value is not None and value < least:
+        raise ConfigError(f"{name} must be at least {least}, not {value}.")
+
+
+def labelled(name: str) -> tuple[str, str]:
+    """Label and file of "label=FILE"; the label of a plain FILE is its name without the suffix."""
+    label, equals, file = name.partition("=")
+    if equals and label and file and not Path(name).exists():
+        return label, file
+    return Path(name).stem, name
+
+
+def as_json(settings: Settings) -> dict[str, Any]:
+    """The settings as JSON values for a report. Paths are shortened to two parts, because a report may be published."""
+    return {"command": settings.command, **{name: _plain(value) for name, value in vars(settings).items()}}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, str) and "/" in value:  # FILE or label=FILE
+        label, file = labelled(value)
+        return f"{label}={_short(Path(file))}"
+    return _short(value) if isinstance(value, Path) else value
+
+
+def _short(path: Path) -> str:
+    return "/".join(path.parts[-2:])
