@@ -1,9 +1,9 @@
-"""Model families: each is a folder of its stage with a `family.py`, found by its presence.
+"""Model families: each is a folder of its stage with a `family.py`, which is found by its name.
 
-    encoder/lstm/family.py    FAMILY = Family(kind="lstm", config=EncoderConfig, load=..., ...)
+    encoder/lstm/family.py    FAMILY = Family(kind="lstm", config=LSTMConfig, load=..., ...)
 
-Scripts, chain, toolbox and evaluation ask for a family by the kind in a model file's header and name none themselves.
-A `family.py` imports neither torch nor anything of its own that does: `--help` lists the flags of all families.
+Scripts, cloning, toolbox and evaluation get a family by the kind in a model file's header, and name none themselves.
+A `family.py` must not import torch, directly or indirectly, since `--help` needs the flags of all families.
 """
 
 import functools
@@ -30,10 +30,10 @@ class Family:
         kind: its name: in the header of its model files, and for `--model` of the training scripts.
         config: frozen dataclass of the architecture, stored whole in each model file.
         load: (header, weights, device, **options) -> the stage's facade.
-        training_flags: frozen dataclass of the training script's flags; None for a family that is not trained.
+        training_flags: subclass of `training.flags.TrainingFlags`; None for a family that is not trained.
         plan: (flags, store, run) -> `training.config.TrainingPlan`; None for a family that is not trained.
-        needs_file: whether there is a model file; without one, `load` takes None for header and weights.
-        order: families are listed by it; the first one is what files without a kind in their header are read as.
+        needs_file: whether it has model files; without them, `load` takes None for header and weights.
+        order: position in lists. Files without a kind in their header are read as the first family.
     """
 
     kind: str
@@ -57,7 +57,7 @@ def families_of(stage: str) -> Mapping[str, Family]:
 
 
 def family_of(stage: str, kind: str) -> Family:
-    """The family of a kind; the first one for "".
+    """The family of a kind; the first one if the kind is "".
 
     Raises:
         ConfigError: the stage has no such family.
@@ -66,7 +66,7 @@ def family_of(stage: str, kind: str) -> Family:
     if not kind:
         return next(iter(families.values()))
     if kind not in families:
-        raise ConfigError(f"There is no {stage} of the kind {kind!r}: choose {', '.join(families)}.")
+        raise ConfigError(f"There is no {stage} family {kind!r}: choose {', '.join(families)}.")
     return families[kind]
 
 

@@ -1,6 +1,6 @@
-"""Writing files so that a crash, a kill or a full disk leaves either the old file or the new one, never a torn one.
+"""Atomic writing: a crash, a kill or a full disk leaves either the old file or the new one, never part of it.
 
-Nothing here imports torch before it writes tensors: what only writes text or settings need not wait for it.
+torch is imported only to write tensors.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ TEMPORARY_SUFFIX = ".partial"
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """`replace_whole`, with a sentence for a person.
+    """As `replace_whole`, but with a `StorageError`.
 
     Raises:
-        StorageError: the disk is full or the folder cannot be written. What was at `path` before is untouched.
+        StorageError: the disk is full or the folder cannot be written. The old file at `path` is unchanged.
     """
     try:
         replace_whole(path, write)
@@ -40,11 +40,11 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
 def replace_whole(path: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill a temporary sibling of `path`, flush it to the disk, and rename it over `path`.
 
-    The sibling is on the same file system, so the rename is atomic; the folder is flushed too, or a power cut could
-    still undo the rename.
+    The sibling is on the same file system, so the rename is atomic. The folder is flushed too, since a power failure
+    could otherwise undo the rename.
 
     Raises:
-        OSError: what was at `path` before is untouched.
+        OSError: the old file at `path` is unchanged.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
@@ -60,10 +60,10 @@ def replace_whole(path: Path, write: Callable[[Path], None]) -> None:
 
 
 def storage_error(path: Path, error: OSError) -> StorageError:
-    """The sentence for a write that failed."""
+    """The error for a failed write."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return StorageError(f"The disk is full: {path} could not be written, free some space and try again.")
-    return StorageError(f"{path} cannot be written ({error.strerror or error}): choose another place.")
+    return StorageError(f"{path} cannot be written ({error.strerror or error}): choose a different folder.")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -72,12 +72,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as readable JSON, atomically; NaN and infinity are refused, because JSON has none."""
+    """Write `value` as readable JSON, atomically. NaN and infinity, which JSON does not have, raise ValueError."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
-    """Write a safetensors file, atomically. Tensors that share memory are written once each."""
+    """Write a safetensors file, atomically. Tensors that share memory are written as copies."""
     from safetensors.torch import save_file
 
     plain = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
@@ -93,10 +93,10 @@ def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Map
 
 
 def flush_to_disk(path: Path) -> None:
-    """fsync a file or a folder; a system that cannot flush folders is left to itself."""
+    """fsync a file or folder; a no-op on systems that cannot flush folders."""
     try:
         handle = os.open(path, os.O_RDONLY)
-    except PermissionError:  # Windows opens no folders
+    except PermissionError:  # Windows cannot open folders
         return
     try:
         os.fsync(handle)
@@ -108,7 +108,7 @@ def flush_to_disk(path: Path) -> None:
 
 
 def remove_temporaries(folder: Path) -> None:
-    """Delete what a killed writer left half-written in `folder`."""
+    """Delete temporary files of killed writers in `folder`."""
     for leftover in folder.glob(f".*{TEMPORARY_SUFFIX}"):
         leftover.unlink(missing_ok=True)
 
@@ -119,7 +119,7 @@ def _write_bytes(path: Path, data: bytes) -> None:
 
 
 def _without_shared_memory(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """safetensors refuses two names for one memory (tied weights): give the later names a copy."""
+    """Copy tensors that share memory (tied weights), which safetensors does not store."""
     seen: set[int] = set()
     separate = {}
     for name, tensor in tensors.items():
@@ -130,7 +130,7 @@ def _without_shared_memory(tensors: dict[str, torch.Tensor]) -> dict[str, torch.
 
 
 def _as_os_error(error: SafetensorError, path: Path) -> OSError:
-    """safetensors tells of a failed write only in its text: "... (os error 28)"."""
+    """safetensors reports the cause of a failed write only in its text: "... (os error 28)"."""
     found = re.search(r"os error (\d+)", str(error))
     number = int(found.group(1)) if found else errno.EIO
     return OSError(number, os.strerror(number), str(path))

@@ -1,4 +1,4 @@
-"""Where the default models and the sample recordings are: beside the packages, in a checkout and when installed."""
+"""Folders of the default models and the sample recordings, beside the packages in a checkout and when installed."""
 
 from pathlib import Path
 

@@ -1,8 +1,7 @@
-"""The training floor: one `fit()` for every stage, model files, resumable run directories, schedules.
+"""Training infrastructure of all stages: one training loop, resumable run directories, schedules, shared flags.
 
-Nothing is imported here, so that reading a model file does not load what only training needs:
+Nothing is imported here. Import from the modules:
 
-    from modelfile.checkpoint import load_model_file, save_model
-    from training.loop import FitConfig, fit
-    from training.schedule import warmup_cosine
+    from training.config import FitConfig, Task
+    from training.loop import fit
 """

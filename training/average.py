@@ -10,8 +10,7 @@ from torch import nn
 class WeightAverage:
     """Float32 averages of all floating-point entries of a model's `state_dict`.
 
-    Early on the average forgets faster, min(decay, (1 + n) / (10 + n)) after n updates, so that the random start does
-    not linger. n is the number of optimiser steps, which makes the average a part of the state without counters.
+    The decay after n optimiser steps is min(decay, (1 + n) / (10 + n)), so that the random start is soon forgotten.
     """
 
     def __init__(self, model: nn.Module, decay: float):

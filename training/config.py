@@ -1,4 +1,4 @@
-"""What `fit` takes and gives: settings of the training loop, and what a model family must provide. Imports no torch."""
+"""Interfaces of the training loop: its settings and result, and what a model family provides. Imports no torch."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ class FitConfig:
     """Settings of the training loop.
 
     Attributes:
-        steps: optimiser steps in all, counted over all sessions of a run.
-        max_minutes: stop and save after so many minutes of this session; 0 for no limit.
-        learning_rate: the peak.
-        final_learning_rate: where the decay ends.
-        warmup_steps: steps of linear rise to the peak.
-        decay: shape of the fall from the peak.
-        decay_start, decay_steps: when the fall begins and how long it takes; decay_steps 0 means up to `steps`.
+        steps: optimiser steps in total, over all sessions of a run.
+        max_minutes: stop and save after this many minutes of a session; 0 for no limit.
+        learning_rate: peak.
+        final_learning_rate: end of the decay.
+        warmup_steps: steps of linear increase to the peak.
+        decay: shape of the decay from the peak.
+        decay_start, decay_steps: first step and length of the decay; decay_steps 0 means up to `steps`.
         weight_decay, betas, eps: of AdamW (Loshchilov & Hutter 2019); without decay it is Adam.
-        clip_norm: longest gradient, as an L2 norm over all parameters; 0 for no clipping.
+        clip_norm: largest L2 norm of the gradient over all parameters; 0 for no clipping.
         log_every, validate_every, save_every: in steps; 0 means only at the end.
-        keep_last: how many resumable states are kept.
+        keep_last: number of resumable states to keep.
         seed: of all randomness in the steps (dropout, masks, noise).
         precision: "auto" is bf16 on a GPU or CPU with instructions for it, fp16 on an older GPU, fp32 elsewhere.
-        matmul_precision: how exact fp32 matrix products are. "medium" lets a CPU with bf16 instructions multiply in
-            bf16 (about three times faster) and a GPU too; "auto" is "medium" on a CPU that gains by it, TF32 on a GPU.
+        matmul_precision: of fp32 matrix products. "medium" allows bf16 products on a CPU with bf16 instructions (about
+            three times faster) and on a GPU; "auto" is "medium" on such a CPU and TF32 on a GPU.
         device: "auto", "cpu", "cuda" or "mps".
-        threads: CPU threads of one process; 0 leaves torch's choice.
-        ema_decay: decay of an exponential moving average of the weights, which is then what is validated and
-            handed out; 0 for none.
-        prefetch: batches made ahead by a background thread; 0 makes them in line.
-        progress: show a progress bar where there is a terminal.
+        threads: CPU threads of one process; 0 leaves the choice to torch.
+        ema_decay: decay of an exponential moving average of the weights, which are then validated and saved; 0 for
+            none.
+        prefetch: batches prepared ahead by a background thread; 0 prepares them in the training thread.
+        progress: show a progress bar on a terminal.
     """
 
     steps: int = 100_000
@@ -100,8 +100,8 @@ class FitConfig:
         _require(self.device in ("auto", "cpu", "cuda", "mps"), "device", self.device, "auto, cpu, cuda or mps")
 
 
-# A resumed run may set these anew: they decide how long, how fast and how talkative, not what is learnt. (The scripts
-# derive the warm-up from the steps.)
+# A resumed run may change these: they set duration, speed and logging, not the result of a step. (Families derive the
+# warm-up from the steps.)
 FREE_TO_CHANGE = frozenset(
     f"fit.{name}"
     for name in (
@@ -113,15 +113,15 @@ FREE_TO_CHANGE = frozenset(
 
 @dataclass(frozen=True)
 class FitResult:
-    """How a session of training ended.
+    """Result of a training session.
 
     Attributes:
         step: optimiser steps of the run so far.
-        reason: all steps done, a signal came, or the minutes are over.
+        reason: all steps done, stopped by a signal, or out of time.
         best: best value of the task's metric, None before the first validation.
-        best_step: the step it was measured at.
+        best_step: step of that validation.
         minutes: length of this session.
-        sentence: the same for a person, with the way to go on.
+        sentence: the result as a sentence, with the command to resume.
     """
 
     step: int
@@ -138,7 +138,7 @@ class Task(ABC):
     Attributes:
         model: the module that is trained and saved.
         best_metric: the figure of `validate` that chooses the best checkpoint.
-        best_mode: "min" or "max": which way `best_metric` is better.
+        best_mode: "min" or "max", the better direction of `best_metric`.
         extra_modules: modules that only training needs (discriminators, the scale of a loss), by name. They are trained
             and resumed, and are not part of the model file.
     """
@@ -153,8 +153,8 @@ class Task(ABC):
         """The losses of one batch, scalars; "loss" is minimised. "items", if given, is the number of examples.
 
         Args:
-            generator: a CPU generator that depends on (seed, rank, step) alone, as do the global random states of
-                torch, numpy and Python during the call. A step has the same randomness after a resume.
+            generator: a CPU generator seeded with (seed, rank, step), as are the global random states of torch, numpy
+                and Python during the call. A repeated step has the same randomness.
         """
 
     @abstractmethod
@@ -162,12 +162,12 @@ class Task(ABC):
         """Validation figures of the model in eval mode, without gradients. Runs in the first process only.
 
         Args:
-            run: `run.samples` is a folder for files, `run.writer` takes TensorBoard scalars, images and audio.
+            run: `run.samples` is a folder for files, `run.writer` a TensorBoard writer.
         """
 
     @abstractmethod
     def model_file(self) -> dict[str, Any]:
-        """Keyword arguments for `modelfile.checkpoint.save_model`: stage, kind, config and header entries."""
+        """Fields of the `modelfile.header.ModelHeader`, without the step: stage, kind, config and others."""
 
     def param_groups(self) -> list[dict[str, Any]] | None:
         """Parameter groups as for a torch optimiser; "lr_scale" multiplies the learning rate. None: one group."""
@@ -186,14 +186,14 @@ class Task(ABC):
         return self.model.state_dict()
 
     def finish(self, run: RunDirectory, step: int) -> None:  # noqa: B027 - optional hook
-        """Called once in the first process when a session of training ends, after the last save."""
+        """Called once in the first process at the end of a session, after the last save."""
 
 
 class Batches(Protocol):
-    """Training batches, reachable by step, so that the position in the data is the step."""
+    """Training batches by step: the step is the position in the data."""
 
     def batch_at(self, step: int) -> Any:
-        """The batch of one step: a pure function of (seed, step, rank) that leaves global random states alone.
+        """The batch of one step, a pure function of (seed, step, rank). It does not use global random states.
 
         Called from a background thread. Tensors, in any nesting of dict, list, tuple and dataclass.
         """
@@ -208,7 +208,7 @@ class TrainingPlan:
         task: model, losses and validation.
         batches: training data by step.
         fit: settings of the loop.
-        settings: what a resumed run must have equal besides (store, batch size, ...), as JSON values.
+        settings: further settings that a resumed run must not change (store, batch size, ...), as JSON values.
     """
 
     task: Task

@@ -1,4 +1,4 @@
-"""Turns the best model of a run into a file to hand out: half-precision weights, and a header that says what it is.
+"""Export the best model of a run to a file for distribution, with half-precision weights and a complete header.
 
 python -m training.export runs/encoder models/default/encoder.safetensors --licence CC0 --trained-on "LibriTTS"
 """
@@ -25,21 +25,21 @@ def export_model(
     newest: bool = False,
     overwrite: bool = False,
 ) -> ModelHeader:
-    """Write a shippable copy of a run's model, read it back, and return its header.
+    """Write a copy of a run's model for distribution, read it back, and return its header.
 
     Args:
         source: a run directory, or a model file.
-        trained_on, licence: for the header; what the source says stays where they are empty.
-        dtype: how the weights are stored.
-        newest: take a run's newest weights instead of its best.
+        trained_on, licence: for the header; "" keeps the entries of the source.
+        dtype: how weights are stored.
+        newest: export a run's newest weights instead of its best.
 
     Raises:
-        ModelFileError: the source is no model, or a weight does not fit `dtype`.
+        ModelFileError: the source is not a model, or a weight does not fit `dtype`.
         StorageError: `out` exists and `overwrite` is not set, or it cannot be written.
     """
     source, out = Path(source), Path(out)
     if out.exists() and not overwrite:
-        raise StorageError(f"{out} exists: choose another name, or give --force to overwrite it.")
+        raise StorageError(f"{out} exists: choose a different name, or give --force to overwrite it.")
     if source.is_dir():
         source = _model_of_run(RunDirectory(source), newest)
     header = read_header(source)
@@ -62,10 +62,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m training.export", description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("run", type=Path, help="run directory, or a model file")
     parser.add_argument("out", type=Path, help="the .safetensors file to write")
-    parser.add_argument("--trained-on", default="", help="corpora behind the weights, for the header")
+    parser.add_argument("--trained-on", default="", help="training data, for the header")
     parser.add_argument("--licence", default="", help="licence of the weights, for the header")
     parser.add_argument("--dtype", choices=get_args(StoredFloat), default="float16", help="how weights are stored")
-    parser.add_argument("--newest", action="store_true", help="take the newest weights instead of the best")
+    parser.add_argument("--newest", action="store_true", help="export the newest weights instead of the best")
     parser.add_argument("--force", action="store_true", help="overwrite OUT")
     args = parser.parse_args(arguments)
     header = export_model(

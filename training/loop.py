@@ -1,10 +1,10 @@
-"""The one training loop: `fit` takes a stage's task, its batches and a config, and fills a run directory.
+"""The training loop of all stages.
 
-    from training.loop import FitConfig, fit
+    from training.loop import fit
     result = fit(task, batches, FitConfig(steps=20_000), "runs/encoder", resume=False)
 
-A run can be stopped at any moment, also by `kill -9`, and goes on from its last state as if it had not been: all that
-a step depends on is its number (batch, learning rate, random draws) or is saved (weights, optimiser moments, averages).
+A run can be stopped at any moment, even by `kill -9`, and resumes exactly: all inputs of a step either depend on its
+number (batch, learning rate, random numbers) or are saved (weights, optimiser moments, averages).
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from training.config import FREE_TO_CHANGE, Batches, FitConfig, FitResult, Task,
 from training.prefetch import Prefetcher
 from training.run_directory import RunDirectory
 from training.session import Session
-from training.stopping import StopWish
+from training.stopping import StopRequest
 
 __all__ = ["Batches", "FitConfig", "FitResult", "RunDirectory", "Task", "fit"]
 
@@ -38,25 +38,23 @@ def fit(
     config: FitConfig,
     run_dir: str | Path,
     resume: bool = False,
-    learning_rate: Callable[[int], float] | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> FitResult:
-    """Train until all steps are done, the minutes are over, or Ctrl-C or SIGTERM asks to stop; always save at the end.
+    """Train until all steps are done, the time is over, or Ctrl-C or SIGTERM arrives. Always save at the end.
 
-    Under torchrun every process calls this with its own `batches`; the first one writes, and all read the run
-    directory from a shared file system.
+    Under torchrun, each process calls this with its own `batches`. The first one writes the run directory, and all
+    read it from a shared file system.
 
     Args:
         task: the model, its losses and its validation.
         batches: the training data by step.
-        run_dir: must not hold a run yet, unless `resume` is set.
-        resume: go on from the newest state in `run_dir`.
-        learning_rate: function of the step, instead of the one `config` describes.
-        settings: whatever else a resumed run must have equal (batch size, stores, ...), kept in config.json.
+        run_dir: run directory; it must not hold a run yet unless `resume` is set.
+        resume: resume from the newest state in `run_dir`.
+        settings: further settings that a resumed run must not change, kept in config.json.
 
     Raises:
-        TrainingError: the run directory does not suit, or three losses in a row were not finite.
-        StorageError: the disk is full; the states saved before stay usable.
+        TrainingError: the run directory cannot be used, or three losses in a row were not finite.
+        StorageError: the disk is full. Earlier states stay usable.
     """
     run = RunDirectory(run_dir)
     accelerator = processes.make_accelerator(config)
@@ -72,7 +70,7 @@ def fit(
         if resume and not accelerator.is_main_process:
             state = run.latest_state()
         with numerics(config, accelerator.device.type):
-            session = Session(task, config, run, accelerator, learning_rate or learning_rate_of(config))
+            session = Session(task, config, run, accelerator, learning_rate_of(config))
             if state is not None:
                 session.restore(state)
             result = _train(session, batches)
@@ -83,7 +81,7 @@ def fit(
 
 
 def learning_rate_of(config: FitConfig) -> Callable[[int], float]:
-    """The schedule that `config` describes, as a function of the step."""
+    """The learning rate of `config` as a function of the step."""
     if config.decay == "constant":
         return lambda step: schedule.warmup_constant(step, peak=config.learning_rate, warmup_steps=config.warmup_steps)
     shape = schedule.warmup_exponential if config.decay == "exponential" else schedule.warmup_cosine
@@ -99,7 +97,7 @@ def learning_rate_of(config: FitConfig) -> Callable[[int], float]:
 
 
 def describe_run(task: Task, config: FitConfig, settings: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What config.json says: the model's config, the loop's, and the script's own settings."""
+    """Contents of config.json: the config of the model, that of the loop, and further settings."""
     about = task.model_file()
     return {
         "stage": about.get("stage", ""),
@@ -111,7 +109,7 @@ def describe_run(task: Task, config: FitConfig, settings: Mapping[str, Any] | No
 
 
 def resume_command(arguments: list[str] | None = None) -> str:
-    """The command line of this process, or of its launcher, with --resume."""
+    """The command line of this process or its launcher, with --resume."""
     words = list(sys.argv if arguments is None else arguments)
     if "--resume" not in words:
         words.append("--resume")
@@ -122,7 +120,7 @@ def resume_command(arguments: list[str] | None = None) -> str:
 
 @contextlib.contextmanager
 def numerics(config: FitConfig, device: str) -> Iterator[None]:
-    """Within the block, torch has the threads and the matrix precision of `config`."""
+    """Use the threads and the matrix precision of `config` within the block."""
     precision, threads = torch.get_float32_matmul_precision(), torch.get_num_threads()
     torch.set_float32_matmul_precision(processes.chosen_matmul_precision(config, device))
     if config.threads:
@@ -135,7 +133,7 @@ def numerics(config: FitConfig, device: str) -> Iterator[None]:
 
 
 def _train(session: Session, batches: Batches) -> FitResult:
-    """Step after step, with reports, validations and saves where they are due."""
+    """Take the steps, with reports, validations and saves when they are due."""
     config, run, main = session.config, session.run, session.is_main
     if main:
         run.open_events(purge_step=session.done + 1 if session.done else None)
@@ -147,13 +145,13 @@ def _train(session: Session, batches: Batches) -> FitResult:
         disable=None if config.progress and main else True,
     )  # fmt: skip
     prefetcher = Prefetcher(batches.batch_at, range(session.done, config.steps), config.prefetch)
-    with StopWish() as stop, contextlib.closing(bar), contextlib.closing(prefetcher):
+    with StopRequest() as stop, contextlib.closing(bar), contextlib.closing(prefetcher):
         for step, batch in prefetcher:
-            told, over = session.train_step(batch, step, lambda: (stop.wished, main and clock.is_over()))
+            signalled, late = session.train_step(batch, step, lambda: (stop.requested, main and clock.is_over()))
             bar.update()
             session.report_if_due(bar)
-            if (told or over) and session.done < config.steps:
-                reason = "signal" if told else "max_minutes"
+            if (signalled or late) and session.done < config.steps:
+                reason = "signal" if signalled else "max_minutes"
                 break
             session.validate_if_due(bar)
             session.save_if_due()
@@ -167,7 +165,7 @@ def _train(session: Session, batches: Batches) -> FitResult:
 
 
 class _Clock:
-    """Minutes since it was made, and whether they are over; a limit of 0 never is."""
+    """Minutes since its creation, with a limit; 0 is none."""
 
     def __init__(self, limit: float):
         self._started, self._limit = time.monotonic(), limit
@@ -188,5 +186,5 @@ def _closing_sentence(session: Session, reason: str) -> str:
             else f" Best {session.task.best_metric} {session.best:.4g} at step {session.best_step}."
         )
         return f"Finished all {step} steps; the model is {session.run.model}.{best}"
-    why = "Stopped by a signal" if reason == "signal" else "The minutes are over"
-    return f"{why}: step {step} is saved in {path}; go on with: {resume_command()}"
+    why = "Stopped by a signal" if reason == "signal" else "The time is over"
+    return f"{why}: step {step} is saved in {path}. Resume with: {resume_command()}"

@@ -1,4 +1,4 @@
-"""Makes batches ahead of the training on a background thread."""
+"""Prepares batches on a background thread."""
 
 import queue
 import threading
@@ -7,10 +7,10 @@ from typing import Any
 
 
 class Prefetcher:
-    """Calls `batch_at(step)` for the steps to come, at most `depth` ahead, and hands the batches out in order.
+    """Calls `batch_at(step)` for the next steps, at most `depth` ahead, and yields (step, batch) in order.
 
-    An exception while a batch is made is raised where the batch is asked for. numpy and torch release the interpreter
-    lock in their copies, so one thread is enough to hide reading and padding behind a training step.
+    An exception in `batch_at` is raised where the batch is used. numpy and torch release the interpreter lock while
+    they copy, so one thread suffices to hide reading and padding behind a training step.
     """
 
     def __init__(self, batch_at: Callable[[int], Any], steps: range, depth: int):
@@ -33,7 +33,7 @@ class Prefetcher:
             yield step, batch
 
     def close(self) -> None:
-        """Stop the thread after the batch it is at, and wait for it."""
+        """Stop the thread after its current batch, and wait for it."""
         self._closed.set()
         if self._thread is not None and self._thread.is_alive():
             while self._thread.is_alive():
@@ -44,7 +44,7 @@ class Prefetcher:
         for step in self._steps:
             try:
                 item: tuple[Any, BaseException | None] = (self._batch_at(step), None)
-            except BaseException as error:  # handed over to the thread that asks
+            except BaseException as error:  # raised in the thread that uses the batch
                 item = (None, error)
             while not self._closed.is_set():
                 try:

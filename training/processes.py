@@ -1,4 +1,4 @@
-"""Devices, number formats and processes: the parts of the loop that Accelerate carries."""
+"""Devices, precision and processes, on top of Accelerate."""
 
 import dataclasses
 import logging
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# The other processes wait while the first one validates and saves.
-PATIENCE = timedelta(hours=4)
+MAX_WAIT = timedelta(hours=4)  # of other processes, while the first one validates and saves
 
 
 def process_rank() -> int:
@@ -33,17 +32,17 @@ def process_count() -> int:
 
 
 def make_accelerator(config: FitConfig) -> "Accelerator":
-    """An `Accelerator` for the device and precision that `config` asks for; joins the processes torchrun started."""
+    """An `Accelerator` for the device and precision of `config`, which joins the processes that torchrun started."""
     from accelerate import Accelerator, InitProcessGroupKwargs
     from accelerate.state import AcceleratorState
 
     device = chosen_device(config)
     if not torch.distributed.is_initialized():
-        # Accelerate remembers the first device and precision of a process; a second fit() may want others.
+        # Accelerate keeps the first device and precision of a process, but a second fit() may use others.
         AcceleratorState._reset_state(reset_partial_state=True)
     precision = {"fp32": "no"}.get(chosen := chosen_precision(config, device), chosen)
     return Accelerator(
-        cpu=device == "cpu", mixed_precision=precision, kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)]
+        cpu=device == "cpu", mixed_precision=precision, kwargs_handlers=[InitProcessGroupKwargs(timeout=MAX_WAIT)]
     )
 
 
@@ -51,10 +50,10 @@ def chosen_device(config: FitConfig) -> str:
     """ "cpu", "cuda" or "mps".
 
     Raises:
-        ConfigError: the device that is asked for is not there.
+        ConfigError: this machine does not have the device.
     """
-    there = {"auto": True, "cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not there[config.device]:
+    available = {"auto": True, "cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not available[config.device]:
         raise ConfigError(f"This machine has no {config.device} device that PyTorch can use: choose cpu or auto.")
     if config.device != "auto":
         return config.device
@@ -66,8 +65,8 @@ def chosen_device(config: FitConfig) -> str:
 def chosen_precision(config: FitConfig, device: str) -> str:
     """ "fp32", "bf16" or "fp16".
 
-    A CPU with bf16 instructions gains a factor of two on LSTMs and convolutions. Its autocast leaves softmax, squares
-    and norms in bf16, where a GPU's has them in fp32: a task turns its inputs to a loss to float32 itself.
+    bf16 instructions of a CPU double the speed of LSTMs and convolutions. Autocast on a CPU leaves softmax, squares and
+    norms in bf16, unlike on a GPU, so a task converts the inputs of its losses to float32.
 
     Raises:
         ConfigError: fp16 on a CPU.
@@ -82,7 +81,7 @@ def chosen_precision(config: FitConfig, device: str) -> str:
 
 
 def chosen_matmul_precision(config: FitConfig, device: str) -> str:
-    """The name that `torch.set_float32_matmul_precision` takes."""
+    """The argument of `torch.set_float32_matmul_precision`."""
     if config.matmul_precision != "auto":
         return config.matmul_precision
     if device == "cuda":
@@ -91,7 +90,7 @@ def chosen_matmul_precision(config: FitConfig, device: str) -> str:
 
 
 def cpu_multiplies_bf16() -> bool:
-    """Whether this CPU has bf16 matrix instructions (AVX512-BF16 or AMX); elsewhere bf16 is slower than fp32."""
+    """Whether this CPU has bf16 matrix instructions (AVX512-BF16 or AMX). Without them bf16 is slower than fp32."""
     for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
         supported = getattr(torch.cpu, name, None)
         if supported is not None and supported():
@@ -100,16 +99,16 @@ def cpu_multiplies_bf16() -> bool:
 
 
 def seed_everything(seed: int, rank: int, step: int, stream: int = 0) -> torch.Generator:
-    """Set torch's, numpy's and Python's random states to a function of the arguments, and give a generator of its own.
+    """Seed torch, numpy and Python with a function of the arguments, and return a separate generator.
 
-    Because every step starts from its own seed, no random state has to be saved, validation cannot disturb training,
-    and a resumed step draws what it would have drawn.
+    Each step has a seed of its own. So no random state has to be saved, validation does not affect training, and a
+    resumed step draws the same numbers.
     """
     import random
 
     words = np.random.SeedSequence([seed, rank, step, stream]).generate_state(4, np.uint64)
     torch.manual_seed(int(words[0]))
-    np.random.seed(int(words[1]) % 2**32)  # noqa: NPY002, for code that draws from the global state
+    np.random.seed(int(words[1]) % 2**32)  # noqa: NPY002, for code that uses the global state
     random.seed(int(words[2]))
     return torch.Generator().manual_seed(int(words[3]) % 2**63)
 
@@ -150,9 +149,9 @@ def average_gradients(
 ) -> list[float]:
     """Average the gradients over all processes and sum the `flags`, in one flat all-reduce.
 
-    One buffer instead of DistributedDataParallel's hooks: a task may call any method of its model, leave parameters
-    unused, and keep parameters outside the model, and the processes agree on stopping at no extra message. A parameter
-    that got no gradient anywhere keeps None, as it would in a single process.
+    Unlike with DistributedDataParallel, a task may call any method of its model, leave parameters unused and have
+    parameters outside the model. The flags need no extra message. A parameter without a gradient in any process
+    keeps None, as in a single process.
     """
     world = torch.distributed.get_world_size()
     grads = [torch.zeros_like(parameter) if parameter.grad is None else parameter.grad for parameter in parameters]
@@ -169,6 +168,6 @@ def average_gradients(
 
 
 def share_from_first(tensors: Sequence[torch.Tensor]) -> None:
-    """Overwrite the tensors of all processes with those of the first."""
+    """Overwrite the tensors of all processes with those of the first one."""
     for tensor in tensors:
         torch.distributed.broadcast(tensor, src=0)

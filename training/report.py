@@ -1,4 +1,4 @@
-"""Sums up what happens between two lines of the training log."""
+"""Collects the figures between two lines of the training log."""
 
 import contextlib
 import time
@@ -11,7 +11,7 @@ from training.processes import first_tensor
 
 
 class Report:
-    """Means of the losses since the last report, kept on the device so that no step waits for them."""
+    """Mean losses since the last report. Sums stay on the device, so that steps do not wait for them."""
 
     def __init__(self) -> None:
         self._reset()
@@ -26,7 +26,7 @@ class Report:
         self._items += items
 
     def take(self) -> dict[str, float]:
-        """The figures, and a fresh start; empty where no step was taken since."""
+        """The figures since the last call; empty if no step was taken."""
         if not self._norms:
             return {}
         seconds = max(1e-9, time.monotonic() - self._since - self._away)
@@ -57,7 +57,7 @@ class Report:
 
 
 def items_of(losses: dict[str, torch.Tensor], batch: Any) -> float:
-    """Examples in a batch: what the task says, or the leading dimension."""
+    """Examples in a batch: "items" of the losses, or the leading dimension."""
     if "items" in losses:
         return float(losses["items"])
     tensor = first_tensor(batch)

@@ -1,12 +1,12 @@
-"""A run directory: all that is needed to go on exactly where a training stopped.
+"""Run directories: all that is needed to resume a training exactly where it stopped.
 
-runs/<name>/config.json         what the run was started with
-            model.safetensors   the newest weights, ready for use
-            best.safetensors    the weights with the best validation so far
-            state/              the last few resumable states: weights, optimiser moments, averages, counters
+runs/<name>/config.json         settings of the run
+            model.safetensors   newest weights, ready for use
+            best.safetensors    weights with the best validation so far
+            state/              last resumable states: weights, optimiser moments, averages, counters
             log.jsonl           one line per report
             events/             the same for TensorBoard
-            samples/            whatever a task's validation likes to leave
+            samples/            files of the task's validation
 """
 
 import contextlib
@@ -32,15 +32,27 @@ STATE_NAME = re.compile(r"step-(\d{9})\.safetensors")
 
 @dataclass(frozen=True)
 class SavedState:
-    """A resumable state: `tensors` by name, and the JSON `values` beside them. `step`: optimiser steps taken."""
+    """A resumable state after `step` optimiser steps: `tensors` by name, and JSON `values`."""
 
     step: int
     tensors: dict[str, torch.Tensor]
     values: dict[str, Any]
 
 
+class NoWriter:
+    """Replaces TensorBoard's `SummaryWriter` outside a training session. It ignores all data."""
+
+    def add_scalar(self, *_: Any, **__: Any) -> None: ...
+
+    def add_image(self, *_: Any, **__: Any) -> None: ...
+
+    def add_audio(self, *_: Any, **__: Any) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class RunDirectory:
-    """The files of one training run. Making the object touches nothing; `start` and `resume` do."""
+    """The files of one training run. Only `start`, `resume` and the writing methods change them."""
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
@@ -51,31 +63,32 @@ class RunDirectory:
         self.events = self.path / "events"
         self.samples = self.path / "samples"
         self.log = self.path / "log.jsonl"
-        self._writer: Any = None
+        self.writer: Any = NoWriter()  # a TensorBoard SummaryWriter after `open_events`
 
     def start(self, description: Mapping[str, Any]) -> None:
-        """Begin a new run; `description` is what a resumed run is compared with.
+        """Start a new run. A resumed run is compared with `description`.
 
         Raises:
-            TrainingError: there is a run in this folder already.
+            TrainingError: this folder holds a run already.
+            StorageError: it is a file, or cannot be written.
         """
         if self.exists():
             raise TrainingError(
-                f"{self.path} already holds a training run: go on with it by --resume, or choose another run directory."
+                f"{self.path} already holds a training run: resume it with --resume, or choose a different folder."
             )
         if self.path.exists() and not self.path.is_dir():
-            raise StorageError(f"{self.path} is a file: choose another run directory.")
+            raise StorageError(f"{self.path} is a file: choose a different run directory.")
         self._make_folders()
         write_json(self.config, description)
 
     def resume(self, description: Mapping[str, Any], may_change: Iterable[str] = ()) -> SavedState | None:
-        """Check that this is the same run and hand back its newest state, None where it was stopped before the first.
+        """Check that this is the same run, and return its newest state; None if it has none yet.
 
         Args:
-            may_change: names of settings, dotted as in "fit.steps", that a resumed run may set anew.
+            may_change: names of settings that a resumed run may change, as in "fit.steps".
 
         Raises:
-            TrainingError: there is no run here, or it was started with another setting; the sentence names it.
+            TrainingError: there is no run here, or a setting differs.
         """
         if not self.exists():
             raise TrainingError(f"There is no training run in {self.path} to resume: start it without --resume.")
@@ -96,11 +109,11 @@ class RunDirectory:
         return state
 
     def exists(self) -> bool:
-        """Whether a run was started here."""
+        """Whether this folder holds a run."""
         return self.config.is_file() or bool(self.state_files())
 
     def description(self) -> dict[str, Any]:
-        """What the run was started with."""
+        """Settings of the run."""
         try:
             description = json.loads(self.config.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
@@ -112,10 +125,10 @@ class RunDirectory:
     def save_state(
         self, step: int, tensors: Mapping[str, torch.Tensor], values: Mapping[str, Any], keep_last: int = 3
     ) -> None:
-        """Write a resumable state atomically, then delete all but the last `keep_last`.
+        """Write a resumable state atomically, and delete all but the last `keep_last` states.
 
         Raises:
-            StorageError: the disk is full; the sentence names the older state, which stays usable.
+            StorageError: the disk is full. Older states stay usable.
         """
         path = self.states / f"step-{step:09d}.safetensors"
         metadata = {
@@ -126,33 +139,33 @@ class RunDirectory:
         try:
             write_tensors(path, tensors, metadata)
         except StorageError as error:
-            raise self.with_way_out(error) from error
+            raise self.with_remedy(error) from error
         for old in self.state_files()[: -max(1, keep_last)]:
             old.unlink(missing_ok=True)
 
     def latest_state(self) -> SavedState | None:
-        """The newest readable state; a damaged one is passed over for the one before it, with a warning."""
+        """The newest readable state. Damaged states are skipped with a warning."""
         for path in reversed(self.state_files()):
             try:
                 return _read_state(path)
             except (SafetensorError, OSError, ValueError, KeyError) as error:
-                logger.warning("%s cannot be read (%s): going back to the state before it", path, error)
+                logger.warning("%s cannot be read (%s): using the state before it", path, error)
         return None
 
     def state_files(self) -> list[Path]:
         """The saved states, oldest first."""
         return sorted(path for path in self.states.glob("step-*.safetensors") if STATE_NAME.fullmatch(path.name))
 
-    def with_way_out(self, error: StorageError) -> StorageError:
-        """Add to a failed save what is still there and how to go on."""
+    def with_remedy(self, error: StorageError) -> StorageError:
+        """Add to the error of a failed save which state is left and how to resume."""
         files = self.state_files()
         if not files:
             return StorageError(f"{error} No state was saved before it.")
         step = int(STATE_NAME.fullmatch(files[-1].name).group(1))  # type: ignore[union-attr]
-        return StorageError(f"{error} The state of step {step} is intact, go on from it with --resume.")
+        return StorageError(f"{error} The state of step {step} is intact: resume from it with --resume.")
 
     def append_log(self, entry: Mapping[str, Any]) -> None:
-        """Append one line to log.jsonl; values that JSON has no word for (NaN, infinity) become null.
+        """Append one line to log.jsonl. NaN and infinity, which JSON does not have, become null.
 
         Raises:
             StorageError: the disk is full.
@@ -162,26 +175,19 @@ class RunDirectory:
             with self.log.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(finite, allow_nan=False) + "\n")
         except OSError as error:
-            raise self.with_way_out(storage_error(self.log, error)) from error
+            raise self.with_remedy(storage_error(self.log, error)) from error
 
-    def open_events(self, purge_step: int | None = None) -> Any:
-        """Open the TensorBoard writer; events from `purge_step` on, of a run that was killed, are hidden."""
+    def open_events(self, purge_step: int | None = None) -> None:
+        """Open the TensorBoard `writer`. Events from `purge_step` on, of a run that was killed, are hidden."""
         from torch.utils.tensorboard import SummaryWriter  # slow to import
 
-        self._writer = SummaryWriter(str(self.events), purge_step=purge_step)
-        return self._writer
-
-    @property
-    def writer(self) -> Any:
-        """The TensorBoard `SummaryWriter`, for a task's own figures and sounds during validation."""
-        return self._writer if self._writer is not None else self.open_events()
+        self.writer = SummaryWriter(str(self.events), purge_step=purge_step)
 
     def close(self) -> None:
         """Flush and close the TensorBoard writer."""
-        if self._writer is not None:
-            with contextlib.suppress(OSError):
-                self._writer.close()
-            self._writer = None
+        with contextlib.suppress(OSError):
+            self.writer.close()
+        self.writer = NoWriter()
 
     def _make_folders(self) -> None:
         for folder in (self.path, self.states, self.events, self.samples):
@@ -191,7 +197,7 @@ class RunDirectory:
                 raise storage_error(folder, error) from error
 
     def _cut_log(self, step: int) -> None:
-        """Drop the lines after `step`: a killed run got further than its last state, and will report them again."""
+        """Remove the lines after `step`: a killed run logged steps after its last state, which it will repeat."""
         if not self.log.is_file():
             return
         kept = [line for line in self.log.read_text(encoding="utf-8").splitlines() if _logged_step(line) <= step]
@@ -202,7 +208,7 @@ def _read_state(path: Path) -> SavedState:
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata() or {}
         if int(metadata["format_version"]) > STATE_FORMAT_VERSION:
-            raise ValueError("it was written by a newer program")
+            raise ValueError("it was written by a newer version")
         tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118, not a dict
     return SavedState(int(metadata["step"]), tensors, json.loads(metadata["values"]))
 
@@ -222,7 +228,7 @@ def _shown(settings: dict[str, Any], name: str) -> str:
 
 
 def _logged_step(line: str) -> float:
-    """The step of a log line; a torn line counts as beyond every step."""
+    """The step of a log line; infinity for a damaged line."""
     try:
         return float(json.loads(line)["step"])
     except (ValueError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""What `fit` holds while it runs: model, optimiser, averages and counters, and how they are saved and restored."""
+"""State of a training session: model, optimiser, averages and counters; steps, validations and saves."""
 
 import contextlib
 import dataclasses
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MOST_BAD_STEPS = 3
-VALIDATION_STREAM = 1  # keeps the random draws of a validation apart from those of the step with the same number
+MAX_BAD_STEPS = 3
+VALIDATION_STREAM = 1  # random numbers of a validation differ from those of the step with the same number
 
 
 class Session:
-    """The moving parts of one training session. `done` counts the optimiser steps of the run, skipped ones too."""
+    """One training session. `done` is the number of steps of the run, including skipped ones."""
 
     def __init__(
         self,
@@ -74,18 +74,18 @@ class Session:
 
     # -- one step
 
-    def train_step(self, batch: Any, step: int, wishes: Callable[[], tuple[bool, bool]]) -> tuple[bool, bool]:
-        """Take optimiser step `step`, or skip it where loss or gradient is not finite.
+    def train_step(self, batch: Any, step: int, stop_requests: Callable[[], tuple[bool, bool]]) -> tuple[bool, bool]:
+        """Take optimiser step `step`. Skip it if loss or gradient is not finite.
 
         Args:
-            wishes: says whether this process was told to stop, and whether its time is over; asked after the backward
-                pass, so that a signal during the step counts for it.
+            stop_requests: whether this process received a signal, and whether its time is over. It is called after the
+                backward pass, so that a signal during the step counts.
 
         Returns:
-            The wishes of all processes together.
+            The same two flags, true if they are so in any process.
 
         Raises:
-            TrainingError: the third bad step in a row; the last good state is saved first.
+            TrainingError: the third bad step in a row. The last good state is saved first.
         """
         rate = self.learning_rate(step)
         for group in self.optimizer.param_groups:
@@ -96,8 +96,8 @@ class Session:
         with self.accelerator.autocast():
             losses = self.task.step(batch, step, generator)
         self.accelerator.backward(losses["loss"])
-        told, over = wishes()
-        flags = [float(told), float(over), float(not torch.isfinite(losses["loss"].detach()).item())]
+        signalled, late = stop_requests()
+        flags = [float(signalled), float(late), float(not torch.isfinite(losses["loss"].detach()).item())]
         if self.world > 1:
             flags = processes.average_gradients(self.parameters, flags, self.device)
         norm = self._clip()
@@ -115,13 +115,13 @@ class Session:
         return flags[0] > 0, flags[1] > 0
 
     def _clip(self) -> float:
-        """Scale the gradient to at most `clip_norm`; returns its length before."""
+        """Scale the gradient to at most `clip_norm`. Returns its norm before."""
         self.accelerator.unscale_gradients()
         limit = self.config.clip_norm or math.inf
         return float(nn.utils.clip_grad_norm_(self.parameters, limit))
 
     def _skip(self, step: int, loss_is_bad: bool, buffers: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
-        """Leave weights and moments as they are; undo what the forward pass did to running statistics."""
+        """Keep weights and moments, and restore the running statistics that the forward pass changed."""
         with torch.no_grad():
             for buffer, before in buffers:
                 buffer.copy_(before)
@@ -129,37 +129,37 @@ class Session:
         if scaler is not None:
             searching = not loss_is_bad and scaler.get_scale() > 1
             scaler.update()
-            if searching:  # fp16 finds its loss scale by overflowing
+            if searching:  # fp16 finds its loss scale by overflow
                 return
         if self.bad_in_a_row == 0:
             self._good_counters = self._counters()
         self.bad_in_a_row += 1
         what = "loss" if loss_is_bad else "gradient"
         logger.warning("the %s of step %d is not finite: the step is skipped", what, step)
-        if self.bad_in_a_row >= MOST_BAD_STEPS:
+        if self.bad_in_a_row >= MAX_BAD_STEPS:
             self._give_up(what, step)
 
     def _give_up(self, what: str, step: int) -> NoReturn:
-        good = self.done - MOST_BAD_STEPS
+        good = self.done - MAX_BAD_STEPS
         kept = f"the state after step {good} is kept"
         if self.is_main:
             try:
                 self.save(good, self._good_counters)
-            except ModelFileError:  # a finite gradient can still throw the weights out of range
-                kept = "the weights were lost with it and the states saved before are kept"
+            except ModelFileError:  # the weights can overflow with a finite gradient
+                kept = "the weights are not finite either, and the states saved before are kept"
         raise TrainingError(
             f"The {what} was not finite in steps {good} to {step}; {kept} in {self.run.path}: look at the data of "
             "these steps, or lower the learning rate in a new run."
         )
 
     def _buffers(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """The running statistics and their counters, each with a copy."""
+        """Running statistics and counters, each with a copy."""
         return [(buffer, buffer.clone()) for module in self.modules.values() for buffer in module.buffers()]
 
     # -- reports, validation, saves
 
     def report_if_due(self, bar: tqdm) -> None:
-        """Every `log_every` steps: log.jsonl, TensorBoard, the bar and the log."""
+        """Report every `log_every` steps to log.jsonl, TensorBoard, the progress bar and the log."""
         if self.is_main and (self.done == self.config.steps or _due(self.done, self.config.log_every)):
             self.write_report(bar)
 
@@ -173,11 +173,11 @@ class Session:
         if bar is not None:
             bar.set_postfix(shown)
         minutes = (self.config.steps - self.done) / figures["steps_per_s"] / 60
-        told = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
-        logger.info("step %d of %d: %s; about %.0f minutes to go", self.done, self.config.steps, told, minutes)
+        text = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
+        logger.info("step %d of %d: %s; about %.0f minutes left", self.done, self.config.steps, text, minutes)
 
     def validate_if_due(self, bar: tqdm) -> None:
-        """Every `validate_every` steps, and after the last one."""
+        """Validate every `validate_every` steps, and after the last one."""
         due = self.done == self.config.steps or _due(self.done, self.config.validate_every)
         if self.is_main and due and self.validated_at != self.done:
             with self.report.paused():
@@ -186,20 +186,20 @@ class Session:
                 bar.set_description(f"best {self.task.best_metric} {self.best:.4g}")
 
     def validate(self) -> None:
-        """Validate the (averaged) model in eval mode; where it is the best so far, keep it as best.safetensors."""
+        """Validate the (averaged) model in eval mode. Save it as best.safetensors if it is the best so far."""
         self.validated_at = self.done
         processes.seed_everything(self.config.seed, self.rank, self.done, VALIDATION_STREAM)
         for module in self.modules.values():
             module.eval()
         try:
-            with self._handed_out_weights(), torch.no_grad():
+            with self._saved_weights(), torch.no_grad():
                 figures = {name: float(value) for name, value in self.task.validate(self.done, self.run).items()}
         finally:
             for module in self.modules.values():
                 module.train()
         name = self.task.best_metric
         if name not in figures:
-            raise KeyError(f"validate() gave {sorted(figures)} without the best_metric {name!r}")
+            raise KeyError(f"validate() returned {sorted(figures)} without the best_metric {name!r}")
         self._log({f"validation/{key}": value for key, value in figures.items()})
         logger.info(
             "step %d: %s", self.done, ", ".join(f"validation {key} {value:.4g}" for key, value in figures.items())
@@ -209,13 +209,13 @@ class Session:
             self._save_model(self.run.best, self.done, {"best_metric": name, "best_value": repr(self.best)})
 
     def save_if_due(self) -> None:
-        """Every `save_every` steps."""
+        """Save every `save_every` steps."""
         if self.is_main and _due(self.done, self.config.save_every):
             with self.report.paused():
                 self.save(self.done)
 
     def finish(self) -> None:
-        """Save what the last save does not cover."""
+        """Save the steps since the last save."""
         if self.is_main:
             self.write_report()
             if self.saved_at != self.done or not self.run.model.exists():
@@ -223,14 +223,14 @@ class Session:
         self.accelerator.wait_for_everyone()
 
     def save(self, step: int, counters: dict[str, Any] | None = None) -> None:
-        """Write the resumable state of `step`, with the counters as they are or were then, and the model file."""
+        """Write the model file and the resumable state of `step`, with the current counters if none are given."""
         values = {
             **(self._counters() if counters is None else counters),
             "world_size": self.world,
             "scaler": self.accelerator.scaler.state_dict() if self.accelerator.scaler is not None else None,
         }
-        # The model first: killed in between, a resumed run repeats the steps and writes it again. It is also the one
-        # that refuses weights that are not finite, before such a state could push out a sound one.
+        # The model first: if the process is killed in between, a resumed run repeats the steps and writes it again.
+        # save_model also refuses weights that are not finite, before such a state could replace a good one.
         self._save_model(self.run.model, step, {})
         self.run.save_state(step, self._state_tensors(), values, self.config.keep_last)
         self.saved_at = step
@@ -243,12 +243,12 @@ class Session:
         about = ModelHeader(**{**self.task.model_file(), "step": step})
         header = dataclasses.replace(about, extra={**about.extra, **extra})
         try:
-            with self._handed_out_weights():
+            with self._saved_weights():
                 save_model(path, self.task.stored_weights(), header)
         except StorageError as error:
-            raise self.run.with_way_out(error) from error
+            raise self.run.with_remedy(error) from error
 
-    def _handed_out_weights(self) -> contextlib.AbstractContextManager[None]:
+    def _saved_weights(self) -> contextlib.AbstractContextManager[None]:
         return self.average.applied() if self.average else contextlib.nullcontext()
 
     def _is_better(self, value: float) -> bool:
@@ -279,10 +279,10 @@ class Session:
         return tensors
 
     def restore(self, state: SavedState) -> None:
-        """Take over a saved state.
+        """Restore a saved state.
 
         Raises:
-            TrainingError: it belongs to a model or optimiser of another shape.
+            TrainingError: the state is of a model or optimiser of a different shape.
         """
         own = self._module_tensors()
         moments: dict[int, dict[str, torch.Tensor]] = {}
@@ -298,7 +298,7 @@ class Session:
         for index, entries in moments.items():
             shape = self.parameters[index].shape if index < len(self.parameters) else None
             if any(value.ndim and value.shape != shape for value in entries.values()):
-                raise self._misfit(f"optimizer/{index}")
+                raise self._mismatch(f"optimizer/{index}")
         self.optimizer.load_state_dict({"state": moments, "param_groups": self.optimizer.state_dict()["param_groups"]})
         values = state.values
         self.done = self.saved_at = state.step
@@ -308,7 +308,7 @@ class Session:
             self.accelerator.scaler.load_state_dict(values["scaler"])
         if values["world_size"] != self.world:
             logger.warning(
-                "the run had %d processes and goes on with %d: it goes on, but not with the same batches",
+                "the run had %d processes and resumes with %d: its batches will differ",
                 values["world_size"],
                 self.world,
             )
@@ -316,12 +316,12 @@ class Session:
     def _matching(self, state: SavedState, name: str, like: torch.Tensor) -> torch.Tensor:
         found = state.tensors.get(name)
         if found is None or found.shape != like.shape:
-            raise self._misfit(name)
+            raise self._mismatch(name)
         return found
 
-    def _misfit(self, name: str) -> TrainingError:
+    def _mismatch(self, name: str) -> TrainingError:
         return TrainingError(
-            f"The state in {self.run.path} does not fit the model at {name}: resume with the program that wrote it, or "
+            f"The state in {self.run.path} does not fit the model at {name}: resume with the same program version, or "
             "start a new run directory."
         )
 

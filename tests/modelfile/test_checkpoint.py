@@ -1,4 +1,4 @@
-"""Model files: what goes in comes out, and nothing hostile gets further than one sentence."""
+"""Model files: round trips, and damaged or hostile files, which end in one sentence."""
 
 import json
 import pickle
@@ -53,7 +53,7 @@ def one_sentence(error: pytest.ExceptionInfo) -> bool:
 
 
 def rewrite(path, tensors=None, **metadata):
-    """The file again, with other header entries or tensors."""
+    """Write the file again with different header entries or tensors."""
     header = {"format_version": "1", "stage": "toy", "kind": "", "config": "{}", "step": "0"} | metadata
     save_file(tensors or {"weight": torch.ones(2)}, path, {k: v for k, v in header.items() if v is not None})
     return path
@@ -150,7 +150,7 @@ def test_config_that_does_not_fit_is_refused(tmp_path, values, word):
 def test_mismatched_weights_are_named(model_file):
     weights = load_weights(model_file)
     weights["first.weight"] = torch.zeros(3, 3)
-    weights["stranger"] = weights.pop("last.bias")
+    weights["unknown"] = weights.pop("last.bias")
     with pytest.raises(ModelFileError, match=r"first.weight is \[3, 3\] instead of \[8, 4\]; last.bias is missing"):
         load_into(ToyModel(ToyConfig()), weights)
     with pytest.raises(ModelFileError, match=r"first\.weight"):
@@ -159,7 +159,7 @@ def test_mismatched_weights_are_named(model_file):
     load_into(ToyModel(ToyConfig()), weights, strict=False)
 
 
-def test_warm_start_takes_what_fits(model_file):
+def test_warm_start_copies_what_fits(model_file):
     weights = load_weights(model_file)
     other = ToyModel(ToyConfig(width=9))
     left = warm_start(other, weights)
@@ -258,7 +258,7 @@ def test_a_header_whose_length_looks_like_a_pickle_is_read(tmp_path, length):
     load_model_file(path, "toy")
 
 
-def test_the_sentence_for_a_pickle_says_convert(model_file):
+def test_the_error_for_a_pickle_says_convert(model_file):
     renamed_checkpoint(model_file)
     with pytest.raises(ModelFileError, match="convert"):
         load_model_file(model_file, "toy")
@@ -266,12 +266,12 @@ def test_the_sentence_for_a_pickle_says_convert(model_file):
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_damaged_files_raise_nothing_but_our_error(model_file, data):
-    """Any few bytes changed, or any cut: either the file still loads or it is refused."""
+def test_damaged_files_raise_only_model_file_errors(model_file, data):
+    """A file with a few bytes changed or cut off either loads or is refused."""
     content = bytearray(model_file.read_bytes())
     damaged = model_file.with_name("damaged.safetensors")
     for _ in range(data.draw(st.integers(0, 4))):
-        # the header is where a change matters; the data behind it are numbers
+        # in the header, since any change of the data is valid
         content[data.draw(st.integers(0, min(len(content) - 1, 900)))] = data.draw(st.integers(0, 255))
     damaged.write_bytes(content[: data.draw(st.integers(0, len(content)))] if data.draw(st.booleans()) else content)
     try:

@@ -1,4 +1,4 @@
-"""`fit` on a toy: stopped and resumed it goes on to the bit, and what goes wrong leaves the last good state."""
+"""`fit` on a toy: a stopped run resumes bit-identically, and errors leave the last good state."""
 
 import dataclasses
 import json
@@ -56,7 +56,7 @@ def straight(tmp_path_factory) -> Path:
     return run
 
 
-def test_a_run_leaves_what_the_design_says(straight):
+def test_files_of_a_run(straight):
     assert {path.name for path in straight.iterdir()} == {
         "config.json", "model.safetensors", "best.safetensors", "state", "events", "samples", "log.jsonl"
     }  # fmt: skip
@@ -74,7 +74,7 @@ def test_interrupted_and_resumed_equals_straight(straight, tmp_path):
     first = fit(stop_at(ToyTask(), 4), ToyBatches(), config(ema_decay=0.9), run)
     assert (first.reason, first.step) == ("signal", 5)
     assert "--resume" in first.sentence and "step 5" in first.sentence
-    torch.manual_seed(99)  # whatever the new process starts with must not matter
+    torch.manual_seed(99)  # the random state of the new process must not matter
     second = fit(ToyTask(), ToyBatches(), config(ema_decay=0.9, prefetch=0), run, resume=True)
     assert (second.reason, second.step) == ("finished", 10)
     assert same_state(run, straight)
@@ -84,7 +84,7 @@ def test_interrupted_and_resumed_equals_straight(straight, tmp_path):
 
 
 def test_resuming_from_an_older_state_repeats_the_same_steps(straight, tmp_path):
-    """As after kill -9: the newest state lies behind the log and the best model."""
+    """As after kill -9: the newest state is older than the log and the best model."""
     run = tmp_path / "run"
     fit(stop_at(ToyTask(), 8), ToyBatches(), config(ema_decay=0.9), run)
     states = RunDirectory(run).state_files()
@@ -98,7 +98,7 @@ def test_resuming_from_an_older_state_repeats_the_same_steps(straight, tmp_path)
     assert not list((run / "state").glob(".*"))
 
 
-def test_a_damaged_newest_state_is_passed_over(straight, tmp_path):
+def test_a_damaged_newest_state_is_skipped(straight, tmp_path):
     run = tmp_path / "run"
     fit(stop_at(ToyTask(), 8), ToyBatches(), config(ema_decay=0.9), run)
     newest = RunDirectory(run).state_files()[-1]
@@ -107,13 +107,13 @@ def test_a_damaged_newest_state_is_passed_over(straight, tmp_path):
     assert same_state(run, straight)
 
 
-def test_validation_does_not_disturb_training(straight, tmp_path):
+def test_validation_does_not_affect_training(straight, tmp_path):
     fit(ToyTask(), ToyBatches(), config(ema_decay=0.9, validate_every=1, log_every=3, save_every=0), tmp_path / "run")
     one, two = (newest(path).tensors for path in (tmp_path / "run", straight))
     assert all(torch.equal(one[name], two[name]) for name in two)
 
 
-def test_the_average_is_handed_out_and_both_are_kept(straight):
+def test_the_average_is_saved_as_model_and_both_as_state(straight):
     state = newest(straight)
     header, weights = load_model_file(straight / "model.safetensors", "toy", "small")
     assert (header.step, header.licence, header.extra["note"]) == (10, "CC0", "a toy")
@@ -160,11 +160,11 @@ def test_resume_names_the_setting_that_differs(tmp_path):
     assert result.step == 3 and len(RunDirectory(run).state_files()) == 1
 
 
-def test_a_state_of_another_shape_is_refused(tmp_path):
+def test_a_state_of_a_different_shape_is_refused(tmp_path):
     run = tmp_path / "run"
     fit(ToyTask(), ToyBatches(), config(steps=1), run)
     task = ToyTask(width=9)
-    task.config = ToyTask().config  # says the same as before, and is not
+    task.config = ToyTask().config  # claims the old width
     with pytest.raises(TrainingError, match=r"does not fit the model at module/model/first\.weight"):
         fit(task, ToyBatches(), config(steps=2), run, resume=True)
 
@@ -175,7 +175,7 @@ def test_a_bad_step_is_skipped(tmp_path, caplog):
     assert [record.args[1] for record in caplog.records if "not finite" in record.msg] == [3, 4, 7]
     tensors = newest(tmp_path / "run").tensors
     assert all(torch.isfinite(tensor).all() for tensor in tensors.values())
-    assert tensors["optimizer/0/step"] == 7, "three of ten steps moved nothing"
+    assert tensors["optimizer/0/step"] == 7, "three of ten steps were skipped"
     assert all(line["loss"] is not None for line in run_log(tmp_path / "run") if "loss" in line)
 
 
@@ -192,7 +192,7 @@ def test_three_bad_steps_in_a_row_stop_with_the_last_good_state(tmp_path):
     assert same_state(run, tmp_path / "clean")
 
 
-def test_weights_that_explode_do_not_push_out_a_sound_state(tmp_path):
+def test_infinite_weights_do_not_replace_a_good_state(tmp_path):
     run = tmp_path / "run"
     task = ToyTask()
 
@@ -208,7 +208,7 @@ def test_weights_that_explode_do_not_push_out_a_sound_state(tmp_path):
 
 
 @pytest.mark.parametrize("wrong", [{"device": "mps"}, {"precision": "fp16"}])
-def test_devices_and_formats_that_are_not_there(tmp_path, monkeypatch, wrong):
+def test_unavailable_devices_and_precisions(tmp_path, monkeypatch, wrong):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     with pytest.raises(ConfigError, match="choose"):
         fit(ToyTask(), ToyBatches(), config(**wrong), tmp_path / "run")
@@ -246,7 +246,7 @@ def test_the_best_model_is_kept(tmp_path, mode, best):
     assert header.step == best[1] and float(header.extra["best_value"]) == best[0]
 
 
-def test_the_minutes_run_out(tmp_path):
+def test_max_minutes(tmp_path):
     result = fit(ToyTask(), ToyBatches(), config(max_minutes=1e-9), tmp_path / "run")
     assert (result.reason, result.step) == ("max_minutes", 1)
     assert "--resume" in result.sentence and newest(tmp_path / "run").step == 1
@@ -257,7 +257,7 @@ def test_only_the_last_states_are_kept(tmp_path):
     assert [path.name[9:14] for path in RunDirectory(tmp_path / "run").state_files()] == ["00009", "00010"]
 
 
-def test_learning_rates_by_group_and_function(tmp_path):
+def test_learning_rates_by_group(tmp_path):
     class FrozenScale(ToyTask):
         def param_groups(self):
             scale = list(self.extra_modules["scale"].parameters())
@@ -265,15 +265,13 @@ def test_learning_rates_by_group_and_function(tmp_path):
 
     task = FrozenScale()
     before = [p.detach().clone() for p in task.extra_modules["scale"].parameters()]
-    fit(
-        task, ToyBatches(), config(steps=4, log_every=1), tmp_path / "run",
-        learning_rate=lambda step: 1e-3 * (step + 1),
-    )  # fmt: skip
-    assert [line["lr"] for line in run_log(tmp_path / "run") if "lr" in line] == [1e-3, 2e-3, 3e-3, 4e-3]
+    fit(task, ToyBatches(), config(steps=4, log_every=1, learning_rate=4e-3, warmup_steps=4), tmp_path / "run")
+    rates = [line["lr"] for line in run_log(tmp_path / "run") if "lr" in line]
+    assert rates == pytest.approx([1e-3, 2e-3, 3e-3, 4e-3])
     assert all(torch.equal(p, q) for p, q in zip(before, task.extra_modules["scale"].parameters(), strict=True))
 
 
-def test_bf16_runs_on_the_cpu_and_leaves_global_settings_alone(tmp_path):
+def test_bf16_runs_on_the_cpu_and_restores_global_settings(tmp_path):
     before = torch.get_float32_matmul_precision(), torch.get_num_threads()
     result = fit(
         ToyTask(), ToyBatches(), config(steps=2, precision="bf16", matmul_precision="medium"), tmp_path / "run"
@@ -284,7 +282,7 @@ def test_bf16_runs_on_the_cpu_and_leaves_global_settings_alone(tmp_path):
     assert weights["module/model/first.weight"].dtype == torch.float32
 
 
-def test_an_error_in_the_data_comes_out(tmp_path):
+def test_an_error_in_the_data_is_raised(tmp_path):
     class Broken(ToyBatches):
         def batch_at(self, step):
             if step == 3:

@@ -1,7 +1,5 @@
-"""The small parts of the loop: files, prefetching, signals, devices, averages, export."""
+"""Prefetching, signals, random seeds, averages, TensorBoard writers and export."""
 
-import errno
-import resource
 import signal
 import subprocess
 import sys
@@ -14,7 +12,6 @@ import torch
 from torch import nn
 
 from modelfile.checkpoint import load_weights, save_model
-from modelfile.files import write_atomically, write_json, write_tensors
 from modelfile.header import ModelHeader, read_header
 from speech.errors import ModelFileError, StorageError
 from tests.training.toy import ToyConfig, ToyModel
@@ -22,37 +19,8 @@ from training.average import WeightAverage
 from training.export import export_model, main
 from training.prefetch import Prefetcher
 from training.processes import first_tensor, seed_everything, to_device
-from training.stopping import StopWish
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path):
-    path = tmp_path / "config.json"
-    write_json(path, {"a": 1})
-
-    def fails(temporary):
-        temporary.write_text("half")
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with pytest.raises(StorageError, match="disk is full"):
-        write_atomically(path, fails)
-    assert "1" in path.read_text() and list(tmp_path.iterdir()) == [path]
-
-
-def test_a_limit_on_file_size_is_told_as_a_full_disk(tmp_path):
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
-    try:
-        with pytest.raises(StorageError, match="disk is full"):
-            write_tensors(tmp_path / "m.safetensors", {"w": torch.zeros(10_000)}, {})
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_file_in_the_way_of_a_folder_is_told(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="cannot be written"):
-        write_json(tmp_path / "file" / "config.json", {})
+from training.run_directory import RunDirectory
+from training.stopping import StopRequest
 
 
 @pytest.mark.parametrize("depth", [0, 1, 3])
@@ -62,7 +30,7 @@ def test_batches_come_in_order(depth):
     prefetcher.close()
 
 
-def test_batches_are_made_ahead_but_not_too_far():
+def test_batches_are_prepared_up_to_the_depth():
     made, third = [], threading.Event()
 
     def batch_at(step):
@@ -78,39 +46,40 @@ def test_batches_are_made_ahead_but_not_too_far():
     assert len(made) <= 5
 
 
-def test_an_error_in_the_thread_is_raised_where_the_batch_is_asked_for():
+def test_an_error_in_the_thread_is_raised_where_the_batch_is_used():
     prefetcher = Prefetcher(lambda step: 1 // (2 - step), range(5), 2)
     with pytest.raises(ZeroDivisionError):
         list(prefetcher)
     prefetcher.close()
 
 
-def test_the_first_signal_is_a_wish_and_the_second_kills():
+def test_the_first_signal_is_a_request_and_the_second_kills():
     script = (
-        "import signal; from training.stopping import StopWish\n"
-        "with StopWish() as stop:\n"
-        "    signal.raise_signal(signal.SIGTERM); print(stop.wished, flush=True)\n"
+        "import signal; from training.run_directory import RunDirectory
+from training.stopping import StopRequest\n"
+        "with StopRequest() as stop:\n"
+        "    signal.raise_signal(signal.SIGTERM); print(stop.requested, flush=True)\n"
         "    signal.raise_signal(signal.SIGTERM); print('still here', flush=True)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert done.returncode == -signal.SIGTERM and done.stdout == "True\n"
 
 
-def test_an_echo_of_the_first_signal_does_not_kill():
+def test_a_forwarded_signal_does_not_kill():
     before = signal.getsignal(signal.SIGINT)
-    with StopWish(echo_seconds=60) as stop:
+    with StopRequest(echo_seconds=60) as stop:
         for _ in range(3):
             signal.raise_signal(signal.SIGINT)
-        assert stop.wished
+        assert stop.requested
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_outside_the_main_thread_signals_are_left_alone():
+def test_outside_the_main_thread_handlers_are_unchanged():
     before, seen = signal.getsignal(signal.SIGINT), []
 
     def work():
-        with StopWish() as stop:
-            seen.append((stop.wished, signal.getsignal(signal.SIGINT)))
+        with StopRequest() as stop:
+            seen.append((stop.requested, signal.getsignal(signal.SIGINT)))
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -118,7 +87,7 @@ def test_outside_the_main_thread_signals_are_left_alone():
     assert seen == [(False, before)]
 
 
-def test_batches_of_any_nesting_move():
+def test_batches_of_any_nesting_are_moved():
     Pair = namedtuple("Pair", "left right")
 
     @dataclass(frozen=True)
@@ -133,13 +102,25 @@ def test_batches_of_any_nesting_move():
     assert first_tensor(batch) is batch["b"].mels and first_tensor(["x"]) is None
 
 
-def test_random_draws_depend_on_seed_rank_step_and_stream_alone():
+def test_random_numbers_depend_only_on_seed_rank_step_and_stream():
     def draw(*key):
         generator = seed_everything(*key)
         return torch.rand(1).item(), torch.rand(1, generator=generator).item()
 
     assert draw(1, 0, 5) == draw(1, 0, 5)
     assert len({draw(*key) for key in ((1, 0, 5), (2, 0, 5), (1, 1, 5), (1, 0, 6), (1, 0, 5, 1))}) == 5
+
+
+def test_the_writer_is_a_no_op_outside_a_session(tmp_path):
+    directory = RunDirectory(tmp_path / "run")
+    directory.writer.add_scalar("loss", 1.0, 0)
+    directory.close()
+    assert not (tmp_path / "run").exists()
+    directory.start({})
+    directory.open_events()
+    directory.writer.add_scalar("loss", 1.0, 0)
+    directory.close()
+    assert list((tmp_path / "run" / "events").iterdir())
 
 
 def test_weight_average():
@@ -149,7 +130,7 @@ def test_weight_average():
     nn.init.ones_(model.weight)
     average.update(100)
     assert average.tensors["weight"].item() == pytest.approx(0.5)
-    average.update(0)  # early on 9 tenths of the new weights count
+    average.update(0)  # in the first step the new weights count 9 tenths
     assert average.tensors["weight"].item() == pytest.approx(0.95)
     with average.applied():
         assert model.weight.item() == pytest.approx(0.95)
@@ -170,7 +151,7 @@ def run(tmp_path):
     return folder
 
 
-def test_export_ships_the_best_model_in_half_precision(run, tmp_path, capsys):
+def test_export_writes_the_best_model_in_half_precision(run, tmp_path, capsys):
     out = tmp_path / "models" / "toy.safetensors"
     main([str(run), str(out), "--trained-on", "a corpus", "--licence", "CC0"])
     header = read_header(out)
@@ -181,7 +162,7 @@ def test_export_ships_the_best_model_in_half_precision(run, tmp_path, capsys):
     assert "step 3" in capsys.readouterr().out
 
 
-def test_export_can_take_the_newest_and_keeps_what_it_is_not_told(run, tmp_path):
+def test_export_of_the_newest_model_keeps_its_header(run, tmp_path):
     header = export_model(run, tmp_path / "out.safetensors", newest=True, dtype="float32")
     assert (header.step, header.licence) == (5, "unknown")
 

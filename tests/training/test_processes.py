@@ -1,4 +1,4 @@
-"""Trainings stopped from outside, and trainings in two processes."""
+"""Training that is stopped by signals, and training in two processes."""
 
 import dataclasses
 import os
@@ -15,7 +15,7 @@ from tests.training.toy import TOY_FIT, ToyBatches, ToyTask
 from training.loop import fit
 from training.run_directory import RunDirectory
 
-pytestmark = pytest.mark.timeout(1200)  # a busy machine starts processes slowly
+pytestmark = pytest.mark.timeout(1200)  # starting processes is slow on a busy machine
 
 SCRIPT = Path(__file__).with_name("toy.py")
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
@@ -41,7 +41,7 @@ def test_terminated_then_killed_then_resumed_equals_straight(tmp_path):
     process.send_signal(signal.SIGTERM)
     out, errors = process.communicate(timeout=600)
     assert process.returncode == 0 and "result signal" in out
-    assert re.search(r"is saved in .*; go on with: python .*toy\.py .* --resume", errors)
+    assert re.search(r"is saved in .*\. Resume with: python .*toy\.py .* --resume", errors)
 
     process = start(run, "--wait", "0.2", "--resume")
     wait_for_step(process, 7)
@@ -62,7 +62,7 @@ def test_terminated_then_killed_then_resumed_equals_straight(tmp_path):
 
 
 def test_two_processes_stop_together_and_agree(tmp_path):
-    """Only the second process is told to stop; both leave after the same step, and the first one has saved it."""
+    """Only the second process receives a signal. Both stop after the same step, which the first one has saved."""
     run = tmp_path / "run"
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
     process = start(run, "--stop-rank", "1", "--stop-step", "4", launcher=launcher)

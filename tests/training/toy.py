@@ -1,6 +1,6 @@
-"""A stage in miniature: a model with dropout and batch normalisation that fits a random target in milliseconds.
+"""A toy task: a model with dropout and batch normalisation that fits a random target in milliseconds.
 
-Also a script, `python toy.py RUN [--resume] ...`, for the tests that kill a training from outside.
+Also a script, `python toy.py RUN [--resume] ...`, for tests that send signals to a training.
 """
 
 import argparse
@@ -61,13 +61,13 @@ class ToyTask(Task):
         return {"loss": difference.square().mean() + 0.1 * scale.square().sum(), "distance": difference.abs().mean()}
 
     def validate(self, step: int, run: RunDirectory) -> dict[str, float]:
-        torch.rand(3)  # draws from the global state, which must not reach the training
+        torch.rand(3)  # uses the global random state, which must not affect training
         (run.samples / f"{step}.txt").write_text("sample")
         x = torch.ones(3, 4, device=next(self.model.parameters()).device)
         return {"error": float(self.model(x).square().mean()), "training_mode": float(self.model.training)}
 
     def model_file(self) -> dict:
-        return {"stage": "toy", "kind": "small", "config": self.config, "extra": {"licence": "CC0", "note": "a toy"}}
+        return {"stage": "toy", "kind": "small", "config": self.config, "licence": "CC0", "extra": {"note": "a toy"}}
 
 
 class ToyBatches:
@@ -86,8 +86,8 @@ TOY_FIT = FitConfig(
 )  # fmt: skip
 
 
-def tell(*words: object) -> None:
-    """Print a line in one write: with PYTHONUNBUFFERED set, `print` writes word by word, and two processes mix."""
+def write_line(*words: object) -> None:
+    """Print a line in one write. With PYTHONUNBUFFERED, `print` writes single words, which two processes would mix."""
     sys.stdout.write(" ".join(map(str, words)) + "\n")
     sys.stdout.flush()
 
@@ -106,22 +106,22 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--save-every", type=int, default=5)
     parser.add_argument("--wait", type=float, default=0.0)
-    parser.add_argument("--stop-rank", type=int, default=-1, help="the process that gets a SIGTERM")
-    parser.add_argument("--stop-step", type=int, default=-1, help="... in this step")
+    parser.add_argument("--stop-rank", type=int, default=-1, help="process that receives a SIGTERM")
+    parser.add_argument("--stop-step", type=int, default=-1, help="step in which it does")
     arguments = parser.parse_args()
     config = dataclasses.replace(TOY_FIT, steps=arguments.steps, save_every=arguments.save_every, ema_decay=0.9)
     task = ToyTask(wait=arguments.wait)
     rank = int(os.environ.get("RANK", "0"))
 
     def on_step(step: int) -> None:
-        tell("step", step)
+        write_line("step", step)
         if (rank, step) == (arguments.stop_rank, arguments.stop_step):
             signal.raise_signal(signal.SIGTERM)
 
     task.on_step = on_step
     result = fit(task, ToyBatches(rank=rank), config, arguments.run, arguments.resume)
     weights = b"".join(p.detach().cpu().numpy().tobytes() for p in task.model.parameters())
-    tell("result", result.reason, result.step, hashlib.sha256(weights).hexdigest())
+    write_line("result", result.reason, result.step, hashlib.sha256(weights).hexdigest())
     return 0
 
 
