@@ -1,4 +1,4 @@
-"""One step of the adversarial stage: who learns from what."""
+"""One step of adversarial training: which losses reach which network."""
 
 import math
 
@@ -9,7 +9,7 @@ from speech.errors import ConfigError
 from training.run_directory import RunDirectory
 from vocoder.spectral.adversarial import (
     AdversarialTask,
-    deception_loss,
+    adversarial_loss,
     discrimination_loss,
     feature_distance,
     start_discriminators,
@@ -27,9 +27,9 @@ FRAMES = 16
 
 def make_task(store, **settings) -> AdversarialTask:
     torch.manual_seed(0)
-    about = AdversarialConfig(**{"discriminators_alone": 0, "judged_frames": 8, **settings})
-    model, judges = SpectralGenerator(TOY), Discriminators(SMALL)
-    return AdversarialTask(model, store, judges, about, frames=FRAMES, clips=2, clip_frames=24)
+    config = AdversarialConfig(**{"discriminators_alone": 0, "judged_frames": 8, **settings})
+    model, discriminators = SpectralGenerator(TOY), Discriminators(SMALL)
+    return AdversarialTask(model, store, discriminators, config, frames=FRAMES, clips=2, clip_frames=24)
 
 
 @pytest.fixture
@@ -54,12 +54,12 @@ def gradients(module: torch.nn.Module) -> torch.Tensor:
 def test_a_step_gives_losses(task, batch):
     losses = task.step(batch, 0, draws())
     parts = sum(losses[name].item() for name in ("magnitude", "log_magnitude", "mel"))
-    assert losses["loss"].item() == pytest.approx(parts + 0.02 * losses["verdict"].item(), rel=1e-5)
-    assert {"deception", "features", "accuracy"} <= losses.keys() and int(losses["items"]) == 2 * FRAMES * 200
+    assert losses["loss"].item() == pytest.approx(parts + 0.02 * losses["discrimination"].item(), rel=1e-5)
+    assert {"adversarial", "features", "accuracy"} <= losses.keys() and int(losses["items"]) == 2 * FRAMES * 200
 
 
 def test_training_changes_every_parameter(task, batch):
-    """A score's bias perhaps not in the first steps: while no hinge is bent, the pulls at it cancel."""
+    """Except, perhaps, the bias of a score: while all hinges are active, its gradients cancel."""
     modules = {"model": task.model, "discriminators": task.discriminators}
     named = {f"{name}.{key}": p for name, module in modules.items() for key, p in module.named_parameters()}
     before = {name: parameter.detach().clone() for name, parameter in named.items()}
@@ -71,69 +71,67 @@ def test_training_changes_every_parameter(task, batch):
     assert sum(len(group["params"]) for group in task.param_groups()) == len(named)
 
 
-def test_alone_the_generator_follows_the_spectral_losses(toy_store, batch):
-    """Its gradient is then the first stage's, and that of the discriminators is their own loss's and nothing else's."""
+def test_generator_has_only_spectral_losses_in_the_discriminator_warm_up(toy_store, batch):
     task = make_task(toy_store, discriminators_alone=5)
     plain = SpectralTask(task._generator, toy_store, clips=2, clip_frames=24)
     plain.step(batch, 0, draws())["loss"].backward()
-    wanted = gradients(task.model)
+    expected = gradients(task.model)
     task.model.zero_grad()
     task.step(batch, 0, draws())["loss"].backward()
-    torch.testing.assert_close(gradients(task.model), wanted, rtol=1e-3, atol=1e-6)
+    torch.testing.assert_close(gradients(task.model), expected, rtol=1e-3, atol=1e-6)
 
 
-def test_discriminators_learn_by_their_own_loss_alone(task, batch):
+def test_discriminators_are_trained_by_their_own_loss_only(task, batch):
     task.step(batch, 0, draws())["loss"].backward()
     got = gradients(task.discriminators)
     task.discriminators.zero_grad()
     with torch.no_grad():
         wave = task.model(batch["mel"])
-    judged = task._judged_part(FRAMES, draws())
-    opinions = task.discriminators(batch["wave"][:, judged]), task.discriminators(wave[:, judged])
-    (0.02 * discrimination_loss(*opinions)).backward()
+    part = task._random_part(FRAMES, draws())
+    outputs = task.discriminators(batch["wave"][:, part]), task.discriminators(wave[:, part])
+    (0.02 * discrimination_loss(*outputs)).backward()
     torch.testing.assert_close(got, gradients(task.discriminators), rtol=1e-3, atol=1e-7)
 
 
-def test_discriminators_reach_the_generator_by_their_share(toy_store, batch, monkeypatch):
-    """What they add is as long as they are told, at the generator's output."""
-    for share in (0.5, 1.0):
-        pulls: list[torch.Tensor] = []
-        for alone in (0, 9):
-            task = make_task(toy_store, adversarial_share=share, discriminators_alone=alone)
-            usual = task._generator.parts
+def test_adversarial_gradient_has_the_given_relative_norm(toy_store, batch, monkeypatch):
+    for fraction in (0.5, 1.0):
+        seen: list[torch.Tensor] = []
+        for warmup in (0, 9):
+            task = make_task(toy_store, adversarial_share=fraction, discriminators_alone=warmup)
+            original = task._generator.parts
 
-            def watched(mel, usual=usual, pulls=pulls):
-                parts = usual(mel)
-                parts.register_hook(pulls.append)
+            def watched(mel, original=original, seen=seen):
+                parts = original(mel)
+                parts.register_hook(seen.append)
                 return parts
 
             monkeypatch.setattr(task._generator, "parts", watched)
             task.step(batch, 0, draws())["loss"].backward()
-        together, spectral = pulls
-        assert (together - spectral).norm() / spectral.norm() == pytest.approx(share, rel=1e-3)
+        together, spectral = seen
+        assert (together - spectral).norm() / spectral.norm() == pytest.approx(fraction, rel=1e-3)
 
 
-def test_share_rises_after_the_time_alone(toy_store):
+def test_adversarial_gradient_rises_after_the_warm_up(toy_store):
     task = make_task(toy_store, adversarial_share=2.0, discriminators_alone=10)
-    assert [task.share_at(step) for step in (0, 9, 14, 19, 500)] == pytest.approx([0, 0, 1, 2, 2])
-    assert make_task(toy_store, adversarial_share=0.7).share_at(0) == 0.7
+    assert [task.fraction_at(step) for step in (0, 9, 14, 19, 500)] == pytest.approx([0, 0, 1, 2, 2])
+    assert make_task(toy_store, adversarial_share=0.7).fraction_at(0) == 0.7
 
 
-def test_half_precision_is_near(task, batch):
+def test_half_precision_is_close(task, batch):
     exact = task.step(batch, 0, draws())
     with torch.autocast("cpu", torch.bfloat16):
         rough = task.step(batch, 0, draws())
-    assert all(rough[name].dtype == torch.float32 for name in ("loss", "features", "verdict"))
-    assert rough["verdict"].item() == pytest.approx(exact["verdict"].item(), rel=0.05)
+    assert all(rough[name].dtype == torch.float32 for name in ("loss", "features", "discrimination"))
+    assert rough["discrimination"].item() == pytest.approx(exact["discrimination"].item(), rel=0.05)
 
 
-def test_another_part_is_judged_in_another_step(task):
-    parts = {task._judged_part(40, draws(seed)).start for seed in range(20)}
+def test_each_step_uses_a_random_part_of_the_crops(task):
+    parts = {task._random_part(40, draws(seed)).start for seed in range(20)}
     assert len(parts) > 5 and min(parts) >= 4 * 200 and max(parts) <= (40 - 8 - 4) * 200
 
 
 def test_overfits_a_batch(toy_store, batch):
-    """Discriminators alone tell a fixed pair apart; with a still opponent, the generator comes nearer to its taste."""
+    """The discriminators learn to separate a fixed pair. Against fixed discriminators the generator improves."""
     task = make_task(toy_store, discriminators_alone=100)
     optimizer = torch.optim.AdamW(task.discriminators.parameters(), lr=3e-3)
     for _ in range(25):
@@ -142,7 +140,7 @@ def test_overfits_a_batch(toy_store, batch):
         optimizer.step()
         task.model.zero_grad()
         optimizer.zero_grad()
-    assert losses["accuracy"] > 0.9 and losses["verdict"] < 1.0
+    assert losses["accuracy"] > 0.9 and losses["discrimination"] < 1.0
     task.settings = AdversarialConfig(discriminators_alone=0, judged_frames=8, adversarial_share=5.0)
     optimizer = torch.optim.AdamW(task.model.parameters(), lr=3e-3)
     figures = []
@@ -151,11 +149,11 @@ def test_overfits_a_batch(toy_store, batch):
         losses["loss"].backward()
         optimizer.step()
         optimizer.zero_grad()
-        figures.append((losses["deception"] + losses["features"]).item())
+        figures.append((losses["adversarial"] + losses["features"]).item())
     assert figures[-1] < 0.9 * figures[0]
 
 
-def test_validation_adds_figures_and_keeps_the_discriminators(task, tmp_path):
+def test_validation_adds_figures_and_saves_the_discriminators(task, tmp_path):
     run = RunDirectory(tmp_path / "run")
     run.start({})
     with torch.no_grad():
@@ -167,23 +165,23 @@ def test_validation_adds_figures_and_keeps_the_discriminators(task, tmp_path):
 
 
 def test_feature_distance_is_relative_and_gives_the_recordings_no_gradient():
-    theirs, ours = torch.rand(2, 3, requires_grad=True), torch.rand(2, 3, requires_grad=True)
+    real, fake = torch.rand(2, 3, requires_grad=True), torch.rand(2, 3, requires_grad=True)
     score = torch.zeros(2)
-    distance = feature_distance([[theirs, score]], [[ours, score]])
+    distance = feature_distance([[real, score]], [[fake, score]])
     distance.backward()
-    assert theirs.grad is None and ours.grad is not None
-    louder = feature_distance([[10 * theirs, score]], [[10 * ours, score]])
+    assert real.grad is None and fake.grad is not None
+    louder = feature_distance([[10 * real, score]], [[10 * fake, score]])
     assert louder.item() == pytest.approx(distance.item(), rel=1e-5)
-    assert feature_distance([[theirs, score]], [[theirs, score]]) == 0
+    assert feature_distance([[real, score]], [[real, score]]) == 0
 
 
-def test_losses_are_zero_for_who_is_certain():
-    sure, unsure = [[torch.full((4,), 2.0)]], [[torch.full((4,), -2.0)]]
-    assert discrimination_loss(sure, unsure) == 0 and deception_loss(sure) == 0
-    assert discrimination_loss(unsure, sure) == 6 and deception_loss(unsure) == 3
+def test_hinge_losses():
+    high, low = [[torch.full((4,), 2.0)]], [[torch.full((4,), -2.0)]]
+    assert discrimination_loss(high, low) == 0 and adversarial_loss(high) == 0
+    assert discrimination_loss(low, high) == 6 and adversarial_loss(low) == 3
 
 
-def test_crops_too_short_to_be_judged_are_refused(toy_store):
+def test_too_short_crops_and_bad_settings_are_refused(toy_store):
     for frames in (5, 9):
         with pytest.raises(ConfigError, match="--judged-frames"):
             make_task(toy_store, judged_frames=frames)
@@ -192,16 +190,16 @@ def test_crops_too_short_to_be_judged_are_refused(toy_store):
             AdversarialConfig(**wrong)
 
 
-def test_discriminators_of_a_file_or_beside_the_model_are_taken(tmp_path):
-    usual, model = DiscriminatorConfig(), tmp_path / "model.safetensors"
+def test_discriminators_are_loaded_from_a_file_or_beside_the_model(tmp_path):
+    default, model = DiscriminatorConfig(), tmp_path / "model.safetensors"
     assert start_discriminators(SMALL, None, None).config == SMALL
     assert start_discriminators(SMALL, None, model).config == SMALL
-    kept = Discriminators(SMALL)
-    kept.save(tmp_path / FILE_NAME, 3)
+    saved = Discriminators(SMALL)
+    saved.save(tmp_path / FILE_NAME, 3)
     for path, beside in ((None, model), (tmp_path / FILE_NAME, None)):
-        for sizes in (usual, SMALL):
+        for sizes in (default, SMALL):
             found = start_discriminators(sizes, path, beside)
             assert found.config == SMALL
-            assert all(torch.equal(v, found.state_dict()[name]) for name, v in kept.state_dict().items())
-    with pytest.raises(ConfigError, match="other sizes"):
+            assert all(torch.equal(v, found.state_dict()[name]) for name, v in saved.state_dict().items())
+    with pytest.raises(ConfigError, match="different sizes"):
         start_discriminators(DiscriminatorConfig(period_channels=5), None, model)

@@ -1,4 +1,4 @@
-"""The opponents of the spectral vocoder: what they say, in what shapes, and their file."""
+"""Discriminators of the spectral vocoder: shapes, scores and their file."""
 
 import numpy as np
 import pytest
@@ -21,19 +21,19 @@ def discriminators() -> Discriminators:
     return Discriminators(SMALL)
 
 
-def test_each_gives_maps_and_scores_for_each_waveform(discriminators):
-    opinions = discriminators(0.03 * torch.randn(3, 1601))
-    assert len(opinions) == 4
-    for maps in opinions:
+def test_shapes_of_maps_and_scores(discriminators):
+    outputs = discriminators(0.03 * torch.randn(3, 1601))
+    assert len(outputs) == 4
+    for maps in outputs:
         assert len(maps) == 6 and all(len(each) == 3 and each.isfinite().all() for each in maps)
-    period, picture = opinions[1], opinions[2]
-    # 1601 samples are 321 of every fifth, and each layer takes a third of them
+    period, resolution = outputs[1], outputs[2]
+    # 1601 samples are 321 per phase of period 5, and each layer has a stride of 3
     assert [each.shape[2] for each in period] == [107, 36, 12, 4, 4, 4]
     assert period[0].shape[1] == 5 * 4 and period[-1].shape[1] == 5
-    assert picture[0].shape[1:] == (4, 1601 // 32 + 1, 33) and picture[-1].shape[1] == 1
+    assert resolution[0].shape[1:] == (4, 1601 // 32 + 1, 33) and resolution[-1].shape[1] == 1
 
 
-def test_waveforms_do_not_mix(discriminators):
+def test_waveforms_of_a_batch_are_independent(discriminators):
     waves = 0.03 * torch.randn(2, 1600)
     both, alone = discriminators(waves), discriminators(waves[1:])
     for together, single in zip(both, alone, strict=True):
@@ -41,29 +41,32 @@ def test_waveforms_do_not_mix(discriminators):
             torch.testing.assert_close(one[1:], other, rtol=1e-3, atol=1e-4)
 
 
-def test_every_period_takes_its_own_samples(discriminators):
+def test_period_discriminator_separates_the_phases(discriminators):
     wave = torch.zeros(1, 1600)
     wave[:, ::5] = torch.randn(320)
     seen = discriminators.judges["period_5"].layers[0](wave[:, ::5][:, None])
     first = discriminators(wave)[1][0].unflatten(1, (5, -1))
     torch.testing.assert_close(first[0, 0], torch.nn.functional.leaky_relu(discriminators_gain(seen), 0.1)[0])
-    assert first[0, 1:].abs().max() == 0  # silence has no features, as no bias has been learnt
+    assert first[0, 1:].abs().max() == 0  # zero input gives zero, as all biases are zero
 
 
 def discriminators_gain(x: torch.Tensor) -> torch.Tensor:
     return 10 * x
 
 
-def test_the_shortest_waveform_can_be_judged():
-    opinions = Discriminators(DiscriminatorConfig(period_channels=2, resolution_channels=2))(
+def test_shortest_waveform_is_processed():
+    outputs = Discriminators(DiscriminatorConfig(period_channels=2, resolution_channels=2))(
         torch.zeros(1, MIN_DISCRIMINATED)
     )
-    assert len(opinions) == 8 and all(each.isfinite().all() for maps in opinions for each in maps)
+    assert len(outputs) == 8 and all(each.isfinite().all() for maps in outputs for each in maps)
 
 
-def test_spectrogram_is_of_moderate_size_and_bears_silence():
-    judge = ResolutionDiscriminator(256, 4)
-    loud, silent = judge.spectrogram(0.3 * torch.randn(1, 1600)), judge.spectrogram(torch.zeros(1, 1600))
+def test_spectrogram_has_a_moderate_range_also_for_silence():
+    spectrogram = ResolutionDiscriminator(256, 4).spectrogram
+    loud, silent = (
+        spectrogram(0.3 * torch.randn(1, 1600)),
+        spectrogram(torch.zeros(1, 1600)),
+    )
     assert loud.shape == (1, 26, 129) and loud.abs().max() < 3
     assert silent.isfinite().all() and silent.max() < loud.min()
 
@@ -89,7 +92,7 @@ def test_file_is_read_back(discriminators, tmp_path):
         Vocoder.load(path)
 
 
-def test_another_file_is_refused(tmp_path):
+def test_wrong_file_is_refused(tmp_path):
     path = tmp_path / "model.safetensors"
     toy = SpectralConfig(channels=8, hidden=8, blocks=1, kernel=3)
     SpectralVocoder(SpectralGenerator(toy)).save(path)
@@ -111,6 +114,6 @@ def test_another_file_is_refused(tmp_path):
         {"period_channels": 0},
     ],
 )
-def test_sizes_without_sense_are_refused(changes):
+def test_bad_sizes_are_refused(changes):
     with pytest.raises(ConfigError):
         DiscriminatorConfig(**changes)

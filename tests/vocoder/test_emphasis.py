@@ -7,18 +7,18 @@ from vocoder.emphasis import Deemphasis
 
 @pytest.mark.parametrize("coefficient", [0.97, 0.5, 0.0])
 @pytest.mark.parametrize("chunk", [1, 7, 1600, 20_000])
-def test_chunks_are_what_a_filter_over_the_whole_gives(coefficient, chunk):
+def test_chunks_equal_a_filter_over_the_whole_signal(coefficient, chunk):
     emphasised = np.random.default_rng(0).standard_normal(20_000).astype(np.float32) * 0.02
     finish = Deemphasis(coefficient)
-    made = np.concatenate([finish(emphasised[start : start + chunk]) for start in range(0, 20_000, chunk)])
+    wav = np.concatenate([finish(emphasised[start : start + chunk]) for start in range(0, 20_000, chunk)])
     whole = lfilter([1.0], [1.0, -coefficient], emphasised.astype(np.float64))
-    assert made.dtype == np.float32
-    np.testing.assert_allclose(made, np.clip(whole, -1, 1), atol=1e-7)
+    assert wav.dtype == np.float32
+    np.testing.assert_allclose(wav, np.clip(whole, -1, 1), atol=1e-7)
 
 
-def test_what_is_too_loud_is_clipped_and_remembered_as_it_was():
+def test_clipping_does_not_change_the_filter_state():
     finish, whole = Deemphasis(0.9), Deemphasis(0.9)
     loud = np.ones(40, dtype=np.float32)
-    made = np.concatenate([finish(loud), finish(-loud)])
-    assert made.max() == 1 and np.array_equal(made, whole(np.concatenate([loud, -loud])))
+    wav = np.concatenate([finish(loud), finish(-loud)])
+    assert wav.max() == 1 and np.array_equal(wav, whole(np.concatenate([loud, -loud])))
     assert finish(loud[:0]).shape == (0,)

@@ -1,4 +1,4 @@
-"""The search for phases: compiled code does what numpy does."""
+"""Phase retrieval: compiled code agrees with numpy."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def random_spectrum(frames: int, n_fft: int = 800, seed: int = 0) -> np.ndarray:
 
 @pytest.fixture
 def slow(monkeypatch):
-    """Calls something without compiled code."""
+    """Calls a function without compiled code."""
 
     def call(function, *arguments):
         with monkeypatch.context() as patch:
@@ -46,7 +46,7 @@ def test_projection(slow, n_fft, hop, count):
 @pytest.mark.parametrize(("n_fft", "hop", "count"), SIZES)
 @pytest.mark.parametrize("fixed", [0, 3, 9])
 def test_search(slow, n_fft, hop, count, fixed):
-    """A frame that nearly cancels turns with the rounding: most bins are compared, not the worst."""
+    """Where frames nearly cancel, rounding changes the phase, so the 99th percentile is compared."""
     frames, start, fixed = frames_of(n_fft, hop), random_spectrum(count, n_fft), min(fixed, count - 1)
     magnitude = np.abs(random_spectrum(count, n_fft, seed=1))
     for iterations in (0, 1, 4, 7):
@@ -58,7 +58,7 @@ def test_search(slow, n_fft, hop, count, fixed):
             np.testing.assert_allclose(np.abs(fast[fixed:]), magnitude[fixed:], rtol=1e-4, atol=1e-6)
 
 
-def test_sizes_that_the_kernels_do_not_know_are_left_to_numpy():
+def test_sizes_without_kernels_use_numpy():
     for n_fft in (14, 15, 802):
         ones = np.ones(n_fft, np.float32)
         assert fast_search.fast_search(n_fft, n_fft // 2, ones, ones, 2) is None
@@ -67,18 +67,18 @@ def test_sizes_that_the_kernels_do_not_know_are_left_to_numpy():
 
 
 def test_silence_stays_silent():
-    frames, nothing = Frames.of(MelConfig()), np.zeros((20, 401), np.float32)
-    assert not frames.search_phase(nothing, nothing.astype(np.complex64), 0, 5, lambda: None).any()
+    frames, silence = Frames.of(MelConfig()), np.zeros((20, 401), np.float32)
+    assert not frames.search_phase(silence, silence.astype(np.complex64), 0, 5, lambda: None).any()
 
 
-def test_the_search_asks_whether_it_is_wanted():
-    asked: list[int] = []
+def test_search_calls_check():
+    calls: list[int] = []
     magnitude = np.abs(random_spectrum(9))
-    frames_of().search_phase(magnitude, magnitude.astype(np.complex64), 0, 16, lambda: asked.append(1))
-    assert len(asked) == 16 // fast_search.STEPS_AT_ONCE
+    frames_of().search_phase(magnitude, magnitude.astype(np.complex64), 0, 16, lambda: calls.append(1))
+    assert len(calls) == 16 // fast_search.STEPS_AT_ONCE
 
 
-def test_where_nothing_can_be_compiled_numpy_searches(monkeypatch, caplog):
+def test_numpy_is_the_fallback(monkeypatch, caplog):
     def fail(library):
         raise ImportError("no numba")
 

@@ -1,4 +1,4 @@
-"""The spectral generator: shapes, what it learns by, and the inverse transform."""
+"""The spectral generator: shapes, losses, crops and the inverse transform."""
 
 import dataclasses
 import warnings
@@ -34,14 +34,14 @@ def test_shapes(frames, kernel):
     assert wave.shape == (3, frames * 200) and wave.dtype == torch.float32 and wave.isfinite().all()
 
 
-def test_usual_size_and_what_it_looks_ahead():
+def test_default_size_and_lookahead():
     config = SpectralConfig()
     parameters = sum(parameter.numel() for parameter in SpectralGenerator(config).parameters())
     assert 3e6 < parameters < 6e6
     assert (config.reach, config.overlap, config.lookahead) == (27, 2, 29)
 
 
-def test_a_frame_reaches_as_far_as_the_config_says():
+def test_receptive_field_is_that_of_the_config():
     model, mel = toy_generator(), torch.rand(1, 80, 41).requires_grad_()
     hop = TOY.hop_length
     model(mel)[0, 20 * hop : 21 * hop].square().sum().backward()
@@ -52,11 +52,11 @@ def test_a_frame_reaches_as_far_as_the_config_says():
 
 
 @pytest.mark.parametrize(("n_fft", "hop"), [(800, 200), (600, 200), (400, 200)])
-def test_inverse_transform_undoes_a_transform_whole_or_in_parts(n_fft, hop):
+def test_inverse_transform_whole_and_in_parts(n_fft, hop):
     window, wave = torch.hann_window(n_fft), torch.randn(2, 10 * hop)
     spectrum = torch.stft(wave, n_fft, hop, window=window, center=True, pad_mode="constant", return_complex=True)
     whole = InverseTransform(window, hop).push(spectrum, last=True)
-    inner = wave.shape[1] - n_fft // 2  # the last frame's far half is not covered twice
+    inner = wave.shape[1] - n_fft // 2  # only one window covers the second half of the last frame
     assert torch.allclose(whole[:, :inner], wave[:, :inner], atol=1e-5)
     stream = InverseTransform(window, hop)
     parts = [stream.push(spectrum[:, :, k : k + 1], last=False) for k in range(7)]
@@ -96,7 +96,7 @@ def test_one_batch_overfits(toy_store):
     assert min(seen[-5:]) < 0.5 * seen[0]
 
 
-def test_losses_are_zero_for_the_same_sound_and_defined_for_silence():
+def test_losses_are_zero_for_equal_waveforms_and_finite_for_silence():
     wave = torch.randn(2, 2000) * 0.1
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -112,7 +112,7 @@ def test_losses_are_zero_for_the_same_sound_and_defined_for_silence():
 # --- data
 
 
-def test_crops_are_mels_and_the_sound_they_were_made_from(toy_store):
+def test_shapes_and_randomness_of_crops(toy_store):
     batches = SpectralBatches(toy_store, TOY, 3, 12, seed=5)
     batch, again = batches.batch_at(4), batches.batch_at(4)
     assert batch["mel"].shape == (3, 80, 12) and batch["wave"].shape == (3, 2400)
@@ -122,14 +122,14 @@ def test_crops_are_mels_and_the_sound_they_were_made_from(toy_store):
     assert not torch.equal(batch["wave"], elsewhere["wave"])
 
 
-def test_a_crop_lies_where_its_mel_says(toy_store):
-    """A loud frame of the mel is a loud stretch of the sound."""
+def test_mel_and_waveform_of_a_crop_are_aligned(toy_store):
+    """Loud frames of the mel are loud in the waveform."""
     batch = SpectralBatches(toy_store, TOY, 8, 24).batch_at(0)
     loudness = batch["wave"].reshape(8, 24, 200).square().mean(dim=2).add(1e-7).log()
     level = batch["mel"].mean(dim=1)
-    # half a hop apart: a mel's frame is centred on the first sample of its stretch
-    related = np.corrcoef(level[:, 1:].flatten(), ((loudness[:, 1:] + loudness[:, :-1]) / 2).flatten())[0, 1]
-    assert related > 0.8
+    # The mean of two hops, because a mel frame is centred on the first sample of its hop.
+    correlation = np.corrcoef(level[:, 1:].flatten(), ((loudness[:, 1:] + loudness[:, :-1]) / 2).flatten())[0, 1]
+    assert correlation > 0.8
 
 
 def test_stores_and_sizes_that_do_not_fit_are_refused(toy_store):
@@ -159,8 +159,8 @@ def test_configs_out_of_range_are_refused(changes):
         SpectralConfig(**changes)
 
 
-def test_a_model_without_weights_takes_those_it_is_given():
-    """No second copy is made of them, and the window is there from the start."""
+def test_model_without_weights_adopts_loaded_ones():
+    """They are not copied, and the window does not need them."""
     given = SpectralGenerator(TOY)
     weights = {name: value.clone() for name, value in given.state_dict().items()}
     model = SpectralGenerator.without_weights(TOY)

@@ -1,4 +1,4 @@
-"""The second stage of a spectral vocoder's training: against discriminators, with the spectral losses beside them."""
+"""Second stage of a spectral vocoder's training: adversarial, in addition to the spectral losses."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,33 +17,34 @@ from vocoder.spectral.task import SpectralTask
 if TYPE_CHECKING:
     from training.run_directory import RunDirectory
 
-MARGIN = 4  # frames at either end of a crop that are not judged: there the generator lacks its surroundings
-DISCRIMINATORS_WEIGHT = 0.02  # of their loss: Adam does not mind, and clipping leaves the generator alone
-FEATURES_WEIGHT = 2.0  # beside the deception, as for HiFi-GAN
-HEADROOM = 4096.0  # of the adversarial gradients, against rounding to zero in half precision
+MARGIN = 4  # frames at either end of a crop that the discriminators do not get: the generator lacks context there
+DISCRIMINATORS_WEIGHT = 0.02  # keeps their gradient out of the norm that is clipped; Adam does not depend on the scale
+FEATURES_WEIGHT = 2.0  # of feature matching, relative to the adversarial loss, as for HiFi-GAN
+GRADIENT_SCALE = 4096.0  # of the adversarial gradients, so that half precision does not round them to zero
 _TINY = 1e-12
 
-Opinions = list[list[Tensor]]  # see `Discriminators.forward`
+Outputs = list[list[Tensor]]  # of `Discriminators.forward`
 
 
 class AdversarialTask(SpectralTask):
-    """Trains a generator to be taken for recordings, and the discriminators that tell them apart.
+    """Trains a generator and the discriminators together.
 
-    One step is one forward pass of everything. The gradients at the generator's output (log magnitudes and phases) are
-    taken apart there: those of the spectral losses, and those of the discriminators, brought to a share of the length
-    of the first (as Défossez et al., arXiv 2210.13438, balance losses), so that no weight has to be found by trials.
-    The discriminators learn by their own loss on the same forward pass, which does not reach the generator.
+    One step is one forward pass of all networks. The gradient of the adversarial losses at the generator's output (log
+    magnitudes and phases) is scaled to a fraction of the norm of the spectral losses' gradient, as Défossez et al.
+    (arXiv 2210.13438) balance losses, so there is no weight to tune. The discriminators are trained with their own loss
+    on the same forward pass. Its gradient does not reach the generator.
 
-    The best model is the one whose voices are as periodic as the recordings': a spectral distance prefers the blurred
-    harmonics that it was made by, and would call the model of the first stage the best.
+    The best model is the one whose periodicity is closest to that of the recordings. A spectral distance prefers
+    blurred harmonics and would choose the model of the first stage.
 
     Args:
-        discriminators: trained along, and kept in the run directory beside the model.
-        settings: see there.
+        model, store, others: as for `SpectralTask`.
+        discriminators: trained too, and saved in the run directory beside the model.
+        settings: of the adversarial training.
         frames: of a training crop.
 
     Raises:
-        ConfigError: the crops are too short for what is to be judged of them.
+        ConfigError: the crops are too short for the discriminators.
     """
 
     best_metric = "periodicity_distance"
@@ -58,53 +59,54 @@ class AdversarialTask(SpectralTask):
         frames: int,
         **others: Any,
     ) -> None:
-        if not settings.judged_frames * model.config.hop_length >= MIN_DISCRIMINATED:
-            raise ConfigError(f"{settings.judged_frames} frames are too few to be judged: give --judged-frames more.")
-        if settings.judged_frames + 2 * MARGIN > frames:
+        judged = settings.judged_frames
+        if not judged * model.config.hop_length >= MIN_DISCRIMINATED:
+            raise ConfigError(f"{judged} frames are too few for the discriminators: raise --judged-frames.")
+        if judged + 2 * MARGIN > frames:
             raise ConfigError(
-                f"Crops of {frames} frames have no {settings.judged_frames} to be judged beside {MARGIN} at either "
-                "end: raise --frames or lower --judged-frames."
+                f"Crops of {frames} frames are too short for {judged} frames for the discriminators and a margin of "
+                f"{MARGIN} at either end: raise --frames or lower --judged-frames."
             )
         super().__init__(model, store, **others)
         self.discriminators, self.settings = discriminators, settings
         self.extra_modules: dict[str, nn.Module] = {"discriminators": discriminators}
 
     def step(self, batch: SpectralBatch, step: int, generator: torch.Generator) -> dict[str, Tensor]:
-        """`loss` and its parts, and how often the discriminators are right."""
+        """`loss` and its parts, and the accuracy of the discriminators."""
         parts = self._generator.parts(batch["mel"]).float()
-        free = parts.detach().requires_grad_()  # the generator's output, as the losses' graph sees it
+        free = parts.detach().requires_grad_()  # the generator's output as a leaf, to get its gradient per loss
         with torch.autocast(free.device.type, enabled=False):
             wave = self._generator.to_wave(as_spectrum(free))
             distances = self._distances(wave, batch["wave"])
         spectral = torch.stack(list(distances.values())).sum()
-        share = self.share_at(step)
-        (gradient,) = torch.autograd.grad(spectral, free, retain_graph=share > 0)
+        fraction = self.fraction_at(step)
+        (gradient,) = torch.autograd.grad(spectral, free, retain_graph=fraction > 0)
 
-        judged = self._judged_part(batch["mel"].shape[2], generator)
-        heard = wave[:, judged].detach().requires_grad_()
-        natural, made = self.discriminators(batch["wave"][:, judged]), self.discriminators(heard)
-        deception, features = deception_loss(made), feature_distance(natural, made)
-        if share:
-            aims = deception + FEATURES_WEIGHT * features
-            (wish,) = torch.autograd.grad(aims * HEADROOM, heard, retain_graph=True)
-            (wish,) = torch.autograd.grad(wave[:, judged], free, wish)
-            gradient = gradient + wish * (share * gradient.norm() / wish.norm().clamp_min(_TINY))
-        verdict = discrimination_loss(natural, made)
-        # what it adds to the loss is nothing, what it adds to the generator's gradient is all
-        pull = (parts * gradient).sum()
-        loss = spectral.detach() + (pull - pull.detach()) + DISCRIMINATORS_WEIGHT * verdict
-        figures = {"deception": deception, "features": features, "verdict": verdict}
-        figures["accuracy"] = accuracy(natural, made)
+        part = self._random_part(batch["mel"].shape[2], generator)
+        crop = wave[:, part].detach().requires_grad_()
+        recorded, generated = self.discriminators(batch["wave"][:, part]), self.discriminators(crop)
+        adversarial, features = adversarial_loss(generated), feature_distance(recorded, generated)
+        if fraction:
+            scaled = (adversarial + FEATURES_WEIGHT * features) * GRADIENT_SCALE
+            (change,) = torch.autograd.grad(scaled, crop, retain_graph=True)
+            (change,) = torch.autograd.grad(wave[:, part], free, change)
+            gradient = gradient + change * (fraction * gradient.norm() / change.norm().clamp_min(_TINY))
+        discrimination = discrimination_loss(recorded, generated)
+        # A term of value 0 whose gradient at the generator's output is `gradient`.
+        carrier = (parts * gradient).sum()
+        loss = spectral.detach() + (carrier - carrier.detach()) + DISCRIMINATORS_WEIGHT * discrimination
+        figures = {"adversarial": adversarial, "features": features, "discrimination": discrimination}
+        figures["accuracy"] = accuracy(recorded, generated)
         figures = {name: value.detach() for name, value in (distances | figures).items()}
         return {"loss": loss, **figures, "items": torch.tensor(batch["wave"].numel())}
 
-    def share_at(self, step: int) -> float:
-        """The discriminators' share in the generator's gradient."""
-        alone = self.settings.discriminators_alone
-        return self.settings.adversarial_share * min(1.0, max(0.0, (step - alone + 1) / max(1, alone)))
+    def fraction_at(self, step: int) -> float:
+        """Norm of the adversarial gradient relative to the spectral one: 0 in the warm-up, then rising linearly."""
+        warmup = self.settings.discriminators_alone
+        return self.settings.adversarial_share * min(1.0, max(0.0, (step - warmup + 1) / max(1, warmup)))
 
     def param_groups(self) -> list[dict[str, Any]]:
-        """For the optimiser."""
+        """The discriminators have a learning rate of their own."""
         rate = self.settings.discriminators_rate
         return [
             {"params": list(self.model.parameters())},
@@ -122,43 +124,43 @@ class AdversarialTask(SpectralTask):
         self.discriminators.save(run.path / FILE_NAME, step, licence=self.licence, trained_on=self.trained_on)
 
     def _further_figures(self, wave: Tensor, target: Tensor) -> dict[str, float]:
-        natural, made = self.discriminators(target), self.discriminators(wave)
+        recorded, generated = self.discriminators(target), self.discriminators(wave)
         return {
-            "accuracy": float(accuracy(natural, made)),
-            "features": float(feature_distance(natural, made)),
+            "accuracy": float(accuracy(recorded, generated)),
+            "features": float(feature_distance(recorded, generated)),
         }
 
-    def _judged_part(self, frames: int, generator: torch.Generator) -> slice:
-        """Samples, the same of all crops; another part in each step."""
+    def _random_part(self, frames: int, generator: torch.Generator) -> slice:
+        """Samples for the discriminators: the same part of all crops, at a random position."""
         count, hop = self.settings.judged_frames, self.config.hop_length
         start = MARGIN + int(torch.randint(frames - count - 2 * MARGIN + 1, (), generator=generator))
         return slice(start * hop, (start + count) * hop)
 
 
-def discrimination_loss(natural: Opinions, made: Opinions) -> Tensor:
-    """What the discriminators learn by: hinges (Lim and Ye, arXiv 1705.02894), the mean over discriminators."""
+def discrimination_loss(recorded: Outputs, generated: Outputs) -> Tensor:
+    """Hinge loss of the discriminators (Lim and Ye, arXiv 1705.02894), mean over the discriminators."""
     parts = [
-        _mean((1 - theirs[-1]).relu()) + _mean((1 + ours[-1]).relu())
-        for theirs, ours in zip(natural, made, strict=True)
+        _mean((1 - real[-1]).relu()) + _mean((1 + fake[-1]).relu())
+        for real, fake in zip(recorded, generated, strict=True)
     ]
     return torch.stack(parts).mean()
 
 
-def deception_loss(made: Opinions) -> Tensor:
-    """Small where every discriminator takes what was made for a recording."""
-    return torch.stack([_mean((1 - ours[-1]).relu()) for ours in made]).mean()
+def adversarial_loss(generated: Outputs) -> Tensor:
+    """Hinge loss of the generator, mean over the discriminators."""
+    return torch.stack([_mean((1 - fake[-1]).relu()) for fake in generated]).mean()
 
 
-def feature_distance(natural: Opinions, made: Opinions) -> Tensor:
+def feature_distance(recorded: Outputs, generated: Outputs) -> Tensor:
     """Feature matching (Kumar et al. 2019, MelGAN, arXiv 1910.06711): distance of the maps relative to their size.
 
-    No gradient reaches the maps of the recordings.
+    The maps of the recordings get no gradient.
     """
     parts = []
-    for theirs, ours in zip(natural, made, strict=True):
-        for wanted, got in zip(theirs[:-1], ours[:-1], strict=True):
-            wanted = wanted.detach()
-            parts.append(_mean((got - wanted).abs()) / _mean(wanted.abs()).clamp_min(1e-6))
+    for real, fake in zip(recorded, generated, strict=True):
+        for target, got in zip(real[:-1], fake[:-1], strict=True):
+            target = target.detach()
+            parts.append(_mean((got - target).abs()) / _mean(target.abs()).clamp_min(1e-6))
     return torch.stack(parts).mean()
 
 
@@ -167,11 +169,16 @@ def _mean(x: Tensor) -> Tensor:
 
 
 def start_discriminators(sizes: DiscriminatorConfig, path: Path | None, model: Path | None) -> Discriminators:
-    """Those of a file, or of the one beside the generator's model, or else new ones.
+    """Discriminators to train: those of `path`, or of the file beside the generator's model, or new ones.
+
+    Args:
+        sizes: of new discriminators; if not the default, a file must have the same.
+        path: a file of discriminators.
+        model: the generator's model file.
 
     Raises:
-        ModelFileError: the file holds none.
-        ConfigError: other sizes were asked for than the file's.
+        ModelFileError: the file has no discriminators.
+        ConfigError: the file has different sizes.
     """
     beside = model.with_name(FILE_NAME) if model is not None else None
     path = path or (beside if beside is not None and beside.is_file() else None)
@@ -179,5 +186,5 @@ def start_discriminators(sizes: DiscriminatorConfig, path: Path | None, model: P
         return Discriminators(sizes)
     found = Discriminators.load(path)
     if sizes not in (DiscriminatorConfig(), found.config):
-        raise ConfigError(f"The discriminators in {path} have other sizes: leave out the flags, or move the file away.")
+        raise ConfigError(f"The discriminators in {path} have different sizes: omit the flags, or move the file.")
     return found

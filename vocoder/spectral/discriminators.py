@@ -1,8 +1,8 @@
-"""Networks that tell recordings from what a vocoder makes: the opponents of a generator, and a detector's seed.
+"""Discriminators: networks that classify waveforms as recorded or generated.
 
-Two families, which hear different faults: those of a period look at every p-th sample together (Kong et al. 2020,
-HiFi-GAN, arXiv 2010.05646), those of a resolution at a spectrogram as at a picture (Jang et al. 2021, UnivNet,
-arXiv 2106.07889). Both are a fraction of the published sizes, for processors.
+There are two types, which detect different artefacts. Multi-period discriminators process every p-th sample together
+(Kong et al. 2020, HiFi-GAN, arXiv 2010.05646). Multi-resolution discriminators process spectrograms as images (Jang et
+al. 2021, UnivNet, arXiv 2106.07889). Both are smaller than published, for training on a CPU.
 """
 
 from pathlib import Path
@@ -16,18 +16,18 @@ from vocoder.spectral.config import DiscriminatorConfig
 
 STAGE, KIND = "vocoder", "discriminators"
 FILE_NAME = "discriminators.safetensors"
-LOUDNESS = 10.0  # brings pre-emphasised speech to about the size of one
-FLOOR = 1e-3  # of a magnitude
-SLOPE = 0.1
+GAIN = 10.0  # scales pre-emphasised speech to a magnitude of about 1
+FLOOR = 1e-3  # smallest magnitude
+SLOPE = 0.1  # of the leaky ReLU
 
 
 class Discriminators(nn.Module):
-    """All of them; they listen to the pre-emphasised waveform."""
+    """All discriminators of a config, for pre-emphasised waveforms."""
 
     def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()
         self.config = config
-        self.judges = nn.ModuleDict(
+        self.judges = nn.ModuleDict(  # the name is stored in files
             {f"period_{period}": PeriodDiscriminator(period, config.period_channels) for period in config.periods}
             | {
                 f"window_{size}": ResolutionDiscriminator(size, config.resolution_channels)
@@ -36,20 +36,20 @@ class Discriminators(nn.Module):
         )
 
     def forward(self, wave: Tensor) -> list[list[Tensor]]:
-        """What each thinks of the waveforms, layer by layer.
+        """Feature maps and scores.
 
         Args:
             wave: [batch, samples], at least `vocoder.spectral.config.MIN_DISCRIMINATED`.
 
         Returns:
-            For each discriminator its feature maps, [batch, ...] each, and last its scores: above zero where it takes
-            the sound for a recording.
+            For each discriminator its feature maps [batch, ...] and, as the last element, its scores: above zero where
+            it classifies the waveform as recorded.
         """
-        wave = wave * LOUDNESS
-        return [judge(wave) for judge in self.judges.values()]
+        wave = wave * GAIN
+        return [discriminator(wave) for discriminator in self.judges.values()]
 
     def save(self, path: str | Path, step: int, licence: str = "", trained_on: str = "") -> None:
-        """Write a model file, atomically."""
+        """Write a model file atomically."""
         from modelfile.checkpoint import save_model
         from modelfile.header import ModelHeader
 
@@ -57,10 +57,10 @@ class Discriminators(nn.Module):
 
     @classmethod
     def load(cls, path: str | Path) -> "Discriminators":
-        """Read discriminators and their sizes from a file.
+        """Load discriminators from a file.
 
         Raises:
-            ModelFileError: missing, damaged, or no file of discriminators.
+            ModelFileError: missing, damaged, or not a file of discriminators.
         """
         from modelfile.checkpoint import load_into, load_model_file
         from modelfile.header import config_from_header
@@ -72,7 +72,7 @@ class Discriminators(nn.Module):
 
 
 class PeriodDiscriminator(nn.Module):
-    """Every `period`-th sample is a signal of its own; strided convolutions along it, the same for all of them."""
+    """Strided convolutions along every `period`-th sample, with the same weights for all phases."""
 
     def __init__(self, period: int, channels: int) -> None:
         super().__init__()
@@ -80,15 +80,15 @@ class PeriodDiscriminator(nn.Module):
         widths = [1, channels, 2 * channels, 4 * channels, 4 * channels]
         layers = [nn.Conv1d(i, o, 5, stride=3, padding=2) for i, o in zip(widths, widths[1:], strict=False)]
         layers.append(nn.Conv1d(widths[-1], widths[-1], 5, padding=2))
-        self.layers = nn.ModuleList(_ready(layer) for layer in layers)
-        self.score = _ready(nn.Conv1d(widths[-1], 1, 3, padding=1))
+        self.layers = nn.ModuleList(_initialised(layer) for layer in layers)
+        self.score = _initialised(nn.Conv1d(widths[-1], 1, 3, padding=1))
 
     def forward(self, wave: Tensor) -> list[Tensor]:
         """[batch, samples] -> maps and scores, [batch, period * channels, steps] each."""
         batch, samples = wave.shape
         lacking = -samples % self.period
         x = F.pad(wave[:, None], (0, lacking), mode="reflect")[:, 0] if lacking else wave
-        # one-dimensional convolutions with the phases as a batch: much quicker than thin pictures
+        # 1-D convolutions with the phases as a batch are much faster than 2-D ones on narrow images.
         x = x.unflatten(1, (-1, self.period)).transpose(1, 2).reshape(batch * self.period, 1, -1)
         maps = []
         for layer in self.layers:
@@ -99,7 +99,7 @@ class PeriodDiscriminator(nn.Module):
 
 
 class ResolutionDiscriminator(nn.Module):
-    """Convolutions over the log magnitudes of a spectrogram, strided along the frequencies."""
+    """2-D convolutions over a log-magnitude spectrogram, strided along the frequencies."""
 
     window: Tensor
 
@@ -112,8 +112,8 @@ class ResolutionDiscriminator(nn.Module):
             nn.Conv2d(i, o, (3, 5), stride=(1, 2), padding=(1, 2)) for i, o in zip(widths, widths[1:], strict=False)
         ]
         layers.append(nn.Conv2d(widths[-1], widths[-1], 3, padding=1))
-        self.layers = nn.ModuleList(_ready(layer) for layer in layers)
-        self.score = _ready(nn.Conv2d(widths[-1], 1, 3, padding=1))
+        self.layers = nn.ModuleList(_initialised(layer) for layer in layers)
+        self.score = _initialised(nn.Conv2d(widths[-1], 1, 3, padding=1))
 
     def forward(self, wave: Tensor) -> list[Tensor]:
         """[batch, samples] -> maps and scores, [batch, channels, frames, bands] each."""
@@ -125,25 +125,29 @@ class ResolutionDiscriminator(nn.Module):
         return [*maps, self.score(x)]
 
     def spectrogram(self, wave: Tensor) -> Tensor:
-        """Log magnitudes, around zero for speech: [batch, samples] -> float32 [batch, frames, bins]."""
+        """Log magnitudes, about zero for speech: [batch, samples] -> float32 [batch, frames, bins]."""
         with torch.autocast(wave.device.type, enabled=False):
             spectrum = torch.stft(wave.float(), self.size, self.size // 4, window=self.window, return_complex=True)
             power = (spectrum.real.square() + spectrum.imag.square()) / self.size
             return (power + FLOOR**2).log().mul(0.25).add(1.0).transpose(1, 2)
 
 
-def _ready(layer: nn.Conv1d | nn.Conv2d) -> nn.Module:
-    """Weights that keep a signal's size from layer to layer, so that there is something to learn from at once."""
+def _initialised(layer: nn.Conv1d | nn.Conv2d) -> nn.Module:
+    """Kaiming initialisation, which keeps the scale of a signal from layer to layer, and weight normalisation."""
     nn.init.kaiming_normal_(layer.weight, a=SLOPE)
     assert layer.bias is not None
     nn.init.zeros_(layer.bias)
     return weight_norm(layer)
 
 
-def accuracy(natural: list[list[Tensor]], made: list[list[Tensor]]) -> Tensor:
-    """Share of the scores that are right, over all discriminators alike: 0.5 is guessing. See `Discriminators`."""
-    right = [
-        ((ours[-1] < 0).float().mean() + (theirs[-1] > 0).float().mean()) / 2
-        for theirs, ours in zip(natural, made, strict=True)
+def accuracy(recorded: list[list[Tensor]], generated: list[list[Tensor]]) -> Tensor:
+    """Fraction of correct scores, mean over the discriminators; 0.5 is chance.
+
+    Args:
+        recorded, generated: outputs of `Discriminators` for recorded and generated waveforms.
+    """
+    correct = [
+        ((fake[-1] < 0).float().mean() + (real[-1] > 0).float().mean()) / 2
+        for real, fake in zip(recorded, generated, strict=True)
     ]
-    return torch.stack(right).mean()
+    return torch.stack(correct).mean()

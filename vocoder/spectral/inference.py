@@ -1,4 +1,4 @@
-"""A trained spectral vocoder behind the verbs of `Vocoder`."""
+"""Inference with a spectral vocoder."""
 
 import functools
 from collections.abc import Iterator
@@ -21,20 +21,20 @@ from vocoder.spectral.refinement import RefinedTransform
 from vocoder.spectral.streaming import FrameLayers, GeneratorStream
 from vocoder.spectral.transform import InverseTransform
 
-BLOCK_FRAMES = 128  # made at once at most: twice as many are a twentieth quicker and take ten megabytes more
-REFINEMENTS = 16  # unless a file says otherwise
+BLOCK_FRAMES = 128  # largest part of a mel; twice as many are 5 % faster and take ten megabytes more
+REFINEMENTS = 16  # default for files that do not say
 MAX_REFINEMENTS = 1000
 
 
 class SpectralVocoder(Vocoder):
-    """A trained spectral vocoder. It draws no random numbers, so `seed` has no effect on what it says.
+    """A trained spectral vocoder. It has no randomness, so `seed` has no effect.
 
     Args:
         model: the generator.
-        device: where it runs; the inverse transform is done on the CPU.
-        refinements: projections that make the spectrum fit the mel and itself (`vocoder.spectral.refinement`); 0 takes
-            it as the network made it.
-        precision: of the network on a CPU, "auto" or "float32"; see `FrameLayers`.
+        device: of the network; the inverse transform runs on the CPU.
+        refinements: projections that make the spectrum consistent with itself and the mel
+            (`vocoder.spectral.refinement`); 0 keeps the network's output.
+        precision: of the network on a CPU; see `FrameLayers`.
 
     Raises:
         ConfigError: the number of refinements is out of range.
@@ -77,7 +77,7 @@ class SpectralVocoder(Vocoder):
         return self.config.mel
 
     def warm_up(self) -> None:
-        """Load the compiled code, or compile it, which is announced; else the first sound does."""
+        """Load the compiled code, or compile it, which is logged. Otherwise the first audio waits for it."""
         self.vocode(np.zeros((self.mel_config.n_mels, 1), dtype=np.float32))
 
     @functools.cached_property
@@ -85,7 +85,7 @@ class SpectralVocoder(Vocoder):
         return FrameLayers(self.model, self.precision)
 
     def _generate(self, mel: MelFrames, seed: int | None, control: Control) -> Iterator[np.ndarray]:
-        """The waveform in parts as `_part_ends` has them. Memory does not grow with the mel's length."""
+        """See `Vocoder._generate`. Memory does not grow with the mel's length."""
         config, scale = self.config, np.float32(self.mel_config.max_abs_value)
         generator, transform = GeneratorStream(self._layers, control.check), self._transform(mel, control)
         finish, start = Deemphasis(config.mel.preemphasis), 0

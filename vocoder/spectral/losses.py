@@ -1,4 +1,4 @@
-"""Distances between waveforms by their short-time spectra, for training without a discriminator."""
+"""Distances between the short-time spectra of two waveforms."""
 
 import functools
 
@@ -7,15 +7,15 @@ from torch import Tensor
 
 from speech.mel import mel_filters
 
-RESOLUTIONS = (128, 256, 512, 800, 1536)  # samples of a window, a quarter of it each hop
+RESOLUTIONS = (128, 256, 512, 800, 1536)  # window lengths in samples; the hop is a quarter of that
 FLOOR = 1e-5
 
 
 def spectral_losses(wave: Tensor, target: Tensor, sample_rate: int) -> dict[str, Tensor]:
-    """Multi-resolution distances (Yamamoto et al., arXiv 1910.11480), and the one of log mels.
+    """Multi-resolution STFT losses (Yamamoto et al., arXiv 1910.11480), and a distance of log mels.
 
     Args:
-        wave, target: [batch, samples], the first with a gradient.
+        wave, target: [batch, samples]; the gradient is that of `wave`.
 
     Returns:
         `magnitude`, `log_magnitude` and `mel`: each the mean over the resolutions.
@@ -33,7 +33,7 @@ def spectral_losses(wave: Tensor, target: Tensor, sample_rate: int) -> dict[str,
 
 
 def _relative_distance(amplitude: Tensor, wanted: Tensor) -> Tensor:
-    """Frobenius norm of the difference over that of the target, for each item ("spectral convergence")."""
+    """Spectral convergence: Frobenius norm of the difference divided by that of the target, mean over the batch."""
     return (
         torch.linalg.norm(amplitude - wanted, dim=(1, 2)) / torch.linalg.norm(wanted, dim=(1, 2)).clamp_min(1e-3)
     ).mean()

@@ -1,4 +1,4 @@
-"""The generator: mel -> complex short-time spectrum -> waveform, at frame rate up to the inverse transform."""
+"""The generator: mel -> complex short-time spectrum -> waveform. All layers run at frame rate."""
 
 import torch
 import torch.nn.functional as F
@@ -7,11 +7,11 @@ from torch import Tensor, nn
 from vocoder.spectral.config import SpectralConfig
 from vocoder.spectral.transform import InverseTransform
 
-MAX_LOG_MAGNITUDE = 7.0  # e^7: above the loudest bin of a full-scale signal under a window of 800
+MAX_LOG_MAGNITUDE = 7.0  # e^7 is above the largest magnitude of a full-scale signal with a window of 800
 
 
 class ConvNeXtBlock(nn.Module):
-    """Depthwise convolution over frames, then two dense layers for each frame (Liu et al., arXiv 2201.03545)."""
+    """Depthwise convolution over frames, then two linear layers per frame (Liu et al., arXiv 2201.03545)."""
 
     def __init__(self, config: SpectralConfig) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class ConvNeXtBlock(nn.Module):
 
 
 class SpectralGenerator(nn.Module):
-    """See `SpectralConfig` for the sizes."""
+    """Generator of the sizes in `SpectralConfig`."""
 
     window: Tensor
 
@@ -45,7 +45,7 @@ class SpectralGenerator(nn.Module):
         self.to_spectrum = nn.Linear(channels, 2 * (n_fft // 2 + 1))
         self.register_buffer("window", _synthesis_window(config), persistent=False)
         for module in self.modules():
-            # on the meta device there is nothing to draw, and to pretend it takes eighty megabytes of modules
+            # Not on the meta device: there are no values, and the attempt imports eighty megabytes of modules.
             if isinstance(module, nn.Linear | nn.Conv1d) and not module.weight.is_meta:
                 nn.init.trunc_normal_(module.weight, std=0.02)
                 assert module.bias is not None
@@ -53,12 +53,12 @@ class SpectralGenerator(nn.Module):
 
     @classmethod
     def without_weights(cls, config: SpectralConfig) -> "SpectralGenerator":
-        """A model whose weights are still to be given, by `load_state_dict(..., assign=True)`: they take no memory."""
+        """A model on the meta device, which takes no memory until `load_state_dict(..., assign=True)`."""
         with torch.device("meta"):
             return cls(config)
 
     def forward(self, mel: Tensor) -> Tensor:
-        """The waveform of a mel, pre-emphasised as the mel was.
+        """Generate the pre-emphasised waveform of a mel.
 
         Args:
             mel: [batch, n_mels, frames] in [-1, 1].
@@ -69,7 +69,7 @@ class SpectralGenerator(nn.Module):
         return self.to_wave(self.spectrum(mel))
 
     def spectrum(self, mel: Tensor) -> Tensor:
-        """[batch, n_mels, frames] -> complex64 [batch, n_fft // 2 + 1, frames]; frame k is around sample k * hop."""
+        """[batch, n_mels, frames] -> complex64 [batch, n_fft // 2 + 1, frames], frame k centred on sample k * hop."""
         return as_spectrum(self.parts(mel))
 
     def parts(self, mel: Tensor) -> Tensor:
@@ -85,7 +85,7 @@ class SpectralGenerator(nn.Module):
 
 
 def _synthesis_window(config: SpectralConfig) -> Tensor:
-    """[n_fft], centred; on the CPU, also of a model without weights."""
+    """Centred Hann window [n_fft], on the CPU also for a model on the meta device."""
     margin = config.mel.n_fft - config.mel.win_length
     return F.pad(torch.hann_window(config.mel.win_length, device="cpu"), (margin // 2, margin - margin // 2))
 

@@ -1,21 +1,24 @@
-"""How periodic a voice is: what a generator without discriminators blurs, and no distance of magnitudes hears."""
+"""Periodicity of voiced speech, which generators trained without discriminators blur.
+
+Distances of magnitudes do not measure it.
+"""
 
 import torch
 from torch import Tensor
 
 WINDOW = 0.04  # seconds: two periods of a low voice
-LOWEST, HIGHEST = 70.0, 400.0  # Hz of a voice's pitch
-AUDIBLE = 1e-2  # of the loudest frame's power; what is softer is not compared
+LOWEST, HIGHEST = 70.0, 400.0  # range of F0 in Hz
+AUDIBLE = 1e-2  # of the loudest frame's power; quieter frames are not compared
 
 
 def periodicity(wave: Tensor, sample_rate: int) -> tuple[Tensor, Tensor]:
-    """The height of the highest peak of each frame's autocorrelation, at the lags of a pitch.
+    """Highest peak of each frame's normalised autocorrelation, at the lags of F0 (Boersma 1993).
 
     Args:
         wave: [batch, samples].
 
     Returns:
-        Periodicity [batch, frames], 1 for an exact repetition and about 0 for noise, and the power of the frames.
+        Periodicity [batch, frames], 1 for an exact repetition and about 0 for noise, and the power of each frame.
     """
     size = round(WINDOW * sample_rate)
     least, most = round(sample_rate / HIGHEST), min(round(sample_rate / LOWEST), size - 1)
@@ -26,13 +29,13 @@ def periodicity(wave: Tensor, sample_rate: int) -> tuple[Tensor, Tensor]:
         torch.fft.irfft(torch.fft.rfft(each, n=2 * size).abs().square(), n=2 * size)[..., : most + 1]
         for each in (frames * window, window)
     )
-    # a window's own autocorrelation falls with the lag, which says nothing of the sound (Boersma 1993)
+    # Divide by the autocorrelation of the window, which falls with the lag.
     height = products / products[..., :1].clamp_min(1e-12) * (own[0] / own)
     return height[..., least:].amax(dim=2).clamp(0, 1), frames.square().mean(dim=2)
 
 
 def periodicity_distance(wave: Tensor, target: Tensor, sample_rate: int) -> Tensor:
-    """Root mean square difference of two signals' periodicity where the second is audible: [batch, samples] each."""
+    """RMS difference of the periodicity of two signals [batch, samples], in frames where `target` is audible."""
     (ours, _), (theirs, power) = (periodicity(signal, sample_rate) for signal in (wave, target))
     audible = power >= AUDIBLE * power.amax()
     return (ours - theirs)[audible].square().mean().sqrt()

@@ -1,12 +1,14 @@
-"""A few projections that make the network's spectrum fit the mel and itself.
+"""Refinement: a few projections that make the network's spectrum consistent with itself and with the mel.
 
-A network that was trained without a discriminator knows the phases only roughly, and the waveform of its spectrum then
-has neither quite the mel that was asked for nor the magnitudes that the network meant. From there a few steps of the
-fast Griffin-Lim search go further than many from random phases. The magnitudes that are sought are the geometric mean
-of two, both with the mel's bands: the network's, which have the harmonics, and the smooth ones of the mel alone.
+A network trained without a discriminator predicts phases only roughly. The waveform of its spectrum then has neither
+quite the given mel nor the predicted magnitudes. A few iterations of the fast Griffin-Lim algorithm that start from the
+predicted phases correct that. They reach a better result than many from random phases.
 
-As with `vocoder.griffin_lim`, the search goes block by block: what was said before is not touched, and some frames
-after the block are searched along and thrown away. The blocks lie at fixed frames, whatever parts a spectrum comes in.
+The target magnitudes are the geometric mean of two magnitude spectra that both have the mel's bands: the network's,
+which has the harmonics, and a smooth one computed from the mel alone.
+
+As in `vocoder.griffin_lim`, the search goes block by block. Earlier frames keep their phases, and a few frames after
+the block take part in the search and are discarded. The blocks do not depend on the parts in which a spectrum arrives.
 """
 
 import functools
@@ -21,18 +23,18 @@ from vocoder.segments import MelFrames
 from vocoder.spectral.fast_blend import CORRECTIONS, ITERATIONS, LEAST, MOST, FastBlend, fast_blend
 from vocoder.spectral.transform import InverseTransform
 
-BLOCK_FRAMES = 64  # whose phase is decided together
+BLOCK_FRAMES = 64  # whose phases are found together
 LOOKAHEAD_FRAMES = 8  # after them, which take part in the search
 _TINY = np.float32(1e-9)
 
 
 class RefinedTransform:
-    """An inverse transform that refines the spectrum first, on a spectrum that comes in parts.
+    """Inverse transform with refinement, of a spectrum that arrives in parts.
 
     Args:
-        mel: dB scaled to [-4, 4]; it has the frames of each spectrum that is pushed.
+        mel: dB scaled to [-4, 4]; it must have the frames of every spectrum that is pushed.
         iterations: projections of each block.
-        check: called before each projection; what it raises ends the work.
+        check: called before each projection; an exception that it raises ends the work.
     """
 
     def __init__(self, mel: MelFrames, config: MelConfig, iterations: int, check: Callable[[], None]) -> None:
@@ -40,10 +42,10 @@ class RefinedTransform:
         self._frames, self._bands, self._blend = Frames.of(config), _Bands(config), _blend_of(config)
         self._inverse = InverseTransform(torch.from_numpy(self._frames.window), config.hop_length)
         self._waiting = self._known = np.zeros((0, config.n_frequencies), dtype=np.complex64)
-        self._start = 0  # of the first frame that waits
+        self._start = 0  # index of the first waiting frame
 
     def push(self, spectrum: torch.Tensor, last: bool) -> torch.Tensor:
-        """As `InverseTransform.push`, for a batch of one; there may be no samples yet."""
+        """As `InverseTransform.push`, for a batch of one. A part may give no samples."""
         self._waiting = np.concatenate([self._waiting, spectrum[0].T.numpy()])
         parts = [torch.zeros(1, 0)]
         while len(self._waiting) >= BLOCK_FRAMES + LOOKAHEAD_FRAMES or (last and len(self._waiting)):
@@ -52,33 +54,33 @@ class RefinedTransform:
         return torch.cat(parts, dim=1)
 
     def _next_block(self) -> np.ndarray:
-        """Refined spectrum [frames, bins] of the first BLOCK_FRAMES that wait, or of all if they are fewer."""
+        """Refined spectrum [frames, bins] of the first BLOCK_FRAMES waiting frames, or of all if there are fewer."""
         frames, known = self._frames, self._known
-        made = np.concatenate([known, self._waiting[: BLOCK_FRAMES + LOOKAHEAD_FRAMES]])
+        block = np.concatenate([known, self._waiting[: BLOCK_FRAMES + LOOKAHEAD_FRAMES]])
         first = self._start - len(known)
-        mel = self._mel.read(first, first + len(made))
-        search = frames.fast_search(len(made)) if self._blend else None
+        mel = self._mel.read(first, first + len(block))
+        search = frames.fast_search(len(block)) if self._blend else None
         if self._blend is not None and search is not None:
-            search.hear(made)
+            search.hear(block)
             self._blend(search, mel)
             refined = search.go_on(known, self._iterations, self._check)
         else:
-            refined = self._refine(made, mel)
-        decided = refined[len(known) :][:BLOCK_FRAMES]
+            refined = self._refine(block, mel)
+        done = refined[len(known) :][:BLOCK_FRAMES]
         self._waiting = self._waiting[BLOCK_FRAMES:]
-        self._start += len(decided)
-        self._known = decided[len(decided) - min(len(decided), frames.blocks - 1) :]
+        self._start += len(done)
+        self._known = done[len(done) - min(len(done), frames.blocks - 1) :]
         self._mel.forget(self._start - len(self._known))
-        return decided
+        return done
 
-    def _refine(self, made: np.ndarray, mel: np.ndarray) -> np.ndarray:
-        """What compiled code does to a spectrum [frames, bins], in numpy; its first frames are `self._known`."""
+    def _refine(self, block: np.ndarray, mel: np.ndarray) -> np.ndarray:
+        """The compiled search in numpy, for a spectrum [frames, bins] that begins with the frames `self._known`."""
         frames, known = self._frames, self._known
         smooth = mel_to_magnitude(mel, self._config, iterations=ITERATIONS).T
-        heard = frames.project(made)
-        magnitude = self._bands.blend(np.abs(heard), smooth)
-        magnitude[mel.max(axis=0) <= 1e-3 - self._config.max_abs_value] = 0  # every band at the floor: silence
-        start = heard * (magnitude / np.maximum(np.abs(heard), _TINY))
+        projected = frames.project(block)
+        magnitude = self._bands.blend(np.abs(projected), smooth)
+        magnitude[mel.max(axis=0) <= 1e-3 - self._config.max_abs_value] = 0  # all bands at the floor: silence
+        start = projected * (magnitude / np.maximum(np.abs(projected), _TINY))
         start[: len(known)] = known
         return frames.search_phase(magnitude, start, len(known), self._iterations, self._check)
 
@@ -89,21 +91,21 @@ def _blend_of(config: MelConfig) -> FastBlend | None:
 
 
 class _Bands:
-    """The mel's bands over the bins of a spectrum."""
+    """The mel filter bank, and the fraction of each bin that belongs to each band."""
 
     def __init__(self, config: MelConfig) -> None:
         self._filters = mel_filters(config.sample_rate, config.n_fft, config.n_mels, config.fmin, config.fmax)
         total = self._filters.sum(axis=0)
         self._covered = total > 0
-        self._shares = self._filters / np.maximum(total, _TINY)  # of a bin, in each band
+        self._fractions = self._filters / np.maximum(total, _TINY)
 
     def blend(self, magnitude: np.ndarray, smooth: np.ndarray) -> np.ndarray:
-        """Geometric mean of `magnitude`, its bands made those of `smooth`, and `smooth`: float32 [frames, bins].
+        """Geometric mean of `smooth` and of `magnitude` scaled to the bands of `smooth`: float32 [frames, bins].
 
-        Bins outside of all bands, of which the mel says nothing, stay as they are in `magnitude`.
+        Bins outside of all bands keep their value in `magnitude`.
         """
-        wanted, corrected = smooth @ self._filters.T, magnitude
+        target, corrected = smooth @ self._filters.T, magnitude
         for _ in range(CORRECTIONS):
-            ratio = wanted / np.maximum(corrected @ self._filters.T, _TINY)
-            corrected = corrected * (np.clip(ratio, LEAST, MOST) @ self._shares)
+            ratio = target / np.maximum(corrected @ self._filters.T, _TINY)
+            corrected = corrected * (np.clip(ratio, LEAST, MOST) @ self._fractions)
         return np.where(self._covered, np.sqrt(corrected * smooth), magnitude)

@@ -1,4 +1,4 @@
-"""The generator on a mel that comes in parts: every frame goes through every layer once, whatever the parts are."""
+"""The generator on a mel that arrives in parts: each layer computes each frame once, for any division into parts."""
 
 import logging
 from collections.abc import Callable
@@ -13,18 +13,18 @@ from vocoder.spectral.model import ConvNeXtBlock, SpectralGenerator, as_spectrum
 
 logger = logging.getLogger(__name__)
 
-LEAST_CHANNELS = 128  # from which on products in bfloat16 win more than the way there and back costs
-ROWS = 32  # the product is of a multiple of them
+MIN_CHANNELS = 128  # below that, converting to bfloat16 and back takes longer than its faster products save
+ROWS = 32  # the number of rows of a product is a multiple of this
 
 
 def has_bfloat16_products() -> bool:
-    """Whether this processor multiplies bfloat16 in hardware; where that is emulated, it is slower than float32."""
+    """Whether this processor multiplies bfloat16 in hardware. Emulated products are slower than float32 ones."""
     able = torch.cpu.get_capabilities() if torch.backends.mkldnn.is_available() else {}
     return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
 class _Dense:
-    """A linear layer, its product in bfloat16 if `low`: [frames, inputs] float32 -> [frames, outputs] of that type."""
+    """Linear layer with a bfloat16 product if `low`: [frames, inputs] float32 -> [frames, outputs] of that type."""
 
     def __init__(self, layer: nn.Linear, low: bool) -> None:
         self._layer, self._low = layer, low
@@ -32,15 +32,15 @@ class _Dense:
     def __call__(self, x: Tensor) -> Tensor:
         if not self._low:
             return self._layer(x)
-        # every number of rows makes a program of its own for the product, of half a megabyte: let there be few numbers
+        # The library keeps half a megabyte for each number of rows that it meets, so there should be few of them.
         rows = F.pad(x.to(torch.bfloat16), (0, 0, 0, -len(x) % ROWS))
-        # rounded anew each time: to keep the weights like that beside themselves takes half of their memory again
+        # Converted for each call: a bfloat16 copy would take half as much memory again as the weights.
         weight, bias = (value.to(torch.bfloat16) for value in (self._layer.weight, self._layer.bias))
         return F.linear(rows, weight, bias)[: len(x)]
 
 
 class _Block:
-    """A block: [frames + kernel - 1, channels] -> [frames, channels]."""
+    """A ConvNeXt block: [frames + kernel - 1, channels] -> [frames, channels]."""
 
     def __init__(self, block: ConvNeXtBlock, low: bool) -> None:
         taps, bias = block.over_frames.weight[:, 0].t().contiguous(), block.over_frames.bias
@@ -69,17 +69,17 @@ class _Head:
 
 
 class FrameLayers:
-    """A generator's layers as `GeneratorStream` runs them: frames in rows [frames, channels].
+    """The layers of a generator for `GeneratorStream`, on frames as rows [frames, channels].
 
     Args:
         generator: in eval mode; its weights must not change afterwards.
-        precision: "auto" multiplies in bfloat16 where the processor does that in hardware, in half the time and without
-            harm that could be measured; elsewhere, and also in half the time, in whole numbers if the weights were
-            stored as such, which is as exact as float32. "float32" does neither.
+        precision: "auto" multiplies in bfloat16 if the processor does that in hardware. Otherwise it uses int8 products
+            if the weights were stored as int8; these are as exact as float32. Both take half the time of float32, and
+            no loss of quality was measured. "float32" uses neither.
     """
 
     def __init__(self, generator: SpectralGenerator, precision: str = "auto") -> None:
-        wide = generator.config.channels >= LEAST_CHANNELS and generator.window.device.type == "cpu"
+        wide = generator.config.channels >= MIN_CHANNELS and generator.window.device.type == "cpu"
         low = precision == "auto" and wide and has_bfloat16_products()
         self.generator = generator
         self.blocks: list[_Block] | list[FastBlock] = [_Block(block, low) for block in generator.blocks]  # type: ignore[arg-type]
@@ -92,8 +92,10 @@ class FrameLayers:
             self.blocks = [FastBlock(block) for block in self.generator.blocks]  # type: ignore[arg-type]
         except NotInLevels:
             return False
-        except Exception as error:  # no numba, or no code for this processor: whatever it is, there is PyTorch
-            logger.warning("The vocoder's network cannot be compiled here (%s), so it takes longer.", one_line(error))
+        except Exception as error:  # no numba, or no code for this processor; PyTorch always works
+            logger.warning(
+                "The vocoder's network cannot be compiled (%s). It runs in PyTorch, slower.", one_line(error)
+            )
             return False
         return True
 
@@ -103,29 +105,29 @@ class FrameLayers:
 
 
 class GeneratorStream:
-    """Spectrum of one mel, part by part; together the parts are what the generator makes of the whole.
+    """Spectrum of one mel, part by part; the parts together are the generator's output for the whole mel.
 
-    A convolution answers half a kernel behind its input and keeps the frames that it will need again; so what comes out
-    is `config.reach` frames behind what went in, and costs no frame twice.
+    Each convolution keeps the input frames that it needs again, and its output lags half a kernel behind. So the
+    spectrum lags `config.reach` frames behind the mel, and no frame is computed twice.
 
     Args:
         layers: of the generator.
-        check: called before each layer; what it raises ends the work.
+        check: called before each layer; an exception that it raises ends the work.
     """
 
     def __init__(self, layers: FrameLayers, check: Callable[[], None] = lambda: None) -> None:
         self._layers, self._check = layers, check
-        self._enter = _LateConvolution(layers.generator.enter)
+        self._enter = _StreamedConvolution(layers.generator.enter)
         self._room = layers.room()
-        self._blocks = [_LateBlock(block, self._room) for block in layers.blocks]
+        self._blocks = [_StreamedBlock(block, self._room) for block in layers.blocks]
 
     def push(self, mel: Tensor, last: bool) -> Tensor:
-        """The frames of the spectrum that the frames so far decide.
+        """The frames of the spectrum that no later mel frame changes.
 
         Args:
-            mel: [1, n_mels, frames] in [-1, 1], on the generator's device; the first part has more than
+            mel: [1, n_mels, frames] in [-1, 1], on the generator's device. The first part needs more than
                 `config.reach` frames unless it is the last.
-            last: no frames follow.
+            last: whether this is the last part.
 
         Returns:
             complex64 [1, n_fft // 2 + 1, frames], on the CPU.
@@ -138,12 +140,12 @@ class GeneratorStream:
                 self._check()
                 x = block(x, last)
             self._check()
-            # complex numbers are left to the CPU: not every accelerator has them
+            # On the CPU, because not every accelerator supports complex numbers.
             return as_spectrum(self._layers.head(x, self._room)[None].cpu())
 
 
-class _LateConvolution:
-    """A convolution over frames with zeros around the whole, on input that comes in parts."""
+class _StreamedConvolution:
+    """A convolution over frames, zero-padded at the ends of the mel, on input that arrives in parts."""
 
     def __init__(self, convolution: nn.Conv1d) -> None:
         self._convolution = convolution
@@ -151,7 +153,7 @@ class _LateConvolution:
         self._kept = convolution.weight.new_zeros(1, convolution.in_channels, self._margin)
 
     def __call__(self, x: Tensor, last: bool) -> Tensor:
-        """[1, inputs, frames] -> the output of all frames that can be told: [1, channels, frames]."""
+        """[1, inputs, frames] -> the output frames whose input is complete: [1, channels, frames]."""
         x = torch.cat([self._kept, x], dim=2)
         if last:
             x = F.pad(x, (0, self._margin))
@@ -159,8 +161,8 @@ class _LateConvolution:
         return F.conv1d(x, self._convolution.weight, self._convolution.bias)
 
 
-class _LateBlock:
-    """A block on frames [frames, channels] that come in parts; its convolution has zeros around the whole."""
+class _StreamedBlock:
+    """A block on frames [frames, channels] that arrive in parts, zero-padded at the ends of the mel."""
 
     def __init__(self, block: _Block | FastBlock, room: Room | None) -> None:
         self._block, self._room = block, room
