@@ -55,8 +55,7 @@ def test_an_error_in_the_thread_is_raised_where_the_batch_is_used():
 
 def test_the_first_signal_is_a_request_and_the_second_kills():
     script = (
-        "import signal; from training.run_directory import RunDirectory
-from training.stopping import StopRequest\n"
+        "import signal; from training.stopping import StopRequest\n"
         "with StopRequest() as stop:\n"
         "    signal.raise_signal(signal.SIGTERM); print(stop.requested, flush=True)\n"
         "    signal.raise_signal(signal.SIGTERM); print('still here', flush=True)\n"
