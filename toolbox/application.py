@@ -3,7 +3,7 @@
     python -m toolbox
     python -m toolbox corpora/ recordings/
 
-Without a display, PyQt5 or a sound device it says in one sentence what is missing and what still works.
+Without a display or PyQt5 it says in one sentence what is missing.
 """
 
 from __future__ import annotations
@@ -22,28 +22,23 @@ from speech.errors import ConfigError, exit_on_speech_error
 
 STARTED = time.perf_counter()
 STILL_WORKS = "demo_cli.py clones voices without a window."
-LONGEST_WAIT = 2.0  # seconds, for a window to appear
-SIGNAL_SECONDS = 0.3  # between two looks whether Ctrl-C was pressed in the terminal
-SWITCH_SECONDS = 0.002  # after so long a computing thread lets the window have the interpreter
+MAX_WAIT = 2.0  # seconds for the window to appear
+SIGNAL_SECONDS = 0.3  # between two checks for Ctrl-C in the terminal
+SWITCH_SECONDS = 0.002  # after which a computing thread yields the interpreter to the window
+STALL_SECONDS = 0.03  # shortest stall that --watch reports
 
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m toolbox", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("folders", nargs="*", type=Path, help="datasets, or folders that hold some, to browse in")
-    parser.add_argument(
-        "--models", type=Path, metavar="DIR", help="folder of the model files (default: models/default)"
-    )
-    parser.add_argument("--cpu", action="store_true", help="do not use a GPU")
-    parser.add_argument("--seed", type=int, metavar="N", help="begin with this seed, so that results are repeatable")
-    parser.add_argument("--theme", choices=("auto", "light", "dark"), help="colours, kept for the next time")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="keep settings, voices and results in this folder")
-    parser.add_argument(
-        "--watch",
-        action="store_true",
-        help="at the end, tell how long starting took and how long the window stood still",
-    )
+    parser.add_argument("folders", nargs="*", type=Path, help="datasets to browse, or folders that contain some")
+    parser.add_argument("--models", type=Path, metavar="DIR", help="folder of the models (default: models/default)")
+    parser.add_argument("--cpu", action="store_true", help="run the models on the CPU")
+    parser.add_argument("--seed", type=int, metavar="N", help="start with this fixed seed, for repeatable results")
+    parser.add_argument("--theme", choices=("auto", "light", "dark"), help="colours of the window, remembered")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="folder for settings, voices and results")
+    parser.add_argument("--watch", action="store_true", help="report start time and freezes of the window at the end")
     return parser.parse_args(argv)
 
 
@@ -57,21 +52,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     window.closed.connect(application.quit)
     window.show()
     sys.setswitchinterval(SWITCH_SECONDS)
-    wait_until_seen(application, window)
+    wait_until_visible(application, window)
     shown_after = time.perf_counter() - STARTED
     watchdog = _watch(arguments.watch, session)
     window.start()
-    awake = close_on_interrupt(window)
+    timer = close_on_interrupt(window)
     code = application.exec_()
-    awake.stop()
+    timer.stop()
     if watchdog is not None:
         watchdog.stop()
-        print(f"window after {shown_after:.2f} s; standstills of more than {1000 * watchdog.threshold:.0f} ms:")
+        print(f"window after {shown_after:.2f} s; freezes of more than {1000 * watchdog.threshold:.0f} ms:")
         for stall in watchdog.stalls:
             print(f"  at {stall.at:.1f} s: {1000 * stall.own_seconds:.0f} ms "
                   f"({1000 * stall.seconds:.0f} ms with waits for a processor)")  # fmt: skip
     if not session.close():
-        # A thread is in the midst of something that does not answer. To pull the libraries from under it would crash.
+        # A thread does not react to cancelling. It would crash if the interpreter shut down its libraries.
         logging.shutdown()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -80,40 +75,37 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def check_arguments(arguments: argparse.Namespace) -> None:
-    """Raises: ConfigError for a folder that is not there or a seed out of range."""
+    """Raises: ConfigError for a missing folder or a seed out of range."""
     for folder in arguments.folders:
         if not folder.is_dir():
-            raise ConfigError(f"There is no folder {folder}: name one that holds recordings.")
+            raise ConfigError(f"There is no folder {folder}: give a folder with recordings.")
     if arguments.models is not None and not arguments.models.is_dir():
         raise ConfigError(f"There is no folder of models {arguments.models}: check the path.")
     if arguments.seed is not None and not 0 <= arguments.seed < 2**31:
-        raise ConfigError(f"The seed {arguments.seed} is out of range: choose one from 0 to {2**31 - 1}.")
+        raise ConfigError(f"The seed {arguments.seed} is out of range: it must be between 0 and {2**31 - 1}.")
 
 
 def check_display() -> None:
-    """Raises: ConfigError if no window can be opened; Qt itself would end the process with a core dump."""
+    """Raises: ConfigError if no window can be opened; Qt itself would abort the process."""
     try:
         import PyQt5.QtWidgets  # noqa: F401
     except ImportError as error:
         if isinstance(error, ModuleNotFoundError):
             raise ConfigError(f"The window needs PyQt5: run pip install PyQt5. {STILL_WORKS}") from error
         raise ConfigError(
-            f"PyQt5 is there but cannot be loaded ({error}): install the system libraries that it names. {STILL_WORKS}"
+            f"PyQt5 is installed but cannot be loaded ({error}): install the missing system library. {STILL_WORKS}"
         ) from error
-    elsewhere = os.environ.get("QT_QPA_PLATFORM", "")
-    if sys.platform.startswith("linux") and not elsewhere:
+    if sys.platform.startswith("linux") and not os.environ.get("QT_QPA_PLATFORM", ""):
         if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+            raise ConfigError(f"There is no display for a window: log in to a desktop, or use xvfb-run. {STILL_WORKS}")
+        if os.environ.get("DISPLAY") and not _display_accepts():
             raise ConfigError(
-                f"There is no display to open a window on: log in to a desktop, or use xvfb-run. {STILL_WORKS}"
-            )
-        if os.environ.get("DISPLAY") and not _display_answers():
-            raise ConfigError(
-                f"The display {os.environ['DISPLAY']} does not answer: check DISPLAY, or use xvfb-run. {STILL_WORKS}"
+                f"The display {os.environ['DISPLAY']} does not respond: check DISPLAY, or use xvfb-run. {STILL_WORKS}"
             )
 
 
-def _display_answers() -> bool:
-    """Whether an X server accepts this program; True where it cannot be told."""
+def _display_accepts() -> bool:
+    """Whether the X server accepts a connection; True if that cannot be checked."""
     import ctypes
     import ctypes.util
 
@@ -134,7 +126,7 @@ def _display_answers() -> bool:
 
 
 def make_application() -> Any:
-    """The QApplication, sharp on every screen."""
+    """The QApplication, with support for high-resolution screens."""
     from PyQt5.QtCore import Qt
     from PyQt5.QtWidgets import QApplication
 
@@ -147,9 +139,9 @@ def make_application() -> Any:
     return application
 
 
-def wait_until_seen(application: Any, window: Any) -> None:
-    """Until the window is on the screen and painted; not for ever on a screen that does not answer."""
-    ends = time.monotonic() + LONGEST_WAIT
+def wait_until_visible(application: Any, window: Any) -> None:
+    """Wait until the window is painted, but not for long if the display does not respond."""
+    ends = time.monotonic() + MAX_WAIT
     application.processEvents()
     while not window.windowHandle().isExposed() and time.monotonic() < ends:
         application.processEvents()
@@ -157,15 +149,15 @@ def wait_until_seen(application: Any, window: Any) -> None:
     application.processEvents()
 
 
-def make_window(application: Any, arguments: argparse.Namespace, sound: Any = None) -> tuple[Any, Any]:
+def make_window(application: Any, arguments: argparse.Namespace) -> tuple[Any, Any]:
     """The window and its session, not started yet."""
-    from cloning import DEFAULT_MODELS
+    from cloning.models import DEFAULT_MODELS
     from toolbox.panels.log_panel import LogRelay
     from toolbox.state.session import Session
     from toolbox.storage.preferences import Preferences
     from toolbox.storage.results import ResultStore
-    from toolbox.storage.voice_shelf import VoiceShelf
-    from toolbox.window import style
+    from toolbox.storage.voice_store import VoiceStore
+    from toolbox.widgets import style
     from toolbox.window.main_window import MainWindow
 
     data = arguments.data
@@ -182,9 +174,8 @@ def make_window(application: Any, arguments: argparse.Namespace, sound: Any = No
         preferences,
         arguments.models or DEFAULT_MODELS,
         "cpu" if arguments.cpu else "auto",
-        VoiceShelf(None if data is None else data / "voices"),
+        VoiceStore(None if data is None else data / "voices"),
         ResultStore(None if data is None else data / "results"),
-        sound,
     )
     window = MainWindow(session, [folder.absolute() for folder in arguments.folders], dark)
     relay = LogRelay()
@@ -196,9 +187,9 @@ def make_window(application: Any, arguments: argparse.Namespace, sound: Any = No
 
 
 def install_excepthook(session: Any) -> None:
-    """A defect of ours is told in the window; it does not end the program, as PyQt would have it."""
+    """Show internal errors in the window, where PyQt would end the program."""
 
-    def tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    def show(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if issubclass(kind, KeyboardInterrupt):
             session.cancel_all()
             from PyQt5.QtWidgets import QApplication
@@ -210,16 +201,16 @@ def install_excepthook(session: Any) -> None:
         sentence, details = describe_failure(error)
         print(details, file=sys.stderr)
         session.logged.emit(f"error: {sentence}")
-        session.trouble.emit(sentence, details)
+        session.error.emit(sentence, details)
 
-    sys.excepthook = tell
+    sys.excepthook = show
 
 
 def close_on_interrupt(window: Any) -> Any:
-    """Ctrl-C in the terminal closes the window in good order.
+    """Let Ctrl-C in the terminal close the window.
 
     Returns:
-        a timer that lets Python look for signals now and then, which it does not while Qt waits for events.
+        a timer that lets Python check for signals regularly, which it cannot do while Qt waits for events.
     """
     import signal
 
@@ -237,8 +228,8 @@ def _watch(wanted: bool, session: Any) -> Any:
         return None
     from toolbox.window.watchdog import Watchdog
 
-    watchdog = Watchdog(0.03, lambda stall: session.logged.emit(
-        f"the window stood still for {1000 * stall.own_seconds:.0f} ms ({1000 * stall.seconds:.0f} ms with waits)"
+    watchdog = Watchdog(STALL_SECONDS, lambda stall: session.logged.emit(
+        f"the window froze for {1000 * stall.own_seconds:.0f} ms ({1000 * stall.seconds:.0f} ms with waits)"
     ))  # fmt: skip
     watchdog.start()
     return watchdog

@@ -24,7 +24,7 @@ from cloning.playback import (
 )
 from speech.errors import StorageError
 from tests.fakes import FakeSound
-from tests.toolbox.sounds import FakeDevices
+from tests.toolbox.audio_devices import FakeDevices
 
 RATE = 16_000
 

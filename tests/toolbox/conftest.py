@@ -1,4 +1,4 @@
-"""A window without a screen, with toy models, made-up sound devices and folders of its own."""
+"""A window without a screen, with toy models, fake audio devices and folders of its own."""
 
 import os
 
@@ -7,13 +7,13 @@ os.environ.setdefault("PYTEST_QT_API", "pyqt5")
 
 import pytest
 
-from tests.toolbox.fakes import House, save_speech
+from tests.toolbox.fakes import AppDriver, save_speech
 from tests.toy_models import save_toy_models
 
 
 @pytest.fixture(scope="session")
 def toy_folder(tmp_path_factory):
-    """Toy models, and all imported that they need, so that no test waits for that."""
+    """Toy models. Everything that they need is imported here, so that no test waits for it."""
     from toolbox.jobs.quiet_imports import import_quietly
 
     import_quietly()
@@ -28,8 +28,8 @@ def clips(tmp_path_factory):
 
 
 @pytest.fixture
-def house(qtbot, toy_folder, tmp_path):
-    """See `House`; `house.open()` opens the window."""
-    made = House(qtbot, toy_folder, tmp_path)
-    yield made
-    made.close()
+def app(qtbot, toy_folder, tmp_path):
+    """See `AppDriver`; `app.open()` opens the window."""
+    driver = AppDriver(qtbot, toy_folder, tmp_path)
+    yield driver
+    driver.close()

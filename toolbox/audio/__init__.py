@@ -1,1 +1,1 @@
-"""Sound devices, playback and recording. No Qt."""
+"""Audio devices, playback and recording. Imports no Qt."""

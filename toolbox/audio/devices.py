@@ -1,4 +1,4 @@
-"""Which sound devices there are."""
+"""Lists of audio devices."""
 
 from __future__ import annotations
 
@@ -11,43 +11,43 @@ from cloning.playback import NEEDED, Direction, PlaybackError, load_sound_librar
 
 @dataclass(frozen=True)
 class Device:
-    """A sound device: `index` is what to give as `device`, `sample_rate` its own in Hz, `usual`: taken unasked."""
+    """An audio device. Attributes: sample_rate: its default, in Hz; is_default: it is the system's default device."""
 
     index: int
     name: str
     channels: int
     sample_rate: int
-    usual: bool
+    is_default: bool
 
 
 def list_devices(direction: Direction, library: Any = None, look_again: bool = False) -> list[Device]:
-    """The sound devices for one direction, the usual one first. May take a second: not for a thread that draws.
+    """The audio devices for one direction, the default first. May take a second: not for the GUI thread.
 
     Args:
-        look_again: PortAudio knows those that were there when it was loaded; load it anew, to find what was plugged in
-            since. Only while nothing is played or recorded, for that ends it.
+        look_again: reload PortAudio, which otherwise lists only the devices that were connected when it was loaded.
+            This ends playback and recording.
     Raises:
-        PlaybackError: the package or the PortAudio library is missing, or there is no such device.
+        PlaybackError: the package, the PortAudio library or a device is missing.
     """
     if look_again:
         _reload(library or sys.modules.get("sounddevice"))
     library = library or load_sound_library(direction)
     try:
-        usual = library.query_devices(kind=direction).get("index", -1)
+        default = library.query_devices(kind=direction).get("index", -1)
         listed = list(library.query_devices())
     except (library.PortAudioError, ValueError) as error:
         nothing, use = NEEDED[direction]
-        raise PlaybackError(f"{nothing}, because there is no sound device for {use} here.") from error
+        raise PlaybackError(f"{nothing}, because there is no audio device for {use} here.") from error
     devices = [
-        Device(index, str(about["name"]), channels, round(about["default_samplerate"]), index == usual)
+        Device(index, str(about["name"]), channels, round(about["default_samplerate"]), index == default)
         for index, about in enumerate(listed)
         if (channels := int(about[f"max_{direction}_channels"])) > 0
     ]
-    return sorted(devices, key=lambda device: not device.usual)
+    return sorted(devices, key=lambda device: not device.is_default)
 
 
 def _reload(library: Any) -> None:
-    """`sounddevice` has no public name for it."""
+    """`sounddevice` has no public function for this."""
     if hasattr(library, "_terminate") and hasattr(library, "_initialize"):
         library._terminate()
         library._initialize()

@@ -1,6 +1,6 @@
-"""Playing without waiting: whole sounds, or sounds that grow while they are made, with a playhead.
+"""Non-blocking playback with a position: of complete audio, or of audio that is still being generated.
 
-All calls return at once; a thread of the player's own opens the device, which may take long, and feeds it.
+All calls return at once. A thread opens the device, which may be slow, and feeds it.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from speech.errors import one_line
 POLL_SECONDS = 0.02
 
 
-class _Sound:
-    """One sound that is played: what is still to be handed to the device, and what became of it."""
+class _Playback:
+    """One audio that is played: the samples still to be passed to the device, and the position."""
 
     def __init__(self, sample_rate: int, start: float) -> None:
         self.sample_rate = sample_rate
-        self.start = start  # seconds of the sound that are skipped
+        self.start = start  # seconds that are skipped
         self.parts: queue.SimpleQueue[np.ndarray | None] = queue.SimpleQueue()
         self.samples = 0
         self.stopped = threading.Event()
@@ -33,92 +33,88 @@ class _Sound:
 
 
 class Player:
-    """Plays one sound at a time; a new one ends the one before.
+    """Plays one audio at a time; a new one replaces the previous one.
 
     Args:
-        device: index or name of the output device, None for the usual one; may be changed at any time, for the next
-            sound.
-        library: the module `sounddevice`, or what stands in for it.
+        device: index or name of the output device, None for the system default; a change applies to the next call.
+        library: the module `sounddevice`, or a replacement.
 
     Attributes:
-        error: a sentence if the last sound could not be heard, else "". Playing never raises.
+        error: a sentence if the last audio could not be played, else "". Playing never raises.
     """
 
     def __init__(self, device: int | str | None = None, library: Any = None) -> None:
         self.device = device
         self.error = ""
         self._library = library
-        self._sound: _Sound | None = None
+        self._playback: _Playback | None = None
 
     def play(self, wav: np.ndarray, sample_rate: int, start: float = 0.0) -> None:
-        """Play a whole sound, float32 [samples] in [-1, 1], from `start` seconds on."""
+        """Play complete audio, float32 [samples] in [-1, 1], from `start` seconds."""
         self.begin(sample_rate, start)
         self.append(np.asarray(wav, np.float32)[round(start * sample_rate) :])
         self.finish()
 
     def begin(self, sample_rate: int, start: float = 0.0) -> None:
-        """Begin a sound of which nothing is there yet. `start` only counts for `position`."""
+        """Start playback of audio that `append` will provide. Args: start: offset of `position`."""
         self.stop()
         self.error = ""
-        self._sound = sound = _Sound(sample_rate, start)
-        threading.Thread(target=self._feed, args=(sound, self.device), name="player", daemon=True).start()
+        self._playback = playback = _Playback(sample_rate, start)
+        threading.Thread(target=self._feed, args=(playback, self.device), name="player", daemon=True).start()
 
     def append(self, wav: np.ndarray) -> None:
-        """The next samples, float32 [samples]; nothing happens if nothing is begun or it was stopped."""
-        if self._sound is not None and len(wav):
-            self._sound.samples += len(wav)
-            self._sound.parts.put(np.ascontiguousarray(wav, np.float32))
+        """The next samples, float32 [samples]; ignored if playback was not begun."""
+        if self._playback is not None and len(wav):
+            self._playback.samples += len(wav)
+            self._playback.parts.put(np.ascontiguousarray(wav, np.float32))
 
     def finish(self) -> None:
-        """Nothing more is appended: the sound ends when all is heard."""
-        if self._sound is not None:
-            self._sound.parts.put(None)
+        """Nothing more will be appended: playback ends with the last sample."""
+        if self._playback is not None:
+            self._playback.parts.put(None)
 
     def stop(self) -> None:
-        """Silence, now."""
-        if self._sound is not None:
-            self._sound.last = self.position()
-            self._sound.stopped.set()
+        """Stop at once."""
+        if self._playback is not None:
+            self._playback.last = self.position()
+            self._playback.stopped.set()
 
     @property
     def playing(self) -> bool:
-        """Whether a sound is begun and not yet heard to its end."""
-        sound = self._sound
-        return sound is not None and not sound.ended.is_set() and not sound.stopped.is_set()
+        """Whether playback has begun and not ended."""
+        playback = self._playback
+        return playback is not None and not playback.ended.is_set() and not playback.stopped.is_set()
 
     def position(self) -> float:
-        """Seconds into the sound that is heard now; where it was stopped, or its end, when it no longer plays."""
-        sound = self._sound
-        if sound is None:
+        """Position in seconds; after playback, where it stopped."""
+        playback = self._playback
+        if playback is None:
             return 0.0
-        if sound.card is not None and self.playing:
-            sound.last = max(sound.last, sound.start + sound.card.position)
-        return min(sound.last, self.duration())
+        if playback.card is not None and self.playing:
+            playback.last = max(playback.last, playback.start + playback.card.position)
+        return min(playback.last, self.duration())
 
     def duration(self) -> float:
-        """Seconds of the sound as far as it is there."""
-        return 0.0 if self._sound is None else self._sound.start + self._sound.samples / self._sound.sample_rate
-
-    def wait(self, timeout_seconds: float) -> bool:
-        """Until the sound has ended, for those who have nothing else to do; whether it has."""
-        return self._sound is None or self._sound.ended.wait(timeout_seconds)
+        """Seconds of the audio so far."""
+        playback = self._playback
+        return 0.0 if playback is None else playback.start + playback.samples / playback.sample_rate
 
     # --- the player's thread
 
-    def _feed(self, sound: _Sound, device: int | str | None) -> None:
+    def _feed(self, playback: _Playback, device: int | str | None) -> None:
         try:
-            card = SoundCard(sound.sample_rate, self._library, device)
+            card = SoundCard(playback.sample_rate, self._library, device)
         except PlaybackError as error:
-            self._fail(sound, one_line(error))
+            self._fail(playback, one_line(error))
             return
-        except Exception as error:  # a driver's own way to fail
-            self._fail(sound, f"The sound device cannot play: {one_line(error)}.")
+        except Exception as error:  # errors of drivers
+            self._fail(playback, f"The audio device cannot play: {one_line(error)}.")
             return
-        sound.card = card
+        playback.card = card
         ended = False
-        while not sound.stopped.is_set() and not card.finished:
+        while not playback.stopped.is_set() and not card.finished:
             try:
-                part = sound.parts.get(timeout=POLL_SECONDS) if not ended else _rest()
+                part = playback.parts.get(timeout=POLL_SECONDS) if not ended else _pause()
             except queue.Empty:
                 continue
             if part is None:
@@ -126,22 +122,22 @@ class Player:
                 card.finish()
             elif not ended:
                 card.write(part)
-        if sound.stopped.is_set():
+        if playback.stopped.is_set():
             card.abort()
         else:
-            sound.last = sound.start + card.position
+            playback.last = playback.start + card.position
             if not ended:
-                self.error = "The sound device has stopped playing: choose another one."
+                self.error = "The audio device stopped playing: choose a different one."
             card.abort()
-        sound.ended.set()
+        playback.ended.set()
 
-    def _fail(self, sound: _Sound, sentence: str) -> None:
-        if sound is self._sound:
+    def _fail(self, playback: _Playback, sentence: str) -> None:
+        if playback is self._playback:
             self.error = sentence
-        sound.ended.set()
+        playback.ended.set()
 
 
-def _rest() -> np.ndarray:
-    """All is handed over: nothing to do but to look again in a while."""
+def _pause() -> np.ndarray:
+    """All samples were passed on: wait before the next look at the device."""
     time.sleep(POLL_SECONDS)
     return np.zeros(0, np.float32)

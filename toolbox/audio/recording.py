@@ -1,7 +1,7 @@
-"""Recording a voice: as long as one likes, with a level to look at, pauses and retakes, and advice afterwards.
+"""Recording from a microphone: unlimited takes with level meter, pause and retake, and advice on the result.
 
-No call waits for the device: a thread of the recorder's own opens it, and PortAudio's thread delivers the sound. The
-window asks for `state`, `level()` and `remark()` as often as it draws.
+No call waits for the device. A thread opens it, and PortAudio's thread delivers the audio. The window polls `state`,
+`level()` and `remark()`.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ __all__ = ["Device", "Level", "Recorder", "State", "Take", "list_devices"]
 
 State = Literal["idle", "opening", "recording", "paused", "stopped", "failed"]
 
-SAMPLE_RATE = 16_000  # what the speaker encoder hears; a device that cannot gives its own
-MAX_SECONDS = 3600.0  # after that it stops by itself
-ENOUGH_SECONDS = 600.0  # more is not listened to (`encoder.enrolment.MAX_SECONDS`)
-SILENCE_AFTER = 1.5  # seconds without any signal before it is said
-NO_SIGNAL_DBFS = -75.0  # RMS; microphones in the quietest rooms give more
+SAMPLE_RATE = 16_000  # of the speaker encoder; a device that cannot do that records at its own rate
+MAX_SECONDS = 3600.0  # length at which a recording stops by itself
+ENOUGH_SECONDS = 600.0  # the encoder ignores the rest (`encoder.enrolment.MAX_SECONDS`)
+SILENCE_AFTER = 1.5  # seconds without a signal before a remark
+NO_SIGNAL_DBFS = -75.0  # RMS; below the noise of any connected microphone
 QUIET_PEAK_DBFS = -30.0
 CLIPPED_PEAK = 0.99
 FLOOR_DBFS = -100.0
@@ -37,7 +37,7 @@ FLOOR_DBFS = -100.0
 
 @dataclass(frozen=True)
 class Level:
-    """How loud it is now, in dB below full scale, -100 at least; `clipped`: it was too loud within the last second."""
+    """Input level in dBFS, at least -100. Attributes: clipped: whether it clipped within the last second."""
 
     peak: float
     rms: float
@@ -46,7 +46,7 @@ class Level:
 
 @dataclass(frozen=True, eq=False)
 class Take:
-    """A finished recording, in the blocks in which it came: float32 [any] each, at the device's rate."""
+    """A finished recording, in blocks as delivered: float32 [any] each, at the device's rate."""
 
     blocks: tuple[np.ndarray, ...]
     raw_rate: int
@@ -65,26 +65,26 @@ class Take:
         from speech.audio import resample
 
         if not self.blocks:
-            raise AudioError("Nothing was recorded: press record, speak, and then stop.")
+            raise AudioError("Nothing was recorded: press Record, speak, then press Stop.")
         return resample(self.raw, self.raw_rate, SAMPLE_RATE)
 
     def report(self) -> ReferenceReport:
-        """What the quality gate says of it; takes a moment, not for the GUI thread. Raises: AudioError as `wav`."""
+        """The quality check of the take. Slow: not for the GUI thread. Raises: AudioError as `wav`."""
         from speech.quality import check_reference
 
         return check_reference(self.wav())
 
 
 @dataclass
-class _Growing:
-    """The take that is being made."""
+class _CurrentTake:
+    """The take in progress."""
 
     blocks: list[np.ndarray] = field(default_factory=list)
     rate: int = SAMPLE_RATE
     samples: int = 0
     level: tuple[float, float] = (0.0, 0.0)  # peak, mean power
     loudest: float = 0.0
-    since_signal: int = 0  # samples without any
+    since_signal: int = 0  # samples since the last signal
     clipped_at: float = -1e9
 
 
@@ -92,12 +92,12 @@ class Recorder:
     """Records one take at a time from an input device.
 
     Args:
-        device: index or name, None for the usual one; may be changed at any time, for the next take.
-        library: the module `sounddevice`, or what stands in for it.
+        device: index or name, None for the system default; a change applies to the next take.
+        library: the module `sounddevice`, or a replacement.
 
     Attributes:
         state: "idle", "opening", "recording", "paused", "stopped" or "failed".
-        error: a sentence if it failed, else "".
+        error: a sentence after a failure, else "".
     """
 
     def __init__(self, device: int | str | None = None, library: Any = None) -> None:
@@ -107,14 +107,14 @@ class Recorder:
         self._library = library
         self._lock = threading.Lock()
         self._stream: Any = None
-        self._number = 0  # of the take: what an old stream still delivers is not heard
-        self._now = _Growing()
+        self._number = 0  # of the take: audio from an earlier stream is ignored
+        self._now = _CurrentTake()
 
     def start(self) -> None:
-        """Begin a new take; what was recorded before is dropped. Returns at once: watch `state`."""
+        """Start a new take and discard the previous one. Returns at once: watch `state`."""
         self._release()
         with self._lock:
-            self._now = _Growing()
+            self._now = _CurrentTake()
             self._number += 1
             self.state, self.error = "opening", ""
             number = self._number
@@ -130,12 +130,8 @@ class Recorder:
             if self.state == "paused":
                 self.state = "recording"
 
-    def retake(self) -> None:
-        """Throw the take away and begin again."""
-        self.start()
-
     def stop(self) -> Take:
-        """End the take and hand it out; empty if nothing came. After a failure, what came before it."""
+        """End the take and return it; empty if nothing was recorded. After a failure: what was recorded before it."""
         with self._lock:
             if self.state in ("opening", "recording", "paused"):
                 self.state = "stopped"
@@ -146,19 +142,19 @@ class Recorder:
         return take
 
     def discard(self) -> None:
-        """End the take and throw it away."""
+        """End the take and drop it."""
         self.stop()
         with self._lock:
-            self._now = _Growing()
+            self._now = _CurrentTake()
             self.state = "idle"
 
     @property
     def seconds(self) -> float:
-        """Length of the take so far, without pauses."""
+        """Length of the take so far, excluding pauses."""
         return self._now.samples / self._now.rate
 
     def level(self) -> Level:
-        """The level of the last tenth of a second, also while paused."""
+        """The level over the last tenth of a second, also while paused."""
         peak, power = self._now.level
         if self.state not in ("recording", "paused"):
             return Level(FLOOR_DBFS, FLOOR_DBFS, False)
@@ -166,21 +162,21 @@ class Recorder:
         return Level(_dbfs(peak), _dbfs(float(np.sqrt(power))), clipped)
 
     def remark(self) -> str:
-        """What to say about the take while it is made: one sentence, or ""."""
+        """Advice during the take: one sentence, or ""."""
         if self.state == "failed":
             return self.error
         if self.state != "recording":
             return ""
         if self._now.since_signal > SILENCE_AFTER * self._now.rate:
             return (
-                "The microphone gives no signal: check that it is plugged in, not muted, and the right one is chosen."
+                "The microphone gives no signal: check that it is connected, not muted, and the right one is selected."
             )
         if time.monotonic() - self._now.clipped_at < 1.0:
-            return "That was too loud: turn the microphone down or move away from it."
+            return "The recording is clipping: turn the microphone down or move away from it."
         if self.seconds > 4.0 and _dbfs(self._now.loudest) < QUIET_PEAK_DBFS:
-            return "That is very quiet: turn the microphone up or move nearer to it."
+            return "The recording is very quiet: turn the microphone up or move closer to it."
         if self.seconds > ENOUGH_SECONDS:
-            return "Ten minutes are more than enough: a voice gains nothing from more."
+            return "Ten minutes are enough: a longer recording does not improve the voice."
         return ""
 
     # --- the recorder's thread
@@ -194,8 +190,8 @@ class Recorder:
                 samplerate=rate,
                 channels=1,
                 dtype="float32",
-                callback=lambda block, frames, when, status: self._hear(number, block),
-                finished_callback=lambda: self._gone(number),
+                callback=lambda block, frames, when, status: self._add(number, block),
+                finished_callback=lambda: self._device_stopped(number),
                 **chosen,
             )
             with self._lock:
@@ -208,8 +204,10 @@ class Recorder:
                 stream.close()
         except PlaybackError as error:
             self._fail(number, one_line(error))
-        except Exception as error:  # PortAudio's errors, and a driver's own ways to fail
-            self._fail(number, f"The microphone cannot be opened: {one_line(error).rstrip('.')}. Choose another one.")
+        except Exception as error:  # PortAudio errors, and errors of drivers
+            self._fail(
+                number, f"The microphone cannot be opened: {one_line(error).rstrip('.')}. Choose a different one."
+            )
 
     def _fail(self, number: int, sentence: str) -> None:
         with self._lock:
@@ -217,7 +215,7 @@ class Recorder:
                 self.state, self.error = "failed", sentence
 
     def _release(self) -> None:
-        """Close the stream, elsewhere: some drivers take their time."""
+        """Close the stream in another thread, because some drivers are slow."""
         with self._lock:
             stream, self._stream = self._stream, None
         if stream is not None:
@@ -225,8 +223,8 @@ class Recorder:
 
     # --- PortAudio's thread
 
-    def _hear(self, number: int, block: np.ndarray) -> None:
-        """block: float32 [frames, 1]."""
+    def _add(self, number: int, block: np.ndarray) -> None:
+        """Store the next audio. Args: block: float32 [frames, 1]."""
         wav = np.array(block[:, 0], np.float32)
         peak, power = float(np.max(np.abs(wav), initial=0.0)), float(np.mean(np.square(wav))) if len(wav) else 0.0
         with self._lock:
@@ -244,20 +242,20 @@ class Recorder:
                 self.state = "stopped"
 
     def _note_level(self, peak: float, power: float, samples: int) -> None:
-        fall = float(np.exp(-samples / (0.1 * self._now.rate)))  # the meter sinks as fast as one can follow
+        fall = float(np.exp(-samples / (0.1 * self._now.rate)))  # the meter falls slowly enough to be read
         self._now.level = max(peak, self._now.level[0] * fall), power + (self._now.level[1] - power) * fall
         if peak >= CLIPPED_PEAK:
             self._now.clipped_at = time.monotonic()
 
-    def _gone(self, number: int) -> None:
-        self._fail(number, "The microphone has stopped: what came before is kept, check that it is still plugged in.")
+    def _device_stopped(self, number: int) -> None:
+        self._fail(number, "The microphone stopped: what was recorded before is kept. Check that it is connected.")
 
 
 def _close(stream: Any) -> None:
     try:
         stream.abort()
         stream.close()
-    except Exception:  # a device that is gone cannot be closed either
+    except Exception:  # a device that is gone cannot be closed
         pass
 
 

@@ -1,33 +1,40 @@
-"""What the worker runs: functions that take a `JobContext` first and know nothing of a window.
+"""Work for the worker threads: functions with a `JobContext` as first argument. Imports no Qt.
 
-    worker.submit("Speaking", lambda context: jobs.speak(context, models, files, jobs.Order(text, voice)))
+    worker.submit("Speaking", lambda context: jobs.speak(context, models, files, jobs.SpeechRequest(text, voice)))
 
-Progress always counts the whole job: `done` of `total`, while the stage says in words what is being done. The models
-belong to the worker's thread. What each job does is in `loaded_models`, `listening`, `speaking` and `text_files`.
+Progress counts the whole job (`done` of `total`); the stage says what is being done. The models belong to one worker
+thread. The jobs are in `loaded_models`, `enrolment`, `speaking` and `text_files`.
 """
 
-from toolbox.jobs.listening import Enrolled, Heard, Source, embed, enrol, hear, read_source, similarity
+from toolbox.jobs.enrolment import AnalysedClip, Enrolment, Source, analyse_clip, embed, enrol
 from toolbox.jobs.loaded_models import Models, load_models
-from toolbox.jobs.speaking import Order, Sound, export, read_lines, speak, synthesize, trim_silences, vocode
-from toolbox.jobs.text_files import FileOrder, Spoken, speak_file
+from toolbox.jobs.speaking import (
+    AudioChunk,
+    SpeechRequest,
+    export,
+    load_lexicon,
+    speak,
+    synthesize,
+    trim_silences,
+    vocode,
+)
+from toolbox.jobs.text_files import FileRequest, WrittenFile, speak_file
 
 __all__ = [
-    "Enrolled",
-    "FileOrder",
-    "Heard",
+    "AnalysedClip",
+    "AudioChunk",
+    "Enrolment",
+    "FileRequest",
     "Models",
-    "Order",
-    "Sound",
     "Source",
-    "Spoken",
+    "SpeechRequest",
+    "WrittenFile",
+    "analyse_clip",
     "embed",
     "enrol",
     "export",
-    "hear",
+    "load_lexicon",
     "load_models",
-    "read_lines",
-    "read_source",
-    "similarity",
     "speak",
     "speak_file",
     "synthesize",

@@ -1,4 +1,4 @@
-"""What a job's function is handed: how it tells of its progress, and how it learns that it should stop."""
+"""What a job's function is given: a way to report progress, and a way to learn that it was cancelled."""
 
 from __future__ import annotations
 
@@ -7,34 +7,29 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from speech.errors import SpeechError, disk_full_error, one_line
-
-
-class JobCancelled(Exception):
-    """Somebody cancelled the job; raised by `JobContext.check`."""
+from speech.errors import SpeechError, WorkCancelled, disk_full_error, one_line
 
 
 class JobContext:
-    """One job as its function sees it.
+    """One job, as its function sees it.
 
     Args:
-        tell: called with "progress" and (stage, done, total), or with "chunk" and what is handed out; without it nobody
-            listens.
+        report: called with "progress" and (stage, done, total), or with "chunk" and an intermediate result.
     """
 
-    def __init__(self, tell: Callable[[str, Any], None] | None = None) -> None:
-        self._tell = tell
+    def __init__(self, report: Callable[[str, Any], None] | None = None) -> None:
+        self._report = report
         self._cancelled = threading.Event()
 
     def progress(self, stage: str, done: int, total: int) -> None:
-        """What is being done now, and how much of the whole job is done; a total of 0 where that is not known."""
-        if self._tell is not None:
-            self._tell("progress", (stage, int(done), int(total)))
+        """Report the current stage and the progress of the whole job; a total of 0 if unknown."""
+        if self._report is not None:
+            self._report("progress", (stage, int(done), int(total)))
 
     def chunk(self, value: Any) -> None:
-        """Hand something out before the job is done, for instance the first sound."""
-        if self._tell is not None:
-            self._tell("chunk", value)
+        """Report an intermediate result, such as the first audio."""
+        if self._report is not None:
+            self._report("chunk", value)
 
     def cancel(self) -> None:
         self._cancelled.set()
@@ -43,13 +38,13 @@ class JobContext:
         return self._cancelled.is_set()
 
     def check(self) -> None:
-        """Raises: JobCancelled if somebody cancelled the job."""
+        """Raises: WorkCancelled if the job was cancelled."""
         if self.cancelled():
-            raise JobCancelled
+            raise WorkCancelled
 
 
 def describe_failure(error: BaseException) -> tuple[str, str]:
-    """One sentence for the person, and details that can be copied and sent to whoever can help."""
+    """One sentence for the user, and details to copy into a bug report."""
     return _sentence(error), "".join(traceback.format_exception(error))
 
 
@@ -57,8 +52,8 @@ def _sentence(error: BaseException) -> str:
     if isinstance(error, SpeechError):
         return one_line(error)
     if isinstance(error, MemoryError) or "not enough memory" in str(error):
-        return "There is not enough memory for this: close other programs, or take a shorter text or recording."
+        return "There is not enough memory: close other programs, or use a shorter text or recording."
     if isinstance(error, OSError) and (full := disk_full_error(error)) is not None:
         return one_line(full).replace("run the command again", "try again")
     kind = type(error).__name__
-    return f"Something went wrong that should not have ({kind}): this is a defect of the program, see the details."
+    return f"An internal error occurred ({kind}): this is a bug in the program, see the details."

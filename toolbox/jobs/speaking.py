@@ -1,292 +1,285 @@
-"""Jobs that speak: synthesize, vocode, both at once while it is heard, and text files into numbered sounds."""
+"""Jobs that speak a text, synthesize it to mels only, or vocode mels. All use the chain of `cloning`."""
 
 from __future__ import annotations
 
-import secrets
+import functools
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cloning import ModelFiles, VoiceCloner
-from cloning.cloner import finish, judge_attention
+from cloning.cloner import VoiceCloner
+from cloning.finishing import check_alignment, finish
+from cloning.models import ModelFiles
+from cloning.options import SpeechOptions
+from cloning.result import Speech
+from cloning.speech_model import Monitor
 from cloning.voices import Voice
-from speech.errors import AudioError, ConfigError, ModelFileError, TextError
+from speech.errors import AudioError, ConfigError, TextError
 from toolbox.jobs.context import JobContext
 from toolbox.jobs.loaded_models import Models
+from toolbox.jobs.progress import LineProgress
+from toolbox.storage.model_files import paths_of
 from toolbox.storage.results import BREAK_SECONDS, Line, Result
+from toolbox.storage.settings import DEFAULTS, SpeechSettings
 
 if TYPE_CHECKING:
+    from encoder import SpeakerEncoder
     from synthesizer import Synthesis
+    from synthesizer.text.lexicon import Lexicon
 
-SHOWN_SENTENCES = 20  # of a line, while it is made; joining ever more of them takes ever longer
-SAMPLE_RATE = 16_000  # that the encoder and the voice activity detector hear
+SHOWN_SENTENCES = 20  # of a line in progress; joining more of them takes ever longer
+SAMPLE_RATE = 16_000  # of the encoder and the voice activity detector
 
 
 @dataclass(frozen=True, eq=False)
-class Order:
-    """What to say: one utterance a line, in a voice.
-
-    Attributes:
-        seed: the same gives the same samples; None draws one.
-        trim: cut long silences out of the result.
-    """
+class SpeechRequest:
+    """A text to be spoken, one utterance per line. Attributes: seed: None draws one."""
 
     text: str
     voice: Voice
     seed: int | None = None
-    trim: bool = False
+    settings: SpeechSettings = DEFAULTS
 
 
 @dataclass(frozen=True, eq=False)
-class Sound:
-    """Handed out by `speak` and `vocode` as a chunk: the next float32 [samples], to be heard at once."""
+class AudioChunk:
+    """The next float32 [samples], for immediate playback. Reported by `speak` and `vocode`."""
 
     wav: np.ndarray
     sample_rate: int
 
 
-# A `Line` is handed out by `speak` too, as soon as its mel is known and before its sound is finished.
+# `speak` also reports each `Line`, as soon as its mel is known.
 
 
-def read_lines(text: str) -> list[str]:
-    """The lines that say something. Raises: TextError if none does, or one cannot be spoken."""
+def options_of(seed: int | None, settings: SpeechSettings) -> SpeechOptions:
+    """The options for `cloning`, with a seed. Raises: TextError if the lexicon cannot be read, ConfigError."""
+    return SpeechOptions(
+        seed=seed,
+        speed=settings.speed,
+        pauses=settings.pauses,
+        pitch_range=settings.pitch_range,
+        lexicon=load_lexicon(settings.lexicon),
+    ).seeded()
+
+
+def load_lexicon(path: str) -> Lexicon | None:
+    """The lexicon of a file, None for "". Raises: TextError naming the line that is wrong."""
+    if not path:
+        return None
+    try:
+        changed = Path(path).stat().st_mtime_ns
+    except OSError:
+        changed = 0  # reading it raises the error
+    return _read_lexicon(path, changed)
+
+
+@functools.lru_cache(maxsize=2)
+def _read_lexicon(path: str, _changed: int) -> Lexicon:
+    from synthesizer.text.lexicon import read_lexicon
+
+    return read_lexicon(path)
+
+
+def read_lines(text: str, lexicon: Lexicon | None = None) -> list[str]:
+    """The non-empty lines of a text. Raises: TextError if there are none, or one cannot be spoken."""
     from cloning.narration import speakable
 
     lines = [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
     if not lines:
         raise TextError("There is nothing to say: write a sentence first.")
-    return [speakable(line, f"Line {number}" if len(lines) > 1 else "The text") for number, line in lines]
+    return [speakable(line, f"Line {number}" if len(lines) > 1 else "The text", lexicon) for number, line in lines]
 
 
-def speak(context: JobContext, models: Models, files: ModelFiles, order: Order) -> Result:
-    """Synthesize and vocode, handing out `Sound` chunks while they are made, and each `Line` as soon as it is read.
+def speak(context: JobContext, models: Models, files: ModelFiles, request: SpeechRequest) -> Result:
+    """Speak a text, reporting each `Line` and each `AudioChunk` as soon as it is generated.
 
-    What is heard meanwhile has the vocoder's own level and its silences; the result is levelled, and trimmed if that
-    is asked for.
+    The chunks have the level of the vocoder and all silences. The result has the finished audio of
+    `VoiceCloner.speak`, with long silences removed if the request asks for that.
 
     Raises:
-        TextError, ConfigError, ModelFileError: as `cloning.VoiceCloner.speak`.
+        TextError, ConfigError, ModelFileError: as `VoiceCloner.speak`.
     """
     started = time.perf_counter()
-    texts = read_lines(order.text)
+    options = options_of(request.seed, request.settings)
+    texts = read_lines(request.text, options.lexicon)
     cloner = models.load(context, files)
-    seed = seed_of(order.seed)
-    count = Count(context, texts)
-    lines, wavs = [], []
+    progress = LineProgress(context, texts)
+    spoken = []
     for number, text in enumerate(texts):
         if number:
-            context.chunk(Sound(_break(cloner.sample_rate), cloner.sample_rate))
-        line, wav = speak_line(context, cloner, text, order.voice, seed, count, number)
-        lines.append(line)
-        wavs.append(wav)
+            context.chunk(AudioChunk(_break(cloner.sample_rate), cloner.sample_rate))
+        progress.begin(number)
+        spoken.append(speak_line(context, cloner, text, request.voice, options, progress))
+    wavs = [speech.wav for speech in spoken]
     result = Result(
-        tuple(lines), join(wavs, cloner.sample_rate, order.trim), cloner.sample_rate, seed, order.voice,
-        models.about(files), _paths(files), order.trim,
-    )  # fmt: skip
-    count.finish()
-    return _judged(context, cloner.encoder, result, started)
+        lines=tuple(map(_finished_line, spoken)),
+        wav=join_lines(wavs, cloner.sample_rate, request.settings.trim),
+        sample_rate=cloner.sample_rate,
+        seed=options.seed or 0,
+        voice=request.voice,
+        settings=request.settings,
+        models=models.descriptions(files),
+        files=paths_of(files),
+    )
+    progress.finish()
+    return _with_similarity(context, cloner.encoder, result, started)
 
 
-def synthesize(context: JobContext, models: Models, files: ModelFiles, order: Order) -> Result:
-    """Only the mels: a result without sound. Raises: as `speak`."""
-    started = time.perf_counter()
-    texts = read_lines(order.text)
-    synthesizer = models.synthesizer(context, files)
-    _check_space(synthesizer.embedding_space, order.voice)
-    seed = seed_of(order.seed)
-    lines = []
-    total = sum(map(len, texts))
-    for number, text in enumerate(texts):
-        done = sum(map(len, texts[:number]))
+def speak_line(
+    context: JobContext,
+    cloner: VoiceCloner,
+    text: str,
+    voice: Voice,
+    options: SpeechOptions,
+    progress: LineProgress,
+    report: bool = True,
+) -> Speech:
+    """Speak one line. Args: report: pass its mel and audio to the context while they are generated."""
+    syntheses: list[Synthesis] = []
 
-        def tell(part: int, parts: int, done: int = done, text: str = text) -> None:
-            context.check()
-            context.progress("Synthesizing", done + len(text) * part // max(parts, 1), total)
-
-        tell(0, 1)
-        synthesis = synthesizer.synthesize(text, order.voice, seed=seed, progress=tell)
+    def on_synthesis(synthesis: Synthesis) -> None:
         context.check()
-        lines.append(_line(text, synthesis))
+        syntheses.append(synthesis)
+        progress.synthesized(sum(len(sentence.text) for sentence in synthesis.sentences))
+        if report and len(syntheses) <= SHOWN_SENTENCES:
+            context.chunk(_line(text, syntheses))
+
+    monitor = Monitor(on_synthesis, lambda _stage, done, known: progress.vocoded(done, known), context.cancelled)
+    stream = cloner.stream(text, voice, options, monitor=monitor)
+    for chunk in stream:
+        context.check()
+        if report:
+            context.chunk(AudioChunk(chunk, cloner.sample_rate))
+    return stream.speech
+
+
+def synthesize(context: JobContext, models: Models, files: ModelFiles, request: SpeechRequest) -> Result:
+    """Only the mels: a result without audio. Raises: as `speak`."""
+    started = time.perf_counter()
+    options = options_of(request.seed, request.settings)
+    texts = read_lines(request.text, options.lexicon)
+    model = models.two_stage(context, files)
+    total = sum(map(len, texts))
+    lines: list[Line] = []
+    for text in texts:
+        before = sum(len(line.text) for line in lines)
+
+        def report(done: int, parts: int, before: int = before, text: str = text) -> None:
+            context.progress("Synthesizing", before + len(text) * done // max(parts, 1), total)
+
+        report(0, 1)
+        monitor = Monitor(progress=lambda _stage, done, parts: report(done, parts), cancelled=context.cancelled)
+        lines.append(_line(text, [model.synthesize(text, request.voice, options, monitor)]))
+        context.check()
         context.chunk(lines[-1])
-    rate = synthesizer.mel_config.sample_rate
-    wav = np.zeros(0, np.float32)
-    about, paths = models.about(files), _paths(files)
-    about.pop("vocoder", None)
-    paths.pop("vocoder", None)
-    taken = time.perf_counter() - started
-    return Result(tuple(lines), wav, rate, seed, order.voice, about, paths, seconds_taken=taken)
+    described, paths = models.descriptions(files), paths_of(files)
+    for stages in (described, paths):
+        stages.pop("vocoder", None)
+    return Result(
+        lines=tuple(lines),
+        wav=np.zeros(0, np.float32),
+        sample_rate=model.sample_rate,
+        seed=options.seed or 0,
+        voice=request.voice,
+        settings=replace(request.settings, trim=False),
+        models=described,
+        files=paths,
+        seconds_taken=time.perf_counter() - started,
+    )
 
 
 def vocode(
     context: JobContext, models: Models, files: ModelFiles, draft: Result, seed: int | None = None, trim: bool = False
 ) -> Result:
-    """Make the sound of a result's mels (again), with the vocoder that is chosen now.
+    """Generate the audio of a result's mels with the present vocoder.
 
+    Args:
+        seed: None takes that of the draft.
     Raises:
-        ConfigError, AudioError: the mels are of another kind than the vocoder's.
+        ConfigError, AudioError: the mels do not fit the vocoder.
     """
     started = time.perf_counter()
-    vocoder = models.vocoder(context, files)
-    if vocoder.sample_rate != draft.sample_rate:
+    model = models.two_stage(context, files)
+    if model.sample_rate != draft.sample_rate:
         raise ConfigError(
-            f"This mel is of a sound at {draft.sample_rate} Hz, but the vocoder makes sound at {vocoder.sample_rate}: "
-            "choose the vocoder that it was made for, or griffin-lim."
+            f"This mel spectrogram is for audio at {draft.sample_rate} Hz, but the vocoder generates "
+            f"{model.sample_rate} Hz: load the vocoder that it was made for."
         )
-    rate, seed = vocoder.sample_rate, draft.seed if seed is None else seed
-    total = sum(line.mel.shape[1] for line in draft.lines) * vocoder.mel_config.hop_length
+    rate, seed = model.sample_rate, draft.seed if seed is None else seed
+    total = sum(line.mel.shape[1] for line in draft.lines)
     wavs: list[np.ndarray] = []
-    done = 0
     for number, line in enumerate(draft.lines):
+        before = sum(line.mel.shape[1] for line in draft.lines[:number])
+
+        def report(_stage: str, done: int, parts: int, before: int = before, frames: int = line.mel.shape[1]) -> None:
+            context.progress("Vocoding", before + frames * done // max(parts, 1), total)
+
         if number:
-            context.chunk(Sound(_break(rate), rate))
+            context.chunk(AudioChunk(_break(rate), rate))
         chunks = []
-        for chunk in _uncancelled(context, vocoder.stream(line.mel, seed=seed, cancelled=context.cancelled)):
+        for chunk in model.vocode(line.mel, seed, Monitor(progress=report, cancelled=context.cancelled)):
+            context.check()
             chunks.append(chunk)
-            done += len(chunk)
-            context.chunk(Sound(chunk, rate))
-            context.progress("Vocoding", done, total)
+            context.chunk(AudioChunk(chunk, rate))
         wavs.append(finish(np.concatenate(chunks), rate))
-    context.progress("Comparing", total, total)
-    about = {**draft.models, **{stage: name for stage, name in models.about(files).items() if stage == "vocoder"}}
-    paths = {**draft.files, "vocoder": _paths(files)["vocoder"]}
+    context.progress("Measuring the similarity", total, total)
+    vocoder = {"vocoder": models.descriptions(files)["vocoder"]}
     result = replace(
-        draft, wav=join(wavs, rate, trim), sample_rate=rate, seed=seed, models=about, files=paths, trimmed=trim,
+        draft,
+        wav=join_lines(wavs, rate, trim),
+        seed=seed,
+        settings=replace(draft.settings, trim=trim),
+        models={**draft.models, **vocoder},
+        files={**draft.files, "vocoder": paths_of(files)["vocoder"]},
         created="",
-    )  # fmt: skip
-    return _judged(context, models.encoder(context, files), result, started)
+    )
+    return _with_similarity(context, models.encoder(context, files), result, started)
 
 
 def export(context: JobContext, result: Result, path: str | Path, overwrite: bool = False) -> Path:
-    """Write a result's sound as .wav, .flac or .ogg. Raises: AudioError, StorageError."""
+    """Write a result's audio as .wav, .flac or .ogg. Raises: AudioError, StorageError."""
     from speech.audio import write_audio
 
     context.progress("Writing", 0, 1)
     if not len(result.wav):
-        raise AudioError("This result has no sound yet: vocode it first.")
+        raise AudioError("This result has no audio yet: vocode it first.")
     write_audio(path, result.wav, result.sample_rate, overwrite=overwrite)
     return Path(path)
-
-
-def trim_silences(wav: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Cut silences of more than about 0.2 s out of a sound; one without any speech stays whole.
-
-    Args:
-        wav: float32 [samples], at any rate.
-    """
-    from speech.audio import resample, volume_gain
-    from speech.vad import VAD_WINDOW_MS, speech_windows
-
-    heard = resample(wav, sample_rate, SAMPLE_RATE)
-    kept = speech_windows(heard, volume_gain(heard))
-    if not kept.any():
-        return wav
-    edges = np.round(np.arange(len(kept) + 1) * sample_rate * VAD_WINDOW_MS / 1000).astype(int)
-    return np.concatenate([wav[edges[number] : edges[number + 1]] for number in np.flatnonzero(kept)])
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------
 
 
-class Count:
-    """Progress over several lines, in characters: each counts once when it is read and once when it is heard."""
+def _line(text: str, syntheses: list[Synthesis]) -> Line:
+    """A line as far as it is synthesized."""
+    from synthesizer.synthesis import join_syntheses
 
-    def __init__(self, context: JobContext, texts: list[str]) -> None:
-        self._context = context
-        self._sizes = [2 * len(text) for text in texts]
-        self._read = self._said = 0.0  # shares of the line at hand
-
-    def begin(self, number: int) -> None:
-        self._number, self._read, self._said = number, 0.0, 0.0
-        self._tell("Synthesizing")
-
-    def read(self, share: float) -> None:
-        self._read = min(1.0, share)
-        self._tell("Vocoding")
-
-    def said(self, share: float) -> None:
-        self._said = min(self._read, share)
-        self._tell("Vocoding")
-
-    def finish(self) -> None:
-        self._context.progress("Comparing", sum(self._sizes), sum(self._sizes))
-
-    def _tell(self, what: str) -> None:
-        count = len(self._sizes)
-        stage = what if count == 1 else f"{what}, line {self._number + 1} of {count}"
-        here = self._sizes[self._number] * (self._read + self._said) / 2
-        self._context.progress(stage, int(sum(self._sizes[: self._number]) + here), sum(self._sizes))
+    whole = join_syntheses(syntheses)
+    score, remarks = check_alignment(whole.sentences)
+    return Line(text, whole.mel, whole.alignment, tuple(whole.tokens), score, remarks)
 
 
-def speak_line(
-    context: JobContext, cloner: VoiceCloner, text: str, voice: Voice, seed: int, count: Count, number: int,
-    heard: bool = True,
-) -> tuple[Line, np.ndarray]:  # fmt: skip
-    """One line, and its finished sound float32 [samples]; nothing is handed out of one that is not to be heard."""
-    from cloning.streaming import as_speech
-    from synthesizer.tacotron.inference import join_syntheses, read_sentences
-
-    count.begin(number)
-    characters = sum(len(sentence.text) for sentence in read_sentences(text))
-    sentences: list[Synthesis] = []
-    chunks: list[np.ndarray] = []
-    hop, rate, said = cloner.synthesizer.mel_config.hop_length, cloner.sample_rate, 0
-
-    def on_sentence(synthesis: Synthesis) -> None:
-        context.check()
-        sentences.append(synthesis)
-        count.read(sum(len(one.sentences[0].text) for one in sentences) / max(characters, 1))
-        if heard and len(sentences) <= SHOWN_SENTENCES:
-            context.chunk(_line(text, join_syntheses(sentences)))
-
-    stream = cloner.stream(text, voice, seed, on_sentence, context.cancelled)
-    for chunk in _uncancelled(context, stream):
-        chunks.append(chunk)
-        said += len(chunk)
-        if heard:
-            context.chunk(Sound(chunk, rate))
-        known = sum(one.mel.shape[1] for one in sentences) * hop
-        count.said(count._read * said / max(known, 1))
-    speech = as_speech(chunks, sentences, rate, text, seed)
-    line = Line(text, speech.mel, speech.alignment, speech.tokens, speech.alignment_score, speech.remarks)
-    return line, speech.wav
+def _finished_line(speech: Speech) -> Line:
+    return Line(
+        speech.text, speech.mel, speech.alignment, speech.tokens, speech.alignment_score, speech.remarks
+    )  # fmt: skip
 
 
-def _uncancelled(context: JobContext, chunks: Any) -> Any:
-    """The chunks, and `JobCancelled` in place of the vocoder's own way to say that it was cancelled.
-
-    Raises:
-        ModelFileError: what comes is no sound.
-    """
-    from vocoder.base import VocodingCancelled
-
-    try:
-        for chunk in chunks:
-            context.check()
-            if not np.isfinite(chunk).all():
-                raise ModelFileError("The vocoder made no usable sound: its file is damaged or does not belong here.")
-            yield chunk
-    except VocodingCancelled:
-        context.check()
-        raise
-
-
-def _line(text: str, synthesis: Synthesis) -> Line:
-    score, remarks = judge_attention(synthesis)
-    return Line(text, synthesis.mel, synthesis.alignment, tuple(synthesis.tokens), score, remarks)
-
-
-def _judged(context: JobContext, encoder: Any, result: Result, started: float) -> Result:
+def _with_similarity(context: JobContext, encoder: SpeakerEncoder, result: Result, started: float) -> Result:
     context.check()
-    embedding, alike = similarity_to(encoder, result.wav, result.sample_rate, result.voice)
+    embedding, similarity = measure_similarity(encoder, result.wav, result.sample_rate, result.voice)
     taken = time.perf_counter() - started
-    return replace(result, embedding=embedding, similarity=alike, seconds_taken=taken)
+    return replace(result, embedding=embedding, similarity=similarity, seconds_taken=taken)
 
 
-def similarity_to(encoder: Any, wav: np.ndarray, sample_rate: int, voice: Voice) -> tuple[np.ndarray, float | None]:
-    """The embedding of what was said, and its cosine with the voice; empty and None if no speech is heard in it."""
+def measure_similarity(
+    encoder: SpeakerEncoder, wav: np.ndarray, sample_rate: int, voice: Voice
+) -> tuple[np.ndarray, float | None]:
+    """The embedding of generated speech, and its cosine with the voice; empty and None if no speech is detected."""
     from speech.audio import resample
 
     try:
@@ -298,15 +291,7 @@ def similarity_to(encoder: Any, wav: np.ndarray, sample_rate: int, voice: Voice)
     return embedding, float(np.dot(embedding, voice.embedding))
 
 
-def _check_space(space: str, voice: Voice) -> None:
-    if voice.embedding_space != space:
-        raise ConfigError(
-            f"The voice {voice.name!r} is of the embedding space {voice.embedding_space!r}, but this synthesizer "
-            f"expects {space!r}: enroll it again with the encoder that belongs here."
-        )
-
-
-def join(wavs: list[np.ndarray], sample_rate: int, trim: bool) -> np.ndarray:
+def join_lines(wavs: list[np.ndarray], sample_rate: int, trim: bool) -> np.ndarray:
     """Utterances with a break between them: float32 [samples]."""
     parts: list[np.ndarray] = []
     for wav in wavs:
@@ -315,17 +300,22 @@ def join(wavs: list[np.ndarray], sample_rate: int, trim: bool) -> np.ndarray:
     return np.concatenate(parts)
 
 
+def trim_silences(wav: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Shorten silences to about 0.2 s. Audio without any speech is returned unchanged.
+
+    Args:
+        wav: float32 [samples], at any rate.
+    """
+    from speech.audio import resample, volume_gain
+    from speech.vad import VAD_WINDOW_MS, speech_windows
+
+    at_rate = resample(wav, sample_rate, SAMPLE_RATE)
+    kept = speech_windows(at_rate, volume_gain(at_rate))
+    if not kept.any():
+        return wav
+    edges = np.round(np.arange(len(kept) + 1) * sample_rate * VAD_WINDOW_MS / 1000).astype(int)
+    return np.concatenate([wav[edges[number] : edges[number + 1]] for number in np.flatnonzero(kept)])
+
+
 def _break(sample_rate: int) -> np.ndarray:
     return np.zeros(round(BREAK_SECONDS * sample_rate), np.float32)
-
-
-def seed_of(wish: int | None) -> int:
-    return secrets.randbelow(2**31) if wish is None else wish
-
-
-def _paths(files: ModelFiles) -> dict[str, str]:
-    return {
-        "encoder": str(files.encoder),
-        "synthesizer": str(files.synthesizer),
-        "vocoder": "griffin-lim" if files.vocoder is None else str(files.vocoder),
-    }

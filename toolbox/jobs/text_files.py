@@ -1,22 +1,26 @@
-"""A text file spoken into numbered sounds, a job that may take an hour."""
+"""A text file spoken into numbered audio files."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cloning import ModelFiles, VoiceCloner
+from cloning.cloner import VoiceCloner
+from cloning.models import ModelFiles
+from cloning.options import SpeechOptions
 from cloning.voices import Voice
 from speech.errors import StorageError
 from toolbox.jobs.context import JobContext
 from toolbox.jobs.loaded_models import Models
-from toolbox.jobs.speaking import Count, join, seed_of, similarity_to, speak_line
+from toolbox.jobs.progress import LineProgress
+from toolbox.jobs.speaking import join_lines, measure_similarity, options_of, speak_line
 from toolbox.storage.files import storage_error
+from toolbox.storage.settings import DEFAULTS, SpeechSettings
 
 
 @dataclass(frozen=True)
-class Spoken:
-    """One file of `speak_file`; handed out as a chunk when it is written."""
+class WrittenFile:
+    """One file of `speak_file`, reported when it is written."""
 
     number: int
     text: str
@@ -27,52 +31,53 @@ class Spoken:
 
 
 @dataclass(frozen=True)
-class FileOrder:
-    """A text file to be spoken, a line each into `folder`/001.wav and so on, with a manifest.json beside them."""
+class FileRequest:
+    """A text file to be spoken, one line each into `folder`/001.wav and so on, with a manifest.json."""
 
     path: Path
     folder: Path
     voice: Voice = field(compare=False)
     seed: int | None = None
-    trim: bool = False
+    settings: SpeechSettings = DEFAULTS
     overwrite: bool = False
     suffix: str = ".wav"
 
 
-def speak_file(context: JobContext, models: Models, files: ModelFiles, order: FileOrder) -> list[Spoken]:
-    """Say every line of a text file. What is written stays when it is cancelled, and the manifest tells of it.
+def speak_file(context: JobContext, models: Models, files: ModelFiles, request: FileRequest) -> list[WrittenFile]:
+    """Speak every line of a text file. After a cancel, finished files and their manifest remain.
 
     Raises:
-        TextError: the file cannot be read, or a line not be spoken.
-        StorageError: something is in the way, or the disk is full.
+        TextError: the text file or the lexicon cannot be read, or a line cannot be spoken.
+        StorageError: a file exists already, or the disk is full.
     """
-    from demo_cli import read_lines as read_file
+    from cloning.targets import numbered_paths, read_text_lines
     from speech.audio import write_audio
 
-    texts = read_file(order.path)
-    digits = max(3, len(str(len(texts))))
-    paths = [order.folder / f"{number:0{digits}}{order.suffix}" for number in range(1, len(texts) + 1)]
+    options = options_of(request.seed, request.settings)
+    texts = read_text_lines(request.path, options.lexicon)
+    paths = numbered_paths(request.folder, len(texts), request.suffix)
     for path in paths:
-        if path.exists() and not order.overwrite:
-            raise StorageError(f"{path} exists already: choose another folder, or allow it to be overwritten.")
+        if path.exists() and not request.overwrite:
+            raise StorageError(f"{path} exists already: choose a different folder.")
     cloner = models.load(context, files)
-    _make_folder(order.folder)
-    seed = seed_of(order.seed)
-    count = Count(context, texts)
-    written: list[Spoken] = []
+    _make_folder(request.folder)
+    progress = LineProgress(context, texts)
+    written: list[WrittenFile] = []
     try:
         for number, (text, path) in enumerate(zip(texts, paths, strict=True)):
-            line, wav = speak_line(context, cloner, text, order.voice, seed, count, number, heard=False)
-            wav = join([wav], cloner.sample_rate, order.trim)
-            alike = similarity_to(cloner.encoder, wav, cloner.sample_rate, order.voice)[1]
+            progress.begin(number)
+            speech = speak_line(context, cloner, text, request.voice, options, progress, report=False)
+            wav = join_lines([speech.wav], cloner.sample_rate, request.settings.trim)
+            similarity = measure_similarity(cloner.encoder, wav, cloner.sample_rate, request.voice)[1]
             context.check()
-            write_audio(path, wav, cloner.sample_rate, overwrite=order.overwrite)
-            spoken = Spoken(number + 1, text, path, len(wav) / cloner.sample_rate, alike, line.remarks)
-            written.append(spoken)
-            context.chunk(spoken)
+            write_audio(path, wav, cloner.sample_rate, overwrite=request.overwrite)
+            written.append(
+                WrittenFile(number + 1, text, path, len(wav) / cloner.sample_rate, similarity, speech.remarks)
+            )
+            context.chunk(written[-1])
     finally:
         if written:
-            _write_manifest(cloner, order, seed, written)
+            _write_manifest(cloner, request, options, written)
     return written
 
 
@@ -83,18 +88,20 @@ def _make_folder(folder: Path) -> None:
         raise storage_error(folder, error) from error
 
 
-def _write_manifest(cloner: VoiceCloner, order: FileOrder, seed: int, written: list[Spoken]) -> None:
-    from cloning.narration import MANIFEST, Speaker, write_manifest
+def _write_manifest(
+    cloner: VoiceCloner, request: FileRequest, options: SpeechOptions, written: list[WrittenFile]
+) -> None:
+    from cloning.narration import MANIFEST, Narrator, write_manifest
 
     outputs = [
         {
             "text": one.text,
             "file": one.path.name,
             "seconds": round(one.seconds, 3),
-            "seed": seed,
+            "seed": options.seed,
             "similarity": None if one.similarity is None else round(one.similarity, 4),
             "remarks": list(one.remarks),
         }
         for one in written
     ]
-    write_manifest(order.folder / MANIFEST, Speaker(cloner, order.voice, seed), outputs)
+    write_manifest(request.folder / MANIFEST, Narrator(cloner, request.voice, options), outputs)

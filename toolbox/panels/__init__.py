@@ -1,1 +1,1 @@
-"""The parts of the window, one file each. They know the session, and not each other."""
+"""The parts of the window, one file each. They share the session. Import any of Qt, and nothing of `window`."""

@@ -1,4 +1,4 @@
-"""The foot of the window: what is being done, how far it is, how long it will take, and the way to stop it."""
+"""The status bar: the current job, its progress, the remaining time, and a cancel button."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from PyQt5.QtCore import QTimer
 from PyQt5.QtWidgets import QHBoxLayout, QProgressBar, QWidget
 
 from toolbox.state.worker import Job
-from toolbox.window.widgets import ElidedLabel, button, clock
+from toolbox.widgets.parts import ElidedLabel, button, clock
 
-UPDATE_MILLISECONDS = 250  # of the estimate, between two words of the job
+UPDATE_MILLISECONDS = 250  # of the estimate, while the job reports nothing
 
 
 class ActivityBar(QWidget):
-    """Shows the oldest job that has not ended, and how many wait behind it."""
+    """Shows the oldest job that has not ended, and the number of waiting ones."""
 
     def __init__(self, idle: str = "", parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._jobs: list[Job] = []
         self._idle = idle
         self.label = ElidedLabel(idle)
-        self.label.setAccessibleName("What is being done")
+        self.label.setAccessibleName("Status")
         self.bar = QProgressBar()
         self.bar.setAccessibleName("Progress")
         self.bar.setMinimumWidth(220)
         self.bar.setMaximumWidth(420)
-        self.cancel_button = button("Cancel", "Stop what is being done", self.cancel, "stop", shortcut="Esc")
+        self.cancel_button = button("Cancel", "Cancel all jobs", self.cancel, "stop", shortcut="Esc")
         line = QHBoxLayout(self)
         line.setContentsMargins(4, 2, 4, 4)
         line.addWidget(self.label, 1)
@@ -37,7 +37,7 @@ class ActivityBar(QWidget):
         self._refresh()
 
     def follow(self, job: Job) -> None:
-        """Show a job until it has ended."""
+        """Show a job until it ends."""
         self._jobs.append(job)
         job.started.connect(self._refresh)
         job.progress.connect(lambda stage, done, total: self._progress(job, stage, done, total))
@@ -45,7 +45,7 @@ class ActivityBar(QWidget):
         self._refresh()
 
     def cancel(self) -> None:
-        """Cancel all that is shown."""
+        """Cancel all jobs."""
         for job in list(self._jobs):
             job.cancel()
 
@@ -96,5 +96,5 @@ class ActivityBar(QWidget):
         if not self._jobs:
             return
         left = self._jobs[0].remaining_seconds()
-        share = f"{100 * self._done // self._total} %" if self._total else ""
-        self.bar.setFormat(f"{share}, about {clock(left)} left" if left is not None and left >= 1 else share)
+        percent = f"{100 * self._done // self._total} %" if self._total else ""
+        self.bar.setFormat(f"{percent}, about {clock(left)} left" if left is not None and left >= 1 else percent)

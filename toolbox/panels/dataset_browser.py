@@ -1,4 +1,4 @@
-"""Datasets, their speakers and utterances: look, hear, take as a voice, or let chance decide."""
+"""Browse datasets, speakers and utterances: listen, use as a voice, choose at random."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from PyQt5.QtCore import QItemSelectionModel, QStringListModel, Qt
 from PyQt5.QtWidgets import QAbstractItemView, QCheckBox, QListView, QSplitter, QVBoxLayout, QWidget
 
 from toolbox import jobs
-from toolbox.panels.questions import ask_for_files
+from toolbox.panels.dialogs import ask_for_files
 from toolbox.state.session import Session
 from toolbox.state.worker import Job, JobContext
 from toolbox.storage.datasets import Dataset, Utterance, find_datasets, random_choice
-from toolbox.window.widgets import Card, button, faint, row
+from toolbox.widgets.parts import Card, button, faint, row
 
-MOST_AT_ONCE = 200  # utterances for one voice, or for the map
+MAX_UTTERANCES = 200  # for one voice, or for the map
 
 
 class Column(Card):
-    """One of the three lists, with a button below that lets chance decide."""
+    """One of the three lists, with a button that chooses at random."""
 
     def __init__(self, title: str, random: Callable[[], object]) -> None:
         super().__init__(title)
@@ -32,7 +32,7 @@ class Column(Card):
         self.view.setEditTriggers(QAbstractItemView.NoEditTriggers)
         self.view.setTextElideMode(Qt.ElideMiddle)
         what = title.lower().removesuffix("s")
-        self.random_button = button(f"Random {what}", f"Let chance choose a {what}, and load an utterance", random)
+        self.random_button = button(f"Random {what}", f"Choose a random {what} and use one of its utterances", random)
         self.column.addWidget(self.view, 1)
         self.column.addWidget(self.random_button)
 
@@ -40,17 +40,17 @@ class Column(Card):
         self.model.setStringList(names)
         self.title.setText(f"{self.names} ({len(names)})" if names else self.names)
 
-    def place(self) -> int:
+    def current_row(self) -> int:
         return self.view.currentIndex().row()
 
-    def mark(self, place: int) -> None:
-        index = self.model.index(place)
+    def select(self, row: int) -> None:
+        index = self.model.index(row)
         self.view.selectionModel().setCurrentIndex(index, QItemSelectionModel.ClearAndSelect)
         self.view.scrollTo(index)
 
 
 class DatasetBrowser(QWidget):
-    """Args: folders: to look into at the start; use: called when a voice is being made, to show its page."""
+    """Args: folders: searched at the start; use: called when a voice is being made, to show its page."""
 
     def __init__(
         self, session: Session, folders: list[Path], use: Callable[[], object], parent: QWidget | None = None
@@ -62,7 +62,7 @@ class DatasetBrowser(QWidget):
         self.folders = list(dict.fromkeys([*folders, *(folder for folder in remembered if folder.is_dir())]))
         self.datasets: list[Dataset] = []
         self.shown: list[Utterance] = []
-        self._wanted: Utterance | None = None  # to be marked as soon as its list is there
+        self._wanted: Utterance | None = None  # to be selected as soon as its list is loaded
         self._listing: Job | None = None
         self.columns = (
             Column("Datasets", lambda: self.random(0)),
@@ -74,33 +74,34 @@ class DatasetBrowser(QWidget):
         self.columns[1].view.selectionModel().currentChanged.connect(lambda *_: self._list_utterances())
         self.columns[2].view.selectionModel().selectionChanged.connect(lambda *_: self._enable())
         self.columns[2].view.activated.connect(lambda _index: self.load())
-        self.add_button = button("Add &folder...", "A corpus, a folder of corpora, or a folder of recordings",
+        self.add_button = button("Add &folder...", "Add a corpus, a folder of corpora, or a folder of recordings",
                                  self.ask_for_folder, "folder")  # fmt: skip
-        self.rescan_button = button("Look &again", "Read the folders anew", self.scan)
-        self.listen_button = button("&Listen", "Hear the marked utterance", self.listen, "play")
+        self.rescan_button = button("&Rescan", "Search the folders again", self.scan)
+        self.listen_button = button("&Listen", "Play the selected utterance", self.listen, "play")
         self.load_button = button(
-            "Use as &voice", "Clone the voice in the marked utterances; several are averaged", self.load, "", True
+            "Use as &voice", "Clone the voice of the selected utterances; several are averaged", self.load, "", True
         )
-        self.map_button = button("Add to the &map", "Place the marked utterances on the map of voices", self.add_to_map)
-        self.speaker_button = button("Speaker to the map", "Place all utterances of this speaker on the map",
+        self.map_button = button("Add to the &map", "Show the selected utterances on the voice map", self.add_to_map)
+        self.speaker_button = button("Add speaker to the map", "Show all utterances of this speaker on the voice map",
                                      lambda: self.add_to_map(whole=True))  # fmt: skip
-        self.auto_next = QCheckBox("Then mark the ne&xt")
-        self.auto_next.setToolTip("After an utterance was used, mark the one that follows it")
+        self.auto_next = QCheckBox("Select the ne&xt one afterwards")
+        self.auto_next.setToolTip("After an utterance was used, select the following one")
         self.auto_next.setChecked(session.preferences.get("auto_next", True))
-        self.said = faint()
+        self.status = faint()
         self._lay_out()
+        self._enable()
         self._enable()
 
     def _lay_out(self) -> None:
         self.splitter = QSplitter(Qt.Horizontal)
         self.splitter.setChildrenCollapsible(False)
-        for column, share in zip(self.columns, (2, 1, 3), strict=True):
+        for column, stretch in zip(self.columns, (2, 1, 3), strict=True):
             self.splitter.addWidget(column)
-            self.splitter.setStretchFactor(self.splitter.count() - 1, share)
+            self.splitter.setStretchFactor(self.splitter.count() - 1, stretch)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 8, 0, 0)
         head = row(self.add_button, self.rescan_button)
-        head.addWidget(self.said, 1)
+        head.addWidget(self.status, 1)
         whole.addLayout(head)
         whole.addWidget(self.splitter, 1)
         whole.addLayout(
@@ -121,35 +122,35 @@ class DatasetBrowser(QWidget):
         self.scan()
 
     def scan(self) -> None:
-        """Look for datasets in the folders, elsewhere than on this thread."""
+        """Search the folders for datasets in the background."""
         folders = list(self.folders)
         if not folders:
-            self.said.setText("Add a folder: any corpus that the toolkit reads, or one folder of recordings a speaker.")
+            self.status.setText("Add a folder: a corpus that the toolkit reads, or one with a folder per speaker.")
             return
-        self.said.setText("Looking for datasets...")
+        self.status.setText("Searching for datasets...")
         job = self._session.submit(
-            "Looking for datasets", lambda context: find_datasets(folders, context.check), self._found, "slow"
+            "Searching for datasets", lambda context: find_datasets(folders, context.check), self._found, "slow"
         )
-        job.failed.connect(lambda sentence, _details: self.said.setText(sentence))
+        job.failed.connect(lambda sentence, _details: self.status.setText(sentence))
 
     def _found(self, datasets: list[Dataset]) -> None:
         self.datasets = datasets
         self.columns[0].show_names([dataset.name for dataset in datasets])
-        self.said.setText(", ".join(str(folder) for folder in self.folders) if datasets else
-                          "No recordings were found in these folders.")  # fmt: skip
+        self.status.setText(", ".join(str(folder) for folder in self.folders) if datasets else
+                            "No recordings were found in these folders.")  # fmt: skip
         if datasets:
-            self.columns[0].mark(0)
+            self.columns[0].select(0)
         self._enable()
 
     # --- lists
 
     def dataset(self) -> Dataset | None:
-        place = self.columns[0].place()
-        return self.datasets[place] if 0 <= place < len(self.datasets) else None
+        row = self.columns[0].current_row()
+        return self.datasets[row] if 0 <= row < len(self.datasets) else None
 
     def speaker(self) -> str | None:
-        names, place = self.columns[1].model.stringList(), self.columns[1].place()
-        return names[place] if 0 <= place < len(names) else None
+        names, row = self.columns[1].model.stringList(), self.columns[1].current_row()
+        return names[row] if 0 <= row < len(names) else None
 
     def _list_speakers(self) -> None:
         dataset = self.dataset()
@@ -163,7 +164,7 @@ class DatasetBrowser(QWidget):
         self.columns[1].show_names(names)
         wanted = self._wanted.speaker if self._wanted is not None else ""
         if names:
-            self.columns[1].mark(names.index(wanted) if wanted in names else 0)
+            self.columns[1].select(names.index(wanted) if wanted in names else 0)
         self._enable()
 
     def _list_utterances(self) -> None:
@@ -183,20 +184,20 @@ class DatasetBrowser(QWidget):
         self.columns[2].show_names(names)
         if utterances:
             wanted, self._wanted = self._wanted, None
-            place = utterances.index(wanted) if wanted in utterances else 0
-            self.columns[2].mark(place)
+            row = utterances.index(wanted) if wanted in utterances else 0
+            self.columns[2].select(row)
             if wanted is not None:
                 self.load()
         self._enable()
 
     def _list(self, title: str, read: Callable[[JobContext], list], show: Callable[[list], object]) -> None:
-        """Read a list; one that is overtaken by another is given up."""
+        """Read a list in the background; a newer request cancels an older one."""
         if self._listing is not None:
             self._listing.cancel()
         self._listing = self._session.submit(title, read, show, "slow", False)
 
-    def marked(self) -> list[Utterance]:
-        """The utterances that are marked, in their order."""
+    def selected(self) -> list[Utterance]:
+        """The selected utterances, in order."""
         lines = sorted(index.row() for index in self.columns[2].view.selectionModel().selectedIndexes())
         return [self.shown[line] for line in lines if line < len(self.shown)]
 
@@ -204,28 +205,29 @@ class DatasetBrowser(QWidget):
         for column in self.columns:
             column.random_button.setEnabled(bool(self.datasets))
         self.rescan_button.setEnabled(bool(self.folders))
-        there = bool(self.marked())
+        there = bool(self.selected())
         for one in (self.listen_button, self.load_button, self.map_button, self.speaker_button):
             one.setEnabled(there)
 
-    # --- what can be done
+    # --- actions
 
     def load(self) -> None:
-        """Make a voice of the marked utterances, and go on to the next one if that is wished for."""
-        marked = self.marked()
-        if not marked:
+        """Make a voice of the selected utterances, and select the next one if that is ticked."""
+        selected = self.selected()
+        if not selected:
             return
-        first = marked[0]
-        self._session.voices.use_clips(marked[:MOST_AT_ONCE], f"{first.speaker}: {Path(first.name).name}" + (
-            f" and {len(marked) - 1} more" if len(marked) > 1 else ""
-        ), f"{first.dataset} {first.speaker}")  # fmt: skip
-        last = self.shown.index(marked[-1])
+        first = selected[0]
+        title = f"{first.speaker}: {Path(first.name).name}"
+        if len(selected) > 1:
+            title += f" and {len(selected) - 1} more"
+        self._session.voices.use_clips(selected[:MAX_UTTERANCES], title, f"{first.dataset} {first.speaker}")
+        last = self.shown.index(selected[-1])
         if self.auto_next.isChecked() and last + 1 < len(self.shown):
-            self.columns[2].mark(last + 1)
+            self.columns[2].select(last + 1)
         self._use()
 
     def random(self, level: int) -> None:
-        """Load any utterance: of any dataset (0), of this dataset (1), of this speaker (2)."""
+        """Use a random utterance: of any dataset (0), of this dataset (1), of this speaker (2)."""
         datasets = self.datasets
         dataset, speaker = self.dataset(), self.speaker()
         if not datasets:
@@ -235,33 +237,33 @@ class DatasetBrowser(QWidget):
             within = dataset if level > 0 else None
             return random_choice(datasets, within, speaker if level > 1 and within is not None else None, context.check)
 
-        self._session.submit("Letting chance decide", choose, self._reveal, "slow", False)
+        self._session.submit("Choosing an utterance", choose, self._reveal, "slow", False)
 
     def _reveal(self, utterance: Utterance) -> None:
-        """Mark an utterance in all three lists, and load it when its list is there."""
+        """Select an utterance in all three lists, and use it when its list is loaded."""
         names = [dataset.name for dataset in self.datasets]
         self._wanted = utterance
         if self.dataset() is None or self.dataset().name != utterance.dataset:  # type: ignore[union-attr]
-            self.columns[0].mark(names.index(utterance.dataset))
+            self.columns[0].select(names.index(utterance.dataset))
         elif self.speaker() != utterance.speaker:
             self._show_speakers(self.columns[1].model.stringList())
         else:
             self._show_utterances(self.shown)
 
     def listen(self) -> None:
-        marked, session = self.marked(), self._session
+        selected, session = self.selected(), self._session
         if session.playing == "utterance":
             session.stop_playing()
-        elif marked:
+        elif selected:
             session.submit(
-                "Opening the sound", lambda _context: marked[0].read(),
+                "Opening the recording", lambda _context: selected[0].read(),
                 lambda wav: session.play("utterance", wav, 16_000), "files", False,
             )  # fmt: skip
 
     def add_to_map(self, whole: bool = False) -> None:
-        """Listen to the marked utterances, or to all of the speaker, for the map alone."""
-        utterances, session = (self.shown if whole else self.marked())[:MOST_AT_ONCE], self._session
-        files = session.chain()
+        """Put the selected utterances, or all of the speaker, on the voice map."""
+        utterances, session = (self.shown if whole else self.selected())[:MAX_UTTERANCES], self._session
+        files = session.models_in_use()
         if not utterances or files is None:
             return
         models = session.models
@@ -269,12 +271,12 @@ class DatasetBrowser(QWidget):
         def embed(context: JobContext) -> int:
             for number, one in enumerate(utterances):
                 context.check()
-                context.progress("Listening", number, len(utterances))
+                context.progress("Analysing", number, len(utterances))
                 context.chunk((jobs.embed(context, models, files, one), f"{one.dataset} {one.speaker}", one.name))
             return len(utterances)
 
         job = session.submit("Adding to the map", embed)
-        job.chunk.connect(lambda point: session.point_heard.emit(*point))
+        job.chunk.connect(lambda point: session.point_added.emit(*point))
 
     def remember(self) -> None:
         self._session.preferences.set("auto_next", self.auto_next.isChecked())

@@ -1,4 +1,4 @@
-"""Lists of sound devices, read on another thread since a driver may take its time."""
+"""Lists of audio devices, read in the background because drivers may be slow."""
 
 from __future__ import annotations
 
@@ -11,42 +11,40 @@ from speech.errors import one_line
 from toolbox.audio.devices import Device, list_devices
 from toolbox.state.session import Session
 
-USUAL = "Whatever the system uses"
-WHAT_STILL_WORKS = {
-    "output": "Sounds can still be made, looked at and exported.",
+SYSTEM_DEFAULT = "System default"
+STILL_WORKS = {
+    "output": "Speech can still be generated, viewed and exported.",
     "input": "Voices can still be opened from files.",
 }
 
 
 def fill_devices(
-    session: Session, direction: str, box: QComboBox, tell: Callable[[str], object], then: Callable[[], object] = int
+    session: Session, direction: str, box: QComboBox, report: Callable[[str], object], look_again: bool = False
 ) -> None:
-    """Put the devices for "output" or "input" into a list, the one of the settings marked.
+    """Fill a list with the devices for "output" or "input", and select the one of the preferences.
 
     Args:
-        tell: told in a sentence what is missing, and what still works.
-        then: called when the list is filled.
+        report: called with a sentence about what is missing and what still works.
+        look_again: also find devices that were connected since the start. This ends playback and recording.
     """
-    library = session.sound
+    library = session.audio_library
 
     def find(_context: object) -> list[Device] | str:
         try:
-            return list_devices(direction, library)  # type: ignore[arg-type]
+            return list_devices(direction, library, look_again)  # type: ignore[arg-type]
         except PlaybackError as error:
             return one_line(error)
 
     def found(devices: list[Device] | str) -> None:
         wanted = session.preferences.get(f"{direction}_device", "")
         box.clear()
-        box.addItem(USUAL, None)
+        box.addItem(SYSTEM_DEFAULT, None)
         if isinstance(devices, str):
-            tell(f"{devices} {WHAT_STILL_WORKS[direction]}")
+            report(f"{devices} {STILL_WORKS[direction]}")
         else:
             for device in devices:
-                box.addItem(device.name + (" (usual)" if device.usual else ""), device.name)
-            place = max(0, box.findData(wanted)) if wanted else 0
-            box.setCurrentIndex(place)
+                box.addItem(device.name + (" (default)" if device.is_default else ""), device.name)
+            box.setCurrentIndex(max(0, box.findData(wanted)) if wanted else 0)
         box.setEnabled(not isinstance(devices, str))
-        then()
 
-    session.submit("Looking for sound devices", find, found, "files", False)
+    session.submit("Searching for audio devices", find, found, "files", False)

@@ -1,4 +1,4 @@
-"""What happened, line by line."""
+"""The log of the session, line by line."""
 
 from __future__ import annotations
 
@@ -10,43 +10,43 @@ from PyQt5.QtCore import QObject, pyqtSignal
 from PyQt5.QtWidgets import QApplication, QPlainTextEdit, QVBoxLayout, QWidget
 
 from toolbox.state.session import Session
-from toolbox.window.widgets import Card, button, row
+from toolbox.widgets.parts import Card, button, row
 
-MOST_LINES = 2000
+MAX_LINES = 2000
 
 
 class LogRelay(logging.Handler):
-    """Brings what the libraries log, on whatever thread, to the GUI thread: as `signals.line`."""
+    """Forwards log records of libraries from any thread to the GUI thread, as `signals.line`."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
         self.signals = LogSignals()
 
     def emit(self, record: logging.LogRecord) -> None:
-        with contextlib.suppress(RuntimeError):  # the window is gone
+        with contextlib.suppress(RuntimeError):  # the window is closed
             self.signals.line.emit(f"{record.levelname.lower()}: {record.getMessage()}")
 
 
 class LogSignals(QObject):
-    """Signals: line: what was logged."""
+    """Signals: line: a log message."""
 
     line = pyqtSignal(str)
 
 
 class LogPanel(QWidget):
-    """The log, as text to read and to copy."""
+    """The log as read-only text."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.text = QPlainTextEdit()
         self.text.setReadOnly(True)
         self.text.setAccessibleName("Log")
-        self.text.setMaximumBlockCount(MOST_LINES)
+        self.text.setMaximumBlockCount(MAX_LINES)
         self.text.setTabChangesFocus(True)
-        card = Card("What happened")
+        card = Card("Log")
         card.column.addWidget(self.text, 1)
-        copy = button("&Copy all", "Put the log into the clipboard", self.copy)
-        clear = button("C&lear", "Empty the log", self.text.clear)
+        copy = button("&Copy all", "Copy the log to the clipboard", self.copy)
+        clear = button("C&lear", "Clear the log", self.text.clear)
         card.column.addLayout(row(copy, clear, None))
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 8, 0, 0)

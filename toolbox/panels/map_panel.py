@@ -1,8 +1,7 @@
-"""The map of voices: a point for each utterance that was heard, a colour for each speaker."""
+"""The voice map: a point for each analysed utterance, a colour for each speaker."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,45 +9,45 @@ from PyQt5.QtCore import QEvent, QPointF, QRectF, Qt
 from PyQt5.QtGui import QColor, QHelpEvent, QPainter, QPen
 from PyQt5.QtWidgets import QListWidget, QListWidgetItem, QSplitter, QToolTip, QVBoxLayout, QWidget
 
-from toolbox.jobs import Heard
+from toolbox.jobs import AnalysedClip
 from toolbox.jobs.context import JobContext
-from toolbox.jobs.speaker_map import LEAST_FOR_UMAP, Layout, SpeakerMap, fit
-from toolbox.panels.questions import ask_for_files
+from toolbox.jobs.speaker_map import MIN_UMAP_POINTS, Layout, SpeakerMap, fit
+from toolbox.panels.dialogs import ask_for_files
 from toolbox.state.session import Session
 from toolbox.state.worker import Job
 from toolbox.storage.results import Result
-from toolbox.window import style
-from toolbox.window.canvases import Canvas
-from toolbox.window.widgets import Card, button, faint, row
+from toolbox.widgets import style
+from toolbox.widgets.canvases import Canvas
+from toolbox.widgets.parts import Card, button, faint, row
 
 RESULTS_OF = "Results: "
-NEAR = 9  # pixels within which a point is meant
+HIT_PIXELS = 9  # largest distance at which the mouse points at a point
 MARGIN = 18
 
 
 class MapCanvas(Canvas):
-    """Points of the map; results are rings, recordings are discs."""
+    """Points of the map: rings for results, discs for recordings."""
 
     def __init__(self, speaker_map: SpeakerMap) -> None:
-        super().__init__("Map of voices", "Each recording and result that you make appears here as a point.\n"
-                         "Alike voices lie near each other.")  # fmt: skip
+        super().__init__("Voice map", "Each recording and each result appears here as a point.\n"
+                         "Similar voices are close together.")  # fmt: skip
         self._map = speaker_map
-        self.only = ""  # the one speaker who is shown strongly; "" for all
+        self.only = ""  # the one speaker who is highlighted; "" for all
 
     def has_picture(self) -> bool:
         return len(self._map) > 0
 
     def pixels(self) -> np.ndarray:
-        """Where the points are on the widget: [points, 2]."""
-        places = self._map.places.astype(np.float64)
-        low, high = places.min(axis=0), places.max(axis=0)
+        """Positions of the points on the widget: [points, 2]."""
+        positions = self._map.positions.astype(np.float64)
+        low, high = positions.min(axis=0), positions.max(axis=0)
         area = QRectF(self.rect()).adjusted(MARGIN, MARGIN, -MARGIN, -MARGIN)
         span = np.maximum(high - low, 1e-6)
         scale = min(max(area.width(), 1) / span[0], max(area.height(), 1) / span[1])
-        if len(places) == 1 or not np.isfinite(scale):
+        if len(positions) == 1 or not np.isfinite(scale):
             scale = 1.0
         centre = np.array([area.center().x(), area.center().y()])
-        return (places - (low + high) / 2) * (scale, -scale) + centre
+        return (positions - (low + high) / 2) * (scale, -scale) + centre
 
     def draw(self, painter: QPainter) -> None:
         painter.setRenderHint(QPainter.Antialiasing)
@@ -73,24 +72,24 @@ class MapCanvas(Canvas):
         return super().event(event)
 
     def name_at(self, x: float, y: float) -> str:
-        """Whose point lies there; "" if none does."""
+        """Speaker and name of the point at a pixel; "" if there is none."""
         distances = np.linalg.norm(self.pixels() - (x, y), axis=1)
         nearest = int(np.argmin(distances))
-        if distances[nearest] > NEAR:
+        if distances[nearest] > HIT_PIXELS:
             return ""
         point = self._map.points[nearest]
         return f"{point.speaker}\n{point.name}"
 
 
 def speaker_ink(speaker_map: SpeakerMap, speaker: str, dark: bool) -> QColor:
-    """A result has the colour of the voice that it was made with."""
+    """A result has the colour of its voice."""
     of = speaker.removeprefix(RESULTS_OF)
     known = of if of in speaker_map.speakers else speaker
     return QColor.fromRgbF(*speaker_map.colour(known, dark))
 
 
 class MapPanel(QWidget):
-    """The map, who is on it, and what to do with it."""
+    """The map, its speakers, and buttons to clear and save it."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -100,19 +99,19 @@ class MapPanel(QWidget):
         self.canvas = MapCanvas(self.map)
         self.speakers = QListWidget()
         self.speakers.setAccessibleName("Speakers on the map")
-        self.speakers.setToolTip("Mark a speaker to see that one's points alone")
+        self.speakers.setToolTip("Select a speaker to highlight that speaker's points")
         self.speakers.itemSelectionChanged.connect(self._single_out)
         self.state = faint()
-        self.clear_button = button("&Clear", "Take all points off the map", self.clear)
-        self.save_button = button("&Save picture...", "Save the map as a png or svg", self.ask_to_save)
+        self.clear_button = button("&Clear", "Remove all points from the map", self.clear)
+        self.save_button = button("&Save picture...", "Save the map as png, svg or pdf", self.ask_to_save)
         self._lay_out()
-        session.voices.heard.connect(self._heard)
-        session.result_heard.connect(self._result_heard)
-        session.point_heard.connect(self.add)
-        self._tell()
+        session.voices.clip_analysed.connect(self._add_clip)
+        session.result_embedded.connect(self._add_result)
+        session.point_added.connect(self.add)
+        self._show_state()
 
     def _lay_out(self) -> None:
-        left = Card("Map of voices")
+        left = Card("Voice map")
         left.column.addWidget(self.canvas, 1)
         left.column.addWidget(self.state)
         left.column.addLayout(row(self.clear_button, self.save_button, None))
@@ -128,25 +127,25 @@ class MapPanel(QWidget):
         column.setContentsMargins(0, 8, 0, 0)
         column.addWidget(self.splitter)
 
-    def _heard(self, clip: Heard, speaker: str) -> None:
+    def _add_clip(self, clip: AnalysedClip, speaker: str) -> None:
         if clip.embedding is not None:
             self.add(clip.embedding, speaker, clip.source)
 
-    def _result_heard(self, result: Result) -> None:
+    def _add_result(self, result: Result) -> None:
         name = result.voice.name or "a voice"
         self.add(result.embedding, f"{RESULTS_OF}{name}", result.text[:80])
 
     def add(self, embedding: np.ndarray, speaker: str, name: str) -> None:
-        """Put a point on the map at once; a better layout follows from another thread."""
+        """Add a point at once; a better layout follows from the background."""
         known = len(self.map.speakers)
         self.map.add(embedding, speaker, name)
         if len(self.map.speakers) != known:
             self._list_speakers()
-        self._fit_if_wanted()
-        self._tell()
+        self._fit_if_needed()
+        self._show_state()
 
-    def _fit_if_wanted(self) -> None:
-        if self._fitting is not None or not self.map.wants_fit():
+    def _fit_if_needed(self) -> None:
+        if self._fitting is not None or not self.map.needs_fit():
             return
         snapshot = self.map.snapshot()
 
@@ -158,12 +157,12 @@ class MapPanel(QWidget):
 
     def _fitted(self) -> None:
         self._fitting = None
-        self._fit_if_wanted()
-        self._tell()
+        self._fit_if_needed()
+        self._show_state()
 
     def _list_speakers(self) -> None:
         dark = style.current().dark
-        marked = self._marked()
+        selected = self._selected()
         self.speakers.blockSignals(True)
         self.speakers.clear()
         for speaker in self.map.speakers:
@@ -171,23 +170,23 @@ class MapPanel(QWidget):
             item.setForeground(speaker_ink(self.map, speaker, dark))
             item.setToolTip(speaker)
             self.speakers.addItem(item)
-            item.setSelected(speaker == marked)
+            item.setSelected(speaker == selected)
         self.speakers.blockSignals(False)
 
-    def _marked(self) -> str:
+    def _selected(self) -> str:
         items = self.speakers.selectedItems()
         return items[0].text() if items else ""
 
     def _single_out(self) -> None:
-        self.canvas.only = self._marked()
+        self.canvas.only = self._selected()
         self.canvas.update()
 
-    def _tell(self) -> None:
+    def _show_state(self) -> None:
         count = len(self.map)
-        if count < LEAST_FOR_UMAP:
-            how = f"the two main directions; UMAP from {LEAST_FOR_UMAP} points on"
+        if count < MIN_UMAP_POINTS:
+            how = f"two principal components (UMAP from {MIN_UMAP_POINTS} points)"
         else:
-            how = "UMAP, being laid out anew" if self._fitting is not None else "UMAP"
+            how = "UMAP, updating" if self._fitting is not None else "UMAP"
         self.state.setText(
             f"{count} point{'s' * (count != 1)} of {_speakers(len(self.map.speakers))}: {how}." if count else ""
         )
@@ -199,10 +198,10 @@ class MapPanel(QWidget):
         self.map.clear()
         self._list_speakers()
         self.canvas.only = ""
-        self._tell()
+        self._show_state()
 
     def repaint_all(self) -> None:
-        """After the theme has changed."""
+        """Update the colours after a change of theme."""
         self._list_speakers()
         self.canvas.update()
 
@@ -212,15 +211,15 @@ class MapPanel(QWidget):
             "Pictures (*.png *.svg *.pdf)", "voices.png",
         )  # fmt: skip
 
-    def save(self, path: Path, then: Callable[[Path], object] | None = None) -> None:
-        """Draw the map with matplotlib, with a legend, into a file."""
-        points, places = self.map.points, self.map.places.copy()
+    def save(self, path: Path) -> None:
+        """Draw the map with a legend into a file."""
+        points, positions = self.map.points, self.map.positions.copy()
 
         def draw(_context: object) -> Path:
             from encoder.umap_projection import draw_map
             from toolbox.storage.files import storage_error
 
-            figure = draw_map([point.embedding for point in points], [point.speaker for point in points], places)
+            figure = draw_map([point.embedding for point in points], [point.speaker for point in points], positions)
             try:
                 figure.savefig(path, dpi=120)
             except OSError as error:
@@ -228,7 +227,7 @@ class MapPanel(QWidget):
             return path
 
         self._session.submit(
-            "Saving the map", draw, lambda made: self._session.tell(f"The map was saved as {made}."), "slow"
+            "Saving the map", draw, lambda made: self._session.notify(f"The map was saved as {made}."), "slow"
         )
 
 

@@ -1,4 +1,4 @@
-"""The bar in which errors and notes are said in one sentence, with details that can be copied."""
+"""The message bar: errors and notices in one sentence, with details to copy."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
-from toolbox.window.widgets import button, row, selectable
+from toolbox.widgets.parts import button, row, selectable
 
-NOTE_SECONDS = 12  # a note goes away by itself, an error does not
+NOTICE_SECONDS = 12  # a notice disappears after this time, an error does not
 
 
 class MessageBar(QFrame):
-    """Hidden until there is something to say; the latest message is shown.
+    """Hidden while there is no message; shows the latest one.
 
     Attributes:
-        sentence, details: of what is shown; "" if nothing is.
+        sentence, details: of the shown message; "" if there is none.
     """
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.sentence = self.details = ""
-        self._offer: Callable[[], object] | None = None
+        self._action: Callable[[], object] | None = None
         self._label = selectable()
         self._kind = QLabel()
         self._kind.setStyleSheet("font-weight: 600;")
-        self.details_button = button("&Details", "What exactly happened, to read or to copy", self.show_details)
-        self.offer_button = button("", "Take it back", self._take_offer)
+        self.details_button = button("&Details", "Show the full error report, to read or to copy", self.show_details)
+        self.offer_button = button("", "Undo this change", self._take_offer)
         self.close_button = button("Dismiss", "Hide this message", self.clear, shortcut="Ctrl+W")
         line = QHBoxLayout(self)
         line.setContentsMargins(12, 6, 8, 6)
@@ -54,26 +54,26 @@ class MessageBar(QFrame):
     def show_error(self, sentence: str, details: str = "") -> None:
         self._show("error", "Error", sentence, details)
 
-    def show_note(self, sentence: str, offer: str = "", take: Callable[[], object] | None = None) -> None:
-        """A note that goes by itself; `offer` labels a button that calls `take`, for instance Undo."""
+    def show_notice(self, sentence: str, offer: str = "", action: Callable[[], object] | None = None) -> None:
+        """A message that disappears by itself. Args: offer: label of a button that calls `action`, such as Undo."""
         if self.isVisible() and self.objectName() == "error" and not offer:
-            return  # an error is not pushed aside by what is only told
+            return  # a notice does not replace an error
         self._show("note", "", sentence, "")
-        self._offer = take
+        self._action = action
         self.offer_button.setText(offer)
         self.offer_button.setAccessibleName(offer)
         self.offer_button.setVisible(bool(offer))
-        self._timer.start(1000 * NOTE_SECONDS)
+        self._timer.start(1000 * NOTICE_SECONDS)
 
     def clear(self) -> None:
         self._timer.stop()
         self.sentence = self.details = ""
-        self._offer = None
+        self._action = None
         self.hide()
 
     def _show(self, kind: str, word: str, sentence: str, details: str) -> None:
         self._timer.stop()
-        self.sentence, self.details, self._offer = sentence, details, None
+        self.sentence, self.details, self._action = sentence, details, None
         self._kind.setText(word)
         self._kind.setVisible(bool(word))
         self._label.setText(sentence)
@@ -87,19 +87,19 @@ class MessageBar(QFrame):
         self.show()
 
     def _take_offer(self) -> None:
-        take = self._offer
+        action = self._action
         self.clear()
-        if take is not None:
-            take()
+        if action is not None:
+            action()
 
     def show_details(self) -> None:
-        """Open the details in a window of their own, which does not stop this one."""
+        """Open the details in a window of their own, which does not block this one."""
         dialog = DetailsDialog(self.sentence, self.details, self.window())
         dialog.show()
 
 
 class DetailsDialog(QDialog):
-    """The details of an error, and a button that copies them."""
+    """The details of an error, with a copy button."""
 
     def __init__(self, sentence: str, details: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -110,7 +110,7 @@ class DetailsDialog(QDialog):
         text = QPlainTextEdit(self._whole)
         text.setReadOnly(True)
         text.setAccessibleName("Details of the error")
-        self.copy_button = button("&Copy", "Put all of it into the clipboard", self.copy)
+        self.copy_button = button("&Copy", "Copy everything to the clipboard", self.copy)
         close = button("Close", "Close this window", self.close)
         column = QVBoxLayout(self)
         column.addWidget(text)

@@ -1,4 +1,4 @@
-"""Which encoder, synthesizer and vocoder work, and what is inside their files."""
+"""Choice of encoder, synthesizer and vocoder, with the content of their headers."""
 
 from __future__ import annotations
 
@@ -6,27 +6,19 @@ from pathlib import Path
 
 from PyQt5.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
 
-from cloning import ModelFiles
-from toolbox.panels.questions import MODELS, ask_for_files
+from cloning.models import ModelFiles
+from toolbox.panels.dialogs import MODELS, ask_for_files
 from toolbox.state.session import Session
-from toolbox.storage.model_files import (
-    NO_VOCODER,
-    STAGES,
-    ModelFile,
-    list_models,
-    read_model_file,
-    usual_vocoder,
-    why_they_do_not_fit,
-)
-from toolbox.window.widgets import Card, button, faint, row, selectable
+from toolbox.storage.model_files import STAGES, ModelFile, incompatibility, list_models, read_model_file
+from toolbox.widgets.parts import Card, button, faint, row, selectable
 
-TITLES = {"encoder": "Encoder: hears a voice", "synthesizer": "Synthesizer: reads a text",
-          "vocoder": "Vocoder: makes the sound"}  # fmt: skip
-RUNS = Path("runs")  # where training leaves its models
+TITLES = {"encoder": "Encoder: analyses the voice", "synthesizer": "Synthesizer: text to mel spectrogram",
+          "vocoder": "Vocoder: mel spectrogram to audio"}  # fmt: skip
+RUNS = Path("runs")  # output folder of the training scripts
 
 
 class ModelsPanel(QWidget):
-    """A card for each stage, and a button that loads what is chosen."""
+    """A card for each stage, and a button that loads the selected models."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -38,23 +30,19 @@ class ModelsPanel(QWidget):
         self.boxes: dict[str, QComboBox] = {}
         self.about = {stage: selectable() for stage in STAGES}
         self.remark = faint()
-        self.load_button = button(
-            "&Load these models", "Work with the models that are chosen here", self.load, "", True
-        )
-        self.folder_button = button(
-            "Add &folder...", "Look for models in another folder", self.ask_for_folder, "folder"
-        )
+        self.load_button = button("&Load these models", "Use the selected models", self.load, "", True)
+        self.folder_button = button("Add &folder...", "Search another folder for models", self.ask_for_folder, "folder")
         self.file_button = button("Add fil&e...", "Add one model file", self.ask_for_file)
-        self.again_button = button("Look &again", "Read the folders anew, for instance while you train", self.scan)
+        self.rescan_button = button("&Refresh", "Search the folders again, for example during a training", self.scan)
         cards = QHBoxLayout()
         for stage in STAGES:
             card = Card(TITLES[stage])
             box = self.boxes[stage] = QComboBox()
             box.setAccessibleName(stage.capitalize())
-            box.setToolTip(f"The {stage} to work with")
+            box.setToolTip(f"The {stage} to use")
             box.setSizeAdjustPolicy(QComboBox.AdjustToMinimumContentsLengthWithIcon)
             box.setMinimumContentsLength(16)
-            box.currentIndexChanged.connect(lambda _place: self._tell())
+            box.currentIndexChanged.connect(lambda _index: self._show_selected())
             card.column.addWidget(box)
             card.column.addWidget(self.about[stage])
             card.column.addStretch(1)
@@ -63,11 +51,11 @@ class ModelsPanel(QWidget):
         column.setContentsMargins(0, 8, 0, 0)
         column.addLayout(cards, 1)
         column.addWidget(self.remark)
-        column.addLayout(row(self.folder_button, self.file_button, self.again_button, None, self.load_button))
-        session.models_changed.connect(self._mark_loaded)
+        column.addLayout(row(self.folder_button, self.file_button, self.rescan_button, None, self.load_button))
+        session.models_changed.connect(self._select_loaded)
 
     def scan(self) -> None:
-        """Read what is there, on another thread."""
+        """Search the folders in the background."""
         folders = list(self._folders)
 
         def read(_context: object) -> tuple[dict[str, list[ModelFile]], list[str]]:
@@ -76,13 +64,13 @@ class ModelsPanel(QWidget):
 
         def listed(found: tuple[dict[str, list[ModelFile]], list[str]]) -> None:
             for line in found[1]:
-                self._session.logged.emit(f"model left out: {line}")
+                self._session.logged.emit(f"model skipped: {line}")
             self._show(found[0])
 
-        self._session.submit("Looking for models", read, listed, "files", False)
+        self._session.submit("Searching for models", read, listed, "files", False)
 
     def _show(self, models: dict[str, list[ModelFile]]) -> None:
-        chosen = {stage: self.chosen(stage) for stage in STAGES}
+        selected = {stage: self.selected(stage) for stage in STAGES}
         self.models = models
         for stage, box in self.boxes.items():
             box.blockSignals(True)
@@ -90,49 +78,47 @@ class ModelsPanel(QWidget):
             for model in models[stage]:
                 box.addItem(model.name, model)
             box.blockSignals(False)
-        loaded = self._session.files
-        for stage in STAGES:
-            path = chosen[stage].path if chosen[stage] is not None else getattr(loaded, stage, None)  # type: ignore[union-attr]
-            self._mark(stage, path)
-        if loaded is None and chosen["vocoder"] is None:
-            self._mark("vocoder", usual_vocoder(self._session.models_folder, models["vocoder"]).path)
-        self._tell()
+            before = selected[stage]
+            if before is not None:
+                self._select(stage, before.path)
+            elif self._session.files is not None:
+                self._select(stage, getattr(self._session.files, stage))
+        self._show_selected()
 
-    def _mark(self, stage: str, path: Path | None) -> None:
-        for place, model in enumerate(self.models[stage]):
-            same = model.path is None if path is None else model.path is not None and model.path == path
-            if same:
-                self.boxes[stage].setCurrentIndex(place)
+    def _select(self, stage: str, path: Path | None) -> None:
+        for index, model in enumerate(self.models[stage]):
+            if model.path == path:
+                self.boxes[stage].setCurrentIndex(index)
 
-    def _mark_loaded(self) -> None:
+    def _select_loaded(self) -> None:
         if not any(self.models.values()):
             self.scan()
             return
         for stage in STAGES:
-            self._mark(stage, getattr(self._session.files, stage))
-        self._tell()
+            self._select(stage, getattr(self._session.files, stage))
+        self._show_selected()
 
-    def chosen(self, stage: str) -> ModelFile | None:
+    def selected(self, stage: str) -> ModelFile | None:
         return self.boxes[stage].currentData()
 
-    def _tell(self) -> None:
-        """Say what is inside, and whether the three fit each other."""
-        encoder, synthesizer, vocoder = (self.chosen(stage) for stage in STAGES)
+    def _show_selected(self) -> None:
+        """Describe the selected models, and say whether they fit each other."""
+        encoder, synthesizer, vocoder = (self.selected(stage) for stage in STAGES)
         for stage in STAGES:
-            model = self.chosen(stage)
-            self.about[stage].setText("No model of this stage was found." if model is None else model.description)
-        why = "A model is missing: add a folder that holds one."
+            model = self.selected(stage)
+            self.about[stage].setText(f"No {stage} was found." if model is None else model.description)
+        problem = "A model is missing: add a folder that contains one."
         if encoder is not None and synthesizer is not None and vocoder is not None:
-            why = why_they_do_not_fit(encoder, synthesizer, vocoder)
-        in_use = why == "" and self._files() == self._session.files
-        self.remark.setText(why or ("These models are in use." if in_use else "These models fit each other."))
-        self.load_button.setEnabled(why == "" and not in_use)
+            problem = incompatibility(encoder, synthesizer, vocoder)
+        in_use = not problem and self._files() == self._session.files
+        self.remark.setText(problem or ("These models are in use." if in_use else "These models fit each other."))
+        self.load_button.setEnabled(not problem and not in_use)
 
     def _files(self) -> ModelFiles | None:
-        encoder, synthesizer, vocoder = (self.chosen(stage) for stage in STAGES)
+        encoder, synthesizer, vocoder = (self.selected(stage) for stage in STAGES)
         if encoder is None or synthesizer is None or encoder.path is None or synthesizer.path is None:
             return None
-        return ModelFiles(encoder.path, synthesizer.path, (vocoder or NO_VOCODER).path)
+        return ModelFiles(encoder.path, synthesizer.path, None if vocoder is None else vocoder.path)
 
     def load(self) -> None:
         files = self._files()
@@ -151,22 +137,15 @@ class ModelsPanel(QWidget):
         ask_for_files(self, self._session.preferences, "A model", "open", lambda paths: self.add_file(paths[0]), MODELS)
 
     def add_file(self, path: Path) -> None:
-        """Add one model to its stage's list and mark it."""
-
-        def read(_context: object) -> ModelFile:
-            from speech.errors import ModelFileError
-
-            try:
-                return read_model_file(path)
-            except (OSError, ValueError) as error:
-                raise ModelFileError(f"{path} is no model of this toolkit: choose another file.") from error
+        """Add one model to the list of its stage and select it."""
 
         def add(model: ModelFile) -> None:
-            models = {stage: list(found) for stage, found in self.models.items()}
-            if all(model.path != one.path for one in models[model.stage]):
-                models[model.stage].insert(0, model)
+            stage = model.header.stage
+            models = {name: list(found) for name, found in self.models.items()}
+            if all(model.path != one.path for one in models[stage]):
+                models[stage].insert(0, model)
             self._show(models)
-            self._mark(model.stage, model.path)
-            self._tell()
+            self._select(stage, model.path)
+            self._show_selected()
 
-        self._session.submit(f"Reading {path.name}", read, add, "files")
+        self._session.submit(f"Reading {path.name}", lambda _context: read_model_file(path), add, "files")

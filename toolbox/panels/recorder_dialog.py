@@ -1,22 +1,28 @@
-"""Recording a reference: a level to look at, pause, retake, and what the quality gate has to say of it."""
+"""The dialog for recording a reference: level meter, pause, retake, and a quality check."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import numpy as np
 from PyQt5.QtCore import QTimer
 from PyQt5.QtWidgets import QComboBox, QDialog, QFormLayout, QLabel, QVBoxLayout, QWidget
 
 from toolbox.audio.recording import Take
 from toolbox.panels.devices import fill_devices
 from toolbox.state.session import Session
-from toolbox.window import style
-from toolbox.window.canvases import Waveform
-from toolbox.window.level_meter import LevelMeter
-from toolbox.window.widgets import button, clock, faint, row, selectable
+from toolbox.widgets import style
+from toolbox.widgets.canvases import Waveform
+from toolbox.widgets.level_meter import LevelMeter
+from toolbox.widgets.parts import button, clock, faint, row, selectable
+
+if TYPE_CHECKING:
+    from speech.quality import ReferenceReport
 
 POLL_MILLISECONDS = 40
 ENOUGH_SECONDS = 10
-TO_READ = (
-    "Speak as you always do, ten seconds or longer, close to the microphone and in a quiet room. For instance: "
+INSTRUCTIONS = (
+    "Speak normally for ten seconds or longer, close to the microphone, in a quiet room. For example: "
     "“When the rain had stopped we walked down to the river, looked at the boats, and talked about the long way home.”"
 )
 STATES = {
@@ -26,7 +32,7 @@ STATES = {
 
 
 class RecorderDialog(QDialog):
-    """Stands beside the window; closing it ends the recording."""
+    """A window beside the main window; closing it ends the recording."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -43,18 +49,18 @@ class RecorderDialog(QDialog):
         self.state = QLabel()
         self.state.setObjectName("heading")
         self.remark = selectable()
-        self.waveform = Waveform("Recording", "The recording appears here when it is stopped.")
-        self.record_button = button("&Record", "Begin to record", self.record, "record")
-        self.pause_button = button("&Pause", "Stop for a moment, or go on", self.pause, "pause")
+        self.waveform = Waveform("Recording", "The recording appears here after Stop.")
+        self.record_button = button("&Record", "Start recording", self.record, "record")
+        self.pause_button = button("&Pause", "Pause or resume the recording", self.pause, "pause")
         self.stop_button = button("&Stop", "End the recording", self.stop, "stop")
-        self.listen_button = button("&Listen", "Hear the recording", self.listen, "play")
+        self.listen_button = button("&Listen", "Play the recording", self.listen, "play")
         self.use_button = button("&Use this voice", "Clone the voice in this recording", self.use, "", True)
         close = button("Close", "Close without using the recording", self.reject)
         form = QFormLayout()
         form.addRow("&Microphone", self.device)
         form.addRow("Level", self.meter)
         column = QVBoxLayout(self)
-        column.addWidget(faint(TO_READ))
+        column.addWidget(faint(INSTRUCTIONS))
         column.addLayout(form)
         column.addWidget(self.state)
         column.addWidget(self.remark)
@@ -66,18 +72,18 @@ class RecorderDialog(QDialog):
         self._show_state()
 
     def open_beside(self) -> None:
-        """Show the dialog and look for microphones."""
+        """Show the dialog and search for microphones."""
         self.show()
         self.raise_()
         self._timer.start(POLL_MILLISECONDS)
-        fill_devices(self._session, "input", self.device, self._say)
+        fill_devices(self._session, "input", self.device, self._show_remark)
 
     def record(self) -> None:
-        """Begin a take; one that is there is thrown away."""
+        """Start a take and discard the previous one."""
         self.take = None
         self._session.stop_playing()
         self.waveform.clear()
-        self._say("")
+        self._show_remark("")
         self._recorder.start()
         self._show_state()
 
@@ -89,30 +95,31 @@ class RecorderDialog(QDialog):
         self._show_state()
 
     def stop(self) -> None:
-        """End the take, show it, and have it judged."""
+        """End the take, show it, and check its quality."""
         if self._recorder.state not in ("recording", "paused", "opening", "failed"):
             return
         take = self._recorder.stop()
-        self.meter.rest()
+        self.meter.reset()
         self._show_state()
         if not len(take.raw):
-            self._say("Nothing was recorded: press Record, speak, and then Stop.", "warning")
+            self._show_remark("Nothing was recorded: press Record, speak, then press Stop.", "warning")
             return
         self.take = take
-        self.waveform.show_sound(take.raw, take.raw_rate)
-        self._say("Listening to it...")
-        self._session.submit("Judging the recording", lambda _context: take.report(), self._judged, "files", False)
+        self.waveform.show_audio(take.raw, take.raw_rate)
+        self._show_remark("Checking the recording...")
+        self._session.submit(
+            "Checking the recording", lambda _context: take.report(), self._show_report, "files", False
+        )
         self._show_state()
 
-    def _judged(self, report: object) -> None:
-        remarks = report.remarks  # type: ignore[attr-defined]
-        if remarks:
-            grave = any(remark.severity == "error" for remark in remarks)
-            self._say(" ".join(remark.sentence for remark in remarks), "error" if grave else "warning")
+    def _show_report(self, report: ReferenceReport) -> None:
+        if report.remarks:
+            severe = any(remark.severity == "error" for remark in report.remarks)
+            self._show_remark(" ".join(remark.sentence for remark in report.remarks), "error" if severe else "warning")
         else:
-            seconds = report.speech_seconds  # type: ignore[attr-defined]
-            more = "" if seconds >= ENOUGH_SECONDS else " Ten seconds or more would be better still."
-            self._say(f"A good recording: {seconds:.1f} s of speech.{more}", "good")
+            seconds = report.speech_seconds
+            more = "" if seconds >= ENOUGH_SECONDS else " Ten seconds or more would be better."
+            self._show_remark(f"Good recording: {seconds:.1f} s of speech.{more}", "good")
 
     def listen(self) -> None:
         if self._session.playing == "recording":
@@ -128,14 +135,14 @@ class RecorderDialog(QDialog):
         self._number += 1
         name = f"Recording {self._number}"
 
-        def converted(wav: object) -> None:
+        def convert(wav: np.ndarray) -> None:
             self._session.voices.use_clips([(name, wav)], name)
 
-        self._session.submit("Taking the recording", lambda _context: take.wav(), converted, "files")
+        self._session.submit("Using the recording", lambda _context: take.wav(), convert, "files")
         self.reject()
 
     def reject(self) -> None:
-        """However the dialog is left, the recording ends."""
+        """End the recording, however the dialog is closed."""
         self._timer.stop()
         self._recorder.discard()
         if self._session.playing == "recording":
@@ -148,7 +155,7 @@ class RecorderDialog(QDialog):
             level = recorder.level()
             self.meter.show_level(level.peak, level.rms, level.clipped)
         if recorder.state in ("recording", "failed"):
-            self._say(recorder.remark(), "error" if recorder.state == "failed" else "warning")
+            self._show_remark(recorder.remark(), "error" if recorder.state == "failed" else "warning")
         self._show_state()
 
     def _show_state(self) -> None:
@@ -163,19 +170,19 @@ class RecorderDialog(QDialog):
             self.state.setText(text)
         running = state in ("opening", "recording", "paused")
         self.record_button.setText("&Retake" if running or self.take is not None else "&Record")
-        self.pause_button.setText("&Go on" if state == "paused" else "&Pause")
+        self.pause_button.setText("&Resume" if state == "paused" else "&Pause")
         self.pause_button.setEnabled(state in ("recording", "paused"))
         self.stop_button.setEnabled(running)
         self.listen_button.setEnabled(self.take is not None)
         self.use_button.setEnabled(self.take is not None)
 
-    def _say(self, sentence: str, kind: str = "text") -> None:
+    def _show_remark(self, sentence: str, kind: str = "text") -> None:
         if sentence != self.remark.text():
             self.remark.setText(sentence)
             self.remark.setStyleSheet(f"color: {getattr(style.current(), kind)};")
 
-    def _device_chosen(self, place: int) -> None:
-        self._recorder.device = self.device.itemData(place)
-        self._session.preferences.set("input_device", self.device.itemData(place) or "")
+    def _device_chosen(self, row: int) -> None:
+        self._recorder.device = self.device.itemData(row)
+        self._session.preferences.set("input_device", self.device.itemData(row) or "")
         if self._recorder.state in ("opening", "recording", "paused"):
             self.record()

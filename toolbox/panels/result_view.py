@@ -1,4 +1,4 @@
-"""Step 3: what came of it. Sound, mel, alignment, and how alike it is to the reference."""
+"""Step 3, the result: audio, mel spectrogram, alignment, and similarity to the reference."""
 
 from __future__ import annotations
 
@@ -8,44 +8,42 @@ import numpy as np
 from PyQt5.QtCore import Qt
 from PyQt5.QtWidgets import QLabel, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
-from toolbox.state.requests import Orders
+from toolbox.state.requests import Requests
 from toolbox.state.session import Session
 from toolbox.storage.results import BREAK_SECONDS, Line, Result
-from toolbox.window import style
-from toolbox.window.canvases import MEL_RANGE, EmbeddingMap, HeatMap, Waveform, joined_alignment
-from toolbox.window.widgets import Card, button, faint, paint_icon, row, selectable
+from toolbox.widgets import style
+from toolbox.widgets.canvases import MEL_RANGE, EmbeddingMap, HeatMap, Waveform, joined_alignment
+from toolbox.widgets.parts import Card, button, faint, paint_icon, row, selectable
 
 EMBEDDING_PIXELS = 44, 44
-HOPS_PER_SECOND = 80.0  # of the mels: 16,000 Hz in hops of 200 samples
+FRAMES_PER_SECOND = 80.0  # of the default mel settings; replaced by the exact length once there is audio
 WELCOME = """<p style="font-size: large;"><b>Clone a voice in three steps</b></p>
-<p><b>1.</b> A sample voice is chosen already; open or record another one whenever you like.</p>
-<p><b>2.</b> A sentence is written already; write your own.</p>
-<p><b>3.</b> Press the button. You hear the first sound while the rest is still being made.</p>"""
+<p><b>1.</b> Choose a voice. A sample is selected; you can open or record your own.</p>
+<p><b>2.</b> Write a text, or keep the example.</p>
+<p><b>3.</b> Press Speak. Playback starts while the rest is still being generated.</p>"""
 
 
 class ResultView(Card):
-    """Args: export: asks for a file name."""
+    """Args: export: asks for a file name; speak: speaks the text on the page."""
 
     def __init__(
-        self, session: Session, orders: Orders, export: Callable[[], object], speak: Callable[[], object],
+        self, session: Session, requests: Requests, export: Callable[[], object], speak: Callable[[], object],
         parent: QWidget | None = None,
     ) -> None:  # fmt: skip
         super().__init__("Result", "3", parent)
-        self._session, self._orders = session, orders
-        self.play_button = button("&Play", "Hear the result, or stop it", self.play_or_stop, "play", False, "Ctrl+P")
-        self.export_button = button("E&xport...", "Save the sound as wav, flac or ogg", export, "", False, "Ctrl+E")
-        self.again_button = button(
-            "&Use its settings", "Put this result's text, seed, voice and models back on the page",
-            orders.restore_settings,
+        self._session, self._requests = session, requests
+        self.play_button = button("&Play", "Play or stop the result", self.play_or_stop, "play", False, "Ctrl+P")
+        self.export_button = button("E&xport...", "Save the audio as wav, flac or ogg", export, "", False, "Ctrl+E")
+        self.reuse_button = button(
+            "Reuse settin&gs", "Put text, options, seed, voice and models of this result back on the page",
+            requests.restore_settings,
         )  # fmt: skip
-        for one in (self.play_button, self.export_button, self.again_button):
+        for one in (self.play_button, self.export_button, self.reuse_button):
             self.head.addWidget(one)
-        self.waveform = Waveform("Sound of the result", "The sound of the result")
-        self.mel = HeatMap("Mel of the result", "mel", "The mel spectrogram of the result")
-        self.alignment = HeatMap(
-            "Alignment: a line from corner to corner is good", "text", "How the synthesizer went through the text"
-        )
-        self.reference = HeatMap("Mel of the reference", "mel", "The mel spectrogram of the reference")
+        self.waveform = Waveform("Waveform of the result", "The waveform of the result")
+        self.mel = HeatMap("Mel spectrogram of the result", "mel", "The mel spectrogram of the result")
+        self.alignment = HeatMap("Alignment: good if it is a diagonal line", "text", "The alignment of text and speech")
+        self.reference = HeatMap("Mel spectrogram of the reference", "mel", "The mel spectrogram of the reference")
         self.embeddings = EmbeddingMap("The reference"), EmbeddingMap("The result")
         self.figure, self.facts, self.remarks = QLabel(), selectable(), selectable()
         self.pages = QStackedWidget()
@@ -53,15 +51,15 @@ class ResultView(Card):
         self.pages.addWidget(self._pictures())
         self.column.addWidget(self.pages, 1)
         for canvas, what in ((self.waveform, "result"), (self.mel, "result"), (self.reference, "reference")):
-            canvas.setToolTip("Click to hear it from there")
+            canvas.setToolTip("Click to play from there")
             canvas.sought.connect(lambda seconds, what=what: self._seek(what, seconds))
         session.voices.changed.connect(self._show_reference)
-        session.played_to.connect(self._move_playhead)
+        session.playback_moved.connect(self._move_playhead)
         session.playing_changed.connect(self._show_playing)
-        orders.begun.connect(self._begin)
-        orders.lines_changed.connect(self._show_lines)
-        orders.sounded.connect(self._sounded)
-        orders.result_changed.connect(self.show_result)
+        requests.started.connect(self._begin)
+        requests.lines_changed.connect(self._show_lines)
+        requests.audio_added.connect(self._add_audio)
+        requests.result_changed.connect(self.show_result)
         self._show_playing("")
         self.show_result()
 
@@ -69,9 +67,8 @@ class ResultView(Card):
         page = QWidget()
         text = QLabel(WELCOME)
         text.setWordWrap(True)
-        self.first_button = button("Speak the sentence", "Say what is written, with the voice that is chosen", speak,
-                                   "play", True)  # fmt: skip
-        note = faint("Everything is computed on this machine; nothing you open, record or write leaves it.")
+        self.first_button = button("Speak the text", "Speak the text with the chosen voice", speak, "play", True)
+        note = faint("Everything is computed on this machine. Your recordings and texts do not leave it.")
         column = QVBoxLayout(page)
         column.addStretch(1)
         column.addWidget(text)
@@ -86,25 +83,25 @@ class ResultView(Card):
         page = QWidget()
         self.figure.setObjectName("figure")
         self.figure.setToolTip(
-            "How alike result and reference are to the speaker encoder, from -1 to 1; other recordings of the same "
-            "person have about 0.86"
+            "Cosine similarity of the speaker embeddings of result and reference, from -1 to 1. Two recordings of the "
+            "same person reach about 0.86."
         )
         self.splitter = QSplitter(Qt.Vertical)
         self.splitter.setChildrenCollapsible(False)
         self.splitter.setHandleWidth(5)
-        for part, share in ((self.waveform, 2), (self.mel, 3), (self.alignment, 3), (self.reference, 2)):
+        for part, stretch in ((self.waveform, 2), (self.mel, 3), (self.alignment, 3), (self.reference, 2)):
             self.splitter.addWidget(part)
-            self.splitter.setStretchFactor(self.splitter.count() - 1, share)
+            self.splitter.setStretchFactor(self.splitter.count() - 1, stretch)
         column = QVBoxLayout(page)
         column.setContentsMargins(0, 0, 0, 0)
-        told = QVBoxLayout()
-        told.setSpacing(0)
-        told.addWidget(self.facts)
-        told.addWidget(self.remarks)
+        texts = QVBoxLayout()
+        texts.setSpacing(0)
+        texts.addWidget(self.facts)
+        texts.addWidget(self.remarks)
         line = row(self.figure, 8)
-        line.addLayout(told, 1)
+        line.addLayout(texts, 1)
         for canvas, caption in zip(self.embeddings, ("Reference", "Result"), strict=True):
-            canvas.setToolTip(f"{caption}: the 256 numbers that stand for the voice, as colours")
+            canvas.setToolTip(f"{caption}: the speaker embedding as colours")
             canvas.setFixedSize(*EMBEDDING_PIXELS)
             beside = QVBoxLayout()
             beside.setSpacing(0)
@@ -117,7 +114,7 @@ class ResultView(Card):
         column.addWidget(self.splitter, 1)
         return page
 
-    # --- while it is made
+    # --- in progress
 
     def _begin(self, text: str) -> None:
         self.pages.setCurrentIndex(1)
@@ -131,47 +128,47 @@ class ResultView(Card):
         self._enable(False)
 
     def _show_lines(self, lines: list[Line]) -> None:
-        seconds = sum(line.mel.shape[1] for line in lines) / HOPS_PER_SECOND + BREAK_SECONDS * (len(lines) - 1)
+        seconds = sum(line.mel.shape[1] for line in lines) / FRAMES_PER_SECOND + BREAK_SECONDS * (len(lines) - 1)
         self.mel.show_values(np.concatenate([line.mel for line in lines], axis=1), seconds, MEL_RANGE)
         self.alignment.show_values(joined_alignment([line.alignment for line in lines]), seconds)
 
-    def _sounded(self, wav: np.ndarray, sample_rate: int) -> None:
+    def _add_audio(self, wav: np.ndarray, sample_rate: int) -> None:
         if not self.waveform.has_picture():
             self.waveform.clear(sample_rate)
         self.waveform.append(wav)
         self.play_button.setEnabled(True)  # to stop it
 
-    # --- when it is made
+    # --- finished
 
     def show_result(self) -> None:
-        """Show the result that the orders have, or the first page."""
-        result = self._orders.result
+        """Show the current result, or the welcome page."""
+        result = self._requests.result
         self.pages.setCurrentIndex(0 if result is None else 1)
         self._enable(result is not None)
         if result is None:
             return
         if len(result.wav):
-            self.waveform.show_sound(result.wav, result.sample_rate)
+            self.waveform.show_audio(result.wav, result.sample_rate)
         else:
             self.waveform.clear()
         self._show_lines(list(result.lines))
         if len(result.wav):
             self.mel.seconds = self.alignment.seconds = result.seconds
         self.embeddings[1].show_embedding(result.embedding)
-        self._tell(result)
+        self._show_facts(result)
         self._show_reference()
 
-    def _tell(self, result: Result) -> None:
-        alike = result.similarity
-        self.figure.setText("" if alike is None else f"Similarity {alike:.2f}")
-        vocoder = result.models.get("vocoder", "no vocoder yet").removesuffix(".safetensors").split(".")[0]
-        what = f"{result.seconds:.1f} s of speech" if len(result.wav) else "a mel without sound"
-        self.facts.setText(
-            f"{result.voice.name}: {what}, made in {result.seconds_taken:.1f} s; seed {result.seed}; {vocoder}"
-        )
+    def _show_facts(self, result: Result) -> None:
+        similarity = result.similarity
+        self.figure.setText("" if similarity is None else f"Similarity {similarity:.2f}")
+        vocoder = result.models.get("vocoder", "no vocoder yet").split(".")[0]
+        what = f"{result.seconds:.1f} s of speech" if len(result.wav) else "mel spectrogram only"
+        facts = [f"{what}, generated in {result.seconds_taken:.1f} s", *result.settings.changes(),
+                 f"seed {result.seed}", vocoder]  # fmt: skip
+        self.facts.setText(f"{result.voice.name}: {', '.join(facts)}")
         remarks = result.remarks
         theme = style.current()
-        self.remarks.setText("; ".join(remarks) if remarks else "The text was read to its end, in order.")
+        self.remarks.setText("; ".join(remarks) if remarks else "The whole text was spoken, in order.")
         self.remarks.setStyleSheet(f"color: {theme.warning if remarks else theme.good};")
         self.remarks.show()
 
@@ -184,25 +181,25 @@ class ResultView(Card):
             self.reference.show_values(chosen.mel, len(chosen.wav) / 16_000, MEL_RANGE)
 
     def _enable(self, there: bool) -> None:
-        sound = there and self._orders.result is not None and len(self._orders.result.wav) > 0
-        self.play_button.setEnabled(sound)
-        self.export_button.setEnabled(sound)
-        self.again_button.setEnabled(there)
+        audio = there and self._requests.result is not None and len(self._requests.result.wav) > 0
+        self.play_button.setEnabled(audio)
+        self.export_button.setEnabled(audio)
+        self.reuse_button.setEnabled(there)
 
-    # --- playing
+    # --- playback
 
     def play_or_stop(self) -> None:
         if self._session.playing in ("result", "reference"):
             self._session.stop_playing()
         else:
-            self._orders.play()
+            self._requests.play()
 
     def _seek(self, what: str, seconds: float) -> None:
-        chosen, result = self._session.voices.chosen, self._orders.result
+        chosen, result = self._session.voices.chosen, self._requests.result
         if what == "reference" and chosen is not None and len(chosen.wav):
             self._session.play("reference", chosen.wav, 16_000, seconds)
-        elif what == "result" and result is not None and len(result.wav) and not self._orders.busy:
-            self._orders.play(seconds)
+        elif what == "result" and result is not None and len(result.wav) and not self._requests.busy:
+            self._requests.play(seconds)
 
     def _move_playhead(self, what: str, seconds: float) -> None:
         if what == "result":

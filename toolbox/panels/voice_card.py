@@ -1,83 +1,86 @@
-"""Step 1: whose voice. A sample, a saved voice, a file, a recording, a mix."""
+"""Step 1, the voice: a sample, a saved voice, a file, a recording or a mix."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from PyQt5.QtCore import Qt
 from PyQt5.QtWidgets import QComboBox, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from toolbox.state.session import Session
 from toolbox.state.voice_choice import sample_title
-from toolbox.window import style
-from toolbox.window.canvases import EmbeddingMap
-from toolbox.window.widgets import Card, button, faint, paint_icon, row, selectable
+from toolbox.widgets import style
+from toolbox.widgets.canvases import EmbeddingMap
+from toolbox.widgets.parts import Card, button, faint, paint_icon, row, selectable
 
-NOT_KEPT = "not kept yet"
-MOST_REMARKS = 3
+NOT_SAVED = "not saved"
+MAX_REMARKS = 3
+
+
+@dataclass(frozen=True)
+class VoiceActions:
+    """What the buttons of the voice card do: ask for files, open the recorder, open the mixer, save the voice."""
+
+    open_files: Callable[[], object]
+    record: Callable[[], object]
+    mix: Callable[[], object]
+    save: Callable[[], object]
 
 
 class VoiceCard(Card):
-    """Args: open_files, record, mix, keep: what their buttons do."""
+    """The voice in use and the ways to choose a different one."""
 
-    def __init__(
-        self,
-        session: Session,
-        open_files: Callable[[], object],
-        record: Callable[[], object],
-        mix: Callable[[], object],
-        keep: Callable[[], object],
-        parent: QWidget | None = None,
-    ) -> None:
+    def __init__(self, session: Session, actions: VoiceActions, parent: QWidget | None = None) -> None:
         super().__init__("Voice", "1", parent)
         self._session = session
         self.box = QComboBox()
         self.box.setAccessibleName("Voice")
-        self.box.setToolTip("The voice to speak with: a sample, one that you kept, or the one that you opened last")
+        self.box.setToolTip("The voice to speak with: a sample, a saved voice, or the recording opened last")
         self.box.setSizeAdjustPolicy(QComboBox.AdjustToMinimumContentsLengthWithIcon)
         self.box.setMinimumContentsLength(12)
         self.box.setSizePolicy(QSizePolicy.Expanding, QSizePolicy.Fixed)
         self.box.setMaxVisibleItems(20)
         self.box.activated.connect(self._picked)
-        self.listen_button = button("&Listen", "Hear the reference", self.listen, "play")
+        self.listen_button = button("&Listen", "Play the reference recording", self.listen, "play")
         self.open_button = button(
-            "&Open file...", "Clone the voice in a recording", open_files, "folder", False, "Ctrl+O"
+            "&Open file...", "Clone the voice in a recording", actions.open_files, "folder", False, "Ctrl+O"
         )
-        self.record_button = button("&Record...", "Record a voice", record, "record", False, "Ctrl+R")
-        self.mix_button = button("&Mix...", "Make a voice between voices, with sliders", mix)
-        self.keep_button = button("&Keep...", "Put this voice into your library, with a note of consent", keep)
-        self.embedding = EmbeddingMap("The voice as the encoder hears it")
+        self.record_button = button("&Record...", "Record a voice", actions.record, "record", False, "Ctrl+R")
+        self.mix_button = button("&Mix...", "Mix several voices with sliders", actions.mix)
+        self.save_button = button("Sa&ve...", "Save this voice in your library, with a consent note", actions.save)
+        self.embedding = EmbeddingMap("Speaker embedding")
         self.embedding.setFixedSize(64, 64)
-        self.embedding.setToolTip("The 256 numbers that stand for this voice, as colours: alike voices, alike pictures")
+        self.embedding.setToolTip("The speaker embedding as colours: similar voices have similar pictures")
         self.about = selectable()
         self.remarks = QLabel()
         self.remarks.setWordWrap(True)
         self.remarks.setTextInteractionFlags(Qt.TextSelectableByMouse)
         self.remarks.setFocusPolicy(Qt.NoFocus)
-        told = QVBoxLayout()
-        told.setSpacing(2)
-        told.addWidget(self.about)
-        told.addWidget(self.remarks)
-        told.addStretch(1)
+        texts = QVBoxLayout()
+        texts.setSpacing(2)
+        texts.addWidget(self.about)
+        texts.addWidget(self.remarks)
+        texts.addStretch(1)
         self.column.addLayout(row(self.box, self.listen_button))
-        self.column.addLayout(row(self.open_button, self.record_button, self.mix_button, self.keep_button))
+        self.column.addLayout(row(self.open_button, self.record_button, self.mix_button, self.save_button))
         line = row(self.embedding)
-        line.addLayout(told, 1)
+        line.addLayout(texts, 1)
         self.column.addLayout(line)
-        self.column.addWidget(faint("Or drop a recording anywhere into this window. Clone only who agreed to it."))
+        self.column.addWidget(faint("You can also drop recordings into this window. Clone a voice only with consent."))
         session.voices.changed.connect(self.refresh)
         session.voices.library_changed.connect(lambda _names: self.refresh())
         session.playing_changed.connect(self._show_playing)
         self.refresh()
 
     def refresh(self) -> None:
-        """Show what can be chosen, and what is."""
+        """Show the available voices and the one in use."""
         voices = self._session.voices
         chosen = voices.chosen
         self.box.blockSignals(True)
         self.box.clear()
         if chosen is not None and not chosen.key:
-            self.box.addItem(f"{chosen.title} ({NOT_KEPT})", None)
+            self.box.addItem(f"{chosen.title} ({NOT_SAVED})", None)
         for name in voices.saved_names:
             self.box.addItem(name, ("saved", name))
         if self.box.count():
@@ -87,34 +90,33 @@ class VoiceCard(Card):
         wanted: tuple[str, str] | None = (chosen.kind, chosen.key) if chosen is not None and chosen.key else None
         if voices.choosing and (chosen is None or chosen.key):
             wanted = voices.wanted
-        places = [place for place in range(self.box.count()) if self.box.itemData(place) == wanted and
-                  self.box.itemText(place)]  # fmt: skip
-        self.box.setCurrentIndex(places[0] if places else -1)
+        rows = [row for row in range(self.box.count()) if self.box.itemData(row) == wanted and self.box.itemText(row)]
+        self.box.setCurrentIndex(rows[0] if rows else -1)
         self.box.blockSignals(False)
-        self._tell()
+        self._show_chosen()
 
-    def _tell(self) -> None:
+    def _show_chosen(self) -> None:
         chosen = self._session.voices.chosen
         self.embedding.show_embedding(None if chosen is None else chosen.voice.embedding)
         self.listen_button.setEnabled(chosen is not None and len(chosen.wav) > 0)
-        self.keep_button.setEnabled(chosen is not None and chosen.kind != "saved")
+        self.save_button.setEnabled(chosen is not None and chosen.kind != "saved")
         if chosen is None:
-            self.about.setText("The voice is being prepared." if self._session.voices.choosing else "No voice yet.")
+            self.about.setText("Preparing the voice." if self._session.voices.choosing else "No voice is selected.")
             self.remarks.hide()
             return
         self.about.setText("\n".join(chosen.lines[:4]))
-        told = [remark.sentence for remark in chosen.remarks[:MOST_REMARKS]]
-        self.remarks.setText("\n".join(told))
+        sentences = [remark.sentence for remark in chosen.remarks[:MAX_REMARKS]]
+        self.remarks.setText("\n".join(sentences))
         self.remarks.setStyleSheet(f"color: {style.current().warning};")
-        self.remarks.setVisible(bool(told))
+        self.remarks.setVisible(bool(sentences))
 
-    def _picked(self, place: int) -> None:
-        wanted = self.box.itemData(place)
+    def _picked(self, row: int) -> None:
+        wanted = self.box.itemData(row)
         if wanted is not None:
             self._session.voices.choose(*wanted)
 
     def listen(self) -> None:
-        """Hear the reference, or stop it."""
+        """Play the reference, or stop it."""
         chosen = self._session.voices.chosen
         if self._session.playing == "reference":
             self._session.stop_playing()

@@ -1,1 +1,1 @@
-"""What the window shows and changes: session, chosen voice, requests, and the worker thread. Uses QtCore only."""
+"""What the window shows and changes: session, chosen voice, requests, and worker threads. Imports QtCore only."""

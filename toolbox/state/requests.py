@@ -1,4 +1,4 @@
-"""What is ordered to be said, what comes of it, and what is kept: the results, their sounds, their settings."""
+"""Requests to speak a text, and their results: playback, storage, export and reuse of the settings."""
 
 from __future__ import annotations
 
@@ -11,112 +11,120 @@ from typing import Literal
 import numpy as np
 from PyQt5.QtCore import QObject, pyqtSignal
 
-from cloning import ModelFiles
+from cloning.models import ModelFiles
 from speech.errors import SpeechError, one_line
 from toolbox import jobs
 from toolbox.state.session import Session
-from toolbox.state.voice_choice import Chosen
+from toolbox.state.voice_choice import ChosenVoice
 from toolbox.state.worker import Job, JobContext
 from toolbox.storage.results import Entry, Line, Result
+from toolbox.storage.settings import DEFAULTS, SpeechSettings
 
-MOST_LINES_ALOUD = 2000  # of a text in the window; a whole book goes by way of a file
+MAX_LINES = 2000  # of a text in the window; longer ones are spoken from a file
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What to say, and how. Attributes: seed: None for a fresh one."""
+class TextRequest:
+    """What is set on the page. Attributes: seed: None draws one."""
 
     text: str
     seed: int | None = None
-    trim: bool = False
+    settings: SpeechSettings = DEFAULTS
 
 
 Kind = Literal["speak", "synthesize"]
 
 
-class Orders(QObject):
-    """Hands orders to the models' worker, and what is made to the player and the panels.
+class Requests(QObject):
+    """Passes requests to the models' worker, and their results to the player and the panels.
+
+    Attributes:
+        result: the result on display.
+        key: its key in the result store; "" while it is not stored.
+        entries: the stored results, newest first.
+        first_audio_after: seconds from the last request to its first audio.
 
     Signals:
-        begun: an order was taken up: its text.
-        lines_changed: the `Line`s read so far.
-        sounded: the next float32 [samples], and their rate in Hz.
-        result_changed: the result that is shown is another one, or None.
-        results_changed: the list of `Entry`, the newest first.
-        idle_changed: whether an order can be given.
-        wish_restored: the `Wish` behind a result, to be put on the page again.
+        started: the text of a request that was passed to the worker.
+        lines_changed: the `Line`s synthesized so far.
+        audio_added: the next float32 [samples], and their rate in Hz.
+        result_changed: a different result is on display, or none.
+        results_changed: `entries`.
+        idle_changed: whether a request can be made.
+        request_restored: the `TextRequest` of a result, to be shown on the page.
     """
 
-    begun = pyqtSignal(str)
+    started = pyqtSignal(str)
     lines_changed = pyqtSignal(list)
-    sounded = pyqtSignal(object, int)
+    audio_added = pyqtSignal(object, int)
     result_changed = pyqtSignal()
     results_changed = pyqtSignal(list)
     idle_changed = pyqtSignal(bool)
-    wish_restored = pyqtSignal(object)
+    request_restored = pyqtSignal(object)
 
     def __init__(self, session: Session, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.session = session
         self.result: Result | None = None
-        self.key = ""  # of the result that is shown, where it is kept
+        self.key = ""
         self.entries: list[Entry] = []
-        self.first_sound_after: float | None = None  # seconds from the last order to its first sound
+        self.first_audio_after: float | None = None
         self._job: Job | None = None
-        self._waiting: tuple[Kind, Wish] | None = None  # until there is a voice
-        self._ordered_at = 0.0
+        self._waiting: tuple[Kind, TextRequest] | None = None  # until there is a voice
+        self._requested_at = 0.0
         self._lines: list[Line] = []
-        self._heard_live = False
-        self._sounds = 0  # runs; counts the sounds that were asked for, so that only the last one is played
-        session.voices.changed.connect(self._take_up_waiting)
+        self._playing_live = False
+        session.voices.changed.connect(self._submit_waiting)
 
-    # --- orders
+    # --- requests
 
     @property
     def busy(self) -> bool:
         return self._job is not None or self._waiting is not None
 
-    def speak(self, wish: Wish) -> None:
-        """Synthesize and vocode, to be heard from the first chunk on."""
-        self._order("speak", wish)
+    def speak(self, request: TextRequest) -> None:
+        """Synthesize and vocode, with playback from the first chunk."""
+        self._request("speak", request)
 
-    def synthesize(self, wish: Wish) -> None:
-        """Only the mel."""
-        self._order("synthesize", wish)
+    def synthesize(self, request: TextRequest) -> None:
+        """Only the mel spectrogram."""
+        self._request("synthesize", request)
 
-    def vocode(self, wish: Wish) -> None:
-        """The sound of the mel that is shown, with the vocoder that is chosen now."""
+    def vocode(self, request: TextRequest) -> None:
+        """The audio of the mel spectrogram on display, with the present vocoder."""
         draft, session = self.result, self.session
-        files = session.chain()
+        files = session.models_in_use()
         if files is None or self.busy:
             return
         if draft is None:
-            session.tell("There is no mel to vocode yet: synthesize one first.")
+            session.notify("There is no mel spectrogram yet: synthesize one first.")
             return
         models = session.models
         self._begin("Vocoding", draft.text, lambda context: jobs.vocode(
-            context, models, files, draft, wish.seed, wish.trim
+            context, models, files, draft, request.seed, request.settings.trim
         ))  # fmt: skip
         self._lines = list(draft.lines)
         self.lines_changed.emit(self._lines)
 
-    def speak_file(self, path: Path, folder: Path, wish: Wish, overwrite: bool = False) -> None:
-        """Say a text file, a line each into numbered wavs; nothing of it is played."""
+    def speak_file(self, path: Path, folder: Path, request: TextRequest, overwrite: bool = False) -> None:
+        """Speak a text file, one line each into numbered wav files, without playback."""
         session = self.session
-        files, chosen = session.chain(), session.voices.chosen
+        files, chosen = session.models_in_use(), session.voices.chosen
         if files is None or self.busy:
             return
         if chosen is None:
-            session.tell("The voice is not ready yet: try again in a moment.")
+            session.notify("The voice is not ready yet: try again in a moment.")
             return
-        order = jobs.FileOrder(path, folder, chosen.voice, wish.seed, wish.trim, overwrite)
+        file_request = jobs.FileRequest(path, folder, chosen.voice, request.seed, request.settings, overwrite)
         models = session.models
-        job = session.submit(f"Speaking {path.name}", lambda context: jobs.speak_file(context, models, files, order))
-        job.done.connect(lambda spoken: session.tell(f"{len(spoken)} files were written to {folder}."))
+        job = session.submit(
+            f"Speaking {path.name}", lambda context: jobs.speak_file(context, models, files, file_request)
+        )
+        job.done.connect(lambda written: session.notify(f"{len(written)} files were written to {folder}."))
         self._own(job)
 
     def cancel(self) -> None:
-        """Give the order up, and be silent."""
+        """Cancel the request and stop playback."""
         self.session.player.stop()
         if self._waiting is not None:
             self._waiting = None
@@ -124,55 +132,54 @@ class Orders(QObject):
         if self._job is not None:
             self._job.cancel()
 
-    def _order(self, kind: Kind, wish: Wish) -> None:
+    def _request(self, kind: Kind, request: TextRequest) -> None:
         session = self.session
-        files = session.chain()
+        files = session.models_in_use()
         if files is None or self.busy:
             return
-        self._ordered_at, self.first_sound_after = time.perf_counter(), None
-        if not wish.text.strip():
-            session.tell("There is nothing to say: write a sentence first.")
-        elif wish.text.count("\n") > MOST_LINES_ALOUD:
-            session.tell("That is a whole book: save it as a text file and choose 'Text file to sounds'.")
-        elif session.voices.choosing or session.voices.chosen is None:
-            if session.voices.chosen is None and not session.voices.choosing:
-                session.tell("Choose a voice first: a sample, a file or a recording.")
-                return
-            self._waiting = kind, wish
+        self._requested_at, self.first_audio_after = time.perf_counter(), None
+        if not request.text.strip():
+            session.notify("There is nothing to say: write a sentence first.")
+        elif request.text.count("\n") > MAX_LINES:
+            session.notify("The text is too long: save it as a text file and choose 'Speak a text file'.")
+        elif session.voices.choosing:
+            self._waiting = kind, request
             self.idle_changed.emit(False)
-            session.logged.emit("The order waits for the voice.")
+            session.logged.emit("The request waits for the voice.")
+        elif session.voices.chosen is None:
+            session.notify("Choose a voice first: a sample, a file or a recording.")
         else:
-            self._submit(kind, wish, files, session.voices.chosen)
+            self._submit(kind, request, files, session.voices.chosen)
 
-    def _take_up_waiting(self) -> None:
+    def _submit_waiting(self) -> None:
         if self._waiting is None or self.session.voices.choosing:
             return
-        (kind, wish), self._waiting = self._waiting, None
+        (kind, request), self._waiting = self._waiting, None
         files, chosen = self.session.files, self.session.voices.chosen
-        if chosen is None or files is None:  # choosing failed, which was told
+        if chosen is None or files is None:  # choosing failed, which was reported
             self.idle_changed.emit(True)
             return
-        self._submit(kind, wish, files, chosen)
+        self._submit(kind, request, files, chosen)
 
-    def _submit(self, kind: Kind, wish: Wish, files: ModelFiles, chosen: Chosen) -> None:
+    def _submit(self, kind: Kind, request: TextRequest, files: ModelFiles, chosen: ChosenVoice) -> None:
         models = self.session.models
         voice = chosen.voice if chosen.voice.name else replace(chosen.voice, name=chosen.title)
-        order = jobs.Order(wish.text, voice, wish.seed, wish.trim)
+        speech_request = jobs.SpeechRequest(request.text, voice, request.seed, request.settings)
         make = jobs.speak if kind == "speak" else jobs.synthesize
         title = "Speaking" if kind == "speak" else "Synthesizing"
-        self._begin(title, wish.text, lambda context: make(context, models, files, order))
+        self._begin(title, request.text, lambda context: make(context, models, files, speech_request))
 
     def _begin(self, title: str, text: str, function: Callable[[JobContext], Result]) -> None:
         self.session.stop_playing()
-        self._lines, self._heard_live = [], False
+        self._lines, self._playing_live = [], False
         job = self.session.submit(title, function, self._done)
         job.chunk.connect(self._chunk)
         job.cancelled.connect(self.session.stop_playing)
-        job.cancelled.connect(self.result_changed)  # what was shown before is shown again
+        job.cancelled.connect(self.result_changed)  # display the previous result again
         job.failed.connect(lambda *_: self.session.player.finish())
         job.failed.connect(self.result_changed)
         self._own(job)
-        self.begun.emit(text)
+        self.started.emit(text)
 
     def _own(self, job: Job) -> None:
         self._job = job
@@ -184,18 +191,18 @@ class Orders(QObject):
         self.idle_changed.emit(True)
 
     def _chunk(self, chunk: object) -> None:
-        if isinstance(chunk, jobs.Sound):
-            if not self._heard_live:
-                self._heard_live = True
+        if isinstance(chunk, jobs.AudioChunk):
+            if not self._playing_live:
+                self._playing_live = True
                 self.session.begin_playing("result", chunk.sample_rate)
-                if self.first_sound_after is None:
-                    self.first_sound_after = time.perf_counter() - self._ordered_at
+                if self.first_audio_after is None:
+                    self.first_audio_after = time.perf_counter() - self._requested_at
             self.session.player.append(chunk.wav)
-            self.sounded.emit(chunk.wav, chunk.sample_rate)
+            self.audio_added.emit(chunk.wav, chunk.sample_rate)
         elif isinstance(chunk, Line):
             last = self._lines[-1] if self._lines else None
             if last is not None and last.text == chunk.text and last.mel.shape[1] < chunk.mel.shape[1]:
-                self._lines[-1] = chunk  # the same line, a sentence longer
+                self._lines[-1] = chunk  # the same line with one more sentence
             else:
                 self._lines.append(chunk)
             self.lines_changed.emit(self._lines)
@@ -205,29 +212,29 @@ class Orders(QObject):
         self.result, self.key = result, ""
         self.result_changed.emit()
         if len(result.embedding):
-            self.session.result_heard.emit(result)
-        waited = "" if self.first_sound_after is None else f"first sound after {self.first_sound_after:.1f} s, "
+            self.session.result_embedded.emit(result)
+        waited = "" if self.first_audio_after is None else f"first audio after {self.first_audio_after:.1f} s, "
         self.session.logged.emit(f"{waited}{result.seconds:.1f} s of speech in {result.seconds_taken:.1f} s, "
                                  f"seed {result.seed}")  # fmt: skip
-        self._keep(result)
+        self._store(result)
 
-    # --- results on disk
+    # --- stored results
 
-    def _keep(self, result: Result) -> None:
+    def _store(self, result: Result) -> None:
         store = self.session.results
 
-        def keep(_context: JobContext) -> tuple[Entry, list[Entry]]:
+        def add(_context: JobContext) -> tuple[Entry, list[Entry]]:
             return store.add(result), store.list()
 
-        def kept(made: tuple[Entry, list[Entry]]) -> None:
+        def added(made: tuple[Entry, list[Entry]]) -> None:
             if self.result is result:
                 self.key = made[0].key
             self._listed(made[1])
 
-        self.session.submit("Keeping the result", keep, kept, "files", False)
+        self.session.submit("Saving the result", add, added, "files", False)
 
     def refresh(self) -> None:
-        """Read the list of what is kept."""
+        """Read the list of stored results."""
         store = self.session.results
         self.session.submit("Reading the results", lambda _context: store.list(), self._first_listed, "files", False)
 
@@ -241,7 +248,7 @@ class Orders(QObject):
         self.results_changed.emit(entries)
 
     def show(self, key: str, play: bool = False) -> None:
-        """Show a kept result, and play it if that is asked for."""
+        """Display a stored result. Args: play: also play it."""
         if key == self.key and self.result is not None:
             if play:
                 self.play()
@@ -250,7 +257,7 @@ class Orders(QObject):
 
         def shown(result: Result) -> None:
             if self._job is not None:
-                return  # what is being made now is on show
+                return  # the request in progress is on display
             self.result, self.key = result, key
             self.result_changed.emit()
             if play:
@@ -259,32 +266,34 @@ class Orders(QObject):
         self.session.submit("Opening the result", lambda _context: store.load(key), shown, "files", False)
 
     def play(self, start: float = 0.0) -> None:
-        """Hear the result that is shown."""
+        """Play the result on display."""
         if self.result is None or not len(self.result.wav):
-            self.session.tell("There is no sound yet: press Speak, or vocode the mel.")
+            self.session.notify("There is no audio yet: press Speak, or vocode the mel spectrogram.")
             return
         self.session.play("result", self.result.wav, self.result.sample_rate, start)
 
-    def load_sound(self, key: str, then: Callable[[np.ndarray, int], object]) -> None:
-        """Read the sound of a kept result, for a comparison."""
+    def load_audio(self, key: str, then: Callable[[np.ndarray, int], object]) -> None:
+        """Read the audio of a stored result, for a comparison."""
         store = self.session.results
-        self.session.submit("Opening the sound", lambda _c: store.sound(key), lambda made: then(*made), "files", False)
+        self.session.submit(
+            "Opening the audio", lambda _c: store.audio(key), lambda audio: then(*audio), "files", False
+        )
 
     def export(self, path: Path, overwrite: bool = False) -> None:
-        """Write the sound of the result that is shown into a file of the person's."""
+        """Write the audio of the result on display to a file."""
         result = self.result
         if result is None:
-            self.session.tell("There is nothing to export yet: press Speak first.")
+            self.session.notify("There is nothing to export yet: press Speak first.")
             return
         self.session.submit(
             "Exporting",
             lambda context: jobs.export(context, result, path, overwrite),
-            lambda written: self.session.tell(f"The sound was written to {written}."),
+            lambda written: self.session.notify(f"The audio was written to {written}."),
             "files",
         )
 
     def delete(self, key: str) -> None:
-        """Put a result into the trash, and offer to take it out again."""
+        """Move a result to the trash, and offer to undo that."""
         store = self.session.results
 
         def remove(_context: JobContext) -> list[Entry]:
@@ -293,7 +302,7 @@ class Orders(QObject):
 
         def removed(entries: list[Entry]) -> None:
             self._listed(entries)
-            self.session.tell("The result was deleted.", "&Undo", lambda: self._restore(key))
+            self.session.notify("The result was deleted.", "&Undo", lambda: self._restore(key))
 
         self.session.submit("Deleting the result", remove, removed, "files", False)
 
@@ -304,20 +313,20 @@ class Orders(QObject):
             store.restore(key)
             return store.list()
 
-        self.session.submit("Taking the result back", restore, self._listed, "files", False)
+        self.session.submit("Restoring the result", restore, self._listed, "files", False)
 
     def restore_settings(self) -> None:
-        """Put text, seed, voice and models of the result that is shown back on the page."""
+        """Put text, seed, options, voice and models of the result on display back on the page."""
         result, session = self.result, self.session
         if result is None:
             return
-        self.wish_restored.emit(Wish(result.text, result.seed, result.trimmed))
-        session.voices.take(Chosen("clips", result.voice.name or "Voice of the result", result.voice,
-                                  lines=("from a result that was kept",)))  # fmt: skip
+        self.request_restored.emit(TextRequest(result.text, result.seed, result.settings))
+        title = result.voice.name or "Voice of the result"
+        session.voices.use(ChosenVoice("clips", title, result.voice, lines=("from a stored result",)))
         try:
             files = ModelFiles.find(session.models_folder, **dict(result.files))
         except SpeechError as error:
-            session.tell(f"Its models are not there any more: {one_line(error)}")
+            session.notify(f"The models of this result are not available: {one_line(error)}")
             return
         if files != session.files:
             session.load_models(files)

@@ -1,9 +1,8 @@
-"""One thread for the models: a queue of jobs, each of which tells how far it is and can be cancelled.
+"""A worker thread: a queue of jobs that report progress and can be cancelled.
 
-The thread never touches a window. What a job tells goes into a queue, and the GUI thread empties it in turns of its
-event loop; so every signal is emitted on the GUI thread, in order, `ended` last, and a cancelled job falls silent at
-once, whatever its function still does.
-
+The thread never touches the window. Its messages go into a queue that the GUI thread empties in turns of its event
+loop. So every signal is emitted on the GUI thread, in order, `ended` last, and a cancelled job emits nothing more,
+whatever its function still does.
     job = worker.submit("Speaking", lambda context: speak(context, models, ...))
     job.progress.connect(bar.show)
     job.done.connect(window.show_result)
@@ -22,28 +21,28 @@ from typing import Any
 from PyQt5.QtCore import QObject, Qt, QTimer, pyqtSignal
 
 from speech.errors import SpeechError
-from toolbox.jobs.context import JobCancelled, JobContext, describe_failure
+from toolbox.jobs.context import JobContext, describe_failure
 
-__all__ = ["Job", "JobCancelled", "JobContext", "Worker"]
+__all__ = ["Job", "JobContext", "Worker"]
 
 logger = logging.getLogger(__name__)
 
-PROGRESS_INTERVAL = 0.05  # seconds between two signals of one job's progress
-PATIENCE = 10.0  # seconds that a cancelled function may keep the next job waiting
-TURN_SECONDS = 0.02  # at most so long is the queue emptied before the event loop has its turn
+PROGRESS_INTERVAL = 0.05  # seconds between two progress signals of one job
+STUCK_SECONDS = 10.0  # for which a cancelled function may delay the next job
+TURN_SECONDS = 0.02  # longest time to empty the queue before the event loop continues
 
 
 class Job(QObject):
-    """One piece of work in a worker's queue. All signals arrive on the GUI thread.
+    """One task in a worker's queue. All signals are emitted on the GUI thread.
 
     Signals:
-        started: its turn has come.
-        progress: (what is being done, done, total); total is 0 where it is not known.
-        chunk: something handed out early.
+        started: the job began to run.
+        progress: (stage, done, total); total is 0 if unknown.
+        chunk: an intermediate result.
         done: the function's result; or
         failed: (one sentence, details to copy); or
         cancelled.
-        ended: always, and last.
+        ended: always emitted last.
     """
 
     started = pyqtSignal()
@@ -61,21 +60,21 @@ class Job(QObject):
         self._worker = worker
         self._function: Callable[[JobContext], Any] | None = function
         self._context = JobContext(lambda kind, value: worker._post(self, kind, value))
-        self._waiting: tuple[str, int, int] | None = None  # progress that is not told yet
-        self._told_at = 0.0
-        self._clock: tuple[float, int, int] | None = None  # when, done and total as progress with this total began
-        self._fraction = 0.0, 0.0  # done of total, and when
+        self._waiting: tuple[str, int, int] | None = None  # progress that was not emitted yet
+        self._emitted_at = 0.0
+        self._clock: tuple[float, int, int] | None = None  # time, done and total at the first progress of this total
+        self._fraction = 0.0, 0.0  # done, and when
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
-        self._timer.timeout.connect(self._tell_progress)
+        self._timer.timeout.connect(self._emit_progress)
 
     def cancel(self) -> None:
-        """Give the job up. It falls silent at once but for `cancelled` and `ended`; too late, nothing happens."""
+        """Cancel the job. From now on it only emits `cancelled` and `ended`; after its end nothing happens."""
         self._context.cancel()
         self._worker._post(self, "cancelled", None)
 
     def remaining_seconds(self) -> float | None:
-        """An estimate from the progress so far; None while there is too little of it."""
+        """An estimate from the progress so far; None while there is too little."""
         if self._clock is None:
             return None
         began, first, total = self._clock
@@ -85,7 +84,7 @@ class Job(QObject):
             return None
         return max(0.0, spent * (total - done) / (done - first) - (time.monotonic() - at))
 
-    # on the GUI thread, called by the worker's `_deliver`
+    # GUI thread, called by the worker's `_deliver`
     def _receive(self, kind: str, value: Any) -> None:
         if self.is_ended:
             return
@@ -100,10 +99,10 @@ class Job(QObject):
 
     def _end(self, kind: str, value: Any) -> None:
         if self._waiting is not None and kind == "done":
-            self._tell_progress()
+            self._emit_progress()
         self.is_ended = True
         self._timer.stop()
-        self._function = None  # and with it whatever it holds
+        self._function = None  # free what it refers to
         if kind == "done":
             self.done.emit(value)
         elif kind == "failed":
@@ -119,29 +118,29 @@ class Job(QObject):
             self._clock = now, done, total
         self._fraction = done, now
         self._waiting = stage, done, total
-        wait = self._told_at + PROGRESS_INTERVAL - now
+        wait = self._emitted_at + PROGRESS_INTERVAL - now
         if wait <= 0:
-            self._tell_progress()
+            self._emit_progress()
         elif not self._timer.isActive():
             self._timer.start(max(1, round(1000 * wait)))
 
-    def _tell_progress(self) -> None:
+    def _emit_progress(self) -> None:
         self._timer.stop()
         if self._waiting is not None and not self.is_ended:
-            told, self._waiting = self._waiting, None
-            self._told_at = time.monotonic()
-            self.progress.emit(*told)
+            progress, self._waiting = self._waiting, None
+            self._emitted_at = time.monotonic()
+            self.progress.emit(*progress)
 
 
 class Worker(QObject):
-    """A thread that does jobs one after another. Make it, and call it, on the GUI thread.
+    """A thread that runs jobs one after another. Create and call it on the GUI thread.
 
-    A cancelled job whose function does not come back within ten seconds while another job waits is left behind with its
-    thread, and so is a thread that was ended from within a job: a new thread takes over, and `restarted` says why.
+    If a cancelled job does not return within ten seconds while another job waits, it is abandoned with its thread. The
+    same happens if a job ends its thread. A new thread takes over, and `restarted` says why.
 
     Signals:
-        busy_changed: whether a job runs or waits.
-        restarted: one sentence; the jobs that waited are done nevertheless.
+        busy_changed: whether a job is running or waiting.
+        restarted: the reason in one sentence; waiting jobs still run.
     """
 
     busy_changed = pyqtSignal(bool)
@@ -154,22 +153,22 @@ class Worker(QObject):
         self._lock = threading.Condition()
         self._queue: collections.deque[Job] = collections.deque()
         self._events: collections.deque[tuple[Job | None, str, Any]] = collections.deque()
-        self._jobs: list[Job] = []  # that have not ended, in order; GUI thread only
-        self._running: Job | None = None  # what the thread is at, cancelled or not
+        self._jobs: list[Job] = []  # not ended yet, in order; GUI thread only
+        self._running: Job | None = None  # the job of the thread, cancelled or not
         self._closed = False
         self._busy = False
         self._thread: threading.Thread | None = None
         self._wake.connect(self._deliver, Qt.ConnectionType.QueuedConnection)  # type: ignore[call-arg]
-        self._woken = False  # somebody has called for a delivery that did not begin yet
-        self._rest = QTimer(self)
-        self._rest.setSingleShot(True)
-        self._rest.timeout.connect(self._deliver)
-        self._impatience = QTimer(self)
-        self._impatience.setSingleShot(True)
-        self._impatience.timeout.connect(self._leave_behind)
+        self._woken = False  # a delivery was requested and has not begun
+        self._next_turn = QTimer(self)
+        self._next_turn.setSingleShot(True)
+        self._next_turn.timeout.connect(self._deliver)
+        self._stuck_timer = QTimer(self)
+        self._stuck_timer.setSingleShot(True)
+        self._stuck_timer.timeout.connect(self._abandon_running)
 
     def submit(self, title: str, function: Callable[[JobContext], Any]) -> Job:
-        """Put a function into the queue. Signals come in later turns of the event loop: there is time to connect."""
+        """Queue a function. Its signals come in later turns of the event loop, so there is time to connect them."""
         job = Job(self, title, function)
         self._jobs.append(job)
         with self._lock:
@@ -180,8 +179,8 @@ class Worker(QObject):
                 self._lock.notify_all()
         if not self._closed:
             self._start_thread()
-            self._watch_the_abandoned()
-        self._tell_busy()
+            self._watch_for_stuck_job()
+        self._update_busy()
         return job
 
     @property
@@ -198,14 +197,13 @@ class Worker(QObject):
             job.cancel()
 
     def close(self, timeout_seconds: float) -> bool:
-        """Cancel everything, take no more jobs, and wait for the thread.
+        """Cancel all jobs, accept no more, and wait for the thread.
 
         Args:
-            timeout_seconds: 0 does not wait; calling again only asks.
+            timeout_seconds: 0 does not wait. The method may be called again.
         Returns:
-            whether the thread is gone. If not, its function is in the midst of something that does not answer; the
-            thread is a daemon and does not keep the program, but a program that ends orderly should not pull the
-            libraries from under it: ask again later, or leave with `os._exit`.
+            whether the thread has ended. If not, its function does not react to cancelling. The thread is a daemon,
+            but it would crash if the interpreter shut down below it: ask again later, or leave with `os._exit`.
         """
         self.cancel_all()
         with self._lock:
@@ -226,11 +224,11 @@ class Worker(QObject):
         while self._events:
             job, kind, value = self._events.popleft()
             if job is None:
-                self._take_over(value)
+                self._replace_thread(value)
             else:
                 job._receive(kind, value)
             if time.monotonic() > ends and self._events:
-                self._rest.start()  # a timer, because posted events would go before all timers
+                self._next_turn.start()  # a timer, because posted events would overtake all timers
                 return
 
     def _forget(self, job: Job) -> None:
@@ -239,26 +237,26 @@ class Worker(QObject):
         with self._lock:
             if job in self._queue:
                 self._queue.remove(job)
-        self._watch_the_abandoned()
-        self._tell_busy()
+        self._watch_for_stuck_job()
+        self._update_busy()
 
-    def _tell_busy(self) -> None:
+    def _update_busy(self) -> None:
         busy = bool(self._jobs)
         if busy != self._busy:
             self._busy = busy
             self.busy_changed.emit(busy)
 
-    def _watch_the_abandoned(self) -> None:
+    def _watch_for_stuck_job(self) -> None:
         running = self._running
-        if running is not None and running.is_ended and self._queue and not self._impatience.isActive():
-            self._impatience.start(round(1000 * PATIENCE))
+        if running is not None and running.is_ended and self._queue and not self._stuck_timer.isActive():
+            self._stuck_timer.start(round(1000 * STUCK_SECONDS))
 
-    def _leave_behind(self) -> None:
+    def _abandon_running(self) -> None:
         running = self._running
         if running is not None and running.is_ended and self._queue:
-            self._take_over(f"'{running.title}' was cancelled but does not come to an end: it was left behind.")
+            self._replace_thread(f"'{running.title}' did not stop after it was cancelled: a new worker was started.")
 
-    def _take_over(self, sentence: str) -> None:
+    def _replace_thread(self, sentence: str) -> None:
         with self._lock:
             self._thread = self._running = None
         logger.warning("worker %s: %s", self.name, sentence)
@@ -274,14 +272,14 @@ class Worker(QObject):
     # --- on the worker's thread
 
     def _post(self, job: Job | None, kind: str, value: Any) -> None:
-        """Any thread: have something told on the GUI thread."""
+        """Any thread: queue a message for the GUI thread."""
         self._events.append((job, kind, value))
         if self._woken:
             return
         self._woken = True
         try:
             self._wake.emit()
-        except RuntimeError:  # the window is gone, and this object's other half with it
+        except RuntimeError:  # the window is gone, and the Qt part of this object with it
             self._closed = True
 
     def _work(self) -> None:
@@ -297,13 +295,13 @@ class Worker(QObject):
                 kind, value = self._run(job)
             except BaseException as error:
                 self._post(job, "failed", describe_failure(error))
-                self._post(None, "died", f"The work on '{job.title}' ended its thread: a new one was started.")
+                self._post(None, "died", f"'{job.title}' ended its worker thread: a new one was started.")
                 return
             with self._lock:
                 if self._thread is me:
                     self._running = None
             self._post(job, kind, value)
-            del job, value  # nothing that a job made is kept until the next one comes
+            del job, value  # free the result before the next job arrives
 
     def _run(self, job: Job) -> tuple[str, Any]:
         context, function = job._context, job._function
@@ -312,10 +310,8 @@ class Worker(QObject):
         self._post(job, "started", None)
         try:
             return "done", function(context)
-        except JobCancelled:
-            return "cancelled", None
         except Exception as error:
-            if context.cancelled():
+            if context.cancelled():  # `WorkCancelled`, or an error on the way out
                 return "cancelled", None
             if not isinstance(error, SpeechError):
                 logger.exception("job %s", job.title)

@@ -1,1 +1,1 @@
-"""What the toolbox keeps on disk: settings, voices with their references, results; datasets it reads. No Qt."""
+"""Files: preferences, voices with their references, results, model headers and datasets. Imports no Qt."""

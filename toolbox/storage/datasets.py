@@ -1,7 +1,7 @@
-"""Datasets under some folders: dataset -> speaker -> utterances, each listed when it is asked for.
+"""Datasets in folders: dataset -> speaker -> utterances, each listed on demand.
 
-Any corpus that `corpora.corpus` reads, and plain folders of recordings. Where each speaker has a folder, only the
-folder that is looked at is read; where a list names the recordings, the list is read once.
+Supports every corpus that `corpora.corpus` reads, and plain folders of recordings. Where each speaker has a folder,
+only the requested folder is read. Where a metadata file lists the recordings, it is read once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from speech.errors import AudioError, CorpusError
 PARTS_OF_LIBRISPEECH = (
     "dev-clean", "dev-other", "test-clean", "test-other", "train-clean-100", "train-clean-360", "train-other-500",
 )  # fmt: skip
-# As they are unpacked by those who use them, below the folder that holds them all.
+# Relative paths of corpora as they are usually unpacked below one parent folder.
 KNOWN_FOLDERS = (
     *(f"LibriSpeech/{part}" for part in PARTS_OF_LIBRISPEECH),
     *(f"LibriTTS/{part}" for part in PARTS_OF_LIBRISPEECH),
@@ -34,13 +34,13 @@ KNOWN_FOLDERS = (
     "VCTK",
 )
 MANIFEST = re.compile(r"(^|[_.-])(cuts|supervisions)[^/]*\.(jsonl|json|yaml)(\.gz)?$")
-LOOK_AT = 200  # entries of a folder
-NEAREST_FOLDERS = 100  # that are looked at, before a folder is taken to hold no sound
+MAX_ENTRIES = 200  # of a folder that are inspected
+MAX_FOLDERS = 100  # inspected below a folder before it counts as empty of recordings
 
 
 @dataclass(frozen=True)
 class Utterance:
-    """One recording of a speaker; `stretch` is a `corpora.corpus.Utterance` where only a part of the file is meant."""
+    """One recording. `stretch` is a `corpora.corpus.Utterance` if only a part of the file belongs to it."""
 
     dataset: str
     speaker: str
@@ -60,28 +60,28 @@ class Utterance:
 
 
 class Dataset:
-    """A corpus on disk. What was listed is remembered.
+    """A corpus on disk. Lists are cached.
 
     Attributes:
-        name: for a list, unique among those that were found together.
-        remarks: how many utterances were left out, by the reason.
+        name: unique among the datasets found together.
+        remarks: number of skipped utterances by reason.
     """
 
     def __init__(self, name: str, folder: Path) -> None:
         self.name = name
         self.folder = folder
         self.remarks: dict[str, int] = {}
-        self._folders: dict[str, list[Path]] | None = None  # by speaker, where each has folders of its own
+        self._folders: dict[str, list[Path]] | None = None  # by speaker, if each has folders of its own
         self._listed: dict[str, list[Utterance]] = {}
         self._complete = False
 
     def speakers(self, check: Callable[[], None] = lambda: None) -> list[str]:
-        """Names of the speakers, in the order that a person counts.
+        """Names of the speakers, in natural order.
 
         Args:
-            check: called now and then; what it raises ends the work.
+            check: called regularly; an exception from it stops the work.
         Raises:
-            CorpusError: the list that it has cannot be read.
+            CorpusError: its metadata file cannot be read.
         """
         if self._folders is None and not self._complete:
             self._folders = _speaker_folders(self.folder)
@@ -91,7 +91,7 @@ class Dataset:
         return sorted(names, key=natural_order)
 
     def utterances(self, speaker: str, check: Callable[[], None] = lambda: None) -> list[Utterance]:
-        """The utterances of a speaker. Errors as `speakers`; [] for one who is not there."""
+        """The utterances of a speaker; [] for an unknown one. Errors as `speakers`."""
         self.speakers(check)
         if speaker not in self._listed:
             folders = (self._folders or {}).get(speaker, [])
@@ -128,9 +128,9 @@ class Dataset:
 
 
 def find_datasets(roots: Iterable[str | Path], check: Callable[[], None] = lambda: None) -> list[Dataset]:
-    """The datasets in some folders: the well-known ones by their names, others by what lies in them.
+    """The datasets in some folders: known corpora by their path, others by their content.
 
-    A folder may be a dataset itself or hold several.
+    A folder may be a dataset or contain several.
 
     Raises:
         CorpusError: a folder is missing.
@@ -138,7 +138,7 @@ def find_datasets(roots: Iterable[str | Path], check: Callable[[], None] = lambd
     found: dict[Path, str] = {}
     for root in map(Path, roots):
         if not root.is_dir():
-            raise CorpusError(f"There is no folder {root}: choose the one that holds your datasets.")
+            raise CorpusError(f"There is no folder {root}: choose the folder that contains your datasets.")
         for folder, name in _datasets_in(root, check):
             found.setdefault(folder.resolve(), name)
     taken: set[str] = set()
@@ -159,10 +159,10 @@ def random_choice(
     check: Callable[[], None] = lambda: None,
     rng: random.Random | None = None,
 ) -> Utterance:
-    """Any utterance, or any of a dataset, or any of a speaker in it.
+    """A random utterance of all datasets, of one dataset, or of one speaker in it.
 
     Raises:
-        CorpusError: there is none.
+        CorpusError: there are no recordings.
     """
     rng = rng or random.Random()
     for one in [dataset] if dataset is not None else rng.sample(datasets, len(datasets)):
@@ -171,15 +171,15 @@ def random_choice(
             check()
             if utterances := one.utterances(name, check):
                 return rng.choice(utterances)
-    raise CorpusError("There is no recording to choose from: choose a folder that holds some.")
+    raise CorpusError("There are no recordings to choose from: choose a folder that contains some.")
 
 
 def natural_order(name: str) -> list[tuple[int, str]]:
-    """Sorts p9 before p10."""
+    """Sort key that puts p9 before p10."""
     return [(int(part), "") if part.isdecimal() else (0, part.lower()) for part in re.split(r"(\d+)", name)]
 
 
-# --- what lies where --------------------------------------------------------------------------------------------------
+# --- recognising datasets ---------------------------------------------------------------------------------------------
 
 
 def _datasets_in(root: Path, check: Callable[[], None]) -> Iterator[tuple[Path, str]]:
@@ -194,12 +194,12 @@ def _datasets_in(root: Path, check: Callable[[], None]) -> Iterator[tuple[Path, 
         return
     for child in _folders(root):
         check()
-        if child.name not in tops and _holds_sound(child):
+        if child.name not in tops and _holds_audio(child):
             yield from _child(child)
 
 
 def _child(folder: Path) -> Iterator[tuple[Path, str]]:
-    """A folder in a folder of datasets: a dataset, or one that holds parts, as LibriSpeech does."""
+    """A folder in a folder of datasets: a dataset, or one with several parts, such as LibriSpeech."""
     parts = [part for part in PARTS_OF_LIBRISPEECH if (folder / part).is_dir()]
     if parts and not _is_listed(folder):
         yield from ((folder / part, f"{folder.name}/{part}") for part in parts)
@@ -208,7 +208,7 @@ def _child(folder: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _is_one_dataset(folder: Path) -> bool:
-    """Whether a folder is a corpus and not a folder of corpora: it has a list, a known layout, or speakers' folders."""
+    """Whether a folder is one corpus: it has a metadata file, a known layout, or a folder per speaker."""
     from corpora.known import find_timit, find_vctk
 
     if _is_listed(folder) or any(is_audio(path) for path in _peek(folder)):
@@ -220,12 +220,12 @@ def _is_one_dataset(folder: Path) -> bool:
     children = _folders(folder)
     if any(re.fullmatch(r"id\d{5}", child.name) for child in children):
         return True
-    children = [child for child in children if _holds_sound(child)]
+    children = [child for child in children if _holds_audio(child)]
     return bool(children) and all(_is_a_speaker(child) for child in children[:10])
 
 
 def _is_a_speaker(folder: Path) -> bool:
-    """Sounds lie in it, or in chapters of a book as LibriSpeech names them: 19/198/19-198-0001.flac."""
+    """Whether recordings lie in it, or in chapters named as in LibriSpeech: 19/198/19-198-0001.flac."""
     if _is_listed(folder):
         return False
     if any(is_audio(path) for path in _peek(folder)):
@@ -242,43 +242,43 @@ def _is_listed(folder: Path) -> bool:
 
 
 def _speaker_folders(folder: Path) -> dict[str, list[Path]] | None:
-    """The folders of each speaker, or None where only a list or the files' names tell who speaks."""
+    """The folders of each speaker, or None if only a metadata file or the file names identify speakers."""
     from corpora.known import find_common_voice, find_timit, find_vctk, find_voxceleb
 
     if _is_listed(folder) or any(is_audio(path) for path in _peek(folder)) or find_common_voice(folder):
         return None
     if roots := find_voxceleb(folder):
-        places: list[Path] = [path for root in roots for path in _folders(root) if re.fullmatch(r"id\d{5}", path.name)]
+        found: list[Path] = [path for root in roots for path in _folders(root) if re.fullmatch(r"id\d{5}", path.name)]
     elif find_vctk(folder) or find_timit(folder):
-        return None  # takes by two microphones, originals beside copies: the reader knows
+        return None  # two microphones per take, or originals beside copies: left to the corpus reader
     else:
-        places = [path for path in _folders(folder) if _holds_sound(path)]
-        if not all(_is_a_speaker(path) for path in places[:10]):
+        found = [path for path in _folders(folder) if _holds_audio(path)]
+        if not all(_is_a_speaker(path) for path in found[:10]):
             return None
     speakers: dict[str, list[Path]] = {}
-    for path in places:
+    for path in found:
         speakers.setdefault(path.name, []).append(path)
     return speakers
 
 
-def _holds_sound(folder: Path) -> bool:
-    """Whether there is a recording near: the nearest folders are looked at, and the first entries of each."""
+def _holds_audio(folder: Path) -> bool:
+    """Whether there is a recording in a folder, searched breadth-first within limits."""
     waiting = [folder]
-    for place in waiting:  # which grows meanwhile
+    for current in waiting:  # grows during the loop
         below = []
-        for path in _peek(place):
+        for path in _peek(current):
             if is_audio(path):
                 return True
-            if len(waiting) < NEAREST_FOLDERS and not path.name.startswith((".", "__MACOSX")) and path.is_dir():
+            if len(waiting) < MAX_FOLDERS and not path.name.startswith((".", "__MACOSX")) and path.is_dir():
                 below.append(path)
-        waiting += below[: NEAREST_FOLDERS - len(waiting)]
+        waiting += below[: MAX_FOLDERS - len(waiting)]
     return False
 
 
 def _peek(folder: Path) -> list[Path]:
     try:
         entries = folder.iterdir()
-        return [path for path, _ in zip(entries, range(LOOK_AT), strict=False)]
+        return [path for path, _ in zip(entries, range(MAX_ENTRIES), strict=False)]
     except OSError:
         return []
 
@@ -302,16 +302,16 @@ def _checked(items: Iterable, check: Callable[[], None]) -> Iterator:
         yield item
 
 
-def sound_files(paths: Iterable[str | Path]) -> list[Path]:
-    """What of dropped files and folders is sound, folders read through.
+def recordings_in(paths: Iterable[str | Path]) -> list[Path]:
+    """The recordings among files and folders; folders are searched recursively.
 
     Raises:
-        AudioError: nothing is.
+        AudioError: there are none.
     """
     found: list[Path] = []
     for path in map(Path, paths):
         found += audio_files(path) if path.is_dir() else [path] if is_audio(path) else []
     if not found:
         kinds = ", ".join(sorted(suffix[1:] for suffix in AUDIO_SUFFIXES))
-        raise AudioError(f"There is no recording among these files: give some of {kinds}.")
+        raise AudioError(f"There is no recording among these files: choose files of these types: {kinds}.")
     return found

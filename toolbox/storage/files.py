@@ -1,4 +1,4 @@
-"""Files that the toolbox keeps: written whole or not at all."""
+"""Atomic file writes."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ LEFTOVER_SECONDS = 3600
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Put `data` where the old file was, by way of a sibling that is flushed to the disk first.
+    """Replace a file by `data` atomically: write a sibling, flush it to disk, rename it.
 
     Raises:
-        StorageError: the disk is full or the folder cannot be written; the old file is then as it was.
+        StorageError: the disk is full or the folder is not writable; the old file is unchanged.
     """
     try:
         replace_whole(path, lambda sibling: write_flushed(sibling, data))
@@ -31,12 +31,12 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as readable JSON; errors as `write_bytes`."""
+    """Write `value` as indented JSON; errors as `write_bytes`."""
     write_bytes(path, (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
 
 
 def write_flushed(path: Path, data: bytes) -> None:
-    """Write a new file and wait until the disk has it. Raises: OSError."""
+    """Write a new file and wait until it is on disk. Raises: OSError."""
     with open(path, "wb") as file:
         file.write(data)
         file.flush()
@@ -44,7 +44,7 @@ def write_flushed(path: Path, data: bytes) -> None:
 
 
 def flush_folder(folder: Path) -> None:
-    """Make a rename in `folder` survive a power cut, where the system can."""
+    """Make a rename in `folder` survive a power cut, if the system supports that."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -54,7 +54,7 @@ def flush_folder(folder: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete what killed writers left half-written in `folder` more than an hour ago; one may be at it right now."""
+    """Delete incomplete files that killed writers left in `folder` over an hour ago. Newer ones may be in use."""
     with contextlib.suppress(OSError):
         for leftover in folder.glob(f".*{TEMPORARY_SUFFIX}"):
             if time.time() - leftover.stat().st_mtime < LEFTOVER_SECONDS:
@@ -66,14 +66,14 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def storage_error(path: Path, error: OSError) -> StorageError:
-    """One sentence for a write that failed."""
+    """The error for a failed write."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return StorageError(f"The disk is full: {path.name} could not be kept, free some space and try again.")
+        return StorageError(f"The disk is full: {path.name} could not be saved. Free some space and try again.")
     return StorageError(f"{path} cannot be written ({error.strerror or error}): check the folder and its permissions.")
 
 
 def config_folder() -> Path:
-    """Where this user's settings are kept, by the custom of the platform."""
+    """The folder for this user's settings, by the platform's convention."""
     if sys.platform == "win32":
         base = Path(os.environ.get("APPDATA") or Path.home() / "AppData" / "Roaming")
     elif sys.platform == "darwin":

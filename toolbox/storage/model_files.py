@@ -1,113 +1,88 @@
-"""Which model files there are, and what is inside: read from the headers alone, without torch."""
+"""The model files in some folders, described by their headers. Needs no PyTorch."""
 
 from __future__ import annotations
 
-import contextlib
-import json
 import logging
-import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vocoder.names import GRIFFIN_LIM
+from cloning.models import STAGES, ModelFiles
+from modelfile.families import families_of
+from modelfile.header import ModelHeader, NotAModelError, read_header
+from speech.errors import ModelFileError, one_line
+
+__all__ = ["STAGES", "ModelFile", "incompatibility", "list_models", "paths_of", "read_model_file"]
 
 logger = logging.getLogger(__name__)
 
-STAGES = ("encoder", "synthesizer", "vocoder")
 SUFFIX = ".safetensors"
-MAX_HEADER_BYTES = 16 * 2**20
-DEPTH = 3  # folders below the one that was named
-ANOTHER_STAGE = "it is no model of this toolkit"
+DEPTH = 3  # levels of subfolders that are searched
 
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A model as its header tells of it; Griffin-Lim has no path.
-
-    Attributes:
-        stage: "encoder", "synthesizer" or "vocoder".
-        kind: which of the stage's architectures; "" where it has one.
-        mel: the settings of its mels, as the header has them; {} for an encoder and for Griffin-Lim.
-    """
+    """A model that can be chosen. Attributes: path: None for a vocoder family that needs no file."""
 
     path: Path | None
-    stage: str
-    kind: str = ""
-    step: int = 0
-    trained_on: str = ""
-    licence: str = ""
-    embedding_space: str = ""
+    header: ModelHeader
     size: int = 0
-    mel: dict[str, Any] = field(default_factory=dict, hash=False)
+
+    @property
+    def family(self) -> str:
+        """The model family; older files without one are of the first."""
+        return self.header.kind or next(iter(families_of(self.header.stage)), "")
 
     @property
     def name(self) -> str:
-        """For a list: the file's name, and what kind it is."""
+        """File name and family, for a list."""
+        kind = self.family
         if self.path is None:
-            return "Griffin-Lim (no model)"
+            return f"{kind} (no model file)"
         stem = self.path.stem
-        generic = stem in ("best", "model")  # as training names them: the folder says more
+        generic = stem in ("best", "model")  # names that training gives; the folder is more informative
         shown = f"{self.path.parent.name}/{stem}" if generic else stem
-        return f"{shown} ({self.kind})" if self.kind and self.kind not in shown else shown
+        return f"{shown} ({kind})" if kind and kind not in shown else shown
 
     @property
     def description(self) -> str:
-        """What is inside, a line each."""
+        """The content of the header, one fact per line."""
+        header = self.header
         if self.path is None:
-            return "Griffin-Lim\nfinds a phase by search, needs no training; sounds metallic"
+            return f"{self.family} {header.stage}\nneeds no training and no model file"
         lines = [
-            f"{self.kind} {self.stage}".strip(),
-            f"after step {self.step:,}" if self.step else "",
-            f"trained on {self.trained_on}" if self.trained_on else "",
-            f"licence {self.licence}" if self.licence else "licence not stated",
-            f"embedding space {self.embedding_space}" if self.embedding_space else "",
+            f"{self.family} {header.stage}".strip(),
+            f"step {header.step:,}" if header.step else "",
+            f"trained on {header.trained_on}" if header.trained_on else "",
+            f"licence {header.licence}" if header.licence else "licence not stated",
+            f"embedding space {header.embedding_space}" if header.embedding_space else "",
             f"{self.size / 1e6:.1f} MB",
             str(self.path),
         ]
         return "\n".join(line for line in lines if line)
 
 
-NO_VOCODER = ModelFile(None, "vocoder", "griffin-lim")
-
-
 def read_model_file(path: str | Path) -> ModelFile:
-    """What a model file's header says. Raises: ValueError, OSError if it is none (the reason is the message)."""
+    """Raises: ModelFileError if the file is not a model of this toolkit."""
     path = Path(path)
-    with open(path, "rb") as file:
-        size = int.from_bytes(file.read(8), "little")
-        if not 2 <= size <= MAX_HEADER_BYTES:
-            raise ValueError("it is no safetensors file")
-        content = json.loads(file.read(size))
-    about = content.get("__metadata__", {}) if isinstance(content, dict) else {}
-    if not isinstance(about, dict) or about.get("stage") not in STAGES:
-        raise ValueError(ANOTHER_STAGE)
-    config = json.loads(about.get("config", "{}"))
-    mel = config.get("mel", {}) if isinstance(config, dict) else {}
-    step = str(about.get("step", "0"))
-    return ModelFile(
-        path=path,
-        stage=about["stage"],
-        kind=str(about.get("kind", "")),
-        step=int(step) if re.fullmatch(r"\d{1,18}", step) else 0,
-        trained_on=str(about.get("trained_on", "")),
-        licence=str(about.get("licence", "")),
-        embedding_space=str(about.get("embedding_space", "")),
-        size=path.stat().st_size,
-        mel=mel if isinstance(mel, dict) else {},
-    )
+    header = read_header(path)
+    if header.stage not in STAGES:
+        raise NotAModelError(f"{path} is of the unknown stage {header.stage!r}: choose a different file.")
+    return ModelFile(path, header, path.stat().st_size)
 
 
 def list_models(
     folders: Iterable[str | Path], on_reject: Callable[[Path, str], None] | None = None
 ) -> dict[str, list[ModelFile]]:
-    """The models of each stage in some folders and a few levels below; Griffin-Lim ends the vocoders.
+    """The models of each stage in some folders and a few levels of subfolders.
+
+    Vocoder families that need no file are listed last.
 
     Args:
-        on_reject: told of each damaged file with the reason; logged if None.
+        on_reject: called with each damaged file and the reason; logged if None.
     """
-    reject = on_reject or (lambda path, reason: logger.warning("%s left out: %s", path, reason))
+    reject = on_reject or (lambda path, reason: logger.warning("%s skipped: %s", path, reason))
     found: dict[str, list[ModelFile]] = {stage: [] for stage in STAGES}
     seen: set[Path] = set()
     for folder in map(Path, folders):
@@ -118,22 +93,34 @@ def list_models(
             seen.add(resolved)
             try:
                 model = read_model_file(path)
-            except (OSError, ValueError, RecursionError) as error:
-                if str(error) != ANOTHER_STAGE:  # voices and the like are nothing to tell of
-                    reject(path, "its header is damaged" if isinstance(error, json.JSONDecodeError) else str(error))
+            except NotAModelError:  # voices and other data
                 continue
-            found[model.stage].append(model)
-    found["vocoder"].append(NO_VOCODER)
+            except (ModelFileError, OSError) as error:
+                reject(path, one_line(error))
+                continue
+            found[model.header.stage].append(model)
+    found["vocoder"] += [ModelFile(None, ModelHeader("vocoder", kind)) for kind in fileless_vocoders()]
     return found
 
 
-def _files(folder: Path, depth: int) -> Iterable[Path]:
+def fileless_vocoders() -> list[str]:
+    """Names of the vocoder families that need no model file."""
+    return [kind for kind, family in families_of("vocoder").items() if not family.needs_file]
+
+
+def paths_of(files: ModelFiles) -> dict[str, str]:
+    """What `ModelFiles.find` needs to find these files again: a path by stage, or the name of a vocoder family."""
+    vocoder = fileless_vocoders()[0] if files.vocoder is None else str(files.vocoder)
+    return {"encoder": str(files.encoder), "synthesizer": str(files.synthesizer), "vocoder": vocoder}
+
+
+def _files(folder: Path, depth: int) -> Iterator[Path]:
     try:
         entries = sorted(folder.iterdir())
     except OSError:
         return
     for entry in entries:
-        if entry.name.startswith(".") or entry.name == "state":  # of a training run: not for use
+        if entry.name.startswith(".") or entry.name == "state":  # training state, not a finished model
             continue
         if entry.suffix == SUFFIX and entry.is_file():
             yield entry
@@ -141,33 +128,23 @@ def _files(folder: Path, depth: int) -> Iterable[Path]:
             yield from _files(entry, depth - 1)
 
 
-def usual_vocoder(folder: str | Path, vocoders: Iterable[ModelFile]) -> ModelFile:
-    """The one of these that the models folder's `defaults.json` names, or `vocoder.safetensors`, or Griffin-Lim."""
-    folder, there = Path(folder), list(vocoders)
-    choice = "vocoder" + SUFFIX
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        choice = str(json.loads((folder / "defaults.json").read_text(encoding="utf-8")).get("vocoder", choice))
-    if choice == GRIFFIN_LIM:
-        return NO_VOCODER
-    wanted = (folder / choice).resolve()
-    return next((model for model in there if model.path is not None and model.path.resolve() == wanted), NO_VOCODER)
-
-
-def why_they_do_not_fit(encoder: ModelFile, synthesizer: ModelFile, vocoder: ModelFile) -> str:
+def incompatibility(encoder: ModelFile, synthesizer: ModelFile, vocoder: ModelFile) -> str:
     """One sentence if these three cannot work together, else ""."""
-    if encoder.embedding_space != synthesizer.embedding_space:
+    own, wanted = encoder.header.embedding_space, synthesizer.header.embedding_space
+    if own != wanted:
         return (
-            f"The synthesizer {synthesizer.name} expects voices of the space '{synthesizer.embedding_space}', but the "
-            f"encoder {encoder.name} makes '{encoder.embedding_space}': choose two that were trained together."
+            f"The synthesizer {synthesizer.name} needs voices of the embedding space '{wanted}', but the encoder "
+            f"{encoder.name} makes '{own}': choose two that were trained together."
         )
-    if vocoder.path is not None and _common(vocoder.mel, synthesizer.mel) != _common(synthesizer.mel, vocoder.mel):
+    mel, vocoder_mel = synthesizer.header.config.get("mel", {}), vocoder.header.config.get("mel", {})
+    if vocoder.path is not None and _common(vocoder_mel, mel) != _common(mel, vocoder_mel):
         return (
-            f"The vocoder {vocoder.name} was trained on another kind of mels than {synthesizer.name} makes: choose "
-            "two that belong together, or Griffin-Lim."
+            f"The vocoder {vocoder.name} uses different mel settings than {synthesizer.name}: choose two with the same "
+            f"settings, or {fileless_vocoders()[0]}."
         )
     return ""
 
 
 def _common(mel: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """The settings that both headers state; what one leaves out has its usual value."""
+    """The settings that both headers state; an omitted one has its default."""
     return {name: value for name, value in mel.items() if name in other}

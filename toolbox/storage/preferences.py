@@ -1,4 +1,4 @@
-"""What the window remembers: settings and layout, in one JSON file of the user's."""
+"""Settings and layout of the window, in one JSON file of the user."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def default_preferences_file() -> Path:
 
 
 class Preferences:
-    """Settings by name. What is damaged or of another type than expected counts as never set.
+    """Settings by name. A damaged value or one of an unexpected type counts as unset.
 
     Args:
         path: the file; by default in the platform's folder for settings.
 
     Attributes:
-        remark: a sentence if the file was there and could not be used, else "". It is then kept beside, as
+        remark: a sentence if the file exists but could not be used, else "". The file is then renamed to
             `toolbox.json.damaged`.
     """
 
@@ -40,9 +40,9 @@ class Preferences:
         self._saved = dict(self._values)
 
     def get(self, name: str, default: Value) -> Value:
-        """The value of a setting, or `default` if it was never set or has another type than `default`.
+        """The value of a setting, or `default` if it is unset or of another type than `default`.
 
-        A default of None takes any value; an int is taken for a float.
+        A default of None accepts any value. An int is accepted for a float.
         """
         value = self._values.get(name)
         if value is None or default is None:
@@ -53,15 +53,12 @@ class Preferences:
         return value if fits else default
 
     def set(self, name: str, value: Any) -> None:
-        """Remember a setting, to be kept by `save`. It must be something that JSON can hold (layouts as text)."""
+        """Change a setting; `save` writes it. The value must be representable in JSON."""
         json.dumps(value, allow_nan=False)
         self._values[name] = value
 
-    def forget(self, name: str) -> None:
-        self._values.pop(name, None)
-
     def save(self) -> None:
-        """Write the file if something changed. Raises: StorageError."""
+        """Write the file if a setting changed. Raises: StorageError."""
         if self._values != self._saved or not self.path.exists():
             write_json(self.path, {"format": FORMAT, "settings": self._values})
             self._saved = json.loads(json.dumps(self._values))
@@ -76,7 +73,7 @@ class Preferences:
             return {}
         except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
             logger.warning("%s: %s", self.path, error)
-            self.remark = f"The settings in {self.path} could not be read, so that all have their first values again."
+            self.remark = f"The settings file {self.path} could not be read: all settings are back to their defaults."
             with contextlib.suppress(OSError):
                 self.path.replace(self.path.with_name(f"{self.path.name}.damaged"))
             return {}

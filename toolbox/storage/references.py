@@ -1,4 +1,4 @@
-"""A voice as several references, and which of them does not sound like the rest."""
+"""A voice made of several references, and detection of references by a different speaker."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 
 from cloning.voices import Voice, mean_pitch
 
-# With the default encoder, 35 speakers of three corpora and 700 draws each: of 3 to 8 clips of one person none was ever
-# marked, of two in 4 of 1,000 draws; of strangers among 2 to 8 clips, 92 to 97 % were marked.
+# Measured with the default encoder on 35 speakers of three corpora, 700 draws each. Of 3 to 8 clips of one person none
+# was marked, of two clips 4 in 1,000 draws. Of strangers among 2 to 8 clips, 92 to 97 % were marked.
 OUTLIER_SIMILARITY = 0.76
 
 
@@ -21,12 +21,12 @@ class Reference:
 
     Attributes:
         embedding: float32 [embedding_size], L2 norm 1.
-        source: its file's name, or what it is called.
-        date: ISO date at which it was added.
-        seconds: of speech, as the quality gate counts; 0 where that is not known. What it counts in the mean.
-        key: names it within its voice.
-        has_sound: whether a copy of its sound is kept (`VoiceShelf.sound`).
-        pitch: the median of how high it is spoken, in Hz; None where that is not known.
+        source: file name, or a title.
+        date: ISO date on which it was added.
+        seconds: of speech, as measured by the quality check; 0 if unknown. Its weight in the mean.
+        key: unique within its voice.
+        has_audio: whether a copy of its audio is stored (`VoiceStore.audio`).
+        pitch: median F0 in Hz; None if unknown.
     """
 
     embedding: np.ndarray
@@ -34,17 +34,17 @@ class Reference:
     date: str = ""
     seconds: float = 0.0
     key: str = field(default_factory=lambda: secrets.token_hex(6))
-    has_sound: bool = False
+    has_audio: bool = False
     pitch: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
-class ShelvedVoice:
+class StoredVoice:
     """A voice with its references.
 
     Attributes:
-        similarity: float32 [references], cosine of each with the mean of the others; NaN for an only one.
-        outliers: keys of references that do not sound like the rest.
+        similarity: float32 [references], cosine of each with the mean of the others; NaN for a single one.
+        outliers: keys of references that differ from the others.
     """
 
     name: str
@@ -55,7 +55,7 @@ class ShelvedVoice:
 
     @property
     def voice(self) -> Voice:
-        """What the synthesizer needs: the mean of the references, each by its seconds of speech."""
+        """The input of the synthesizer: the mean of the references, weighted by seconds of speech."""
         rows = np.stack([reference.embedding for reference in self.references])
         sources = tuple(reference.source for reference in self.references)
         weights = _weights(self.references)
@@ -74,14 +74,14 @@ class ShelvedVoice:
         return tuple(self.references[number].key for number in odd)
 
     def lines(self) -> list[str]:
-        """What to say of the references that stand out, a sentence each."""
+        """Warnings about outliers, a sentence each."""
         similarity = dict(zip((reference.key for reference in self.references), self.similarity, strict=True))
         named = {reference.key: reference.source for reference in self.references}
         if len(self.references) == 2 and self.outliers:
-            return ["The two references do not sound like one person: remove the one that is not meant."]
+            return ["The two references do not sound like the same person: remove the wrong one."]
         return [
-            f"{named[key]} does not sound like the other references ({similarity[key]:.2f} alike): remove it, unless "
-            "the same person speaks in it."
+            f"{named[key]} does not sound like the other references (similarity {similarity[key]:.2f}): remove it, "
+            "unless it is the same person."
             for key in self.outliers
         ]
 
@@ -96,10 +96,10 @@ def similarity_to_others(rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def find_outliers(rows: np.ndarray, weights: np.ndarray, least: float = OUTLIER_SIMILARITY) -> list[int]:
-    """Which embeddings do not sound like the rest.
+    """Indices of embeddings that differ from the others.
 
-    As long as the least alike of them is below `least`, it is set aside and no longer counts for the others: so one
-    stranger does not make strangers of all. Two that differ are both marked, since nothing says which one is meant.
+    While the smallest similarity is below `least`, that embedding is set aside and no longer counts for the others, so
+    that one stranger does not mark everybody. Of two that differ both are marked, because either may be the wrong one.
     """
     left = list(range(len(rows)))
     odd: list[int] = []
@@ -117,7 +117,7 @@ def find_outliers(rows: np.ndarray, weights: np.ndarray, least: float = OUTLIER_
 
 
 def _weights(references: Sequence[Reference]) -> np.ndarray:
-    """What each counts in the mean: its seconds of speech, or the average where that is not known; they sum to 1."""
+    """Weights in the mean: seconds of speech, or their average where unknown; they sum to 1."""
     seconds = np.array([reference.seconds for reference in references], np.float32)
     known = seconds[seconds > 0]
     seconds[seconds <= 0] = known.mean() if len(known) else 1.0

@@ -1,4 +1,4 @@
-"""What a kept result consists of, in memory and in its files."""
+"""The content of a stored result, in memory and in its files."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ import numpy as np
 
 from cloning.voices import Voice
 from speech.errors import ModelFileError
+from toolbox.storage.settings import DEFAULTS, SpeechSettings
 
 FORMAT = 1
-SOUND, ARRAYS, CARD = "sound.wav", "arrays.safetensors", "result.json"
+AUDIO, ARRAYS, CARD = "sound.wav", "arrays.safetensors", "result.json"
+MAX_TITLE = 60  # characters
 
 
 @dataclass(frozen=True, eq=False)
 class Line:
-    """One line of a text as the synthesizer read it.
+    """One synthesized line of a text.
 
     Attributes:
         mel: float32 [n_mels, frames] in [-4, 4].
         alignment: float32 [tokens, steps].
         score: see `cloning.Speech.alignment_score`.
-        remarks: what went wrong with the attention, a sentence each.
+        remarks: faults of the alignment, a sentence each.
     """
 
     text: str
@@ -39,15 +41,15 @@ class Line:
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """A text that was spoken, or only synthesized (then `wav` is empty), and how.
+    """A text that was spoken, or only synthesized (then `wav` is empty), with everything needed to repeat it.
 
     Attributes:
         wav: float32 [samples] in [-1, 1].
-        models: file name and step by stage, for instance {"synthesizer": "synthesizer.safetensors, step 5852"}.
-        files: path by stage, to have the same models again.
-        embedding: float32 [256] of what was said; empty if no speech was heard in it.
+        models: file name and step by stage, for example {"synthesizer": "synthesizer.safetensors, step 5852"}.
+        files: path by stage, or the name of a vocoder without a file.
+        embedding: float32 [embedding_size] of the speech; empty if no speech was detected in it.
         similarity: cosine of that and the voice; None if it was not measured.
-        seconds_taken: from the order to the end.
+        seconds_taken: from the request to the end.
     """
 
     lines: tuple[Line, ...]
@@ -55,9 +57,9 @@ class Result:
     sample_rate: int
     seed: int
     voice: Voice
+    settings: SpeechSettings = DEFAULTS
     models: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
-    trimmed: bool = False
     embedding: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     similarity: float | None = None
     seconds_taken: float = 0.0
@@ -88,7 +90,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Entry:
-    """What is known of a kept result without reading its sound."""
+    """The card of a stored result, without its audio."""
 
     key: str
     text: str
@@ -99,14 +101,14 @@ class Entry:
     remarks: tuple[str, ...]
     models: dict[str, str]
     files: dict[str, str]
-    trimmed: bool
+    settings: SpeechSettings
     created: str
 
     @property
     def title(self) -> str:
         """The start of the text, for a list."""
         start = " ".join(self.text.split())
-        return start if len(start) <= 60 else start[:57] + "..."
+        return start if len(start) <= MAX_TITLE else start[: MAX_TITLE - 3] + "..."
 
 
 def card_of(result: Result, created: str) -> dict[str, Any]:
@@ -127,10 +129,11 @@ def card_of(result: Result, created: str) -> dict[str, Any]:
             "sources": voice.sources,
             "created": voice.created,
             "consent": voice.consent,
+            "pitch": voice.pitch,
         },
+        **result.settings.as_json(),
         "models": dict(result.models),
         "files": dict(result.files),
-        "trimmed": result.trimmed,
         "similarity": None if result.similarity is None else round(result.similarity, 4),
         "seconds_taken": round(result.seconds_taken, 3),
         "created": created,
@@ -138,18 +141,18 @@ def card_of(result: Result, created: str) -> dict[str, Any]:
 
 
 def contents_of(result: Result, card: dict[str, Any]) -> dict[str, bytes]:
-    """The files of a result. The sound keeps its 32 bits: what is replayed is what was made."""
+    """The files of a result. The audio is stored as float32, so that replay gives the same samples."""
     import soundfile
     from safetensors.numpy import save
 
-    sound = io.BytesIO()
-    soundfile.write(sound, result.wav.astype(np.float32), result.sample_rate, format="WAV", subtype="FLOAT")
+    audio = io.BytesIO()
+    soundfile.write(audio, result.wav.astype(np.float32), result.sample_rate, format="WAV", subtype="FLOAT")
     arrays = {"voice": np.array(result.voice.embedding), "embedding": np.asarray(result.embedding, np.float32)}
     for number, line in enumerate(result.lines):
         arrays[f"mel.{number}"] = np.ascontiguousarray(line.mel, np.float32)
-        arrays[f"alignment.{number}"] = np.ascontiguousarray(line.alignment, np.float16)  # a picture, no more
+        arrays[f"alignment.{number}"] = np.ascontiguousarray(line.alignment, np.float16)  # only drawn
     return {
-        SOUND: sound.getvalue(),
+        AUDIO: audio.getvalue(),
         ARRAYS: save(arrays),
         CARD: (json.dumps(card, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode(),
     }
@@ -157,7 +160,7 @@ def contents_of(result: Result, card: dict[str, Any]) -> dict[str, bytes]:
 
 def entry_of(key: str, card: dict[str, Any]) -> Entry:
     if card["format"] > FORMAT:
-        raise ModelFileError("a newer version of the program made it")
+        raise ModelFileError("a newer version of the program wrote it")
     return Entry(
         key=key,
         text="\n".join(str(line["text"]) for line in card["lines"]),
@@ -168,7 +171,7 @@ def entry_of(key: str, card: dict[str, Any]) -> Entry:
         remarks=tuple(str(remark) for remark in card["remarks"]),
         models={str(stage): str(name) for stage, name in card["models"].items()},
         files={str(stage): str(name) for stage, name in card["files"].items()},
-        trimmed=bool(card["trimmed"]),
+        settings=SpeechSettings.from_json(card),
         created=str(card["created"]),
     )
 
@@ -179,7 +182,7 @@ def result_of(folder: Path, card: dict[str, Any]) -> Result:
 
     entry = entry_of(folder.name, card)
     arrays = load((folder / ARRAYS).read_bytes())
-    wav, sample_rate = soundfile.read(folder / SOUND, dtype="float32")
+    wav, sample_rate = soundfile.read(folder / AUDIO, dtype="float32")
     about = dict(card["voice"], sources=tuple(map(str, card["voice"]["sources"])))
     lines = tuple(
         Line(
@@ -198,9 +201,9 @@ def result_of(folder: Path, card: dict[str, Any]) -> Result:
         sample_rate=sample_rate,
         seed=entry.seed,
         voice=Voice(arrays["voice"], **about),
+        settings=entry.settings,
         models=entry.models,
         files=entry.files,
-        trimmed=entry.trimmed,
         embedding=arrays["embedding"],
         similarity=entry.similarity,
         seconds_taken=float(card["seconds_taken"]),

@@ -1,8 +1,7 @@
-"""Results kept on disk, each with all that made it: sound, mels, alignments, seed, text, models, voice.
+"""Results on disk, each with all that repeats it: audio, mels, alignments, seed, text, options, models, voice.
 
-A result is a folder `<id>/` with `sound.wav`, `arrays.safetensors` and `result.json`. It is made beside and renamed, so
-that it is there whole or not at all. Only a few lines of each stay in memory; sound and pictures are read when asked
-for.
+A result is a folder `<id>/` with `sound.wav`, `arrays.safetensors` and `result.json`. It is written under a temporary
+name and renamed, so that it is never incomplete. Only the cards stay in memory; audio and arrays are read on demand.
 """
 
 from __future__ import annotations
@@ -23,8 +22,8 @@ from speech.errors import ModelFileError, StorageError
 from toolbox.storage.files import flush_folder, remove_leftovers, storage_error, write_flushed
 from toolbox.storage.result_files import (
     ARRAYS,
+    AUDIO,
     CARD,
-    SOUND,
     Entry,
     Line,
     Result,
@@ -40,17 +39,17 @@ logger = logging.getLogger(__name__)
 
 TRASH = ".trash"
 TRASH_SECONDS = 30 * 86_400
-BREAK_SECONDS = 0.15  # of silence between two lines
+BREAK_SECONDS = 0.15  # silence between two lines
 
 
 class ResultStore:
     """The results in a folder.
 
     Args:
-        directory: made when the first result is kept; by default in the user's data folder.
+        directory: created with the first result; by default in the user's data folder.
 
     Attributes:
-        remarks: a sentence for each folder in it that could not be read and was left out.
+        remarks: a sentence for each folder that could not be read and is not listed.
     """
 
     def __init__(self, directory: str | Path | None = None) -> None:
@@ -59,31 +58,31 @@ class ResultStore:
         self._entries: dict[str, Entry] | None = None
 
     def list(self) -> list[Entry]:
-        """All results, the newest first. Reads the folder on the first call."""
+        """All results, newest first. Reads the folder on the first call."""
         if self._entries is None:
             self._entries = self._scan()
         return sorted(self._entries.values(), key=lambda entry: entry.key, reverse=True)
 
     def add(self, result: Result) -> Entry:
-        """Keep a result. Raises: StorageError if the disk is full or the folder cannot be written."""
+        """Store a result. Raises: StorageError if the disk is full or the folder is not writable."""
         self.list()
         assert self._entries is not None
         now = datetime.datetime.now(datetime.UTC)
         key = f"{now:%Y%m%d-%H%M%S-%f}-{secrets.token_hex(2)}"
         card = card_of(result, result.created or now.isoformat(timespec="seconds"))
-        made = self.directory / f".{key}.partial"
+        partial = self.directory / f".{key}.partial"
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
-            made.mkdir()
+            partial.mkdir()
             for name, data in contents_of(result, card).items():
-                write_flushed(made / name, data)
-            flush_folder(made)
-            made.rename(self.directory / key)
+                write_flushed(partial / name, data)
+            flush_folder(partial)
+            partial.rename(self.directory / key)
             flush_folder(self.directory)
         except OSError as error:
             raise storage_error(self.directory / key, error) from error
         finally:
-            shutil.rmtree(made, ignore_errors=True)
+            shutil.rmtree(partial, ignore_errors=True)
         self._entries[key] = entry = entry_of(key, card)
         return entry
 
@@ -93,47 +92,36 @@ class ResultStore:
         try:
             card = json.loads((folder / CARD).read_text(encoding="utf-8"))
             return result_of(folder, card)
-        except Exception as error:  # whatever a damaged file makes its readers raise
-            raise ModelFileError(f"The result {key} is damaged or was deleted: it cannot be shown.") from error
+        except Exception as error:  # readers of damaged files raise many kinds
+            raise ModelFileError(f"The result {key} is damaged or was deleted.") from error
 
-    def sound(self, key: str) -> tuple[np.ndarray, int]:
-        """Only the sound, float32 [samples], and its rate. Raises: ModelFileError."""
+    def audio(self, key: str) -> tuple[np.ndarray, int]:
+        """Only the audio, float32 [samples], and its rate. Raises: ModelFileError."""
         import soundfile
 
         try:
-            return soundfile.read(self.directory / key / SOUND, dtype="float32")
+            return soundfile.read(self.directory / key / AUDIO, dtype="float32")
         except (soundfile.SoundFileError, OSError) as error:
-            raise ModelFileError(f"The sound of the result {key} is damaged or was deleted.") from error
-
-    def export(self, key: str, path: str | Path, overwrite: bool = False) -> Path:
-        """Write its sound as .wav, .flac or .ogg. Raises: StorageError, ModelFileError."""
-        from speech.audio import write_audio
-
-        wav, sample_rate = self.sound(key)
-        write_audio(path, wav, sample_rate, overwrite=overwrite)
-        return Path(path)
+            raise ModelFileError(f"The audio of the result {key} is damaged or was deleted.") from error
 
     def delete(self, key: str) -> None:
-        """Put a result into the trash. Raises: StorageError."""
+        """Move a result to the trash. Raises: StorageError."""
         self._move(self.directory / key, self.directory / TRASH / key)
         if self._entries is not None:
             self._entries.pop(key, None)
 
     def restore(self, key: str) -> Entry:
-        """Take a result out of the trash again. Raises: StorageError if it is not there or cannot be moved."""
+        """Restore a result from the trash. Raises: StorageError if it is not there or cannot be moved."""
         self._move(self.directory / TRASH / key, self.directory / key)
         entry = self._read(self.directory / key)
         if self._entries is not None:
             self._entries[key] = entry
         return entry
 
-    def empty_trash(self) -> None:
-        shutil.rmtree(self.directory / TRASH, ignore_errors=True)
-
     def _empty_old_trash(self) -> None:
         with contextlib.suppress(OSError):
             for folder in (self.directory / TRASH).glob("*"):
-                if time.time() - folder.stat().st_ctime > TRASH_SECONDS:  # the move into the trash counts
+                if time.time() - folder.stat().st_ctime > TRASH_SECONDS:  # changed by the move to the trash
                     shutil.rmtree(folder, ignore_errors=True)
 
     def _move(self, source: Path, target: Path) -> None:
@@ -141,7 +129,7 @@ class ResultStore:
             target.parent.mkdir(parents=True, exist_ok=True)
             source.rename(target)
         except FileNotFoundError as error:
-            raise StorageError(f"There is no result {source.name} any more.") from error
+            raise StorageError(f"The result {source.name} no longer exists.") from error
         except OSError as error:
             raise storage_error(source, error) from error
 
@@ -159,10 +147,10 @@ class ResultStore:
                 entries[folder.name] = self._read(folder)
             except Exception as error:
                 logger.warning("%s: %s", folder, error)
-                self.remarks.append(f"The result {folder.name} is damaged and is left out of the list.")
+                self.remarks.append(f"The result {folder.name} is damaged and is not listed.")
         return entries
 
     def _read(self, folder: Path) -> Entry:
-        for name in (SOUND, ARRAYS):
+        for name in (AUDIO, ARRAYS):
             (folder / name).stat()
         return entry_of(folder.name, json.loads((folder / CARD).read_text(encoding="utf-8")))

@@ -1,1 +1,1 @@
-"""The main window, its menus, its style and the widgets that panels share. Uses Qt."""
+"""The main window, its menus, its layout and the stall monitor. Imports any of Qt."""

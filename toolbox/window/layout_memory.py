@@ -1,4 +1,4 @@
-"""Where the window was, how its parts were divided, and which page was open: kept in the settings as text."""
+"""Window geometry, splitter positions and the open page, stored as text in the preferences."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def remember_layout(
 def restore_layout(
     preferences: Preferences, window: QMainWindow, splitters: dict[str, QSplitter], tabs: QTabWidget
 ) -> None:
-    """What was never kept, or is of another version, stays as it is."""
+    """Missing or incompatible values change nothing."""
     geometry = _bytes(preferences.get("geometry", ""))
     if geometry:
         window.restoreGeometry(geometry)

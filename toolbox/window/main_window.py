@@ -1,8 +1,9 @@
-"""The window: one page with three steps, further pages for who wants more, and a foot that tells what is being done."""
+"""The main window: one page with three steps, further pages, and a status bar with the progress of jobs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from PyQt5.QtCore import Qt, pyqtSignal
@@ -29,35 +30,35 @@ from toolbox.panels.map_panel import MapPanel
 from toolbox.panels.messages import MessageBar
 from toolbox.panels.mixer_dialog import MixerDialog
 from toolbox.panels.models_panel import ModelsPanel
-from toolbox.panels.questions import RESULTS, SOUNDS, TEXTS, NameDialog, ask_for_files
 from toolbox.panels.recorder_dialog import RecorderDialog
 from toolbox.panels.result_view import ResultView
 from toolbox.panels.settings_panel import SettingsPanel
 from toolbox.panels.text_card import TextCard
-from toolbox.panels.voice_card import VoiceCard
-from toolbox.state.requests import Orders
+from toolbox.panels.voice_card import VoiceActions, VoiceCard
+from toolbox.state.requests import Requests
 from toolbox.state.session import Session
-from toolbox.storage.datasets import sound_files
-from toolbox.window import style
+from toolbox.storage.datasets import recordings_in
+from toolbox.widgets import style
+from toolbox.widgets.parts import paint_icon
+from toolbox.window.file_actions import FileActions
 from toolbox.window.layout_memory import remember_layout, restore_layout
-from toolbox.window.menus import fill_menus
-from toolbox.window.widgets import paint_icon
+from toolbox.window.menus import MenuEntry, Menus, fill_menus, shortcut_table
 
 TITLE = "Voice cloning toolbox"
-LEAST_SIZE = (1024, 640)
+MIN_SIZE = (1024, 640)
 FIRST_SIZE = (1366, 740)
-MOST_DROPPED = 20  # recordings at once; a folder with more is a dataset
+MAX_DROPPED = 20  # recordings for one voice; a folder with more is a dataset
 
 
 class MainWindow(QMainWindow):
-    """Puts the panels together.
+    """Creates the panels and connects them.
 
     Args:
-        folders: with datasets, to be looked into.
+        folders: searched for datasets.
         dark_system: whether the desktop's colours are dark.
 
     Signals:
-        closed: the person is done.
+        closed: the user closed the window.
     """
 
     closed = pyqtSignal()
@@ -68,16 +69,19 @@ class MainWindow(QMainWindow):
         self._dark_system = dark_system
         self._closing = False
         self.setWindowTitle(TITLE)
-        self.setMinimumSize(*LEAST_SIZE)
+        self.setMinimumSize(*MIN_SIZE)
         self.setAcceptDrops(True)
-        self.orders = Orders(session, self)
+        self.requests = Requests(session, self)
+        self.file_actions = actions = FileActions(self, session, self.requests)
         self.messages = MessageBar()
         self.activity = ActivityBar("Starting")
         self.log = LogPanel(session)
-        self.voice_card = VoiceCard(session, self.ask_for_recordings, self.record, self.mix, self.keep_voice)
-        self.text_card = TextCard(session, self.orders, self.ask_for_text_file)
-        self.result_view = ResultView(session, self.orders, self.ask_to_export, self.text_card.speak)
-        self.history = History(session, self.orders)
+        self.voice_card = VoiceCard(
+            session, VoiceActions(actions.open_recordings, self.record, self.mix, actions.save_voice)
+        )
+        self.text_card = actions.text_card = TextCard(session, self.requests, actions.speak_text_file)
+        self.result_view = ResultView(session, self.requests, actions.export, self.text_card.speak)
+        self.history = History(session, self.requests)
         self.library = LibraryPanel(session, self.show_first_page)
         self.datasets = DatasetBrowser(session, folders or [], self.show_first_page)
         self.map = MapPanel(session)
@@ -90,12 +94,12 @@ class MainWindow(QMainWindow):
         self.tabs.tabBar().setDrawBase(False)
         self._lay_out()
         self._connect()
-        fill_menus(self)
-        self._order_tabs()
+        fill_menus(self, self._menus())
+        self._set_tab_order()
         self.resize(*FIRST_SIZE)
         restore_layout(session.preferences, self, self._splitters(), self.tabs)
 
-    # --- how it is put together
+    # --- construction
 
     def _lay_out(self) -> None:
         left = QWidget()
@@ -106,9 +110,9 @@ class MainWindow(QMainWindow):
         self.columns = QSplitter(Qt.Horizontal)
         self.columns.setChildrenCollapsible(False)
         self.columns.setHandleWidth(8)
-        for part, share in ((left, 4), (self.result_view, 6), (self.history, 3)):
+        for part, stretch in ((left, 4), (self.result_view, 6), (self.history, 3)):
             self.columns.addWidget(part)
-            self.columns.setStretchFactor(self.columns.count() - 1, share)
+            self.columns.setStretchFactor(self.columns.count() - 1, stretch)
         first = QWidget()
         line = QHBoxLayout(first)
         line.setContentsMargins(0, 8, 0, 0)
@@ -130,44 +134,94 @@ class MainWindow(QMainWindow):
 
     def _connect(self) -> None:
         session = self.session
-        session.trouble.connect(self.messages.show_error)
-        session.note.connect(self.messages.show_note)
-        session.job_submitted.connect(lambda job, _asked_for: self.activity.follow(job))
-        session.models_changed.connect(self._tell_models)
-        session.voices.changed.connect(self._tell_models)
-        self.orders.idle_changed.connect(self._tell_models)
+        session.error.connect(self.messages.show_error)
+        session.notice.connect(self.messages.show_notice)
+        session.job_submitted.connect(lambda job, _by_user: self.activity.follow(job))
+        session.models_changed.connect(self._show_models)
+        session.voices.changed.connect(self._show_models)
+        self.requests.idle_changed.connect(self._show_models)
 
-    def _order_tabs(self) -> None:
-        """The three steps one after another with the Tab key."""
+    def _menus(self) -> Menus:
+        voice, text, actions, entry = self.voice_card, self.text_card, self.file_actions, MenuEntry
+        pages = [entry(f"&{number} {name}", f"Ctrl+{number}", partial(self.show_page, name))
+                 for number, name in enumerate(self.pages, start=1)]  # fmt: skip
+        themes = [entry(f"Colours: {name}", "", partial(self.settings.choose_theme, name)) for name in style.THEMES]
+        return {
+            "&File": [
+                entry("&Open recordings...", "Ctrl+O", actions.open_recordings),
+                entry("&Record a voice...", "Ctrl+R", self.record),
+                entry("Add a &dataset folder...", "Ctrl+Shift+O", self.datasets.ask_for_folder),
+                None,
+                entry("Speak a &text file...", "Ctrl+T", actions.speak_text_file),
+                entry("&Export the result...", "Ctrl+E", actions.export),
+                None,
+                entry("&Quit", "Ctrl+Q", self.close),
+            ],
+            "&Voice": [
+                entry("&Listen to the reference", "Ctrl+L", voice.listen),
+                entry("&Save this voice...", "Ctrl+K", actions.save_voice),
+                entry("&Mix voices...", "Ctrl+M", self.mix),
+                None,
+                entry("Random &utterance from the datasets", "Ctrl+U", lambda: self.datasets.random(0)),
+            ],
+            "&Speak": [
+                entry("&Speak", "Ctrl+Return", text.speak),
+                entry("S&ynthesize only", "Ctrl+Shift+S", text.synthesize),
+                entry("&Vocode the mel spectrogram on display", "Ctrl+Shift+V", text.vocode),
+                None,
+                entry("&Play or stop the result", "Ctrl+P", self.result_view.play_or_stop),
+                entry("&Compare A and B", "Ctrl+B", self.history.compare),
+                entry("&Reuse the settings of the result", "Ctrl+Shift+R", self.requests.restore_settings),
+                None,
+                entry("C&ancel and stop playback", "Esc", self.cancel),
+            ],
+            "&Window": [
+                *pages,
+                None,
+                entry("&Larger text", "Ctrl++", partial(self.grow_text, 1)),
+                entry("S&maller text", "Ctrl+-", partial(self.grow_text, -1)),
+                entry("&Default text size", "Ctrl+0", partial(self.grow_text, 0)),
+                *themes,
+                None,
+                entry("D&ismiss the message", "Ctrl+W", self.messages.clear),
+            ],
+            "&Help": [entry("&Keyboard shortcuts", "F1", self.show_help)],
+        }
+
+    def _set_tab_order(self) -> None:
+        """The Tab key follows the three steps."""
         voice, text, result, history = self.voice_card, self.text_card, self.result_view, self.history
+        options = text.options
         chain = [
             self.tabs.tabBar(), voice.box, voice.listen_button, voice.open_button, voice.record_button,
-            voice.mix_button, voice.keep_button, text.text, text.trim, text.fixed, text.seed, text.speak_button,
-            text.more_button, result.first_button, result.play_button, result.export_button, result.again_button,
-            history.list, history.replay_button, history.delete_button, *history.set_buttons, history.compare_button,
-            self.activity.cancel_button,
+            voice.mix_button, voice.save_button, text.text, text.fold.button, *options.sliders.values(),
+            options.lexicon_button, options.clear_button, options.trim, options.fixed, options.seed,
+            text.speak_button, text.more_button, result.first_button, result.play_button, result.export_button,
+            result.reuse_button, history.list, history.replay_button, history.delete_button, *history.set_buttons,
+            history.compare_button, self.activity.cancel_button,
         ]  # fmt: skip
         for one, following in zip(chain[:-1], chain[1:], strict=True):
             QWidget.setTabOrder(one, following)
         text.speak_button.setFocus()
 
     def start(self, prepare: Callable[..., object] | None = None) -> None:
-        """Begin to load, behind the window that is there already."""
+        """Load models and voice in the background of the visible window."""
         starting = self.session.start(prepare)
-        starting.ended.connect(self._look_around)
-        self.orders.refresh()
+        starting.ended.connect(self._after_start)
+        self.requests.refresh()
         if self.session.preferences.remark:
-            self.session.tell(self.session.preferences.remark)
+            self.session.notify(self.session.preferences.remark)
 
-    def _look_around(self) -> None:
-        """What can wait until the libraries are loaded."""
+    def _after_start(self) -> None:
+        """Work that must wait until the libraries are imported."""
         if self._closing:
             return
         self.settings.find_devices()
+        self.text_card.options.check_lexicon()
         if self.datasets.folders:
             self.datasets.scan()
 
-    # --- layout and looks
+    # --- layout and style
 
     def _splitters(self) -> dict[str, QSplitter]:
         return {
@@ -186,45 +240,37 @@ class MainWindow(QMainWindow):
             self.session.logged.emit(f"error: {one_line(error)}")
 
     def restyle(self) -> None:
-        """Take the colours and the size of text from the settings."""
+        """Apply the colours and the text size of the preferences."""
         preferences = self.session.preferences
         theme = style.choose(preferences.get("theme", "auto"), self._dark_system)
         style.apply(QApplication.instance(), theme, preferences.get("text_points", style.TEXT_POINTS))
         for one in self.findChildren(QPushButton):
             paint_icon(one)
         self.voice_card.refresh()
-        if self.orders.result is not None and not self.orders.busy:
+        if self.requests.result is not None and not self.requests.busy:
             self.result_view.show_result()
         self.map.repaint_all()
 
     def grow_text(self, by: int) -> None:
-        """Larger or smaller text; 0 for the usual size."""
+        """Change the text size by some points; 0 restores the default."""
         points = self.settings.points
         points.setValue(points.value() + by if by else style.TEXT_POINTS)
 
-    def _tell_models(self, *_changed: object) -> None:
-        about = self.session.about
-        if not about:
+    def _show_models(self, *_changed: object) -> None:
+        descriptions = self.session.descriptions
+        if not descriptions:
             self.activity.set_idle_text("No models are loaded.")
             return
-        named = ", ".join(text.replace(".safetensors", "") for text in about.values())
+        named = ", ".join(text.replace(".safetensors", "") for text in descriptions.values())
         self.activity.set_idle_text(f"Ready: {named}")
 
-    # --- pages
+    # --- pages and actions
 
     def show_page(self, name: str) -> None:
         self.tabs.setCurrentWidget(self.pages[name])
 
     def show_first_page(self) -> None:
         self.show_page("Speak")
-
-    # --- what needs a question first
-
-    def ask_for_recordings(self) -> None:
-        ask_for_files(
-            self, self.session.preferences, "Recordings of one voice", "open many",
-            lambda paths: self.session.voices.use_clips(paths), SOUNDS,
-        )  # fmt: skip
 
     def record(self) -> None:
         self.recorder.open_beside()
@@ -235,41 +281,18 @@ class MainWindow(QMainWindow):
         self.mixer.show()
         self.mixer.raise_()
 
-    def keep_voice(self) -> None:
-        voices = self.session.voices
-        chosen = voices.chosen
-        if chosen is None or chosen.kind == "saved":
-            return
-        joins = "There is a voice of this name: these recordings will join it." if chosen.clips else ""
-        dialog = NameDialog(self, "Keep this voice", voices.keep_chosen, (voices.saved_names, joins), "",
-                            chosen.voice.consent)  # fmt: skip
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
-
-    def ask_to_export(self) -> None:
-        ask_for_files(
-            self, self.session.preferences, "Export the sound", "save",
-            lambda paths: self.orders.export(paths[0], overwrite=True), RESULTS, "result.wav",
-        )  # fmt: skip
-
-    def ask_for_text_file(self) -> None:
-        ask_for_files(
-            self, self.session.preferences, "A text file, one utterance a line", "open",
-            lambda paths: self.ask_where_to(paths[0]), TEXTS,
-        )  # fmt: skip
-
-    def ask_where_to(self, text_file: Path) -> None:
-        """A folder for the sounds of a text file."""
-        ask_for_files(
-            self, self.session.preferences, f"A folder for the sounds of {text_file.name}", "folder",
-            lambda paths: self.orders.speak_file(text_file, paths[0], self.text_card.wish()),
-        )  # fmt: skip
-
     def cancel(self) -> None:
-        """Esc: silence, and an end to what was ordered."""
+        """Stop playback and cancel all jobs."""
         self.session.stop_playing()
-        self.orders.cancel()
+        self.requests.cancel()
         self.activity.cancel()
+
+    def show_help(self) -> None:
+        """The keyboard shortcuts, in a window that does not block this one."""
+        box = QMessageBox(QMessageBox.NoIcon, "Keyboard shortcuts", shortcut_table(self), QMessageBox.Close, self)
+        box.setAttribute(Qt.WA_DeleteOnClose)
+        box.setModal(False)
+        box.show()
 
     # --- drag and drop
 
@@ -283,25 +306,26 @@ class MainWindow(QMainWindow):
 
     def dropEvent(self, event: QDropEvent) -> None:
         self._show_drop(False)
-        self.take_files([Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()])
+        self.use_files([Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()])
         event.acceptProposedAction()
 
-    def take_files(self, paths: list[Path]) -> None:
-        """What to do with files that were dropped: texts, models, recordings, folders of recordings."""
-        texts = [path for path in paths if path.suffix.lower() == ".txt"]
-        models = [path for path in paths if path.suffix.lower() == ".safetensors"]
-        if texts:
-            self.ask_where_to(texts[0])
-        elif models:
+    def use_files(self, paths: list[Path]) -> None:
+        """Use dropped files by their type: texts, models, lexicons, recordings, folders of recordings."""
+        by_suffix = {path.suffix.lower(): path for path in reversed(paths)}
+        if ".txt" in by_suffix:
+            self.file_actions.choose_output_folder(by_suffix[".txt"])
+        elif ".safetensors" in by_suffix:
             self.show_page("Models")
-            self.models.add_file(models[0])
+            self.models.add_file(by_suffix[".safetensors"])
+        elif ".csv" in by_suffix:
+            self.text_card.options.use_lexicon(by_suffix[".csv"])
         elif paths:
-            self.session.submit("Looking at what was dropped", lambda _context: sound_files(paths),
-                                lambda found: self._take_sounds(paths, found), "slow")  # fmt: skip
+            self.session.submit("Reading the dropped files", lambda _context: recordings_in(paths),
+                                lambda found: self._use_recordings(paths, found), "slow")  # fmt: skip
 
-    def _take_sounds(self, paths: list[Path], found: list[Path]) -> None:
+    def _use_recordings(self, paths: list[Path], found: list[Path]) -> None:
         folders = [path for path in paths if path.is_dir()]
-        if folders and len(found) > MOST_DROPPED:
+        if folders and len(found) > MAX_DROPPED:
             self.show_page("Datasets")
             self.datasets.add_folders(folders)
         elif self.tabs.currentWidget() is self.library and self.library.shown is not None:
@@ -315,19 +339,8 @@ class MainWindow(QMainWindow):
         self.voice_card.style().unpolish(self.voice_card)
         self.voice_card.style().polish(self.voice_card)
 
-    # --- help and the end
-
-    def show_help(self) -> None:
-        """The keys, in a window that does not stop this one."""
-        from toolbox.window.menus import help_text
-
-        box = QMessageBox(QMessageBox.NoIcon, "Keys", help_text(self), QMessageBox.Close, self)
-        box.setAttribute(Qt.WA_DeleteOnClose)
-        box.setModal(False)
-        box.show()
-
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Gone at once; what still works is told to stop, and waited for out of sight."""
+        """Hide at once; jobs are cancelled and end invisibly."""
         if self._closing:
             event.accept()
             return

@@ -1,7 +1,7 @@
-"""How long did the window stand still? A timer on the GUI thread that notices when it is called too late.
+"""Measures how long the window freezes: a timer on the GUI thread that notices late calls.
 
-On a machine that does other work as well, a thread also waits for its turn on a processor, for which the program can do
-nothing. Linux counts those waits (`/proc/self/task/*/schedstat`), and they are told apart.
+On a busy machine a thread also waits for a processor, which the program cannot avoid. Linux counts these waits
+(`/proc/self/task/*/schedstat`), so they are reported separately.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from pathlib import Path
 
 from PyQt5.QtCore import QObject, Qt, QTimer
 
-INTERVAL = 0.01  # seconds between two calls when all is well
+INTERVAL = 0.01  # seconds between two calls of the timer
 TASKS = Path("/proc/self/task")
 
 
 @dataclass(frozen=True)
 class Stall:
-    """A time for which the GUI thread answered nothing.
+    """A time during which the GUI thread did not react.
 
     Attributes:
         at: seconds since the watchdog was started or reset.
-        seconds: how long.
-        own_seconds: without what its threads waited for a processor; `seconds` where the system does not tell.
+        seconds: duration.
+        own_seconds: duration without waits for a processor; equal to `seconds` if the system does not count them.
     """
 
     at: float
@@ -33,11 +33,11 @@ class Stall:
 
 
 class Watchdog(QObject):
-    """Watches the thread that it is made on, from `start` on.
+    """Watches the thread that creates it, from `start` on.
 
     Args:
-        threshold: seconds; only stalls whose own part is longer are kept.
-        on_stall: told each of those.
+        threshold: seconds; shorter stalls, by their own part, are ignored.
+        on_stall: called with each stall.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Watchdog(QObject):
         self._on_stall = on_stall
         self._timer = QTimer(self)
         self._timer.setTimerType(Qt.PreciseTimer)
-        self._timer.timeout.connect(self._tick)
+        self._timer.timeout.connect(self.check)
         self.reset()
 
     def start(self) -> None:
@@ -59,24 +59,19 @@ class Watchdog(QObject):
         self._timer.stop()
 
     def reset(self) -> None:
-        """Forget what was, and count from now."""
+        """Drop the stalls so far, and count from now."""
         self.stalls: list[Stall] = []
         self._began = self._last = time.perf_counter()
-        self._waits = waits_for_processor()
+        self._waits = processor_waits()
 
-    @property
-    def longest(self) -> Stall:
-        """The longest by its own part, what is going on at this moment included."""
-        self._tick()
-        return max(self.stalls, key=lambda stall: stall.own_seconds, default=Stall(0.0, 0.0, 0.0))
-
-    def _tick(self) -> None:
+    def check(self) -> None:
+        """Record a stall if the last call is too long ago."""
         now = time.perf_counter()
         gap, self._last = now - self._last - INTERVAL, now
-        before, self._waits = self._waits, waits_for_processor()
+        before, self._waits = self._waits, processor_waits()
         if gap <= self.threshold:
             return
-        own = max(0.0, gap - deductible(before, self._waits))
+        own = max(0.0, gap - waited(before, self._waits))
         if own > self.threshold:
             stall = Stall(now - self._began - gap, gap, own)
             self.stalls.append(stall)
@@ -84,26 +79,26 @@ class Watchdog(QObject):
                 self._on_stall(stall)
 
 
-def waits_for_processor() -> dict[int, float]:
-    """Seconds that each thread of this process was ready and had no processor; empty where the system does not tell.
+def processor_waits() -> dict[int, float]:
+    """Seconds that each thread of this process waited for a processor; empty if the system does not count them.
 
-    The main thread has the process's number, and comes under 0.
+    The main thread is listed as 0.
     """
     waits: dict[int, float] = {}
     try:
         main = TASKS.parent.resolve().name  # /proc/self leads to /proc/<number>
         for task in TASKS.iterdir():
-            waited = int((task / "schedstat").read_text().split()[1]) / 1e9
-            waits[0 if task.name == main else int(task.name)] = waited
+            seconds = int((task / "schedstat").read_text().split()[1]) / 1e9
+            waits[0 if task.name == main else int(task.name)] = seconds
     except (OSError, ValueError, IndexError):
-        pass  # no Linux, or a thread that ended while it was looked at
+        pass  # not Linux, or a thread that has just ended
     return waits
 
 
-def deductible(before: dict[int, float], after: dict[int, float]) -> float:
-    """What of a stall was waiting for a processor: the GUI thread's wait, and the longest wait of another thread.
+def waited(before: dict[int, float], after: dict[int, float]) -> float:
+    """Part of a stall that was spent waiting for a processor: by the GUI thread, and by one other thread.
 
-    One thread at a time can hold what the GUI thread waits for, so the waits of several are not added up.
+    Only one thread at a time can block the GUI thread, so only the longest wait of the others counts.
     """
     grown = {thread: after[thread] - before.get(thread, 0.0) for thread in after}
     return grown.pop(0, 0.0) + max(grown.values(), default=0.0)

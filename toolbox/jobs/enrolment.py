@@ -1,0 +1,152 @@
+"""Jobs that analyse recordings: quality check, embedding, and a voice made of several clips."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cloning.models import ModelFiles
+from cloning.voices import Voice
+from toolbox.jobs.context import JobContext
+from toolbox.jobs.loaded_models import Models
+from toolbox.storage.datasets import Utterance
+from toolbox.storage.voice_store import NewReference
+
+if TYPE_CHECKING:
+    from encoder.enrolment import EnrolmentReport, ExaminedClip
+    from speech.quality import Remark
+
+MAX_REFERENCE_SECONDS = 600.0
+
+Source = str | Path | tuple[str, np.ndarray] | Utterance  # a file, a name with float32 [samples] at 16 kHz, a dataset's
+
+
+@dataclass(frozen=True, eq=False)
+class AnalysedClip:
+    """One clip with its quality report and its embedding.
+
+    Attributes:
+        wav: float32 [samples] at 16 kHz, as read.
+        mel: float32 [n_mels, frames] in [-4, 4], with the synthesizer's settings, for display.
+        embedding: float32 [embedding_size]; None if the clip has no usable audio.
+        seconds: of speech.
+        remarks: of the quality check, the most severe first.
+        usable: whether a voice may be made of it.
+    """
+
+    source: str
+    wav: np.ndarray
+    mel: np.ndarray
+    embedding: np.ndarray | None
+    embedding_space: str
+    seconds: float
+    remarks: tuple[Remark, ...]
+    usable: bool
+
+    def as_reference(self) -> NewReference:
+        """The clip for `VoiceStore.add_reference`; it must have an embedding."""
+        assert self.embedding is not None
+        return NewReference(self.embedding, self.embedding_space, self.source, self.seconds, self.wav)
+
+
+@dataclass(frozen=True, eq=False)
+class Enrolment:
+    """A voice (None if a clip is unusable), its clips, and remarks on all of them together."""
+
+    voice: Voice | None
+    clips: tuple[AnalysedClip, ...]
+    remarks: tuple[Remark, ...]
+
+
+def analyse_clip(context: JobContext, models: Models, files: ModelFiles, source: Source) -> AnalysedClip:
+    """Read one clip, check its quality and embed it.
+
+    Raises:
+        AudioError: it cannot be read, or is not audio.
+    """
+    from encoder.enrolment import examine_clip
+
+    encoder = models.encoder(context, files)
+    context.progress("Reading", 0, 2)
+    name, wav = read_source(source)
+    context.check()
+    context.progress("Analysing", 1, 2)
+    clip = examine_clip(name, wav, encoder)
+    context.check()
+    return _analysed(name, wav, clip, encoder.embedding_space)
+
+
+def enrol(
+    context: JobContext, models: Models, files: ModelFiles, sources: Sequence[Source], name: str = ""
+) -> Enrolment:
+    """Make a voice of clips of one speaker. Problems are listed in the remarks.
+
+    Raises:
+        AudioError: there are no clips, or one cannot be read.
+    """
+    from encoder.enrolment import enrolment_report
+    from speech.mel_f0 import median_f0
+
+    encoder = models.encoder(context, files)
+    wavs: list[tuple[str, np.ndarray]] = []
+
+    def clips() -> Iterator[tuple[str, np.ndarray]]:
+        for number, source in enumerate(sources):
+            context.check()
+            context.progress("Analysing", number, len(sources))
+            wavs.append(read_source(source))
+            yield wavs[-1]
+
+    report: EnrolmentReport = enrolment_report(clips(), encoder)
+    context.check()
+    space = encoder.embedding_space
+    analysed = tuple(
+        _analysed(source, wav, clip, space) for (source, wav), clip in zip(wavs, report.clips, strict=True)
+    )
+    voice = None
+    if report.usable:
+        parts = [
+            Voice(clip.embedding, space, sources=(clip.source,), pitch=median_f0(wav))
+            for (_, wav), clip in zip(wavs, report.clips, strict=True)
+        ]
+        voice = Voice.average(parts, name, weights=report.weights.tolist())
+    return Enrolment(voice, analysed, report.remarks)
+
+
+def embed(context: JobContext, models: Models, files: ModelFiles, source: Source) -> np.ndarray:
+    """The embedding of a clip, float32 [embedding_size], without quality check. Raises: AudioError."""
+    encoder = models.encoder(context, files)
+    wav = read_source(source)[1]
+    context.check()
+    return encoder.embed(wav)
+
+
+def read_source(source: Source) -> tuple[str, np.ndarray]:
+    """Name and audio of a clip, float32 [samples] at 16 kHz. Raises: AudioError."""
+    from speech.audio import read_audio
+
+    if isinstance(source, tuple):
+        return source[0], np.asarray(source[1], np.float32)
+    if isinstance(source, str | Path):
+        return Path(source).name, read_audio(source, max_seconds=MAX_REFERENCE_SECONDS)
+    return Path(source.name).name, source.read()
+
+
+def _analysed(name: str, wav: np.ndarray, clip: ExaminedClip, space: str) -> AnalysedClip:
+    from speech.mel import synthesis_mel
+
+    report = clip.report
+    return AnalysedClip(
+        source=name,
+        wav=wav,
+        mel=synthesis_mel(wav) if len(wav) else np.zeros((80, 0), np.float32),
+        embedding=None if clip.partials is None else clip.embedding,
+        embedding_space=space,
+        seconds=report.speech_seconds,
+        remarks=report.remarks,
+        usable=not report.errors and clip.partials is not None,
+    )

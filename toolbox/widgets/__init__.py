@@ -1,0 +1,1 @@
+"""Widgets that panels are made of, and their style. Imports any of Qt, and nothing else of the toolbox."""
