@@ -1,10 +1,10 @@
-"""How fast and how small the speaker encoder is, beside Resemblyzer and beside a GE2E loss written as a loop.
+"""Speed and memory of the speaker encoder, compared with Resemblyzer and with a GE2E loss written as a loop.
 
     python benchmarks/encoder.py [--quick] [--json FILE]
 
-Everything runs on one thread on speech made from `samples/`. Where two things are compared, they take turns, and the
-least processor time of several turns counts, so that other programs on the machine disturb little. A ratio above 1
-says how many times faster ours is.
+Everything runs on one thread, on speech made from `samples/`. Compared functions take turns, and the least processor
+time of several turns counts, so that other programs have little influence. A ratio above 1 is how many times faster
+this encoder is.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ[variable] = "1"
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[0] = str(ROOT)  # in place of this folder, whose name for this file would hide the package `encoder`
+sys.path[0] = str(ROOT)  # instead of this folder, where this file would hide the package `encoder`
 
 import numpy as np  # noqa: E402
 import tyro  # noqa: E402
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
 SECONDS = (5, 10, 60)
 SPEAKERS, UTTERANCES, EMBEDDING_SIZE = 64, 10, 256
-CLIP_SECONDS = 10.0  # of the corpus to be prepared
+CLIP_SECONDS = 10.0  # in the corpus for preprocessing
 EQUAL = 1e-5
-SAME_VOICE = 0.9995  # cosine of what both make of one utterance
+SAME_VOICE = 0.9995  # cosine of both embeddings of one utterance
 
 Loss = Callable[["torch.Tensor"], "torch.Tensor"]
 
@@ -50,9 +50,9 @@ class Arguments:
     """Measure the speaker encoder."""
 
     quick: bool = False
-    """Fewer repeats and a smaller corpus; the figures scatter more."""
+    """Use fewer repeats and a smaller corpus. The figures vary more."""
     json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Also write the figures here, as a list of {case, value, unit}."""
+    """Write the figures to this file too, as a list of {case, value, unit}."""
 
     @property
     def repeats(self) -> int:
@@ -74,16 +74,16 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def compare_with_resemblyzer(arguments: Arguments, scratch: Path) -> Rows:
-    """Both with the public weights: from prepared sound to the embedding, and from a file of 60 s to it."""
+    """Both with the public weights: embedding of prepared audio, and of a file of 60 s."""
     try:
         from resemblyzer import VoiceEncoder, preprocess_wav
     except ImportError as error:
-        print(f"The comparison with Resemblyzer is left out, because {error.name} is not installed.", flush=True)
+        print(f"Skipping the comparison with Resemblyzer: {error.name} is not installed.", flush=True)
         return
     from encoder.convert import find_resemblyzer_weights, load_public_encoder
 
     weights = find_resemblyzer_weights()
-    assert weights is not None, "resemblyzer came without its weights"
+    assert weights is not None, "the package resemblyzer has no weights"
     theirs = VoiceEncoder("cpu", verbose=False)
     path = scratch / "60s.wav"
     write_audio(path, speech_of(60))
@@ -119,9 +119,9 @@ def _compared(case: str, repeats: int, ours: Callable[[], object], theirs: Calla
 
 
 def compare_losses(arguments: Arguments, scratch: Path) -> Rows:
-    """The GE2E softmax loss with its gradients against the paper's definition written as a loop, in two ways.
+    """The GE2E softmax loss with its gradients, compared with two loops that follow the paper's definition.
 
-    One goes utterance by utterance; the other, as public implementations do, speaker by speaker.
+    One is over utterances. The other is over speakers, as in public implementations.
     """
     import torch
     from torch.nn import functional
@@ -131,7 +131,7 @@ def compare_losses(arguments: Arguments, scratch: Path) -> Rows:
     generator = torch.Generator().manual_seed(0)
     voices = torch.randn(SPEAKERS, 1, EMBEDDING_SIZE, generator=generator)
     spread = torch.randn(SPEAKERS, UTTERANCES, EMBEDDING_SIZE, generator=generator)
-    outputs = (voices + spread).requires_grad_()  # of the network, before their norm is made 1
+    outputs = (voices + spread).requires_grad_()  # of the network, before normalisation
     criterion = GE2ELoss()
     parameters = (criterion.log_scale, criterion.offset)
 
@@ -146,7 +146,7 @@ def compare_losses(arguments: Arguments, scratch: Path) -> Rows:
     for name, loop in loops.items():
         for own, other in zip(gradients(criterion), gradients(loop), strict=True):
             difference = float((own - other).abs().max())
-            assert difference < EQUAL, f"the loss or a gradient differs from the {name}'s by {difference:.1g}"
+            assert difference < EQUAL, f"the loss or a gradient differs from that of {name} by {difference:.1g}"
 
     embeddings = functional.normalize(outputs, dim=-1).detach().requires_grad_()
 
@@ -160,7 +160,7 @@ def compare_losses(arguments: Arguments, scratch: Path) -> Rows:
 
 
 def loop_over_utterances(embeddings: torch.Tensor, scale: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
-    """Equations 5, 6 and 8 of the paper (arXiv 1710.10467), one utterance after another; mean over utterances."""
+    """Equations 5, 6 and 8 of the paper (arXiv 1710.10467), utterance by utterance; mean over utterances."""
     import torch
     from torch.nn import functional
 
@@ -178,7 +178,7 @@ def loop_over_utterances(embeddings: torch.Tensor, scale: torch.Tensor, offset: 
 
 
 def loop_over_speakers(embeddings: torch.Tensor, scale: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
-    """The same, with all utterances at once for each centroid."""
+    """The same for all utterances at once per centroid."""
     import torch
     from torch.nn import functional
 
@@ -199,9 +199,9 @@ def loop_over_speakers(embeddings: torch.Tensor, scale: torch.Tensor, offset: to
 
 
 def measure_preparation(arguments: Arguments, scratch: Path) -> Rows:
-    """`preprocess.py encoder` with one job on two corpora: what the larger one takes more is free of start-up.
+    """`preprocess.py encoder` with one job on two corpora. Their difference excludes the start-up time.
 
-    Processor time of the program and of its worker counts, so that this is the rate of one core.
+    Processor time of the program and its worker counts, so this is the rate of one core.
     """
     few, many = (30, 180) if arguments.quick else (60, 480)
     taken = {}
@@ -215,7 +215,7 @@ def measure_preparation(arguments: Arguments, scratch: Path) -> Rows:
 
 
 def write_corpus(folder: Path, clips: int) -> None:
-    """A folder for each of ten speakers with WAV files of 10 s, each another stretch of the sample sentences."""
+    """Write a folder for each of ten speakers with WAV files of 10 s, each a different part of the sample sentences."""
     length = round(CLIP_SECONDS * SAMPLE_RATE)
     speech = speech_of(60)
     for number in range(clips):
@@ -225,7 +225,7 @@ def write_corpus(folder: Path, clips: int) -> None:
 
 
 def preparation_seconds(corpus: Path, store: Path) -> float:
-    """Processor seconds of a preparation in a process of its own, those of its workers included."""
+    """Processor seconds of preprocessing in a process of its own, including its workers."""
     import resource
 
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -252,7 +252,7 @@ print(json.dumps({"above": (kilobytes("VmHWM") - before) * 1024 / 1e6}))
 
 
 def measure_memory(arguments: Arguments, scratch: Path) -> Rows:
-    """The greatest memory of a process that embeds a file of 10 min, above what it holds with torch imported."""
+    """Peak memory of a process that embeds a file of 10 minutes, above that after importing torch."""
     if not memory_is_measurable():
         return
     path = scratch / "10min.wav"
@@ -265,10 +265,10 @@ def measure_memory(arguments: Arguments, scratch: Path) -> Rows:
 
 
 def speech_of(seconds: float) -> np.ndarray:
-    """The sample sentences one after another, again and again: float32 [seconds * 16000]."""
+    """The sample sentences in a loop: float32 [seconds * 16000]."""
     paths = sorted((ROOT / "samples").glob("*.flac"))
     if not paths:
-        raise SpeechError(f"There are no sample recordings in {ROOT / 'samples'}: check the repository out whole.")
+        raise SpeechError(f"There are no sample recordings in {ROOT / 'samples'}: check out the complete repository.")
     sentences = np.concatenate([read_audio(path) for path in paths])
     return np.resize(sentences, round(seconds * SAMPLE_RATE))
 

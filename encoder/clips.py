@@ -153,7 +153,7 @@ def check_output(path: Path | None, force: bool, picture: bool = False) -> None:
     if path.is_dir():
         raise StorageError(f"{path} is a folder: name a file.")
     if path.exists() and not force:
-        raise StorageError(f"{path} exists already: give another name, or --force to overwrite it.")
+        raise StorageError(f"{path} exists already: give a different name, or --force to overwrite it.")
 
 
 def save_figure(figure: Figure, path: Path) -> None:

@@ -178,11 +178,11 @@ def det_figure(curves: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> Figure:
         rate, cost = crossing(accepted, rejected), float(detection_cost(accepted, rejected).min())
         # Rates below one trial are unknown: a curve ends at half a trial.
         same = np.asarray(labels).astype(bool).ravel()
-        floors = 0.5 / np.array([(~same).sum(), same.sum()])
-        lowest = min(lowest, float(max(floors.min(), TICKS[0])), max(rate / 4, TICKS[0]))
-        x, y = _thinned(accepted, rejected, floors)
+        limits = 0.5 / np.array([(~same).sum(), same.sum()])
+        lowest = min(lowest, float(max(limits.min(), TICKS[0])), max(rate / 4, TICKS[0]))
+        x, y = _thinned(accepted, rejected, limits)
         (line,) = axes.plot(x, y, linewidth=1.8, label=f"{name}: EER {rate:.2%}, minDCF {cost:.3f}")
-        middle = _probit(np.clip(rate, floors.min(), 1 - floors.min()))
+        middle = _probit(np.clip(rate, limits.min(), 1 - limits.min()))
         axes.plot(middle, middle, "o", color=line.get_color(), markersize=6, markeredgecolor="white", zorder=3)
     low, high = _probit(lowest), _probit(0.6)
     axes.plot([low, high], [low, high], color="0.75", linewidth=0.8, linestyle="--", zorder=0)
@@ -200,9 +200,9 @@ def det_figure(curves: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> Figure:
     return figure
 
 
-def _thinned(accepted: Rates, rejected: Rates, floors: Rates) -> tuple[Rates, Rates]:
+def _thinned(accepted: Rates, rejected: Rates, limits: Rates) -> tuple[Rates, Rates]:
     """At most CURVE_POINTS points of a curve, evenly spaced along it, in probits."""
-    pinned = np.stack([np.clip(accepted, floors[0], 1 - floors[0]), np.clip(rejected, floors[1], 1 - floors[1])])
+    pinned = np.stack([np.clip(accepted, limits[0], 1 - limits[0]), np.clip(rejected, limits[1], 1 - limits[1])])
     inside = np.flatnonzero((accepted < 1) & (rejected < 1))
     pinned = pinned[:, inside] if len(inside) else pinned
     along = np.log(pinned[0] / (1 - pinned[0])) - np.log(pinned[1] / (1 - pinned[1]))  # rising; approximately probits

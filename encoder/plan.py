@@ -16,7 +16,7 @@ from encoder.flags import EncoderFlags
 from encoder.task import EncoderTask, LossConfig
 from modelfile.header import ModelHeader
 from speech.errors import CorpusError, ModelFileError
-from training.config import TrainingPlan
+from training.config import FitConfig, TrainingPlan
 from training.flags import fit_config, trained_on
 from training.processes import process_rank
 
@@ -46,41 +46,22 @@ def plan_training(
     model = network(start.config if start else config)
     if start:
         model.load_state_dict(start.model.state_dict())
-    loss = LossConfig(
-        ge2e=flags.ge2e,
-        ge2e_weight=_default(flags.ge2e_weight, 0.0 if teacher else 1.0),
-        distill_weight=_default(flags.distill_weight, 1.0 if teacher else 0.0),
-    )
-    batch = BatchConfig(
-        speakers=flags.speakers,
-        utterances=flags.utterances,
-        windows_per_utterance=flags.windows_per_utterance,
-        frames=model.config.partials.partial_frames,
-    )
+    loss, batch = losses(flags, teacher is not None), batch_config(flags, model.config.partials.partial_frames)
     augmentation = flags.augmentation if flags.augment else no_augmentation()
     batches = SpeakerBatches(
         store, batch, augmentation, load_noise(flags.noise, "train"), seed=flags.seed, rank=process_rank()
     )
     logger.info("%s: %d utterances, %d training speakers", flags.store, len(store), len(batches.names))
-    header = ModelHeader(STAGE, flags.kind, licence=flags.licence, trained_on=trained_on(flags, store))
     task = task_type(
         model,
         store,
-        header,
+        ModelHeader(STAGE, flags.kind, licence=flags.licence, trained_on=trained_on(flags, store)),
         loss,
         teacher=teacher,
         noise=load_noise(flags.noise, "validation"),
         pictures=flags.pictures,
     )
-    fit = fit_config(
-        flags,
-        final_learning_rate=flags.learning_rate / 50,
-        warmup_steps=min(200, flags.steps // 10),
-        decay="cosine",
-        weight_decay=1e-4,
-        ema_decay=0.998,
-    )
-    settings: dict[str, Any] = {
+    settings = {
         "store": str(flags.store),
         "teacher": str(flags.teacher or ""),
         "init": str(flags.init or ""),
@@ -89,7 +70,39 @@ def plan_training(
         "augmentation": asdict(augmentation),
         "noise": str(flags.noise or ""),
     }
-    return TrainingPlan(task, batches, fit, settings)
+    return TrainingPlan(task, batches, optimisation(flags), settings)
+
+
+def losses(flags: EncoderFlags, with_teacher: bool) -> LossConfig:
+    """The losses: by default GE2E without a teacher, and distillation with one."""
+    ge2e, distillation = flags.ge2e_weight, flags.distill_weight
+    return LossConfig(
+        ge2e=flags.ge2e,
+        ge2e_weight=float(not with_teacher) if ge2e is None else ge2e,
+        distill_weight=float(with_teacher) if distillation is None else distillation,
+    )
+
+
+def batch_config(flags: EncoderFlags, frames: int) -> BatchConfig:
+    """Batches of windows of `frames`."""
+    return BatchConfig(
+        speakers=flags.speakers,
+        utterances=flags.utterances,
+        windows_per_utterance=flags.windows_per_utterance,
+        frames=frames,
+    )
+
+
+def optimisation(flags: EncoderFlags) -> FitConfig:
+    """AdamW with a short warm-up, cosine decay and averaged weights."""
+    return fit_config(
+        flags,
+        final_learning_rate=flags.learning_rate / 50,
+        warmup_steps=min(200, flags.steps // 10),
+        decay="cosine",
+        weight_decay=1e-4,
+        ema_decay=0.998,
+    )
 
 
 def load_encoder(path: Path | None, kind: str) -> SpeakerEncoder | None:
@@ -120,7 +133,3 @@ def load_noise(path: Path | None, split: str) -> list[np.ndarray]:
     if store.info.get("stage") != "noise":
         raise CorpusError(f"{path} holds no noise: make a noise store with `preprocess.py noise`.")
     return [store.array(index, "mel") for index in store.select(split=split)]
-
-
-def _default(value: float | None, default: float) -> float:
-    return default if value is None else value

@@ -46,7 +46,7 @@ class LossConfig:
 def distillation_loss(embeddings: Tensor, targets: Tensor) -> Tensor:
     """Distance of a student from its teacher: 1 - cosine, plus the same after the batch mean is removed from both.
 
-    Embeddings of all voices share most of their direction (different speakers have a cosine near 0.5). A student that
+    Embeddings of all voices have similar directions (different speakers have a cosine near 0.5). A student that
     always gives the mean embedding does well on the first term, whose gradient then stays uninformative for long. The
     second term measures what distinguishes voices.
 

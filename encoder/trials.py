@@ -24,7 +24,7 @@ NOISY_SNR_DB = 5.0
 class VerificationTrials:
     """Windows of validation speakers, and the pairs of them that serve as trials.
 
-    Two windows of one recording are no trial, since they share room and microphone. A speaker with one recording only
+    Two windows of one recording are no trial, since room and microphone are the same. A speaker with one recording only
     occurs in trials of different speakers. Training speakers are used only if the store has no others. The figures are
     then too good, which is logged.
 

@@ -66,7 +66,7 @@ def load_weights(path: str | Path) -> dict[str, torch.Tensor]:
     with open_tensors(path, "pt") as file:
         names = list(file.keys())
         if len(names) > MAX_TENSORS:
-            raise ModelFileError(f"{path} holds {len(names)} tensors, too many for a model: choose another file.")
+            raise ModelFileError(f"{path} holds {len(names)} tensors, too many for a model: choose a different file.")
         for name in names:
             _check_slice(path, name, file.get_slice(name))
         for name in names:
@@ -139,9 +139,11 @@ def _check_slice(path: Path, name: str, view: Any) -> None:
     """Refuse number types and shapes that no model of this toolkit has, before memory is allocated for them."""
     kind, shape = view.get_dtype(), view.get_shape()
     if kind not in STORED_FLOATS | STORED_OTHERS:
-        raise ModelFileError(f"{path} stores {name} as {kind}, which this toolkit does not use: choose another file.")
+        raise ModelFileError(
+            f"{path} stores {name} as {kind}, which this toolkit does not use: choose a different file."
+        )
     if len(shape) > MAX_DIMENSIONS or any(side > MAX_SIDE for side in shape):
-        raise ModelFileError(f"{path} gives {name} an impossible shape: choose another file.")
+        raise ModelFileError(f"{path} gives {name} an impossible shape: choose a different file.")
 
 
 def _torch_dtype(dtype: StoredFloat | torch.dtype | None) -> torch.dtype | None:

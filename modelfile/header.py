@@ -24,7 +24,7 @@ Config = TypeVar("Config")
 
 
 class NotAModelError(ModelFileError):
-    """A sound safetensors file that is not a model of this toolkit, for example a voice."""
+    """A valid safetensors file that is not a model of this toolkit, for example a voice."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +72,7 @@ def read_header(path: str | Path) -> ModelHeader:
 
     Raises:
         ModelFileError: missing, unreadable, damaged, or of a newer format version.
-        NotAModelError: a sound safetensors file, but not a model of this toolkit.
+        NotAModelError: a valid safetensors file, but not a model of this toolkit.
     """
     path = Path(path)
     with open_tensors(path, "np") as file:
@@ -110,7 +110,7 @@ def open_tensors(path: Path, framework: Literal["np", "pt"]) -> Any:
         raise ModelFileError(f"There is no model file {path}: check the path, or train or download a model.") from error
     except (OSError, ValueError) as error:
         raise ModelFileError(f"{path} cannot be read ({error}): check the path and its permissions.") from error
-    # The file starts with the length of its header. A sound length may begin with the bytes of a pickle.
+    # The file starts with the length of its header. A valid length may begin with the bytes of a pickle.
     if len(start) < 8 or not 2 <= int.from_bytes(start, "little") <= MAX_HEADER_BYTES:
         if start.startswith((b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")):
             raise ModelFileError(
@@ -139,7 +139,9 @@ def _build(cls: type[Config], values: Any, where: str) -> Config:
     fields = {field.name: hints[field.name] for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
     unknown = sorted(set(values) - set(fields))
     if unknown:
-        raise ModelFileError(f"{where} has the unknown setting '{unknown[0]}': update the program or use another file.")
+        raise ModelFileError(
+            f"{where} has the unknown setting '{unknown[0]}': update the program or use a different file."
+        )
     arguments = {name: _convert(fields[name], value, f"{where}, {name},") for name, value in values.items()}
     try:
         return cls(**arguments)

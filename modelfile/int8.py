@@ -52,7 +52,7 @@ def dequantise(stored: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         scale = weights.pop(base + SCALES, None)
         fits = scale is not None and values.dim() == 2 and scale.shape == values.shape[:1] and scale.is_floating_point()
         if base == name or base in weights or not fits:
-            raise ModelFileError(f"The weights in {name[:80]} are damaged: choose another file.")
+            raise ModelFileError(f"The weights in {name[:80]} are damaged: choose a different file.")
         assert scale is not None
         weights[base] = values.float().mul_(scale.float()[:, None])
     return weights

@@ -23,7 +23,7 @@ Kind = Annotated[str, tyro.conf.arg(name="model")]
 
 @dataclass(frozen=True)
 class TrainingFlags:
-    """Base of a family's training flags. Give `kind`, `run` and whatever differs a default of your own.
+    """Base of a family's training flags. A family redefines `kind`, `run` and other fields with its own defaults.
 
         kind: Kind = "lstm"
         run: Path = Path("runs/encoder")

@@ -25,8 +25,8 @@ class LSTMFlags(EncoderFlags):
     """Train the speaker encoder on a feature store that `preprocess.py encoder` made.
 
     Without a teacher it is trained with the GE2E loss and defines an embedding space of its own. With --teacher it is
-    distilled from a different encoder: it learns to give the same embeddings, so that synthesizers made for the teacher
-    work with it.
+    distilled from a different encoder: it is trained to give the same embeddings, so that synthesizers made for the
+    teacher work with it.
     """
 
     kind: Kind = "lstm"

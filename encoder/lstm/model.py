@@ -20,7 +20,7 @@ class SpeakerEncoderModel(EncoderModel):
         self.config = config or LSTMConfig()
         self.lstm = nn.LSTM(self.config.n_mels, self.config.hidden_size, self.config.num_layers, batch_first=True)
         self.linear = nn.Linear(self.config.hidden_size, self.config.embedding_size)
-        # The state of an untrained LSTM is so small that only the bias decides which units pass the ReLU, whatever the
+        # The state of an untrained LSTM is so small that only the bias decides which units pass the ReLU, for any
         # input. A unit below zero would never get a gradient, so all start above.
         nn.init.constant_(self.linear.bias, 0.1)
         self._initialise_forget_gates()

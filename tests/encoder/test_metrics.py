@@ -43,7 +43,7 @@ def test_known_values() -> None:
     assert equal_error_rate([0.9, 0.8, 0.2, 0.1], [1, 1, 0, 0]) == 0
     assert equal_error_rate([0.1, 0.2, 0.8, 0.9], [1, 1, 0, 0]) == 1
     assert equal_error_rate([0.5, 0.5, 0.5, 0.5], [1, 0, 1, 0]) == 0.5
-    # one of four targets below one of four strangers
+    # one of four target scores is below one of four non-target scores
     assert equal_error_rate([9, 8, 7, 4, 5, 3, 2, 1], [1, 1, 1, 1, 0, 0, 0, 0]) == 0.25
 
 

@@ -27,7 +27,7 @@ class Inner:
 @dataclass(frozen=True)
 class Outer:
     width: int = 8
-    share: float = 0.5
+    fraction: float = 0.5
     shape: tuple[int, ...] = (3, 5)
     stairs: tuple[tuple[int, float], ...] = ((0, 1.0),)
     kind: Literal["a", "b"] = "a"
@@ -130,7 +130,7 @@ def test_config_keeps_its_types(tmp_path):
         ({"width": True}, "width"),
         ({"width": None}, "width"),
         ({"width": 0}, "at least 1"),
-        ({"share": "half"}, "share"),
+        ({"fraction": "half"}, "fraction"),
         ({"shape": 3}, "shape"),
         ({"shape": [1, "2"]}, "shape"),
         ({"stairs": [[0, 1.0, 2]]}, "stairs"),
@@ -285,7 +285,7 @@ def test_damaged_files_raise_only_model_file_errors(model_file, data):
 @settings(max_examples=60, deadline=None)
 @given(
     values=st.dictionaries(
-        st.sampled_from(["width", "share", "shape", "stairs", "kind", "name", "on", "inner", "other"]),
+        st.sampled_from(["width", "fraction", "shape", "stairs", "kind", "name", "on", "inner", "other"]),
         st.recursive(
             st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
             lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),

@@ -25,7 +25,7 @@ class ToyFlags(TrainingFlags):
 
 @dataclass(frozen=True)
 class OtherFlags(TrainingFlags):
-    """Train another toy."""
+    """Train a different toy."""
 
     kind: Kind = "other"
     run: Path = Path("runs/other")
