@@ -115,7 +115,7 @@ def test_the_device_that_is_named_is_opened():
         card = SoundCard(RATE, sound, device)
         card.write(noise(10))
         card.close()
-    assert sound.asked_for == [None, 1, "headset"]
+    assert sound.opened == [None, 1, "headset"]
 
 
 def test_a_named_device_that_is_gone_is_said(monkeypatch):
