@@ -126,7 +126,9 @@ class Vocoder(ABC):
 
     @abstractmethod
     def _generate(self, mel: MelFrames, seed: int | None, control: Control) -> Iterator[np.ndarray]:
-        """The waveform in parts of any length, float32 [samples] in [-1, 1], in total frames * hop_length samples.
+        """The waveform in parts of any length, float32 [samples], in total frames * hop_length samples.
+
+        The samples lie in [-1, 1], unless the family cannot limit them before it has seen all of them.
 
         A family without a state across segments generates each of `mel.segments()` by itself.
         """

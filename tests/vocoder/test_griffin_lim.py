@@ -54,6 +54,14 @@ def test_loudest_mel_does_not_clip():
     assert np.isfinite(wav).all() and np.abs(wav).max() <= 1
 
 
+def test_a_stream_of_loud_mels_is_not_clipped():
+    """The chain scales the whole result to its peak, so a clipped stream would be distorted for no reason."""
+    mel, vocoder = np.full((80, 10), 4.0, dtype=np.float32), GriffinLimVocoder(iterations=3)
+    stream = np.concatenate(list(vocoder.stream(mel, seed=0)))
+    assert np.abs(stream).max() > 1
+    np.testing.assert_allclose(stream / np.abs(stream).max(), vocoder.vocode(mel, seed=0), atol=1e-6)
+
+
 @pytest.mark.parametrize(
     "mel",
     [

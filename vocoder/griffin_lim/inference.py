@@ -70,17 +70,13 @@ class GriffinLimVocoder(Vocoder):
 
     def _generate_whole(self, mel: np.ndarray, seed: int | None, control: Control) -> np.ndarray:
         """A waveform that exceeds full scale is scaled down as a whole."""
-        parts = self._parts(MelFrames.whole(mel), seed, control)
+        parts = self._generate(MelFrames.whole(mel), seed, control)
         wav = joined(parts, mel.shape[1] * self.mel_config.hop_length, control)
         peak = float(np.abs(wav).max())
         return wav / np.float32(peak) if peak > 1.0 else wav
 
     def _generate(self, mel: MelFrames, seed: int | None, control: Control) -> Iterator[np.ndarray]:
-        """The samples of `vocode`, but clipped to full scale: a stream cannot know its peak in advance."""
-        return (np.clip(part, -1, 1) for part in self._parts(mel, seed, control))
-
-    def _parts(self, mel: MelFrames, seed: int | None, control: Control) -> Iterator[np.ndarray]:
-        """The waveform in blocks, not limited to [-1, 1]."""
+        """The waveform in blocks. It may exceed full scale: a stream cannot know its peak in advance."""
         config, hop = self.mel_config, self.mel_config.hop_length
         # The first frame is centred on sample 0, so half a window lies before the signal.
         early, done, state = config.n_fft // 2, 0, np.zeros(1)
