@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -106,19 +105,13 @@ class Arguments:
 
 
 @exit_on_speech_error
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> None:
     arguments = tyro.cli(Arguments, args=argv, description=__doc__, config=(tyro.conf.FlagCreatePairsOff,))
     _log_to_stderr()
     pipe = sys.stdout
-    try:
-        # messages must not be mixed into audio on standard output
-        with contextlib.redirect_stdout(sys.stderr if arguments.stream == STANDARD_OUTPUT else pipe):
-            run(arguments, pipe)
-    except BrokenPipeError:  # the reader of the output has closed it
-        return 1
-    finally:
-        _flush_output()
-    return 0
+    # messages must not be mixed into audio on standard output
+    with contextlib.redirect_stdout(sys.stderr if arguments.stream == STANDARD_OUTPUT else pipe):
+        run(arguments, pipe)
 
 
 def run(arguments: Arguments, pipe: TextIO) -> None:
@@ -296,16 +289,6 @@ def _log_to_stderr() -> None:
 
 def _warn(source: str, remark: Remark) -> None:
     print(f"warning: {source}: {remark.sentence}", file=sys.stderr)
-
-
-def _flush_output() -> None:
-    """Write buffered output now, so that an error is reported and not lost at interpreter exit."""
-    try:
-        sys.stdout.flush()
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):  # a reader that has stopped is no error
-            raise
 
 
 if __name__ == "__main__":

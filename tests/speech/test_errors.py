@@ -1,6 +1,9 @@
-"""What a person caused ends in one line and exit code 2; what we caused keeps its traceback."""
+"""A user's error ends in one line and exit code 2; a bug keeps its traceback."""
 
 import errno
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -64,3 +67,55 @@ def test_what_main_returns_is_returned_and_its_name_kept():
     assert main(5) == 5
     assert main(None) == 0
     assert main.__name__ == "main"
+
+
+@pytest.mark.parametrize("code", [errno.ENAMETOOLONG, errno.EACCES, errno.ELOOP, errno.EISDIR])
+def test_a_file_that_the_system_refuses_becomes_one_line(capsys, code):
+    with pytest.raises(SystemExit) as exit_:
+        raising(OSError(code, "not allowed", "x" * 300))()
+    assert exit_.value.code == 2
+    message = capsys.readouterr().err
+    assert message.startswith("error: xxx") and "(not allowed)" in message and len(message) < 200
+
+
+def test_a_closed_pipe_ends_without_a_word(capsys):
+    assert raising(BrokenPipeError(errno.EPIPE, "Broken pipe"))() == 1
+    assert capsys.readouterr() == ("", "")
+
+
+PROGRAM = r"""
+from speech.errors import AudioError, exit_on_speech_error
+@exit_on_speech_error
+def main():
+    print("caf\u00e9 \u2603 \udce9")
+    print(input() if ASK else "", flush=True)
+    raise AudioError("\u2603 is silent.")
+main()
+"""
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams(repository, closed):
+    command = f'"{sys.executable}" -c "$PROGRAM" {closed}'
+    environment = {**os.environ, "PROGRAM": PROGRAM.replace("ASK", "False")}
+    done = subprocess.run(["sh", "-c", command], cwd=repository, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_any_text_can_be_printed_in_any_encoding(repository, encoding):
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM.replace("ASK", "False")], cwd=repository, env=environment, capture_output=True
+    )
+    assert done.returncode == 2 and b"Traceback" not in done.stderr
+    assert done.stdout.startswith(b"caf") and done.stderr.startswith(b"error: ")
+
+
+def test_head_may_leave_early(repository):
+    program = PROGRAM.replace("ASK", "False").replace('print("caf', 'print("x\\n" * 100_000 + "caf')
+    command = f'"{sys.executable}" -c "$PROGRAM" | head -1'
+    environment = {**os.environ, "PROGRAM": program}
+    done = subprocess.run(["sh", "-c", command], cwd=repository, env=environment, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("x\n", "")
