@@ -12,6 +12,7 @@ from cloning.finishing import check_finite
 from cloning.monitor import SILENT, Monitor
 from cloning.options import SpeechOptions
 from speech.errors import ConfigError, TextError
+from speech.mel_config import require_same_mel
 
 if TYPE_CHECKING:
     from cloning.voices import Voice
@@ -82,11 +83,13 @@ class TwoStage(SpeechModel):
     """
 
     def __init__(self, synthesizer: Synthesizer, vocoder: Vocoder) -> None:
-        if vocoder.mel_config != synthesizer.mel_config:
-            raise ConfigError(
-                "The synthesizer and the vocoder use different mel settings: choose two that were trained on the same "
-                "settings, or the vocoder griffin-lim."
-            )
+        require_same_mel(
+            synthesizer.mel_config,
+            vocoder.mel_config,
+            "the synthesizer",
+            "the vocoder",
+            "choose two that were trained on the same settings, or a vocoder without a model file",
+        )
         self.synthesizer = synthesizer
         self.vocoder = vocoder
 

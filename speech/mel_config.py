@@ -83,11 +83,14 @@ class MelConfig:
         return asdict(self)
 
 
-def require_same_mel(a: MelConfig, b: MelConfig, what_a: str, what_b: str) -> None:
-    """Refuse to combine two things whose mels differ.
+def require_same_mel(
+    a: MelConfig, b: MelConfig, what_a: str, what_b: str, advice: str = "use two that were made with the same ones"
+) -> None:
+    """Refuse to combine two things with different mel settings.
 
     Args:
-        what_a, what_b: what has the settings `a` and `b`, as it stands in a sentence ("the store stores/voices").
+        what_a, what_b: what has the settings `a` and `b`, as in a sentence ("the feature store stores/voices").
+        advice: what to do.
 
     Raises:
         ConfigError: one sentence that names every setting that differs, with both values.
@@ -100,6 +103,6 @@ def require_same_mel(a: MelConfig, b: MelConfig, what_a: str, what_b: str) -> No
         return ", ".join(f"{name} {getattr(config, name):g}" for name in names)
 
     raise ConfigError(
-        f"{what_a[:1].upper()}{what_a[1:]} has mels with {values(a)}, but {what_b} has mels with {values(b)}: "
-        "use two that were made with the same --mel settings."
+        f"{what_a[:1].upper()}{what_a[1:]} ({values(a)}) and {what_b} ({values(b)}) have different mel settings: "
+        f"{advice}."
     )

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from speech.errors import ConfigError, CorpusError
-from speech.mel_config import MelConfig
+from speech.mel_config import MelConfig, require_same_mel
 
 INT16_SCALE = 32768.0
 
@@ -48,8 +48,8 @@ class CropBatches(ABC):
         batch_size, frames: crops in a batch, and mel frames in a crop.
 
     Raises:
-        ConfigError: the batch has no crops, or they are too short.
-        CorpusError: the store does not fit the model, or no utterance of the training split is long enough.
+        ConfigError: the batch has no crops, or they are too short, or the store has different mel settings.
+        CorpusError: it is a store of a different stage, or no utterance of the training split is long enough.
     """
 
     min_frames = 1
@@ -96,15 +96,19 @@ def check_store(store: VocoderStore, config: MelConfig) -> None:
     """Refuse a store of a different stage or with different mel settings.
 
     Raises:
-        CorpusError: with what to do.
+        CorpusError: it is a store of a different stage.
+        ConfigError: the mel settings differ.
     """
     stage = store.info.get("stage", "vocoder")
     if stage != "vocoder":
         raise CorpusError(f"This is a feature store of the {stage} stage: make one with `preprocess.py vocoder`.")
-    if store.mel_config != config:
-        raise CorpusError(
-            "The store's mel settings are not the model's: preprocess again, or use the store's settings."
-        )
+    require_same_mel(
+        store.mel_config,
+        config,
+        "the feature store",
+        "the model",
+        "preprocess with the --mel settings of the model, or start from a model with those of the store",
+    )
 
 
 def split_items(store: VocoderStore, split: str, min_frames: int) -> list[int]:

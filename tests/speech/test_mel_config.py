@@ -57,7 +57,7 @@ def test_the_refusal_is_one_sentence_with_both_values():
         "sample_rate 16000",
         "sample_rate 24000",
         "hop_length 300",
-        "--mel",
+        "mel settings",
     ):
         assert part in sentence
     assert "n_mels" not in sentence and "\n" not in sentence and sentence.count(". ") == 0

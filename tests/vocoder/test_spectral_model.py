@@ -138,7 +138,7 @@ def test_stores_and_sizes_that_do_not_fit_are_refused(toy_store):
             SpectralBatches(toy_store, TOY, *sizes)
     with pytest.raises(CorpusError, match="No utterance"):
         SpectralBatches(toy_store, TOY, 2, 5000)
-    with pytest.raises(CorpusError, match="mel settings"):
+    with pytest.raises(ConfigError, match="mel settings"):
         SpectralBatches(toy_store, dataclasses.replace(TOY, mel=MelConfig(fmin=20.0)), 2, 12)
 
 

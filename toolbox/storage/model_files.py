@@ -6,12 +6,12 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from cloning.models import STAGES, ModelFiles
 from modelfile.families import families_of
 from modelfile.header import ModelHeader, NotAModelError, read_header
-from speech.errors import ModelFileError, one_line
+from speech.errors import ConfigError, ModelFileError, one_line
+from speech.mel_config import MelConfig, require_same_mel
 
 __all__ = ["STAGES", "ModelFile", "incompatibility", "list_models", "paths_of", "read_model_file"]
 
@@ -136,15 +136,16 @@ def incompatibility(encoder: ModelFile, synthesizer: ModelFile, vocoder: ModelFi
             f"The synthesizer {synthesizer.name} needs voices of the embedding space '{wanted}', but the encoder "
             f"{encoder.name} makes '{own}': choose two that were trained together."
         )
-    mel, vocoder_mel = synthesizer.header.config.get("mel", {}), vocoder.header.config.get("mel", {})
-    if vocoder.path is not None and _common(vocoder_mel, mel) != _common(mel, vocoder_mel):
-        return (
-            f"The vocoder {vocoder.name} uses different mel settings than {synthesizer.name}: choose two with the same "
-            f"settings, or {fileless_vocoders()[0]}."
+    if vocoder.path is None:  # it has the settings of the synthesizer
+        return ""
+    try:
+        require_same_mel(
+            MelConfig.from_json(synthesizer.header.config.get("mel")),
+            MelConfig.from_json(vocoder.header.config.get("mel")),
+            f"the synthesizer {synthesizer.name}",
+            f"the vocoder {vocoder.name}",
+            f"choose two with the same settings, or {fileless_vocoders()[0]}",
         )
+    except ConfigError as error:
+        return str(error)
     return ""
-
-
-def _common(mel: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """The settings that both headers state; an omitted one has its default."""
-    return {name: value for name, value in mel.items() if name in other}
