@@ -3,14 +3,15 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Protocol, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from encoder.partials import Floats, Partials, PartialsConfig, mean_embedding
+from encoder.config import EncoderSettings
+from encoder.partials import Floats, Partials, mean_embedding, partial_starts
 from speech.errors import AudioError, ConfigError
 
 Precision = Literal["auto", "fp32"]
@@ -18,35 +19,6 @@ Precision = Literal["auto", "fp32"]
 STAGE = "encoder"
 MIN_SAMPLES = 1_600  # 0.1 s: shorter audio has too few pitch periods
 PARTIALS_PER_PASS = 32  # 64 take twice the memory and are 1 % faster, 96 exceed the processor's cache
-
-
-class EncoderSettings(Protocol):
-    """What the config of every encoder family has, besides its own settings."""
-
-    @property
-    def sample_rate(self) -> int:
-        """Hz."""
-        ...
-
-    @property
-    def n_mels(self) -> int:
-        """Features per frame."""
-        ...
-
-    @property
-    def hop_length(self) -> int:
-        """Samples between two frames of the front end."""
-        ...
-
-    @property
-    def embedding_size(self) -> int:
-        """Length of an embedding."""
-        ...
-
-    @property
-    def partials(self) -> PartialsConfig:
-        """How an utterance is cut into partials."""
-        ...
 
 
 class EncoderModel(nn.Module):
@@ -189,7 +161,7 @@ class SpeakerEncoder(ABC):
 
     def partial_starts(self, samples: int) -> NDArray[np.int64]:
         """First sample of each partial of a prepared utterance, int64 [partials]."""
-        return self.config.partials.starts(samples, self.config.hop_length)
+        return partial_starts(samples, self.config.hop_length, self.config.partials)
 
     def _windows(self, speech: Floats) -> list[Floats]:
         """Views of a prepared utterance's features, [partial_frames, n_mels] for each partial."""

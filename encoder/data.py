@@ -14,15 +14,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from encoder.augmentation import (
-    AugmentationConfig,
     Augmenter,
     draw_pauses,
     hz_to_mel,
     insert_pauses,
     mel_to_hz,
     mix_voices,
-    no_augmentation,
 )
+from encoder.config import AugmentationConfig, no_augmentation
 from speech.errors import ConfigError, CorpusError
 
 Floats = NDArray[np.float32]

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from encoder.augmentation import AugmentationConfig
+from encoder.config import AugmentationConfig
 from training.flags import TrainingFlags
 
 

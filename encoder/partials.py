@@ -5,56 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from encoder.config import PartialsConfig
 from speech.errors import ConfigError
 
 Floats = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class PartialsConfig:
-    """How an utterance is cut into partials. The defaults are those of the public SV2TTS encoder, with 10 ms frames."""
-
-    partial_frames: int = 160
-    """Frames in a partial: 1.6 s."""
-    partial_step: int = 77
-    """Frames between the starts of two partials: 1.3 partials per second, so that neighbours overlap by half."""
-    min_coverage: float = 0.75
-    """Smallest fraction of the last partial that must be audio; below it the partial is dropped."""
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.partial_step <= self.partial_frames:
-            raise ConfigError(
-                f"The encoder's partial_step is {self.partial_step}: it must lie between 1 and partial_frames "
-                f"({self.partial_frames}), so that partials leave no gaps."
-            )
-        if not 0 < self.min_coverage <= 1:
-            raise ConfigError(f"The encoder's min_coverage is {self.min_coverage}: it must be above 0 and at most 1.")
-
-    def starts(self, samples: int, hop_length: int) -> NDArray[np.int64]:
-        """First sample of each partial of an utterance.
-
-        The last partial reaches over the end. It is dropped if less than `min_coverage` of it would be audio. A single
-        partial is always kept.
-
-            |----------------|                 audio
-            [-------]                          partial 0
-                [-------]
-                    [-------]
-                        [-------]              half of it beyond the end: dropped
-
-        Args:
-            samples: length of the utterance.
-            hop_length: samples between two frames.
-
-        Returns:
-            int64 [partials], in samples, at least one.
-        """
-        frames = samples // hop_length + 1
-        steps = max(1, frames - self.partial_frames + self.partial_step + 1)
-        starts = np.arange(0, steps, self.partial_step, dtype=np.int64) * hop_length
-        if len(starts) > 1 and samples - starts[-1] < self.min_coverage * self.partial_frames * hop_length:
-            starts = starts[:-1]
-        return starts
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +43,33 @@ class Partials:
         others = self.embeddings.sum(axis=0) - self.embeddings
         norms = np.maximum(np.linalg.norm(others, axis=1), 1e-8)
         return np.einsum("ij,ij->i", self.embeddings, others) / norms
+
+
+def partial_starts(samples: int, hop_length: int, config: PartialsConfig) -> NDArray[np.int64]:
+    """First sample of each partial of an utterance.
+
+    The last partial reaches over the end. It is dropped if less than `min_coverage` of it would be audio. A single
+    partial is always kept.
+
+        |----------------|                 audio
+        [-------]                          partial 0
+            [-------]
+                [-------]
+                    [-------]              half of it beyond the end: dropped
+
+    Args:
+        samples: length of the utterance.
+        hop_length: samples between two frames.
+
+    Returns:
+        int64 [partials], in samples, at least one.
+    """
+    frames = samples // hop_length + 1
+    steps = max(1, frames - config.partial_frames + config.partial_step + 1)
+    starts = np.arange(0, steps, config.partial_step, dtype=np.int64) * hop_length
+    if len(starts) > 1 and samples - starts[-1] < config.min_coverage * config.partial_frames * hop_length:
+        starts = starts[:-1]
+    return starts
 
 
 def mean_embedding(embeddings: ArrayLike, weights: ArrayLike | None = None) -> Floats:

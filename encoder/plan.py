@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from corpora.store import FeatureStore
-from encoder.augmentation import no_augmentation
-from encoder.base import STAGE, EncoderModel, EncoderSettings, SpeakerEncoder
+from encoder.base import STAGE, EncoderModel, SpeakerEncoder
+from encoder.config import EncoderSettings, no_augmentation
 from encoder.data import BatchConfig, SpeakerBatches
 from encoder.flags import EncoderFlags
 from encoder.task import EncoderTask, LossConfig

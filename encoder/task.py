@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from encoder.base import EncoderModel, EncoderSettings, SpeakerEncoder, fingerprint
+from encoder.base import EncoderModel, SpeakerEncoder, fingerprint
+from encoder.config import EncoderSettings
 from encoder.data import Batch, MelStore
 from encoder.ge2e import GE2ELoss
 from encoder.pictures import add_pictures

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from encoder.augmentation import Augmenter, no_augmentation
+from encoder.augmentation import Augmenter
+from encoder.config import no_augmentation
 from encoder.data import MelStore, cut_window, items_by_speaker
 from encoder.metrics import equal_error_rate, min_dcf
 from speech.errors import CorpusError

@@ -10,9 +10,9 @@ from safetensors.numpy import load_file
 
 from corpora.store import FeatureWriter
 from encoder import SpeakerEncoder
+from encoder.config import PartialsConfig
 from encoder.lstm.config import LSTMConfig
 from encoder.lstm.family import LSTMFlags
-from encoder.partials import PartialsConfig
 from train_encoder import main
 
 TOY = LSTMConfig(hidden_size=8, num_layers=1, embedding_size=6, compression="log", partials=PartialsConfig(12, 6))

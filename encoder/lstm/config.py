@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from encoder.partials import PartialsConfig
+from encoder.config import PartialsConfig
 from speech.errors import ConfigError
 
 if TYPE_CHECKING:

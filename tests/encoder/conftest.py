@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from corpora.store import FeatureStore, FeatureWriter
+from encoder.config import PartialsConfig
 from encoder.lstm.config import LSTMConfig
-from encoder.partials import PartialsConfig
 
 TOY = LSTMConfig(hidden_size=16, num_layers=2, embedding_size=12, partials=PartialsConfig(20, 10))
 

@@ -7,13 +7,12 @@ import pytest
 from scipy.signal import fftconvolve
 
 from encoder.augmentation import (
-    AugmentationConfig,
     Augmenter,
     band_centres,
     draw_pauses,
     insert_pauses,
-    no_augmentation,
 )
+from encoder.config import AugmentationConfig, no_augmentation
 from speech.errors import ConfigError
 from speech.mel import encoder_mel, mel_filters
 

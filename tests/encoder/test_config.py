@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from encoder import SpeakerEncoder
+from encoder.config import PartialsConfig
 from encoder.lstm.config import LSTMConfig, read_config
-from encoder.partials import PartialsConfig
 from modelfile.header import ModelHeader, read_header
 from modelfile.locations import DEFAULT_MODELS
 from speech.errors import ConfigError, ModelFileError

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from encoder.augmentation import AugmentationConfig, no_augmentation
+from encoder.config import AugmentationConfig, no_augmentation
 from encoder.data import BatchConfig, SpeakerBatches, cut_window
 from speech.errors import ConfigError, CorpusError
 

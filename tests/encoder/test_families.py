@@ -26,7 +26,7 @@ from pathlib import Path
 from tyro.conf import OmitArgPrefixes
 
 from encoder.flags import EncoderFlags
-from encoder.partials import PartialsConfig
+from encoder.config import PartialsConfig
 from modelfile.families import Family
 from training.flags import Kind
 

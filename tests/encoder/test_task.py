@@ -5,7 +5,7 @@ import pytest
 import torch
 from matplotlib import image
 
-from encoder.augmentation import AugmentationConfig, no_augmentation
+from encoder.config import AugmentationConfig, no_augmentation
 from encoder.data import BatchConfig, SpeakerBatches
 from encoder.lstm.config import LSTMConfig
 from encoder.lstm.inference import LSTMEncoder

@@ -1,0 +1,120 @@
+"""Settings that encoder families share. Imports neither torch nor numpy, so that `--help` is quick."""
+
+from dataclasses import dataclass, fields
+from typing import Any, Protocol
+
+from speech.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class PartialsConfig:
+    """How an utterance is cut into partials. The defaults are those of the public SV2TTS encoder, with 10 ms frames."""
+
+    partial_frames: int = 160
+    """Frames in a partial: 1.6 s."""
+    partial_step: int = 77
+    """Frames between the starts of two partials: 1.3 partials per second, so that neighbours overlap by half."""
+    min_coverage: float = 0.75
+    """Smallest fraction of the last partial that must be audio; below it the partial is dropped."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.partial_step <= self.partial_frames:
+            raise ConfigError(
+                f"The encoder's partial_step is {self.partial_step}: it must lie between 1 and partial_frames "
+                f"({self.partial_frames}), so that partials leave no gaps."
+            )
+        if not 0 < self.min_coverage <= 1:
+            raise ConfigError(f"The encoder's min_coverage is {self.min_coverage}: it must be above 0 and at most 1.")
+
+
+class EncoderSettings(Protocol):
+    """What the config of every encoder family has, besides its own settings."""
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz."""
+        ...
+
+    @property
+    def n_mels(self) -> int:
+        """Features per frame."""
+        ...
+
+    @property
+    def hop_length(self) -> int:
+        """Samples between two frames of the front end."""
+        ...
+
+    @property
+    def embedding_size(self) -> int:
+        """Length of an embedding."""
+        ...
+
+    @property
+    def partials(self) -> PartialsConfig:
+        """How an utterance is cut into partials."""
+        ...
+
+
+@dataclass(frozen=True)
+class AugmentationConfig:
+    """Probabilities and strengths of the augmentations. Ranges are uniform, from lowest to highest."""
+
+    gain_db: float = 6.0
+    """Largest change of level, up or down."""
+    noise_probability: float = 0.6
+    """Probability of added noise."""
+    noise_snr_db: tuple[float, float] = (-3.0, 25.0)
+    """Signal-to-noise ratio over the window."""
+    room_probability: float = 0.3
+    """Probability of reverberation."""
+    room_decay_seconds: tuple[float, float] = (0.15, 0.9)
+    """Reverberation time: decay by 60 dB."""
+    room_ratio_db: tuple[float, float] = (-3.0, 12.0)
+    """Direct-to-reverberant ratio."""
+    band_probability: float = 0.3
+    """Probability of a band limit, as of a microphone or a telephone line."""
+    band_low_hz: tuple[float, float] = (50.0, 400.0)
+    """Lower edge of the pass band."""
+    band_high_hz: tuple[float, float] = (3000.0, 7500.0)
+    """Upper edge of the pass band."""
+    codec_probability: float = 0.2
+    """Probability of a lossy codec."""
+    codec_step_db: tuple[float, float] = (1.5, 6.0)
+    """Quantisation step of the band levels."""
+    pause_probability: float = 0.3
+    """Probability of a pause within the window, filled with noise only."""
+    pause_share: tuple[float, float] = (0.1, 0.5)
+    """Length of the pause as a fraction of the window."""
+    speed_probability: float = 0.8
+    """Probability that a speaker's windows are played at a different speed, which makes a new voice."""
+    speed_range: float = 0.25
+    """Largest change of speed; 0.25 is 0.75 to 1.25."""
+    chorus_probability: float = 0.25
+    """Probability that a second speaker is mixed in, which makes a new voice. It needs a teacher."""
+    chorus_ratio_db: tuple[float, float] = (2.0, 15.0)
+    """Attenuation of the second speaker."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name.endswith("_probability") and not 0 <= value <= 1:
+                raise ConfigError(f"The {field.name} is {value}: a probability lies between 0 and 1.")
+            if isinstance(value, tuple) and value[0] > value[1]:
+                raise ConfigError(f"The {field.name} must be given as lowest and highest value.")
+        if not 0 <= self.speed_range < 0.5:
+            raise ConfigError(f"The speed_range is {self.speed_range}: it must be at least 0 and below 0.5.")
+        if self.gain_db < 0:
+            raise ConfigError(f"The gain_db is {self.gain_db}: it must not be negative.")
+        if not 0 <= self.pause_share[0] <= self.pause_share[1] < 1:
+            raise ConfigError(f"The pause_share is {self.pause_share}: both ends must lie in [0, 1).")
+        if self.room_decay_seconds[0] <= 0:
+            raise ConfigError("The room_decay_seconds must be above 0.")
+
+
+def no_augmentation() -> AugmentationConfig:
+    """A config that leaves windows as they were recorded."""
+    never: dict[str, Any] = {
+        field.name: 0.0 for field in fields(AugmentationConfig) if field.name.endswith("_probability")
+    }
+    return AugmentationConfig(gain_db=0.0, **never)
