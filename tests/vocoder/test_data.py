@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from corpora.store import FeatureStore, FeatureWriter
-from speech.errors import ConfigError, CorpusError
+from speech.errors import ConfigError, CorpusError, SpeechError
 from speech.mel import decode_mel
 from vocoder.data import split_items
 from vocoder.wavernn.data import WaveRNNBatches, cut_crop, mel_window
@@ -56,11 +56,14 @@ def test_unsuitable_stores_are_refused(toy_store, toy_config, tmp_path):
         WaveRNNBatches(toy_store, toy_config(), 2, frames=500)
     with pytest.raises(ConfigError):
         WaveRNNBatches(toy_store, toy_config(), 0, 2)
-    infos: list[dict] = [{"stage": "encoder"}, {"stage": "vocoder", "mel_config": {"n_mels": 40}}]
-    for number, info in enumerate(infos):
+    infos: list[tuple[dict, str]] = [
+        ({"stage": "encoder"}, "encoder stage"),
+        ({"stage": "vocoder", "mel_config": {"n_mels": 40}}, r"n_mels 40.*n_mels 80.*mel settings"),
+    ]
+    for number, (info, words) in enumerate(infos):
         path = tmp_path / str(number)
         with FeatureWriter(path) as writer:
             writer.write_info(info)
             writer.add("a", {"mel": np.zeros((9, 80), np.uint8), "wav": np.zeros(1800, np.int16)}, {"split": "train"})
-        with pytest.raises(CorpusError):
+        with pytest.raises(SpeechError, match=words):
             WaveRNNBatches(FeatureStore(path), toy_config(), 2, 2)
