@@ -6,8 +6,11 @@ import re
 from speech.errors import TextError
 from synthesizer.text.abbreviations import expand_abbreviations
 from synthesizer.text.addresses import expand_addresses
+from synthesizer.text.dictionary import is_known
 from synthesizer.text.initialisms import expand_initialisms, expand_initials
+from synthesizer.text.letters import mark_letters_beside_digits
 from synthesizer.text.links import expand_links
+from synthesizer.text.marked_words import ACCENTS, lower_except_marked, without_marks
 from synthesizer.text.markup import expand_symbols, remove_markup
 from synthesizer.text.matching import word_set
 from synthesizer.text.number_rules import expand_numbers
@@ -18,7 +21,7 @@ from synthesizer.text.transliteration import CURRENCY_SIGNS, Losses, to_ascii
 
 logger = logging.getLogger(__name__)
 
-_INLINE = re.compile(r"\{[^{}]*\}")
+_INLINE = re.compile(r"(\{[^{}]*\})")
 _SPOKEN_SIGNS = {
     "&": " and ",
     "@": " at ",
@@ -65,6 +68,16 @@ def clean(text: str) -> str:
     Raises:
         TextError: nothing in the text can be spoken, or braces contain an unknown phoneme.
     """
+    parts = _INLINE.split(normalize(text))
+    return "".join(part if i % 2 else without_marks(part) for i, part in enumerate(parts))
+
+
+def normalize(text: str) -> str:
+    """`clean`, except that words keep a capital or accent that changes their pronunciation (`marked_words`).
+
+    Raises:
+        TextError: as `clean`.
+    """
     losses = Losses()
     phonemes: list[str] = []
     placeholder = _placeholder(text)
@@ -104,8 +117,6 @@ def _is_all_caps(text: str) -> bool:
 
 
 def _is_ordinary(word: str) -> bool:
-    from synthesizer.text.pronunciation import is_known
-
     return (
         word in _FUNCTION_WORDS
         or len(word) > 5
@@ -115,7 +126,7 @@ def _is_ordinary(word: str) -> bool:
 
 def _apply_rules(text: str, all_caps: bool, losses: Losses) -> str:
     """Apply all rules in order. Each rule sees the output of those before it."""
-    text = to_ascii(text, losses)
+    text = mark_letters_beside_digits(to_ascii(text, losses))
     text = expand_links(text)
     text = remove_markup(text, losses)
     text = expand_symbols(text)
@@ -125,11 +136,12 @@ def _apply_rules(text: str, all_caps: bool, losses: Losses) -> str:
     text = expand_numbers(text)
     text = expand_initials(text)
     text = expand_initialisms(text, all_caps)
-    return "".join(_allowed(c, losses) for c in text.lower())
+    text = text.lower() if all_caps else lower_except_marked(text)
+    return "".join(_allowed(c, losses) for c in text)
 
 
 def _allowed(character: str, losses: Losses) -> str:
-    if character in CLEAN_CHARACTERS:
+    if character in CLEAN_CHARACTERS or character in ACCENTS or character.isupper():
         return character
     if character.isspace():
         return " "

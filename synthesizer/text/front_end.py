@@ -3,7 +3,7 @@
 import logging
 
 from speech.errors import TextError
-from synthesizer.text.cleaners import clean
+from synthesizer.text.cleaners import normalize
 from synthesizer.text.lexicon import Lexicon
 from synthesizer.text.pronunciation import transcribe
 from synthesizer.text.sentences import MAX_CHARACTERS, split_sentences
@@ -23,8 +23,8 @@ def text_to_transcript(text: str, lexicon: Lexicon | None = None) -> Transcript:
         TextError: nothing in the text can be spoken, or an inline phoneme is unknown.
     """
     if lexicon is None:
-        return transcribe(clean(text))
-    return transcribe(lexicon.apply(clean(lexicon.apply(text)), written=text))
+        return transcribe(normalize(text))
+    return transcribe(lexicon.apply(normalize(lexicon.apply(text)), written=text))
 
 
 def text_to_transcripts(

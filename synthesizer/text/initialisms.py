@@ -2,6 +2,8 @@
 
 import re
 
+from synthesizer.text.dictionary import is_known
+from synthesizer.text.letters import LETTER_MARK
 from synthesizer.text.matching import final_stop, word_set
 
 # Initialisms that are also words, and acronyms.
@@ -33,7 +35,7 @@ _INITIAL = re.compile(r"(?<![\w.'])([A-Z])\.(?=\s+[A-Z])|(?<![\w.'])([A-HJ-Z])\.
 def expand_initials(text: str) -> str:
     """'U.S.A.' -> 'U S A', 'J. R. Smith' -> 'J R Smith'. Times such as '5 p.m.' must be expanded before."""
     text = _DOTTED.sub(_dotted, text)
-    return _INITIAL.sub(lambda m: m[1] or m[2], text)
+    return _INITIAL.sub(lambda m: (m[1] or m[2]).replace("A", LETTER_MARK), text)
 
 
 def _dotted(match: re.Match[str]) -> str:
@@ -72,8 +74,6 @@ def expand_initialisms(text: str, all_caps: bool) -> str:
 
 
 def _known(word: str) -> bool:
-    from synthesizer.text.pronunciation import is_known
-
     return is_known(word.lower())
 
 

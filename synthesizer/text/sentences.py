@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from synthesizer.text.abbreviations import BEFORE_NUMBER, CALENDAR, FINAL, INNER, TITLES
+from synthesizer.text.letters import ends_with_letter
 from synthesizer.text.matching import word_set
 
 MAX_CHARACTERS = 200  # about 14 s of speech, a little more than the longest training utterances
@@ -116,6 +117,8 @@ def _ends_sentence(paragraph: str, start: int, match: re.Match[str], any_capital
         return False
     if word == "v" and next_word[:1].isupper():
         return False  # Roe v. Wade
+    if len(word) == 1 and word.isupper() and ends_with_letter(paragraph[start : match.start()]):
+        return next_word[:1].isupper() or next_word[:1].isdigit() or not next_word
     if lower in _MAYBE_LAST or "." in lower or (len(word) == 1 and word.isupper()):
         # "Co.", "U.S." and the initial "J." end a sentence where the next word would not be part of a name.
         return lower == "etc" or (next_word[:1].isupper() and next_word.lower() in _STARTERS)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from synthesizer.text.dictionary import dictionary
 from synthesizer.text.g2p import LOG_STEP, MODEL
-from synthesizer.text.pronunciation import dictionary
 
 Phonemes = tuple[str, ...]
 Ngram = tuple[int, ...]

@@ -4,6 +4,8 @@ import re
 import unicodedata
 from dataclasses import dataclass, field
 
+from synthesizer.text.marked_words import split_accented
+
 CURRENCY_SIGNS = "$¢£¤¥₣₤₦₩₪₫€₭₮₱₲₴₵₸₹₺₽₿"
 # Symbols that later rules read. All other non-ASCII characters are spelled out, transliterated or dropped here.
 _KEPT = frozenset(CURRENCY_SIGNS + "°μΩ×")
@@ -107,10 +109,16 @@ def to_ascii(text: str, losses: Losses) -> str:
         losses: receives what is lost. Accents of Latin letters and invisible format characters do not count.
 
     Returns:
-        ASCII, the signs of `CURRENCY_SIGNS`, ``°``, ``μ``, ``Ω`` and ``×``.
+        ASCII, the signs of `CURRENCY_SIGNS`, ``°``, ``μ``, ``Ω`` and ``×``, and words that keep an accent
+        (`synthesizer.text.marked_words`).
     """
     if text.isascii():
         return "".join(c if c.isprintable() or c.isspace() else " " for c in text)
+    parts = split_accented(unicodedata.normalize("NFC", text))
+    return "".join(part if i % 2 else _to_ascii(part, losses) for i, part in enumerate(parts))
+
+
+def _to_ascii(text: str, losses: Losses) -> str:
     text = _LOVE.sub(r"\1 love ", text)
     text = _SUBSCRIPTS.sub(r" \g<0>", text)
     text = _SUPERSCRIPT_RUN.sub(_raised, text)

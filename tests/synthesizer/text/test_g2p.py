@@ -5,8 +5,8 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from synthesizer.text.dictionary import dictionary
 from synthesizer.text.g2p import MAX_LETTERS, MODEL, predict_phonemes
-from synthesizer.text.pronunciation import dictionary
 from synthesizer.text.symbols import PHONEMES
 from synthesizer.text.train_g2p import align, is_held_out, split_dictionary
 

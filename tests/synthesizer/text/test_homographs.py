@@ -2,9 +2,9 @@
 
 import pytest
 
+from synthesizer.text.dictionary import is_known
 from synthesizer.text.front_end import text_to_transcript
 from synthesizer.text.homographs import HOMOGRAPHS
-from synthesizer.text.pronunciation import is_known
 
 
 @pytest.mark.parametrize(
