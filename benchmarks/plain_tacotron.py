@@ -1,4 +1,4 @@
-"""A training pass of the synthesizer as one would first write it: every layer called once per decoder step."""
+"""A plain training pass of the synthesizer, which calls every layer once per decoder step."""
 
 from __future__ import annotations
 
@@ -9,21 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from synthesizer.tacotron.model import SILENCE, Tacotron2, TrainingOutput, length_mask
+from synthesizer.tacotron.model import SILENCE, Tacotron2, TeacherForcing, TrainingOutput, length_mask
 
 
-def plain_forward(
-    model: Tacotron2,
-    symbols: Tensor,
-    symbol_lengths: Tensor,
-    mel: Tensor,
-    mel_lengths: Tensor,
-    embedding: Tensor,
-    factor: int,
-) -> TrainingOutput:
-    """What `Tacotron2.forward` computes, written as one would first write it."""
-    from synthesizer.tacotron.model import TrainingOutput
-
+def plain_forward(model: Tacotron2, given: TeacherForcing, factor: int) -> TrainingOutput:
+    """Computes the same as `Tacotron2.forward`."""
+    symbols, symbol_lengths, mel, mel_lengths, embedding, _ = given
     batch, frames, n_mels = mel.shape
     rate, training = model.config.zoneout, model.training
     mask = length_mask(symbol_lengths, symbols.shape[1])
@@ -33,7 +24,7 @@ def plain_forward(
     packed = torch.nn.utils.rnn.pack_padded_sequence(x, symbol_lengths, batch_first=True, enforce_sorted=False)
     memory = torch.nn.utils.rnn.pad_packed_sequence(model.encoder.lstm(packed)[0], batch_first=True)[0].float()
     speaker = model.join_speaker(embedding).float()
-    memory, melody = model.intone(memory, speaker, mask)
+    memory, pitch = model.add_pitch(memory, speaker, mask)
     attend = plain_attention(model.attention, memory, mask)
 
     hidden = cell = decoder_hidden = decoder_cell = memory.new_zeros(batch, model.config.decoder_size)
@@ -64,12 +55,12 @@ def plain_forward(
     for layer in model.postnet.layers:
         x = plain_convolution(layer, x, mel_mask)
     return TrainingOutput(
-        decoder_mel, decoder_mel + x, torch.cat(all_stops, 1).float(), torch.stack(all_weights, 2), melody
+        decoder_mel, decoder_mel + x, torch.cat(all_stops, 1).float(), torch.stack(all_weights, 2), pitch
     )
 
 
 def plain_convolution(layer: Any, x: Tensor, mask: Tensor) -> Tensor:
-    """`MaskedConvolution` on [batch, positions, channels]: the valid positions are taken out and put back."""
+    """`MaskedConvolution` on [batch, positions, channels], by gathering and scattering the valid positions."""
     y = layer.convolution(x.transpose(1, 2)).transpose(1, 2)
     valid = layer.normalisation(y[mask].float())
     valid = {"relu": torch.relu, "tanh": torch.tanh, "none": lambda same: same}[layer.activation](valid)

@@ -1,12 +1,12 @@
-"""How fast the synthesizer speaks and learns, on one thread.
+"""Speed of the synthesizer on one thread.
 
     python benchmarks/synthesizer.py [--quick] [--json FILE]
 
-Speaking: seconds of speech made in a second, by the default model and by a model of the Tacotron 2 paper's sizes
-(random weights: the speed does not depend on what they were trained for), beside our own reference in PyTorch.
-Learning: frames in a second beside a plain loop, in which prenet, `LSTMCell`s, attention and projections are called
-once per decoder step under autograd; that both have the same gradients is checked first. What is compared takes turns,
-and the least processor time of several turns counts.
+Decoding: seconds of speech per second, for the default model and for a model with the sizes of the Tacotron 2 paper
+(random weights: they do not change the speed), against the reference in PyTorch.
+Training: frames per second, against a plain loop that calls prenet, `LSTMCell`s, attention and projections once per
+decoder step under autograd. Both must have the same gradients, which is checked first. Measurements alternate, and the
+least processor time of several repeats counts.
 """
 
 from __future__ import annotations
@@ -36,12 +36,14 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.optim import Optimizer
 
-    from synthesizer.tacotron.config import SynthesizerConfig
-    from synthesizer.tacotron.model import Tacotron2, TrainingOutput
+    from synthesizer.tacotron.config import Architecture, InferenceSettings
+    from synthesizer.tacotron.inference import TacotronSynthesizer
+    from synthesizer.tacotron.model import Tacotron2, TeacherForcing, TrainingOutput
 
 DEFAULT_MODEL = ROOT / "models/default/synthesizer.safetensors"
-LETTERS_A_SENTENCE = (60, 90)  # of the sentences that are spoken: about five seconds
-EQUAL = 1e-3  # of the norm of a gradient
+SENTENCE_LETTERS = (60, 90)  # of the decoded sentences: about five seconds
+TOLERANCE = 1e-3  # relative, of a gradient
+REDUCTION_FACTOR = 4
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,9 @@ class Arguments:
     """Measure the synthesizer."""
 
     quick: bool = False
-    """Fewer repeats, shorter training batches, no compilation; the figures scatter more."""
+    """Use fewer repeats and shorter training batches, and skip compilation. The figures vary more."""
     json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Also write the figures here, as a list of {case, value, unit}."""
+    """Also write the figures to this file, as a list of {case, value, unit}."""
 
     @property
     def repeats(self) -> int:
@@ -69,14 +71,12 @@ def main(argv: list[str] | None = None) -> None:
     report(rows, arguments.json)
 
 
-# --- speaking -------------------------------------------------------------------------------------------------------
+# --- decoding -------------------------------------------------------------------------------------------------------
 
 
 def measure_decoding(arguments: Arguments) -> Rows:
-    """The default model on sample sentences, one at a time and several together."""
-    from synthesizer import Synthesizer
-
-    model = Synthesizer.load(DEFAULT_MODEL).model
+    """The default model on sample sentences, one at a time and as a batch."""
+    model = load_default().model
     texts = sample_sentences(8)
     yield from decoding_rates("decode_1t", model, texts, arguments.repeats)
     compiled, reference = least_times(
@@ -86,54 +86,63 @@ def measure_decoding(arguments: Arguments) -> Rows:
 
 
 def measure_paper_sizes(arguments: Arguments) -> Rows:
-    """The sizes of the paper, with as many frames a decoder step as public models have."""
-    from synthesizer.tacotron.config import SynthesizerConfig
+    """The sizes of the paper, with the reduction factors of public models."""
+    from synthesizer.tacotron.config import Architecture, InferenceSettings
 
     texts = sample_sentences(8)
+    model = random_model(Architecture.paper_sizes())
     for factor in (2, 1):
-        model = random_model(replace(SynthesizerConfig.paper_sizes(), reduction_factor=factor))
         if factor == 2:
             yield "paper_sizes_parameters", sum(weight.numel() for weight in model.parameters()) / 1e6, "million"
-        yield from decoding_rates(f"decode_1t_paper_sizes_r{factor}", model, texts, arguments.repeats)
+        yield from decoding_rates(
+            f"decode_1t_paper_sizes_r{factor}", model, texts, arguments.repeats, InferenceSettings(factor)
+        )
 
 
 def measure_attentions(arguments: Arguments) -> Rows:
-    """Both attentions in the default sizes."""
-    from synthesizer.tacotron.config import ATTENTION_KINDS, SynthesizerConfig
+    """Both kinds of attention with the default sizes."""
+    from synthesizer.tacotron.config import ATTENTION_KINDS, Architecture
 
     texts = sample_sentences(1)
     for kind in ATTENTION_KINDS:
-        model = random_model(SynthesizerConfig(attention=kind))
-        run = decoding(model, texts, window=(0, 4))  # without one, random weights would wander
+        model = random_model(Architecture(attention=kind))
+        run = decoding(model, texts, window=(0, 4))  # without one, attention of random weights would jump
         yield f"decode_1t_{kind}_batch1_times_realtime", run() / least_times(arguments.repeats, run)[0], "times"
 
 
-def decoding_rates(case: str, model: Tacotron2, texts: list[np.ndarray], repeats: int) -> Rows:
-    """Batches of 1, 4 and 8; that of one is the mean over four sentences, one after another."""
-    alone = [decoding(model, [text]) for text in texts[:4]]
+def decoding_rates(
+    case: str, model: Tacotron2, texts: list[np.ndarray], repeats: int, settings: InferenceSettings | None = None
+) -> Rows:
+    """Batches of 1, 4 and 8. The first is the mean over four sentences."""
+    alone = [decoding(model, [text], settings) for text in texts[:4]]
     seconds = sum(run() for run in alone)
     yield f"{case}_batch1_times_realtime", seconds / sum(least_times(repeats, *alone)), "times"
     for size in (4, 8):
-        run = decoding(model, texts[:size])
+        run = decoding(model, texts[:size], settings)
         yield f"{case}_batch{size}_times_realtime", run() / least_times(repeats, run)[0], "times"
 
 
-def decoding(model: Tacotron2, texts: list[np.ndarray], **settings: Any) -> Callable[[], float]:
-    """A function that decodes the texts and returns the seconds of speech that it made."""
-    from synthesizer.tacotron.decoding import free_run
+def decoding(
+    model: Tacotron2, texts: list[np.ndarray], settings: InferenceSettings | None = None, **options: Any
+) -> Callable[[], float]:
+    """A function that decodes the texts and returns the seconds of speech."""
+    from synthesizer.tacotron.config import InferenceSettings
+    from synthesizer.tacotron.decoding import SentenceInput, free_run
 
     voices = np.random.default_rng(0).normal(size=(len(texts), 256)).astype(np.float32)
     voices /= np.linalg.norm(voices, axis=1, keepdims=True)
 
+    sentences = [SentenceInput(text, voice, seed) for seed, (text, voice) in enumerate(zip(texts, voices, strict=True))]
+
     def run() -> float:
-        decoded = free_run(model, texts, voices, range(len(texts)), **settings)
+        decoded = free_run(model, sentences, settings or InferenceSettings(), **options)
         return sum(item.mel.shape[1] for item in decoded) / model.config.mel.frames_per_second
 
     return run
 
 
 def measure_first_sentence(arguments: Arguments) -> Rows:
-    """From a text of several sentences to the mel of the first one, by a synthesizer that has spoken before."""
+    """Time to the mel of the first of several sentences, after an earlier synthesis."""
     from synthesizer import Synthesizer
     from synthesizer.options import EmbeddedVoice
 
@@ -145,18 +154,28 @@ def measure_first_sentence(arguments: Arguments) -> Rows:
 
 
 def sample_sentences(count: int) -> list[np.ndarray]:
-    """Symbols of sample sentences of usual length, int64 [tokens] each."""
+    """Symbols of sample sentences of typical length, int64 [tokens] each."""
     from synthesizer.text.front_end import text_to_transcript
     from synthesizer.text.transcript import encode
 
-    low, high = LETTERS_A_SENTENCE
+    low, high = SENTENCE_LETTERS
     lines = (ROOT / "samples/sentences.txt").read_text(encoding="utf-8").splitlines()
     chosen = [line.strip() for line in lines if low <= len(line) <= high]
     return [encode(text_to_transcript(chosen[k % len(chosen)]), 1.0) for k in range(count)]
 
 
-def random_model(config: SynthesizerConfig) -> Tacotron2:
-    """Random weights, with a stop token that never speaks: a sentence ends when its attention rests on the last one."""
+def load_default() -> TacotronSynthesizer:
+    """The default model."""
+    from synthesizer import Synthesizer
+    from synthesizer.tacotron.inference import TacotronSynthesizer
+
+    synthesizer = Synthesizer.load(DEFAULT_MODEL)
+    assert isinstance(synthesizer, TacotronSynthesizer)
+    return synthesizer
+
+
+def random_model(config: Architecture) -> Tacotron2:
+    """Random weights, with a stop token that never fires: a sentence ends when attention stays on the end symbol."""
     import torch
 
     from synthesizer.tacotron.model import Tacotron2
@@ -167,30 +186,19 @@ def random_model(config: SynthesizerConfig) -> Tacotron2:
     return model
 
 
-# --- learning -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Utterances of random sound, for `Tacotron2.forward`."""
-
-    symbols: Tensor
-    symbol_lengths: Tensor
-    mel: Tensor
-    mel_lengths: Tensor
-    embedding: Tensor
+# --- training -------------------------------------------------------------------------------------------------------
 
 
 def compare_training(arguments: Arguments) -> Rows:
-    """A training step of the default sizes (forward, loss, backward, optimiser) beside the plain loop's.
+    """A training step with the default sizes (forward, loss, backward, optimiser), against the plain loop.
 
-    The default batch has 12,800 frames: 20 utterances of 8 s, or 32 of 5 s, where the plain loop's products are larger
-    and repeat less often. The quick one has half of the frames. The figure without a precision is that of the one that
+    The default batch has 12,800 frames: 20 utterances of 8 s, or 32 of 5 s, for which the plain loop has larger and
+    fewer products. The quick batch has half of the frames. The figure without a precision is for the precision that
     training chooses on this processor.
     """
-    from synthesizer.tacotron.config import SynthesizerConfig
+    from synthesizer.tacotron.config import Architecture
 
-    check_gradients(SynthesizerConfig())
+    check_gradients(Architecture())
     precisions, chosen = training_precisions()
     shapes = {"": (20, 320)} if arguments.quick else {"": (20, 640), "_32_rows": (32, 400)}
     for suffix, shape in shapes.items():
@@ -205,44 +213,48 @@ def compare_training(arguments: Arguments) -> Rows:
 
 
 def training_precisions() -> tuple[tuple[str, ...], str]:
-    """What is measured, and which of them training chooses: bf16 only where the processor does not emulate it."""
+    """Precisions to measure, and the one that training chooses: bf16 only if the processor has it natively."""
     from training.config import FitConfig
     from training.processes import chosen_precision, cpu_multiplies_bf16
 
     return ("fp32", "bf16") if cpu_multiplies_bf16() else ("fp32",), chosen_precision(FitConfig(), "cpu")
 
 
-def training_steps(batch: Batch, precision: str) -> list[Callable[[], None]]:
-    """A step of ours and one of the plain loop, of models with the same weights."""
+def training_steps(batch: TeacherForcing, precision: str) -> list[Callable[[], None]]:
+    """One step of the optimised pass and one of the plain loop, for models with the same weights."""
     import torch
 
     from benchmarks.plain_tacotron import plain_forward
-    from synthesizer.tacotron.config import SynthesizerConfig
+    from synthesizer.tacotron.config import Architecture
     from synthesizer.tacotron.model import Tacotron2
 
     steps: list[Callable[[], None]] = []
     for forward in (Tacotron2.forward, plain_forward):
         torch.manual_seed(0)
-        model = Tacotron2(SynthesizerConfig()).train()
+        model = Tacotron2(Architecture()).train()
         optimizer = torch.optim.AdamW(model.parameters())
         steps.append(partial(training_step, model, forward, batch, precision, optimizer))
     return steps
 
 
 def training_step(
-    model: Tacotron2, forward: Callable[..., TrainingOutput], batch: Batch, precision: str, optimizer: Optimizer
+    model: Tacotron2,
+    forward: Callable[..., TrainingOutput],
+    batch: TeacherForcing,
+    precision: str,
+    optimizer: Optimizer,
 ) -> None:
     import torch
 
     optimizer.zero_grad()
     with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-        output = forward(model, *vars(batch).values(), 4)
+        output = forward(model, batch, REDUCTION_FACTOR)
     loss_of(output, batch).backward()
     optimizer.step()
 
 
-def loss_of(output: TrainingOutput, batch: Batch) -> Tensor:
-    """Something of everything that a forward pass gives."""
+def loss_of(output: TrainingOutput, batch: TeacherForcing) -> Tensor:
+    """A loss that depends on all outputs of a forward pass."""
     from synthesizer.tacotron.model import length_mask
 
     mask = length_mask(batch.mel_lengths, batch.mel.shape[1])
@@ -251,16 +263,18 @@ def loss_of(output: TrainingOutput, batch: Batch) -> Tensor:
     return mel + (output.stop_logits**2).mean() + (output.alignments**2).mean()
 
 
-def random_batch(rows: int, frames: int) -> Batch:
-    """Utterances of nearly equal length, as buckets have them; a token lasts five frames."""
+def random_batch(rows: int, frames: int) -> TeacherForcing:
+    """Random utterances of nearly equal length, as in training; five frames per token."""
     import torch
     from torch.nn import functional
+
+    from synthesizer.tacotron.model import TeacherForcing
 
     generator = torch.Generator().manual_seed(0)
     lengths = frames - 4 * torch.randint(0, max(1, frames // 40), (rows,), generator=generator)
     lengths[0] = frames
     tokens = lengths // 5
-    return Batch(
+    return TeacherForcing(
         torch.randint(2, 60, (rows, int(tokens.max())), generator=generator),
         tokens,
         torch.randn(rows, frames, 80, generator=generator).clamp(-4, 4),
@@ -269,28 +283,29 @@ def random_batch(rows: int, frames: int) -> Batch:
     )
 
 
-def check_gradients(config: SynthesizerConfig) -> None:
-    """Both ways have the same loss and gradients where nothing is left to chance; else AssertionError."""
+def check_gradients(config: Architecture) -> None:
+    """Check that both passes have the same loss and gradients without dropout; else AssertionError."""
     import torch
 
     from benchmarks.plain_tacotron import plain_forward
+    from synthesizer.tacotron.config import TrainingSettings
     from synthesizer.tacotron.model import Tacotron2
 
     torch.manual_seed(0)
-    chances = {"encoder_dropout": 0.0, "prenet_dropout": 0.0, "zoneout": 0.0, "postnet_dropout": 0.0}
-    model = Tacotron2(replace(config, **chances)).train()  # type: ignore[arg-type]
+    training = TrainingSettings(encoder_dropout=0.0, postnet_dropout=0.0)
+    model = Tacotron2(replace(config, prenet_dropout=0.0, zoneout=0.0), training).train()
     batch = random_batch(3, 40)
-    found = []
-    ways: tuple[Callable[..., TrainingOutput], ...] = (Tacotron2.forward, plain_forward)
-    for forward in ways:
+    gradients = []
+    passes: tuple[Callable[..., TrainingOutput], ...] = (Tacotron2.forward, plain_forward)
+    for forward in passes:
         model.zero_grad()
-        loss_of(forward(model, *vars(batch).values(), config.reduction_factor), batch).backward()
-        found.append([weight.grad.clone() for weight in model.parameters() if weight.grad is not None])
-    for (name, _), own, other in zip(model.named_parameters(), *found, strict=True):
-        if name.endswith("convolution.bias"):  # normalisation takes it away again: its gradient is rounding
+        loss_of(forward(model, batch, REDUCTION_FACTOR), batch).backward()
+        gradients.append([weight.grad.clone() for weight in model.parameters() if weight.grad is not None])
+    for (name, _), own, other in zip(model.named_parameters(), *gradients, strict=True):
+        if name.endswith("convolution.bias"):  # cancelled by the normalisation: its gradient is rounding error
             continue
         difference = float((own - other).norm() / other.norm().clamp_min(1e-6))
-        assert difference < EQUAL, f"the gradient of {name} differs by {difference:.1g}"
+        assert difference < TOLERANCE, f"the gradient of {name} differs by {difference:.1g}"
 
 
 # --- memory and compilation -----------------------------------------------------------------------------------------
@@ -316,17 +331,18 @@ import numpy as np
 import torch
 
 torch.set_num_threads(1)
-from synthesizer.tacotron.decoding import free_run
-from synthesizer.tacotron.inference import Synthesizer
+from synthesizer import Synthesizer
+from synthesizer.tacotron.config import InferenceSettings
+from synthesizer.tacotron.decoding import SentenceInput, free_run
 model = Synthesizer.load(sys.argv[1]).model
 start = time.process_time()
-free_run(model, [np.arange(2, 9)], np.zeros((1, 256), np.float32), [0])
+free_run(model, [SentenceInput(np.arange(2, 9), np.zeros(256, np.float32), 0)], InferenceSettings())
 print(json.dumps({"seconds": time.process_time() - start}))
 """
 
 
 def measure_memory(arguments: Arguments) -> Rows:
-    """The greatest memory of a process that speaks eight sentences, above what it holds with torch imported."""
+    """Peak memory of a process that synthesizes eight sentences, above that with torch imported."""
     if not memory_is_measurable():
         return
     lines = (ROOT / "samples/sentences.txt").read_text(encoding="utf-8").splitlines()
@@ -336,13 +352,13 @@ def measure_memory(arguments: Arguments) -> Rows:
 
 
 def measure_compilation(arguments: Arguments) -> Rows:
-    """Processor time of the first sentence of a process, before and after numba has kept the compiled loop."""
+    """Processor time of the first sentence of a process, without and with compiled code in the cache."""
     if arguments.quick:
         return
     with tempfile.TemporaryDirectory() as cache:
         for case in ("first_compilation_s", "start_from_cache_s"):
-            kept_in = {"NUMBA_CACHE_DIR": cache}
-            yield case, run_program(COMPILATION_PROGRAM, str(DEFAULT_MODEL), environment=kept_in)["seconds"], "s"
+            environment = {"NUMBA_CACHE_DIR": cache}
+            yield case, run_program(COMPILATION_PROGRAM, str(DEFAULT_MODEL), environment=environment)["seconds"], "s"
 
 
 if __name__ == "__main__":

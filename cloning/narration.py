@@ -134,7 +134,7 @@ def sentence_entry(sentence: Sentence) -> dict[str, Any]:
         "seconds": round(sentence.seconds, 3),
         "score": round(sentence.score, 3),
         "attempts": sentence.attempts,
-        "rungs": list(sentence.rungs),
+        "fallbacks": list(sentence.fallbacks),
         "done": list(sentence.done),
         "remarks": list(sentence.remarks),
     }
@@ -143,9 +143,9 @@ def sentence_entry(sentence: Sentence) -> dict[str, Any]:
 def count_sentences(sentences: Sequence[Sentence]) -> str:
     """For example "7 sentences, 2 read again (1 split), 1 doubtful"."""
     counts = f"{len(sentences)} sentence{'' if len(sentences) == 1 else 's'}"
-    again = [sentence for sentence in sentences if sentence.rungs]
+    again = [sentence for sentence in sentences if sentence.fallbacks]
     if again:
-        split = sum(sentence.pieces > 1 for sentence in again)
+        split = sum(sentence.parts > 1 for sentence in again)
         counts += f", {len(again)} read again" + (f" ({split} split)" if split else "")
     doubtful = sum(not sentence.ok for sentence in sentences)
     return counts + (f", {doubtful} doubtful" if doubtful else "")

@@ -81,15 +81,15 @@ class Vocoder(MelSettings):
 
     def _aligned(self, task: Task, whole: np.ndarray, wav: np.ndarray) -> np.ndarray:
         """The synthesizer's mel of a trimmed recording, uint8 [frames, n_mels]."""
-        from preparation.aligned_mels import aligned_mel
         from speech.mel import code_mel, synthesis_mel
         from synthesizer.alignment_score import alignment_report
+        from synthesizer.options import EmbeddedVoice
 
         transcript = transcript_of(task.utterance.text)
         embedding = load_encoder(self.encoder).embed_many([encoder_ready(whole, self.sample_rate)], prepared=True)[0]
         synthesizer = load_synthesizer(self.synthesizer)
-        made = aligned_mel(synthesizer, synthesis_mel(wav, self.mel).T, transcript, embedding, task.key)
+        made = synthesizer.align(transcript, synthesis_mel(wav, self.mel), EmbeddedVoice(embedding), task.key)
         report = alignment_report(made.alignment, stopped=True)
         if report.coverage < MIN_COVERAGE:
             raise Refused(f"the synthesizer cannot be aligned to its text (it covers {report.coverage:.0%} of it)")
-        return code_mel(made.mel, self.mel.max_abs_value)
+        return code_mel(made.mel.T, self.mel.max_abs_value)

@@ -1,24 +1,25 @@
-"""Synthesizer: text and a speaker embedding -> mel (Tacotron 2, arXiv 1712.05884; SV2TTS, arXiv 1806.04558).
+"""Synthesizer stage: text and a speaker embedding -> mel spectrogram (SV2TTS, arXiv 1806.04558).
 
-The facade is `Synthesizer`, its settings are `SynthesizerConfig`. Both load on first use.
+`Synthesizer.load` loads a model file of any family. All names here load on first use.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from synthesizer.tacotron.config import SynthesizerConfig
-    from synthesizer.tacotron.inference import Sentence, Synthesis, Synthesizer
+    from synthesizer.base import AlignedMel, Synthesizer
+    from synthesizer.options import EmbeddedVoice, SynthesisOptions
+    from synthesizer.synthesis import Sentence, Synthesis, join_syntheses
 
-__all__ = ["Sentence", "Synthesis", "Synthesizer", "SynthesizerConfig"]
+__all__ = [
+    "AlignedMel", "EmbeddedVoice", "Sentence", "Synthesis", "SynthesisOptions", "Synthesizer", "join_syntheses",
+]  # fmt: skip
+
+_MODULES = {"AlignedMel": "base", "Synthesizer": "base", "EmbeddedVoice": "options", "SynthesisOptions": "options"}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "SynthesizerConfig":
-        from synthesizer.tacotron.config import SynthesizerConfig
+    if name not in __all__:
+        raise AttributeError(f"module 'synthesizer' has no attribute {name!r}")
+    import importlib
 
-        return SynthesizerConfig
-    if name in ("Sentence", "Synthesis", "Synthesizer"):
-        from synthesizer.tacotron import inference
-
-        return getattr(inference, name)
-    raise AttributeError(f"module 'synthesizer' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"synthesizer.{_MODULES.get(name, 'synthesis')}"), name)

@@ -1,7 +1,7 @@
-"""Did the attention read the whole text once, in order? A score for an alignment, in numpy alone.
+"""Score an alignment: did attention cover the whole text once, in order? Needs numpy only.
 
-A Tacotron that fails seldom sounds slightly worse: it skips a word, repeats one, or babbles past the end of the text.
-All three can be seen in the alignment without listening:
+A Tacotron fails by skipping words, repeating them, or continuing past the end of the text. All three show in the
+alignment:
 
     tokens ^        .##   good        ##.         skips           #      repeats
            |     .##.             .             words       ##  ##
@@ -16,32 +16,30 @@ from dataclasses import dataclass
 
 import numpy as np
 
-BACKWARD_TOLERANCE = (
-    2  # tokens: the peak may tremble on a letter pair or around a blank without anything being repeated
-)
-FORWARD_TOLERANCE = 3  # tokens: at a reduction factor of 4 one step is 50 ms, and short letters are passed over in it
-END_TOLERANCE = 3  # tokens: "!", a blank and the end mark are often left in one step
-TOUCHED = 0.05  # a token that some step gives this much weight has been read
-WORD_TOUCHED = 0.1  # a word whose tokens some step gives this much weight together has been read
+BACKWARD_TOLERANCE = 2  # tokens; the peak may move back on a letter pair or a space without a repetition
+FORWARD_TOLERANCE = 3  # tokens; at a reduction factor of 4 a step is 50 ms and can cover several short letters
+END_TOLERANCE = 3  # tokens; "!", a space and the end symbol are often covered in one step
+COVERED = 0.05  # least weight at any step of a token that counts as covered
+WORD_COVERED = 0.1  # the same for the summed weight of a word's tokens
 MINIMUM_COVERAGE = 0.9
-MINIMUM_FOCUS = 0.15  # below it the decoder hears a blur of the whole text
+MINIMUM_FOCUS = 0.15  # below it attention is spread over the whole text
 
 
 @dataclass(frozen=True)
 class AlignmentReport:
-    """How an alignment ran.
+    """Properties of an alignment. The peak is the token with the largest weight at a step.
 
     Attributes:
-        coverage: share of the tokens that were read, 0 to 1.
-        monotonic: the peak ran forward to the end of the text and never went back.
-        backward_jumps: how often the peak fell more than two tokens behind the furthest token it had reached.
-        forward_jumps: how often it leapt over more than three tokens in one step (a skipped syllable or word).
+        coverage: fraction of the tokens that were covered, 0 to 1.
+        monotonic: the peak reached the end of the text and never went back.
+        backward_jumps: how often the peak fell more than two tokens behind the furthest token reached.
+        forward_jumps: how often it jumped over more than three tokens in one step (a skipped syllable or word).
         reached_end: the last step attends to one of the last four tokens.
         focus: mean over the steps of the largest weight, 0 to 1.
         stopped: the stop token fired (as opposed to the limit on the length).
-        ok: all of this is as it should be.
-        repeats: tokens that were read again after a backward jump.
-        trouble: the token from which the reading first jumped, back or ahead; None if it never did.
+        ok: monotonic, stopped, and coverage and focus above their minimum.
+        repeats: tokens that were covered again after a backward jump.
+        trouble: the token before the first jump, backward or forward; None without a jump.
     """
 
     coverage: float
@@ -60,8 +58,8 @@ def alignment_report(alignment: np.ndarray, stopped: bool) -> AlignmentReport:
     """Score one alignment.
 
     Args:
-        alignment: [tokens, steps], attention weights, each step sums to 1; steps without any weight (the pauses between
-            joined sentences) are passed over.
+        alignment: [tokens, steps], attention weights; each step sums to 1. Steps without weight (pauses between joined
+            sentences) are ignored.
         stopped: whether the stop token ended the decoding.
 
     Raises:
@@ -79,13 +77,15 @@ def alignment_report(alignment: np.ndarray, stopped: bool) -> AlignmentReport:
     path = attending.argmax(axis=0)
     furthest = np.maximum.accumulate(path)
     behind = furthest - path > BACKWARD_TOLERANCE
-    # A stay behind the furthest token is one jump, however many steps it lasts.
+    # Staying behind the furthest token counts as one jump, for any number of steps.
     backward_jumps = int(np.count_nonzero(behind[1:] & ~behind[:-1]))
-    # The path starts before the first token: text that is skipped at the start counts too.
+    # The path starts before the first token, so that text skipped at the start counts.
     leaps = np.diff(furthest, prepend=-1)
     forward_jumps = int(np.count_nonzero(leaps > FORWARD_TOLERANCE))
     coverage = _coverage(attending, furthest, leaps)
-    reached_end = bool(path[-1] >= tokens - 1 - min(END_TOLERANCE, tokens // 3))  # of "a." and its end mark, one
+    reached_end = bool(
+        path[-1] >= tokens - 1 - min(END_TOLERANCE, tokens // 3)
+    )  # one token for "a." with its end symbol
     focus = float(attending.max(axis=0).mean())
     monotonic = backward_jumps == 0 and reached_end
     ok = monotonic and bool(stopped) and coverage >= MINIMUM_COVERAGE and focus >= MINIMUM_FOCUS
@@ -109,26 +109,26 @@ def _trouble(path: np.ndarray, jumped: np.ndarray) -> int | None:
 
 
 def words_missed(alignment: np.ndarray, words: Sequence[tuple[int, int]]) -> list[int]:
-    """The words that no step attends to, whatever steps pass over them.
+    """The words that no step attends to.
 
     Args:
         alignment: [tokens, steps].
-        words: first token and the one after the last, of each word.
+        words: first token of each word and the one after its last.
 
     Returns:
-        Indices of words whose tokens never hold a tenth of a step's weight together. In natural readings a quick "a"
-        has 0.18 and any other word 0.39 and more; a skipped one has nearly nothing.
+        Indices of words whose tokens have less than WORD_COVERED of the weight at every step. In natural speech a
+        quick "a" has 0.18 and any other word at least 0.39; a skipped word has nearly nothing.
     """
     if not alignment.size:
         return list(range(len(words)))
     weights = np.nan_to_num(alignment)
-    return [number for number, (first, last) in enumerate(words) if weights[first:last].sum(0).max() < WORD_TOUCHED]
+    return [number for number, (first, last) in enumerate(words) if weights[first:last].sum(0).max() < WORD_COVERED]
 
 
 def _coverage(attending: np.ndarray, furthest: np.ndarray, leaps: np.ndarray) -> float:
-    """Share of the tokens that got weight, or that a small step passed over. All arrays over [.., steps]."""
-    read = attending.max(axis=1) >= TOUCHED
+    """Fraction of the tokens that got weight, or that a small step passed over. All arrays are [.., steps]."""
+    covered = attending.max(axis=1) >= COVERED
     for last, leap in zip(furthest, leaps, strict=True):
         if 0 < leap <= FORWARD_TOLERANCE:
-            read[last - leap + 1 : last + 1] = True
-    return float(read.mean())
+            covered[last - leap + 1 : last + 1] = True
+    return float(covered.mean())

@@ -1,4 +1,4 @@
-"""Where the words of a sentence are, and where it can be cut: at a mark, before a conjunction, or in the middle."""
+"""Words of a sentence and their symbols, and splitting it: at punctuation, before a conjunction, or in the middle."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ MARKS = ",;:.!?-"
 CLOSERS = "\"')"
 _CONJUNCTIONS = "and but or nor so yet because although though while when where which who that if unless until than as"
 CONJUNCTIONS = frozenset(_CONJUNCTIONS.split())
-OPEN_END = Token(",")  # what a piece that goes on ends with: pieces of training sentences do so too
+OPEN_END = Token(",")  # ends a part that continues, as segments of training sentences do
 
 
 @dataclass(frozen=True)
 class Word:
-    """A spoken word and its symbols, `first` to `last - 1` of the encoded transcript."""
+    """A word and its symbols, `first` to `last - 1` of the encoded transcript."""
 
     spelling: str
     first: int
@@ -25,7 +25,7 @@ class Word:
 
 @dataclass(frozen=True)
 class Cut:
-    """A sentence cut in two. `at_mark` is true where a reader pauses; at other cuts the sound goes on."""
+    """A sentence split in two. `at_mark` is true at a punctuation mark, where there is a pause."""
 
     left: Transcript
     right: Transcript
@@ -33,7 +33,7 @@ class Cut:
 
 
 def words_of(transcript: Transcript) -> list[Word]:
-    """The words of a transcript, with their places among the symbols of `encode(transcript, 1.0)`."""
+    """The words of a transcript, with their indices among the symbols of `encode(transcript, 1.0)`."""
     return [
         Word(token.spelling.strip("{}"), first, last)
         for token, first, last in _spans(transcript)
@@ -42,7 +42,7 @@ def words_of(transcript: Transcript) -> list[Word]:
 
 
 def breaks_of(transcript: Transcript) -> list[bool]:
-    """For each symbol of `encode(transcript, 1.0)`, the end mark included: may a reader pause there?"""
+    """For each symbol of `encode(transcript, 1.0)`, including the end symbol: is a pause natural there?"""
     words = words_of(transcript)
     breaks = [True] * (max((last for _, _, last in _spans(transcript)), default=0) + 1)
     for word in words:
@@ -59,50 +59,50 @@ def _spans(transcript: Transcript) -> Iterator[tuple[Token, int, int]]:
 
 
 def split_transcript(transcript: Transcript, near: int | None = None) -> Cut | None:
-    """Cut a sentence at the best place between two of its words; None if it has a single word.
+    """Split a sentence between two words; None if it has a single word.
 
-    Marks come first, the one nearest to where the trouble is; then the conjunction, then the blank nearest to the
-    middle.
+    First choice is the punctuation mark nearest to `near`, then the conjunction nearest to the middle, then the space
+    nearest to the middle.
 
     Args:
-        near: symbol of `encode(transcript, 1.0)` at which the reading got stuck; None for the middle.
+        near: index of a symbol of `encode(transcript, 1.0)`; None for the middle.
     """
     tokens = transcript.tokens
-    starts = _spoken_places(tokens)
+    starts = _word_indices(tokens)
     if len(starts) < 2:
         return None
     firsts = [first for _, first, _ in _spans(transcript)]
     middle = (firsts[starts[0]] + firsts[-1]) / 2
-    # Each candidate is a place in `tokens` where the right piece begins, a word that stands free.
+    # Each candidate is the index of the token where the right part begins: a word with a space before it.
     candidates = [start for start in starts[1:] if tokens[start - 1].spelling.isspace() or start - 1 in starts]
     candidates = candidates or starts[1:]
     at_marks = [start for start in candidates if _after_mark(tokens, start)]
     if at_marks:
         goal = middle if near is None else near
-        start = min(at_marks, key=lambda place: abs(firsts[place] - goal))
+        start = min(at_marks, key=lambda index: abs(firsts[index] - goal))
     else:
-        before_conjunctions = [place for place in candidates if tokens[place].spelling in CONJUNCTIONS]
-        start = min(before_conjunctions or candidates, key=lambda place: abs(firsts[place] - middle))
+        before_conjunctions = [index for index in candidates if tokens[index].spelling in CONJUNCTIONS]
+        start = min(before_conjunctions or candidates, key=lambda index: abs(firsts[index] - middle))
     left = _stripped(tokens[:start])
     if not at_marks:
         left = (*left, OPEN_END)
     return Cut(Transcript(left), Transcript(_stripped(tokens[start:])), bool(at_marks))
 
 
-def _spoken_places(tokens: Sequence[Token]) -> list[int]:
+def _word_indices(tokens: Sequence[Token]) -> list[int]:
     return [
-        place
-        for place, token in enumerate(tokens)
+        index
+        for index, token in enumerate(tokens)
         if token.phonemes or any(character.isalpha() for character in token.spelling)
     ]
 
 
 def _after_mark(tokens: Sequence[Token], start: int) -> bool:
-    """Whether a mark with a blank behind it, and nothing else that is spoken, stands before a word."""
-    place = start - 1
-    while place >= 0 and (tokens[place].spelling.isspace() or tokens[place].spelling in CLOSERS + "("):
-        place -= 1
-    return place >= 0 and tokens[place].spelling in tuple(MARKS) and start - place > 1
+    """Whether a word follows a punctuation mark, with a space and perhaps quotes or brackets between them."""
+    index = start - 1
+    while index >= 0 and (tokens[index].spelling.isspace() or tokens[index].spelling in CLOSERS + "("):
+        index -= 1
+    return index >= 0 and tokens[index].spelling in tuple(MARKS) and start - index > 1
 
 
 def _stripped(tokens: Sequence[Token]) -> tuple[Token, ...]:

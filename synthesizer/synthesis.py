@@ -1,4 +1,4 @@
-"""What a synthesis is made of: a text in lines to be spoken, and the mels of its sentences joined into one."""
+"""Split a text into sentences, and join the mels of decoded sentences into a `Synthesis`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speech.errors import TextError
-from speech.mel import MelConfig
-from synthesizer.pacing import EDGE_SECONDS, SEAM_SECONDS, pace
+from speech.mel_config import MelConfig
+from synthesizer.fallbacks import SPLIT, Outcome, Part
+from synthesizer.options import SynthesisOptions
+from synthesizer.pacing import BOUNDARY_SECONDS, EDGE_SECONDS, Paced, pace
 from synthesizer.splitting import breaks_of
-from synthesizer.tacotron.model import SILENCE
-from synthesizer.tacotron.supervisor import SPLIT, Outcome, Part
 from synthesizer.text.symbols import SYMBOLS
 from synthesizer.text.transcript import Transcript, encode
 
@@ -29,7 +29,12 @@ logger = logging.getLogger(__name__)
 
 MAX_CHARACTERS = 120  # about the longest utterance of the training data
 MARKS = tuple(".,;:!?-")
-PAUSE_SECONDS = {",": 0.12, ";": 0.2, ":": 0.2, "-": 0.12}  # after a piece that ends so; else the pause of a full stop
+PAUSE_SECONDS = {
+    ",": 0.12,
+    ";": 0.2,
+    ":": 0.2,
+    "-": 0.12,
+}  # after a sentence or part that ends so; else FULL_STOP_SECONDS
 FULL_STOP_SECONDS = 0.3
 PARAGRAPH_SECONDS = 0.6
 PARAGRAPHS = re.compile(r"\n[^\S\n]*\n\s*")
@@ -38,7 +43,7 @@ MAX_CELLS = 8_000_000  # 32 MB; the alignment of a text grows with the square of
 
 @dataclass(frozen=True)
 class Line:
-    """A sentence to be spoken, and the seconds of silence after it."""
+    """A sentence, and the seconds of silence after it."""
 
     transcript: Transcript
     pause: float
@@ -49,18 +54,17 @@ class Sentence:
     """One sentence of a synthesis.
 
     Attributes:
-        text: as it was read.
-        alignment: [tokens, steps], as it was decoded: before speed and pauses; of the pieces corner to corner, if the
-            sentence was split.
-        stopped: the stop token ended it (or all its pieces).
-        attempts: readings of it and of its pieces.
-        score: 0 to 1, see `synthesizer.tacotron.reading.judge`.
-        rungs: what was tried after a first reading that had failed, in order.
-        taken: the rung whose reading stayed; "" for the first reading.
-        pieces: in how many the reading that stayed was split.
-        dead_air: seconds that were cut out of pauses that no reader would make.
-        remarks: what is still wrong, a plain phrase each.
-        seconds: of its sound, without the pause after it.
+        text: normalised.
+        alignment: [tokens, steps], as decoded, before speed and pauses; block-diagonal if the sentence was split.
+        stopped: the stop token ended it (or all its parts).
+        attempts: decodings of the sentence and of its parts.
+        score: 0 to 1, see `synthesizer.decoding_check.check_decoding`.
+        fallbacks: fallback steps that were tried after the first attempt had failed, in order.
+        kept: the fallback step whose result was kept; "" for the first attempt.
+        parts: number of parts that the sentence was split into.
+        excess_pause: seconds that were cut out of overlong pauses.
+        remarks: remaining faults, one phrase each.
+        seconds: duration without the pause after it.
     """
 
     text: str
@@ -68,10 +72,10 @@ class Sentence:
     stopped: bool
     attempts: int
     score: float = 1.0
-    rungs: tuple[str, ...] = ()
-    taken: str = ""
-    pieces: int = 1
-    dead_air: float = 0.0
+    fallbacks: tuple[str, ...] = ()
+    kept: str = ""
+    parts: int = 1
+    excess_pause: float = 0.0
     remarks: tuple[str, ...] = ()
     seconds: float = 0.0
 
@@ -81,14 +85,14 @@ class Sentence:
 
     @property
     def done(self) -> tuple[str, ...]:
-        """What was done to it besides reading it once, a plain phrase each."""
-        told = []
-        if self.rungs:
-            how = {"": "the first reading was the best", SPLIT: f"split into {self.pieces} pieces"}
-            told.append(f"read {self.attempts} times: {how.get(self.taken, self.taken)}")
-        if self.dead_air >= 0.1:
-            told.append(f"{self.dead_air:.1f} s of dead air cut out")
-        return tuple(told)
+        """What was done besides decoding it once, one phrase each."""
+        phrases = []
+        if self.fallbacks:
+            how = {"": "the first attempt was the best", SPLIT: f"split into {self.parts} parts"}
+            phrases.append(f"decoded {self.attempts} times: {how.get(self.kept, self.kept)}")
+        if self.excess_pause >= 0.1:
+            phrases.append(f"pauses shortened by {self.excess_pause:.1f} s")
+        return tuple(phrases)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,12 +100,12 @@ class Synthesis:
     """A synthesized text.
 
     Attributes:
-        mel: float32 [80, frames], dB scaled to [-4, 4].
-        alignment: float32 [tokens, steps], sentence after sentence; the steps of pauses have no weight. Of a very
-            long text only every n-th step is kept, so that it stays below 32 MB; the sentences have all of theirs.
+        mel: float32 [n_mels, frames], dB scaled to [-4, 4].
+        alignment: float32 [tokens, steps], block-diagonal; the steps of pauses have no weight. For a very long text
+            only every n-th step is kept, so that it stays below 32 MB; `sentences` have all steps.
         tokens: name of each token.
-        stopped: every sentence was ended by its stop token.
-        sentences: the parts.
+        stopped: the stop token ended every sentence.
+        sentences: one entry for each sentence.
     """
 
     mel: Floats
@@ -112,13 +116,13 @@ class Synthesis:
 
 
 def read_lines(text: str, lexicon: Lexicon | None = None) -> list[Line]:
-    """Split a text into sentences and look their words up; each ends in a punctuation mark, as in training.
+    """Split a text into sentences and look up their pronunciation; each ends in a punctuation mark, as in training.
 
     Raises:
         TextError: nothing in the text can be spoken.
     """
     lines: list[Line] = []
-    unspeakable = TextError("The text is empty: give something to say.")
+    unspeakable = TextError("The text is empty: enter a text to speak.")
     for paragraph in PARAGRAPHS.split(text):
         try:
             transcripts = _read_paragraph(paragraph, lexicon)
@@ -142,7 +146,7 @@ def read_sentences(text: str, lexicon: Lexicon | None = None) -> list[Transcript
 
 
 def _read_paragraph(text: str, lexicon: Lexicon | None) -> list[Transcript]:
-    """Raises: TextError if it holds something, but nothing that can be spoken."""
+    """Raises: TextError if the text is not empty, but nothing in it can be spoken."""
     from synthesizer.text.front_end import text_to_transcript
     from synthesizer.text.sentences import split_sentences
 
@@ -153,7 +157,7 @@ def _read_paragraph(text: str, lexicon: Lexicon | None) -> list[Transcript]:
         except TextError as error:
             if "{" in sentence:
                 raise
-            logger.warning("Left out: %s", error)
+            logger.warning("Skipped: %s", error)
             unspeakable = error
             continue
         if not _bare(transcript).endswith(MARKS):
@@ -165,7 +169,7 @@ def _read_paragraph(text: str, lexicon: Lexicon | None) -> list[Transcript]:
 
 
 def _bare(transcript: Transcript) -> str:
-    """A sentence without the quotes and brackets that close it."""
+    """The text of a sentence without closing quotes and brackets."""
     return transcript.text.rstrip("\"') ")
 
 
@@ -174,44 +178,53 @@ def _pause_after(transcript: Transcript) -> float:
 
 
 def assemble(
-    line: Line, outcome: Outcome, config: MelConfig, reduction_factor: int, speed: float = 1.0, pauses: float = 1.0
+    line: Line, outcome: Outcome, config: MelConfig, reduction_factor: int, options: SynthesisOptions
 ) -> Synthesis:
-    """A sentence as it is heard: its parts at their tempo, with the pauses between and after them."""
+    """Join the parts of a sentence at the requested tempo, with the pauses between and after them.
+
+    Args:
+        reduction_factor: mel frames per step of the alignment.
+    """
     decoded = [part.decoded for part in outcome.parts]
-    spoken, dead_air, frames, seam = [], 0.0, 0, False
+    spoken, excess_pause, frames, continues = [], 0.0, 0, False
     for number, part in enumerate(outcome.parts, start=1):
         last = number == len(outcome.parts)
         pause = line.pause if last else _pause_after(part.transcript) if part.pauses_after else 0.0
         breaks = np.array(breaks_of(part.transcript))
-        edges = SEAM_SECONDS if seam else EDGE_SECONDS, EDGE_SECONDS if last or part.pauses_after else SEAM_SECONDS
+        edges = (
+            BOUNDARY_SECONDS if continues else EDGE_SECONDS,
+            EDGE_SECONDS if last or part.pauses_after else BOUNDARY_SECONDS,
+        )
+        speed, pauses = options.speed, options.pauses
         paced = pace(part.decoded.mel, part.decoded.alignment, breaks, config, reduction_factor, speed, pauses, edges)
-        seam = not part.pauses_after
+        continues = not part.pauses_after
         steps = math.ceil(pause * pauses / speed * config.frames_per_second / reduction_factor)
-        dead_air += paced.dead_air
+        excess_pause += paced.excess_pause
         frames += paced.mel.shape[1] + (0 if last else steps * reduction_factor)
-        spoken.append(_with_pause(part, paced.mel, paced.alignment, steps, reduction_factor))
+        spoken.append(_with_silence(part, paced, steps, reduction_factor, -config.max_abs_value))
     whole = join_syntheses(spoken)
     sentence = Sentence(
         text=line.transcript.text,
-        alignment=_corner_to_corner([one.alignment for one in decoded]),
+        alignment=_block_diagonal([one.alignment for one in decoded]),
         stopped=outcome.stopped,
         attempts=outcome.attempts,
         score=outcome.score,
-        rungs=outcome.rungs,
-        taken=outcome.taken,
-        pieces=len(outcome.parts),
-        dead_air=dead_air,
+        fallbacks=outcome.fallbacks,
+        kept=outcome.kept,
+        parts=len(outcome.parts),
+        excess_pause=excess_pause,
         remarks=outcome.remarks,
         seconds=frames / config.frames_per_second,
     )
     return Synthesis(whole.mel, whole.alignment, whole.tokens, whole.stopped, (sentence,))
 
 
-def _with_pause(part: Part, mel: Floats, alignment: Floats, steps: int, reduction_factor: int) -> Synthesis:
-    silence = np.full((len(mel), steps * reduction_factor), SILENCE, np.float32)
+def _with_silence(part: Part, paced: Paced, steps: int, reduction_factor: int, level: float) -> Synthesis:
+    """A part with some steps of silence, whose mel value is `level`, after it."""
+    silence = np.full((len(paced.mel), steps * reduction_factor), level, np.float32)
     return Synthesis(
-        mel=np.concatenate([mel, silence], 1),
-        alignment=np.pad(alignment, ((0, 0), (0, steps))),
+        mel=np.concatenate([paced.mel, silence], 1),
+        alignment=np.pad(paced.alignment, ((0, 0), (0, steps))),
         tokens=[SYMBOLS[symbol] for symbol in encode(part.transcript, 1.0)],
         stopped=part.decoded.stopped,
         sentences=(),
@@ -219,18 +232,18 @@ def _with_pause(part: Part, mel: Floats, alignment: Floats, steps: int, reductio
 
 
 def join_syntheses(parts: Sequence[Synthesis]) -> Synthesis:
-    """Consecutive parts of a text as one: their mels end to end, their alignments from corner to corner."""
+    """Concatenate consecutive parts of a text."""
     return Synthesis(
         mel=np.concatenate([part.mel for part in parts], 1),
-        alignment=_corner_to_corner([part.alignment for part in parts]),
+        alignment=_block_diagonal([part.alignment for part in parts]),
         tokens=[token for part in parts for token in part.tokens],
         stopped=all(part.stopped for part in parts),
         sentences=tuple(sentence for part in parts for sentence in part.sentences),
     )
 
 
-def _corner_to_corner(alignments: Sequence[Floats]) -> Floats:
-    """Alignments [tokens, steps] as the blocks of one; of more than the most cells, every second, third ... step."""
+def _block_diagonal(alignments: Sequence[Floats]) -> Floats:
+    """Alignments [tokens, steps] as the blocks of one; of more than MAX_CELLS values only every n-th step is kept."""
     if len(alignments) == 1:
         return alignments[0]
     tokens, steps = np.sum([alignment.shape for alignment in alignments], axis=0).tolist()

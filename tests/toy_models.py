@@ -39,10 +39,12 @@ def toy_synthesizer(seed: int = 0, space: str = TOY_SPACE) -> Synthesizer:
     """A Tacotron 2 with 8 to 16 units per layer. The prior alone moves its attention to the end of the text."""
     import torch
 
-    from synthesizer import Synthesizer, SynthesizerConfig
+    from synthesizer.base import Origin
+    from synthesizer.tacotron.config import Architecture, TacotronConfig
+    from synthesizer.tacotron.inference import TacotronSynthesizer
     from synthesizer.tacotron.model import Tacotron2
 
-    config = SynthesizerConfig(
+    config = Architecture(
         symbol_size=8, encoder_size=8, encoder_layers=1, speaker_embedding_size=EMBEDDING_SIZE, speaker_size=4,
         attention_size=8, attention_filters=2, attention_kernel=5, prenet_sizes=(8, 8), decoder_size=16,
         postnet_size=8, postnet_layers=1,
@@ -55,7 +57,7 @@ def toy_synthesizer(seed: int = 0, space: str = TOY_SPACE) -> Synthesizer:
         slope = torch.linspace(1.5, -2.5, config.mel.n_mels).repeat(config.max_reduction_factor)
         model.to_frames.bias.copy_(slope)
         model.to_frames.weight.mul_(4)
-    return Synthesizer(model, embedding_space=space, licence="CC0", trained_on="nothing")
+    return TacotronSynthesizer(model, TacotronConfig(config), Origin(space, "CC0", "nothing"))
 
 
 def toy_vocoder(seed: int = 0) -> Vocoder:

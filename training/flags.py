@@ -3,10 +3,10 @@
 import argparse
 import inspect
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import tyro
 from tyro.conf import Positional
@@ -30,6 +30,8 @@ class TrainingFlags:
 
     A redefined field keeps its help text but not its type.
     """
+
+    former_names: ClassVar[Mapping[str, str]] = {}  # deprecated spelling of a flag -> present one, both without "--"
 
     store: Positional[Path]
     """Feature store that `preprocess.py` made for this stage."""
@@ -88,7 +90,18 @@ def read_flags(stage: str, arguments: Sequence[str] | None = None) -> Any:
     description = inspect.cleandoc(trainable[kind].__doc__ or "")
     if len(trainable) > 1:
         description += f"\n\nModel families (--model): {', '.join(trainable)}."
-    return tyro.cli(trainable[kind], args=words, description=description)
+    return tyro.cli(trainable[kind], args=current_spelling(words, trainable[kind]), description=description)
+
+
+def current_spelling(words: Sequence[str], flags: type[TrainingFlags]) -> list[str]:
+    """The words of a command line, with deprecated flags spelled as today."""
+
+    def current(word: str) -> str:
+        name, equals, value = word.removeprefix("--").partition("=")
+        new = flags.former_names.get(name.replace("_", "-")) if word.startswith("--") else None
+        return f"--{new}{equals}{value}" if new else word
+
+    return [current(word) for word in words]
 
 
 def make_plan(stage: str, flags: Any, store: "FeatureStore") -> TrainingPlan:

@@ -1,7 +1,6 @@
-"""The two attentions: where in the text the decoder reads at each step.
+"""Attention over the text: dynamic convolution and location-sensitive.
 
-Both see the text as a memory [batch, tokens, size] and give weights [batch, tokens] that sum to 1 and are exactly 0
-on padding.
+Both take a memory [batch, tokens, size] and return weights [batch, tokens] that sum to 1 and are exactly 0 on padding.
 """
 
 from __future__ import annotations
@@ -13,14 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from synthesizer.tacotron.config import SynthesizerConfig
+from synthesizer.tacotron.config import Architecture
 from synthesizer.tacotron.recurrence import WeightOverTime, fast_tanh
 
 MASKED_ENERGY = -1e9  # exp() of it is exactly 0, and unlike -inf it has a finite gradient
 
 
 class _TanhEnergies(torch.autograd.Function):
-    """tanh(x / 2) @ energy as one node of the graph, which keeps one tensor and passes over it few times."""
+    """tanh(x / 2) @ energy as one autograd node, which stores one tensor only."""
 
     @staticmethod
     def forward(ctx: Any, doubled: Tensor, energy: Tensor) -> Tensor:
@@ -41,7 +40,7 @@ def tanh_energies(doubled: Tensor, energy: Tensor) -> Tensor:
     """Energies of tokens.
 
     Args:
-        doubled: twice what goes into the tanh, [batch, tokens, size].
+        doubled: twice the argument of the tanh, [batch, tokens, size].
         energy: [size].
 
     Returns:
@@ -51,17 +50,16 @@ def tanh_energies(doubled: Tensor, energy: Tensor) -> Tensor:
     return energies
 
 
-Window = tuple[int, int]  # tokens behind and ahead of the one in focus that may be looked at
+Window = tuple[int, int]  # tokens behind and ahead of the focus that attention may move to
 
 
 def outside_window(weights: Tensor, window: Window) -> Tensor:
-    """Energies that shut out what is too far from the focus, the token that the step before looked at most.
+    """Energies that exclude tokens far from the focus, the token with the largest weight at the previous step.
 
-    The focus is the heaviest token rather than the mean place: where attention is split between two places, which is
-    what a window is to mend, their mean is a third one that nobody reads.
+    The focus is not the mean position: where attention is split between two tokens, their mean lies on neither.
 
     Args:
-        weights: of the step before, [batch, tokens].
+        weights: of the previous step, [batch, tokens].
         window: tokens behind and ahead of the focus.
 
     Returns:
@@ -90,12 +88,12 @@ def beta_binomial(length: int, alpha: float, beta: float) -> Tensor:
 class DynamicConvolutionAttention(nn.Module):
     """Dynamic convolution attention (arXiv 1910.10288).
 
-    The new weights are a function of the old weights alone: static filters, filters that the decoder state chooses,
-    and a prior that forbids going back and favours small steps forward. The content of the text plays no part, so
-    that it aligns early and holds on texts far longer than those it was trained on.
+    The new weights depend on the old weights only: static filters, filters computed from the decoder state, and a
+    prior that forbids moving back and favours small steps forward. The content of the text is not used, so it aligns
+    early in training and generalises to texts far longer than those in training.
     """
 
-    def __init__(self, config: SynthesizerConfig) -> None:
+    def __init__(self, config: Architecture) -> None:
         super().__init__()
         size, filters, kernel = config.attention_size, config.attention_filters, config.attention_kernel
         self.kernel = kernel
@@ -116,13 +114,13 @@ class DynamicConvolutionAttention(nn.Module):
 
 
 class DynamicConvolutionState:
-    """One pass over one batch. `step(query)` moves it on."""
+    """State of one pass over one batch; `step(query)` advances it."""
 
     def __init__(self, module: DynamicConvolutionAttention, memory: Tensor, mask: Tensor) -> None:
         self.module = module
         self.query = WeightOverTime(module.query.weight)
-        # One more row of filters, which nothing chooses, holds the bias; each window ends in a 1 for it. All of them
-        # are doubled, as `tanh_energies` wants them.
+        # One more row of filters, which is always zero here, holds the bias; each window ends in a 1 for it. All are
+        # doubled, as `tanh_energies` expects.
         none = module.dynamic.weight.new_zeros(module.filters, module.dynamic.in_features)
         self.dynamic = WeightOverTime(torch.cat((module.dynamic.weight, none)))
         static = module.static @ module.from_static.weight.T
@@ -133,8 +131,8 @@ class DynamicConvolutionState:
         self.weights = F.one_hot(mask.new_zeros(len(mask), dtype=torch.long), mask.shape[1]).float()
 
     def step(self, query: Tensor, window: Window | None = None) -> Tensor:
-        """query: decoder state [batch, decoder] -> weights [batch, tokens], 0 outside of the window (see
-        `outside_window`; None: everything is inside)."""
+        """query: decoder state [batch, decoder] -> weights [batch, tokens], 0 outside the window (see `outside_window`;
+        None for no window)."""
         module = self.module
         chosen = self.dynamic.apply(fast_tanh(self.query.apply(query) + module.query.bias))
         chosen = chosen.view(len(query), module.kernel + 1, module.filters)
@@ -153,10 +151,10 @@ class DynamicConvolutionState:
 
 
 class LocationSensitiveAttention(nn.Module):
-    """Location-sensitive attention of the Tacotron 2 paper, with cumulative weights. Needs guided attention to align
-    on little data (`training.guided_attention`)."""
+    """Location-sensitive attention of the Tacotron 2 paper, with cumulative weights. Needs the guided-attention loss to
+    align on little data."""
 
-    def __init__(self, config: SynthesizerConfig) -> None:
+    def __init__(self, config: Architecture) -> None:
         super().__init__()
         size, filters, kernel = config.attention_size, config.attention_filters * 4, config.attention_kernel + 10
         self.kernel = kernel
@@ -172,12 +170,12 @@ class LocationSensitiveAttention(nn.Module):
 
 
 class LocationSensitiveState:
-    """One pass over one batch. `step(query)` moves it on."""
+    """State of one pass over one batch; `step(query)` advances it."""
 
     def __init__(self, module: LocationSensitiveAttention, memory: Tensor, mask: Tensor) -> None:
         self.module = module
         self.query = WeightOverTime(module.query.weight)
-        # All doubled, as `tanh_energies` wants them.
+        # Doubled, as `tanh_energies` expects.
         self.keys = 2 * (module.key(memory).float() + module.from_location.bias)
         self.filters = 2 * (module.location @ module.from_location.weight.T).float()  # [2 * kernel, size]
         self.outside = torch.zeros_like(mask, dtype=torch.float32).masked_fill(~mask, MASKED_ENERGY)
@@ -185,8 +183,8 @@ class LocationSensitiveState:
         self.cumulative = torch.zeros_like(self.outside)
 
     def step(self, query: Tensor, window: Window | None = None) -> Tensor:
-        """query: decoder state [batch, decoder] -> weights [batch, tokens], 0 outside of the window (see
-        `outside_window`; None: everything is inside)."""
+        """query: decoder state [batch, decoder] -> weights [batch, tokens], 0 outside the window (see `outside_window`;
+        None for no window)."""
         module = self.module
         reach = module.kernel // 2
         both = F.pad(torch.stack((self.weights, self.cumulative), 1), (reach, reach)).unfold(2, module.kernel, 1)
@@ -200,8 +198,8 @@ class LocationSensitiveState:
         return self.weights
 
 
-def build_attention(config: SynthesizerConfig) -> DynamicConvolutionAttention | LocationSensitiveAttention:
-    """The attention that the configuration names."""
+def build_attention(config: Architecture) -> DynamicConvolutionAttention | LocationSensitiveAttention:
+    """The attention of the configured kind."""
     if config.attention == "dynamic-convolution":
         return DynamicConvolutionAttention(config)
     return LocationSensitiveAttention(config)
@@ -227,19 +225,19 @@ def guided_attention_loss(alignments: Tensor, token_lengths: Tensor, step_length
     return (alignments * penalty * valid).sum() / valid.sum()
 
 
-def word_guidance_loss(alignments: Tensor, reading: Tensor, step_lengths: Tensor) -> Tensor:
-    """How much attention is on other words than those that sound: -log of the weight that is where it belongs.
+def word_guidance_loss(alignments: Tensor, allowed_tokens: Tensor, step_lengths: Tensor) -> Tensor:
+    """Penalty on attention to words that are not spoken at a step: -log of the weight on the allowed tokens.
 
     Args:
         alignments: [batch, tokens, steps].
-        reading: int64 [batch, steps, 2], first and last token that each step may read.
+        allowed_tokens: int64 [batch, steps, 2], first and last token that each step may attend to.
         step_lengths: [batch].
 
     Returns:
-        Mean over the valid steps; 0 where every token may be read.
+        Mean over the valid steps; 0 where all tokens are allowed.
     """
     token = torch.arange(alignments.shape[1], device=alignments.device)[None, :, None]
-    allowed = (token >= reading[:, None, :, 0]) & (token <= reading[:, None, :, 1])
-    there = (alignments * allowed).sum(1)
+    allowed = (token >= allowed_tokens[:, None, :, 0]) & (token <= allowed_tokens[:, None, :, 1])
+    weight = (alignments * allowed).sum(1)
     valid = torch.arange(alignments.shape[2], device=alignments.device)[None] < step_lengths[:, None]
-    return -torch.log(there[valid] + 1e-4).mean()
+    return -torch.log(weight[valid] + 1e-4).mean()

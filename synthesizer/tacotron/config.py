@@ -1,124 +1,235 @@
-"""The synthesizer's configuration: what its weights mean. Stored whole in every model file."""
+"""Configuration of a Tacotron 2 in three parts: architecture, training settings, inference settings.
+
+All three are stored in every model file. Imports no PyTorch.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
 from speech.errors import ConfigError
-from speech.mel import MelConfig
+from speech.mel_config import MelConfig
 from synthesizer.text.symbols import SYMBOLS
 
-ATTENTION_KINDS = ("dynamic-convolution", "location-sensitive")
+if TYPE_CHECKING:
+    from modelfile.header import ModelHeader
+
+KIND = "tacotron"
+
+AttentionKind = Literal["dynamic-convolution", "location-sensitive"]
+ATTENTION_KINDS: tuple[AttentionKind, ...] = ("dynamic-convolution", "location-sensitive")
 
 
 @dataclass(frozen=True)
-class SynthesizerConfig:
+class Architecture:
     """Sizes of the Tacotron 2 (arXiv 1712.05884) with an utterance embedding (SV2TTS, arXiv 1806.04558).
 
-    The defaults learn to speak within hours on two CPU cores; `paper_sizes()` gives the published ones.
+    Defines the tensors and what the network computes from them. The defaults train within hours on two CPU cores.
+    `paper_sizes()` gives the published ones.
     """
 
     n_symbols: int = len(SYMBOLS)
+    """Size of the symbol set: letters, phonemes, punctuation."""
     symbol_size: int = 256
+    """Width of a symbol embedding."""
     encoder_size: int = 256
+    """Width of the text encoder's output."""
     encoder_kernel: int = 5
+    """Kernel of the text encoder's convolutions."""
     encoder_layers: int = 3
-    encoder_dropout: float = 0.2
+    """Convolutions of the text encoder."""
 
     speaker_embedding_size: int = 256
-    voice_emphasis: float = 2.0  # at inference: how far a voice is moved away from the mean voice; 1 leaves it
-    speaker_size: int = 128  # the embedding is projected to this before it joins every encoder frame
+    """Size of the speaker embedding."""
+    speaker_size: int = 128
+    """Width to which the speaker embedding is projected before it joins the encoder output."""
 
-    melody_size: int = 0  # width of the network that tells the decoder how high each token is spoken; 0 is none
-    melody_emphasis: float = 1.0  # at inference: how far the voice goes up and down, in units of the prediction
+    pitch_predictor_size: int = 0
+    """Width of the network that predicts the F0 of each token; 0 for none."""
 
-    attention: str = "dynamic-convolution"
+    attention: AttentionKind = "dynamic-convolution"
+    """Kind of attention."""
     attention_size: int = 128
+    """Width of the attention's hidden layer."""
     attention_filters: int = 8
+    """Static and dynamic filters of the attention."""
     attention_kernel: int = 21
-    prior_length: int = 11  # taps of the beta-binomial prior of arXiv 1910.10288
+    """Kernel of these filters."""
+    prior_length: int = 11
+    """Taps of the attention's beta-binomial prior (arXiv 1910.10288)."""
     prior_alpha: float = 0.1
+    """Alpha of this prior."""
     prior_beta: float = 0.9
+    """Beta of this prior."""
 
     prenet_sizes: tuple[int, int] = (256, 128)
+    """Widths of the prenet's two layers."""
     prenet_dropout: float = 0.5
-    prenet_blur: float = 0.0  # bands, standard deviation; frames fed so show no harmonics: the melody must be told
+    """Dropout rate of the prenet, which is also on at inference."""
+    prenet_blur: float = 0.0
+    """Standard deviation in mel bands of a Gaussian blur over the frames fed to the prenet. It hides the harmonics, so
+    that the decoder takes F0 from the pitch predictor."""
     decoder_size: int = 512
+    """Width of the two decoder LSTMs."""
     zoneout: float = 0.1
+    """Zoneout rate of the decoder LSTMs; at inference they interpolate by it (arXiv 1606.01305)."""
+    max_reduction_factor: int = 4
+    """Most mel frames that a decoder step can output."""
 
     postnet_size: int = 192
+    """Channels of the postnet."""
     postnet_kernel: int = 5
+    """Kernel of the postnet's convolutions."""
     postnet_layers: int = 5
-    postnet_dropout: float = 0.1
+    """Convolutions of the postnet."""
 
-    postfilter_size: int = 0  # width of the network that draws the harmonics of a voice; 0 is none
+    postfilter_size: int = 0
+    """Channels of the postfilter, which restores harmonics; 0 for none."""
     postfilter_layers: int = 5
+    """Blocks of the postfilter."""
     postfilter_kernel: int = 9
-    pitch_gain: float = 1.0  # how much further voices go up and down than the postfilter foretells; noted in training
-
-    variance_gains: tuple[float, ...] = ()  # what training found the mels to lack in each band; see variance.py
-    variance_emphasis: float = 1.0  # at inference: how much of that is given back; 0 gives nothing back
-
-    max_reduction_factor: int = 4
-    reduction_factor: int = 4  # frames a decoder step, as last trained; the schedule may lower it
-    tail_steps: int = 2  # decoder steps of silence after each utterance, on which the stop token is learnt
+    """Kernel of the postfilter's convolutions over time."""
 
     mel: MelConfig = field(default_factory=MelConfig)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "prenet_sizes", tuple(self.prenet_sizes))
-        object.__setattr__(self, "variance_gains", tuple(self.variance_gains))
-        if isinstance(self.mel, dict):
-            object.__setattr__(self, "mel", MelConfig(**self.mel))
         if self.attention not in ATTENTION_KINDS:
             raise ConfigError(f"attention must be one of {', '.join(ATTENTION_KINDS)}, not {self.attention!r}")
-        if not 1 <= self.reduction_factor <= self.max_reduction_factor:
-            raise ConfigError("reduction_factor must lie between 1 and max_reduction_factor")
         for name in ("encoder_kernel", "attention_kernel", "postnet_kernel", "postfilter_kernel"):
             if getattr(self, name) % 2 == 0:
                 raise ConfigError(f"{name} must be odd, so that a convolution keeps the length")
         if self.encoder_size % 2:
             raise ConfigError("encoder_size must be even: half of it for each direction of the LSTM")
-        for name in ("encoder_dropout", "prenet_dropout", "zoneout", "postnet_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ConfigError(f"{name} must lie in [0, 1)")
-        if not 0 <= self.prenet_blur <= 20:
-            raise ConfigError("prenet_blur must lie in [0, 20]")
-        if not 0 < self.voice_emphasis <= 10:
-            raise ConfigError("voice_emphasis must lie above 0 and up to 10")
-        if self.variance_gains and len(self.variance_gains) != self.mel.n_mels:
-            raise ConfigError(f"variance_gains must be {self.mel.n_mels} numbers, one for each mel band, or none")
-        if not all(0 < gain <= 10 for gain in self.variance_gains):
-            raise ConfigError("variance_gains must lie above 0 and up to 10")
-        if not 0 <= self.variance_emphasis <= 5:
-            raise ConfigError("variance_emphasis must lie in [0, 5]")
-        if self.melody_size < 0 or not 0 <= self.melody_emphasis <= 5:
-            raise ConfigError("melody_size must not be negative, and melody_emphasis must lie in [0, 5]")
-        if not 0 <= self.postfilter_size <= 4096 or not 1 <= self.postfilter_layers <= 64:
-            raise ConfigError("postfilter_size must lie in [0, 4096] and postfilter_layers in [1, 64]")
-        if not 0 <= self.pitch_gain <= 5:
-            raise ConfigError("pitch_gain must lie in [0, 5]")
+        require_rates(self, "prenet_dropout", "zoneout")
+        require_range(self, "prenet_blur", 0, 20)
+        require_range(self, "postfilter_size", 0, 4096)
+        require_range(self, "postfilter_layers", 1, 64)
+        if self.pitch_predictor_size < 0:
+            raise ConfigError("pitch_predictor_size must not be negative")
         sizes = (self.symbol_size, self.encoder_size, self.speaker_size, self.attention_size, self.decoder_size)
-        if min(sizes) < 1 or self.postnet_layers < 1 or self.encoder_layers < 1:
+        if min(*sizes, self.postnet_layers, self.encoder_layers, self.max_reduction_factor) < 1:
             raise ConfigError("all sizes and numbers of layers must be positive")
 
     @property
     def memory_size(self) -> int:
-        """Width of an encoder frame with the speaker joined to it."""
+        """Width of the attention context with the speaker vector appended."""
         return self.encoder_size + self.speaker_size
 
     @classmethod
-    def paper_sizes(cls) -> SynthesizerConfig:
-        """The sizes of the Tacotron 2 paper."""
+    def paper_sizes(cls) -> Architecture:
+        """The sizes of the Tacotron 2 paper; the paper's dropout rate is 0.5 (see `TrainingSettings`)."""
         return cls(
             symbol_size=512,
             encoder_size=512,
-            encoder_dropout=0.5,
             speaker_size=256,
             prenet_sizes=(256, 256),
             decoder_size=1024,
             postnet_size=512,
-            postnet_dropout=0.5,
             max_reduction_factor=2,
-            reduction_factor=2,
         )
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """What only training uses. Stored so that a finished model is trained further in the same way."""
+
+    encoder_dropout: float = 0.2
+    """Dropout rate of the text encoder's convolutions."""
+    postnet_dropout: float = 0.1
+    """Dropout rate of the postnet."""
+    tail_steps: int = 2
+    """Decoder steps of silence after each utterance, on which the stop token is trained."""
+
+    def __post_init__(self) -> None:
+        require_rates(self, "encoder_dropout", "postnet_dropout")
+        if self.tail_steps < 0:
+            raise ConfigError("tail_steps must not be negative")
+
+
+@dataclass(frozen=True)
+class InferenceSettings:
+    """How a finished model is used. Can be changed without training."""
+
+    reduction_factor: int = 4
+    """Mel frames per decoder step, as last trained."""
+    voice_emphasis: float = 2.0
+    """Factor by which an embedding is moved away from the mean embedding of the training speakers; 1 leaves it."""
+    pitch_predictor_emphasis: float = 1.0
+    """Factor on the predicted F0 contour of the tokens."""
+    pitch_gain: float = 1.0
+    """Factor on the postfilter's F0 contour: its range in recordings over its predicted range, measured in training."""
+    variance_gains: tuple[float, ...] = ()
+    """Per mel band: standard deviation in recordings over that in generated mels, measured in training."""
+    variance_emphasis: float = 1.0
+    """How much of the lost variance is restored; 0 for nothing."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "variance_gains", tuple(self.variance_gains))
+        if self.reduction_factor < 1:
+            raise ConfigError("reduction_factor must be at least 1")
+        if not self.voice_emphasis > 0:
+            raise ConfigError("voice_emphasis must lie above 0 and up to 10")
+        require_range(self, "voice_emphasis", 0, 10)
+        for name in ("pitch_predictor_emphasis", "pitch_gain", "variance_emphasis"):
+            require_range(self, name, 0, 5)
+        if not all(0 < gain <= 10 for gain in self.variance_gains):
+            raise ConfigError("variance_gains must lie above 0 and up to 10")
+
+
+@dataclass(frozen=True)
+class TacotronConfig:
+    """All settings of a model, as stored in its file."""
+
+    architecture: Architecture = field(default_factory=Architecture)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    inference: InferenceSettings = field(default_factory=InferenceSettings)
+
+    def __post_init__(self) -> None:
+        bands, gains = self.architecture.mel.n_mels, self.inference.variance_gains
+        if self.inference.reduction_factor > self.architecture.max_reduction_factor:
+            raise ConfigError("reduction_factor must lie between 1 and max_reduction_factor")
+        if gains and len(gains) != bands:
+            raise ConfigError(f"variance_gains must be {bands} numbers, one for each mel band, or none")
+
+
+PARTS = {"architecture": Architecture, "training": TrainingSettings, "inference": InferenceSettings}
+FORMER_NAMES = {"melody_size": "pitch_predictor_size", "melody_emphasis": "pitch_predictor_emphasis"}
+
+
+def read_config(header: ModelHeader) -> TacotronConfig:
+    """The configuration of a model file; older files hold the settings of all three parts in one table.
+
+    Raises:
+        ModelFileError: a setting is unknown, of the wrong type or out of range.
+    """
+    from modelfile.header import config_from_header
+
+    if not set(header.config) <= set(PARTS):
+        header = dataclasses.replace(header, config=_in_parts(header.config))
+    return config_from_header(TacotronConfig, header)
+
+
+def _in_parts(flat: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    parts: dict[str, dict[str, Any]] = {name: {} for name in PARTS}
+    owners = {setting.name: part for part, cls in PARTS.items() for setting in dataclasses.fields(cls)}
+    for name, value in flat.items():
+        name = FORMER_NAMES.get(name, name)
+        parts[owners.get(name, "architecture")][name] = value  # an unknown one is refused with the architecture
+    return parts
+
+
+def require_range(settings: object, name: str, low: float, high: float) -> None:
+    """Raises: ConfigError if a setting lies outside [low, high]."""
+    if not low <= getattr(settings, name) <= high:
+        raise ConfigError(f"{name} must lie in [{low:g}, {high:g}]")
+
+
+def require_rates(settings: object, *names: str) -> None:
+    """Raises: ConfigError if one of these settings is no rate in [0, 1)."""
+    for name in names:
+        if not 0 <= getattr(settings, name) < 1:
+            raise ConfigError(f"{name} must lie in [0, 1)")

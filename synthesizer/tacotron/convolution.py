@@ -1,4 +1,4 @@
-"""The convolution of encoder and postnet, of which padding is no part."""
+"""Masked convolution with batch normalisation, for encoder, pitch predictor and postnet."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from synthesizer.tacotron.normalisation import normalise_valid
 
 
 class MaskedConvolution(nn.Module):
-    """Convolution, batch normalisation over the valid positions alone, activation, dropout."""
+    """Convolution, batch normalisation over the valid positions only, activation, dropout."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, activation: str, dropout: float) -> None:
         super().__init__()
@@ -18,7 +18,7 @@ class MaskedConvolution(nn.Module):
         self.dropout = dropout
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """x: [batch, inputs, positions], zero outside the mask [batch, positions]. Same for the result."""
+        """x: [batch, inputs, positions], zero outside the mask [batch, positions]. So is the result."""
         y = self.convolution(x).float()
         rate = self.dropout if self.training else 0.0
         return normalise_valid(y, mask, self.normalisation, self.activation, rate)

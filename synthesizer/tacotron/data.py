@@ -1,4 +1,4 @@
-"""Training batches of the synthesizer, straight from the feature store, by length and within a budget of frames."""
+"""Training batches from the feature store: grouped by length, within a budget of frames."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from torch import Tensor
 
 from corpora.store import FeatureStore
 from speech.errors import ConfigError, CorpusError
-from speech.mel import MelConfig, decode_mel
-from synthesizer.tacotron.pitch_predictor import UNKNOWN, token_melody
+from speech.mel import decode_mel
+from speech.mel_config import MelConfig
+from synthesizer.tacotron.pitch_predictor import UNKNOWN, token_pitch
 from synthesizer.text.transcript import Transcript, encode
 from training.schedule import staircase
 
 SILENCE = -4.0
-FRAMES_PER_SECOND = MelConfig().frames_per_second
-REACH_SECONDS = 0.1  # how far from its word's aligned times attention may be: the aligner is not exact either
-SEED_STRIDE = 1_000_003  # keeps the random streams of epochs and steps apart
+ALIGNER_TOLERANCE = 0.1  # seconds that attention may be away from the aligned times of its word
+PITCH_ARRAYS = ("word_pitch", "word_melody")  # names in a store, new and old
+SEED_STRIDE = 1_000_003  # separates the random streams of epochs and steps
 
 
 @dataclass(frozen=True)
@@ -28,14 +29,14 @@ class SynthesizerBatch:
 
     Attributes:
         symbols: int64 [batch, tokens]; symbol_lengths: int64 [batch].
-        mel: float32 [batch, frames, 80], frames a multiple of the reduction factor.
-        mel_lengths: int64 [batch], in frames, the silent tail included; steps times the reduction factor.
+        mel: float32 [batch, frames, n_mels], frames a multiple of the reduction factor.
+        mel_lengths: int64 [batch], frames including the silent tail: steps times the reduction factor.
         speech_steps: int64 [batch], decoder steps before the silent tail.
-        embedding: float32 [batch, 256].
-        reading: int64 [batch, steps, 2], first and last token that each decoder step may read by the times of the
-            words; the whole text where these are not known.
-        melody: float32 [batch, tokens], octaves above the voice's own pitch; not a number where that is not known.
-        reduction_factor: frames a decoder step.
+        embedding: float32 [batch, embedding_size].
+        allowed_tokens: int64 [batch, steps, 2], first and last token that each decoder step may attend to by the
+            aligned times of the words; the whole text where these are not known.
+        pitch: float32 [batch, tokens], F0 in octaves above the voice's median; NaN where it is not known.
+        reduction_factor: frames per decoder step.
     """
 
     symbols: Tensor
@@ -44,24 +45,24 @@ class SynthesizerBatch:
     mel_lengths: Tensor
     speech_steps: Tensor
     embedding: Tensor
-    reading: Tensor
-    melody: Tensor
+    allowed_tokens: Tensor
+    pitch: Tensor
     reduction_factor: int
 
 
 @dataclass(frozen=True)
 class BatchConfig:
-    """How batches are made. Everything here is part of what a resumed run must have equal."""
+    """How batches are made. A resumed run must have the same settings."""
 
-    frames: int = 12_800  # padded frames a batch
+    frames: int = 12_800  # padded frames per batch
     max_items: int = 64
-    phoneme_probability: float = 0.85  # of a word, in each batch anew, so that both spellings work later
-    reduction_schedule: tuple[tuple[int, int], ...] = ((0, 4),)  # (from step, frames a decoder step)
+    phoneme_probability: float = 0.85  # per word and batch, so that letters and phonemes both work
+    reduction_schedule: tuple[tuple[int, int], ...] = ((0, 4),)  # (first step, frames per decoder step)
     tail_steps: int = 2
 
     def __post_init__(self) -> None:
         if self.frames < 1 or self.max_items < 1:
-            raise ConfigError("a batch needs at least one frame and one item")
+            raise ConfigError("--batch-frames must be at least 1")
         if not 0 <= self.phoneme_probability <= 1:
             raise ConfigError("phoneme_probability must lie in [0, 1]")
         if not self.reduction_schedule or self.reduction_schedule[0][0] != 0:
@@ -70,39 +71,42 @@ class BatchConfig:
 
 def collate(
     store: FeatureStore,
-    places: list[int],
+    indices: list[int],
     config: BatchConfig,
     reduction_factor: int,
     rng: np.random.Generator | None,
 ) -> SynthesizerBatch:
-    """Read items and pad them. Without an rng every known word is read as phonemes."""
+    """Read utterances and pad them. Without an rng every word with a known pronunciation is encoded as phonemes."""
     probability = config.phoneme_probability if rng is not None else 1.0
     spelled = [
         encode_words(
-            Transcript.from_json(store.meta(place)["transcript"]), probability, rng if probability < 1 else None
+            Transcript.from_json(store.meta(index)["transcript"]), probability, rng if probability < 1 else None
         )
-        for place in places
+        for index in indices
     ]
     texts = [ids for ids, _ in spelled]
-    mels = [decode_mel(store.array(place, "mel")) for place in places]
+    mel_config = mel_config_of(store)
+    mels = [decode_mel(store.array(index, "mel"), mel_config.max_abs_value) for index in indices]
     steps = np.array([-(-len(mel) // reduction_factor) for mel in mels])
     lengths = (steps + config.tail_steps) * reduction_factor
-    symbols = np.zeros((len(places), max(map(len, texts))), np.int64)
-    padded = np.full((len(places), lengths.max(), mels[0].shape[1]), SILENCE, np.float32)
+    symbols = np.zeros((len(indices), max(map(len, texts))), np.int64)
+    padded = np.full((len(indices), lengths.max(), mels[0].shape[1]), SILENCE, np.float32)
     for row, (text, mel) in enumerate(zip(texts, mels, strict=True)):
         symbols[row, : len(text)] = text
         padded[row, : len(mel)] = mel
-    melody = np.full(symbols.shape, UNKNOWN, np.float32)
-    reading = np.zeros((len(places), padded.shape[1] // reduction_factor, 2), np.int64)
-    for row, (place, (ids, words)) in enumerate(zip(places, spelled, strict=True)):
-        if store.has(place, "word_times"):
-            times = np.asarray(store.array(place, "word_times"))
-            reading[row] = tokens_read(times, words, reading.shape[1], reduction_factor / FRAMES_PER_SECOND)
+    pitch = np.full(symbols.shape, UNKNOWN, np.float32)
+    allowed = np.zeros((len(indices), padded.shape[1] // reduction_factor, 2), np.int64)
+    seconds_per_step = reduction_factor / mel_config.frames_per_second
+    for row, (index, (ids, words)) in enumerate(zip(indices, spelled, strict=True)):
+        if store.has(index, "word_times"):
+            times = np.asarray(store.array(index, "word_times"))
+            allowed[row] = allowed_tokens(times, words, allowed.shape[1], seconds_per_step)
         else:
-            reading[row, :, 1] = len(ids) - 1
-        if store.has(place, "word_melody"):
-            melody[row, : len(ids)] = token_melody(np.asarray(store.array(place, "word_melody")), words)
-    embeddings = np.stack([np.asarray(store.array(place, "embedding"), np.float32) for place in places])
+            allowed[row, :, 1] = len(ids) - 1
+        for name in PITCH_ARRAYS:
+            if store.has(index, name):
+                pitch[row, : len(ids)] = token_pitch(np.asarray(store.array(index, name)), words)
+    embeddings = np.stack([np.asarray(store.array(index, "embedding"), np.float32) for index in indices])
     return SynthesizerBatch(
         symbols=torch.from_numpy(symbols),
         symbol_lengths=torch.tensor([len(text) for text in texts]),
@@ -110,8 +114,8 @@ def collate(
         mel_lengths=torch.from_numpy(lengths),
         speech_steps=torch.from_numpy(steps),
         embedding=torch.from_numpy(embeddings),
-        reading=torch.from_numpy(reading),
-        melody=torch.from_numpy(melody),
+        allowed_tokens=torch.from_numpy(allowed),
+        pitch=torch.from_numpy(pitch),
         reduction_factor=reduction_factor,
     )
 
@@ -119,15 +123,15 @@ def collate(
 def encode_words(
     transcript: Transcript, phoneme_probability: float, rng: np.random.Generator | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Symbols, and for each the number of the word (between blanks) that it belongs to; both int64 [tokens].
+    """Symbols, and for each the index of the word (between spaces) that it belongs to; both int64 [tokens].
 
-    A blank or a punctuation mark belongs to the word before it, the end mark to the last one.
+    A space or a punctuation mark belongs to the word before it, the end symbol to the last one.
     """
     ids: list[np.ndarray] = []
     words: list[int] = []
     word = 0
     for token in transcript.tokens:
-        # Each token's symbols, without the end mark that encode adds.
+        # The token's symbols, without the end symbol that encode adds.
         symbols = encode(Transcript((token,)), phoneme_probability, rng)[:-1]
         ids.append(symbols)
         words += [word] * len(symbols)
@@ -136,12 +140,17 @@ def encode_words(
     return np.concatenate(ids), np.array([*words, word])
 
 
-def tokens_read(times: np.ndarray, words: np.ndarray, steps: int, seconds_per_step: float) -> np.ndarray:
-    """Which tokens each decoder step may read: those of the words that sound within REACH_SECONDS of it.
+def mel_config_of(store: FeatureStore) -> MelConfig:
+    """The mel settings of a store."""
+    return MelConfig.from_json(store.info.get("mel_config"))
+
+
+def allowed_tokens(times: np.ndarray, words: np.ndarray, steps: int, seconds_per_step: float) -> np.ndarray:
+    """Tokens that each decoder step may attend to: those of the words within ALIGNER_TOLERANCE of its time.
 
     Args:
         times: start and end of each word in seconds, [words, 2].
-        words: number of the word of each token, [tokens], rising.
+        words: index of the word of each token, [tokens], rising.
 
     Returns:
         first and last token, int64 [steps, 2].
@@ -150,19 +159,19 @@ def tokens_read(times: np.ndarray, words: np.ndarray, steps: int, seconds_per_st
         return np.tile(np.array([0, len(words) - 1]), (steps, 1))
     middle = (np.arange(steps) + 0.5) * seconds_per_step
     starts = np.concatenate(([-np.inf], times[1:, 0]))  # a pause belongs to the word before it
-    first = np.searchsorted(starts, middle - REACH_SECONDS, side="right") - 1
-    last = np.searchsorted(starts, middle + REACH_SECONDS, side="right") - 1
+    first = np.searchsorted(starts, middle - ALIGNER_TOLERANCE, side="right") - 1
+    last = np.searchsorted(starts, middle + ALIGNER_TOLERANCE, side="right") - 1
     return np.stack((np.searchsorted(words, first), np.searchsorted(words, last, side="right") - 1), 1)
 
 
 class SynthesizerBatches:
-    """Batches by step: each epoch is shuffled, sorted by length with some noise, and cut within the frame budget.
+    """Batches by step: each epoch is sorted by length with some noise, cut by the frame budget, and shuffled.
 
     Args:
         store: what `preprocess.py synthesizer` wrote.
-        config: see BatchConfig.
-        seed: of the order and of the choice between characters and phonemes.
-        rank, world_size: this process and how many there are; each takes every world_size-th batch.
+        config: settings.
+        seed: of the order and of the choice between letters and phonemes.
+        rank, world_size: index and number of processes; each takes every world_size-th batch.
 
     Raises:
         CorpusError: the store has nothing to train on.
@@ -174,34 +183,34 @@ class SynthesizerBatches:
         self.seed = seed
         self.rank = rank
         self.world_size = world_size
-        self.places = np.array(store.select(split="train"))
-        if not len(self.places):
-            raise CorpusError(f"{store.directory} has no utterances to train on: preprocess a corpus with transcripts")
-        self.frames = np.array([store.shape(place, "mel")[0] for place in self.places])
+        self.indices = np.array(store.select(split="train"))
+        if not len(self.indices):
+            raise CorpusError(f"{store.directory} has no utterances to train on: preprocess a corpus with transcripts.")
+        self.frames = np.array([store.shape(index, "mel")[0] for index in self.indices])
         self._epochs: list[list[np.ndarray]] = []
         self._starts = [0]
         self._lock = threading.Lock()
 
     def mean_embedding(self) -> Tensor:
-        """The mean over the training speakers of each one's mean embedding, [256]."""
+        """Mean over the training speakers of their mean embeddings, [embedding_size]."""
         speakers: dict[str, list[np.ndarray]] = {}
-        for place in self.places:
-            embedding = np.asarray(self.store.array(int(place), "embedding"), np.float32)
-            speakers.setdefault(self.store.meta(int(place))["speaker"], []).append(embedding)
+        for index in self.indices:
+            embedding = np.asarray(self.store.array(int(index), "embedding"), np.float32)
+            speakers.setdefault(self.store.meta(int(index))["speaker"], []).append(embedding)
         return torch.from_numpy(np.mean([np.mean(own, 0) for own in speakers.values()], 0))
 
     def batch_at(self, step: int) -> SynthesizerBatch:
-        """The batch of one step: a function of seed, step and rank alone."""
+        """The batch of one step: a function of seed, step and rank only."""
         number = step * self.world_size + self.rank
         with self._lock:
             while self._starts[-1] <= number:
                 self._epochs.append(self._epoch(len(self._epochs)))
                 self._starts.append(self._starts[-1] + len(self._epochs[-1]))
             epoch = int(np.searchsorted(self._starts, number, side="right")) - 1
-            places = self._epochs[epoch][number - self._starts[epoch]]
+            indices = self._epochs[epoch][number - self._starts[epoch]]
         rng = np.random.default_rng((self.seed, SEED_STRIDE, number))
         factor = staircase(step, self.config.reduction_schedule)
-        return collate(self.store, [int(place) for place in places], self.config, int(factor), rng)
+        return collate(self.store, [int(index) for index in indices], self.config, int(factor), rng)
 
     def _epoch(self, epoch: int) -> list[np.ndarray]:
         rng = np.random.default_rng((self.seed, epoch))
@@ -212,7 +221,7 @@ class SynthesizerBatches:
         for last in range(1, len(order) + 1):
             items = last - first + 1
             if last == len(order) or items > self.config.max_items or self._padded(order[first : last + 1]):
-                batches.append(self.places[order[first:last]])
+                batches.append(self.indices[order[first:last]])
                 first = last
         return [batches[k] for k in rng.permutation(len(batches))]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from synthesizer.tacotron.attention import LocationSensitiveAttention
-from synthesizer.tacotron.config import SynthesizerConfig
+from synthesizer.tacotron.config import Architecture
 from synthesizer.tacotron.model import SILENCE, Tacotron2
 
 Floats = NDArray[np.float32]
@@ -221,7 +221,7 @@ def _margin(attention: DynamicNet | LocationNet) -> int:
     return max(attention.static.shape[1] // 2 + 1, len(attention.prior))
 
 
-def first_state(config: SynthesizerConfig, texts: Texts, attention: DynamicNet | LocationNet) -> State:
+def first_state(config: Architecture, texts: Texts, attention: DynamicNet | LocationNet) -> State:
     rows, tokens, memory = texts.memory.shape
     margin = _margin(attention)
     weights, cumulative = np.zeros((2, rows, tokens + 2 * margin), np.float32)
@@ -244,7 +244,9 @@ def first_state(config: SynthesizerConfig, texts: Texts, attention: DynamicNet |
     )
 
 
-def make_room(config: SynthesizerConfig, net: Net, texts: Texts, attention: DynamicNet | LocationNet) -> Room:
+def make_room(
+    config: Architecture, net: Net, texts: Texts, attention: DynamicNet | LocationNet, reduction_factor: int
+) -> Room:
     rows, tokens, memory = texts.memory.shape
     size = config.decoder_size
     widest = size + max(size, len(net.prenet_second_bias)) + memory
@@ -257,7 +259,7 @@ def make_room(config: SynthesizerConfig, net: Net, texts: Texts, attention: Dyna
         steps=np.zeros(rows, np.float32),
         prenet=_room_for(len(net.prenet_first_bias)),
         inputs=_room_for(widest),
-        outputs=_room_for(config.reduction_factor * config.mel.n_mels + 1),
+        outputs=_room_for(reduction_factor * config.mel.n_mels + 1),
         query=_room_for(len(attention.query_bias)),
         more=_room_for(len(attention.query_bias)),
         chosen=_room_for(chosen),

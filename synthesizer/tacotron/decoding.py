@@ -1,55 +1,63 @@
 """Free-running decoding: symbols and an embedding in, mel and alignment out.
 
-On a CPU every sentence is computed on its own by the compiled decoder, so that it gives the same to the last bit
-whatever is decoded beside it; on other devices sentences run as one masked batch.
+On a CPU every sentence is computed on its own by the compiled decoder, so the result is the same to the last bit in
+any batch. On other devices sentences run as one masked batch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from synthesizer.decoding_check import Decoded
+from synthesizer.tacotron.config import InferenceSettings
 from synthesizer.tacotron.fast_convolutions import Cancelled, DecodingCancelled, stop_if
 from synthesizer.tacotron.fast_decoder import fast_decoder_of
 from synthesizer.tacotron.model import SILENCE, Tacotron2, length_mask
 from synthesizer.tacotron.postfilter import apply_postfilter
 from synthesizer.tacotron.variance import restore_variance
 
-__all__ = ["Decoded", "DecodingCancelled", "free_run", "step_limit"]
+__all__ = ["DecodingCancelled", "SentenceInput", "free_run", "step_limit"]
 
-SECONDS_PER_TOKEN = 0.2  # no one speaks slower than this on the whole; it bounds an utterance that never stops
+SECONDS_PER_TOKEN = 0.2  # speech is faster than this; it bounds an utterance that never stops
 EXTRA_SECONDS = 1.5
 STOP_LOGIT = 0.0  # a stop probability of one half
-REST_SECONDS = 0.4  # attention that rests on the end mark for so long has read everything
+REST_SECONDS = 0.4  # attention on the end symbol for this long ends the utterance
 MASK_BLOCK = 64  # decoder steps of dropout masks drawn at once
-STEPS_AT_ONCE = 16  # of the compiled decoder for one sentence; a few milliseconds between two looks at `cancelled`
+STEPS_AT_ONCE = 16  # of the compiled decoder for one sentence: a few milliseconds between two calls of `cancelled`
 
 Progress = Callable[[int, int], None]
 Window = tuple[int, int]
 
 
-@dataclass(frozen=True)
-class Decoded:
-    """One decoded sentence.
+@dataclass(frozen=True, eq=False)
+class SentenceInput:
+    """Input of the decoder for one sentence.
 
     Attributes:
-        mel: float32 [80, frames], dB scaled to [-4, 4].
-        alignment: float32 [tokens, steps].
-        stopped: false if it ran into the limit on its length.
+        symbols: int64 [tokens].
+        embedding: float32 [embedding_size], L2 norm 1.
+        seed: of the prenet's dropout.
+        pitch_range: factor on the F0 contour, for a model with a pitch predictor or a postfilter.
+        rises: F0 rises at the end, as in a question; for a model with a postfilter.
+        median_f0: of the voice in Hz, None if unknown; for a model with a postfilter.
     """
 
-    mel: np.ndarray
-    alignment: np.ndarray
-    stopped: bool
+    symbols: np.ndarray
+    embedding: np.ndarray
+    seed: int
+    pitch_range: float = 1.0
+    rises: bool = False
+    median_f0: float | None = None
 
 
 class PrenetMasks:
-    """The prenet's dropout masks of one sentence, from a seed of its own: what it gives depends on no other one."""
+    """Dropout masks of the prenet for one sentence, from a generator of its own."""
 
     def __init__(self, model: Tacotron2, seed: int) -> None:
         self._prenet = model.prenet
@@ -57,164 +65,170 @@ class PrenetMasks:
         self._block: Tensor | None = None
 
     def rows(self, first: int, steps: int = 1) -> Tensor:
-        """[steps, sum of the prenet's sizes], already scaled; to be asked for in order and within one block."""
+        """Scaled masks [steps, sum of the prenet's sizes]; call in order, within one block at a time."""
         if first % MASK_BLOCK == 0 or self._block is None:
             self._block = self._prenet.draw_masks(MASK_BLOCK, self._generator)
         return self._block[first % MASK_BLOCK : first % MASK_BLOCK + steps]
 
 
-class _Job(NamedTuple):
-    """What `free_run` was asked for; voices [sentences, 256] are where the model is."""
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """Arguments of `free_run` as the two engines take them; voices [sentences, embedding_size] on the model's device,
+    pitch_scales are the factors on the predicted F0 of the tokens."""
 
     model: Tacotron2
-    texts: Sequence[np.ndarray]
+    sentences: Sequence[SentenceInput]
+    settings: InferenceSettings
     voices: Tensor
-    masks: list[PrenetMasks]
-    rest_steps: int
-    progress: Progress | None
-    cancelled: Cancelled | None
+    pitch_scales: Sequence[float]
+    masks: Sequence[PrenetMasks]
     window: Window | None
     refined: bool
-    pitch_ranges: Sequence[float]  # of the melody that the decoder is told
+    progress: Progress | None
+    cancelled: Cancelled | None
+
+    @property
+    def texts(self) -> list[np.ndarray]:
+        return [sentence.symbols for sentence in self.sentences]
+
+    @property
+    def limits(self) -> list[int]:
+        return [step_limit(self.model, self.settings.reduction_factor, len(text)) for text in self.texts]
+
+    @property
+    def rest_steps(self) -> int:
+        mel = self.model.config.mel
+        return max(1, round(REST_SECONDS * mel.frames_per_second / self.settings.reduction_factor))
 
 
-def step_limit(model: Tacotron2, tokens: int) -> int:
-    """The most decoder steps that a text of so many tokens may take."""
+def step_limit(model: Tacotron2, reduction_factor: int, tokens: int) -> int:
+    """The most decoder steps for a text of this many tokens."""
     seconds = EXTRA_SECONDS + SECONDS_PER_TOKEN * tokens
-    return int(seconds * model.config.mel.frames_per_second / model.config.reduction_factor) + 1
+    return int(seconds * model.config.mel.frames_per_second / reduction_factor) + 1
 
 
 @torch.inference_mode()
 def free_run(
     model: Tacotron2,
-    texts: Sequence[np.ndarray],
-    embeddings: np.ndarray,
-    seeds: Sequence[int],
+    sentences: Sequence[SentenceInput],
+    settings: InferenceSettings,
+    *,
+    window: Window | None = None,
+    refined: bool = True,
+    engine: Literal["auto", "torch"] = "auto",
     progress: Progress | None = None,
     cancelled: Cancelled | None = None,
-    window: Window | None = None,
-    engine: Literal["auto", "torch"] = "auto",
-    refined: bool = True,
-    pitch_ranges: Sequence[float] | None = None,
-    rises: Sequence[bool] | None = None,
-    middles: Sequence[float | None] | None = None,
 ) -> list[Decoded]:
-    """Decode sentences together; each one gives what it would give alone.
+    """Decode sentences as a batch; each result is independent of the rest of the batch.
 
     Args:
         model: in eval mode.
-        texts: symbol ids, int64 [tokens] each.
-        embeddings: [sentences, 256].
-        seeds: of the prenet's dropout, one a sentence.
-        progress: called with (steps done, most steps there can be).
-        cancelled: asked at least every 50 ms; True ends the work.
-        window: tokens behind and ahead of the focus, the token with the most weight in the step before, that attention
-            may look at; None is unrestricted. (1, 4) holds a reading that jumps: a step can neither go far back nor
-            skip a word.
-        engine: "auto" is the compiled decoder on the CPU and PyTorch elsewhere; "torch" the reference everywhere.
-        pitch_ranges: how far the voice goes up and down in each, in units of what is usual; only a model that predicts
-            its melody, or has a postfilter, heeds them.
-        rises: which of them end on a rising pitch, as questions do; only a model with a postfilter heeds it.
-        middles: the median pitch of each voice in Hz, None where it is not known; heeded by a postfilter.
-        refined: False leaves the decoder's own frames, which it was fed with: without postnet, nor variance given back.
+        window: tokens behind and ahead of the focus (the token with the most weight at the previous step) that
+            attention may move to; None for no limit. With (1, 4) it can neither go far back nor skip a word.
+        refined: False returns the decoder's own output, without postnet, postfilter and variance restoration.
+        engine: "auto" is the compiled decoder on the CPU and PyTorch elsewhere; "torch" is the reference everywhere.
+        progress: called with (steps done, most possible steps).
+        cancelled: polled at least every 50 ms; True stops decoding.
 
     Raises:
         DecodingCancelled: `cancelled` returned True.
     """
-    rest_steps = max(1, round(REST_SECONDS * model.config.mel.frames_per_second / model.config.reduction_factor))
     device = next(model.parameters()).device
-    voices = torch.as_tensor(np.asarray(embeddings), dtype=torch.float32, device=device)
-    masks = [PrenetMasks(model, seed) for seed in seeds]
-    usual = [1.0] * len(texts)
-    pitch_ranges = pitch_ranges or usual
-    # Where a postfilter draws the harmonics, what it is told is how far the voice goes, and is enough.
-    told = pitch_ranges if model.postfilter is None else usual
-    job = _Job(model, texts, voices, masks, rest_steps, progress, cancelled, window, refined, told)
+    embeddings = np.stack([np.asarray(sentence.embedding) for sentence in sentences])
+    # With a postfilter, pitch_range scales the contour of the postfilter only.
+    ranges = [sentence.pitch_range if model.postfilter is None else 1.0 for sentence in sentences]
+    job = _Job(
+        model,
+        sentences,
+        settings,
+        voices=torch.as_tensor(embeddings, dtype=torch.float32, device=device),
+        pitch_scales=[pitch_range * settings.pitch_predictor_emphasis for pitch_range in ranges],
+        masks=[PrenetMasks(model, sentence.seed) for sentence in sentences],
+        window=window,
+        refined=refined,
+        progress=progress,
+        cancelled=cancelled,
+    )
     results = _run_compiled(job) if engine == "auto" and device.type == "cpu" else _run_reference(job)
     if not refined:
         return results
-    manners = [
-        Manner(*manner)
-        for manner in zip(pitch_ranges, rises or [False] * len(texts), middles or [None] * len(texts), strict=True)
-    ]
     return [
-        replace(result, mel=_finished(model, result.mel, voice, manner, cancelled))
-        for result, voice, manner in zip(results, voices, manners, strict=True)
+        replace(result, mel=_finished(job, result.mel, voice, sentence))
+        for result, voice, sentence in zip(results, job.voices, sentences, strict=True)
     ]
 
 
-class Manner(NamedTuple):
-    """What a postfilter is told of a sentence's pitch: see `apply_postfilter`."""
-
-    pitch_range: float
-    rises: bool
-    middle: float | None
-
-
-def _finished(
-    model: Tacotron2, mel: np.ndarray, voice: Tensor, manner: Manner, cancelled: Cancelled | None
-) -> np.ndarray:
-    """A mel [n_mels, frames] with what averaging took from it given back: harmonics and variance."""
-    stop_if(cancelled)
+def _finished(job: _Job, mel: np.ndarray, voice: Tensor, sentence: SentenceInput) -> np.ndarray:
+    """Apply the postfilter and restore the variance of a mel [n_mels, frames]."""
+    stop_if(job.cancelled)
+    model, settings = job.model, job.settings
     if model.postfilter is not None:
-        whole, voice = torch.from_numpy(mel).to(voice.device), model.emphasise(voice[None])[0]
-        finished = apply_postfilter(model.postfilter, whole, voice, model.config, *manner)
+        whole = torch.from_numpy(mel).to(voice.device)
+        voice = model.emphasise(voice[None], settings.voice_emphasis)[0]
+        finished = apply_postfilter(
+            model.postfilter,
+            whole,
+            voice,
+            model.config.mel,
+            gain=settings.pitch_gain * sentence.pitch_range,
+            final_rise=sentence.pitch_range if sentence.rises else None,
+            median_f0=sentence.median_f0,
+        )
         mel = finished.contiguous().cpu().numpy()
-    return restore_variance(mel, model.config.variance_gains, model.config.variance_emphasis)
+    return restore_variance(mel, settings.variance_gains, settings.variance_emphasis)
 
 
 def _run_compiled(job: _Job) -> list[Decoded]:
-    """Sentence by sentence but for the loop over steps, where they share the reading of the weights."""
-    model, texts, voices, masks, rest_steps, progress, cancelled, window, refined, pitch_ranges = job
-    decoder = fast_decoder_of(model, STOP_LOGIT)
-    speakers = torch.cat([model.join_speaker(model.emphasise(voice[None])) for voice in voices])
+    """Sentence by sentence, except for the loop over steps, where sentences share the memory traffic of the weights."""
+    model, texts, limits = job.model, job.texts, job.limits
+    decoder = fast_decoder_of(model, STOP_LOGIT, job.settings.reduction_factor)
+    emphasis = job.settings.voice_emphasis
+    speakers = torch.cat([model.join_speaker(model.emphasise(voice[None], emphasis)) for voice in job.voices])
     memories = [
-        _intoned(model, decoder.encode(text, cancelled), speaker, pitch_range)
-        for text, speaker, pitch_range in zip(texts, speakers, pitch_ranges, strict=True)
+        _with_pitch(model, decoder.encode(text, job.cancelled), speaker, scale)
+        for text, speaker, scale in zip(texts, speakers, job.pitch_scales, strict=True)
     ]
-    limits = [step_limit(model, len(text)) for text in texts]
     run = decoder.start(memories, speakers, limits)
     parts, step, most = [], 0, max(limits)
     # A power of two, so that steps done at once never cross a block of masks.
     at_once = 1 << max(0, (STEPS_AT_ONCE // len(texts)).bit_length() - 1)
     while step < most and any(end < 0 and step < limit for end, limit in zip(run.ends, limits, strict=True)):
-        stop_if(cancelled)
-        drawn = np.stack([row.rows(step, at_once).numpy() for row in masks])
-        parts.append(run.advance(step, drawn, rest_steps, window))
+        stop_if(job.cancelled)
+        drawn = np.stack([row.rows(step, at_once).numpy() for row in job.masks])
+        parts.append(run.advance(step, drawn, job.rest_steps, job.window))
         step = min(step + at_once, most)
-        if progress is not None:
-            progress(step, most)
+        if job.progress is not None:
+            job.progress(step, most)
 
     results = []
     for row, (text, end, limit) in enumerate(zip(texts, run.ends.tolist(), limits, strict=True)):
-        # The step that says stop is already silence; a sentence keeps at least one step.
+        # The step at which the stop token fires is silent already; a sentence keeps at least one step.
         steps = max(1, end if end >= 0 else limit)
         frames = np.concatenate([part.frames[row] for part in parts])[:steps].reshape(-1, model.config.mel.n_mels)
         alignment = np.concatenate([part.weights[row] for part in parts])[:steps, : len(text)].T
-        mel = decoder.refine(frames, cancelled) if refined else np.ascontiguousarray(frames.T)
+        mel = decoder.refine(frames, job.cancelled) if job.refined else np.ascontiguousarray(frames.T)
         results.append(Decoded(mel, np.ascontiguousarray(alignment), end >= 0))
     return results
 
 
-def _intoned(model: Tacotron2, memory: Tensor, speaker: Tensor, pitch_range: float) -> Tensor:
+def _with_pitch(model: Tacotron2, memory: Tensor, speaker: Tensor, scale: float) -> Tensor:
     mask = torch.ones(1, len(memory), dtype=torch.bool)
-    return model.intone(memory[None], speaker[None], mask, pitch_range=pitch_range)[0][0]
+    return model.add_pitch(memory[None], speaker[None], mask, scale=scale)[0][0]
 
 
 def _run_reference(job: _Job) -> list[Decoded]:
     """All sentences as one padded batch, on any device."""
-    model, texts, voices, masks, rest_steps, progress, cancelled, window, refined, pitch_ranges = job
-    device = voices.device
+    model, texts, factor, device = job.model, job.texts, job.settings.reduction_factor, job.voices.device
     lengths = torch.tensor([len(text) for text in texts], device=device)
     symbols = torch.zeros(len(texts), int(lengths.max()), dtype=torch.long, device=device)
     for row, text in enumerate(texts):
         symbols[row, : len(text)] = torch.from_numpy(text)
     mask = length_mask(lengths, symbols.shape[1])
-    speaker = model.join_speaker(model.emphasise(voices))
-    scales = torch.tensor(pitch_ranges, device=device)[:, None]
-    memory, _ = model.intone(model.encoder(symbols, mask), speaker, mask, pitch_range=scales)
+    speaker = model.join_speaker(model.emphasise(job.voices, job.settings.voice_emphasis))
+    scales = torch.tensor(job.pitch_scales, device=device)[:, None]
+    memory, _ = model.add_pitch(model.encoder(symbols, mask), speaker, mask, scale=scales)
 
-    limits = torch.tensor([step_limit(model, len(text)) for text in texts], device=device)
+    limits = torch.tensor(job.limits, device=device)
     attention = model.attention.start(memory, mask)
     state = model.start(len(texts), device)
     frame = torch.full((len(texts), model.config.mel.n_mels), SILENCE, device=device)
@@ -222,34 +236,41 @@ def _run_reference(job: _Job) -> list[Decoded]:
     ends = torch.full_like(lengths, -1)
     all_frames, all_weights = [], []
     for step in range(int(limits.max())):
-        stop_if(cancelled)
-        drawn = torch.cat([row.rows(step) for row in masks]).to(device)
-        frames, stop, weights, state = model.decode_step(frame, state, attention, memory, speaker, drawn, window)
+        stop_if(job.cancelled)
+        drawn = torch.cat([row.rows(step) for row in job.masks]).to(device)
+        frames, stop, weights, state = model.decode_step(
+            frame, state, attention, memory, speaker, drawn, factor, job.window
+        )
         frame = frames[:, -1]
         all_frames.append(frames)
         all_weights.append(weights)
         resting = torch.where(weights.argmax(1) == lengths - 1, resting + 1, 0)
-        finished = (stop > STOP_LOGIT) | (resting >= rest_steps)
+        finished = (stop > STOP_LOGIT) | (resting >= job.rest_steps)
         ends = torch.where((ends < 0) & finished & (step < limits), step, ends)
-        if progress is not None:
-            progress(step + 1, int(limits.max()))
+        if job.progress is not None:
+            job.progress(step + 1, int(limits.max()))
         if bool(((ends >= 0) | (step + 1 >= limits)).all()):
             break
+    return _batch_results(job, torch.cat(all_frames, 1), torch.stack(all_weights, 2), ends)
 
+
+def _batch_results(job: _Job, mel: Tensor, alignments: Tensor, ends: Tensor) -> list[Decoded]:
+    """Cut a padded batch into sentences: mel [batch, frames, n_mels], alignments [batch, tokens, steps], ends [batch],
+    the steps at which they stopped or -1."""
+    model, texts = job.model, job.texts
     stopped = (ends >= 0).tolist()
-    steps = torch.clamp(torch.where(ends >= 0, ends, torch.minimum(limits, torch.tensor(len(all_frames)))), min=1)
-    mel = torch.cat(all_frames, 1)
-    mel_lengths = steps * model.config.reduction_factor
+    limits = torch.tensor(job.limits, device=mel.device)
+    steps = torch.clamp(torch.where(ends >= 0, ends, torch.clamp(limits, max=alignments.shape[2])), min=1)
+    mel_lengths = steps * job.settings.reduction_factor
     mel = mel[:, : int(mel_lengths.max())]
-    stop_if(cancelled)
-    if refined:
+    stop_if(job.cancelled)
+    if job.refined:
         mel = torch.clamp(mel + model.postnet(mel, length_mask(mel_lengths, mel.shape[1])), -4.0, 4.0)
-    alignments = torch.stack(all_weights, 2)
     return [
         Decoded(
             mel[row, : mel_lengths[row]].T.contiguous().cpu().numpy(),
-            alignments[row, : lengths[row], : steps[row]].cpu().numpy(),
+            alignments[row, : len(text), : steps[row]].cpu().numpy(),
             stopped[row],
         )
-        for row in range(len(texts))
+        for row, text in enumerate(texts)
     ]

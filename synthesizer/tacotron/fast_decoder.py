@@ -54,17 +54,18 @@ class FastDecoder:
     Args:
         model: on the CPU, in eval mode.
         stop_logit: above which the stop token ends a sentence.
+        reduction_factor: frames per decoder step.
     """
 
-    def __init__(self, model: Tacotron2, stop_logit: float) -> None:
+    def __init__(self, model: Tacotron2, stop_logit: float, reduction_factor: int) -> None:
         config = model.config
-        self.config = config
+        self.config, self.reduction_factor = config, reduction_factor
         self.model_key = _key(model)
         prenet, memory = config.prenet_sizes[1], config.encoder_size
         first, second = model.attention_lstm, model.decoder_lstm
         from_prenet, attention_speaker = split_columns(first.weight_ih, prenet + memory)
         from_attention, decoder_speaker = split_columns(second.weight_ih, config.decoder_size + memory)
-        rows = config.reduction_factor * config.mel.n_mels
+        rows = reduction_factor * config.mel.n_mels
         outputs = torch.cat((model.to_frames.weight[:rows], model.to_stop.weight)).detach()
         outputs, output_speaker = split_columns(outputs, config.decoder_size + memory)
         widest = max(from_prenet.shape[1], from_attention.shape[1], config.decoder_size)
@@ -159,7 +160,7 @@ class FastPass:
     ) -> None:
         self._decoder, self._attention, self._constants, self._texts = decoder, attention, constants, texts
         self._state = first_state(decoder.config, texts, attention)
-        self._room = make_room(decoder.config, decoder.net, texts, attention)
+        self._room = make_room(decoder.config, decoder.net, texts, attention, decoder.reduction_factor)
         self.ends = self._state.ends
 
     def advance(self, first: int, masks: Floats, rest_steps: int, window: tuple[int, int] | None) -> Made:
@@ -171,7 +172,7 @@ class FastPass:
             window: see `attention.outside_window`.
         """
         rows, steps, _ = masks.shape
-        factor, n_mels = self._decoder.config.reduction_factor, self._decoder.config.mel.n_mels
+        factor, n_mels = self._decoder.reduction_factor, self._decoder.config.mel.n_mels
         made = Made(
             np.zeros((rows, steps, factor * n_mels), np.float32),
             np.zeros((rows, steps, self._texts.memory.shape[1]), np.float32),
@@ -183,20 +184,21 @@ class FastPass:
         return made
 
 
-def fast_decoder_of(model: Tacotron2, stop_logit: float) -> FastDecoder:
+def fast_decoder_of(model: Tacotron2, stop_logit: float, reduction_factor: int) -> FastDecoder:
     """The model's compiled decoder: kept with it if its weights are frozen, else made anew from what they are now."""
     kept = model.fast_decoder
-    if isinstance(kept, FastDecoder) and kept.model_key == _key(model) and kept.net.stop_logit == stop_logit:
+    key = (_key(model), stop_logit, reduction_factor)
+    if isinstance(kept, FastDecoder) and (kept.model_key, kept.net.stop_logit, kept.reduction_factor) == key:
         return kept
     model.fast_decoder = None
-    decoder = FastDecoder(model, stop_logit)
+    decoder = FastDecoder(model, stop_logit, reduction_factor)
     if not any(parameter.requires_grad for parameter in model.parameters()):
         model.fast_decoder = decoder
     return decoder
 
 
 def _key(model: Tacotron2) -> tuple[Any, ...]:
-    """Changes when a weight does, or the reduction factor."""
+    """Changes when a weight does."""
     weights = (*model.parameters(), *model.buffers())
     versions = [(weight.data_ptr(), 0 if weight.is_inference() else weight._version) for weight in weights]
     return (model.config, *versions)

@@ -1,7 +1,7 @@
 """Tacotron 2 (arXiv 1712.05884) conditioned on an utterance embedding (SV2TTS, arXiv 1806.04558).
 
-Masks are kept everywhere: padding never enters a batch normalisation, an attention weight or a convolution, so that
-what a text gives does not depend on the batch that it is in.
+Padding is masked everywhere: it never enters a batch normalisation, an attention weight or a convolution. So the
+result for a text does not depend on the rest of the batch.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from synthesizer.tacotron.attention import build_attention
-from synthesizer.tacotron.config import SynthesizerConfig
+from synthesizer.tacotron.config import Architecture, TrainingSettings
 from synthesizer.tacotron.convolution import MaskedConvolution
-from synthesizer.tacotron.pitch_predictor import Melody
+from synthesizer.tacotron.pitch_predictor import PitchPredictor
 from synthesizer.tacotron.postfilter import Postfilter
 from synthesizer.tacotron.recurrence import (
     MemoryOverTime,
@@ -27,7 +27,7 @@ from synthesizer.tacotron.recurrence import (
     zoneout,
 )
 
-SILENCE = -4.0  # the mel of silence, and of the frame before the first
+SILENCE = -4.0  # mel value of silence, and of the frame before the first
 
 
 def length_mask(lengths: Tensor, longest: int) -> Tensor:
@@ -38,12 +38,12 @@ def length_mask(lengths: Tensor, longest: int) -> Tensor:
 class TextEncoder(nn.Module):
     """Symbols to memory: embedding, convolutions, BiLSTM."""
 
-    def __init__(self, config: SynthesizerConfig) -> None:
+    def __init__(self, config: Architecture, dropout: float) -> None:
         super().__init__()
         self.embedding = nn.Embedding(config.n_symbols, config.symbol_size)
         sizes = [config.symbol_size] + [config.encoder_size] * config.encoder_layers
         self.convolutions = nn.ModuleList(
-            MaskedConvolution(before, after, config.encoder_kernel, "relu", config.encoder_dropout)
+            MaskedConvolution(before, after, config.encoder_kernel, "relu", dropout)
             for before, after in zip(sizes, sizes[1:], strict=False)
         )
         self.lstm = nn.LSTM(config.encoder_size, config.encoder_size // 2, batch_first=True, bidirectional=True)
@@ -63,18 +63,18 @@ class TextEncoder(nn.Module):
 
 
 def blur_matrix(bands: int, deviation: float) -> Tensor | None:
-    """[bands, bands], each row the mean of the bands around its own with Gaussian weights; None for no blur."""
+    """Gaussian blur over mel bands: [bands, bands], rows sum to 1; None for a standard deviation of 0."""
     if not deviation:
         return None
-    place = torch.arange(bands, dtype=torch.float32)
-    weights = torch.exp(-0.5 * ((place[:, None] - place) / deviation) ** 2)
+    index = torch.arange(bands, dtype=torch.float32)
+    weights = torch.exp(-0.5 * ((index[:, None] - index) / deviation) ** 2)
     return weights / weights.sum(1, keepdim=True)
 
 
 class Prenet(nn.Module):
-    """Two layers with dropout that stays on at inference: the decoder must not trust its last frame too much."""
+    """Two layers with dropout, also at inference, so that the decoder does not rely on the last frame alone."""
 
-    def __init__(self, config: SynthesizerConfig) -> None:
+    def __init__(self, config: Architecture) -> None:
         super().__init__()
         first, second = config.prenet_sizes
         self.first = nn.Linear(config.mel.n_mels, first)
@@ -84,7 +84,7 @@ class Prenet(nn.Module):
         self.register_buffer("blur", blur_matrix(config.mel.n_mels, config.prenet_blur), persistent=False)
 
     def forward(self, frames: Tensor, masks: Tensor | None = None) -> Tensor:
-        """frames: [..., n_mels] -> [..., prenet]. Without `masks` (see draw_masks) they are drawn here."""
+        """frames: [..., n_mels] -> [..., prenet]. Without `masks` (see draw_masks), dropout is random."""
         first = second = None
         if masks is not None:
             first, second = masks.split([self.first.out_features, self.second.out_features], -1)
@@ -92,29 +92,27 @@ class Prenet(nn.Module):
         return self._drop(torch.relu(self.second(x)), second)
 
     def first_weight(self) -> Tensor:
-        """Of the first layer, with the blur: [first, n_mels]."""
+        """Weight of the first layer combined with the blur: [first, n_mels]."""
         return self.first.weight if self.blur is None else self.first.weight @ self.blur
 
     def _drop(self, x: Tensor, mask: Tensor | None) -> Tensor:
         return dropout(x, self.rate) if mask is None else x * mask
 
     def draw_masks(self, steps: int, generator: torch.Generator) -> Tensor:
-        """Dropout masks of one utterance from its own generator: [steps, sum of both sizes], already scaled."""
+        """Scaled dropout masks of one utterance: [steps, sum of both sizes]."""
         size = self.first.out_features + self.second.out_features
         return (torch.rand(steps, size, generator=generator) >= self.rate).float() / (1 - self.rate)
 
 
 class Postnet(nn.Module):
-    """What the decoder's frames lack of the mel: a stack of convolutions."""
+    """Predicts a residual of the decoder's mel with a stack of convolutions."""
 
-    def __init__(self, config: SynthesizerConfig) -> None:
+    def __init__(self, config: Architecture, dropout: float) -> None:
         super().__init__()
         n_mels, size, layers = config.mel.n_mels, config.postnet_size, config.postnet_layers
         sizes = [n_mels] + [size] * (layers - 1) + [n_mels]
         self.layers = nn.ModuleList(
-            MaskedConvolution(
-                before, after, config.postnet_kernel, "tanh" if k < layers - 1 else "none", config.postnet_dropout
-            )
+            MaskedConvolution(before, after, config.postnet_kernel, "tanh" if k < layers - 1 else "none", dropout)
             for k, (before, after) in enumerate(zip(sizes, sizes[1:], strict=False))
         )
 
@@ -127,7 +125,7 @@ class Postnet(nn.Module):
 
 
 class DecoderState(NamedTuple):
-    """What one decoder step hands to the next, [batch, size] each."""
+    """Recurrent state of the decoder, [batch, size] each."""
 
     attention_hidden: Tensor
     attention_cell: Tensor
@@ -137,27 +135,59 @@ class DecoderState(NamedTuple):
 
 
 class TrainingOutput(NamedTuple):
-    """Teacher-forced result: mels [batch, frames, n_mels], stop logits [batch, steps], alignments
-    [batch, tokens, steps], and the melody as it was predicted, [batch, tokens]; zeros of a model without."""
+    """Result of a teacher-forced pass.
+
+    Attributes:
+        decoder_mel, mel: before and after the postnet, [batch, frames, n_mels].
+        stop_logits: [batch, steps].
+        alignments: [batch, tokens, steps].
+        pitch: predicted F0 of the tokens in octaves above the voice's median, [batch, tokens]; zeros without a
+            pitch predictor.
+    """
 
     decoder_mel: Tensor
     mel: Tensor
     stop_logits: Tensor
     alignments: Tensor
-    melody: Tensor
+    pitch: Tensor
+
+
+class TeacherForcing(NamedTuple):
+    """Input of a teacher-forced pass.
+
+    Attributes:
+        symbols: int64 [batch, tokens]; symbol_lengths: int64 [batch].
+        mel: [batch, frames, n_mels], frames a multiple of the reduction factor; mel_lengths: int64 [batch].
+        embedding: [batch, embedding_size], L2 norm 1.
+        pitch: known F0 of the tokens in octaves above the voice's median, [batch, tokens], NaN where the prediction is
+            used; None to use it everywhere.
+    """
+
+    symbols: Tensor
+    symbol_lengths: Tensor
+    mel: Tensor
+    mel_lengths: Tensor
+    embedding: Tensor
+    pitch: Tensor | None = None
 
 
 class Tacotron2(nn.Module):
-    """The network. `forward` is teacher-forced training; `encode`, `start` and `decode_step` run freely."""
+    """The network. `forward` is a teacher-forced pass; `start` and `decode_step` are free running.
 
-    def __init__(self, config: SynthesizerConfig) -> None:
+    Args:
+        config: sizes.
+        training: dropout rates, which matter for training only.
+    """
+
+    def __init__(self, config: Architecture, training: TrainingSettings | None = None) -> None:
         super().__init__()
         self.config = config
-        self.encoder = TextEncoder(config)
+        training = training or TrainingSettings()
+        self.encoder = TextEncoder(config, training.encoder_dropout)
         self.speaker = nn.Linear(config.speaker_embedding_size, config.speaker_size)
         self.mean_embedding: Tensor
         self.register_buffer("mean_embedding", torch.zeros(config.speaker_embedding_size))
-        self.melody = Melody(config) if config.melody_size else None
+        self.pitch_predictor = PitchPredictor(config) if config.pitch_predictor_size else None
         self.prenet = Prenet(config)
         self.attention = build_attention(config)
         prenet_size = config.prenet_sizes[1]
@@ -166,82 +196,68 @@ class Tacotron2(nn.Module):
         outputs = config.decoder_size + config.memory_size
         self.to_frames = nn.Linear(outputs, config.mel.n_mels * config.max_reduction_factor)
         self.to_stop = nn.Linear(outputs, 1)
-        self.postnet = Postnet(config)
-        self.postfilter = Postfilter(config) if config.postfilter_size else None  # learnt after all the rest
-        self.fast_decoder: object = None  # what the compiled decoder keeps here, see `fast_decoder.fast_decoder_of`
+        self.postnet = Postnet(config, training.postnet_dropout)
+        self.postfilter = Postfilter(config) if config.postfilter_size else None  # trained last
+        self.fast_decoder: object = None  # cache of `fast_decoder.fast_decoder_of`
 
-    def emphasise(self, embedding: Tensor) -> Tensor:
-        """Move voices away from the mean voice of the training data by the configured factor, for free running.
+    def emphasise(self, embedding: Tensor, emphasis: float) -> Tensor:
+        """Move embeddings away from the mean embedding of the training speakers, for free running.
 
-        A network that has not yet learnt its speakers well gives everybody a voice nearer to the mean than they have;
-        asked for a voice further out, it comes nearer to the one that was meant. [batch, 256] -> [batch, 256], norm 1.
+        Makes up for a network whose voices lie nearer to the mean than the embeddings that it is given.
+
+        Args:
+            embedding: [batch, embedding_size].
+            emphasis: factor on the distance from the mean; 1 leaves the embedding.
+
+        Returns:
+            [batch, embedding_size], L2 norm 1.
         """
-        moved = self.mean_embedding + self.config.voice_emphasis * (embedding - self.mean_embedding)
+        moved = self.mean_embedding + emphasis * (embedding - self.mean_embedding)
         return F.normalize(moved, dim=1)
 
     def join_speaker(self, embedding: Tensor) -> Tensor:
-        """embedding: [batch, 256], L2 norm 1 -> [batch, speaker_size].
+        """embedding: [batch, embedding_size], L2 norm 1 -> [batch, speaker_size].
 
-        The paper joins the speaker to every encoder frame and lets attention average the frames. Attention weights
-        sum to 1, so the average of a constant is the constant: it is joined once, to the context.
+        The paper appends the speaker to every encoder frame. Attention weights sum to 1, so the average of that
+        constant is the constant: here it is appended once, to the context.
         """
         return F.softsign(self.speaker(embedding * embedding.shape[-1] ** 0.5))
 
-    def intone(
-        self,
-        memory: Tensor,
-        speaker: Tensor,
-        mask: Tensor,
-        known: Tensor | None = None,
-        pitch_range: float | Tensor = 1,
+    def add_pitch(
+        self, memory: Tensor, speaker: Tensor, mask: Tensor, known: Tensor | None = None, scale: float | Tensor = 1
     ) -> tuple[Tensor, Tensor]:
-        """Tell the encoder's frames how high they are to be spoken.
+        """Condition the encoder output on the F0 of the tokens.
 
         Args:
             memory: [batch, tokens, encoder_size]; speaker: [batch, speaker_size]; mask: [batch, tokens].
-            known: octaves [batch, tokens], not a number where the prediction is to be taken; None takes it everywhere,
-                with the configured emphasis.
-            pitch_range: times that emphasis, for all or [batch, 1].
+            known: octaves [batch, tokens], NaN where the prediction is used; None uses it everywhere, times `scale`.
+            scale: factor on the predicted contour, for all or [batch, 1].
 
         Returns:
-            The frames, and the prediction as it is, [batch, tokens].
+            The conditioned memory, and the unscaled prediction [batch, tokens].
         """
-        if self.melody is None:
+        if self.pitch_predictor is None:
             return memory, memory.new_zeros(memory.shape[:2])
-        predicted = self.melody.predict(memory, speaker, mask)
-        taken = predicted.detach()
-        taken = (
-            pitch_range * self.config.melody_emphasis * taken
-            if known is None
-            else torch.where(known.isnan(), taken, known)
-        )
-        return self.melody(memory, taken, mask), predicted
+        predicted = self.pitch_predictor.predict(memory, speaker, mask)
+        pitch = predicted.detach()
+        pitch = scale * pitch if known is None else torch.where(known.isnan(), pitch, known)
+        return self.pitch_predictor(memory, pitch, mask), predicted
 
-    def forward(
-        self,
-        symbols: Tensor,
-        symbol_lengths: Tensor,
-        mel: Tensor,
-        mel_lengths: Tensor,
-        embedding: Tensor,
-        reduction_factor: int | None = None,
-        melody: Tensor | None = None,
-    ) -> TrainingOutput:
-        """Teacher-forced pass.
+    def forward(self, given: TeacherForcing, reduction_factor: int, pitch_scale: float = 1) -> TrainingOutput:
+        """Teacher-forced pass: the input of each step is the last frame of the previous step in the given mel.
 
         Args:
-            symbols: int64 [batch, tokens]; symbol_lengths: [batch].
-            mel: [batch, frames, n_mels], frames a multiple of the reduction factor; mel_lengths: [batch].
-            embedding: [batch, 256].
-            melody: see `intone`.
+            reduction_factor: frames per decoder step.
+            pitch_scale: factor on the predicted F0 contour where `given.pitch` is None.
         """
-        factor = reduction_factor or self.config.reduction_factor
+        symbols, symbol_lengths, mel, mel_lengths, embedding, pitch = given
+        factor = reduction_factor
         batch, frames, n_mels = mel.shape
         steps = frames // factor
         mask = length_mask(symbol_lengths, symbols.shape[1])
         memory = self.encoder(symbols, mask).float()
         speaker = self.join_speaker(embedding).float()
-        memory, predicted = self.intone(memory, speaker, mask, melody)
+        memory, predicted = self.add_pitch(memory, speaker, mask, pitch, pitch_scale)
 
         last_frames = mel[:, factor - 1 :: factor][:, : steps - 1]
         go = mel.new_full((batch, 1, n_mels), SILENCE)
@@ -264,7 +280,7 @@ class Tacotron2(nn.Module):
         return 1 - keep_mask((steps, batch, size), rate, like.device)
 
     def _attend(self, fed: Tensor, memory: Tensor, mask: Tensor, speaker: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The only loop that must go step by step: the attention LSTM and the attention that feed each other."""
+        """The loop over steps of the attention LSTM and the attention, which depend on each other."""
         steps, batch, _ = fed.shape
         cell = self.attention_lstm
         config = self.config
@@ -280,7 +296,7 @@ class Tacotron2(nn.Module):
         hidden = state = known.new_zeros(batch, config.decoder_size)
         context = known.new_zeros(batch, config.encoder_size)
         all_hidden, all_contexts, all_weights = [], [], []
-        # Under autocast every cast would be paid at every step: here the products that matter choose their type.
+        # Autocast would cast at every step; here the large products choose their type themselves.
         with torch.autocast(fed.device.type, enabled=False):
             for step, known_now in enumerate(known.unbind(0)):
                 keep_now = keep[step] if isinstance(keep, Tensor) else keep
@@ -300,15 +316,15 @@ class Tacotron2(nn.Module):
         zero = torch.zeros(batch, size, device=device)
         return DecoderState(zero, zero, torch.zeros(batch, self.config.encoder_size, device=device), zero, zero)
 
-    def decode_step(self, frame, state: DecoderState, attention, memory, speaker, masks, window=None):
+    def decode_step(self, frame, state: DecoderState, attention, memory, speaker, masks, reduction_factor, window=None):
         """One free-running step.
 
         Args:
-            frame: the last frame of the step before, [batch, n_mels].
-            state: see DecoderState. attention: what `self.attention.start(memory, mask)` gave.
+            frame: the last frame of the previous step, [batch, n_mels].
+            state: of the decoder. attention: result of `self.attention.start(memory, mask)`.
             memory: [batch, tokens, encoder_size]; speaker: [batch, speaker_size].
             masks: dropout masks of the prenet, [batch, sum of its sizes].
-            window: how far attention may look from its focus, see `attention.outside_window`.
+            window: limits on the movement of attention, see `attention.outside_window`.
 
         Returns:
             frames [batch, reduction_factor, n_mels], stop logits [batch], weights [batch, tokens], the next state.
@@ -323,7 +339,7 @@ class Tacotron2(nn.Module):
         new, cell = self.decoder_lstm(fed, (state.hidden, state.cell))
         hidden = zoneout(state.hidden, new, rate)
         outputs = torch.cat((hidden, context, speaker), 1)
-        n_mels, factor = self.config.mel.n_mels, self.config.reduction_factor
+        n_mels, factor = self.config.mel.n_mels, reduction_factor
         frames = self.to_frames(outputs)[:, : n_mels * factor].view(-1, factor, n_mels)
         return frames, self.to_stop(outputs).squeeze(1), weights, DecoderState(
             attention_hidden, attention_cell, context, hidden, cell

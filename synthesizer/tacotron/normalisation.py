@@ -1,8 +1,7 @@
-"""Batch normalisation over the valid positions of a padded batch, with what follows it, as one node of the graph.
+"""Batch normalisation over the valid positions of a padded batch, with activation and dropout, as one autograd node.
 
-Picking the valid positions out, normalising them and putting them back takes a dozen passes over tensors that no cache
-holds, and as many back. Here padding stays in place as zeros, which add nothing to a sum, and the gradient of all
-together is three sums over positions.
+Gathering the valid positions, normalising and scattering them takes a dozen passes over large tensors, and as many in
+the backward pass. Here padding stays in place as zeros, and the gradient takes three sums over positions.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ def normalise_valid(
     Args:
         y: float32 [batch, channels, positions].
         mask: bool [batch, positions].
-        normalisation: in training mode it goes by this batch and learns its running figures from it.
+        normalisation: in training mode it uses the statistics of this batch and updates its running statistics.
         activation: "relu", "tanh" or "none".
     """
     valid = mask[:, None].to(y.dtype)
@@ -37,18 +36,18 @@ def normalise_valid(
         return z * valid
     kept = valid
     if dropout_rate:
-        rate = round(dropout_rate * 256) / 256  # what `keep_mask` makes of it
+        rate = round(dropout_rate * 256) / 256  # as `keep_mask` rounds it
         kept = keep_mask(tuple(y.shape), dropout_rate, y.device).mul_(valid).mul_(1 / (1 - rate))
     with torch.autocast(y.device.type, enabled=False):  # sums over thousands of positions
         result, mean, variance = _NormaliseValid.apply(
             y, normalisation.weight, normalisation.bias, valid, kept, activation, normalisation.eps
         )
-    _learn_figures(normalisation, mean, variance, valid.sum())
+    _update_running_statistics(normalisation, mean, variance, valid.sum())
     return result
 
 
-def _learn_figures(normalisation: nn.BatchNorm1d, mean: Tensor, variance: Tensor, count: Tensor) -> None:
-    """The running figures, as `nn.BatchNorm1d` keeps them: the variance is that of the population."""
+def _update_running_statistics(normalisation: nn.BatchNorm1d, mean: Tensor, variance: Tensor, count: Tensor) -> None:
+    """As `nn.BatchNorm1d` does it: the running variance is the unbiased one."""
     if normalisation.running_mean is None or normalisation.running_var is None or normalisation.momentum is None:
         return
     with torch.no_grad():

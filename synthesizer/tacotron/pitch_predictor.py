@@ -1,8 +1,8 @@
-"""How high each token is to be spoken: read from the text and the voice, and told to the decoder.
+"""Pitch predictor: predicts the F0 of each token from text and voice, and conditions the decoder on it.
 
-A decoder that has to guess the melody makes the mean of all that could be, which is one note. Here a small network
-predicts it from text and voice, and the decoder, which in training is told the recording's, no longer has to
-(FastPitch: Lancucki, arXiv 2006.06873, with a Tacotron's attention in place of its durations).
+A decoder that is trained on mean errors without F0 predicts an average, nearly monotone contour. Here a small network
+predicts F0, and in training the decoder is given the recording's (FastPitch: Lancucki, arXiv 2006.06873, with the
+attention of a Tacotron in place of durations).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from synthesizer.tacotron.config import SynthesizerConfig
+from synthesizer.tacotron.config import Architecture
 from synthesizer.tacotron.convolution import MaskedConvolution
 
 SPREAD = 0.2  # octaves, about the standard deviation of read speech
@@ -20,15 +20,15 @@ DROPOUT = 0.2
 UNKNOWN = float("nan")
 
 
-class Melody(nn.Module):
-    """Predicts pitches in octaves above the voice's own, and adds them to the encoder's frames.
+class PitchPredictor(nn.Module):
+    """Predicts F0 in octaves above the voice's median, and adds its embedding to the encoder output.
 
-    What it adds is nothing at first: a model trained without melody goes on as it was.
+    The embedding starts at zero, so that a model trained without a pitch predictor is not changed at first.
     """
 
-    def __init__(self, config: SynthesizerConfig) -> None:
+    def __init__(self, config: Architecture) -> None:
         super().__init__()
-        size = config.melody_size
+        size = config.pitch_predictor_size
         self.convolutions = nn.ModuleList(
             MaskedConvolution(inputs, size, KERNEL, "relu", DROPOUT)
             for inputs in (config.encoder_size + config.speaker_size, size)
@@ -46,28 +46,28 @@ class Melody(nn.Module):
             x = convolution(x, mask)
         return SPREAD * self.to_pitch(x.transpose(1, 2)).squeeze(2).float() * mask
 
-    def forward(self, memory: Tensor, melody: Tensor, mask: Tensor) -> Tensor:
-        """The frames, and what the melody [batch, tokens] adds to them."""
-        return memory + self.from_pitch(melody[:, None] / SPREAD).transpose(1, 2).to(memory.dtype) * mask[:, :, None]
+    def forward(self, memory: Tensor, pitch: Tensor, mask: Tensor) -> Tensor:
+        """Add the embedding of pitch [batch, tokens], in octaves, to memory [batch, tokens, encoder_size]."""
+        return memory + self.from_pitch(pitch[:, None] / SPREAD).transpose(1, 2).to(memory.dtype) * mask[:, :, None]
 
 
-def token_melody(word_melody: np.ndarray, words: np.ndarray) -> np.ndarray:
-    """The pitch of each token from those of its word's beginning, middle and end.
+def token_pitch(word_pitch: np.ndarray, words: np.ndarray) -> np.ndarray:
+    """F0 of each token, interpolated between the beginning, middle and end of its word.
 
     Args:
-        word_melody: float32 [words, points], see `speech.word_pitch`.
-        words: number of the word of each token, [tokens], rising.
+        word_pitch: float32 [words, points] in octaves, see `speech.word_pitch`.
+        words: index of the word of each token, [tokens], rising.
 
     Returns:
-        float32 [tokens]; not a number anywhere if the words are not as many.
+        float32 [tokens]; all NaN if the numbers of words differ.
     """
-    count, points = word_melody.shape
+    count, points = word_pitch.shape
     if words[-1] + 1 != count:
         return np.full(len(words), UNKNOWN, np.float32)
     sizes = np.bincount(words, minlength=count)
     firsts = np.cumsum(sizes) - sizes
     within = (np.arange(len(words)) - firsts[words] + 0.5) / sizes[words]
-    place = np.clip(within * points - 0.5, 0, points - 1)  # on the line through the word's points
-    before = np.minimum(place.astype(int), points - 2)
-    share = place - before
-    return ((1 - share) * word_melody[words, before] + share * word_melody[words, before + 1]).astype(np.float32)
+    position = np.clip(within * points - 0.5, 0, points - 1)
+    before = np.minimum(position.astype(int), points - 2)
+    fraction = position - before
+    return ((1 - fraction) * word_pitch[words, before] + fraction * word_pitch[words, before + 1]).astype(np.float32)

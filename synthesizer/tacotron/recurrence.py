@@ -1,9 +1,9 @@
-"""Recurrent products that are cheap to train.
+"""Recurrent products with a cheap backward pass.
 
-Under plain autograd each use of a weight in a loop over time adds a weight gradient of its own: for a decoder of 512
-that is a product with few rows and a megabyte-sized addition at every frame, 60 % of a training step. Here a use only
-remembers its input and its output's gradient; the weight's gradient is one large product over all time when the
-backward pass has come back through the whole loop. The gradients are the same, only summed in another order.
+Plain autograd computes a weight gradient for each use of a weight in a loop over time. For a decoder of 512 that is a
+small product and a megabyte-sized addition at every step, 60 % of the training time. Here each use stores its input
+and the gradient of its output, and the weight gradient is one large product over all steps at the end of the backward
+pass. The gradients are the same up to the order of summation.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 
 
 def product_dtype(device: torch.device) -> torch.dtype:
-    """The type in which large products run: autocast's where it is on, else float32."""
+    """Number type of large products: that of autocast if it is on, else float32."""
     if torch.is_autocast_enabled(device.type):
         return torch.get_autocast_dtype(device.type)
     return torch.float32
@@ -24,7 +24,7 @@ def product_dtype(device: torch.device) -> torch.dtype:
 class WeightOverTime:
     """A weight [outputs, inputs] that a loop applies once per step: `apply(x)` is `x @ weight.T`.
 
-    Make a new one in each forward pass; it must not outlive its graph.
+    Create a new one in each forward pass; it must not outlive its graph.
     """
 
     def __init__(self, weight: Tensor) -> None:
@@ -39,7 +39,7 @@ class WeightOverTime:
 
 
 class _Gather(torch.autograd.Function):
-    """Hands the weight to the loop; in the backward pass it is reached last, when all uses have left their parts."""
+    """Passes the weight to the loop. Its backward pass runs last, when all uses have stored their parts."""
 
     @staticmethod
     def forward(ctx: Any, weight: Tensor, owner: WeightOverTime) -> Tensor:
@@ -76,7 +76,7 @@ class _Product(torch.autograd.Function):
 
 
 class MemoryOverTime:
-    """A memory [batch, tokens, size] that a loop averages once per step: `average(weights)` is `weights @ memory`."""
+    """A memory [batch, tokens, size] of which a loop takes a weighted mean per step: `weights @ memory`."""
 
     def __init__(self, memory: Tensor) -> None:
         self._weights: list[Tensor] = []
@@ -121,17 +121,17 @@ class _Average(torch.autograd.Function):
         gradient = gradients[0].to(memory.dtype)
         ctx.owner._weights.append(weights)
         ctx.owner._gradients.append(gradient)
-        # In this order the product is ten times as fast on a CPU as `memory @ gradient`.
+        # Ten times as fast on a CPU as `memory @ gradient`.
         return torch.bmm(gradient[:, None], memory.transpose(1, 2)).squeeze(1).float(), None, None
 
 
 def fast_tanh(x: Tensor) -> Tensor:
-    """tanh by way of the sigmoid, whose vectorised kernel is several times faster on a CPU."""
+    """tanh computed from the sigmoid, whose vectorised kernel is several times faster on a CPU."""
     return 2 * torch.sigmoid(2 * x) - 1
 
 
 def _update(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-    """The element-wise half of an LSTM step: hidden, cell, and what `_update_backward` needs."""
+    """The element-wise part of an LSTM step: hidden, cell, and tensors for `_update_backward`."""
     size = cell.shape[-1]
     inputs_forget = torch.sigmoid(gates[..., : 2 * size])
     candidate = fast_tanh(gates[..., 2 * size : 3 * size])
@@ -144,7 +144,7 @@ def _update(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, tuple[Tensor, 
 def _update_backward(
     kept: tuple[Tensor, ...], to_hidden: Tensor, to_cell: Tensor, to_gates: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Gradients of the gates, in `to_gates` where it is given, and of the cell before."""
+    """Gradients of the gates, written to `to_gates` if given, and of the previous cell."""
     inputs_forget, candidate, output, cell, squashed = kept
     size = cell.shape[-1]
     input_gate, forget_gate = inputs_forget[..., :size], inputs_forget[..., size:]
@@ -163,7 +163,7 @@ def _update_backward(
 
 
 class _LSTMStep(torch.autograd.Function):
-    """A step of an LSTM with zoneout, as one node of the graph."""
+    """An LSTM step with zoneout as one autograd node."""
 
     @staticmethod
     def forward(
@@ -197,8 +197,8 @@ def lstm_step(
     """One LSTM step with zoneout.
 
     Args:
-        known: what is known beforehand of the gates, [batch, 4 * size], in the order input, forget, candidate, output.
-        recurrent: the weights of [context, hidden].
+        known: part of the gates that does not depend on the loop, [batch, 4 * size]: input, forget, candidate, output.
+        recurrent: weight of [context, hidden].
         context: [batch, inputs]; hidden, cell: [batch, size].
         keep: zoneout mask [batch, size], or the rate.
 
@@ -212,7 +212,7 @@ def lstm_step(
 def keep_mask(shape: tuple[int, ...], rate: float, device: torch.device) -> Tensor:
     """Bernoulli mask, float32: 1 with probability 1 - rate, to the nearest 256th.
 
-    Eight bytes of each random integer are eight draws: on a CPU an eighth of the time of `torch.bernoulli`.
+    Each byte of a random 64-bit integer is one draw: eight times as fast as `torch.bernoulli` on a CPU.
     """
     count = 1
     for size in shape:
@@ -222,17 +222,17 @@ def keep_mask(shape: tuple[int, ...], rate: float, device: torch.device) -> Tens
 
 
 def dropout(x: Tensor, rate: float) -> Tensor:
-    """Dropout of any tensor, always on."""
+    """Dropout that is always on."""
     return x * keep_mask(tuple(x.shape), rate, x.device).mul_(1 / (1 - round(rate * 256) / 256)) if rate else x
 
 
 def zoneout(previous: Tensor, new: Tensor, keep: Tensor | float) -> Tensor:
-    """Zoneout (arXiv 1606.01305): where `keep` is 1 the old value stays. At inference `keep` is the rate itself."""
+    """Zoneout (arXiv 1606.01305): the previous value stays where `keep` is 1. At inference `keep` is the rate."""
     return torch.lerp(new, previous, keep) if isinstance(keep, Tensor) else new + keep * (previous - new)
 
 
 class _LSTMOverTime(torch.autograd.Function):
-    """All steps of an LSTM whose gates are known but for the recurrent part, as one node of the graph."""
+    """All steps of an LSTM whose inputs are known in advance, as one autograd node."""
 
     @staticmethod
     def forward(ctx: Any, gates: Tensor, weight: Tensor, keep: Tensor | float) -> Tensor:
@@ -268,11 +268,11 @@ class _LSTMOverTime(torch.autograd.Function):
 
 
 def lstm_over_time(inputs: Tensor, cell: torch.nn.LSTMCell, keep: Tensor | float) -> Tensor:
-    """Run an LSTM cell over a whole sequence that is known beforehand.
+    """Run an LSTM cell over a sequence that is known in advance.
 
     Args:
         inputs: [steps, batch, inputs].
-        cell: its weights.
+        cell: the weights.
         keep: zoneout masks [steps, batch, size], or the rate.
 
     Returns:

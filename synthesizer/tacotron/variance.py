@@ -1,9 +1,8 @@
-"""Giving a generated mel back the variance that averaging took from it.
+"""Restore the variance that mels lose by training on mean errors.
 
-A network that is trained on mean errors answers with the mean of what could follow: its mels are smooth, each band
-moves less than in speech, and the voice sounds muffled and like nobody in particular. How much less is known after
-training, band by band, and can be made good by moving each frame away from the mean of its utterance (the "global
-variance" of Toda & Tokuda, IEICE 2007; as a filter after synthesis: Silén et al., Interspeech 2012).
+Mels that are trained on mean errors are too smooth: each band varies less than in recordings, and the audio sounds
+muffled. The ratio is measured after training for each band and corrected by moving each frame away from the mean of
+its utterance (global variance: Toda & Tokuda, IEICE 2007; as a postfilter: Silén et al., Interspeech 2012).
 """
 
 from __future__ import annotations
@@ -12,21 +11,21 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from speech.mel import MelConfig
+from speech.mel_config import MelConfig
 
-GAIN_RANGE = (1.0, 2.0)  # what a trained model needs lies well inside
-LEAST_FRAMES = 40  # half a second: below it the mean of an utterance is that of one sound
+GAIN_RANGE = (1.0, 2.0)  # trained models need gains well inside it
+LEAST_FRAMES = 40  # half a second; a shorter utterance is dominated by single phones
 
 
 def variance_gains(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[float, ...]:
-    """How much less the bands of generated mels move than those of the recordings.
+    """How much less the bands of generated mels vary than those of recordings.
 
     Args:
         pairs: a recording's mel and the generated one, [frames, n_mels] each.
 
     Returns:
-        n_mels factors in GAIN_RANGE: mean standard deviation in time of the recordings over that of the others; empty
-        if there are no pairs of half a second.
+        n_mels factors in GAIN_RANGE: mean standard deviation over time in recordings over that in generated mels;
+        empty if there are no pairs of half a second.
     """
     natural, generated = [], []
     for recorded, made in pairs:
@@ -42,15 +41,15 @@ def variance_gains(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[floa
 def restore_variance(
     mel: np.ndarray, gains: Sequence[float], emphasis: float = 1.0, limit: float = MelConfig.max_abs_value
 ) -> np.ndarray:
-    """Move every frame of an utterance away from its mean.
+    """Move every frame of an utterance away from the mean of the utterance.
 
     Args:
         mel: [n_mels, frames], dB scaled to [-limit, limit].
-        gains: one for each band, from `variance_gains`; none leave the mel as it is.
-        emphasis: 0 leaves the mel, 1 gives it the variance of speech, 2 as much again.
+        gains: one for each band, from `variance_gains`; an empty sequence changes nothing.
+        emphasis: 0 changes nothing, 1 gives the variance of recordings, 2 twice the correction.
 
     Returns:
-        float32 [n_mels, frames] in [-limit, limit]. An utterance under half a second stays as it is.
+        float32 [n_mels, frames] in [-limit, limit]. An utterance under half a second is not changed.
     """
     if not len(gains) or emphasis == 0 or mel.shape[1] < LEAST_FRAMES:
         return mel

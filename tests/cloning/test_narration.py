@@ -17,9 +17,9 @@ from tests.toy_models import save_toy_models, speech_like
 ALIGNMENT = np.eye(5, dtype=np.float32)
 GOOD = Sentence("one.", ALIGNMENT, True, 1, seconds=0.8)
 SPLIT = Sentence(
-    "two, three.", ALIGNMENT, True, 3, rungs=("split",), taken="split", pieces=2, dead_air=1.25, seconds=2.0
+    "two, three.", ALIGNMENT, True, 3, fallbacks=("split",), kept="split", parts=2, excess_pause=1.25, seconds=2.0
 )
-BAD = Sentence("four.", ALIGNMENT, False, 4, score=0.25, rungs=("another seed", "windowed"), remarks=("it hums",))
+BAD = Sentence("four.", ALIGNMENT, False, 4, score=0.25, fallbacks=("another seed", "windowed"), remarks=("it hums",))
 
 
 def test_sentences_are_counted():
@@ -30,10 +30,10 @@ def test_sentences_are_counted():
 
 def test_the_manifest_has_an_entry_for_each_sentence():
     assert sentence_entry(GOOD)["done"] == []
-    assert sentence_entry(SPLIT)["done"] == ["read 3 times: split into 2 pieces", "1.2 s of dead air cut out"]
+    assert sentence_entry(SPLIT)["done"] == ["decoded 3 times: split into 2 parts", "pauses shortened by 1.2 s"]
     entry = sentence_entry(BAD)
     assert (entry["score"], entry["attempts"], entry["remarks"]) == (0.25, 4, ["it hums"])
-    assert entry["done"] == ["read 4 times: the first reading was the best"]
+    assert entry["done"] == ["decoded 4 times: the first attempt was the best"]
     json.dumps([entry, sentence_entry(SPLIT)])
 
 

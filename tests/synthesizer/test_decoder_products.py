@@ -111,7 +111,7 @@ def test_filters_look_at_their_part_of_a_sequence() -> None:
 def test_a_steps_matrices_lie_side_by_side() -> None:
     torch.manual_seed(0)
     model = Tacotron2(toy_config()).eval()
-    net = FastDecoder(model, 0.0).net
+    net = FastDecoder(model, 0.0, 4).net
     lstms = (net.attention_input, net.attention_hidden, net.decoder_input, net.decoder_hidden)
     matrices: list[np.ndarray] = [
         net.prenet_first,

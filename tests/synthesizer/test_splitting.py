@@ -1,4 +1,4 @@
-"""Where the words of a sentence are, and where it is cut."""
+"""Words of a sentence, and splitting it."""
 
 import pytest
 
@@ -13,7 +13,7 @@ def cut(text: str, near: int | None = None) -> tuple[str, str, bool] | None:
     return None if found is None else (found.left.text, found.right.text, found.at_mark)
 
 
-def test_words_and_breaks_are_those_of_the_encoded_text():
+def test_words_and_breaks_match_the_encoded_text():
     transcript = text_to_transcript("So, {HH AY1} zzyx!")
     ids = encode(transcript, 1.0)
     names = [SYMBOLS[i] for i in ids]
@@ -37,11 +37,11 @@ def test_words_and_breaks_are_those_of_the_encoded_text():
         ("{HH AY1}.", None),
     ],
 )
-def test_marks_then_conjunctions_then_the_middle(text, expected):
+def test_punctuation_then_conjunctions_then_the_middle(text, expected):
     assert cut(text) == expected
 
 
-def test_of_several_marks_the_one_by_the_trouble():
+def test_nearest_of_several_marks():
     text = "well, if you ask me, it is late."
     assert cut(text, 0) == ("well,", "if you ask me, it is late.", True)
     last = len(encode(text_to_transcript(text), 1.0)) - 1
@@ -49,7 +49,7 @@ def test_of_several_marks_the_one_by_the_trouble():
 
 
 @pytest.mark.parametrize("text", ["a b.", "no no no no no.", "yes, no.", "one, two; three: four - five. six"])
-def test_no_word_is_lost_or_made_up(text):
+def test_no_word_is_lost_or_added(text):
     transcript = text_to_transcript(text)
     found = split_transcript(transcript)
     assert found is not None

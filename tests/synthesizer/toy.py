@@ -1,18 +1,29 @@
-"""A synthesizer small enough to train in a test."""
+"""A Tacotron small enough to train in a test."""
+
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import torch
 
 from corpora.store import FeatureStore, FeatureWriter
 from speech.mel import code_mel
-from synthesizer.tacotron.config import SynthesizerConfig
+from synthesizer import Synthesizer
+from synthesizer.base import Origin
+from synthesizer.tacotron.config import Architecture, InferenceSettings, TacotronConfig
+from synthesizer.tacotron.data import BatchConfig
+from synthesizer.tacotron.decoding import SentenceInput
+from synthesizer.tacotron.inference import TacotronSynthesizer
 from synthesizer.tacotron.model import Tacotron2
+from synthesizer.tacotron.task import LossConfig, TacotronTask
 from synthesizer.text.front_end import text_to_transcript
 
 TEXTS = ("Hello there.", "A cat sat on the mat.", "Yes, indeed it did.", "Good night to you all.")
+HEADER = {"stage": "synthesizer", "kind": "tacotron", "embedding_space": "toy"}
+SETTINGS = InferenceSettings()
 
 
-def toy_config(**changes) -> SynthesizerConfig:
+def toy_config(**changes) -> Architecture:
     sizes = {
         "symbol_size": 16,
         "encoder_size": 16,
@@ -25,19 +36,58 @@ def toy_config(**changes) -> SynthesizerConfig:
         "postnet_size": 12,
         "postnet_layers": 2,
     }
-    return SynthesizerConfig(**{**sizes, **changes})
+    return Architecture(**{**sizes, **changes})
 
 
-def with_melody(model: Tacotron2) -> Tacotron2:
-    """As if it had learnt what to make of its melody, which has no effect at first."""
-    assert model.melody is not None
+def facade(model: Tacotron2, **inference) -> TacotronSynthesizer:
+    """The synthesizer of a network, with some inference settings."""
+    return TacotronSynthesizer(
+        model, TacotronConfig(model.config, inference=InferenceSettings(**inference)), Origin("toy")
+    )
+
+
+def load_file(path) -> TacotronSynthesizer:
+    """Load a model file through the stage's facade."""
+    synthesizer = Synthesizer.load(path)
+    assert isinstance(synthesizer, TacotronSynthesizer)
+    return synthesizer
+
+
+def toy_task(model: Tacotron2, store: FeatureStore, losses: LossConfig | None = None, **options) -> TacotronTask:
+    config = TacotronConfig(model.config, inference=options.pop("inference", SETTINGS))
+    return TacotronTask(model, config, store, BatchConfig(), losses or LossConfig(), HEADER, **options)
+
+
+def toy_run() -> Any:
+    """A run directory whose TensorBoard writer counts images only."""
+    run = SimpleNamespace(images=0)
+
+    def add_image(*_: object, **__: object) -> None:
+        run.images += 1
+
+    run.writer = SimpleNamespace(add_image=add_image)
+    return run
+
+
+def sentences(texts, voices, seeds=None, pitch_ranges=None) -> list[SentenceInput]:
+    """Input of the decoder; seeds count up from 0 unless given."""
+    count = len(texts)
+    return [
+        SentenceInput(*values)
+        for values in zip(texts, voices, seeds or range(count), pitch_ranges or [1.0] * count, strict=True)
+    ]
+
+
+def with_pitch(model: Tacotron2) -> Tacotron2:
+    """As if its pitch predictor were trained: the embedding of F0 starts at zero."""
+    assert model.pitch_predictor is not None
     with torch.no_grad():
-        model.melody.from_pitch.weight.normal_(std=0.5, generator=torch.Generator().manual_seed(1))
+        model.pitch_predictor.from_pitch.weight.normal_(std=0.5, generator=torch.Generator().manual_seed(1))
     return model
 
 
-def toy_store(directory, items: int = 8, frames: int = 30) -> FeatureStore:
-    """Tones that rise, in a few made-up voices; every fourth item is for validation."""
+def toy_store(directory, items: int = 8, frames: int = 30, pitch_array: str = "word_pitch") -> FeatureStore:
+    """Rising tones in a few random voices; every fourth item is for validation."""
     rng = np.random.default_rng(0)
     with FeatureWriter(directory) as writer:
         writer.write_info({"stage": "synthesizer", "embedding_space": "toy"})
@@ -57,6 +107,6 @@ def toy_store(directory, items: int = 8, frames: int = 30) -> FeatureStore:
             arrays = {"mel": code_mel(mel), "embedding": voice / np.linalg.norm(voice)}
             if number % 2:
                 words = len(TEXTS[number % len(TEXTS)].split())
-                arrays["word_melody"] = rng.normal(scale=0.2, size=(words, 3)).astype(np.float32)
+                arrays[pitch_array] = rng.normal(scale=0.2, size=(words, 3)).astype(np.float32)
             writer.add(f"item{number}", arrays, meta)
     return FeatureStore(directory)

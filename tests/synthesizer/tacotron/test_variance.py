@@ -1,4 +1,4 @@
-"""Variance measured, stored and given back."""
+"""Variance is measured and restored."""
 
 import numpy as np
 
@@ -10,15 +10,15 @@ def mels(factor: float, seed: int = 0, frames: int = 200) -> np.ndarray:
     return (rng.normal(0, 1, (frames, 80)) * factor - 1).astype(np.float32)
 
 
-def test_gains_are_the_ratio_of_the_deviations():
+def test_gains_are_ratios_of_standard_deviations():
     gains = variance_gains([(mels(1.2, k), mels(1.0, k)) for k in range(3)] + [(mels(9.0, frames=20), mels(1.0))])
-    np.testing.assert_allclose(gains, 1.2, rtol=1e-3)  # the short pair does not count
+    np.testing.assert_allclose(gains, 1.2, rtol=1e-3)  # the short pair is ignored
     assert variance_gains([]) == ()
-    assert set(variance_gains([(mels(0.5), mels(1.0))])) == {1.0}  # never less lively than it is
+    assert set(variance_gains([(mels(0.5), mels(1.0))])) == {1.0}  # never below 1
     assert set(variance_gains([(mels(5.0), mels(0.1))])) == {2.0}
 
 
-def test_what_was_lost_is_given_back():
+def test_variance_is_restored():
     natural, smooth = mels(1.0) / 2, mels(0.8) / 2
     gains = variance_gains([(natural, smooth)])
     restored = restore_variance(smooth.T, gains)
@@ -29,7 +29,7 @@ def test_what_was_lost_is_given_back():
     np.testing.assert_allclose(twice.std(1), 1.5 * smooth.std(0), rtol=0.01)
 
 
-def test_it_stays_in_range_and_leaves_short_utterances_alone():
+def test_result_is_clipped_and_short_utterances_are_unchanged():
     mel = mels(3.0).T.clip(-4, 4)
     assert np.abs(restore_variance(mel, (2.0,) * 80)).max() <= 4
     short = mel[:, :20]

@@ -1,9 +1,10 @@
-"""Attention weights are a distribution over the tokens, and over nothing else."""
+"""Attention weights are a distribution over the tokens of the text."""
 
 import pytest
 import torch
 
 from synthesizer.tacotron.attention import (
+    MASKED_ENERGY,
     beta_binomial,
     build_attention,
     guided_attention_loss,
@@ -17,7 +18,7 @@ from tests.synthesizer.toy import toy_config
 
 
 @pytest.mark.parametrize("kind", ATTENTION_KINDS)
-def test_weights_sum_to_one_and_padding_gets_none(kind: str) -> None:
+def test_weights_sum_to_one_and_padding_has_none(kind: str) -> None:
     torch.manual_seed(0)
     config = toy_config(attention=kind)
     attention = build_attention(config)
@@ -27,10 +28,11 @@ def test_weights_sum_to_one_and_padding_gets_none(kind: str) -> None:
         weights = state.step(torch.randn(2, config.decoder_size))
         torch.testing.assert_close(weights.sum(1), torch.ones(2))
         assert (weights[1, 4:] == 0).all()
+    assert MASKED_ENERGY < -1e6
 
 
 @pytest.mark.parametrize("kind", ATTENTION_KINDS)
-def test_a_text_is_attended_the_same_alone_and_beside_a_longer_one(kind: str) -> None:
+def test_weights_are_independent_of_the_batch(kind: str) -> None:
     torch.manual_seed(0)
     config = toy_config(attention=kind)
     attention = build_attention(config).eval()
@@ -42,7 +44,7 @@ def test_a_text_is_attended_the_same_alone_and_beside_a_longer_one(kind: str) ->
         torch.testing.assert_close(alone.step(query[:1]), beside.step(query)[:1, :5], rtol=1e-4, atol=1e-6)
 
 
-def test_dynamic_convolution_starts_at_the_first_token_and_never_goes_back() -> None:
+def test_dynamic_convolution_is_monotonic_from_the_first_token() -> None:
     torch.manual_seed(0)
     config = toy_config()
     state = build_attention(config).start(torch.zeros(1, 40, config.encoder_size), length_mask(torch.tensor([40]), 40))
@@ -50,14 +52,14 @@ def test_dynamic_convolution_starts_at_the_first_token_and_never_goes_back() -> 
     for _ in range(15):
         weights = state.step(torch.randn(1, config.decoder_size))
         position = float((weights.detach() * torch.arange(40)).sum())
-        assert position >= expected - 0.05  # the prior puts a floor of a millionth below every token
+        assert position >= expected - 0.05  # the prior is at least a millionth for every token
         expected = position
 
 
-def test_beta_binomial_is_the_papers_prior() -> None:
+def test_beta_binomial_prior() -> None:
     prior = beta_binomial(11, 0.1, 0.9)
     assert float(prior.sum()) == pytest.approx(1)
-    assert float((prior * torch.arange(11)).sum()) == pytest.approx(1.0, abs=1e-5)  # one token a step on the mean
+    assert float((prior * torch.arange(11)).sum()) == pytest.approx(1.0, abs=1e-5)  # one token per step on average
 
 
 def test_fast_tanh() -> None:
@@ -65,7 +67,7 @@ def test_fast_tanh() -> None:
     torch.testing.assert_close(fast_tanh(x), torch.tanh(x), rtol=1e-5, atol=1e-6)
 
 
-def test_guided_attention_prefers_the_diagonal_and_ignores_padding() -> None:
+def test_guided_attention_loss_is_lowest_on_the_diagonal() -> None:
     diagonal = torch.eye(10)[None]
     lengths = torch.tensor([10])
     on = guided_attention_loss(diagonal, lengths, lengths, 0.3)
@@ -75,7 +77,7 @@ def test_guided_attention_prefers_the_diagonal_and_ignores_padding() -> None:
     torch.testing.assert_close(guided_attention_loss(padded, lengths, lengths, 0.3), on)
 
 
-def test_tanh_energies_have_the_plain_values_and_gradients() -> None:
+def test_tanh_energies_equal_the_reference() -> None:
     torch.manual_seed(0)
     doubled = torch.randn(2, 3, 5, dtype=torch.double, requires_grad=True)
     energy = torch.randn(5, dtype=torch.double, requires_grad=True)
@@ -83,14 +85,14 @@ def test_tanh_energies_have_the_plain_values_and_gradients() -> None:
     assert torch.autograd.gradcheck(tanh_energies, (doubled, energy))
 
 
-def test_a_window_lies_around_the_heaviest_token() -> None:
+def test_window_is_centred_on_the_largest_weight() -> None:
     weights = torch.tensor([[0.1, 0.2, 0.6, 0.1, 0.0], [0.9, 0.1, 0.0, 0.0, 0.0]])
     inside = outside_window(weights, (1, 2)) == 0
     assert inside.tolist() == [[False, True, True, True, True], [True, True, True, False, False]]
 
 
 @pytest.mark.parametrize("kind", ATTENTION_KINDS)
-def test_outside_of_the_window_nothing_is_read(kind: str) -> None:
+def test_weights_outside_the_window_are_zero(kind: str) -> None:
     torch.manual_seed(0)
     config = toy_config(attention=kind)
     attention = build_attention(config)

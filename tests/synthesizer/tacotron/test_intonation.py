@@ -1,4 +1,4 @@
-"""Questions rise."""
+"""Yes/no questions end on a rise."""
 
 import numpy as np
 import pytest
@@ -10,16 +10,16 @@ from synthesizer.text.front_end import text_to_transcript
 @pytest.mark.parametrize(
     "text", ["Are you sure?", "You did it?", "Is that what he said?", '"Really?"', "Don't you know?"]
 )
-def test_questions_for_yes_and_no_rise(text: str) -> None:
+def test_yes_no_questions_rise(text: str) -> None:
     assert rises(text_to_transcript(text))
 
 
 @pytest.mark.parametrize("text", ["I am sure.", "Why not?", "And what's that?", "How are you?", "So who knows?", "Go!"])
-def test_all_others_fall(text: str) -> None:
+def test_other_sentences_fall(text: str) -> None:
     assert not rises(text_to_transcript(text))
 
 
-def test_the_end_goes_up() -> None:
+def test_end_rises() -> None:
     pitch = np.concatenate([np.full(60, 120.0), np.geomspace(120, 80, 30), np.zeros(10)])  # a fall
     mean = 2 ** np.log2(pitch[:90]).mean()
     raised = raise_end(pitch, 80)

@@ -50,7 +50,7 @@ def plain_lstm(inputs: torch.Tensor, cell: nn.LSTMCell, keep: torch.Tensor | flo
 
 
 @pytest.mark.parametrize("keep", [0.1, (torch.arange(9 * 4 * 8) % 3 == 0).float().view(9, 4, 8)])
-def test_lstm_over_time_has_the_plain_loops_values_and_gradients(keep) -> None:
+def test_lstm_over_time_equals_a_plain_loop(keep) -> None:
     torch.manual_seed(0)
     cell = nn.LSTMCell(6, 8)
     inputs = torch.randn(9, 4, 6, requires_grad=True)
@@ -64,7 +64,7 @@ def test_lstm_over_time_has_the_plain_loops_values_and_gradients(keep) -> None:
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
-def test_weight_and_memory_over_time_gather_their_gradients() -> None:
+def test_gradients_of_weight_and_memory_over_time() -> None:
     torch.manual_seed(0)
     weight = torch.randn(4, 3, requires_grad=True)
     memory = torch.randn(2, 5, 3, requires_grad=True)
@@ -87,7 +87,7 @@ def test_unused_weight_has_no_gradient() -> None:
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5])
-def test_keep_mask_keeps_the_share_it_is_told(rate: float) -> None:
+def test_keep_mask_rate(rate: float) -> None:
     torch.manual_seed(0)
     mask = keep_mask((1001, 99), rate, torch.device("cpu"))
     assert set(mask.unique().tolist()) == {0.0, 1.0}

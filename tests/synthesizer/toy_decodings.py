@@ -1,13 +1,13 @@
-"""Made-up readings of a text: an alignment along a path, and a mel that sounds where it should."""
+"""Artificial decodings of a text: an alignment along a path, and a mel with speech where it belongs."""
 
 import numpy as np
 
+from synthesizer.decoding_check import Decoded
 from synthesizer.splitting import breaks_of
-from synthesizer.tacotron.decoding import Decoded
 from synthesizer.text.front_end import text_to_transcript
 from synthesizer.text.transcript import Transcript, encode
 
-FACTOR = 4  # frames a step
+FACTOR = 4  # frames per step
 
 
 def along(path, tokens: int, blur: float = 0.1) -> np.ndarray:
@@ -17,19 +17,19 @@ def along(path, tokens: int, blur: float = 0.1) -> np.ndarray:
     return (weights / weights.sum(axis=0)).astype(np.float32)
 
 
-def reading(transcript: Transcript | str, path=None, stopped: bool = True, level: float = 2.0) -> Decoded:
-    """A reading along a path, by default each token for two steps; it is silent on blanks, marks and the end.
+def toy_decoding(transcript: Transcript | str, path=None, stopped: bool = True, level: float = 2.0) -> Decoded:
+    """A decoding along a path, by default two steps for each token; silent on spaces, punctuation and the end.
 
     Args:
-        level: of what sounds, in the mel's units.
+        level: mel value of speech.
     """
     transcript = text_to_transcript(transcript) if isinstance(transcript, str) else transcript
     tokens = len(encode(transcript, 1.0))
     path = np.repeat(np.arange(tokens), 2) if path is None else np.asarray(path)
     breaks = np.array(breaks_of(transcript))
     mel = np.full((80, FACTOR * len(path)), -4.0, np.float32)
-    sounding = np.repeat(~breaks[path], FACTOR)
-    mel[:, sounding] = level + np.random.default_rng(0).normal(0, 0.3, (80, sounding.sum())).astype(np.float32)
+    speech = np.repeat(~breaks[path], FACTOR)
+    mel[:, speech] = level + np.random.default_rng(0).normal(0, 0.3, (80, speech.sum())).astype(np.float32)
     return Decoded(np.clip(mel, -4, 4), along(path, tokens, blur=0.05), stopped)
 
 

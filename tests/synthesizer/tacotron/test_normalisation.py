@@ -1,4 +1,4 @@
-"""Batch normalisation of padded batches: what `nn.BatchNorm1d` makes of the valid positions alone."""
+"""Batch normalisation of padded batches equals `nn.BatchNorm1d` on the valid positions."""
 
 import pytest
 import torch
@@ -23,7 +23,7 @@ def normalisation_pair() -> tuple[nn.BatchNorm1d, nn.BatchNorm1d]:
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_values_gradients_and_figures_are_those_of_the_valid_positions(activation: str, training: bool) -> None:
+def test_values_gradients_and_statistics_equal_the_reference(activation: str, training: bool) -> None:
     ours, theirs = normalisation_pair()
     ours.train(training), theirs.train(training)
     y = torch.randn(3, 4, 7, dtype=torch.double, requires_grad=True)
@@ -35,13 +35,13 @@ def test_values_gradients_and_figures_are_those_of_the_valid_positions(activatio
     torch.testing.assert_close(ours.running_mean, theirs.running_mean)
     torch.testing.assert_close(ours.running_var, theirs.running_var)
     assert ours.num_batches_tracked == theirs.num_batches_tracked
-    found = torch.autograd.grad((result * target).sum(), [y, ours.weight, ours.bias])
-    wanted = torch.autograd.grad((valid * target.transpose(1, 2)[MASK]).sum(), [y, theirs.weight, theirs.bias])
-    for own, other in zip(found, wanted, strict=True):
+    ours_gradients = torch.autograd.grad((result * target).sum(), [y, ours.weight, ours.bias])
+    their_gradients = torch.autograd.grad((valid * target.transpose(1, 2)[MASK]).sum(), [y, theirs.weight, theirs.bias])
+    for own, other in zip(ours_gradients, their_gradients, strict=True):
         torch.testing.assert_close(own, other, rtol=1e-5, atol=1e-6)
 
 
-def test_dropout_drops_its_share_and_scales_the_rest() -> None:
+def test_dropout_rate_and_scale() -> None:
     torch.manual_seed(0)
     normalisation = nn.BatchNorm1d(64)
     mask = torch.ones(8, 100, dtype=torch.bool)
@@ -55,7 +55,7 @@ def test_dropout_drops_its_share_and_scales_the_rest() -> None:
     assert (normalise_valid(y, mask, normalisation, "none", 0.25) != 0).all()
 
 
-def test_autocast_leaves_the_sums_in_float32() -> None:
+def test_sums_stay_float32_under_autocast() -> None:
     torch.manual_seed(0)
     normalisation, y = nn.BatchNorm1d(4), torch.randn(3, 4, 7) + 5
     with torch.autocast("cpu", torch.bfloat16):

@@ -1,0 +1,170 @@
+"""Training of a Tacotron 2 as its flags describe it."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
+
+import torch
+
+from modelfile.families import read_family_file
+from speech.errors import ConfigError, ModelFileError
+from speech.mel_config import MelConfig, require_same_mel
+from synthesizer.base import STAGE
+from synthesizer.tacotron.config import KIND, TacotronConfig, read_config
+from synthesizer.tacotron.data import BatchConfig, SynthesizerBatches, mel_config_of
+from synthesizer.tacotron.flags import TacotronFlags
+from synthesizer.tacotron.inference import current_names
+from synthesizer.tacotron.model import Tacotron2
+from synthesizer.tacotron.speaker_loss import SpeakerLoss
+from synthesizer.tacotron.task import LossConfig, TacotronTask
+from synthesizer.training_flags import TrainingRun
+from training.config import TrainingPlan
+from training.flags import fit_config, trained_on
+from training.starting import take_over, with_flags
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from corpora.store import FeatureStore
+
+logger = logging.getLogger(__name__)
+
+Schedule = tuple[tuple[int, int], ...]
+
+
+def plan_network(flags: TacotronFlags, store: FeatureStore, run: TrainingRun) -> TrainingPlan:
+    """Train the network on a store.
+
+    Raises:
+        ConfigError, CorpusError, ModelFileError: the flags, the store and the start do not fit.
+    """
+    start, weights = read_start(flags)
+    start = with_mel_of(start, store, from_file=weights is not None)
+    factor = start.inference.reduction_factor
+    schedule = ((0, factor),) if flags.adapt is not None else parse_schedule(flags.reduction_schedule)
+    batch_config = BatchConfig(
+        frames=flags.batch_frames,
+        phoneme_probability=flags.phoneme_probability,
+        reduction_schedule=schedule,
+        tail_steps=start.training.tail_steps,
+    )
+    rank, world_size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    batches = SynthesizerBatches(store, batch_config, seed=flags.seed, rank=rank, world_size=world_size)
+    hours = batches.frames.sum() / start.architecture.mel.frames_per_second / 3600
+    logger.info("%s: %d utterances, %d to train on (%.2f h)", flags.store, len(store), len(batches.indices), hours)
+
+    config = replace(
+        start,
+        architecture=replace(start.architecture, max_reduction_factor=max(factor for _, factor in schedule)),
+        inference=replace(start.inference, reduction_factor=schedule[-1][1]),
+    )
+    torch.manual_seed(flags.seed)
+    model = Tacotron2(config.architecture, config.training)
+    take_over(model, weights, flags.warm_start)
+    if flags.adapt is None:
+        model.mean_embedding.copy_(batches.mean_embedding())
+    losses = LossConfig(
+        guided_attention=flags.guided_attention, voice=flags.voice_loss, free_voice=flags.free_voice_loss
+    )
+    header = header_entries(flags, store)
+    speaker_loss = make_speaker_loss(flags, run, header["embedding_space"], config.architecture.mel)
+    task = TacotronTask(model, config, store, batch_config, losses, header, speaker_loss)
+    fit = fit_config(flags, warmup_steps=min(200, flags.steps // 10), decay="cosine", weight_decay=1e-6, clip_norm=1.0)
+    settings = {"store": str(flags.store), "loss": asdict(losses), "batch": asdict(batch_config)}
+    return TrainingPlan(task, batches, fit, settings)
+
+
+def read_start(flags: TacotronFlags) -> tuple[TacotronConfig, dict[str, Tensor] | None]:
+    """Settings and weights that a training starts from. Flags that differ from their default replace those of the file.
+
+    Raises:
+        ModelFileError: `--warm-start` is not a Tacotron 2.
+    """
+    if flags.warm_start is None:
+        return TacotronConfig(flags.architecture, flags.training, flags.inference), None
+    found, weights = read_model(flags)
+    inference = found.inference
+    if flags.adapt is not None:  # emphasis is for voices that are not in the training data
+        inference = replace(inference, voice_emphasis=1.0)
+    config = TacotronConfig(
+        with_flags(found.architecture, flags.architecture),
+        with_flags(found.training, flags.training),
+        with_flags(inference, flags.inference),
+    )
+    return config, weights
+
+
+def read_model(flags: TacotronFlags) -> tuple[TacotronConfig, dict[str, Tensor]]:
+    """Settings and weights of `--warm-start`, or of the default model.
+
+    Raises:
+        ModelFileError: it is not a Tacotron 2.
+    """
+    path = flags.warm_start or flags.adaptation["warm_start"]
+    family, header, weights = read_family_file(STAGE, path)
+    if family.kind != KIND:
+        raise ModelFileError(f"{path} is a synthesizer of the family {family.kind!r}: give one of the family {KIND!r}.")
+    return read_config(header), current_names(weights)
+
+
+def with_mel_of(config: TacotronConfig, store: FeatureStore, from_file: bool) -> TacotronConfig:
+    """The settings with the mel settings of the store, which are those of a new model.
+
+    Raises:
+        ConfigError: the model that training starts from, or a flag, has different mel settings.
+    """
+    mel, own = mel_config_of(store), config.architecture.mel
+    if from_file or own != MelConfig():
+        require_same_mel(own, mel, "the model to train", f"the store {store.directory}")
+    return replace(config, architecture=replace(config.architecture, mel=mel))
+
+
+def header_entries(flags: TacotronFlags, store: FeatureStore) -> dict[str, str]:
+    """Entries of the model file besides the config."""
+    return {
+        "stage": STAGE,
+        "kind": KIND,
+        "embedding_space": store.info.get("embedding_space", ""),
+        "licence": flags.licence,
+        "trained_on": trained_on(flags, store),
+    }
+
+
+def make_speaker_loss(
+    flags: TacotronFlags, run: TrainingRun, embedding_space: str, mel: MelConfig
+) -> SpeakerLoss | None:
+    """The speaker-consistency loss; None if its weights are 0.
+
+    Raises:
+        ModelFileError: there is no such encoder.
+        ConfigError: its embedding space is not that of the store.
+    """
+    if not flags.voice_loss and not flags.free_voice_loss:
+        return None
+    encoder = run.load_encoder(flags.encoder)
+    if encoder.embedding_space != embedding_space:
+        raise ConfigError(
+            f"{flags.encoder} has the embedding space {encoder.embedding_space!r}, but the store has "
+            f"{embedding_space!r}: give --encoder the one that prepared the store."
+        )
+    return SpeakerLoss(encoder.model, mel)
+
+
+def parse_schedule(stairs: tuple[str, ...]) -> Schedule:
+    """Read a reduction schedule: ("0:4", "20000:3") -> ((0, 4), (20000, 3)).
+
+    Raises:
+        ConfigError: it is malformed, does not start at step 0, or does not rise.
+    """
+    try:
+        schedule = tuple((int(start), int(factor)) for start, factor in (stair.split(":") for stair in stairs))
+    except ValueError:
+        schedule = ()
+    starts = [start for start, _ in schedule]
+    rising = starts == sorted(set(starts)) and starts[:1] == [0]
+    if not rising or any(factor < 1 for _, factor in schedule):
+        raise ConfigError("--reduction-schedule must look like 0:4 20000:3, with rising steps from 0 on.")
+    return schedule

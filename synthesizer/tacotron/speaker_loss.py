@@ -1,0 +1,115 @@
+"""Speaker-consistency loss: distance of a generated mel from its voice, measured by a trained speaker encoder.
+
+It complements mean errors, which do not penalise a loss of speaker identity ("feedback constraint": Cai, Zhang & Li,
+arXiv 2005.04587). The encoder has a different mel front end, so the mel is converted first, differentiably.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from speech.audio import SAMPLE_RATE
+from speech.errors import ConfigError
+from speech.mel import ENCODER_HOP, ENCODER_N_MELS, ENCODER_WINDOW, mel_filters
+from speech.mel_config import MelConfig
+
+SPEECH_LEVEL = 10 ** (-24 / 10)  # usual mean square of the encoder's input: raised to -30 dBFS, or louder already
+HANN_ENERGY = 3 / 8  # mean square of the window
+MEAN_POWER = SPEECH_LEVEL * HANN_ENERGY * ENCODER_WINDOW  # of a frequency bin in a frame, by Parseval
+FLOOR = 1e-12
+
+
+class EncoderFrontEnd(nn.Module):
+    """Differentiable conversion of the synthesizer's log mels to the encoder's power mels.
+
+    An approximation, as the windows are 50 ms and 25 ms long.
+
+    Raises:
+        ConfigError: the mel has a different sample rate than the encoder.
+    """
+
+    def __init__(self, config: MelConfig) -> None:
+        super().__init__()
+        if config.sample_rate != SAMPLE_RATE:
+            raise ConfigError(
+                f"--voice-loss needs mels of {SAMPLE_RATE} Hz, not {config.sample_rate} Hz: leave it out."
+            )
+        self.config = config
+        bands = mel_filters(config.sample_rate, config.n_fft, config.n_mels, config.fmin, config.fmax)
+        filters = mel_filters(SAMPLE_RATE, ENCODER_WINDOW, ENCODER_N_MELS, 0.0, SAMPLE_RATE / 2)
+        frequencies = np.linspace(0, np.pi, config.n_frequencies)
+        emphasis = np.abs(1 - config.preemphasis * np.exp(-1j * frequencies))
+        # A band holds the mean magnitude of its bins; each bin takes the mean of the bands that contain it.
+        weights = bands / np.maximum(bands.sum(0, keepdims=True), 1e-9)
+        spread = weights / bands.sum(1, keepdims=True) / np.maximum(emphasis, 1e-2)
+        # The encoder's shorter window has fewer bins: each gathers the power around it.
+        ratio = (config.n_frequencies - 1) / (ENCODER_WINDOW // 2)
+        distance = np.arange(config.n_frequencies)[:, None] - ratio * np.arange(ENCODER_WINDOW // 2 + 1)
+        gather = np.maximum(0, 1 - np.abs(distance) / ratio)
+        self.spread: Tensor
+        self.filters: Tensor
+        self.register_buffer("spread", torch.tensor(spread, dtype=torch.float32), persistent=False)
+        self.register_buffer(
+            "filters", torch.tensor(gather / gather.sum(0) @ filters.T, dtype=torch.float32), persistent=False
+        )
+        self.frame_ratio = SAMPLE_RATE / ENCODER_HOP / config.frames_per_second
+
+    def forward(self, mel: Tensor) -> Tensor:
+        """mel: [batch, frames, n_mels], dB scaled -> power mels at a usual level, [batch, frames * 1.25, 40]."""
+        config = self.config
+        half = config.max_abs_value
+        decibels = (
+            (mel.float() + half) * (-config.min_level_db / (2 * half)) + config.min_level_db + config.ref_level_db
+        )
+        magnitude = torch.exp(decibels * (math.log(10) / 20))
+        spectrum = (magnitude @ self.spread) ** 2
+        power = spectrum @ self.filters / (spectrum.mean((1, 2), keepdim=True) + FLOOR) * MEAN_POWER
+        frames = round(mel.shape[1] * self.frame_ratio)
+        return F.interpolate(power.transpose(1, 2), frames, mode="linear", align_corners=False).transpose(1, 2)
+
+
+class SpeakerLoss(nn.Module):
+    """1 - cosine similarity between the embedding of a generated mel and the embedding that it was conditioned on.
+
+    Args:
+        encoder: power mels [batch, frames, 40] -> embeddings [batch, embedding_size] of norm 1; it is not trained.
+        config: of the mels.
+        windows: number of crops per batch.
+        seconds: length of a crop; shorter utterances are ignored.
+    """
+
+    def __init__(self, encoder: nn.Module, config: MelConfig, windows: int = 8, seconds: float = 1.6) -> None:
+        super().__init__()
+        # Training mode changes nothing in an LSTM without dropout, and cuDNN has no backward pass in eval mode.
+        self.encoder = encoder.train().requires_grad_(False)
+        self.front_end = EncoderFrontEnd(config)
+        self.windows = windows
+        self.frames = round(seconds * config.frames_per_second)
+
+    def forward(self, mel: Tensor, lengths: Tensor, embedding: Tensor, generator: torch.Generator) -> Tensor:
+        """Mean over random crops of a batch.
+
+        Args:
+            mel: [batch, frames, n_mels], dB scaled; lengths: [batch], valid frames.
+            embedding: [batch, embedding_size], norm 1.
+            generator: on the CPU; chooses the crops.
+
+        Returns:
+            A scalar in [0, 2]; 0 if no utterance is long enough.
+        """
+        spare = (lengths.cpu() - self.frames).tolist()
+        usable = [row for row, frames in enumerate(spare) if frames >= 0]
+        if not usable:
+            return mel.new_zeros(())
+        order = torch.randperm(len(usable), generator=generator)[: self.windows].tolist()
+        rows = [usable[k] for k in order]
+        starts = [int(torch.randint(spare[row] + 1, (), generator=generator)) for row in rows]
+        crops = torch.stack([mel[row, start : start + self.frames] for row, start in zip(rows, starts, strict=True)])
+        with torch.autocast(mel.device.type, enabled=False):
+            found = self.encoder(self.front_end(crops))
+        return 1 - F.cosine_similarity(found, embedding[rows].float(), dim=1).mean()
