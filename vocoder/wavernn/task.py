@@ -124,7 +124,7 @@ class WaveRNNTask(VocoderTask):
         """Generate the clips side by side; returns the mean distance of their mels, whose range is 8."""
         config, hop = self.config, self.config.hop_length
         mels = [
-            decode_mel(self.store.array(item, "mel")[start : start + self.size.clip_frames]).T
+            decode_mel(self.store.array(item, "mel")[start : start + self.size.clip_frames], config.mel.max_abs_value).T
             for item, start in self.clips
         ]
         ends = np.cumsum([0, *(mel.shape[1] for mel in mels)])
