@@ -12,13 +12,14 @@ from torch import Tensor
 from corpora.store import FeatureStore
 from speech.errors import ConfigError, CorpusError
 from speech.mel import decode_mel
-from synthesizer.tacotron.pitch_predictor import UNKNOWN, token_melody
+from synthesizer.tacotron.pitch_predictor import UNKNOWN, token_pitch
 from synthesizer.text.transcript import Transcript, encode
 from training.schedule import staircase
 
 SILENCE = -4.0
-REACH_SECONDS = 0.1  # how far from its word's aligned times attention may be: the aligner is not exact either
-SEED_STRIDE = 1_000_003  # keeps the random streams of epochs and steps apart
+ALIGNER_TOLERANCE = 0.1  # seconds that attention may be away from the aligned times of its word
+PITCH_ARRAYS = ("word_pitch", "word_melody")  # names in a store, new and old
+SEED_STRIDE = 1_000_003  # separates the random streams of epochs and steps
 
 
 @dataclass(frozen=True)
@@ -69,40 +70,42 @@ class BatchConfig:
 
 def collate(
     store: FeatureStore,
-    places: list[int],
+    indices: list[int],
     config: BatchConfig,
     reduction_factor: int,
     rng: np.random.Generator | None,
 ) -> SynthesizerBatch:
-    """Read items and pad them. Without an rng every known word is read as phonemes."""
+    """Read utterances and pad them. Without an rng every word with a known pronunciation is encoded as phonemes."""
     probability = config.phoneme_probability if rng is not None else 1.0
     spelled = [
         encode_words(
-            Transcript.from_json(store.meta(place)["transcript"]), probability, rng if probability < 1 else None
+            Transcript.from_json(store.meta(index)["transcript"]), probability, rng if probability < 1 else None
         )
-        for place in places
+        for index in indices
     ]
     texts = [ids for ids, _ in spelled]
-    settings = store.mel_config
-    mels = [decode_mel(store.array(place, "mel"), settings.max_abs_value) for place in places]
+    mel_config = store.mel_config
+    mels = [decode_mel(store.array(index, "mel"), mel_config.max_abs_value) for index in indices]
     steps = np.array([-(-len(mel) // reduction_factor) for mel in mels])
     lengths = (steps + config.tail_steps) * reduction_factor
-    symbols = np.zeros((len(places), max(map(len, texts))), np.int64)
-    padded = np.full((len(places), lengths.max(), mels[0].shape[1]), SILENCE, np.float32)
+    symbols = np.zeros((len(indices), max(map(len, texts))), np.int64)
+    padded = np.full((len(indices), lengths.max(), mels[0].shape[1]), SILENCE, np.float32)
     for row, (text, mel) in enumerate(zip(texts, mels, strict=True)):
         symbols[row, : len(text)] = text
         padded[row, : len(mel)] = mel
-    melody = np.full(symbols.shape, UNKNOWN, np.float32)
-    reading = np.zeros((len(places), padded.shape[1] // reduction_factor, 2), np.int64)
-    for row, (place, (ids, words)) in enumerate(zip(places, spelled, strict=True)):
-        if store.has(place, "word_times"):
-            times = np.asarray(store.array(place, "word_times"))
-            reading[row] = tokens_read(times, words, reading.shape[1], reduction_factor / settings.frames_per_second)
+    pitch = np.full(symbols.shape, UNKNOWN, np.float32)
+    allowed = np.zeros((len(indices), padded.shape[1] // reduction_factor, 2), np.int64)
+    seconds_per_step = reduction_factor / mel_config.frames_per_second
+    for row, (index, (ids, words)) in enumerate(zip(indices, spelled, strict=True)):
+        if store.has(index, "word_times"):
+            times = np.asarray(store.array(index, "word_times"))
+            allowed[row] = allowed_tokens(times, words, allowed.shape[1], seconds_per_step)
         else:
-            reading[row, :, 1] = len(ids) - 1
-        if store.has(place, "word_melody"):
-            melody[row, : len(ids)] = token_melody(np.asarray(store.array(place, "word_melody")), words)
-    embeddings = np.stack([np.asarray(store.array(place, "embedding"), np.float32) for place in places])
+            allowed[row, :, 1] = len(ids) - 1
+        for name in PITCH_ARRAYS:
+            if store.has(index, name):
+                pitch[row, : len(ids)] = token_pitch(np.asarray(store.array(index, name)), words)
+    embeddings = np.stack([np.asarray(store.array(index, "embedding"), np.float32) for index in indices])
     return SynthesizerBatch(
         symbols=torch.from_numpy(symbols),
         symbol_lengths=torch.tensor([len(text) for text in texts]),
@@ -134,11 +137,6 @@ def encode_words(
         word += token.spelling.isspace()
     ids.append(encode(Transcript(()), 0.0))
     return np.concatenate(ids), np.array([*words, word])
-
-
-def mel_config_of(store: FeatureStore) -> MelConfig:
-    """The mel settings of a store."""
-    return MelConfig.from_json(store.info.get("mel_config"))
 
 
 def allowed_tokens(times: np.ndarray, words: np.ndarray, steps: int, seconds_per_step: float) -> np.ndarray:

@@ -14,7 +14,7 @@ from speech.errors import ConfigError, ModelFileError
 from speech.mel_config import MelConfig, require_same_mel
 from synthesizer.base import STAGE
 from synthesizer.tacotron.config import KIND, TacotronConfig, read_config
-from synthesizer.tacotron.data import BatchConfig, SynthesizerBatches, mel_config_of
+from synthesizer.tacotron.data import BatchConfig, SynthesizerBatches
 from synthesizer.tacotron.flags import TacotronFlags
 from synthesizer.tacotron.inference import current_names
 from synthesizer.tacotron.model import Tacotron2
@@ -116,7 +116,7 @@ def with_mel_of(config: TacotronConfig, store: FeatureStore, from_file: bool) ->
     Raises:
         ConfigError: the model that training starts from, or a flag, has different mel settings.
     """
-    mel, own = mel_config_of(store), config.architecture.mel
+    mel, own = store.mel_config, config.architecture.mel
     if from_file or own != MelConfig():
         require_same_mel(own, mel, "the model to train", f"the store {store.directory}")
     return replace(config, architecture=replace(config.architecture, mel=mel))

@@ -21,86 +21,88 @@ from speech.mel_f0 import f0_from_mel, harmonic_pattern
 from synthesizer.tacotron.data import BatchConfig, collate
 from synthesizer.tacotron.model import Tacotron2
 from synthesizer.tacotron.postfilter import LIMIT
+from synthesizer.tacotron.task_inputs import teacher_forcing
+from training.processes import to_device
 
 SEED_STRIDE = 1_000_003
-AT_ONCE = 16  # recordings in a teacher-forced batch
+BATCH_ROWS = 16  # recordings in a teacher-forced batch
 
-Progress = Callable[[Iterable[int], str], Iterable[int]]  # an iterable as it is, and what is done with it
+Progress = Callable[[Iterable[int], str], Iterable[int]]  # (iterable, label) -> the same iterable
 
 
-class Reading(NamedTuple):
-    """One recording, read along.
+class MelPair(NamedTuple):
+    """A recording and its generated mel.
 
     Attributes:
-        made: what the synthesizer made, float16 [frames, n_mels]; real: the recording's mel.
-        pitch: of the recording, float32 [frames] in Hz, 0 for none; harmonics: of that pitch, float16 [frames, n_mels].
-        voice: float32 [256], norm 1.
+        generated: by teacher forcing, float16 [frames, n_mels]; recorded: of the recording.
+        f0: of the recording, float32 [frames] in Hz, 0 where unvoiced.
+        harmonics: harmonic pattern of that F0, float16 [frames, n_mels].
+        voice: float32 [embedding_size], norm 1.
     """
 
-    made: np.ndarray
-    real: np.ndarray
-    pitch: np.ndarray
+    generated: np.ndarray
+    recorded: np.ndarray
+    f0: np.ndarray
     harmonics: np.ndarray
     voice: np.ndarray
 
 
 class PostfilterBatch(NamedTuple):
-    """Crops of readings: as there, float32 [rows, frames, ...], and the voices [rows, 256]."""
+    """Crops of pairs: float32 [rows, frames, ...], voices [rows, embedding_size]."""
 
-    made: Tensor
-    real: Tensor
-    pitch: Tensor
+    generated: Tensor
+    recorded: Tensor
+    f0: Tensor
     harmonics: Tensor
     voices: Tensor
 
 
 @torch.no_grad()
-def read_along(model: Tacotron2, store: FeatureStore, places: Sequence[int], progress: Progress) -> list[Reading]:
-    """Recordings as the model reads them teacher-forced, as at inference but for what it is fed with; by length."""
+def teacher_forced_pairs(
+    model: Tacotron2, store: FeatureStore, indices: Sequence[int], reduction_factor: int, progress: Progress
+) -> list[MelPair]:
+    """Decode utterances of a store by teacher forcing; in order of length."""
     device = next(model.parameters()).device
-    config = model.config
-    by_length = sorted(places, key=lambda place: store.shape(place, "mel")[0])
-    readings = []
-    for first in progress(range(0, len(by_length), AT_ONCE), "read along"):
-        chosen = by_length[first : first + AT_ONCE]
-        batch = collate(store, chosen, BatchConfig(), config.reduction_factor, None)
-        output = model(
-            batch.symbols.to(device), batch.symbol_lengths.to(device), batch.mel.to(device),
-            batch.mel_lengths.to(device), batch.embedding.to(device), config.reduction_factor, batch.melody.to(device),
-        )  # fmt: skip
-        for row, place in enumerate(chosen):
-            real = decode_mel(store.array(place, "mel"), config.mel.max_abs_value)
-            made = output.mel[row, : len(real)].clamp(-LIMIT, LIMIT).cpu().numpy()
-            pitch = f0_from_mel(real.T, config.mel)
-            halves = [values.astype(np.float16) for values in (made, real, harmonic_pattern(pitch, config.mel).T)]
-            readings.append(Reading(halves[0], halves[1], pitch, halves[2], batch.embedding[row].numpy()))
-    return readings
+    mel_config = model.config.mel
+    by_length = sorted(indices, key=lambda index: store.shape(index, "mel")[0])
+    pairs = []
+    for first in progress(range(0, len(by_length), BATCH_ROWS), "teacher forcing"):
+        chosen = by_length[first : first + BATCH_ROWS]
+        batch = to_device(collate(store, chosen, BatchConfig(), reduction_factor, None), device)
+        output = model(teacher_forcing(batch, batch.embedding), reduction_factor)
+        for row, index in enumerate(chosen):
+            recorded = decode_mel(store.array(index, "mel"), mel_config.max_abs_value)
+            generated = output.mel[row, : len(recorded)].clamp(-LIMIT, LIMIT).cpu().numpy()
+            f0 = f0_from_mel(recorded.T, mel_config)
+            halves = [values.astype(np.float16) for values in (generated, recorded, harmonic_pattern(f0, mel_config).T)]
+            pairs.append(MelPair(halves[0], halves[1], f0, halves[2], batch.embedding[row].cpu().numpy()))
+    return pairs
 
 
 class PostfilterBatches:
-    """Crops of readings, by step.
+    """Crops of pairs, by step.
 
     Raises:
-        CorpusError: nothing is as long as a crop.
+        CorpusError: no recording is as long as a crop.
     """
 
-    def __init__(self, readings: Sequence[Reading], rows: int, frames: int, seed: int, rank: int = 0) -> None:
+    def __init__(self, pairs: Sequence[MelPair], rows: int, frames: int, seed: int, rank: int = 0) -> None:
         self.rows, self.frames, self.seed, self.rank = rows, frames, seed, rank
-        self.readings = [item for item in readings if len(item.real) >= frames]
-        if not self.readings:
-            raise CorpusError(f"No recording of the training split is {frames} frames long, as a crop must be.")
+        self.pairs = [pair for pair in pairs if len(pair.recorded) >= frames]
+        if not self.pairs:
+            raise CorpusError(f"No training utterance has the {frames} frames of a crop: lower --post.frames.")
 
     def batch_at(self, step: int) -> PostfilterBatch:
-        """A function of seed, step and rank alone."""
+        """The batch of one step: a function of seed, step and rank only."""
         rng = np.random.default_rng((self.seed, SEED_STRIDE, step, self.rank))
         crops = [self._crop(rng) for _ in range(self.rows)]
-        made, real, pitch, harmonics, voices = (
+        generated, recorded, f0, harmonics, voices = (
             torch.from_numpy(np.stack(values).astype(np.float32)) for values in zip(*crops, strict=True)
         )
-        return PostfilterBatch(made, real, pitch, harmonics, F.normalize(voices, dim=1))
+        return PostfilterBatch(generated, recorded, f0, harmonics, F.normalize(voices, dim=1))
 
-    def _crop(self, rng: np.random.Generator) -> Reading:
-        item = self.readings[int(rng.integers(len(self.readings)))]
-        start = int(rng.integers(len(item.real) - self.frames + 1))
+    def _crop(self, rng: np.random.Generator) -> MelPair:
+        pair = self.pairs[int(rng.integers(len(self.pairs)))]
+        start = int(rng.integers(len(pair.recorded) - self.frames + 1))
         part = slice(start, start + self.frames)
-        return Reading(item.made[part], item.real[part], item.pitch[part], item.harmonics[part], item.voice)
+        return MelPair(pair.generated[part], pair.recorded[part], pair.f0[part], pair.harmonics[part], pair.voice)
