@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cloning.cloner import VoiceCloner
 from cloning.models import ModelFiles
 from cloning.options import SpeechOptions
 from cloning.voices import Voice
@@ -77,7 +76,7 @@ def speak_file(context: JobContext, models: Models, files: ModelFiles, request: 
             context.chunk(written[-1])
     finally:
         if written:
-            _write_manifest(cloner, request, options, written)
+            _write_manifest(files, request, options, written)
     return written
 
 
@@ -89,9 +88,9 @@ def _make_folder(folder: Path) -> None:
 
 
 def _write_manifest(
-    cloner: VoiceCloner, request: FileRequest, options: SpeechOptions, written: list[WrittenFile]
+    files: ModelFiles, request: FileRequest, options: SpeechOptions, written: list[WrittenFile]
 ) -> None:
-    from cloning.narration import MANIFEST, Narrator, write_manifest
+    from cloning.batch import MANIFEST, Manifest, settings_of
 
     outputs = [
         {
@@ -104,4 +103,4 @@ def _write_manifest(
         }
         for one in written
     ]
-    write_manifest(request.folder / MANIFEST, Narrator(cloner, request.voice, options), outputs)
+    Manifest(settings_of(request.voice, options, files), outputs).write(request.folder / MANIFEST)

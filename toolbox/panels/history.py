@@ -87,21 +87,24 @@ class History(Card):
         self.list.clicked.connect(self._show)
         self.list.activated.connect(self._show_and_play)
         self.replay_button = button("Repla&y", "Play the selected result", self.replay, "play")
-        self.delete_button = button("&Delete", "Delete the selected result; you can undo it", self.delete)
+        self.delete_button = button("Delete", "Delete the selected result; you can undo it", self.delete)
+        self.reuse_button = button(
+            "Reuse settings", "Put text, options, seed, voice and models of this result back on the page",
+            requests.restore_settings,
+        )  # fmt: skip
         self.compared: list[ComparedResult | None] = [None, None]
         self._turn = -1  # index of the result that played last
         self.names = [ElidedLabel(f"{letter}: none") for letter in LETTERS]
         self.set_buttons = [
-            button(
-                f"Set as &{letter}", f"Use the selected result as {letter} of a comparison", partial(self.set, index)
-            )
+            button(f"Set as {letter}", f"Use the selected result as {letter} of a comparison", partial(self.set, index))
             for index, letter in enumerate(LETTERS)
         ]
         self.compare_button = button(
-            "Compare A / B", "Switch between A and B at the same position", self.compare, "play", False, "Ctrl+B"
+            "&Compare A / B", "Switch between A and B at the same position", self.compare, "play", False, "Ctrl+B"
         )
         self.column.addWidget(self.list, 1)
         self.column.addLayout(row(self.replay_button, self.delete_button))
+        self.column.addWidget(self.reuse_button)
         for label, one in zip(self.names, self.set_buttons, strict=True):
             line = row()
             line.addWidget(label, 1)
@@ -136,6 +139,7 @@ class History(Card):
         there = self.selected() is not None
         for one in (self.replay_button, self.delete_button, *self.set_buttons):
             one.setEnabled(there)
+        self.reuse_button.setEnabled(self._requests.result is not None)
         self.compare_button.setEnabled(None not in self.compared)
 
     def _show_and_play(self, index: QModelIndex) -> None:

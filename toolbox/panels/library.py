@@ -74,7 +74,7 @@ class LibraryPanel(QWidget):
 
     def _lay_out(self) -> None:
         voices = Card("Your voices")
-        self.empty = faint("No voices are saved yet. Choose or record one on the page Speak, then press Save voice.")
+        self.empty = faint("No voices are saved yet. Choose or record one on the page Speak, then press Save.")
         voices.column.addWidget(self.empty)
         voices.column.addWidget(self.list, 1)
         voices.column.addLayout(row(self.use_button, self.rename_button, self.delete_button))

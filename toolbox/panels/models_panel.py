@@ -12,8 +12,11 @@ from toolbox.state.session import Session
 from toolbox.storage.model_files import STAGES, ModelFile, incompatibility, list_models, read_model_file
 from toolbox.widgets.parts import Card, button, faint, row, selectable
 
-TITLES = {"encoder": "Encoder: analyses the voice", "synthesizer": "Synthesizer: text to mel spectrogram",
-          "vocoder": "Vocoder: mel spectrogram to audio"}  # fmt: skip
+PURPOSES = {
+    "encoder": "Computes the speaker embedding of a recording.",
+    "synthesizer": "Converts text to a mel spectrogram.",
+    "vocoder": "Converts a mel spectrogram to audio.",
+}
 RUNS = Path("runs")  # output folder of the training scripts
 
 
@@ -36,13 +39,14 @@ class ModelsPanel(QWidget):
         self.rescan_button = button("&Refresh", "Search the folders again, for example during a training", self.scan)
         cards = QHBoxLayout()
         for stage in STAGES:
-            card = Card(TITLES[stage])
+            card = Card(stage.capitalize())
             box = self.boxes[stage] = QComboBox()
             box.setAccessibleName(stage.capitalize())
             box.setToolTip(f"The {stage} to use")
             box.setSizeAdjustPolicy(QComboBox.AdjustToMinimumContentsLengthWithIcon)
             box.setMinimumContentsLength(16)
             box.currentIndexChanged.connect(lambda _index: self._show_selected())
+            card.column.addWidget(faint(PURPOSES[stage]))
             card.column.addWidget(box)
             card.column.addWidget(self.about[stage])
             card.column.addStretch(1)

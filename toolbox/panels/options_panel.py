@@ -51,9 +51,9 @@ class OptionsPanel(QWidget):
         self.lexicon_button = button("Choose...", "Use your own pronunciations: a .csv file with one word and its "
                                      "pronunciation per line", self.ask_for_lexicon)  # fmt: skip
         self.clear_button = button("Clear", "Use no lexicon", partial(self._set_lexicon, ""))
-        self.trim = QCheckBox("Trim long &silences")
-        self.trim.setToolTip("Shorten silences in the finished audio to a fifth of a second")
-        self.fixed = QCheckBox("Fi&xed seed")
+        self.trim = QCheckBox("Trim sile&nces")
+        self.trim.setToolTip("Shorten long silences in the finished audio to a fifth of a second")
+        self.fixed = QCheckBox("F&ixed seed")
         self.fixed.setToolTip("With the same seed, text, voice, options and models you get exactly the same audio")
         self.fixed.setChecked(preferences.get("seed_fixed", False))
         self.seed = QSpinBox()

@@ -15,7 +15,7 @@ from toolbox.widgets import style
 from toolbox.widgets.canvases import MEL_RANGE, EmbeddingMap, HeatMap, Waveform, joined_alignment
 from toolbox.widgets.parts import Card, button, faint, paint_icon, row, selectable
 
-EMBEDDING_PIXELS = 44, 44
+EMBEDDING_PIXELS = 32, 32
 FRAMES_PER_SECOND = 80.0  # of the default mel settings; replaced by the exact length once there is audio
 WELCOME = """<p style="font-size: large;"><b>Clone a voice in three steps</b></p>
 <p><b>1.</b> Choose a voice. A sample is selected; you can open or record your own.</p>
@@ -34,18 +34,15 @@ class ResultView(Card):
         self._session, self._requests = session, requests
         self.play_button = button("&Play", "Play or stop the result", self.play_or_stop, "play", False, "Ctrl+P")
         self.export_button = button("E&xport...", "Save the audio as wav, flac or ogg", export, "", False, "Ctrl+E")
-        self.reuse_button = button(
-            "Reuse settin&gs", "Put text, options, seed, voice and models of this result back on the page",
-            requests.restore_settings,
-        )  # fmt: skip
-        for one in (self.play_button, self.export_button, self.reuse_button):
-            self.head.addWidget(one)
+        self.head.addWidget(self.play_button)
+        self.head.addWidget(self.export_button)
         self.waveform = Waveform("Waveform of the result", "The waveform of the result")
         self.mel = HeatMap("Mel spectrogram of the result", "mel", "The mel spectrogram of the result")
         self.alignment = HeatMap("Alignment: good if it is a diagonal line", "text", "The alignment of text and speech")
         self.reference = HeatMap("Mel spectrogram of the reference", "mel", "The mel spectrogram of the reference")
         self.embeddings = EmbeddingMap("The reference"), EmbeddingMap("The result")
-        self.figure, self.facts, self.remarks = QLabel(), selectable(), selectable()
+        self.figure_label, self.figure = QLabel("Similarity"), QLabel()
+        self.facts, self.remarks = selectable(), selectable()
         self.pages = QStackedWidget()
         self.pages.addWidget(self._welcome(speak))
         self.pages.addWidget(self._pictures())
@@ -94,23 +91,20 @@ class ResultView(Card):
             self.splitter.setStretchFactor(self.splitter.count() - 1, stretch)
         column = QVBoxLayout(page)
         column.setContentsMargins(0, 0, 0, 0)
+        line = row(self.figure_label, self.figure, None)
+        for canvas, caption in zip(self.embeddings, ("Reference", "Result"), strict=True):
+            canvas.setToolTip(f"{caption}: the speaker embedding as colours")
+            canvas.setFixedSize(*EMBEDDING_PIXELS)
+            label = QLabel(caption)
+            label.setObjectName("faint")
+            line.addWidget(label)
+            line.addWidget(canvas)
         texts = QVBoxLayout()
         texts.setSpacing(0)
         texts.addWidget(self.facts)
         texts.addWidget(self.remarks)
-        line = row(self.figure, 8)
-        line.addLayout(texts, 1)
-        for canvas, caption in zip(self.embeddings, ("Reference", "Result"), strict=True):
-            canvas.setToolTip(f"{caption}: the speaker embedding as colours")
-            canvas.setFixedSize(*EMBEDDING_PIXELS)
-            beside = QVBoxLayout()
-            beside.setSpacing(0)
-            label = QLabel(caption)
-            label.setObjectName("faint")
-            beside.addWidget(canvas, 0, Qt.AlignHCenter)
-            beside.addWidget(label, 0, Qt.AlignHCenter)
-            line.addLayout(beside)
         column.addLayout(line)
+        column.addLayout(texts)
         column.addWidget(self.splitter, 1)
         return page
 
@@ -123,6 +117,7 @@ class ResultView(Card):
         self.alignment.clear()
         self.embeddings[1].show_embedding(None)
         self.figure.setText("")
+        self.figure_label.hide()
         self.facts.setText(" ".join(text.split())[:120])
         self.remarks.hide()
         self._enable(False)
@@ -160,7 +155,8 @@ class ResultView(Card):
 
     def _show_facts(self, result: Result) -> None:
         similarity = result.similarity
-        self.figure.setText("" if similarity is None else f"Similarity {similarity:.2f}")
+        self.figure.setText("" if similarity is None else f"{similarity:.2f}")
+        self.figure_label.setVisible(similarity is not None)
         vocoder = result.models.get("vocoder", "no vocoder yet").split(".")[0]
         what = f"{result.seconds:.1f} s of speech" if len(result.wav) else "mel spectrogram only"
         facts = [f"{what}, generated in {result.seconds_taken:.1f} s", *result.settings.changes(),
@@ -184,7 +180,6 @@ class ResultView(Card):
         audio = there and self._requests.result is not None and len(self._requests.result.wav) > 0
         self.play_button.setEnabled(audio)
         self.export_button.setEnabled(audio)
-        self.reuse_button.setEnabled(there)
 
     # --- playback
 

@@ -50,14 +50,14 @@ class TextCard(Card):
         self.length.setWordWrap(False)
         self.head.addWidget(self.length)
         self.options = OptionsPanel(session)
-        self.fold = Fold("&Options", "Show or hide speed, pauses, pitch range, lexicon and seed", self.options)
+        self.fold = Fold("Op&tions", "Show or hide speed, pauses, pitch range, lexicon and seed", self.options)
         self.fold.set_open(session.preferences.get("options_open", False))
         self.options.changed.connect(self._show_options)
         self.speak_button = button(
             "Speak", "Speak the text with this voice; playback starts while it is being generated",
             self.speak_or_stop, "play", True, "Ctrl+Return",
         )  # fmt: skip
-        self.more_button = button("Mor&e", "Run one of the stages alone, or speak a whole text file")
+        self.more_button = button("More", "Run one of the stages alone, or speak a whole text file")
         menu = QMenu(self)
         self.synthesize_action = menu.addAction("Synthesize only (mel spectrogram)", self.synthesize)
         self.vocode_action = menu.addAction("Vocode the mel spectrogram on display", self.vocode)

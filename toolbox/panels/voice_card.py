@@ -48,7 +48,7 @@ class VoiceCard(Card):
         )
         self.record_button = button("&Record...", "Record a voice", actions.record, "record", False, "Ctrl+R")
         self.mix_button = button("&Mix...", "Mix several voices with sliders", actions.mix)
-        self.save_button = button("Sa&ve...", "Save this voice in your library, with a consent note", actions.save)
+        self.save_button = button("Sav&e...", "Save this voice in your library, with a consent note", actions.save)
         self.embedding = EmbeddingMap("Speaker embedding")
         self.embedding.setFixedSize(64, 64)
         self.embedding.setToolTip("The speaker embedding as colours: similar voices have similar pictures")

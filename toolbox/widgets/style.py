@@ -130,6 +130,8 @@ def _sheet(theme: Theme, points: int) -> str:
         background: {theme.card}; }}
     QCheckBox::indicator:checked {{ background: {theme.accent}; border-color: {theme.accent}; }}
     QCheckBox:focus {{ color: {theme.accent}; }}
+    QToolButton#fold {{ border: 0; padding: {pad - 2}px 2px; background: transparent; }}
+    QToolButton#fold:hover, QToolButton#fold:focus {{ color: {theme.accent}; }}
     QPushButton::menu-indicator {{ subcontrol-position: right center; right: 4px; }}
     QPlainTextEdit, QLineEdit, QListView, QTableView {{
         border: 1px solid {theme.line}; border-radius: 5px; background: {theme.card}; }}

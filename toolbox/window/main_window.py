@@ -197,7 +197,7 @@ class MainWindow(QMainWindow):
             voice.mix_button, voice.save_button, text.text, text.fold.button, *options.sliders.values(),
             options.lexicon_button, options.clear_button, options.trim, options.fixed, options.seed,
             text.speak_button, text.more_button, result.first_button, result.play_button, result.export_button,
-            result.reuse_button, history.list, history.replay_button, history.delete_button, *history.set_buttons,
+            history.list, history.replay_button, history.delete_button, history.reuse_button, *history.set_buttons,
             history.compare_button, self.activity.cancel_button,
         ]  # fmt: skip
         for one, following in zip(chain[:-1], chain[1:], strict=True):
@@ -261,8 +261,9 @@ class MainWindow(QMainWindow):
         if not descriptions:
             self.activity.set_idle_text("No models are loaded.")
             return
-        named = ", ".join(text.replace(".safetensors", "") for text in descriptions.values())
-        self.activity.set_idle_text(f"Ready: {named}")
+        named = [text.replace(".safetensors", "").replace(", ", " (") + ")" * (", " in text)
+                 for text in descriptions.values()]  # fmt: skip
+        self.activity.set_idle_text(f"Ready: {', '.join(named)}")
 
     # --- pages and actions
 

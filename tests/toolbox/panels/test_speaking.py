@@ -153,7 +153,7 @@ def test_reused_settings_give_the_same_samples(app, lexicon):
     app.speak("Something else.")
     window.history.list.clicked.emit(window.history.model.index(1))
     app.settle()
-    window.result_view.reuse_button.click()
+    window.history.reuse_button.click()
     app.settle()
     request = window.text_card.request()
     assert (request.text, request.seed, request.settings) == ("Once more.", 77, first.settings)
