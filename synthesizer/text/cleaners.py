@@ -155,7 +155,7 @@ def _tidy(text: str) -> str:
     text = re.sub(r"\s+", " ", text)
     text = re.sub(r"^ ?(?:[,;] ?)+", "", text)
     text = re.sub(r"\s+(?=[,.;:!?])(?!\.\w)", "", text)
-    text = re.sub(r"([,;:!?])(?=[a-z])", r"\1 ", text)
+    text = re.sub(r"([,;:!?])(?=[^\W\d_])", r"\1 ", text)
     text = re.sub(r"\.{4,}", "...", text)
     text = re.sub(r"-{3,}", "--", text)
     text = re.sub(r"([,;:!?'\"])\1+", r"\1", text)

@@ -2,40 +2,70 @@
 
 import re
 
+from synthesizer.text.matching import apply_rules, compile_rules
 from synthesizer.text.numbers import START, cardinal, spell_digits
 
-# North American numbers, international numbers, British numbers, local numbers, card numbers, other grouped codes.
-_RULES = tuple(
-    re.compile(pattern)
-    for pattern in (
-        START + r"(?:\+?\d{1,3}[-. ])?\(?\d{3}\)?[-. ]{1,2}\d{3}[-. ]\d{4}(?![\w-])",
-        START + r"\+\d{1,3}(?:[ .-]?\(\d{1,5}\))?(?:[ .-]\d{1,8}){1,6}(?![\w-])",
-        START + r"\+\d{8,15}(?!\w)",
-        START + r"\(?0\d{2,4}\)?[ -]\d{3,4}(?:[ -]?\d{3,6})?(?![\w-])",
-        START + r"\d{3}-\d{4}(?![\w-])",
-        START + r"\d{4}(?: \d{4}){2,3}(?![\w-])",
-        r"(?<![\w.,:/-])\+?\d+(?:-\d+){2,}(?![\w-])",
-    )
-)
-_FREE_CALL = re.compile(START + r"1-(?P<code>8\d\d|900)-(?=[A-Z\d])")
-_CALLED = re.compile(
-    r"(?P<before>\b(?:[Cc]all|[Cc]alled|[Cc]alling|[Dd]ial|[Dd]ialed|[Dd]ialled)\s)(?P<number>[1-9]\d{2,3})\b(?![,.]\d|\s[a-z]+s\b)"
-)
+_MIN_DIGITS = 6
+_END = r"(?![\w-]|\.\d)"
+_CALL = r"(?i:call|called|calling|dial|dialed|dialled|phone|telephone|tel|fax|mobile|cell|text|whatsapp|ring)"
 
 
 def expand_phone_numbers(text: str) -> str:
     """'(555) 123-4567' -> 'five five five, one two three, four five six seven'."""
-    for pattern in _RULES:
-        text = pattern.sub(_digits, text)
-    text = _CALLED.sub(lambda m: m["before"] + spell_digits(m["number"]), text)
-    return _FREE_CALL.sub(lambda m: f"one, {cardinal(m['code'])}, ", text)
+    return apply_rules(_RULES, text)
 
 
 def _digits(match: re.Match[str]) -> str:
-    digits = sum(c.isdigit() for c in match.group())
     groups = re.findall(r"\d+", match.group())
     years = all(len(group) == 4 and "1000" <= group <= "2100" for group in groups)
-    if digits < 6 or years:
+    if years:
+        return match.group().replace("-", " to ")
+    if sum(map(len, groups)) < _MIN_DIGITS:
         return match.group()
     plus = "plus " if match.group().startswith("+") else ""
     return plus + ", ".join(spell_digits(group) for group in groups)
+
+
+def _called(match: re.Match[str]) -> str:
+    """The digits after "call", in groups of three and a last one of up to four."""
+    digits = re.sub(r"\D", "", match["number"])
+    last = 4 if len(digits) in (4, 7, 10, 11) else len(digits) % 3 or 3
+    head = digits[:-last]
+    first = len(head) % 3
+    groups = [head[:first], *(head[i : i + 3] for i in range(first, len(head), 3)), digits[-last:]]
+    return match["before"] + ", ".join(spell_digits(group) for group in groups if group)
+
+
+_RULES = compile_rules(
+    (rf"\b(?P<name>{_CALL})[.:]\s?(?=[+(\d])", r"\g<name>: "),
+    (r"(?<=\d[-. ]\d{4}),?\s?(?:x|ext\.?|extension)\s?(?P<number>\d{1,5})\b", lambda m: f", extension {m['number']}"),
+    (r"\bextension (?P<number>\d{2,5})\b", lambda m: f"extension {spell_digits(m['number'])}"),
+    # North America: (555) 123-4567, +1 555.123.4567
+    (
+        START + r"(?:\+?\d{1,3}[-. ]?(?=\(|[-. ]?\d{3}[-. ]))?"
+        r"(?:\(\d{3}\)[-. ]{0,2}|\d{3}[-. ]{1,2})\d{3}[-. ]\d{4}(?![\w-])",
+        _digits,
+    ),
+    # International: +44 (0)20 7946 0958, +33 1 42 68 53 00, 0044 20 7946 0958
+    (
+        START + r"(?:\+|00(?=[1-9]))\d{1,3}(?:[ .-]?\(\d{1,5}\)[ .-]?\d{1,8})?(?:[ .-]\d{1,8}){1,6}(?![\w-])",
+        _digits,
+    ),
+    (START + r"\+\d{8,15}(?!\w)", _digits),
+    # With a trunk zero: 020 7946 0958, (030) 12345678, 01 42 68 53 00, 0800/123456
+    (START + r"(?:\(0\d{1,5}\)[ -]?|0\d{1,5}[ /-])\d{2,8}(?:[ -]\d{2,8}){0,4}(?![\w/-])", _digits),
+    # Local, Australian and Indian numbers
+    (START + r"(?:\d{3}-\d{4}|1[38]00 \d{3} \d{3}|[6-9]\d{4} \d{5})(?![\w-])", _digits),
+    # Card numbers and codes of several groups
+    (START + r"\d{4}(?: \d{4}){2,3}(?![\w-])", _digits),
+    (r"(?<![\w.,:/-])\d(?:-\d){2,}(?![\w-])", lambda m: spell_digits(m.group().replace("-", ""))),
+    (r"(?<![\w.,:/-])\+?\d+(?:-\d+){2,}(?![\w-])", _digits),
+    # After "call": any digits
+    (
+        rf"(?P<before>\b{_CALL}(?:ed|ing)?(?:\s(?:me|us|him|her|them|number))?(?:\s(?:at|on|is))?:?\s)"
+        rf"(?P<number>[1-9]\d{{2}}(?:[ ]?\d{{3,4}}){{0,3}}|[1-9]\d{{3}}){_END}"
+        r"(?!,\d|\s(?:[a-z]+s|people|men|women|children)\b)",
+        _called,
+    ),
+    (START + r"1-(?P<code>8\d\d|900)-(?=[A-Z\d])", lambda m: f"one, {cardinal(m['code'])}, "),
+)
