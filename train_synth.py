@@ -39,10 +39,13 @@ def prepare_adaptation(flags: SynthesizerFlags) -> None:
     Raises:
         CorpusError, ModelFileError: the clips or the encoder cannot be used.
     """
+    from modelfile.header import read_header
     from preparation.adaptation import prepare_clips
+    from speech.mel_config import MelConfig
 
-    assert flags.adapt is not None
-    seconds = prepare_clips(flags.adapt, flags.store_path, flags.encoder)
+    assert flags.adapt is not None and flags.warm_start is not None
+    mel = MelConfig.of_model(read_header(flags.warm_start).config)
+    seconds = prepare_clips(flags.adapt, flags.store_path, flags.encoder, mel)
     print(f"adapting to {seconds / 60:.1f} minutes of speech")
 
 

@@ -161,7 +161,7 @@ class Synthesizer(MelSettings):
             times = [(word.start - skipped, word.end - skipped) for word in segment.words]
             arrays["word_times"] = np.array(times, np.float32)
             if segment.pitch_contour is not None:
-                arrays["word_melody"] = segment.pitch_contour
+                arrays["word_pitch"] = segment.pitch_contour
         meta = {**task.meta(seconds), "transcript": transcript.to_json()}
         if speed != 1:
             meta["speaker"] += f" at {speed:g}"

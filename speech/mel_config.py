@@ -79,6 +79,16 @@ class MelConfig:
             raise ConfigError(f"The mel settings {', '.join(unknown)} are unknown: update the program.")
         return cls(**stored)
 
+    @classmethod
+    def of_model(cls, config: Mapping[str, Any]) -> MelConfig:
+        """The settings in the config of a model file's header: its entry "mel", or that of one of its parts.
+
+        Raises:
+            ConfigError: a setting is unknown or out of range.
+        """
+        parts = [config, *(part for part in config.values() if isinstance(part, Mapping))]
+        return cls.from_json(next((part["mel"] for part in parts if isinstance(part.get("mel"), Mapping)), None))
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 

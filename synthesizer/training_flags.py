@@ -32,6 +32,9 @@ class SynthesizerFlags(TrainingFlags):
     """Feature store of the synthesizer stage. --adapt makes its own."""
     kind: str = ""
     run: Path = Path("runs/synthesizer")
+    warm_start: Path | None = None
+    """Model file to start from: its weights, and its settings where no flag says otherwise. New parts start from random
+    weights."""
     adapt: Path | None = None
     """Adapt a finished model to one voice: a folder with some minutes of recordings, and the text of each."""
     encoder: Path = DEFAULT_MODELS / "encoder.safetensors"

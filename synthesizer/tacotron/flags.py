@@ -44,9 +44,6 @@ class TacotronFlags(SynthesizerFlags):
 
     kind: Kind = KIND
     steps: int = 60_000
-    warm_start: Path | None = None
-    """Model file to start from: its weights, and its settings where no flag says otherwise. New parts start from random
-    weights."""
     batch_frames: int = 12_800
     """Padded mel frames in a batch."""
     reduction_schedule: tuple[str, ...] = ("0:4",)

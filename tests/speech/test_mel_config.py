@@ -43,6 +43,13 @@ def test_settings_survive_json():
         MelConfig.from_json({"window_shape": "hann"})
 
 
+def test_settings_are_found_in_the_config_of_a_model():
+    stored = WIDE.to_json()
+    assert MelConfig.of_model({"channels": 3, "mel": stored}) == WIDE
+    assert MelConfig.of_model({"architecture": {"mel": stored}, "inference": {"gains": [1.0]}}) == WIDE
+    assert MelConfig.of_model({"channels": 3}) == MelConfig()
+
+
 def test_equal_settings_may_be_combined():
     require_same_mel(WIDE, MelConfig.from_json(WIDE.to_json()), "the store a", "the model b")
 

@@ -140,8 +140,8 @@ def incompatibility(encoder: ModelFile, synthesizer: ModelFile, vocoder: ModelFi
         return ""
     try:
         require_same_mel(
-            MelConfig.from_json(synthesizer.header.config.get("mel")),
-            MelConfig.from_json(vocoder.header.config.get("mel")),
+            MelConfig.of_model(synthesizer.header.config),
+            MelConfig.of_model(vocoder.header.config),
             f"the synthesizer {synthesizer.name}",
             f"the vocoder {vocoder.name}",
             f"choose two with the same settings, or {fileless_vocoders()[0]}",
