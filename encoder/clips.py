@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+import tyro
 
 from modelfile.locations import DEFAULT_MODELS
 from speech.audio import SAMPLE_RATE
@@ -27,6 +28,31 @@ MIN_SPEECH_SECONDS = 0.3  # after silences are removed; less is rarely speech
 BATCH_SECONDS = 240.0  # of speech
 BATCH_CLIPS = 64
 PICTURE_FORMATS = (".png", ".pdf", ".svg", ".jpg")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandArguments:
+    """Arguments that the commands of this package share."""
+
+    encoder: Path = DEFAULT_ENCODER
+    """Encoder model file to use instead of the default."""
+    limit_per_speaker: int | None = None
+    """Use at most this many clips of each speaker in a folder."""
+    strict: bool = False
+    """Stop at a clip that cannot be used instead of leaving it out."""
+    force: bool = False
+    """Overwrite existing files."""
+
+
+def parse_arguments(arguments: type[Item], name: str, argv: Sequence[str] | None, description: str | None) -> Item:
+    """Parse the command line of `python -m encoder.<name>`."""
+    return tyro.cli(
+        arguments,
+        prog=f"python -m encoder.{name}",
+        args=argv,
+        description=description,
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )
 
 
 @dataclass(frozen=True)

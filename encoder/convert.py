@@ -5,17 +5,15 @@
 
 import argparse
 import importlib.util
-import pickle
 from pathlib import Path
-from typing import Any
 
-import torch
 from torch import Tensor
 
 from encoder.base import Precision
 from encoder.lstm.config import PUBLIC_SPACE, LSTMConfig
 from encoder.lstm.inference import LSTMEncoder
 from encoder.lstm.model import SpeakerEncoderModel
+from modelfile.public import read_public_checkpoint
 from speech.errors import ModelFileError, StorageError, exit_on_speech_error
 
 PUBLIC_LICENCE = "Apache-2.0"
@@ -44,16 +42,7 @@ def load_public_encoder(path: str | Path, precision: Precision = "auto") -> LSTM
     Raises:
         ModelFileError: missing, not a PyTorch file of plain tensors, or a different model.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise ModelFileError(f"There is no public encoder at {path}: give the path of its .pt file.")
-    try:
-        checkpoint: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise ModelFileError(f"{path} is not a PyTorch file of plain tensors: give the public encoder.pt.") from error
-    state = checkpoint.get("model_state") if isinstance(checkpoint, dict) else None
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ModelFileError(f"{path} is not a public speaker encoder: it has no 'model_state' of tensors.")
+    state, step = read_public_checkpoint(path, "encoder")
     try:
         model = _build(state)
     except (KeyError, RuntimeError, IndexError) as error:
@@ -64,7 +53,7 @@ def load_public_encoder(path: str | Path, precision: Precision = "auto") -> LSTM
         precision=precision,
         licence=PUBLIC_LICENCE,
         trained_on=PUBLIC_TRAINED_ON,
-        step=int(checkpoint.get("step", 0)),
+        step=step,
     )
 
 

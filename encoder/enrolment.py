@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from encoder.partials import Partials
     from speech.quality import ReferenceReport, Remark
 
-DEFAULT_ENCODER = DEFAULT_MODELS / "encoder.safetensors"
 MAX_SECONDS = 600  # more does not improve a voice, and is mostly the wrong file
 # 1 % of the pairs of clips of one person are less similar, and 4 % of the pairs of two people are more similar
 # (LibriSpeech, VCTK, speechocean762; public encoder and one distilled from it).
@@ -209,7 +208,7 @@ class Arguments:
 
     clips: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="CLIP [CLIP ...]")]
     """Recordings of one person."""
-    encoder: Annotated[Path, tyro.conf.arg(metavar="FILE")] = DEFAULT_ENCODER
+    encoder: Annotated[Path, tyro.conf.arg(metavar="FILE")] = DEFAULT_MODELS / "encoder.safetensors"
     """Speaker encoder to use instead of the default."""
     picture: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Draw the similarity of each part of a clip to the rest of it into this file."""
@@ -223,15 +222,9 @@ class Arguments:
 
 @exit_on_speech_error
 def main(argv: Sequence[str] | None = None) -> int:
-    arguments = tyro.cli(
-        Arguments,
-        prog="python -m encoder.enrolment",
-        args=argv,
-        description=__doc__,
-        config=(tyro.conf.FlagCreatePairsOff,),
-    )
-    from encoder.clips import check_output, save_figure
+    from encoder.clips import check_output, parse_arguments, save_figure
 
+    arguments = parse_arguments(Arguments, "enrolment", argv, __doc__)
     check_output(arguments.picture, arguments.force, picture=True)
     from encoder.base import SpeakerEncoder
     from speech.audio import read_audio

@@ -18,12 +18,13 @@ import numpy as np
 import tyro
 
 from encoder.clips import (
-    DEFAULT_ENCODER,
     ClipReport,
+    CommandArguments,
     check_output,
     corpus_clips,
     embed_clips,
     load_encoder,
+    parse_arguments,
     progress,
     save_figure,
 )
@@ -34,33 +35,19 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-@dataclass(frozen=True)
-class Arguments:
+@dataclass(frozen=True, kw_only=True)
+class Arguments(CommandArguments):
     folder: Annotated[Path, tyro.conf.Positional]
     """Folder of recordings: a corpus, or one folder per speaker."""
     out: Path | None = None
     """Write this picture (.png, .pdf, .svg, .jpg) instead of opening a window."""
-    encoder: Path = DEFAULT_ENCODER
-    """Encoder model file to use instead of the default."""
-    limit_per_speaker: int | None = None
-    """Use at most this many clips of each speaker."""
     seed: int = 0
     """Random seed of the layout."""
-    strict: bool = False
-    """Stop at a clip that cannot be used instead of leaving it out."""
-    force: bool = False
-    """Overwrite an existing picture."""
 
 
 @exit_on_speech_error
 def main(argv: Sequence[str] | None = None) -> int:
-    given = tyro.cli(
-        Arguments,
-        prog="python -m encoder.projection",
-        args=argv,
-        description=__doc__,
-        config=(tyro.conf.FlagCreatePairsOff,),
-    )
+    given = parse_arguments(Arguments, "projection", argv, __doc__)
     logging.basicConfig(format="%(message)s")
     check_output(given.out, given.force, picture=True)
     canvas_class = None if given.out is not None else window_canvas()

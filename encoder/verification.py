@@ -19,13 +19,14 @@ import numpy as np
 import tyro
 
 from encoder.clips import (
-    DEFAULT_ENCODER,
     Clip,
     ClipReport,
+    CommandArguments,
     check_output,
     corpus_clips,
     embed_clips,
     load_encoder,
+    parse_arguments,
     progress,
     save_figure,
 )
@@ -42,28 +43,20 @@ from speech.errors import ConfigError, CorpusError, exit_on_speech_error
 KALDI_LABELS = {"target": True, "nontarget": False}
 VOXCELEB_LABELS = {"1": True, "0": False}
 PRIORS = (0.01, 0.05)
-MOST_PAIRS = 20_000_000  # 2 GB, and half a minute of sorting
+MAX_PAIRS = 20_000_000  # 2 GB, and half a minute of sorting
 TRIALS_PER_BLOCK = 65_536
 
 
-@dataclass(frozen=True)
-class Arguments:
+@dataclass(frozen=True, kw_only=True)
+class Arguments(CommandArguments):
     trials: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="TRIALS.txt|FOLDER")]
     """List of trials, or folder of recordings: a corpus, or one folder per speaker."""
     root: Path | None = None
     """Folder that the paths in the list are relative to; by default that of the list."""
-    encoder: Path = DEFAULT_ENCODER
-    """Encoder model file to use instead of the default."""
     det: Path | None = None
     """Write a DET curve to this picture (.png, .pdf, .svg, .jpg)."""
     scores: Path | None = None
     """Write the score of each trial to this text file: label, both names and the cosine, separated by tabs."""
-    limit_per_speaker: int | None = None
-    """Use at most this many clips of each speaker (folders only)."""
-    strict: bool = False
-    """Stop at a clip that cannot be used instead of leaving it out."""
-    force: bool = False
-    """Overwrite existing files."""
 
 
 @dataclass(frozen=True)
@@ -94,13 +87,7 @@ class Scores:
 
 @exit_on_speech_error
 def main(argv: Sequence[str] | None = None) -> int:
-    given = tyro.cli(
-        Arguments,
-        prog="python -m encoder.verification",
-        args=argv,
-        description=__doc__,
-        config=(tyro.conf.FlagCreatePairsOff,),
-    )
+    given = parse_arguments(Arguments, "verification", argv, __doc__)
     logging.basicConfig(format="%(message)s")
     check_output(given.det, given.force, picture=True)
     check_output(given.scores, given.force)
@@ -202,7 +189,7 @@ def score_folder(given: Arguments, report: ClipReport) -> Scores:
         raise ConfigError("--root is only for lists of trials: leave it out for a folder.")
     clips = corpus_clips(given.trials, given.limit_per_speaker, report)
     pairs = len(clips) * (len(clips) - 1) // 2
-    if pairs > MOST_PAIRS:
+    if pairs > MAX_PAIRS:
         raise ConfigError(f"{len(clips)} clips make {pairs:,} pairs, which are too many: give --limit-per-speaker.")
     speakers = {clip.name: clip.speaker for clip in clips}
     embeddings = embed_clips(load_encoder(given.encoder), progress(clips, "embedding"), report)

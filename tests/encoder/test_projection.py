@@ -1,6 +1,5 @@
 import subprocess
 import sys
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ from matplotlib.colors import to_rgb
 
 from encoder import projection as map_command
 from encoder.umap_projection import draw_map, project, speaker_style
+from tests.commands import run_main
 from tests.toy_models import save_toy_models, speech_like
 
 
@@ -99,16 +99,8 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def run(folder, capsys):
-    def call(*arguments):
-        encoder = folder / "models" / "encoder.safetensors"
-        try:
-            code: object = map_command.main([str(argument) for argument in ("--encoder", encoder, *arguments)])
-        except SystemExit as stop:
-            code = stop.code
-        out, err = capsys.readouterr()
-        return SimpleNamespace(code=code, out=out, err=err)
-
-    return call
+    encoder = folder / "models" / "encoder.safetensors"
+    return lambda *arguments: run_main(map_command.main, capsys, "--encoder", encoder, *arguments)
 
 
 def test_a_map_is_written(run, folder, tmp_path):

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from encoder.metrics import equal_error_rate
 from encoder.verification import Trial, read_trials
 from speech.audio import read_audio
 from speech.errors import CorpusError
+from tests.commands import run_main
 from tests.toy_models import save_toy_models, speech_like
 
 
@@ -37,16 +37,8 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def run(folder, capsys):
-    def call(*arguments):
-        encoder = folder / "models" / "encoder.safetensors"
-        try:
-            code: object = trial_lists.main([str(argument) for argument in ("--encoder", encoder, *arguments)])
-        except SystemExit as stop:
-            code = stop.code
-        out, err = capsys.readouterr()
-        return SimpleNamespace(code=code, out=out, err=err)
-
-    return call
+    encoder = folder / "models" / "encoder.safetensors"
+    return lambda *arguments: run_main(trial_lists.main, capsys, "--encoder", encoder, *arguments)
 
 
 def test_a_list_gives_the_figures_of_its_trials(run, folder, tmp_path):
@@ -160,7 +152,7 @@ def test_wrong_arguments_end_with_one_sentence(run, folder, tmp_path):
 
 
 def test_too_many_pairs_are_refused_before_the_work(run, folder, monkeypatch):
-    monkeypatch.setattr(trial_lists, "MOST_PAIRS", 14)
+    monkeypatch.setattr(trial_lists, "MAX_PAIRS", 14)
     result = run(folder / "wav")
     assert result.code == 2
     assert "--limit-per-speaker" in result.err

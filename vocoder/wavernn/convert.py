@@ -1,24 +1,22 @@
-"""Bringing in public SV2TTS vocoders (RTVC's `vocoder.pt`, fatchord's WaveRNN): classic shape, raw or mol.
+"""Convert public SV2TTS vocoders (RTVC's `vocoder.pt`, fatchord's WaveRNN): classic shape, raw or mol.
 
-`python -m vocoder.wavernn.convert vocoder.pt OUT.safetensors` makes a model file of one.
+`python -m vocoder.wavernn.convert vocoder.pt OUT.safetensors`
 """
 
 import argparse
-import pickle
 import re
 from pathlib import Path
-from typing import Any
 
-import torch
 from torch import Tensor
 
+from modelfile.public import read_public_checkpoint
 from speech.errors import ConfigError, ModelFileError, StorageError, exit_on_speech_error
 from speech.mel_config import MelConfig
 from vocoder.wavernn.classic import ClassicWaveRNN
 from vocoder.wavernn.config import MIXTURES, WaveRNNConfig
 from vocoder.wavernn.inference import WaveRNNVocoder
 
-# public name -> ours; the digits of the residual blocks and filters are worked out in _renamed
+# Public names -> names of this project; `_renamed` handles residual blocks and filters.
 _NAMES = {
     "upsample.resnet.conv_in": "residual_network.0",
     "upsample.resnet.batch_norm": "residual_network.1",
@@ -33,53 +31,37 @@ _IN_BLOCK = {"conv1": 0, "batch_norm1": 1, "conv2": 3, "batch_norm2": 4}
 
 
 def load_public_wavernn(path: str | Path, mel: MelConfig | None = None) -> ClassicWaveRNN:
-    """Load a public WaveRNN checkpoint; sizes and mode are read off its tensors.
+    """Load a public WaveRNN checkpoint. Sizes and mode are those of its tensors.
 
     Args:
-        path: `.pt` file whose "model_state" holds the tensors; nothing but tensors is unpickled.
-        mel: what its mels are; public checkpoints use the defaults.
+        path: `.pt` file whose "model_state" holds the tensors; only tensors are unpickled.
+        mel: its mel settings; public checkpoints use the defaults.
 
     Raises:
-        ModelFileError: missing, no PyTorch file of plain tensors, or another model.
+        ModelFileError: missing, not a PyTorch file of plain tensors, or a different model.
     """
-    path = Path(path)
-    state, _ = _read(path)
+    state = {name: value for name, value in read_public_checkpoint(path, "vocoder")[0].items() if name != "step"}
     try:
         config = _config_of(state, mel or MelConfig())
         model = ClassicWaveRNN(config)
         blocks = config.residual_blocks
         model.load_state_dict({_renamed(name, blocks): _reshaped(name, value) for name, value in state.items()})
     except (KeyError, IndexError, RuntimeError, ConfigError) as error:
-        raise ModelFileError(f"{path} holds another model than a public WaveRNN ({error}).") from error
+        raise ModelFileError(f"{path} is not a public WaveRNN ({error}): give its .pt file.") from error
     return model.eval()
 
 
 def convert_public_wavernn(path: str | Path, output: str | Path) -> WaveRNNVocoder:
-    """Write a public WaveRNN checkpoint as a model file of ours.
+    """Convert a public WaveRNN checkpoint to a model file.
 
     Raises:
         ModelFileError: as `load_public_wavernn`.
         StorageError: the output cannot be written.
     """
-    _, step = _read(Path(path))
+    _, step = read_public_checkpoint(path, "vocoder")
     vocoder = WaveRNNVocoder(load_public_wavernn(path), trained_on="a public SV2TTS vocoder, converted", step=step)
     vocoder.save(output)
     return vocoder
-
-
-def _read(path: Path) -> tuple[dict[str, Tensor], int]:
-    if not path.is_file():
-        raise ModelFileError(f"There is no public vocoder at {path}; give the path of its .pt file.")
-    try:
-        checkpoint: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise ModelFileError(f"{path} is not a PyTorch file of plain tensors; is it the right file?") from error
-    state = checkpoint.get("model_state") if isinstance(checkpoint, dict) else None
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ModelFileError(f"{path} is not a public vocoder: it has no 'model_state' of tensors.")
-    state = {name: value for name, value in state.items() if name != "step"}
-    step = checkpoint.get("step", 0)
-    return state, int(torch.as_tensor(step).max())
 
 
 def _config_of(state: dict[str, Tensor], mel: MelConfig) -> WaveRNNConfig:
@@ -110,14 +92,14 @@ def _renamed(name: str, blocks: int) -> str:
     if match := re.fullmatch(r"upsample\.resnet\.layers\.(\d+)\.(\w+)", stem):
         return f"residual_network.{3 + int(match[1])}.layers.{_IN_BLOCK[match[2]]}.{leaf}"
     if match := re.fullmatch(r"upsample\.up_layers\.(\d+)", stem):
-        return f"upsampling.filters.{int(match[1]) // 2}.{leaf}"  # every other layer there is the stretching
+        return f"upsampling.filters.{int(match[1]) // 2}.{leaf}"  # layers alternate between upsampling and filter
     if stem == "upsample.resnet.conv_out":
         return f"residual_network.{3 + blocks}.{leaf}"
     return f"{_NAMES[stem]}.{leaf}"
 
 
 def _reshaped(name: str, value: Tensor) -> Tensor:
-    """The smoothing filters are pictures one band high there, [1, 1, 1, width], and sequences here."""
+    """Public smoothing filters are 2-D, [1, 1, 1, width]; here they are 1-D."""
     return value[:, :, 0] if name.startswith("upsample.up_layers.") else value
 
 
