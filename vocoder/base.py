@@ -90,7 +90,8 @@ class Vocoder(ABC):
     ) -> Iterator[np.ndarray]:
         """Generate the waveform in chunks of at most 0.1 s, float32 [samples] each, as they become ready.
 
-        Arguments and errors are those of `vocode`. A bad mel is refused before the first chunk is requested.
+        Arguments and errors are those of `vocode`. A bad mel is refused before the first chunk is requested. Samples of
+        Griffin-Lim may exceed 1: a stream cannot be scaled by its peak.
         """
         frames = MelFrames.whole(check_mel(mel, self.mel_config.n_mels))
         control = Control(progress, cancelled)

@@ -1,7 +1,7 @@
-"""Toy widths and toy stores for the vocoder's tests."""
+"""Toy models, stores and runs for the vocoder's tests."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,22 +10,23 @@ import torch
 
 from corpora.store import FeatureStore, FeatureWriter
 from speech.mel import MelConfig, code_mel, synthesis_mel
+from training.run_directory import RunDirectory
 from vocoder.wavernn.config import WaveRNNConfig
 
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """Toy matrices do not gain by threads, and two of them can stand in each other's way."""
+    """Toy matrices are slower with several threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
 
 
-def make_voice(seconds: float, pitch: float = 120.0, seed: int = 0) -> np.ndarray:
-    """Something like speech: harmonics of a gliding pitch whose loudness comes and goes, and a little noise."""
+def make_voice(seconds: float, f0: float = 120.0, seed: int = 0) -> np.ndarray:
+    """A signal similar to speech: harmonics of a varying F0 with varying loudness, and a little noise."""
     time = np.arange(int(seconds * 16_000)) / 16_000
-    phase = 2 * np.pi * np.cumsum(pitch * (1 + 0.1 * np.sin(2 * np.pi * 0.7 * time))) / 16_000
+    phase = 2 * np.pi * np.cumsum(f0 * (1 + 0.1 * np.sin(2 * np.pi * 0.7 * time))) / 16_000
     wav = sum(np.sin(k * phase) / k for k in range(1, 30))
     wav = wav * np.clip(np.sin(2 * np.pi * 2.5 * time), 0, None)
     wav = wav + 0.005 * np.random.default_rng(seed).standard_normal(len(time))
@@ -49,12 +50,12 @@ def voice() -> Callable[..., np.ndarray]:
 
 @pytest.fixture(scope="session")
 def toy_store_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six short utterances of four voices, one of them held out."""
+    """Six short utterances of four voices, one utterance for validation."""
     path = tmp_path_factory.mktemp("vocoder") / "store"
     with FeatureWriter(path) as writer:
         writer.write_info({"stage": "vocoder", "mel_config": dataclasses.asdict(MelConfig())})
         for number in range(6):
-            wav = make_voice(0.4 + 0.05 * number, pitch=100 + 20 * number, seed=number)
+            wav = make_voice(0.4 + 0.05 * number, f0=100 + 20 * number, seed=number)
             mel = synthesis_mel(wav).T
             pcm = np.zeros(len(mel) * 200, dtype=np.int16)
             pcm[: len(wav)] = np.rint(wav * 32767)
@@ -67,3 +68,13 @@ def toy_store_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def toy_store(toy_store_path: Path) -> FeatureStore:
     return FeatureStore(toy_store_path)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[RunDirectory]:
+    """A run directory with an open TensorBoard writer."""
+    directory = RunDirectory(tmp_path / "run")
+    directory.start({})
+    directory.open_events()
+    yield directory
+    directory.close()

@@ -22,7 +22,7 @@ def test_batch_is_a_function_of_seed_step_and_rank(toy_store, toy_config):
         assert not torch.equal(first["mel"], other["mel"])
 
 
-def test_crops_belong_to_their_mels_anywhere(toy_store, toy_config):
+def test_samples_and_mel_of_a_crop_are_aligned(toy_store, toy_config):
     config = toy_config()
     wav = toy_store.array(0, "wav").astype(np.float32) / 32768
     mel = decode_mel(toy_store.array(0, "mel")).T / 4
@@ -40,13 +40,13 @@ def test_mol_crops_are_continuous(toy_store, toy_config):
     assert batch["samples"].dtype == torch.float32 and batch["samples"].abs().max() <= 1
 
 
-def test_beyond_the_ends_the_classic_shape_reads_zeros(toy_config):
+def test_padding_beyond_the_ends_of_the_mel(toy_config):
     mel = np.full((3, 80), 2.0, np.float32)
     assert mel_window(mel, 0, 1, 2, toy_config("classic"))[0].tolist() == [0, 0, 0.5, 0.5, 0.5]
     assert mel_window(mel, 2, 1, 2, toy_config())[0].tolist() == [0.5, 0.5, 0.5, -1, -1]
 
 
-def test_splits_are_kept_apart(toy_store, toy_config):
+def test_splits_are_separate(toy_store, toy_config):
     assert split_items(toy_store, "validation", 1) == [5]
     assert WaveRNNBatches(toy_store, toy_config(), 2, 2).items.tolist() == [0, 1, 2, 3, 4]
 

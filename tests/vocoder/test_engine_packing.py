@@ -12,6 +12,15 @@ from vocoder.wavernn.model import build_wavernn
 from vocoder.wavernn.packing import BIAS, BLOCK_ROWS, COLUMNS, DIAGONAL, MEMORY, STARTS, STATE, VALUES, pack
 
 
+def dense(matrix: BlockMatrix) -> np.ndarray:
+    """The matrix without its separate diagonal: [16 * block rows, width]."""
+    rows = np.repeat(np.arange(len(matrix.starts) - 1), np.diff(matrix.starts))
+    columns = matrix.columns if matrix.columns is not None else np.tile(np.arange(matrix.width), len(matrix.starts) - 1)
+    whole = np.zeros((len(matrix.starts) - 1, BLOCK, matrix.width), dtype=np.float32)
+    whole[rows, :, columns] = matrix.values
+    return whole.reshape(-1, matrix.width)
+
+
 @st.composite
 def sparse_weights(draw):
     """A matrix of a few gates, some of whose blocks are zero: (weight, gates)."""
@@ -29,7 +38,7 @@ def test_blocks_hold_the_whole_matrix(case):
     bias = np.arange(len(weight), dtype=np.float32)
     matrix = block_matrix(weight, bias, gates)
     matrix.check()
-    np.testing.assert_array_equal(matrix.dense(), pad_rows(weight, gates))
+    np.testing.assert_array_equal(dense(matrix), pad_rows(weight, gates))
     np.testing.assert_array_equal(matrix.bias, pad_rows(bias[:, None], gates)[:, 0])
     stored = (pad_rows(weight, gates).reshape(-1, BLOCK, weight.shape[1]) != 0).any(axis=1).sum()
     assert len(matrix.values) == stored or matrix.columns is None
@@ -44,7 +53,7 @@ def test_a_diagonal_outside_the_blocks_is_kept_apart(units, seed, density):
     weight[np.arange(3 * units), np.arange(3 * units) % units] = 1 + generator.random(3 * units)
     matrix = block_matrix(weight, gates=3, recurrent=True)
     matrix.check()
-    whole = matrix.dense().reshape(3, -1, units)
+    whole = dense(matrix).reshape(3, -1, units)
     if matrix.diagonal is not None:
         for gate, diagonal in zip(whole, matrix.diagonal.reshape(3, -1), strict=True):
             np.fill_diagonal(gate, gate.diagonal() + diagonal[: min(gate.shape)])

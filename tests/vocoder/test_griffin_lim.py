@@ -7,14 +7,17 @@ from speech.errors import SpeechError
 from speech.mel import MelConfig, synthesis_mel
 from vocoder import GriffinLimVocoder
 from vocoder.control import VocodingCancelled
-from vocoder.griffin_lim.inference import griffin_lim
+
+
+def griffin_lim(mel: np.ndarray, config: MelConfig | None = None, iterations: int = 60, seed: int | None = 0):
+    return GriffinLimVocoder(config, iterations).vocode(mel, seed)
 
 
 def mel_distance(wav: np.ndarray, mel: np.ndarray) -> float:
     return float(np.abs(synthesis_mel(wav)[:, : mel.shape[1]] - mel).mean())
 
 
-def test_mel_of_the_output_is_close_on_a_synthetic_voice(voice):
+def test_mel_of_a_synthetic_voice_is_close(voice):
     mel = synthesis_mel(voice(1.0))
     wav = griffin_lim(mel)
     assert wav.dtype == np.float32 and wav.shape == (mel.shape[1] * 200,)
@@ -23,7 +26,7 @@ def test_mel_of_the_output_is_close_on_a_synthetic_voice(voice):
     assert mel_distance(wav, mel) < 0.6 * mel_distance(griffin_lim(mel, iterations=0), mel)
 
 
-def test_mel_and_level_of_the_output_are_close_on_a_real_clip(golden_dir):
+def test_mel_and_level_of_a_recording_are_close(golden_dir):
     golden = np.load(golden_dir / "mel.npz")
     mel, original = golden["1320_00000.mel"], golden["1320_00000.wav"]
     wav = griffin_lim(mel, iterations=30)
@@ -31,7 +34,7 @@ def test_mel_and_level_of_the_output_are_close_on_a_real_clip(golden_dir):
     assert wav.std() == pytest.approx(original.std(), rel=0.1)
 
 
-def test_seed_decides_alone(voice):
+def test_seeds(voice):
     mel = synthesis_mel(voice(0.3))
     assert np.array_equal(griffin_lim(mel, iterations=5, seed=3), griffin_lim(mel, iterations=5, seed=3))
     assert not np.array_equal(griffin_lim(mel, iterations=5, seed=3), griffin_lim(mel, iterations=5, seed=4))
@@ -49,7 +52,7 @@ def test_silence_stays_silent():
     assert wav.shape == (6000,) and not wav.any()
 
 
-def test_loudest_mel_does_not_clip():
+def test_loudest_mel_is_scaled_to_full_scale():
     wav = griffin_lim(np.full((80, 10), 4.0, dtype=np.float32), iterations=3)
     assert np.isfinite(wav).all() and np.abs(wav).max() <= 1
 
@@ -74,13 +77,13 @@ def test_a_stream_of_loud_mels_is_not_clipped():
         np.full((80, 4), "x"),
     ],
 )
-def test_bad_mels_get_one_sentence(mel):
+def test_bad_mels_are_refused_in_one_sentence(mel):
     with pytest.raises(SpeechError) as error:
         griffin_lim(mel)
     assert str(error.value).endswith(".") and "\n" not in str(error.value)
 
 
-def test_other_windows_and_hops_than_the_default():
+def test_different_window_and_hop():
     config = MelConfig(n_fft=1024, win_length=800, hop_length=160, sample_rate=16_000)
     seconds = np.arange(8000) / 16_000
     mel = synthesis_mel((0.5 * np.sin(2 * np.pi * 440 * seconds)).astype(np.float32), config)
@@ -90,8 +93,8 @@ def test_other_windows_and_hops_than_the_default():
     assert np.argmax(spectrum) * 16_000 / len(wav) == pytest.approx(440, abs=15)
 
 
-def test_blocks_join_without_a_scar(voice, monkeypatch):
-    """No click where a block ends, and the mel is as close as with one search over the whole."""
+def test_blocks_join_without_clicks(voice, monkeypatch):
+    """And the mel is as close as with a single search over all frames."""
     mel = synthesis_mel(voice(1.5))
     in_blocks = griffin_lim(mel)
     monkeypatch.setattr("vocoder.griffin_lim.inference.BLOCK_FRAMES", 1000)
@@ -99,7 +102,7 @@ def test_blocks_join_without_a_scar(voice, monkeypatch):
     monkeypatch.undo()
     seconds = np.arange(32_000) / 16_000
     wav = griffin_lim(synthesis_mel((0.5 * np.sin(2 * np.pi * 440 * seconds)).astype(np.float32)))
-    assert np.abs(np.diff(wav)).max() < 0.13  # the steepest place of the tone itself is 0.09
+    assert np.abs(np.diff(wav)).max() < 0.13  # 0.09 within the tone itself
 
 
 @pytest.mark.parametrize("frames", [31, 32, 33, 47, 65])
@@ -109,7 +112,7 @@ def test_lengths_around_a_block(frames):
     assert wav.shape == (200 * frames,) and np.isfinite(wav).all()
 
 
-def test_facade(voice):
+def test_stream_equals_vocode(voice):
     mel, seen = synthesis_mel(0.3 * voice(0.3)), []
     vocoder = GriffinLimVocoder(iterations=4)
     wav = vocoder.vocode(mel, seed=1, progress=lambda done, total: seen.append((done, total)))

@@ -1,4 +1,4 @@
-"""What training the spectral vocoder does with a batch, and what a validation leaves behind."""
+"""Training steps and validation of the spectral vocoder's first stage."""
 
 import math
 
@@ -8,7 +8,6 @@ import torch
 
 from speech.audio import read_audio
 from speech.errors import CorpusError
-from training.run_directory import RunDirectory
 from vocoder.spectral.config import SpectralConfig
 from vocoder.spectral.data import SpectralBatches
 from vocoder.spectral.model import SpectralGenerator
@@ -23,22 +22,14 @@ def task(toy_store) -> SpectralTask:
     return SpectralTask(SpectralGenerator(TOY), toy_store, licence="CC0", clips=5, clip_frames=24)
 
 
-@pytest.fixture
-def run(tmp_path):
-    directory = RunDirectory(tmp_path / "run")
-    directory.start({})
-    yield directory
-    directory.close()
-
-
-def test_a_step_gives_losses(task, toy_store):
+def test_losses_of_a_step(task, toy_store):
     losses = task.step(SpectralBatches(toy_store, TOY, 2, 12).batch_at(0), 0, torch.Generator())
     parts = [losses[name] for name in ("magnitude", "log_magnitude", "mel")]
     assert losses["loss"].item() == pytest.approx(sum(part.item() for part in parts), rel=1e-5)
     assert losses["loss"].requires_grad and int(losses["items"]) == 2 * 12 * 200
 
 
-def test_half_precision_stays_out_of_the_transforms(task, toy_store):
+def test_transforms_are_computed_in_single_precision(task, toy_store):
     batch = SpectralBatches(toy_store, TOY, 2, 12).batch_at(0)
     exact = task.step(batch, 0, torch.Generator())["loss"]
     with torch.autocast("cpu", torch.bfloat16):
@@ -46,7 +37,7 @@ def test_half_precision_stays_out_of_the_transforms(task, toy_store):
     assert rough.dtype == torch.float32 and rough.item() == pytest.approx(exact.item(), rel=0.02)
 
 
-def test_validation_leaves_sounds_and_pictures(task, run):
+def test_validation_writes_audio_and_images(task, run):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     figures = task.validate(7, run)
@@ -57,9 +48,9 @@ def test_validation_leaves_sounds_and_pictures(task, run):
         sum(figures[name] for name in ("magnitude", "log_magnitude", "mel"))
     )
     run.close()
-    sounds = sorted(run.samples.iterdir())
-    assert [path.name for path in sounds] == [f"step-000000007-{number}.wav" for number in range(4)]
-    assert len(read_audio(sounds[0])) == 24 * 200
+    clips = sorted(run.samples.iterdir())
+    assert [path.name for path in clips] == [f"step-000000007-{number}.wav" for number in range(4)]
+    assert len(read_audio(clips[0])) == 24 * 200
     events = EventAccumulator(str(run.events))
     events.Reload()
     assert events.Tags()["audio"] == [f"sample/{number}" for number in range(4)]
@@ -71,12 +62,12 @@ def test_validation_is_the_same_twice(task, run):
     assert one == two and np.isfinite(one["mel_error"])
 
 
-def test_the_model_file_says_what_it_is(task):
-    about = task.model_file()
-    assert (about["stage"], about["kind"], about["config"], about["licence"]) == ("vocoder", "spectral", TOY, "CC0")
+def test_header_of_the_model_file(task):
+    header = task.model_file()
+    assert (header["stage"], header["kind"], header["config"], header["licence"]) == ("vocoder", "spectral", TOY, "CC0")
 
 
-def test_short_utterances_are_judged_at_their_length(toy_store):
+def test_clips_of_short_utterances_are_shorter(toy_store):
     task = SpectralTask(SpectralGenerator(TOY), toy_store, clips=2, clip_frames=5000)
     longest = max(toy_store.shape(i, "mel")[0] for i in range(6) if toy_store.meta(i)["split"] == "validation")
     assert [mel.shape for mel, _ in task.clips] == [(80, longest)] * 2

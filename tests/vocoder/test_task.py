@@ -1,4 +1,4 @@
-"""What training does with a batch, and what a validation leaves behind."""
+"""Training steps and validation of a WaveRNN."""
 
 import math
 
@@ -7,7 +7,6 @@ import torch
 
 from corpora.store import FeatureStore, FeatureWriter
 from speech.errors import CorpusError
-from training.run_directory import RunDirectory
 from vocoder.wavernn.data import WaveRNNBatches
 from vocoder.wavernn.model import build_wavernn
 from vocoder.wavernn.pruning import Pruner, PruningSchedule
@@ -16,15 +15,7 @@ from vocoder.wavernn.task import ValidationSize, WaveRNNTask
 SMALL = ValidationSize(crops=4, crop_frames=2, clips=2, clip_frames=3)
 
 
-@pytest.fixture
-def run(tmp_path):
-    directory = RunDirectory(tmp_path / "run")
-    directory.start({})
-    yield directory
-    directory.close()
-
-
-def test_validation_leaves_sounds_and_pictures(toy_config, toy_store, run):
+def test_validation_writes_audio_and_images(toy_config, toy_store, run):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     task = WaveRNNTask(build_wavernn(toy_config()).eval(), toy_store, size=SMALL)
@@ -52,8 +43,8 @@ def test_figures_of_a_pruned_model(toy_config, toy_store, run):
     assert "output.weight.index" in task.stored_weights()
 
 
-def test_store_of_aligned_mels_trains_like_one_of_recorded_ones(toy_config, toy_store, tmp_path):
-    """Mels that a synthesizer made along recorded speech come in the same arrays, marked in the meta data."""
+def test_store_of_gta_mels_is_used_like_any_other(toy_config, toy_store, tmp_path):
+    """GTA mels are stored in the same arrays, with an entry in the meta data."""
     with FeatureWriter(tmp_path / "gta") as writer:
         writer.write_info(dict(toy_store.info))
         for item in range(len(toy_store)):

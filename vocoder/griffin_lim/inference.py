@@ -31,28 +31,13 @@ BLOCK_FRAMES = 32  # whose phases are found together
 LOOKAHEAD_FRAMES = 16  # after them, which take part in the search
 
 
-def griffin_lim(
-    mel: np.ndarray, config: MelConfig | None = None, iterations: int = 60, seed: int | None = 0
-) -> np.ndarray:
-    """A waveform whose mel is close to the given one.
+class GriffinLimVocoder(Vocoder):
+    """Griffin-Lim as a vocoder. It has no weights, so there is no model file.
 
     Args:
-        mel: [n_mels, frames], dB scaled to [-4, 4].
-        config: settings of the mel.
+        config: mel settings of the input.
         iterations: projections of each block; more than 60 gain little.
-        seed: of the random phases that the search starts from; None draws one.
-
-    Returns:
-        float32 [frames * hop_length] in [-1, 1], de-emphasised, at `config.sample_rate`.
-
-    Raises:
-        AudioError: the mel is empty, has a different number of bands, or is not finite.
     """
-    return GriffinLimVocoder(config, iterations).vocode(mel, seed)
-
-
-class GriffinLimVocoder(Vocoder):
-    """Griffin-Lim as a vocoder. It has no weights, so there is no model file."""
 
     kind = "griffin-lim"
 

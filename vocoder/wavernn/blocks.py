@@ -1,4 +1,4 @@
-"""Matrices cut into blocks of 16 rows and one column, of which those of zeros can be left out."""
+"""Block-sparse matrices: blocks of 16 rows and one column, of which zero blocks can be omitted."""
 
 from dataclasses import dataclass
 
@@ -7,21 +7,20 @@ import numpy as np
 from speech.errors import ModelFileError
 
 BLOCK = 16  # rows
-SPARSE_BELOW = 0.8  # share of blocks that are not zero, from which on reading a list of columns no longer pays
+SPARSE_BELOW = 0.8  # fraction of non-zero blocks; above it, reading column indices costs more than it saves
 
 
 @dataclass(frozen=True)
 class BlockMatrix:
-    """A matrix in blocks of 16 rows and one column.
+    """A matrix in blocks.
 
     Attributes:
-        values: float32 [blocks, 16], by row of blocks, then column.
-        columns: int32 [blocks], the column of each block; None where every row of blocks has all columns.
-        starts: int32 [block rows + 1], the first block of each row of blocks.
+        values: float32 [blocks, 16], ordered by row of blocks, then by column.
+        columns: int32 [blocks], column of each block; None if every row of blocks has all columns.
+        starts: int32 [block rows + 1], first block of each row of blocks.
         bias: float32 [16 * block rows].
         width: columns of the matrix.
-        diagonal: float32 [16 * block rows], to be added to the diagonal of each gate of a recurrent matrix; None for
-            nothing.
+        diagonal: float32 [16 * block rows], added to the diagonal of each gate of a recurrent matrix; None for none.
     """
 
     values: np.ndarray
@@ -31,12 +30,8 @@ class BlockMatrix:
     width: int
     diagonal: np.ndarray | None = None
 
-    @property
-    def density(self) -> float:
-        return len(self.values) / max(1, (len(self.starts) - 1) * self.width)
-
     def check(self) -> None:
-        """Refuse what would make a kernel read outside its arrays, or spread numbers that are none.
+        """Check that a kernel reads only inside the arrays and that all values are finite.
 
         Raises:
             ModelFileError: indices out of range or out of order, sizes that do not fit, or values that are not finite.
@@ -51,33 +46,25 @@ class BlockMatrix:
             raise ModelFileError("The sparse blocks of the vocoder do not fit its layers: the file is damaged.")
         if self.columns is None:
             if (np.diff(starts) != self.width).any():
-                raise ModelFileError("A dense matrix of the vocoder lacks columns: the file is damaged.")
+                raise ModelFileError("A dense matrix of the vocoder has missing columns: the file is damaged.")
         elif self.columns.shape != (blocks,) or ((self.columns < 0) | (self.columns >= self.width)).any():
-            raise ModelFileError("A sparse block of the vocoder lies outside its matrix: the file is damaged.")
+            raise ModelFileError("A sparse block of the vocoder is outside its matrix: the file is damaged.")
         for array in (self.values, self.bias, self.diagonal):
             if array is not None and not np.isfinite(array).all():
-                raise ModelFileError("The vocoder has weights that are not finite numbers: the file is damaged.")
-
-    def dense(self) -> np.ndarray:
-        """The whole matrix without what `diagonal` adds: float32 [16 * block rows, width]."""
-        rows = np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
-        columns = self.columns if self.columns is not None else np.tile(np.arange(self.width), len(self.starts) - 1)
-        whole = np.zeros((len(self.starts) - 1, BLOCK, self.width), dtype=np.float32)
-        whole[rows, :, columns] = self.values
-        return whole.reshape(-1, self.width)
+                raise ModelFileError("The vocoder's weights are not finite: the file is damaged.")
 
 
 def block_matrix(
     weight: np.ndarray, bias: np.ndarray | None = None, gates: int = 1, recurrent: bool = False, sparse: bool = True
 ) -> BlockMatrix:
-    """Cut a matrix into blocks and leave out those that are zero, if enough are.
+    """Divide a matrix into blocks and omit the zero ones if there are enough of them.
 
     Args:
         weight: [rows, columns].
         bias: [rows].
-        gates: equal groups of rows, each filled up with zeros to a multiple of 16.
-        recurrent: if blocks are left out, keep the diagonal of each gate apart: pruning spares it.
-        sparse: False keeps all blocks, whatever is in them.
+        gates: number of equal groups of rows, each padded with zeros to a multiple of 16.
+        recurrent: if blocks are omitted, store the diagonal of each gate separately, because it is never pruned.
+        sparse: False keeps all blocks.
     """
     rows, columns = weight.shape
     whole, diagonal = weight.astype(np.float32), None
@@ -107,12 +94,12 @@ def _in_blocks(weight: np.ndarray, gates: int) -> np.ndarray:
 
 
 def _kept_blocks(weight: np.ndarray, gates: int) -> np.ndarray:
-    """Which blocks are not zero: bool [rows of blocks, columns]."""
+    """Whether each block is not zero: bool [rows of blocks, columns]."""
     return (_in_blocks(weight, gates) != 0).any(axis=2)
 
 
 def pad_rows(array: np.ndarray, gates: int = 1) -> np.ndarray:
-    """Fill each of `gates` equal groups of rows up with zeros to a multiple of 16 rows."""
+    """Pad each of `gates` equal groups of rows with zeros to a multiple of 16 rows."""
     rows, columns = array.shape
     grouped = array.reshape(gates, rows // gates, columns)
     return np.pad(grouped, ((0, 0), (0, -(rows // gates) % BLOCK), (0, 0))).reshape(-1, columns)

@@ -1,8 +1,8 @@
-"""The classic WaveRNN of public SV2TTS checkpoints: two GRU with residual sums, conditioning at sample rate.
+"""The classic WaveRNN of public SV2TTS checkpoints: two GRUs with residual connections, conditioning at sample rate.
 
-Mels reach the samples twice: stretched step by step and smoothed (80 values), and through a small residual network
-whose output holds for a whole frame and is dealt out in four parts to the input, the second GRU and the two fully
-connected layers. The wiring must stay as it is, public weights depend on it.
+The mel conditions the samples in two ways. It is upsampled in steps and smoothed. And a small residual network computes
+a vector per frame, whose four parts are inputs of the input layer, the second GRU and the two fully connected layers.
+The architecture must not change, because public weights depend on it.
 """
 
 from typing import cast
@@ -32,7 +32,7 @@ class _ResidualBlock(nn.Module):
 
 
 class _Upsampling(nn.Module):
-    """Nearest-neighbour stretching in steps, each smoothed by one learnt filter that all bands share."""
+    """Nearest-neighbour upsampling in steps, each followed by one learned filter that all bands share."""
 
     def __init__(self, factors: tuple[int, ...], pad: int) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class ClassicWaveRNN(nn.Module):
         self.output = nn.Linear(fc, config.outputs)
 
     def condition(self, mel: Tensor) -> tuple[Tensor, Tensor]:
-        """Spread a mel over the samples.
+        """Conditioning of the samples.
 
         Args:
             mel: [batch, n_mels, frames + 2 * pad] in [-1, 1].
@@ -86,7 +86,7 @@ class ClassicWaveRNN(nn.Module):
         """Teacher-forced outputs.
 
         Args:
-            samples: [batch, frames * hop], the sample before each one that is predicted.
+            samples: [batch, frames * hop], the sample before each predicted one.
             mel: [batch, n_mels, frames + 2 * pad] in [-1, 1].
 
         Returns:
@@ -107,7 +107,7 @@ class ClassicWaveRNN(nn.Module):
 
 
 class ClassicStepper:
-    """A classic WaveRNN one sample at a time; see `model.Stepper`."""
+    """A classic WaveRNN that generates one sample at a time; see `model.Stepper`."""
 
     def __init__(self, model: ClassicWaveRNN, batch: int) -> None:
         self.model = model

@@ -1,8 +1,8 @@
-"""The compact WaveRNN: one GRU, conditioning computed a few times per frame, the last sample through a table.
+"""The compact WaveRNN: one GRU, a few conditioning vectors per frame, and a table for the last sample.
 
-A step of the GRU takes `table[label of the last sample] + condition`, where the table is the product of an embedding
-and the GRU's input weights, and the condition's product with them is computed once for all the samples of a subframe.
-So the only large product per sample is the recurrent one.
+The input of a GRU step is `table[label of the last sample] + condition`. The table is the product of an embedding and
+the GRU's input weights. The product of the conditioning vector and these weights is computed once per subframe. So the
+only large product per sample is the recurrent one.
 """
 
 import math
@@ -17,7 +17,7 @@ from vocoder.wavernn.samples import as_labels
 
 
 class _Conditioning(nn.Module):
-    """Mel frames with their neighbours -> a few vectors for each frame."""
+    """Mel frames with their neighbours -> a few conditioning vectors for each frame."""
 
     def __init__(self, config: WaveRNNConfig) -> None:
         super().__init__()
@@ -49,12 +49,12 @@ class CompactWaveRNN(nn.Module):
         self.output = nn.Linear(config.fc_size, config.outputs)
 
     def input_table(self) -> Tensor:
-        """What each label adds to the GRU's gates: [labels, 3 * hidden_size]."""
+        """Contribution of each label to the GRU's gates: [labels, 3 * hidden_size]."""
         weight = gru_weights(self.gru).input[:, : self.config.sample_embedding_size]
         return F.linear(self.sample_embedding.weight, weight)
 
     def condition_gates(self, mel: Tensor) -> Tensor:
-        """What the mel adds: [batch, n_mels, frames + 2 * pad] -> [batch, frames * subframes, 3 * hidden_size]."""
+        """That of the mel: [batch, n_mels, frames + 2 * pad] -> [batch, frames * subframes, 3 * hidden_size]."""
         weights = gru_weights(self.gru)
         return F.linear(
             self.conditioning(mel), weights.input[:, self.config.sample_embedding_size :], weights.input_bias
@@ -67,13 +67,13 @@ class CompactWaveRNN(nn.Module):
         return self.output(F.relu(self.fc(states)))
 
     def _states(self, labels: Tensor, mel: Tensor) -> Tensor:
-        """The GRU over the whole crop by PyTorch's own kernel: [batch, samples, hidden_size]."""
+        """States of PyTorch's GRU over the whole crop: [batch, samples, hidden_size]."""
         per_subframe = self.config.hop_length // self.config.subframes
         condition = self.conditioning(mel).repeat_interleave(per_subframe, dim=1)
         return self.gru(torch.cat([self.sample_embedding(labels), condition], dim=2))[0]
 
     def _states_on_cpu(self, labels: Tensor, mel: Tensor) -> Tensor:
-        """The same, several times faster on a CPU."""
+        """The same states, several times faster on a CPU."""
         table, condition = self.input_table(), self.condition_gates(mel)
         weights, low = gru_weights(self.gru), _wants_low_precision()
         with torch.autocast("cpu", enabled=False):
@@ -94,7 +94,7 @@ class CompactWaveRNN(nn.Module):
 
 
 class CompactStepper:
-    """A compact WaveRNN one sample at a time; see `model.Stepper`."""
+    """A compact WaveRNN that generates one sample at a time; see `model.Stepper`."""
 
     def __init__(self, model: CompactWaveRNN, batch: int) -> None:
         self.model = model
@@ -121,12 +121,12 @@ class CompactStepper:
 
 
 def _smooth_table(labels: int, size: int) -> Tensor:
-    """A start in which neighbouring labels look alike: the level itself and cosines of it, of about unit variance."""
+    """Initial embedding, similar for similar labels: the sample value and cosines of it, of about unit variance."""
     level = torch.linspace(-1, 1, labels).unsqueeze(1)
     cosines = torch.cos((level + 1) * (math.pi / 2) * torch.arange(1, size))
     return torch.cat([math.sqrt(3) * level, math.sqrt(2) * cosines], dim=1)
 
 
 def _wants_low_precision() -> bool:
-    """Whether bfloat16 products are asked for, by autocast or by `torch.set_float32_matmul_precision("medium")`."""
+    """Whether autocast or `torch.set_float32_matmul_precision("medium")` requests bfloat16 products."""
     return torch.is_autocast_enabled("cpu") or torch.get_float32_matmul_precision() == "medium"

@@ -1,7 +1,7 @@
-"""The compiled engine: a WaveRNN on a CPU, many times faster than PyTorch runs it, equal to it on the same tape.
+"""The compiled engine: a WaveRNN on a CPU, many times faster than PyTorch and equal to it on the same tape.
 
-Three ways through one set of kernels: a single stream, which is heard soonest; folds side by side in the lanes of the
-processor's vectors, which costs least for each sample; and either of them on several threads.
+One set of kernels runs a single stream, which has the lowest latency, or folds side by side in the SIMD lanes of the
+processor, which takes the least time per sample. Folds can be distributed over threads.
 """
 
 import contextlib
@@ -24,24 +24,22 @@ from vocoder.wavernn.sampling import ReadTape, Sampler, Tape, read_tape, stretch
 
 logger = logging.getLogger(__name__)
 
-# How long a step takes by the number of lanes, in steps of a single stream. Fixed, not measured on the spot, so that
-# what is built on it is the same in every run.
+# Time of a step by the number of lanes, relative to a single stream. Constants instead of measurements, so that the
+# number of folds, and with it the samples, is the same in every run.
 LANE_COSTS = {1: 1.0, 2: 1.5, 4: 2.1, 8: 3.8}
 
-_WAIT_SECONDS = 0.02  # for threads, before the caller is asked whether to go on
+_WAIT_SECONDS = 0.02  # for threads, before `cancelled` is called
 
 
 class CompiledSampler(Sampler):
-    """Draws samples from a WaveRNN by compiled kernels.
-
-    May be used from several threads at once: what belongs to a run is not kept here.
+    """Generates samples with compiled kernels. Safe to use from several threads at once.
 
     Args:
         model: its weights are copied.
-        threads: that `sample_folds` may use.
+        threads: for `sample_folds`.
 
     Raises:
-        ModelFileError: weights that are not finite.
+        ModelFileError: weights are not finite.
     """
 
     def __init__(self, model: WaveRNN, threads: int = 1) -> None:
@@ -50,27 +48,22 @@ class CompiledSampler(Sampler):
         self._packed = pack(model)
         self._warm = False
 
-    @property
-    def densities(self) -> dict[str, float]:
-        """For each matrix of the sample loop the share of its 16x1 blocks that is stored; 1 runs as a dense matrix."""
-        return dict(self._packed.densities)
-
     def warm_up(self) -> None:
-        """Load the kernels that are kept, or compile them, which is announced; else the first sampling does."""
+        """Load the kernels from the cache, or compile them, which is logged. Otherwise the first call does."""
         if self._warm:
             return
         from vocoder.wavernn.compiled import kernels_of
 
         kernels_of(
             self.config.shape,
-            lambda: logger.info("Compiling the vocoder for this processor, once: about ten seconds."),
+            lambda: logger.info("Compiling the vocoder for this processor (once, about ten seconds)."),
         )
         self._warm = True
 
     def sample_folds(
         self, mel: np.ndarray, folds: Sequence[Fold], tapes: Sequence[Tape], control: Control = NO_CONTROL
     ) -> list[np.ndarray]:
-        """See `Sampler.sample_folds`. A lane whose fold is done takes the next one."""
+        """See `Sampler.sample_folds`. A lane whose fold has ended continues with the next one."""
         self.warm_up()
         jobs = [Job(mel, fold, read_tape(tape), self.config) for fold, tape in zip(folds, tapes, strict=True)]
         waiting = sorted((job for job in jobs if job.fold.frames), key=lambda job: -job.fold.frames)
@@ -102,31 +95,29 @@ class CompiledSampler(Sampler):
                 done += made
 
     def outputs(self, mel: np.ndarray, samples: np.ndarray) -> np.ndarray:
-        """What the network gives when it is fed with known samples, to compare it with other ways of running it.
+        """Teacher-forced outputs, to compare the engine with other implementations.
 
         Args:
             mel: float32 [n_mels, frames], scaled to [-max_abs_value, max_abs_value].
             samples: [frames * hop].
 
         Returns:
-            float32 [frames * hop, config.outputs]; row i has seen the samples before i.
+            float32 [frames * hop, config.outputs]; row i depends on the samples before i.
         """
         self.warm_up()
         return Lanes(self._packed, 1).probe(mel, samples)
 
-    def step_seconds(self, width: int = 1, steps: int = 200) -> float:
-        """How long one sample of each of 1, 2, 4 or 8 lanes takes here and now: the best of three measurements."""
-        self.warm_up()
-        return min(Lanes(self._packed, width).measure(steps) for _ in range(3)) / steps
-
 
 def best_width(folds: int) -> int:
-    """The number of lanes with which one thread is done soonest with so many folds of equal length."""
+    """The number of lanes with which one thread takes least time for this number of equally long folds."""
     return min(LANE_COSTS, key=lambda width: math.ceil(folds / width) * LANE_COSTS[width])
 
 
 def _in_threads(runs: Sequence[Generator[int, None, None]]) -> Generator[int, None, None]:
-    """What several groups yield, each in a thread of its own; at times 0, so that the caller can look around."""
+    """Run several groups of lanes, each in a thread, and yield what they yield.
+
+    Yields 0 when nothing has happened for a while, so that the caller can check for cancelling.
+    """
     news: queue.SimpleQueue[int | BaseException | None] = queue.SimpleQueue()
     stopped = threading.Event()
 
@@ -137,7 +128,7 @@ def _in_threads(runs: Sequence[Generator[int, None, None]]) -> Generator[int, No
                 if stopped.is_set():
                     return
             news.put(None)
-        except BaseException as error:  # the caller raises it
+        except BaseException as error:  # raised again in the caller's thread
             news.put(error)
 
     threads = [threading.Thread(target=work, args=(run,), daemon=True) for run in runs]

@@ -1,4 +1,4 @@
-"""Which engine runs a WaveRNN where, and how many folds suit it."""
+"""Choice of the engine that runs a WaveRNN, and of the number of folds."""
 
 import functools
 import logging
@@ -19,10 +19,9 @@ logger = logging.getLogger(__name__)
 
 Engine = Literal["auto", "compiled", "torch"]
 
-OVERLAP_FRAMES = 4  # 50 ms: 25 ms to swing in, then 25 ms of fade around the cut
-LONGEST_FOLD = 400  # frames heard of a fold: 5 s, past which nothing is gained
-# An eighth of a second. Folds as short as that were measured as near to recordings as one stream, in whole and at cuts.
-SHORTEST_FOLD = 10
+OVERLAP_FRAMES = 4  # 50 ms: 25 ms of warm-up, then 25 ms of cross-fade around the cut
+LONGEST_FOLD = 400  # frames of a fold without its overlap: 5 s; longer ones gain nothing
+SHORTEST_FOLD = 10  # 0.125 s; folds of this length were measured as close to recordings as a single stream
 
 
 @dataclass(frozen=True)
@@ -30,24 +29,27 @@ class Running:
     """An engine that is ready to run.
 
     Attributes:
-        sampler: how samples are made.
-        cost: how long it takes for one sample of each of so many folds, in any unit.
+        sampler: generates the samples.
+        cost: number of folds -> time for one sample of each of them, in any unit.
     """
 
     sampler: Sampler
     cost: Callable[[int], float]
 
     def fold_count(self, frames: int) -> int:
-        """Folds that an utterance is best cut into."""
+        """The best number of folds for an utterance of this length."""
         return choose_count(frames, SHORTEST_FOLD, LONGEST_FOLD, OVERLAP_FRAMES, self.cost)
 
 
 def start_engine(model: WaveRNN, engine: Engine, threads: int | None) -> Running:
-    """Make an engine and warm it up; the model lies on the device where PyTorch is to run it.
+    """Create an engine and warm it up.
+
+    Args:
+        model: on the device on which PyTorch runs it.
 
     Raises:
-        ConfigError: the compiled engine was asked for by name and cannot run here.
-        ModelFileError: the weights are of no use.
+        ConfigError: the engine is "compiled" and does not work on this machine.
+        ModelFileError: the weights are not finite.
     """
     device = next(model.parameters()).device.type
     if engine != "torch" and device == "cpu":
@@ -55,11 +57,13 @@ def start_engine(model: WaveRNN, engine: Engine, threads: int | None) -> Running
             return _start_compiled(model, threads or torch.get_num_threads())
         except SpeechError:
             raise
-        except Exception as error:  # no numba, or no code for this processor: whatever it is, there is the reference
+        except Exception as error:  # no numba, or no code for this processor; the reference always works
             reason = one_line(error)
         if engine == "compiled":
-            raise ConfigError(f"The compiled vocoder cannot run here ({reason}): install numba, or take engine torch.")
-        logger.warning("The compiled vocoder cannot run here (%s), so PyTorch speaks, many times slower.", reason)
+            raise ConfigError(
+                f"The compiled vocoder does not work here ({reason}): install numba, or use engine torch."
+            )
+        logger.warning("The compiled vocoder does not work here (%s). PyTorch runs it, many times slower.", reason)
     if engine == "auto" and device == "cuda":
         from vocoder.wavernn.half import BATCHES, HalfSampler
 
@@ -76,10 +80,10 @@ def _start_compiled(model: WaveRNN, threads: int) -> Running:
 
 
 def _lanes_cost(folds: int, threads: int) -> float:
-    share = math.ceil(folds / threads)
-    return min(math.ceil(share / lanes) * cost for lanes, cost in LANE_COSTS.items())
+    per_thread = math.ceil(folds / threads)
+    return min(math.ceil(per_thread / lanes) * cost for lanes, cost in LANE_COSTS.items())
 
 
 def _batch_cost(lanes: int) -> Callable[[int], float]:
-    """In PyTorch a step is mostly overhead, whose share falls as the batch grows up to `lanes`."""
+    """A step in PyTorch is mostly overhead, which counts less per fold as the batch grows up to `lanes`."""
     return lambda folds: math.ceil(folds / lanes) + folds / lanes

@@ -1,10 +1,10 @@
-"""Sampling on a GPU: half precision, and no word with the processor between two samples.
+"""Sampling on a GPU in half precision, with one CUDA graph per mel frame.
 
-A sample takes some twenty small kernels, each of which is done sooner than the next one can be asked for. So the work
-of a whole mel frame is recorded once as a CUDA graph and then replayed: everything that it reads and writes (the mel's
-windows, the random numbers, the states, the samples) stays at fixed places in the GPU's memory.
+A sample takes about twenty small GPU kernels, each shorter than its launch. So the work of a whole mel frame is
+captured once as a CUDA graph and then replayed. All that it reads and writes (mel windows, random numbers, states,
+samples) is in fixed buffers.
 
-The loop itself knows nothing of CUDA. Where there is none it runs without the recording, which is how it is tested.
+The loop does not depend on CUDA. Without CUDA it runs uncaptured, which is how it is tested.
 """
 
 import copy
@@ -35,20 +35,20 @@ from vocoder.wavernn.sampling import (
 
 logger = logging.getLogger(__name__)
 
-BATCHES = (1, 8, 32, 128)  # folds side by side: each has a graph of its own, made when it is first needed
-FRAMES_PER_SYNC = 2  # frames that may wait on the GPU's queue: 400 samples, some 20 ms
-STATES = {"compact": ("state",), "classic": ("first", "second")}  # of the steppers
+BATCHES = (1, 8, 32, 128)  # batch sizes; each has a graph of its own, captured when it is first needed
+FRAMES_PER_SYNC = 2  # frames queued on the GPU before a synchronisation: 400 samples, about 20 ms
+STATES = {"compact": ("state",), "classic": ("first", "second")}  # attributes of the steppers
 
 
 class HalfSampler(Sampler):
-    """A WaveRNN in half precision, frame by frame from a recorded graph; see `sampling.Sampler`.
+    """A WaveRNN in half precision that replays a captured graph per frame.
 
-    A fold's samples depend, in the last bits of half precision, on how many folds run beside it.
+    The rounding of a fold's values depends on the batch size, and so, rarely, do its samples.
 
     Args:
-        model: in eval mode, on the device to run on; a copy is made.
-        dtype: of weights, states and products. The drawing of samples stays in float32.
-        record: replay a CUDA graph; False runs the same steps one by one, on any device.
+        model: in eval mode, on the device to run on. It is copied.
+        dtype: of weights, states and products. Samples are drawn in float32.
+        record: replay a CUDA graph; False runs the same steps uncaptured, on any device.
     """
 
     def __init__(self, model: WaveRNN, dtype: torch.dtype = torch.float16, record: bool = True) -> None:
@@ -130,12 +130,12 @@ class HalfSampler(Sampler):
 
 
 class _FrameLoop:
-    """One mel frame of a batch of streams, whose inputs, outputs and states stay where they are in memory.
+    """One mel frame of a batch of streams, with inputs, outputs and states in fixed buffers.
 
     Attributes:
         windows: [batch, n_mels, 2 * pad + 1] in [-1, 1], to be filled before `advance`.
-        tape: float32 [hop, batch, uniforms], likewise.
-        made: [hop, batch], the samples of the last frame.
+        tape: float32 [hop, batch, uniforms], to be filled before `advance`.
+        made: [hop, batch], the generated samples of the last frame.
     """
 
     def __init__(self, model: WaveRNN, batch: int, device: torch.device, dtype: torch.dtype) -> None:
@@ -150,14 +150,14 @@ class _FrameLoop:
         self.advance: Callable[[], None] = self._step_through
 
     def reset(self) -> None:
-        """Back to silence and to states of zero."""
+        """Set the last samples to silence and the states to zero."""
         with torch.inference_mode():
             self.samples.copy_(first_samples(self.config, len(self.samples), self.samples.device))
             for state in self.states.values():
                 state.zero_()
 
     def _step_through(self) -> None:
-        """Everything of a frame, from the fixed places and back to them."""
+        """Generate a frame from the buffers and write the results back to them."""
         for name, state in self.states.items():
             setattr(self.stepper, name, state)
         self.stepper.begin_frame(self.windows)
@@ -170,19 +170,19 @@ class _FrameLoop:
             state.copy_(getattr(self.stepper, name))
 
     def record(self) -> None:
-        """Record the frame as a CUDA graph; where that fails, frames go on kernel by kernel, and a warning says so."""
+        """Capture the frame as a CUDA graph. If that fails, frames run uncaptured and a warning is logged."""
         try:
             with torch.inference_mode():
-                aside = torch.cuda.Stream()
-                aside.wait_stream(torch.cuda.current_stream())
-                with torch.cuda.stream(aside):  # libraries choose and load their kernels on first use
+                warmup = torch.cuda.Stream()
+                warmup.wait_stream(torch.cuda.current_stream())
+                with torch.cuda.stream(warmup):  # libraries choose and load their kernels on first use
                     for _ in range(2):
                         self._step_through()
-                torch.cuda.current_stream().wait_stream(aside)
+                torch.cuda.current_stream().wait_stream(warmup)
                 graph = torch.cuda.CUDAGraph()
                 with torch.cuda.graph(graph):
                     self._step_through()
         except RuntimeError as error:
-            logger.warning("The GPU could not record the vocoder's steps, which makes it slower: %s", error)
+            logger.warning("The vocoder runs slower, because no CUDA graph could be captured: %s", error)
             return
         self.advance = graph.replay

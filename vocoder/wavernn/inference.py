@@ -1,4 +1,4 @@
-"""A trained WaveRNN behind the verbs of `Vocoder`: what runs it, in how many folds, and what becomes of them."""
+"""Inference with a WaveRNN: engine, folds and their cross-fades."""
 
 import functools
 from collections.abc import Iterator
@@ -22,20 +22,20 @@ from vocoder.wavernn.model import WaveRNN
 from vocoder.wavernn.samples import decode_samples
 from vocoder.wavernn.sampling import open_tape, regrouped
 
-FINISH_SAMPLES = 2**18  # that are finished at once
-FOLDS_AT_ONCE = 64  # that are sampled before they are joined, so that not all labels of a long text are there at once;
-FOLDS_AT_ONCE_ON_GPU = 128  # there more of them run side by side
+FINISH_SAMPLES = 2**18  # that are de-emphasised together
+FOLDS_AT_ONCE = 64  # that are sampled before they are joined, which bounds the memory for a long text
+FOLDS_AT_ONCE_ON_GPU = 128  # more of them run in parallel there
 
 
 class WaveRNNVocoder(Vocoder):
     """A trained WaveRNN.
 
     Args:
-        model: its weights must not change afterwards: the compiled engine works on a copy of them.
-        device: where PyTorch runs the model, if it does.
-        engine: "compiled" for the CPU, "torch" for the reference; "auto" takes the compiled one on a CPU (the reference
-            where it cannot run), half precision on a CUDA GPU, and the reference elsewhere.
-        threads: of the compiled engine; by default as many as PyTorch would use.
+        model: its weights must not change afterwards, because the compiled engine copies them.
+        device: on which PyTorch runs the model.
+        engine: "compiled" runs on the CPU and "torch" is the reference. "auto" is the compiled engine on a CPU, half
+            precision on a CUDA GPU, and the reference elsewhere or where the compiled engine does not work.
+        threads: of the compiled engine; by default as many as PyTorch uses.
 
     Raises:
         ConfigError: there is no such engine on this device.
@@ -59,7 +59,7 @@ class WaveRNNVocoder(Vocoder):
             raise ConfigError(f"There is no vocoder engine {engine!r}: choose {', '.join(get_args(Engine))}.")
         if engine == "compiled" and self.device.type != "cpu":
             raise ConfigError(
-                f"The compiled vocoder runs on the CPU, not on {self.device}: choose engine torch or auto."
+                f"The compiled vocoder runs on the CPU and not on {self.device}: choose engine torch or auto."
             )
         if threads is not None and threads < 1:
             raise ConfigError(f"A vocoder cannot run on {threads} threads: choose 1 or more.")
@@ -85,7 +85,7 @@ class WaveRNNVocoder(Vocoder):
 
     @functools.cached_property
     def running(self) -> Running:
-        """The engine that was chosen, made and warmed up at first use."""
+        """The engine, created and warmed up at first use."""
         return start_engine(self.model, self.engine, self.threads)
 
     def warm_up(self) -> None:
@@ -101,8 +101,8 @@ class WaveRNNVocoder(Vocoder):
     ) -> np.ndarray:
         """See `Vocoder.vocode`.
 
-        The folds are chosen by the length and the number of threads, so the same seed gives the same samples on the
-        same number of threads. `folds` asks for a number of one's own: 1 is what `stream` gives.
+        The default number of folds depends on the length of the mel and the number of threads, so a seed gives the same
+        samples for the same number of threads. With `folds=1` the samples are those of `stream`.
         """
         mel, control = check_mel(mel, self.mel_config.n_mels), Control(progress, cancelled)
         wav = self._sample_folds(mel, folds or self.running.fold_count(mel.shape[1]), _chosen(seed), control)

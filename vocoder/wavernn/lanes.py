@@ -1,4 +1,4 @@
-"""Lanes that a thread runs side by side: which fold each is at, their states, and what the kernels read and write."""
+"""SIMD lanes of one thread: the fold that each generates, their states, and the buffers of the kernels."""
 
 import time
 from collections import deque
@@ -14,17 +14,17 @@ from vocoder.wavernn.folding import Fold
 from vocoder.wavernn.packing import PackedWaveRNN, aligned
 from vocoder.wavernn.sampling import ReadTape, label_type
 
-WIDTHS = (1, 2, 4, 8)  # numbers of lanes that there are kernels for
-TILE = 16  # units of a lane that lie together; and frames that are prepared at once
+WIDTHS = (1, 2, 4, 8)  # numbers of lanes for which there are kernels
+TILE = 16  # units of a lane that are stored together, and frames that are prepared together
 
-_CALL_SECONDS = 0.015  # that a kernel is given to work before it must look up
-_FIRST_STEPS = 4  # samples of the first call, when it is not known how long they take
-_STRETCH_FRAMES = 64  # of a mel that are made ready at once
+_CALL_SECONDS = 0.015  # duration of a kernel call, between which cancelling is checked
+_FIRST_STEPS = 4  # samples of the first call, before the speed is known
+_STRETCH_FRAMES = 64  # frames of a mel that are converted together
 
 
 @dataclass
 class Job:
-    """A fold, how far it has come, and its samples."""
+    """A fold, its progress, and its samples."""
 
     mel: np.ndarray
     fold: Fold
@@ -32,9 +32,7 @@ class Job:
     config: WaveRNNConfig
     frame: int = 0
     samples: np.ndarray = field(init=False)
-    _stretch: np.ndarray = field(
-        init=False
-    )  # the mel around the frames [_first, _stop) of the fold, as a kernel reads it
+    _stretch: np.ndarray = field(init=False)  # mel around the frames [_first, _stop) of the fold, in kernel layout
     _first: int = 0
     _stop: int = 0
 
@@ -43,7 +41,7 @@ class Job:
 
     @property
     def left(self) -> int:
-        """Frames still to be made."""
+        """Frames that are not generated yet."""
         return self.fold.frames - self.frame
 
     def window(self, ahead: int) -> np.ndarray:
@@ -57,12 +55,12 @@ class Job:
 
 
 class Lanes:
-    """Lanes side by side.
+    """Lanes that generate samples side by side.
 
     Args:
         packed: the network.
-        width: their number, one of `WIDTHS`.
-        jobs: what they begin with, at most one for each.
+        width: number of lanes, one of `WIDTHS`.
+        jobs: first jobs, at most one for each lane.
     """
 
     def __init__(self, packed: PackedWaveRNN, width: int, jobs: Sequence[Job] = ()) -> None:
@@ -73,8 +71,8 @@ class Lanes:
         self._kernels = kernels_of(packed.config.shape)
         self._net = (packed.plan, sizes, packed.floats, packed.ints)
         self._sizes = sizes
-        self._block = TILE // width  # frames that are prepared at once: their windows fill a vector
-        self._rows = int(sizes[at.CONDITION]) * (hop // int(sizes[at.PER_CONDITION]))  # numbers a frame is turned into
+        self._block = TILE // width  # frames that are prepared together: their windows fill a vector
+        self._rows = int(sizes[at.CONDITION]) * (hop // int(sizes[at.PER_CONDITION]))  # conditioning values of a frame
         self._memory = _zeros(int(sizes[at.MEMORY]) * width)
         self._tiles, self._states = self._memory.reshape(-1, width, TILE), int(sizes[at.INPUTS]) // TILE
         self._windows = _zeros(int(sizes[at.TAPS] * sizes[at.MELS]) * TILE)
@@ -97,7 +95,7 @@ class Lanes:
         return self.run(deque())
 
     def run(self, waiting: deque[Job]) -> Generator[int, None, None]:
-        """Make what the lanes are at, then what waits; yields the number of samples each time that some are made."""
+        """Run the jobs of the lanes, then the waiting ones. Yields the number of samples after each kernel call."""
         while True:
             self._take(waiting)
             busy = [(lane, job) for lane, job in enumerate(self._jobs) if job is not None]
@@ -138,28 +136,17 @@ class Lanes:
             job.frame += frames
         return np.concatenate(made)
 
-    def measure(self, steps: int) -> float:
-        """Seconds for so many steps on an empty page; with 0 the kernels are only made ready."""
-        self._kernels.condition(*self._net, self._room, self._windows, self._raw)
-        started, left = time.perf_counter(), steps
-        self._call(0, 0, self._nothing)
-        while left > 0:
-            count = min(left, self._block * self.hop)
-            self._call(0, count, self._nothing)
-            left -= count
-        return time.perf_counter() - started
-
     def _take(self, waiting: deque[Job]) -> None:
-        """Give the lanes that are done the next folds, while there are any."""
+        """Give waiting jobs to the lanes that are done."""
         for lane, job in enumerate(self._jobs):
             if job is None or not job.left:
                 try:
                     self._begin(lane, waiting.popleft())
-                except IndexError:  # none is left, or another thread was faster
+                except IndexError:  # none is left; other threads take from the same queue
                     self._jobs[lane] = None
 
     def _begin(self, lane: int, job: Job) -> None:
-        """Give a lane a fold, and the initial state."""
+        """Start a job in a lane with the initial state."""
         self._jobs[lane] = job
         self._reset(lane)
 
@@ -169,7 +156,7 @@ class Lanes:
         self._memory[self._sizes[at.LAST] * self.width + lane] = start
 
     def _narrowed(self, busy: list[tuple[int, Job]]) -> "Lanes":
-        """As many lanes as are still busy, or few more: what is left of the longest folds costs less with them."""
+        """Fewer lanes for the jobs that are still running, which then take less time."""
         lanes = Lanes(self._packed, next(width for width in WIDTHS if width >= len(busy)))
         last = self._sizes[at.LAST]
         for to, (lane, job) in enumerate(busy):
@@ -179,7 +166,7 @@ class Lanes:
         return lanes
 
     def _prepare(self, busy: list[tuple[int, Job]], frames: int) -> None:
-        """Read the tapes of the next frames, and turn their windows into conditions."""
+        """Read the tapes of the next frames and compute their conditioning."""
         width, uniforms = self.width, self.config.uniforms
         windows = self._windows.reshape(-1, self._block, width)
         tape = self._tape.reshape(-1, uniforms, width)
@@ -188,7 +175,7 @@ class Lanes:
                 windows[:, ahead, lane] = job.window(ahead)
             rows = np.asarray(job.read_tape(frames * self.hop), dtype=np.float32)
             tape[: len(rows), 0, lane] = rows[:, 0]
-            if uniforms > 1:  # the inverse of the logistic distribution, within the bounds of `samples.draw_samples`
+            if uniforms > 1:  # inverse of the logistic CDF, with the bounds of `samples.draw_samples`
                 uniform = rows[:, 1].clip(1e-5, 1 - 1e-5)
                 tape[: len(rows), 1, lane] = np.log(uniform / (1 - uniform))
         self._kernels.condition(*self._net, self._room, self._windows, self._raw)
@@ -196,7 +183,7 @@ class Lanes:
         self._conditions.reshape(by_frame.shape)[...] = by_frame
 
     def _call(self, first: int, count: int, probe: np.ndarray) -> None:
-        """Make samples [first, first + count) of the block that was prepared, at the beginning of `out`."""
+        """Generate samples [first, first + count) of the prepared block into the beginning of `out`."""
         started = time.perf_counter()
         tape = self._tape[first * self.config.uniforms * self.width :]
         self._kernels.steps(

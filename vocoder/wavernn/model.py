@@ -1,4 +1,4 @@
-"""A WaveRNN from its config, and what both shapes can do."""
+"""A WaveRNN of either shape, made from its config."""
 
 from typing import Protocol
 
@@ -12,13 +12,13 @@ WaveRNN = ClassicWaveRNN | CompactWaveRNN
 
 
 class Stepper(Protocol):
-    """A WaveRNN that runs one sample at a time over a batch of streams, its states zero at the start.
+    """A WaveRNN that generates one sample at a time for a batch of streams, with states that start at zero.
 
-    Streams end from the back of the batch: `begin_frame` with fewer rows drops the last ones for good.
+    Streams end from the back of the batch: `begin_frame` with fewer rows drops the last ones.
     """
 
     def begin_frame(self, windows: Tensor) -> None:
-        """Take up a frame's conditioning: windows [batch, n_mels, 2 * pad + 1] in [-1, 1], the frame in the middle."""
+        """Set the conditioning of a frame: windows [batch, n_mels, 2 * pad + 1] in [-1, 1], the frame in the middle."""
         ...
 
     def step(self, offset: int, samples: Tensor) -> Tensor:
@@ -27,5 +27,5 @@ class Stepper(Protocol):
 
 
 def build_wavernn(config: WaveRNNConfig) -> WaveRNN:
-    """A model with fresh weights from torch's random state."""
+    """A model with random weights from torch's random state."""
     return ClassicWaveRNN(config) if config.shape == "classic" else CompactWaveRNN(config)

@@ -1,12 +1,12 @@
-"""A WaveRNN's weights as the compiled engine reads them: three flat arrays and a few sizes.
+"""A WaveRNN's weights in the layout of the compiled engine: flat arrays and a few sizes.
 
-Matrices of the sample loop are stored in blocks of 16 rows and one column; blocks of zeros are left out where that
-pays. What can be multiplied beforehand is:
+Matrices of the sample loop are stored in blocks of 16 rows and one column. Zero blocks are omitted if there are enough
+of them. Constant products are computed in advance:
 
-- compact: the table of labels times the GRU's input weights.
-- classic: nothing but sums stands between the input layer and the first GRU's input weights, so the two become one
-  matrix. And the upsampling is a fixed mixture of a few neighbouring frames, with coefficients that depend only on the
-  place within a frame; so frames are multiplied, and the products mixed.
+- compact: the label embedding times the GRU's input weights.
+- classic: the input layer times the first GRU's input weights, because the operations between them are linear. The
+  upsampling is a fixed linear combination of neighbouring frames whose coefficients depend only on the position within
+  a frame, so the matrix product is computed per frame and its results are combined.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from speech.errors import ModelFileError
-from vocoder.wavernn.blocks import BLOCK, BlockMatrix, block_matrix, pad_rows
+from vocoder.wavernn.blocks import BLOCK, block_matrix, pad_rows
 from vocoder.wavernn.config import WaveRNNConfig
 
 if TYPE_CHECKING:
@@ -37,33 +37,32 @@ CLASSIC = (
 )
 SAMPLE_LOOP = {"compact": COMPACT[:3], "classic": CLASSIC[:6]}
 
-# Entries of `PackedWaveRNN.sizes`: numbers of units (multiples of 16, but for LABELS), ...
+# Entries of `PackedWaveRNN.sizes`: numbers of units (multiples of 16, except LABELS), ...
 HIDDEN, FC, OUTPUTS, LABELS = range(4)
-# ... 1 for a mixture of logistics, samples that a vector of conditions holds for, and floats in it, ...
+# ... 1 for a mixture of logistics, samples per conditioning vector, and its size, ...
 MIXTURE, PER_CONDITION, CONDITION = range(4, 7)
-# ... frames in a window, mel bands, channels of the conditioning network, what it hands to each layer, its depth
-# (compact: subframes), and the units of a buffer it works in, ...
+# ... frames in a window, mel bands, channels of the conditioning network, its outputs per layer (classic), its depth
+# (compact: subframes), and the units of its workspace, ...
 TAPS, MELS, CHANNELS, PART, DEPTH, ROOM = range(7, 13)
-# ... offsets of tables in `floats`: rows for labels (compact), coefficients of the upsampling and the column for the
+# ... offsets of tables in `floats`: rows for labels (compact), coefficients of the upsampling and the weights of the
 # last sample (classic), ...
 LABEL_TABLE, TAP_TABLE, SAMPLE_COLUMN = range(13, 16)
-# ... and where each buffer of a lane begins in the memory that kernels work in, the last being the whole.
+# ... and the offset of each buffer of a lane in the workspace; the last entry is the size of the workspace.
 STATE, NEXT_STATE, STATE_2, NEXT_STATE_2, INPUTS, INPUTS_2, SUM_1, SUM_2, GATES, LAYER_1, LAYER_2, LOGITS, SUMS, LAST, \
     MEMORY = range(16, 31)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class PackedWaveRNN:
-    """What the kernels need of a model.
+    """A model in the layout of the kernels.
 
     Attributes:
-        plan: int64 [matrices, 6], where each matrix is: offsets of its blocks in `floats`, of its columns in `ints`
-            (-1: it has all), of the first block of each row of blocks in `ints`, of its bias in `floats`; how many
-            rows of blocks there are; and the offset of its diagonal in `floats` (-1: that is among the blocks).
+        plan: int64 [matrices, 6]. For each matrix the offsets of its blocks in `floats`, of its column indices in
+            `ints` (-1: it has all columns), of the first block of each row of blocks in `ints`, and of its bias in
+            `floats`; the number of rows of blocks; and the offset of its diagonal in `floats` (-1: none).
         sizes: int64, numbers of units and offsets, by the constants above.
         floats: float32, all weights.
         ints: int32.
-        densities: for each matrix of the sample loop the share of its blocks that are stored.
     """
 
     config: WaveRNNConfig
@@ -71,11 +70,10 @@ class PackedWaveRNN:
     sizes: np.ndarray
     floats: np.ndarray
     ints: np.ndarray
-    densities: dict[str, float]
 
 
 def aligned(array: np.ndarray) -> np.ndarray:
-    """A copy that begins on a cache line."""
+    """A copy that is aligned to a cache line."""
     raw = np.empty(array.nbytes + 64, dtype=np.uint8)
     offset = -raw.ctypes.data % 64
     copy = raw[offset : offset + array.nbytes].view(array.dtype).reshape(array.shape)
@@ -87,11 +85,11 @@ def pack(model: "WaveRNN") -> PackedWaveRNN:
     """Pack a model of either shape.
 
     Raises:
-        ModelFileError: it has weights that are not finite.
+        ModelFileError: weights are not finite.
     """
     weights = {name: value.detach().cpu().float().numpy() for name, value in model.state_dict().items()}
     if not all(np.isfinite(value).all() for value in weights.values()):
-        raise ModelFileError("The vocoder has weights that are not finite numbers: the file is damaged.")
+        raise ModelFileError("The vocoder's weights are not finite: the file is damaged.")
     store = _Store()
     if model.config.shape == "classic":
         _pack_classic(cast("ClassicWaveRNN", model), weights, store)
@@ -101,12 +99,11 @@ def pack(model: "WaveRNN") -> PackedWaveRNN:
 
 
 class _Store:
-    """Collects matrices and tables into flat arrays, each begun on a cache line."""
+    """Collects matrices and tables in flat arrays, each aligned to a cache line."""
 
     def __init__(self) -> None:
         self.sizes: dict[int, int] = {}
         self._plan: list[list[int]] = []
-        self._matrices: list[BlockMatrix] = []
         self._parts: dict[str, list[np.ndarray]] = {"float32": [], "int32": []}
         self._lengths = {"float32": 0, "int32": 0}
 
@@ -118,15 +115,14 @@ class _Store:
         values, starts, bias = self.add(matrix.values), self.add(matrix.starts), self.add(matrix.bias)
         diagonal = -1 if matrix.diagonal is None else self.add(matrix.diagonal)
         self._plan.append([values, columns, starts, bias, len(matrix.starts) - 1, diagonal])
-        self._matrices.append(matrix)
 
     def add(self, array: np.ndarray) -> int:
-        """Add an array of either type; returns where it comes to stand."""
+        """Add an array of either type; returns its offset."""
         kind, flat = str(array.dtype), array.reshape(-1)
-        at, filling = self._lengths[kind], -array.size % BLOCK
-        self._parts[kind].append(np.pad(flat, (0, filling)))
-        self._lengths[kind] += array.size + filling
-        return at
+        offset, padding = self._lengths[kind], -array.size % BLOCK
+        self._parts[kind].append(np.pad(flat, (0, padding)))
+        self._lengths[kind] += array.size + padding
+        return offset
 
     def finish(self, config: WaveRNNConfig) -> PackedWaveRNN:
         sizes = np.zeros(MEMORY + 1, dtype=np.int64)
@@ -152,9 +148,6 @@ class _Store:
             sizes=sizes,
             floats=aligned(np.concatenate(self._parts["float32"])),
             ints=aligned(np.concatenate(self._parts["int32"])),
-            densities={
-                name: matrix.density for name, matrix in zip(SAMPLE_LOOP[config.shape], self._matrices, strict=False)
-            },
         )
 
 
@@ -172,16 +165,16 @@ def _pack_compact(model: "CompactWaveRNN", weights: dict[str, np.ndarray], store
         store.add_matrix(conditioning[f"{layer}.weight"][:, :, 0], conditioning[f"{layer}.bias"], sparse=False)
     store.add_matrix(inputs[:, rank:], weights["gru.bias_ih_l0"], gates=3, sparse=False)
     table = inputs[:, :rank].astype(np.float64) @ weights["sample_embedding.weight"].astype(np.float64).T
-    hidden = _filled(config.hidden_size)
+    hidden = _padded(config.hidden_size)
     store.sizes |= {
         HIDDEN: hidden,
-        FC: _filled(config.fc_size),
-        OUTPUTS: _filled(config.outputs),
+        FC: _padded(config.fc_size),
+        OUTPUTS: _padded(config.outputs),
         PER_CONDITION: config.hop_length // config.subframes,
         CONDITION: 3 * hidden,
         CHANNELS: config.condition_size,
         DEPTH: config.subframes,
-        ROOM: _filled(config.condition_size),
+        ROOM: _padded(config.condition_size),
         LABEL_TABLE: store.add(np.ascontiguousarray(pad_rows(table, 3).T, dtype=np.float32)),
     }
 
@@ -217,33 +210,33 @@ def _pack_classic(model: "ClassicWaveRNN", weights: dict[str, np.ndarray], store
         store.add_matrix(*_normalised(layers[0], layers[1]), sparse=False)
         store.add_matrix(*_normalised(layers[3], layers[4]), sparse=False)
 
-    hidden, fc, taps = _filled(hidden), _filled(config.fc_size), 2 * config.pad + 1
+    hidden, fc, taps = _padded(hidden), _padded(config.fc_size), 2 * config.pad + 1
     store.sizes |= {
         HIDDEN: hidden,
         FC: fc,
-        OUTPUTS: _filled(config.outputs),
+        OUTPUTS: _padded(config.outputs),
         PER_CONDITION: config.hop_length,
         CONDITION: 4 * hidden * (1 + taps) + 3 * hidden + 2 * fc,
         CHANNELS: config.residual_size,
         PART: config.condition_size // 4,
         DEPTH: config.residual_blocks,
-        ROOM: _filled(max(config.residual_size, config.condition_size)),
+        ROOM: _padded(max(config.residual_size, config.condition_size)),
         TAP_TABLE: store.add(_tap_coefficients(model)),
         SAMPLE_COLUMN: store.add(pad_rows(folded[:, :1], 4).astype(np.float32)),
     }
 
 
-def _filled(units: int) -> int:
+def _padded(units: int) -> int:
     return units + -units % BLOCK
 
 
 def _window_rows(weight: np.ndarray) -> np.ndarray:
-    """A convolution over a window, [channels, n_mels, taps] -> a matrix [channels, taps * n_mels]."""
+    """Weights of a convolution over a window, [channels, n_mels, taps] -> matrix [channels, taps * n_mels]."""
     return weight.transpose(0, 2, 1).reshape(len(weight), -1)
 
 
 def _normalised(convolution: "nn.Module", norm: "nn.Module") -> tuple[np.ndarray, np.ndarray]:
-    """A convolution without bias and the batch normalisation after it, in eval mode -> a matrix and its bias."""
+    """A convolution without bias and its batch normalisation in eval mode -> a matrix and its bias."""
     weight, scale, shift, mean, variance = (
         cast("Tensor", tensor).detach().cpu().double().numpy()
         for tensor in (convolution.weight, norm.weight, norm.bias, norm.running_mean, norm.running_var)
@@ -253,7 +246,7 @@ def _normalised(convolution: "nn.Module", norm: "nn.Module") -> tuple[np.ndarray
 
 
 def _tap_coefficients(model: "ClassicWaveRNN") -> np.ndarray:
-    """How the upsampling mixes the frames of a window into the samples of the middle one: float32 [hop, taps]."""
+    """Coefficients of the frames of a window in the upsampled middle frame: float32 [hop, taps]."""
     import torch
 
     taps = 2 * model.config.pad + 1

@@ -1,12 +1,12 @@
-"""Block-sparse WaveRNN: which matrices are pruned, how their masks grow in training, and how they are stored.
+"""Block-sparse WaveRNN: the pruned matrices, the masks in training, and the storage of sparse matrices.
 
-A sample costs one product with every matrix of the sample loop. Blocks of 16 rows by 1 column are kept or zeroed as a
+A sample takes one product with every matrix of the sample loop. Blocks of 16 rows by 1 column are kept or zeroed as a
 whole, so that an engine can skip the zeros and still fill its vector registers (Kalchbrenner et al. 2018, "Efficient
-Neural Audio Synthesis"). Every gate of a GRU reaches the target by itself: their weights differ in size, and one
-threshold for all would empty one gate and spare another. The diagonal of the recurrent matrices, through which a unit
-remembers itself, is kept element by element (Valin & Skoglund 2019, "LPCNet").
+Neural Audio Synthesis"). Each gate of a GRU is pruned to the target separately: the weights of the gates differ in
+scale, and one threshold would prune one gate completely and another not at all. The diagonal of the recurrent matrices
+is never pruned (Valin & Skoglund 2019, "LPCNet").
 
-A mask needs no file of its own: what is pruned is exactly zero.
+Masks are not stored in model files: pruned weights are exactly zero.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,14 +22,14 @@ from vocoder.wavernn.config import WaveRNNConfig
 
 @dataclass(frozen=True)
 class LoopMatrix:
-    """A matrix that every sample is multiplied by.
+    """A matrix of the sample loop.
 
     Attributes:
         name: in the model's `state_dict`.
-        gates: parts of equal height that are pruned by themselves: three in a GRU, else one.
+        gates: parts of equal height that are pruned separately: three in a GRU, otherwise one.
         rows: outputs of each gate.
-        columns: inputs that change with every sample; these come first, and these are pruned.
-        still: inputs beyond them that hold for many samples (conditioning), whose weights stay dense.
+        columns: inputs that change with every sample. They come first and are pruned.
+        still: further inputs that are constant over many samples (conditioning). Their weights stay dense.
         recurrent: whether each gate keeps its diagonal.
     """
 
@@ -45,15 +45,15 @@ class LoopMatrix:
         return self.gates * self.rows, self.columns + self.still
 
     def grid(self, block: tuple[int, int]) -> tuple[int, int, int]:
-        """How many blocks: (gates, down a gate, across); the last ones down and across may be cut short."""
+        """Numbers of blocks: (gates, down a gate, across). The last ones down and across may be incomplete."""
         return self.gates, -(-self.rows // block[0]), -(-self.columns // block[1])
 
 
 def loop_matrices(config: WaveRNNConfig) -> list[LoopMatrix]:
-    """The matrices of the sample loop that are worth pruning.
+    """The matrices of the sample loop that are pruned.
 
-    The compact shape multiplies the last sample and the conditioning by tables made beforehand, so no input matrix is
-    in its loop. The classic one's first layer has a single column that changes with the sample, and stays dense.
+    The compact shape has no input matrix in its loop, because it uses precomputed tables. The first layer of the
+    classic shape has a single column that changes with the sample, and stays dense.
     """
     hidden, fc, part = config.hidden_size, config.fc_size, config.condition_size // 4
     if config.shape == "compact":
@@ -78,7 +78,10 @@ def loop_matrices(config: WaveRNNConfig) -> list[LoopMatrix]:
 
 @dataclass(frozen=True)
 class PruningSchedule:
-    """How sparsity rises: from step `start` over `steps` steps, renewed every `every` steps; see `cubic_sparsity`."""
+    """Sparsity over the steps: it rises from `start` over `steps` steps, in updates every `every` steps.
+
+    See `training.schedule.cubic_sparsity`.
+    """
 
     sparsity: float
     start: int = 1000
@@ -87,29 +90,29 @@ class PruningSchedule:
 
     def __post_init__(self) -> None:
         if not 0 <= self.sparsity < 1:
-            raise ConfigError(f"A sparsity of {self.sparsity} is out of range: choose 0 to below 1, such as 0.95.")
+            raise ConfigError(f"A sparsity of {self.sparsity} is out of range: choose 0 or more and less than 1.")
         if self.start < 0 or self.steps < 1 or self.every < 1:
-            raise ConfigError("Pruning starts at step 0 or later, and takes and waits for at least one step.")
+            raise ConfigError("--prune-start must be 0 or more, --prune-steps and --prune-every 1 or more.")
 
     @property
     def end(self) -> int:
-        """The step from which on the sparsity is reached."""
+        """The step at which the final sparsity is reached."""
         return self.start + self.steps
 
     def at(self, step: int) -> float:
-        """Share of the blocks to be pruned after `step` optimiser steps."""
+        """Fraction of the blocks that are pruned after `step` optimiser steps."""
         return cubic_sparsity(step, final=self.sparsity, start=self.start, end=self.end, every=self.every)
 
 
 class Pruner(nn.Module):
-    """Holds the masks of a model in training. They are buffers, so that a resumed run goes on with the same ones.
+    """Holds the masks of a model in training. They are buffers, so that a resumed run continues with them.
 
-    Blocks that are zero from the start, as in a sparse model that is trained further, count as pruned; what is pruned
-    never comes back.
+    Blocks that are zero at the start, as in a sparse model that is trained further, count as pruned. Pruned blocks stay
+    pruned.
 
     Args:
-        model: the WaveRNN in training, with the weights it starts from.
-        schedule: what share is pruned when.
+        model: the WaveRNN in training, with its initial weights.
+        schedule: sparsity over the steps.
     """
 
     def __init__(self, model: nn.Module, schedule: PruningSchedule) -> None:
@@ -119,24 +122,24 @@ class Pruner(nn.Module):
             raise TypeError(f"a Pruner prunes a WaveRNN, not {type(model).__name__}")
         self.schedule, self.block = schedule, config.block
         self.matrices = loop_matrices(config)
-        # in a tuple, so that the weights are not registered a second time as this module's own
+        # In a tuple, so that the weights are not registered as parameters of this module too.
         self._weights = tuple(dict(model.named_parameters())[matrix.name] for matrix in self.matrices)
         for (matrix, weight), name in zip(self._pairs(), self._names(), strict=True):
-            # bytes, because not every way of sharing tensors between processes carries booleans
+            # Bytes, because not every backend for several processes supports booleans.
             self.register_buffer(name, (_sizes(weight.detach(), matrix, self.block) > 0).byte())
 
     @torch.no_grad()
     def after_step(self, done: int, averages: Mapping[str, Tensor] | None = None) -> None:
-        """Prune what is due and zero again what the optimiser has moved.
+        """Update the masks if that is due, and zero the pruned weights, which the optimiser has changed.
 
         Args:
-            done: optimiser steps taken so far.
-            averages: moving averages of the weights by name, to be masked likewise.
+            done: optimiser steps so far.
+            averages: moving averages of the weights by name, which are masked too.
         """
         target = self.schedule.at(done)
         for (matrix, weight), mask in zip(self._pairs(), self._masks(), strict=True):
             pruned = [weight] if averages is None or matrix.name not in averages else [weight, averages[matrix.name]]
-            self._zero(matrix, mask, pruned)  # first: what the optimiser moved must not count as large
+            self._zero(matrix, mask, pruned)  # first, because the optimiser may have made pruned weights large
             if _fewest_pruned(mask) < pruned_blocks(mask[0].numel(), target):
                 mask *= largest_blocks(weight, matrix, self.block, target)
                 self._zero(matrix, mask, pruned)
@@ -147,7 +150,7 @@ class Pruner(nn.Module):
             tensor[:, : matrix.columns].mul_(kept)
 
     def sparsity(self) -> dict[str, float]:
-        """The share of blocks that is pruned in each matrix."""
+        """Fraction of pruned blocks in each matrix."""
         return {
             matrix.name: 1 - float(mask.float().mean())
             for matrix, mask in zip(self.matrices, self._masks(), strict=True)
@@ -169,34 +172,34 @@ class Pruner(nn.Module):
 
 
 def _fewest_pruned(mask: Tensor) -> int:
-    """Pruned blocks of the gate that has the fewest."""
+    """Pruned blocks of the gate with the fewest."""
     return int((1 - mask).flatten(1).sum(1).min())
 
 
 def pruned_blocks(blocks: int, sparsity: float) -> int:
-    """How many of a gate's blocks are pruned at a sparsity."""
+    """Number of pruned blocks of a gate at a sparsity."""
     return round(sparsity * blocks)
 
 
 def largest_blocks(weight: Tensor, matrix: LoopMatrix, block: tuple[int, int], sparsity: float) -> Tensor:
-    """The blocks that stay when the share `sparsity` of the smallest is taken from every gate: bool [*matrix.grid]."""
+    """Blocks that remain when the fraction `sparsity` of the smallest is pruned in every gate: bool [*matrix.grid]."""
     sizes = _sizes(weight, matrix, block)
     flat = sizes.flatten(1)
     count = pruned_blocks(flat.shape[1], sparsity)
     keep = torch.ones_like(flat, dtype=torch.bool)
-    order = flat.argsort(dim=1, stable=True)  # equal ones, such as zeros, by their place: the same on every machine
+    order = flat.argsort(dim=1, stable=True)  # stable: the same order of equal blocks on every machine
     return keep.scatter_(1, order[:, :count], False).view(sizes.shape)
 
 
 def _sizes(weight: Tensor, matrix: LoopMatrix, block: tuple[int, int]) -> Tensor:
-    """Root mean square of each block, without the diagonal of a recurrent matrix: [*matrix.grid]."""
+    """RMS of each block, without the diagonal of a recurrent matrix: [*matrix.grid]."""
     squares = _without_diagonal(weight, matrix).square()
     ones = torch.ones_like(squares)
     return (_cut(squares, matrix, block).sum((3, 4)) / _cut(ones, matrix, block).sum((3, 4))).sqrt()
 
 
 def _without_diagonal(weight: Tensor, matrix: LoopMatrix) -> Tensor:
-    """The columns that are pruned, a copy: [gates * rows, columns]."""
+    """Copy of the columns that are pruned, with a zero diagonal: [gates * rows, columns]."""
     part = weight[:, : matrix.columns].clone()
     if matrix.recurrent:
         _diagonals(part, matrix).zero_()
@@ -209,7 +212,7 @@ def _diagonals(weight: Tensor, matrix: LoopMatrix) -> Tensor:
 
 
 def _cut(values: Tensor, matrix: LoopMatrix, block: tuple[int, int]) -> Tensor:
-    """[gates * rows, columns] -> [*matrix.grid, block rows, block columns], zeros where a block is cut short."""
+    """[gates * rows, columns] -> [*matrix.grid, block rows, block columns]; incomplete blocks are padded with zeros."""
     gates, down, across = matrix.grid(block)
     gated = values.reshape(gates, matrix.rows, matrix.columns)
     margins = (0, across * block[1] - matrix.columns, 0, down * block[0] - matrix.rows)
@@ -218,14 +221,14 @@ def _cut(values: Tensor, matrix: LoopMatrix, block: tuple[int, int]) -> Tensor:
 
 
 def _join(blocks: Tensor, matrix: LoopMatrix) -> Tensor:
-    """What `_cut` cut: [gates * rows, columns]."""
+    """The inverse of `_cut`: [gates * rows, columns]."""
     gates, down, across, height, width = blocks.shape
     gated = blocks.transpose(2, 3).reshape(gates, down * height, across * width)
     return gated[:, : matrix.rows, : matrix.columns].reshape(-1, matrix.columns)
 
 
 def _spread(mask: Tensor, matrix: LoopMatrix, block: tuple[int, int]) -> Tensor:
-    """A mask of blocks -> of elements, [gates * rows, columns]; a recurrent matrix's diagonal always stays."""
+    """Mask of blocks -> mask of elements [gates * rows, columns]. The diagonal of a recurrent matrix is always 1."""
     kept = _join(mask[..., None, None].expand(*mask.shape, *block), matrix)
     if matrix.recurrent:
         _diagonals(kept, matrix).fill_(1)
@@ -236,11 +239,11 @@ def _spread(mask: Tensor, matrix: LoopMatrix, block: tuple[int, int]) -> Tensor:
 
 
 def pack_sparse(weights: Mapping[str, Tensor], config: WaveRNNConfig) -> dict[str, Tensor]:
-    """Store matrices with many zero blocks as the blocks that are left.
+    """Replace matrices with many zero blocks by their remaining blocks.
 
-    A matrix NAME becomes NAME.blocks [n, block rows * block columns], NAME.index int32 [n] (rising; a place in the
-    flattened `LoopMatrix.grid`), and where there are such, NAME.diagonal [gates * rows] and NAME.still [gates * rows,
-    still]. Matrices that would not get smaller stay as they are.
+    A matrix NAME becomes NAME.blocks [n, block rows * block columns] and NAME.index int32 [n], increasing indices into
+    the flattened `LoopMatrix.grid`. If it has them, NAME.diagonal [gates * rows] and NAME.still [gates * rows, still]
+    are added. Matrices that would not become smaller are kept.
 
     Args:
         weights: the model's `state_dict`.
@@ -263,11 +266,11 @@ def pack_sparse(weights: Mapping[str, Tensor], config: WaveRNNConfig) -> dict[st
 
 
 def unpack_sparse(weights: Mapping[str, Tensor], config: WaveRNNConfig) -> dict[str, Tensor]:
-    """Undo `pack_sparse`, exactly; weights that were never packed come back as they are.
+    """The exact inverse of `pack_sparse`. Weights that were not packed are returned unchanged.
 
     Raises:
-        ModelFileError: a part is missing, has the wrong size or number type, holds values that are not finite, or
-            names blocks outside the matrix.
+        ModelFileError: a part is missing, has the wrong size or type, has values that are not finite, or an index is
+            out of range.
     """
     plain = dict(weights)
     for matrix in loop_matrices(config):
@@ -275,7 +278,7 @@ def unpack_sparse(weights: Mapping[str, Tensor], config: WaveRNNConfig) -> dict[
         if all(value is None for value in parts.values()):
             continue
         if matrix.name in plain:
-            raise ModelFileError(f"The model file holds {matrix.name} twice, dense and sparse: it is damaged.")
+            raise ModelFileError(f"The model file has {matrix.name} twice, dense and sparse: it is damaged.")
         plain[matrix.name] = _unpacked(parts, matrix, config.block)
     return plain
 
@@ -291,34 +294,34 @@ def _unpacked(parts: Mapping[str, Tensor | None], matrix: LoopMatrix, block: tup
         "still": (height, matrix.still) if matrix.still else None,
     }
     for part, shape in wanted.items():
-        _check_part(f"{matrix.name}.{part}", parts[part], shape, whole_numbers=part == "index")
-    assert blocks is not None and index is not None  # _check_part has seen to it
-    places = index.long()
-    if count and not (int(places[0]) >= 0 and int(places[-1]) < total and bool((places.diff() > 0).all())):
+        _check_part(f"{matrix.name}.{part}", parts[part], shape, integers=part == "index")
+    assert blocks is not None and index is not None  # see _check_part
+    positions = index.long()
+    if count and not (int(positions[0]) >= 0 and int(positions[-1]) < total and bool((positions.diff() > 0).all())):
         raise ModelFileError(
-            f"The sparse matrix {matrix.name} names blocks that are not among its {total}, or out of order: "
+            f"The sparse matrix {matrix.name} has block indices out of order or out of its range of {total}: "
             "the model file is damaged."
         )
     dense = blocks.new_zeros(total, block[0] * block[1])
-    dense[places] = blocks
+    dense[positions] = blocks
     weight = _join(dense.view(*grid, *block), matrix)
     if (diagonal := parts["diagonal"]) is not None:
         _diagonals(weight, matrix).copy_(diagonal.view(matrix.gates, matrix.rows))
     return weight if (still := parts["still"]) is None else torch.cat([weight, still.to(weight.dtype)], dim=1)
 
 
-def _check_part(name: str, value: Tensor | None, shape: tuple[int, ...] | None, whole_numbers: bool) -> None:
-    """Refuse a part of a sparse matrix that is missing, superfluous, or not what it should be."""
+def _check_part(name: str, value: Tensor | None, shape: tuple[int, ...] | None, integers: bool) -> None:
+    """Check presence, shape, type and values of a part of a sparse matrix. Without a `shape` it must be absent."""
     if (value is None) != (shape is None):
-        trouble = "is missing" if value is None else "has no place in this model"
+        trouble = "is missing" if value is None else "does not belong to this model"
     elif value is None or shape is None:
         return
     elif tuple(value.shape) != shape:
         trouble = f"is {list(value.shape)} instead of {list(shape)}"
-    elif whole_numbers != (value.dtype in (torch.int32, torch.int64)) or value.is_floating_point() == whole_numbers:
-        trouble = f"holds {value.dtype}, which is another kind of number than it should"
-    elif not whole_numbers and not bool(torch.isfinite(value).all()):
-        trouble = "holds values that are not finite"
+    elif integers != (value.dtype in (torch.int32, torch.int64)) or value.is_floating_point() == integers:
+        trouble = f"has the wrong type {value.dtype}"
+    elif not integers and not bool(torch.isfinite(value).all()):
+        trouble = "has values that are not finite"
     else:
         return
     raise ModelFileError(f"The part {name} of a sparse matrix {trouble}: the model file is damaged.")

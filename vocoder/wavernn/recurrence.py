@@ -1,11 +1,11 @@
 """The GRU of the compact vocoder over a whole training crop, faster on a CPU than a general GRU layer.
 
-Three things make it fast. The input of a step is a table row (of the last sample's label) plus a conditioning vector
-that holds for many steps, so that there is no input projection per sample. The recurrent weights are laid out, and
-cast to bfloat16 where that is wanted, once for all steps. And the backward pass folds all derivatives of the gates into
-coefficients that are computed for many steps at once: what is left per step is one elementwise product and one matrix
-product, and the weight's gradient is one product over many steps. Work goes block by block (the steps that share one
-conditioning vector), so that temporary arrays stay in the processor's cache.
+- The input of a step is a table row (of the last sample's label) plus a conditioning vector that many steps share, so
+  there is no input projection per sample.
+- The recurrent weights are transposed, and cast to bfloat16 if requested, once for all steps.
+- The backward pass combines all derivatives of the gates into coefficients, computed for many steps at once. Each step
+  is then one elementwise product and one matrix product, and the weight's gradient is one product over many steps.
+- The steps that share a conditioning vector are processed as a block, so that temporary arrays fit into the cache.
 
 The gates are PyTorch's, in its order r, z, n (Cho et al. 2014 with the reset gate after the recurrent product):
 
@@ -39,12 +39,12 @@ def label_gru(
 
     Args:
         labels: int64 [steps, batch], the table row of each step.
-        table: [rows, 3 * hidden], a label's share of the gate inputs.
-        condition: [blocks, batch, 3 * hidden], added to the steps // blocks steps of each block; blocks divides steps.
+        table: [rows, 3 * hidden], contribution of each label to the gate inputs.
+        condition: [blocks, batch, 3 * hidden], added to all steps // blocks steps of a block; blocks divides steps.
         weight: [3 * hidden, hidden], recurrent weights in PyTorch's gate order.
         bias: [3 * hidden], added to the recurrent product (so the n part is inside the reset gate).
         start: [batch, hidden], the state before the first step.
-        low: compute the matrix products in bfloat16 (the state itself is kept in float32).
+        low: compute the matrix products in bfloat16; the state stays in float32.
 
     Returns:
         [steps, batch, hidden] states after each step; bfloat16 where `low`, else float32.
@@ -88,7 +88,7 @@ class _LabelGRU(torch.autograd.Function):
                 scratch.copy_(product)
                 rz_t.add_(scratch_rz).sigmoid_()
                 recurrent_t.copy_(scratch_n)
-                # tanh(x) = 2 sigmoid(2 x) - 1: the sigmoid is vectorised far better
+                # tanh(x) = 2 sigmoid(2 x) - 1, because the sigmoid is vectorised better
                 n_t.addcmul_(r_t, scratch_n).mul_(2).sigmoid_().mul_(2).sub_(1)
                 torch.lerp(n_t, state, z_t, out=state)
                 new_t.copy_(state)
@@ -127,7 +127,7 @@ class _LabelGRU(torch.autograd.Function):
             flat = low_gates.view(per_block * batch, 3 * hidden)
             grad_weight += flat.t() @ old.reshape(per_block * batch, hidden)
             grad_bias += grad_gates.sum((0, 1))
-            # up to here the n part was the gradient of the recurrent product; the input does not pass the reset gate
+            # Until here the n part was the gradient of the recurrent product. The input does not pass the reset gate.
             torch.mul(flow, to_n, out=grad_gates[:, :, 2 * hidden :])
             torch.sum(grad_gates, 0, out=grad_condition[block])
             grad_table.index_add_(0, labels[span].reshape(-1), grad_gates.view(per_block * batch, 3 * hidden))
@@ -135,7 +135,7 @@ class _LabelGRU(torch.autograd.Function):
 
 
 def _coefficients(gates: Tensor, recurrent: Tensor, old: Tensor) -> tuple[Tensor, Tensor]:
-    """Derivatives of the next state: by the recurrent product, [steps, batch, 3 * hidden], and by i_n alone."""
+    """Derivatives of the next state with respect to the recurrent product [steps, batch, 3 * hidden] and to i_n."""
     r, z, n = gates.chunk(3, 2)
     result = torch.empty_like(gates)
     by_r, by_z, by_n = result.chunk(3, 2)

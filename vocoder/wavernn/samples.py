@@ -1,7 +1,6 @@
-"""How a WaveRNN names a sample: mu-law labels or continuous values, their losses, and how one is drawn.
+"""Samples of a WaveRNN: mu-law labels or continuous values, their losses, and drawing from a distribution.
 
-A "sample" is what the network is fed and what it predicts: an int64 label in raw mode, a float32 in [-1, 1] in mol
-mode.
+A "sample" is the network's input and prediction: an int64 label in raw mode, a float32 in [-1, 1] in mol mode.
 """
 
 import numpy as np
@@ -12,13 +11,13 @@ from torch import Tensor
 from speech.audio import mu_law_decode, mu_law_encode, preemphasis
 from vocoder.wavernn.config import MIXTURES, WaveRNNConfig
 
-# The narrowest logistic. e^-7 is about 60 levels of 16 bits, well below what can be heard beside the speech.
+# Scale of the narrowest logistic distribution. e^-7 is about 60 steps of 16 bits, inaudible beside speech.
 MIN_LOG_SCALE = -7.0
-_HALF_LEVEL = 1 / 65535  # half the distance of two 16-bit levels in [-1, 1]
+_HALF_STEP = 1 / 65535  # half a step of 16 bits in [-1, 1]
 
 
 def encode_wav(wav: np.ndarray, config: WaveRNNConfig, before: float = 0.0) -> np.ndarray:
-    """float32 wav [samples] in [-1, 1] -> the samples a WaveRNN learns, [samples]; `before` is the wav's last value."""
+    """Wav float32 [samples] in [-1, 1] -> targets [samples]; `before` is the value before the wav."""
     joined = np.concatenate([np.array([before], dtype=np.float32), wav.astype(np.float32, copy=False)])
     emphasised = np.clip(preemphasis(joined, config.mel.preemphasis)[1:], -1, 1)
     if config.mode == "mol":
@@ -27,7 +26,7 @@ def encode_wav(wav: np.ndarray, config: WaveRNNConfig, before: float = 0.0) -> n
 
 
 def decode_samples(samples: np.ndarray, config: WaveRNNConfig) -> np.ndarray:
-    """Samples -> pre-emphasised float32 in [-1, 1]; folds are joined in this form."""
+    """Samples -> pre-emphasised float32 in [-1, 1]."""
     return mu_law_decode(samples, config.bits) if config.mode == "raw" else samples.astype(np.float32)
 
 
@@ -41,7 +40,7 @@ def as_labels(samples: Tensor, config: WaveRNNConfig) -> Tensor:
 
 
 def as_values(samples: Tensor, config: WaveRNNConfig) -> Tensor:
-    """Samples of either mode -> float32 in [-1, 1]; labels are spread evenly, as the classic network sees them."""
+    """Samples of either mode -> float32 in [-1, 1]; labels are mapped linearly, as the classic network expects."""
     return samples.float() * (2 / (config.labels - 1)) - 1 if config.mode == "raw" else samples
 
 
@@ -53,18 +52,18 @@ def sample_loss(outputs: Tensor, targets: Tensor, config: WaveRNNConfig) -> Tens
 
 
 def _mixture_log_likelihood(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Log of the mass that the mixture gives to the 16-bit level around each target (Salimans et al. 2017, eq. 2)."""
+    """Log probability of the 16-bit step around each target (Salimans et al. 2017, eq. 2)."""
     log_weight, mean, log_scale = outputs.split(MIXTURES, dim=-1)
     inverse_scale = torch.exp(-log_scale.clamp(min=MIN_LOG_SCALE))
     centred = targets.unsqueeze(-1) - mean
-    above = (centred + _HALF_LEVEL) * inverse_scale
-    below = (centred - _HALF_LEVEL) * inverse_scale
+    above = (centred + _HALF_STEP) * inverse_scale
+    below = (centred - _HALF_STEP) * inverse_scale
     mass = torch.sigmoid(above) - torch.sigmoid(below)
-    # Where the mass underflows, the density in the middle times the level's width stands in for it.
+    # Where the probability underflows, it is approximated by the density in the middle times the width of the step.
     middle = centred * inverse_scale
-    density = middle - 2 * F.softplus(middle) - log_scale.clamp(min=MIN_LOG_SCALE) + float(np.log(2 * _HALF_LEVEL))
+    density = middle - 2 * F.softplus(middle) - log_scale.clamp(min=MIN_LOG_SCALE) + float(np.log(2 * _HALF_STEP))
     log_mass = torch.where(mass > 1e-5, mass.clamp(min=1e-12).log(), density)
-    # The two outermost levels take all that lies beyond them.
+    # The outermost steps include everything beyond them.
     edge = targets.unsqueeze(-1)
     log_mass = torch.where(edge < -0.999, F.logsigmoid(above), log_mass)
     log_mass = torch.where(edge > 0.999, F.logsigmoid(-below), log_mass)
@@ -72,7 +71,7 @@ def _mixture_log_likelihood(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def draw_samples(outputs: Tensor, uniforms: Tensor, config: WaveRNNConfig) -> Tensor:
-    """Draw one sample for each row by inverting the cumulative distribution, so that the numbers decide alone.
+    """Draw one sample for each row by inverting the cumulative distribution, deterministic in `uniforms`.
 
     Args:
         outputs: float32 [batch, config.outputs].
@@ -92,7 +91,7 @@ def draw_samples(outputs: Tensor, uniforms: Tensor, config: WaveRNNConfig) -> Te
 
 
 def _invert(probabilities: Tensor, uniform: Tensor) -> Tensor:
-    """The first index at which the running sum exceeds the number: [batch, n], [batch, 1] -> int64 [batch]."""
+    """First index at which the cumulative sum exceeds the uniform number: [batch, n], [batch, 1] -> int64 [batch]."""
     running = probabilities.cumsum(dim=-1)
     index = torch.searchsorted(running, uniform * running[:, -1:], right=True)[:, 0]
     return index.clamp_(max=probabilities.shape[1] - 1)

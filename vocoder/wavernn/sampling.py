@@ -1,7 +1,7 @@
-"""Sampling from a WaveRNN in PyTorch: the reference that faster engines are measured against.
+"""Sampling from a WaveRNN: what all engines share, and the reference in PyTorch.
 
-The randomness is a tape of uniform numbers made beforehand, or drawn in blocks from the same generator, so that two
-ways of running a model can be compared sample by sample.
+The randomness is a tape of uniform numbers, drawn in advance or in blocks from the same generator. So two engines can
+be compared sample by sample.
 """
 
 from abc import ABC, abstractmethod
@@ -19,7 +19,7 @@ from vocoder.wavernn.folding import Fold
 from vocoder.wavernn.model import WaveRNN
 from vocoder.wavernn.samples import draw_samples
 
-LANES = 64  # folds that the reference runs side by side; more would make a step too long to be cancelled in time
+LANES = 64  # largest batch of folds in the reference; a step with more would delay cancelling too much
 
 ReadTape = Callable[[int], np.ndarray]  # n -> the next n rows, float32 [n, config.uniforms] in [0, 1)
 Tape = np.ndarray | ReadTape
@@ -104,18 +104,18 @@ class TorchSampler(Sampler):
 
 
 def make_tape(config: WaveRNNConfig, samples: int, seed: int, fold: int = 0) -> np.ndarray:
-    """The random numbers of one fold: float32 [samples, config.uniforms] in [0, 1); a longer tape begins the same."""
+    """Random numbers of one fold: float32 [samples, config.uniforms] in [0, 1); a prefix of any longer tape."""
     return open_tape(config, seed, fold)(samples)
 
 
 def open_tape(config: WaveRNNConfig, seed: int, fold: int = 0) -> ReadTape:
-    """The same numbers as `make_tape`, block by block, so that a long utterance needs no long tape."""
+    """The numbers of `make_tape` in blocks, so that a long utterance needs no long tape."""
     generator = np.random.default_rng([seed, fold])
     return lambda rows: generator.random((rows, config.uniforms), dtype=np.float32)
 
 
 def read_tape(tape: Tape) -> ReadTape:
-    """A tape of either form, read from its beginning."""
+    """A function that returns the next n rows of a tape of either form."""
     if callable(tape):
         return tape
     position = 0
@@ -134,7 +134,7 @@ def first_samples(config: WaveRNNConfig, batch: int, device: torch.device) -> Te
 
 
 class FrameStepper:
-    """A batch of streams that moves on frame by frame."""
+    """Generates a batch of streams frame by frame."""
 
     def __init__(self, model: WaveRNN, batch: int, device: torch.device) -> None:
         self.model, self.config = model, model.config
@@ -208,10 +208,10 @@ def regrouped(parts: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
 
 
 def label_type(config: WaveRNNConfig) -> type[np.generic]:
-    """How samples are kept: labels need 2 bytes, which counts where an utterance is long."""
+    """Type of stored samples. Labels take 2 bytes, which saves memory for long utterances."""
     return np.int16 if config.mode == "raw" else np.float32
 
 
 def to_device(array: np.ndarray, device: torch.device) -> Tensor:
-    """A tensor of the same numbers."""
+    """The array as a tensor on a device."""
     return torch.from_numpy(np.ascontiguousarray(array)).to(device)
