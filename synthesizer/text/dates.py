@@ -115,11 +115,19 @@ def _two_digits(digits: str) -> str:
 
 
 def _season(match: re.Match[str]) -> str:
-    """'2020/21' -> 'twenty twenty to twenty-one'; other fractions are kept."""
+    """'2020/21' -> 'twenty twenty to twenty-one', '1999/2000'; other fractions are kept."""
     first, last = match["first"], match["last"]
-    if int(first[2:]) + 1 != int(last):
+    if (int(first) + 1) % 10 ** len(last) != int(last):
         return match.group()
-    return f"{year(first)} to {cardinal(last)}"
+    return f"{year(first)} to {cardinal(last) if len(last) == 2 and last != '00' else year(str(int(first) + 1))}"
+
+
+def _short_season(match: re.Match[str]) -> str:
+    """'the 98/99 season' -> 'the ninety-eight to ninety-nine season'."""
+    first, last = match["first"], match["last"]
+    if (int(first) + 1) % 100 != int(last):
+        return match.group()
+    return f"{_two_digits(first)} to {_two_digits(last)}"
 
 
 def _month_of_year(match: re.Match[str]) -> str:
@@ -129,7 +137,7 @@ def _month_of_year(match: re.Match[str]) -> str:
 # In order: each rule sees the digits that those above have left.
 _RULES = compile_rules(
     (
-        START + r"(?P<year>\d{4})-(?P<month>\d\d?)-(?P<day>\d\d?)"
+        START + r"(?P<year>\d{4})(?P<sep>[-/.])(?P<month>\d\d?)(?P=sep)(?P<day>\d\d?)"
         r"(?:[T ](?P<clock>\d\d:\d\d)(?::\d\d(?:\.\d+)?)?(?P<zone>Z|[+-]\d\d:?\d\d)?)?(?![\w-])",
         _iso_date,
     ),
@@ -138,13 +146,18 @@ _RULES = compile_rules(
         r"(?P<year>(?:1\d|20)\d\d|(?<=/)\d\d|(?<=\d\d\.\d\d\.)\d\d)(?![\w/-]|\.\d)",
         _numeric_date,
     ),
-    (START + r"(?P<month>0[1-9]|1[0-2])/(?P<year>(?:19|20)\d\d)(?![\w/])", _month_of_year),
+    (START + r"(?P<month>0?[1-9]|1[0-2])/(?P<year>(?:19|20)\d\d)(?![\w/])", _month_of_year),
     (
         r"(?P<before>\b(?i:by|on|before|after|until|due|since)\s)"
         r"(?P<month>\d\d?)/(?P<day>\d\d?)(?![\w/]|\.\d|\s?%|\sof\b)",
         _short_date,
     ),
-    (START + r"(?P<first>(?:1[89]|20)\d\d)/(?P<last>\d\d)(?![\w/])", _season),
+    (START + r"(?P<first>(?:1[6-9]|20)\d\d)[/](?P<last>(?:1[6-9]|20)?\d\d)(?![\w/])", _season),
+    (
+        START + r"(?P<first>\d\d)/(?P<last>\d\d)(?=\s(?:season|winter|academic|school|budget|financial|fiscal))",
+        _short_season,
+    ),
+    (r"(?<=\b[Ss]eason )(?P<first>\d\d)/(?P<last>\d\d)(?![\w/])", _short_season),
     (rf"\b{_MONTH}\s+{_DAY}(?!\s?%){_YEAR}", _month_first),
     (rf"(?P<the>\b[Tt]he\s+)?{START}{_DAY}(?:\s+of)?\s+{_MONTH}{_YEAR}", _day_first),
     # "9:30-10:45", "9am-5pm", "6-8 p.m."

@@ -49,6 +49,8 @@ _SYMBOL_RULES = compile_rules(
     (r"\b(?P<note>[A-G])#(?!\w)", r"\g<note> sharp"),
     (r"\b([Aa]t)\s+@(?=\w)", r"\1 "),
     (r"\bCO ?2\b", "C O 2"),
+    (r"\s?(?<![\w+])\+/?-(?=\s?[\d.$£€])|(?<!\S)\+/-(?!\S)", " plus or minus "),
+    (r"\s?(?<![\w-])-/\+(?!\S*[A-Za-z])", " minus or plus "),
     (r"~\s?(?=\d)", "about "),
     (r"(?<=\d)\s?\*\s?(?=\d)", " times "),
     (r"\b(?P<grade>AB|[A-DFO])-(?=$|[,.;:)!?\s]\s?(?!-))(?! [a-z]+-)", r"\g<grade> minus"),

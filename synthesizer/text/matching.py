@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 Replacement = Callable[[re.Match[str]], str] | str
 Rules = tuple[tuple[re.Pattern[str], Replacement], ...]
 
+_TEXT_ENDS = re.compile(r"[\"') ]*\Z")
 _SENTENCE_BEGINS = re.compile(r"[\"')]*\s+[\"'(]*[A-Z]")
 
 
@@ -29,10 +30,8 @@ def final_stop(match: re.Match[str], before_capital: bool = True) -> str:
         before_capital: whether a following capital marks a new sentence. After initials such as "U.S." a name follows
             more often.
     """
-    rest = match.string[match.end() :]
-    if not rest.strip("\"') "):
-        return "."
-    return "." if before_capital and _SENTENCE_BEGINS.match(rest) else ""
+    at_end = _TEXT_ENDS.match(match.string, match.end())
+    return "." if at_end or (before_capital and _SENTENCE_BEGINS.match(match.string, match.end())) else ""
 
 
 def word_set(words: str) -> frozenset[str]:

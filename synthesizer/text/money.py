@@ -99,6 +99,11 @@ def expand_money(text: str) -> str:
     return _PENCE.sub(lambda m: counted(m["amount"], ("penny", "pence")), text)
 
 
+def plural_currency(sign: str) -> str:
+    """'$' -> 'dollars'."""
+    return _CURRENCIES[sign][1]
+
+
 def expand_money_ranges(text: str) -> str:
     """'$5-$10' -> '5 to $10', to be read by `expand_money`. It must run before ranges of plain numbers."""
     return _RANGE.sub(lambda m: f"{m['low']} to {m['sign']}{m['high']}", text)

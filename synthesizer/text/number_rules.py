@@ -2,10 +2,11 @@
 
 import re
 
-from synthesizer.text.dates import expand_dates
+from synthesizer.text.codes import expand_codes
+from synthesizer.text.dates import MONTHS, expand_dates
 from synthesizer.text.matching import apply_rules, compile_rules
 from synthesizer.text.measures import expand_measures
-from synthesizer.text.money import expand_money, expand_money_ranges
+from synthesizer.text.money import expand_money, expand_money_ranges, plural_currency
 from synthesizer.text.numbers import (
     NUMBER,
     START,
@@ -35,7 +36,7 @@ def expand_numbers(text: str) -> str:
     """
     if _ARITHMETIC.search(text):
         text = _MINUS_SIGNS.sub(" minus ", text)
-    text = apply_rules(_FIRST_RULES, text)
+    text = apply_rules(_FIRST_RULES, expand_codes(text))
     text = expand_phone_numbers(expand_dates(text))
     text = expand_money(apply_rules(_RANGE_RULES, expand_money_ranges(text)))
     text = expand_measures(apply_rules(_MINUS_RULES, text))
@@ -49,6 +50,19 @@ def _decimal_comma(match: re.Match[str]) -> str:
 
 def _scientific(match: re.Match[str]) -> str:
     return f"{match['number']} times 10^{int(match['exponent'])}"
+
+
+def _grouped(match: re.Match[str]) -> str:
+    """'100 000' -> '100000', '1 234,56' -> '1234.56'; the parts of names and dates are kept apart."""
+    if _NAMING.search(match.string[max(0, match.start() - 12) : match.start()]):
+        return match.group()
+    return match.group().replace(" ", "").replace(",", ".")
+
+
+def _hyphenated_whole(match: re.Match[str]) -> str:
+    """'1-1/2 cups' -> '1 1/2 cups'; '1-3/2' stays a range."""
+    top, bottom = match["part"].split("/")
+    return match["whole"] + (" " if int(top) < int(bottom) else "-") + match["part"]
 
 
 def _fraction_as_adjective(match: re.Match[str]) -> str:
@@ -75,14 +89,14 @@ def _power(match: re.Match[str]) -> str:
 
 def _plain(match: re.Match[str]) -> str:
     number = match["number"]
-    after = match.string[match.end() :]
-    is_year = len(number) == 4 and number.isdigit() and "1100" <= number <= "2099" and not _COUNTED.match(after)
+    is_year = len(number) == 4 and number.isdigit() and "1100" <= number <= "2099"
+    is_year = is_year and not _COUNTED.match(match.string, match.end())
     spoken = year(number) if is_year else decimal(number)
     sign = "plus " if match["plus"] else ""
     # "mp3", "3D": separate a number from adjacent letters.
-    before = match.string[: match.start()]
-    lead = " " if before[-1:].isalnum() else ""
-    return lead + sign + spoken + (" " if after[:1].isalnum() else "")
+    before = match.string[max(0, match.start() - 1) : match.start()]
+    after = match.string[match.end() : match.end() + 1]
+    return (" " if before.isalnum() else "") + sign + spoken + (" " if after.isalnum() else "")
 
 
 def _version(match: re.Match[str]) -> str:
@@ -98,11 +112,27 @@ _MAGNITUDES = {"mn": "million", "bn": "billion", "tn": "trillion"}
 _LETTERS = {"K": "thousand", "M": "million", "B": "billion"}
 _FRACTION = r"(?:(?P<whole>\d{1,6})\s+)?(?P<top>\d{1,6})/(?P<bottom>\d{1,6})"
 
+# A word before a number that makes it a name: "Room 12 345 is free", "July 4 500 people"
+_NAMING = re.compile(
+    r"(?:\b(?:room|page|flight|chapter|number|no|route|highway|bus|train|line|gate|seat|suite|unit|box|section|part"
+    r"|volume|version|channel|code|pin|extension|model|tram|exit|level|lot|call|dial|text|"
+    + "|".join(MONTHS)
+    + r"|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\.?|\d)\s$",
+    re.IGNORECASE,
+)
+_SIMPLE_FRACTION = r"(?:[1-7]/[2-8]|[1-9]/10|\d{1,2}/(?:16|32|64))(?![\d/])"
+
 # In order: each rule sees the digits that those above have left.
 _FIRST_RULES = compile_rules(
     # Digit groups of Indian and continental European notation become one number.
     (r"(?<![\d,.])\d{1,2}(?:,\d\d)+,\d{3}(?!\d|,\d)", lambda m: m.group().replace(",", "")),
     (r"(?<![\w.,:/+-])(?<!\d )[1-9]\d{0,2}(?: \d{3}){2,4}(?![\d-]| \d)", lambda m: m.group().replace(" ", "")),
+    (
+        r"(?<![\w.,:/+-])[1-9]\d{0,2} \d{3}(?:(?P<comma>,)(?P<part>\d\d?))?(?![\d-]| \d)"
+        r"(?:(?=\.\d|\s?[%°€£$]|\s[a-zA-Z]|[.,;:!?)]?$)|(?<=000))",
+        _grouped,
+    ),
+    (r"(?<![\w.,'])[1-9]\d{0,2}(?:'\d{3})+(?![\d'\"])", lambda m: m.group().replace("'", "")),
     (START + r"[1-9]\d{0,2}(?:\.\d{3}){2}(?!\d|[.,]\d)", lambda m: m.group().replace(".", "")),
     (START + r"(?P<address>\d{1,3}(?:\.\d{1,3}){3})(?::(?P<port>\d{1,5}))?(?!\d|[.:]\d)", _internet_address),
     (START + r"(?P<number>\d+(?:\.\d+)?)[eE](?P<exponent>[+-]?\d{1,3})(?!\w|\.\d)", _scientific),
@@ -112,15 +142,25 @@ _FIRST_RULES = compile_rules(
         lambda m: f"{m['number']} {_LETTERS[m['letter']]}",
     ),
     (r"(?<=\d)\s?(?P<magnitude>[mbt]n)\b", lambda m: f" {_MAGNITUDES[m['magnitude']]}"),
-    (START + r"24/7(?:/365\b)?", lambda m: "twenty-four seven" + (" three sixty-five" if "365" in m.group() else "")),
-    (START + r"9/11\b", lambda m: "nine eleven"),
-    (START + r"(?P<same>50|20)[/-](?P=same)\b(?!-)", lambda m: f"{cardinal(m['same'])} {cardinal(m['same'])}"),
+    (
+        START + r"24/7(?:/365\b)?(?!/?\d)",
+        lambda m: "twenty-four seven" + (" three sixty-five" if "365" in m.group() else ""),
+    ),
+    (START + r"9/11\b(?!/)", lambda m: "nine eleven"),
+    (START + r"(?P<same>50|20)[/-](?P=same)\b(?![-/])", lambda m: f"{cardinal(m['same'])} {cardinal(m['same'])}"),
     (START + r"(?P<lines>480|720|1080|1440|2160)(?P<scan>[pi])\b", lambda m: f"{pairs(m['lines'])} {m['scan']}"),
     (START + r"(?P<type>7\d7)-(?P<variant>\d{2,3})\b(?!-)", lambda m: f"{pairs(m['type'])} {pairs(m['variant'])}"),
     (START + r"(?P<a>\d+)-(?P<b>\d+)(?=\spunch)", lambda m: f"{cardinal(m['a'])} {cardinal(m['b'])}"),
     (START + r"(?P<top>\d+)\s?/\s?(?P<bottom>\d+)(?=\s?=)", lambda m: f"{m['top']} divided by {m['bottom']}"),
     (START + r"(?P<part>\d+/\d+)(?:rd|th|nd)s?\b", lambda m: m["part"]),
+    (START + rf"(?<!-)(?P<whole>\d{{1,2}})-(?P<part>{_SIMPLE_FRACTION})", _hyphenated_whole),
+    (rf"(?<![\d/-])(?P<part>{_SIMPLE_FRACTION})\s?-\s?(?=\d)", r"\g<part> to "),
+    (
+        rf"(?P<sign>[$£€]){_FRACTION}\s(?P<magnitude>[mbt]r?illion)\b",
+        lambda m: f"{_mixed_fraction(m)} {m['magnitude']} {plural_currency(m['sign'])}",
+    ),
     (START + _FRACTION + r"-(?=[a-z])", _fraction_as_adjective),
+    (START + _FRACTION + r"(?P<percent>\s?%)", lambda m: _mixed_fraction(m) + " percent"),
     (START + r"(?P<number>\d+)(?:th|rd|nd)s\b", lambda m: plural(ordinal(m["number"]))),
 )
 _RANGE_RULES = compile_rules(

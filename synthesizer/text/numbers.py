@@ -90,6 +90,13 @@ def counted(number: str, names: tuple[str, str]) -> str:
     return f"{decimal(number)} {names[0] if number == '1' else names[1]}"
 
 
+def code_number(digits: str) -> str:
+    """'401' -> 'four oh one', '230' -> 'two thirty', '10' -> 'ten': how numbers of laws and standards are said."""
+    if len(digits) == 3 and digits[1] == "0" and digits[2] != "0":
+        return f"{cardinal(digits[0])} oh {cardinal(digits[2])}"
+    return pairs(digits)
+
+
 def pairs(digits: str) -> str:
     """'1080' -> 'ten eighty', '720' -> 'seven twenty': for pixel sizes and flight numbers."""
     head, tail = digits[:-2], digits[-2:]
