@@ -1,6 +1,7 @@
-"""No two modules import each other, directly or in a longer circle.
+"""Import cycles, and imports that import-linter cannot check: those of scripts and of single modules of Qt.
 
-Imports within functions and for type checking count as well.
+No two modules import each other, directly or in a longer cycle. Imports within functions and for type checking count
+as well.
 """
 
 import ast
@@ -14,8 +15,8 @@ Graph = Mapping[str, set[str]]
 
 
 def test_no_modules_import_each_other(repository: Path) -> None:
-    circles = [" <-> ".join(sorted(circle)) for circle in import_circles(import_graph(project_files(repository)))]
-    assert not circles, "modules that import each other:\n" + "\n".join(circles)
+    cycles = [" <-> ".join(sorted(cycle)) for cycle in import_cycles(import_graph(project_files(repository)))]
+    assert not cycles, "modules that import each other:\n" + "\n".join(cycles)
 
 
 @pytest.mark.parametrize(
@@ -30,20 +31,34 @@ def test_no_modules_import_each_other(repository: Path) -> None:
         "if TYPE_CHECKING:\n    from speech.vad import vad_flags",
     ],
 )
-def test_an_added_circle_is_found(repository: Path, tmp_path: Path, statement: str) -> None:
+def test_an_added_cycle_is_found(repository: Path, tmp_path: Path, statement: str) -> None:
     for name in ("audio.py", "vad.py"):  # speech/vad.py imports speech/audio.py
         (tmp_path / "speech").mkdir(exist_ok=True)
         shutil.copy(repository / "speech" / name, tmp_path / "speech" / name)
     files = {f"speech.{path.stem}": path for path in (tmp_path / "speech").iterdir()}
-    assert import_circles(import_graph(files)) == []
+    assert import_cycles(import_graph(files)) == []
     with files["speech.audio"].open("a") as file:
         file.write(f"\n{statement}\n")
-    assert import_circles(import_graph(files)) == [{"speech.audio", "speech.vad"}]
+    assert import_cycles(import_graph(files)) == [{"speech.audio", "speech.vad"}]
 
 
-def test_longer_circles_are_found() -> None:
+def test_longer_cycles_are_found() -> None:
     graph = {"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": {"e"}, "e": set(), "f": {"a"}, "g": {"g"}}
-    assert import_circles(graph) == [{"a", "b", "c"}, {"g"}]
+    assert import_cycles(graph) == [{"a", "b", "c"}, {"g"}]
+
+
+def test_no_module_imports_a_script(repository: Path) -> None:
+    graph = import_graph(project_files(repository))
+    scripts = {path.stem for path in repository.glob("*.py")}
+    assert {name: imported & scripts for name, imported in graph.items() if imported & scripts} == {}
+
+
+def test_the_state_of_the_toolbox_imports_only_the_core_of_qt(repository: Path) -> None:
+    for path in (repository / "toolbox" / "state").glob("*.py"):
+        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        names = {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+        names |= {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+        assert {name for name in names if name.startswith("PyQt5")} <= {"PyQt5.QtCore"}, path
 
 
 def project_files(root: Path) -> dict[str, Path]:
@@ -79,14 +94,14 @@ def _targets(node: ast.AST, package: str, modules: Iterable[str]) -> Iterator[st
                 yield source
 
 
-def import_circles(graph: Graph) -> list[set[str]]:
+def import_cycles(graph: Graph) -> list[set[str]]:
     """The largest groups of modules in which each is reached from each other one, in order of their names."""
     reached = {module: _reached(graph, module) for module in graph}
-    circles: list[set[str]] = []
+    cycles: list[set[str]] = []
     for module in sorted(graph):
-        if module in reached[module] and not any(module in circle for circle in circles):
-            circles.append({other for other in reached[module] if module in reached.get(other, set())})
-    return circles
+        if module in reached[module] and not any(module in cycle for cycle in cycles):
+            cycles.append({other for other in reached[module] if module in reached.get(other, set())})
+    return cycles
 
 
 def _reached(graph: Graph, start: str) -> set[str]:
