@@ -231,7 +231,7 @@ def _joined(halves: Sequence[Outcome], cuts: Sequence[Cut]) -> list[Outcome]:
     """The two halves of each cut as one outcome."""
     joined = []
     for left, right, cut in zip(halves[::2], halves[1::2], cuts, strict=True):
-        last = replace(left.parts[-1], pauses_after=cut.at_mark)
+        last = replace(left.parts[-1], pauses_after=cut.at_punctuation)
         parts = (*left.parts[:-1], last, *right.parts)
         joined.append(Outcome(parts, left.attempts + right.attempts))
     return joined

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from synthesizer.text.transcript import Token, Transcript
 
-MARKS = ",;:.!?-"
+PUNCTUATION = ",;:.!?-"
 CLOSERS = "\"')"
 _CONJUNCTIONS = "and but or nor so yet because although though while when where which who that if unless until than as"
 CONJUNCTIONS = frozenset(_CONJUNCTIONS.split())
@@ -25,11 +25,11 @@ class Word:
 
 @dataclass(frozen=True)
 class Cut:
-    """A sentence split in two. `at_mark` is true at a punctuation mark, where there is a pause."""
+    """A sentence split in two. `at_punctuation` is true at a punctuation mark, where there is a pause."""
 
     left: Transcript
     right: Transcript
-    at_mark: bool
+    at_punctuation: bool
 
 
 def words_of(transcript: Transcript) -> list[Word]:
@@ -76,17 +76,17 @@ def split_transcript(transcript: Transcript, near: int | None = None) -> Cut | N
     # Each candidate is the index of the token where the right part begins: a word with a space before it.
     candidates = [start for start in starts[1:] if tokens[start - 1].spelling.isspace() or start - 1 in starts]
     candidates = candidates or starts[1:]
-    at_marks = [start for start in candidates if _after_mark(tokens, start)]
-    if at_marks:
+    after_marks = [start for start in candidates if _after_mark(tokens, start)]
+    if after_marks:
         goal = middle if near is None else near
-        start = min(at_marks, key=lambda index: abs(firsts[index] - goal))
+        start = min(after_marks, key=lambda index: abs(firsts[index] - goal))
     else:
         before_conjunctions = [index for index in candidates if tokens[index].spelling in CONJUNCTIONS]
         start = min(before_conjunctions or candidates, key=lambda index: abs(firsts[index] - middle))
     left = _stripped(tokens[:start])
-    if not at_marks:
+    if not after_marks:
         left = (*left, OPEN_END)
-    return Cut(Transcript(left), Transcript(_stripped(tokens[start:])), bool(at_marks))
+    return Cut(Transcript(left), Transcript(_stripped(tokens[start:])), bool(after_marks))
 
 
 def _word_indices(tokens: Sequence[Token]) -> list[int]:
@@ -102,7 +102,7 @@ def _after_mark(tokens: Sequence[Token], start: int) -> bool:
     index = start - 1
     while index >= 0 and (tokens[index].spelling.isspace() or tokens[index].spelling in CLOSERS + "("):
         index -= 1
-    return index >= 0 and tokens[index].spelling in tuple(MARKS) and start - index > 1
+    return index >= 0 and tokens[index].spelling in tuple(PUNCTUATION) and start - index > 1
 
 
 def _stripped(tokens: Sequence[Token]) -> tuple[Token, ...]:

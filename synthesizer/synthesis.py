@@ -28,7 +28,7 @@ Floats = NDArray[np.float32]
 logger = logging.getLogger(__name__)
 
 MAX_CHARACTERS = 120  # about the longest utterance of the training data
-MARKS = tuple(".,;:!?-")
+PUNCTUATION = tuple(".,;:!?-")
 PAUSE_SECONDS = {
     ",": 0.12,
     ";": 0.2,
@@ -160,7 +160,7 @@ def _read_paragraph(text: str, lexicon: Lexicon | None) -> list[Transcript]:
             logger.warning("Skipped: %s", error)
             unspeakable = error
             continue
-        if not _bare(transcript).endswith(MARKS):
+        if not _bare(transcript).endswith(PUNCTUATION):
             transcript = text_to_transcript(sentence.rstrip() + ".", lexicon)
         transcripts.append(transcript)
     if not transcripts and unspeakable is not None:

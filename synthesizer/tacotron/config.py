@@ -110,6 +110,11 @@ class Architecture:
         require_range(self, "postfilter_layers", 1, 64)
         if self.pitch_predictor_size < 0:
             raise ConfigError("pitch_predictor_size must not be negative")
+        if self.mel.max_abs_value != MelConfig.max_abs_value:
+            raise ConfigError(
+                f"A Tacotron needs mels in [-{MelConfig.max_abs_value:g}, {MelConfig.max_abs_value:g}]: "
+                "prepare the store without --mel.max-abs-value"
+            )
         sizes = (self.symbol_size, self.encoder_size, self.speaker_size, self.attention_size, self.decoder_size)
         if min(*sizes, self.postnet_layers, self.encoder_layers, self.max_reduction_factor) < 1:
             raise ConfigError("all sizes and numbers of layers must be positive")

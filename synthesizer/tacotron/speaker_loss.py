@@ -30,14 +30,14 @@ class EncoderFrontEnd(nn.Module):
     An approximation, as the windows are 50 ms and 25 ms long.
 
     Raises:
-        ConfigError: the mel has a different sample rate than the encoder.
+        ConfigError: the mel has a lower sample rate than the encoder.
     """
 
     def __init__(self, config: MelConfig) -> None:
         super().__init__()
-        if config.sample_rate != SAMPLE_RATE:
+        if config.sample_rate < SAMPLE_RATE:
             raise ConfigError(
-                f"--voice-loss needs mels of {SAMPLE_RATE} Hz, not {config.sample_rate} Hz: leave it out."
+                f"--voice-loss needs mels of at least {SAMPLE_RATE} Hz, not {config.sample_rate} Hz: leave it out."
             )
         self.config = config
         bands = mel_filters(config.sample_rate, config.n_fft, config.n_mels, config.fmin, config.fmax)
@@ -47,8 +47,8 @@ class EncoderFrontEnd(nn.Module):
         # A band holds the mean magnitude of its bins; each bin takes the mean of the bands that contain it.
         weights = bands / np.maximum(bands.sum(0, keepdims=True), 1e-9)
         spread = weights / bands.sum(1, keepdims=True) / np.maximum(emphasis, 1e-2)
-        # The encoder's shorter window has fewer bins: each gathers the power around it.
-        ratio = (config.n_frequencies - 1) / (ENCODER_WINDOW // 2)
+        # The encoder's shorter window has wider bins: each gathers the power around it.
+        ratio = (SAMPLE_RATE / ENCODER_WINDOW) / (config.sample_rate / config.n_fft)
         distance = np.arange(config.n_frequencies)[:, None] - ratio * np.arange(ENCODER_WINDOW // 2 + 1)
         gather = np.maximum(0, 1 - np.abs(distance) / ratio)
         self.spread: Tensor
@@ -57,10 +57,11 @@ class EncoderFrontEnd(nn.Module):
         self.register_buffer(
             "filters", torch.tensor(gather / gather.sum(0) @ filters.T, dtype=torch.float32), persistent=False
         )
+        self.bins = round(ratio * (ENCODER_WINDOW // 2)) + 1  # up to half of the encoder's sample rate
         self.frame_ratio = SAMPLE_RATE / ENCODER_HOP / config.frames_per_second
 
     def forward(self, mel: Tensor) -> Tensor:
-        """mel: [batch, frames, n_mels], dB scaled -> power mels at a usual level, [batch, frames * 1.25, 40]."""
+        """mel: [batch, frames, n_mels], dB scaled -> power mels at a usual level, [batch, encoder frames, 40]."""
         config = self.config
         half = config.max_abs_value
         decibels = (
@@ -68,7 +69,8 @@ class EncoderFrontEnd(nn.Module):
         )
         magnitude = torch.exp(decibels * (math.log(10) / 20))
         spectrum = (magnitude @ self.spread) ** 2
-        power = spectrum @ self.filters / (spectrum.mean((1, 2), keepdim=True) + FLOOR) * MEAN_POWER
+        mean_power = spectrum[..., : self.bins].mean((1, 2), keepdim=True)
+        power = spectrum @ self.filters / (mean_power + FLOOR) * MEAN_POWER
         frames = round(mel.shape[1] * self.frame_ratio)
         return F.interpolate(power.transpose(1, 2), frames, mode="linear", align_corners=False).transpose(1, 2)
 

@@ -28,10 +28,10 @@ def variance_gains(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[floa
         empty if there are no pairs of half a second.
     """
     natural, generated = [], []
-    for recorded, made in pairs:
-        if min(len(recorded), len(made)) >= LEAST_FRAMES:
-            natural.append(recorded.std(0))
-            generated.append(made.std(0))
+    for recording, mel in pairs:
+        if min(len(recording), len(mel)) >= LEAST_FRAMES:
+            natural.append(recording.std(0))
+            generated.append(mel.std(0))
     if not natural:
         return ()
     gains = np.mean(natural, 0) / np.maximum(np.mean(generated, 0), 1e-3)

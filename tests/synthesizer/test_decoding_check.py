@@ -91,7 +91,7 @@ def test_missing_stop_silence_and_unfocused_attention():
     assert "the words are probably unclear" in check_decoding(unfocused, TEXT, CONFIG).remarks
 
 
-def test_a_reading_of_nothing():
+def test_empty_decoding():
     nothing = dataclasses.replace(toy_decoding(TEXT, np.zeros(1, int)), stopped=True)
     assert not check_decoding(nothing, TEXT, CONFIG).ok
 

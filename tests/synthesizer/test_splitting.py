@@ -10,7 +10,7 @@ from synthesizer.text.transcript import encode
 
 def cut(text: str, near: int | None = None) -> tuple[str, str, bool] | None:
     found = split_transcript(text_to_transcript(text), near)
-    return None if found is None else (found.left.text, found.right.text, found.at_mark)
+    return None if found is None else (found.left.text, found.right.text, found.at_punctuation)
 
 
 def test_words_and_breaks_match_the_encoded_text():

@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 
 from modelfile.header import read_header
 from speech.errors import ConfigError, ModelFileError
+from speech.mel_config import MelConfig
 from synthesizer.options import EmbeddedVoice
 from synthesizer.tacotron.config import Architecture, InferenceSettings, TacotronConfig, TrainingSettings, read_config
 from synthesizer.tacotron.model import Tacotron2
@@ -81,6 +82,8 @@ def test_settings_out_of_range_are_refused() -> None:
     for sizes in ({"attention": "none"}, {"encoder_kernel": 4}, {"zoneout": 1.0}, {"max_reduction_factor": 0}):
         with pytest.raises(ConfigError):
             toy_config(**sizes)
+    with pytest.raises(ConfigError, match="max-abs-value"):
+        toy_config(mel=MelConfig(max_abs_value=1.0))
     for training in ({"encoder_dropout": 1.0}, {"tail_steps": -1}):
         with pytest.raises(ConfigError):
             TrainingSettings(**training)

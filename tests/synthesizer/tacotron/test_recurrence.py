@@ -15,7 +15,7 @@ from synthesizer.tacotron.recurrence import (
 )
 
 
-def test_lstm_step_has_the_cells_values_and_gradients() -> None:
+def test_lstm_step_equals_the_cell() -> None:
     torch.manual_seed(0)
     cell = nn.LSTMCell(5, 7)
     context, hidden, state = (torch.randn(3, size, requires_grad=True) for size in (5, 7, 7))
