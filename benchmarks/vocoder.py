@@ -1,16 +1,16 @@
-"""How fast and how small the vocoder is, beside a WaveRNN in PyTorch that runs in folds as public SV2TTS programs do.
+"""Measure speed and memory of the vocoders, compared to a WaveRNN in PyTorch with the folds of public SV2TTS programs.
 
     python benchmarks/vocoder.py [--quick] [--seconds 1 5] [--json FILE]
 
-The WaveRNN have random weights, pruned by magnitude: the speed does not depend on what they were trained for. The
-spectral vocoder is the one that ships. The mels are those of `samples/`. A real-time factor below 1 is faster than
-speech. The cases of one length take turns, several times, and of each the quickest turn counts: what else the machine
-does then hits all of them alike. Memory is the greatest one of a process of its own, above the interpreter with PyTorch
-and the mel. All cases take half an hour or more, most of it the reference and the dense models; the quick ones two or
-three minutes.
+The WaveRNNs have random weights, pruned by magnitude, because the speed does not depend on the training. The spectral
+vocoder is the default model. The mels are those of `samples/`. A real-time factor below 1 is faster than real time.
 
-A case is called by model (classic: two GRU-512 as in public checkpoints; compact: the default sizes, compact512: one
-GRU-512), percent pruned, way of running (one stream, or folds), threads, and seconds of speech.
+The cases of one length run alternately, several times, and the fastest run of each counts. So other load on the machine
+affects all of them alike. Memory is the peak of a separate process, minus that of an interpreter with PyTorch and the
+mel. All cases take half an hour or more, most of it for the reference and dense models. --quick takes three minutes.
+
+A case is named by model (classic: two GRU-512 as in public checkpoints; compact: the default sizes; compact512: one
+GRU-512), percent pruned, mode (stream or folds), threads, and seconds of speech.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-os.environ["OMP_NUM_THREADS"] = "1"  # of what runs aside; what is measured says how many it takes
+os.environ["OMP_NUM_THREADS"] = "1"  # the measured code sets its number of threads itself
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[0] = str(ROOT)  # in place of this folder, whose name for this file would hide the package `vocoder`
+sys.path[0] = str(ROOT)  # instead of this folder, where this file would hide the package `vocoder`
 
 import numpy as np  # noqa: E402
 import tyro  # noqa: E402
@@ -47,12 +47,12 @@ SHAPES = {
     "classic": ("classic", 512, 512),
     "compact": ("compact", 384, 256),
     "compact512": ("compact", 512, 256),
-}  # kind, GRU units, fully connected width
+}  # shape, GRU units, fully connected width
 SPARSITIES = {"dense": 0.0, "90": 0.9, "95": 0.95, "975": 0.975}
 REFERENCE_TARGET, REFERENCE_OVERLAP = 8000, 400  # samples: the settings of public SV2TTS vocoders
 LONG_SECONDS = 600
 TURNS = 5
-PATIENCE_SECONDS = 3  # of turns, after which a case is not repeated
+MAX_SECONDS = 3  # of all runs of a case, after which it is not repeated
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,12 @@ class Arguments:
     """Measure the vocoder."""
 
     quick: bool = False
-    """Only the cases on 5 s that have a target; a quarter of the PyTorch reference, which takes longest, stands for the
-    whole: each of its steps costs the same."""
+    """Measure only the most important cases, with 5 s of speech. A quarter of the PyTorch reference is run, because all
+    of its steps take the same time."""
     seconds: tuple[float, ...] = (1, 5, 12.5, 30)
-    """Lengths of speech; with --quick it is 5 s whatever is named here."""
+    """Lengths of speech in seconds; --quick uses 5 only."""
     json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Also write the figures here, as a list of {case, value, unit}."""
+    """Also write the figures to this file, as a list of {case, value, unit}."""
 
     @property
     def lengths(self) -> tuple[float, ...]:
@@ -87,20 +87,20 @@ class Case:
     """Something to be timed.
 
     Attributes:
-        work: one turn of it.
-        share: of the whole that a turn is.
-        threads: that PyTorch is given meanwhile.
+        work: one run.
+        fraction: of the whole work that a run does.
+        threads: PyTorch threads during a run.
     """
 
     name: str
     work: Callable[[], object]
-    share: float = 1.0
+    fraction: float = 1.0
     threads: int = 1
     seconds: list[float] = field(default_factory=list)
 
     @property
     def best(self) -> float:
-        return min(self.seconds) / self.share
+        return min(self.seconds) / self.fraction
 
     def take_turn(self) -> None:
         import torch
@@ -113,20 +113,24 @@ class Case:
 
 
 def take_turns(cases: Sequence[Case], turns: int = TURNS) -> None:
-    """Time cases side by side: a turn of each, then again, those left out that take long."""
-    for turn in range(turns + 1):  # the first one also warms up
+    """Run all cases alternately; long ones less often."""
+    for turn in range(turns + 1):  # the first turn also warms up
         for case in cases:
-            if turn == 0 or sum(case.seconds) < PATIENCE_SECONDS:
+            if turn == 0 or sum(case.seconds) < MAX_SECONDS:
                 case.take_turn()
 
 
 def measure_speed(arguments: Arguments) -> Rows:
-    """Real-time factor of everything on mels of each length, and the ratio to the reference."""
-    vocoders = {name: make_vocoder(shape, pruned, threads) for name, (shape, pruned, threads, _) in ways(arguments)}
+    """Real-time factors for mels of each length, and the speed-up over the reference."""
+    vocoders = {
+        name: make_vocoder(shape, pruned, threads) for name, (shape, pruned, threads, _) in configurations(arguments)
+    }
     spectral = load_spectral()
     for seconds in arguments.lengths:
         mel = mel_of(seconds)
-        cases = [Case(name, partial(speak, vocoders[name], mel, way)) for name, (*_, way) in ways(arguments)]
+        cases = [
+            Case(name, partial(generate, vocoders[name], mel, mode)) for name, (*_, mode) in configurations(arguments)
+        ]
         if spectral is not None:
             cases.append(Case("spectral_1t", partial(spectral.vocode, mel)))
         references = reference_cases(seconds, 0.25 if arguments.quick else 1.0)
@@ -139,21 +143,21 @@ def measure_speed(arguments: Arguments) -> Rows:
         yield f"classic95_folds_vs_torch_{seconds:g}s", reference.best / ours.best, "times"
 
 
-def ways(arguments: Arguments) -> list[tuple[str, tuple[str, str, int, str]]]:
-    """What runs of the compiled engine: a name, then shape, percent pruned, threads, and way of running."""
+def configurations(arguments: Arguments) -> list[tuple[str, tuple[str, str, int, str]]]:
+    """Runs of the compiled engine: a name, then shape, percent pruned, threads, and mode."""
     quick = (("classic", "95", "folds", 2), ("classic", "95", "stream", 1), ("compact", "95", "stream", 1))
-    how = (("stream", 1), ("folds", 1), ("folds", 2))
-    full = [(*model, *way) for model in itertools.product(SHAPES, SPARSITIES) for way in how]
+    modes = (("stream", 1), ("folds", 1), ("folds", 2))
+    full = [(*model, *mode) for model in itertools.product(SHAPES, SPARSITIES) for mode in modes]
     return [
-        (f"{shape}{'_' if shape[-1].isdigit() else ''}{pruned}_{way}_{threads}t", (shape, pruned, threads, way))
-        for shape, pruned, way, threads in (quick if arguments.quick else full)
+        (f"{shape}{'_' if shape[-1].isdigit() else ''}{pruned}_{mode}_{threads}t", (shape, pruned, threads, mode))
+        for shape, pruned, mode, threads in (quick if arguments.quick else full)
     ]
 
 
 def measure_first_chunks(arguments: Arguments) -> Rows:
-    """Milliseconds to the first 0.1 s of a stream, with everything warm."""
+    """Latency of the first 0.1 s of a stream in milliseconds, after a warm-up."""
     mel = mel_of(5)
-    models = {name: make_vocoder(*model[:3]) for name, model in ways(arguments) if model[3] == "stream"}
+    models = {name: make_vocoder(*model[:3]) for name, model in configurations(arguments) if model[3] == "stream"}
     cases = [Case(name.removesuffix("_stream_1t"), partial(first_chunk, model, mel)) for name, model in models.items()]
     spectral = load_spectral()
     if spectral is not None:
@@ -164,20 +168,20 @@ def measure_first_chunks(arguments: Arguments) -> Rows:
 
 
 def measure_length(arguments: Arguments) -> Rows:
-    """What share of the time for 5 s goes to 1 s; in folds short clips gain less, as there is less to run abreast."""
-    for shape, way, threads, name in (
+    """Time for 1 s relative to that for 5 s. Folds gain less on short clips, because there are fewer of them."""
+    for shape, mode, threads, name in (
         ("classic", "folds", 2, ""),
         ("compact", "folds", 2, "_compact95_folds_2t"),
         ("compact", "stream", 1, "_compact95_stream_1t"),
     ):
         vocoder = make_vocoder(shape, "95", threads)
-        short, long = (Case("", partial(speak, vocoder, mel_of(seconds), way)) for seconds in (1, 5))
+        short, long = (Case("", partial(generate, vocoder, mel_of(seconds), mode)) for seconds in (1, 5))
         take_turns((short, long), 2 * TURNS)
         yield f"linear_1s_share_of_5s{name}", short.best / long.best, ""
 
 
-def speak(vocoder: Vocoder, mel: np.ndarray, way: str) -> None:
-    if way == "folds":
+def generate(vocoder: Vocoder, mel: np.ndarray, mode: str) -> None:
+    if mode == "folds":
         vocoder.vocode(mel, seed=0)
     else:
         for _ in vocoder.stream(mel, seed=0):
@@ -188,11 +192,11 @@ def first_chunk(vocoder: Vocoder, mel: np.ndarray) -> None:
     next(iter(vocoder.stream(mel, seed=0)))
 
 
-def reference_cases(seconds: float, share: float) -> list[Case]:
-    """The dense classic model in PyTorch, in even folds of which the last one is filled up, on one thread and on two.
+def reference_cases(seconds: float, fraction: float) -> list[Case]:
+    """The dense classic model in PyTorch with folds of equal length, on one thread and on two.
 
-    The better of the two counts: two threads beside another program can be slower than one. Each of its steps costs the
-    same, so that a share of them can stand for the whole.
+    The better of the two counts, because two threads can be slower than one when other programs run. All steps take the
+    same time, so a fraction of them is enough.
     """
     from vocoder.wavernn.folding import Fold
     from vocoder.wavernn.sampling import TorchSampler, open_tape
@@ -200,7 +204,7 @@ def reference_cases(seconds: float, share: float) -> list[Case]:
     model = make_model("classic", 0.0)
     length, stride = REFERENCE_TARGET + 2 * REFERENCE_OVERLAP, REFERENCE_TARGET + REFERENCE_OVERLAP
     count = max(1, -(-round(seconds * SAMPLE_RATE - REFERENCE_OVERLAP) // stride))
-    frames = round(length // HOP * share)
+    frames = round(length // HOP * fraction)
     folds = [Fold(start, start + frames) for start in range(0, count * stride // HOP, stride // HOP)]
     mel = mel_of(folds[-1].stop * HOP / SAMPLE_RATE)
 
@@ -210,7 +214,7 @@ def reference_cases(seconds: float, share: float) -> list[Case]:
     return [Case(f"reference_{threads}t", work, frames * HOP / length, threads) for threads in (1, 2)]
 
 
-# --- processes of their own -------------------------------------------------------------------------------------------
+# --- separate processes -----------------------------------------------------------------------------------------------
 
 START_PROGRAM = """
 import json, sys, time
@@ -223,23 +227,23 @@ vocoder.warm_up()
 print(json.dumps({"seconds": time.perf_counter() - started}))
 """
 
-# Arguments: seconds of mel, then "spectral", "reference", or shape, percent pruned, threads and way of running.
+# Arguments: seconds of mel, then "spectral", "reference", or shape, percent pruned, threads and mode.
 MEMORY_PROGRAM = """
 import json, sys
 import torch
 torch.set_num_threads(1)
-from benchmarks.vocoder import forget_peak, load_spectral, make_vocoder, mel_of, reference_cases, speak
+from benchmarks.vocoder import generate, load_spectral, make_vocoder, mel_of, reference_cases, reset_peak
 from evaluation.memory import kilobytes
 from vocoder import Vocoder
 seconds, name, *rest = sys.argv[1:]
 mel = mel_of(float(seconds))
-interpreter = forget_peak()
+interpreter = reset_peak()
 if name == "reference":
-    warm, work = 0, reference_cases(float(seconds), share=0.05)[0].work
+    warm, work = 0, reference_cases(float(seconds), fraction=0.05)[0].work
 else:
-    pruned, threads, way = rest or ("", "1", "folds")
+    pruned, threads, mode = rest or ("", "1", "folds")
     vocoder = load_spectral() if name == "spectral" else make_vocoder(name, pruned, int(threads))
-    warm, work = kilobytes("VmRSS"), lambda: speak(vocoder, mel, way)
+    warm, work = kilobytes("VmRSS"), lambda: generate(vocoder, mel, mode)
 work()
 peak = kilobytes("VmHWM")
 print(json.dumps({key: (peak - less) * 1024 / 1e6 for key, less in (("", interpreter), ("_above_warm", warm))}))
@@ -247,7 +251,7 @@ print(json.dumps({key: (peak - less) * 1024 / 1e6 for key, less in (("", interpr
 
 
 def measure_start(arguments: Arguments) -> Rows:
-    """What the engine adds to the first use in a process, with and without a cache of compiled kernels."""
+    """Start-up time of the engine in a new process, with and without a cache of compiled kernels."""
     for shape, name in (("compact", ""), ("classic", "_classic")):
         with tempfile.TemporaryDirectory() as cache:
             environment = {"NUMBA_CACHE_DIR": cache}
@@ -257,39 +261,39 @@ def measure_start(arguments: Arguments) -> Rows:
 
 
 def measure_memory(arguments: Arguments) -> Rows:
-    """The greatest memory while speaking, above an interpreter that has imported PyTorch and holds the mel.
+    """Peak memory, minus that of an interpreter with PyTorch and the mel.
 
-    Each way speaks the longest mel once, with kernels from the cache; the reference takes a few of its steps, which all
-    need the same. Two ways speak for ten minutes, for which the growth above a process that is ready to speak, with
-    model and kernels, is told too.
+    Each configuration vocodes the longest mel once, with kernels from the cache. The reference runs a few steps, which
+    need as much memory as all. Two configurations vocode ten minutes; for these, the growth over a process with loaded
+    model and kernels is reported too.
     """
     if not memory_is_measurable():
         return
     seconds = f"{arguments.lengths[-1]:g}"
-    every = {name: tuple(str(part) for part in way) for name, way in ways(arguments)}
+    every = {name: tuple(map(str, settings)) for name, settings in configurations(arguments)}
     for name, words in {**every, "spectral_1t": ("spectral",), "reference_folds": ("reference",)}.items():
         if name != "spectral_1t" or load_spectral() is not None:
             yield f"{name}_{seconds}s_memory_mb", run_program(MEMORY_PROGRAM, seconds, *words)[""], "MB"
-    for way, name in (("folds", ""), ("stream", "_stream"))[: 1 if arguments.quick else 2]:
-        figures = run_program(MEMORY_PROGRAM, str(LONG_SECONDS), "compact", "95", "2", way)
+    for mode, name in (("folds", ""), ("stream", "_stream"))[: 1 if arguments.quick else 2]:
+        figures = run_program(MEMORY_PROGRAM, str(LONG_SECONDS), "compact", "95", "2", mode)
         for kind, value in figures.items():
             yield f"memory_10min{name}{kind}_mb", value, "MB"
 
 
-# --- common -----------------------------------------------------------------------------------------------------------
+# --- shared -----------------------------------------------------------------------------------------------------------
 
 
 def make_model(shape: str, sparsity: float) -> WaveRNN:
-    """Random weights, of which the smallest blocks are pruned as training would."""
+    """A model with random weights, of which the smallest blocks are pruned as in training."""
     import torch
 
     from vocoder.wavernn.config import WaveRNNConfig
     from vocoder.wavernn.model import build_wavernn
     from vocoder.wavernn.pruning import Pruner, PruningSchedule
 
-    kind, hidden, fc = SHAPES[shape]
+    architecture, hidden, fc = SHAPES[shape]
     torch.manual_seed(0)
-    model = build_wavernn(WaveRNNConfig(shape=kind, hidden_size=hidden, fc_size=fc, sparsity=sparsity))  # type: ignore[arg-type]
+    model = build_wavernn(WaveRNNConfig(shape=architecture, hidden_size=hidden, fc_size=fc, sparsity=sparsity))  # type: ignore[arg-type]
     if sparsity:
         Pruner(model, PruningSchedule(sparsity, start=0, steps=1, every=1)).after_step(1)
     return model.eval().requires_grad_(False)
@@ -305,7 +309,7 @@ def make_vocoder(shape: str, pruned: str, threads: int, warm: bool = True) -> Wa
 
 
 def load_spectral() -> Vocoder | None:
-    """The spectral vocoder that ships; None where there is none."""
+    """The default spectral vocoder; None if the models folder has none."""
     from vocoder import Vocoder
 
     path = ROOT / "models" / "default" / "vocoder-spectral.safetensors"
@@ -313,19 +317,19 @@ def load_spectral() -> Vocoder | None:
 
 
 def mel_of(seconds: float) -> np.ndarray:
-    """The mel of the sample sentences one after another, again and again: float32 [80, frames] of so many seconds."""
+    """The mel of the repeated sample sentences, of this length: float32 [80, frames]."""
     from speech.audio import read_audio
     from speech.mel import synthesis_mel
 
     paths = sorted((ROOT / "samples").glob("*.flac"))
     if not paths:
-        raise SpeechError(f"There are no sample recordings in {ROOT / 'samples'}: check the repository out whole.")
+        raise SpeechError(f"There are no sample recordings in {ROOT / 'samples'}: check out the complete repository.")
     sentences = np.concatenate([synthesis_mel(read_audio(path)) for path in paths], axis=1)
     return sentences[:, np.arange(round(seconds * SAMPLE_RATE / HOP)) % sentences.shape[1]]
 
 
-def forget_peak() -> float:
-    """Begin to look for the greatest memory anew; returns the memory held now in kilobytes. Only on Linux."""
+def reset_peak() -> float:
+    """Reset the peak memory of this process; returns its present memory in kilobytes. Only on Linux."""
     Path("/proc/self/clear_refs").write_text("5")
     return kilobytes("VmRSS")
 

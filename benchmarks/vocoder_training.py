@@ -1,10 +1,9 @@
-"""How many samples a second the vocoder learns from: compact against classic, and our recurrence against `nn.GRU`.
+"""Measure training speed in samples per second: compact and classic WaveRNN, and our recurrence against `nn.GRU`.
 
     python benchmarks/vocoder_training.py [--quick] [--json FILE]
 
 A figure is a whole training step (forward, loss, backward, clipping, optimiser) on one thread, on random crops. The
-contenders take turns, and the least processor time of several turns counts, so that other programs on the machine
-disturb little.
+candidates run alternately, and the least processor time of several runs counts, so other load has little effect.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 os.environ["OMP_NUM_THREADS"] = "1"
-sys.path[0] = str(Path(__file__).resolve().parents[1])  # in place of this folder, whose files are named like packages
+sys.path[0] = str(Path(__file__).resolve().parents[1])  # instead of this folder, whose files are named like packages
 
 import tyro  # noqa: E402
 
@@ -37,9 +36,9 @@ class Arguments:
     """Measure the training of the vocoder."""
 
     quick: bool = False
-    """Fewer repeats; the figures scatter more."""
+    """Run fewer repeats; the figures vary more."""
     json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Also write the figures here, as a list of {case, value, unit}."""
+    """Also write the figures to this file, as a list of {case, value, unit}."""
 
     @property
     def repeats(self) -> int:
@@ -58,7 +57,7 @@ def main(argv: list[str] | None = None) -> None:
 def measure(repeats: int) -> Rows:
     """Classic and compact through `nn.GRU`, and compact through our recurrence.
 
-    In fp32, and in bf16 where the processor does not emulate it. The ratio without a precision is that of the one that
+    In fp32, and in bf16 if the processor supports it. The ratio without a precision is that of the precision that
     training chooses on this processor.
     """
     from vocoder.wavernn.compact import CompactWaveRNN
@@ -76,22 +75,24 @@ def measure(repeats: int) -> Rows:
         "compact_own": build_wavernn(WaveRNNConfig()),
     }
     precisions, chosen = training_precisions()
-    steps = {(name, how): training_step(model, how) for how in precisions for name, model in models.items()}
+    steps = {
+        (name, precision): training_step(model, precision) for precision in precisions for name, model in models.items()
+    }
     for case, seconds in zip(steps, least_times(repeats, *steps.values()), strict=True):
         rates[case] = BATCH * FRAMES * WaveRNNConfig().hop_length / seconds
-    for (name, how), rate in rates.items():
-        yield f"train_{name}_{how}_samples_per_s", rate, "samples/s"
+    for (name, precision), rate in rates.items():
+        yield f"train_{name}_{precision}_samples_per_s", rate, "samples/s"
     ratios = {"compact_vs_classic": ("compact", "classic"), "own_recurrence_vs_nn_gru": ("compact_own", "compact")}
-    for ratio, (ours, other) in ratios.items():
-        for how in precisions:
-            times = rates[ours, how] / rates[other, how]
-            yield f"train_{ratio}_samples_per_s_{how}", times, "times"
-            if how == chosen:
+    for ratio, (candidate, baseline) in ratios.items():
+        for precision in precisions:
+            times = rates[candidate, precision] / rates[baseline, precision]
+            yield f"train_{ratio}_samples_per_s_{precision}", times, "times"
+            if precision == chosen:
                 yield f"train_{ratio}_samples_per_s", times, "times"
 
 
 def training_precisions() -> tuple[tuple[Precision, ...], str]:
-    """What is measured, and which of them training chooses."""
+    """The measured precisions, and the one that training chooses."""
     from training.config import FitConfig
     from training.processes import chosen_precision, cpu_multiplies_bf16
 
@@ -99,7 +100,7 @@ def training_precisions() -> tuple[tuple[Precision, ...], str]:
 
 
 def training_step(model: WaveRNN, precision: Precision) -> Callable[[], None]:
-    """One step on random crops; as in training, bf16 also stands for the products that PyTorch calls float32."""
+    """A training step on random crops. As in training, bf16 includes the products that PyTorch calls float32."""
     import torch
 
     from vocoder.wavernn.samples import sample_loss
