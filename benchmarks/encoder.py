@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ[variable] = "1"
@@ -26,7 +26,15 @@ sys.path[0] = str(ROOT)  # instead of this folder, where this file would hide th
 import numpy as np  # noqa: E402
 import tyro  # noqa: E402
 
-from benchmarks.measuring import Rows, least_times, memory_is_measurable, report, run_command, run_program  # noqa: E402
+from benchmarks.measuring import (  # noqa: E402
+    BenchmarkArguments,
+    Rows,
+    least_times,
+    memory_is_measurable,
+    report,
+    run_command,
+    run_program,
+)
 from speech.audio import SAMPLE_RATE, read_audio, write_audio  # noqa: E402
 from speech.errors import SpeechError, exit_on_speech_error  # noqa: E402
 from speech.vad import prepare_reference  # noqa: E402
@@ -46,13 +54,8 @@ Loss = Callable[["torch.Tensor"], "torch.Tensor"]
 
 
 @dataclass(frozen=True)
-class Arguments:
+class Arguments(BenchmarkArguments):
     """Measure the speaker encoder."""
-
-    quick: bool = False
-    """Use fewer repeats and a smaller corpus. The figures vary more."""
-    json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Write the figures to this file too, as a list of {case, value, unit}."""
 
     @property
     def repeats(self) -> int:

@@ -9,11 +9,26 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+import tyro
 
 from speech.errors import SpeechError
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class BenchmarkArguments:
+    """Arguments that the benchmarks share."""
+
+    quick: bool = False
+    """Use fewer repeats and less data. The figures vary more."""
+    json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Also write the figures to this file, as a list of {case, value, unit}."""
+
 
 Row = tuple[str, float, str]
 Rows = Iterator[Row]

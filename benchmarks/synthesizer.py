@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 ROOT = Path(__file__).resolve().parents[1]
 if __name__ == "__main__":
@@ -29,7 +29,7 @@ if __name__ == "__main__":
 import numpy as np  # noqa: E402
 import tyro  # noqa: E402
 
-from benchmarks.measuring import Rows, least_times, memory_is_measurable, report, run_program  # noqa: E402
+from benchmarks.measuring import BenchmarkArguments, Rows, least_times, memory_is_measurable, report, run_program  # noqa: E402
 from speech.errors import exit_on_speech_error  # noqa: E402
 
 if TYPE_CHECKING:
@@ -47,13 +47,8 @@ REDUCTION_FACTOR = 4
 
 
 @dataclass(frozen=True)
-class Arguments:
-    """Measure the synthesizer."""
-
-    quick: bool = False
-    """Use fewer repeats and shorter training batches, and skip compilation. The figures vary more."""
-    json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Also write the figures to this file, as a list of {case, value, unit}."""
+class Arguments(BenchmarkArguments):
+    """Measure the synthesizer; --quick also skips compilation."""
 
     @property
     def repeats(self) -> int:
