@@ -1,4 +1,4 @@
-"""Take the README's pictures of the toolbox: opens it on a made-up screen, uses it as a person would, photographs it.
+"""Take screenshots of the toolbox: open it on a virtual screen, use it, save pictures of its pages.
 
     python docs/take_pictures.py [--out docs/pictures] [--size 1366x768]
 
@@ -14,25 +14,26 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-PATIENCE = 180.0  # seconds for anything to happen
+TIMEOUT = 180.0  # seconds for each step
 SENTENCES = (
     "One more line to compare.",
     "Good morning, and thank you for listening to a voice that never said this.",
 )
-PAGES = ("first", "speak", "keep", "voices", "datasets", "map", "models", "settings", "log")
-COLOURS = "96"  # of a picture: less than half the bytes, and no difference to be seen
+PAGES = ("first", "speak", "options", "save", "voices", "datasets", "map", "models", "settings", "log")
+COLOURS = "96"  # per picture: halves the file size without a visible difference
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=REPOSITORY / "docs" / "pictures")
-    parser.add_argument("--size", default="1366x768", help="of the screen, in pixels")
-    parser.add_argument("--themes", nargs="+", default=["light", "dark"])
-    parser.add_argument("--pages", nargs="*", default=["speak"], choices=PAGES)
+    parser.add_argument("--out", type=Path, default=REPOSITORY / "docs" / "pictures", help="folder of the pictures")
+    parser.add_argument("--size", default="1366x768", help="size of the screen in pixels")
+    parser.add_argument("--themes", nargs="+", default=["light", "dark"], help="colours of the window")
+    parser.add_argument("--pages", nargs="*", default=["speak"], choices=PAGES, help="pages to save")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     for theme in arguments.themes:
@@ -43,7 +44,7 @@ def main() -> int:
 
 @contextlib.contextmanager
 def screen(size: str) -> Iterator[dict[str, str]]:
-    """An X server without a monitor: the environment for programs that are to use it."""
+    """A virtual X server; yields the environment for programs that use it."""
     reading, writing = os.pipe()
     server = subprocess.Popen(
         ["Xvfb", "-displayfd", str(writing), "-screen", "0", f"{size}x24", "-nolisten", "tcp"],
@@ -51,8 +52,8 @@ def screen(size: str) -> Iterator[dict[str, str]]:
     )  # fmt: skip
     os.close(writing)
     try:
-        with open(reading) as told:
-            number = told.readline().strip()
+        with open(reading) as output:
+            number = output.readline().strip()
         yield {**os.environ, "DISPLAY": f":{number}", "QT_QPA_PLATFORM": "xcb"}
     finally:
         server.terminate()
@@ -60,7 +61,7 @@ def screen(size: str) -> Iterator[dict[str, str]]:
 
 
 def visit(display: dict[str, str], size: str, theme: str, data: Path, out: Path, pages: list[str]) -> None:
-    """Open the window, say two sentences, keep the voice, look at every page."""
+    """Open the window, speak two sentences, save the voice, show every page."""
     samples = REPOSITORY / "samples"
     command = [sys.executable, "-m", "toolbox", str(samples), "--data", str(data), "--theme", theme, "--seed", "7",
                "--watch", "--cpu"]  # fmt: skip
@@ -73,7 +74,7 @@ def visit(display: dict[str, str], size: str, theme: str, data: Path, out: Path,
     toolbox = subprocess.Popen(command, cwd=REPOSITORY, env=display)
     try:
         window = first_line(display, "search", "--sync", "--onlyvisible", "--name", "Voice cloning")
-        print(f"{theme}: a window after {time.perf_counter() - started:.1f} s")
+        print(f"{theme}: window after {time.perf_counter() - started:.1f} s")
         width, height = size.split("x")
         xdotool(display, "windowmove", window, "0", "0", "windowsize", "--sync", window, width, height)
         xdotool(display, "windowfocus", window)
@@ -82,21 +83,24 @@ def visit(display: dict[str, str], size: str, theme: str, data: Path, out: Path,
         for number, sentence in enumerate(SENTENCES, start=1):
             xdotool(display, "mousemove", "200", "480", "click", "1", "key", "ctrl+a", "type", "--delay", "8", sentence)
             xdotool(display, "key", "ctrl+Return")
-            wait_for(lambda number=number: len(list((data / "results").glob("2*"))) == number, toolbox)
-        xdotool(display, "key", "ctrl+w")  # the note that there is no sound card
+            wait_for(partial(has_results, data / "results", number), toolbox)
+        xdotool(display, "key", "ctrl+w")  # dismisses the notice about missing audio devices
         time.sleep(3)
         take("speak")
-        xdotool(display, "key", "ctrl+k")
+        xdotool(display, "key", "alt+t")
+        time.sleep(1)
+        take("options")
+        xdotool(display, "key", "alt+t", "ctrl+k")
         time.sleep(2)
-        dialog = first_line(display, "search", "--sync", "--onlyvisible", "--name", "Keep this voice")
+        dialog = first_line(display, "search", "--sync", "--onlyvisible", "--name", "Save this voice")
         xdotool(display, "windowfocus", dialog, "type", "ann")
         xdotool(display, "key", "Tab", "type", "Ann, by letter, 3 May")
         time.sleep(1)
-        take("keep")
+        take("save")
         xdotool(display, "key", "Tab", "Tab", "space")
         wait_for((data / "voices" / "ann.safetensors").exists, toolbox)
         xdotool(display, "windowfocus", window)
-        for number, page in enumerate(PAGES[3:], start=2):
+        for number, page in enumerate(PAGES[4:], start=2):
             xdotool(display, "key", f"ctrl+{number}")
             time.sleep(3)
             take(page)
@@ -114,17 +118,21 @@ def xdotool(display: dict[str, str], *words: str) -> None:
 
 
 def first_line(display: dict[str, str], *words: str) -> str:
-    told = subprocess.run(
-        ["xdotool", *words], env=display, check=True, capture_output=True, text=True, timeout=PATIENCE
+    output = subprocess.run(
+        ["xdotool", *words], env=display, check=True, capture_output=True, text=True, timeout=TIMEOUT
     ).stdout
-    return told.splitlines()[0]
+    return output.splitlines()[0]
 
 
-def wait_for(happened: object, toolbox: subprocess.Popen) -> None:
-    ends = time.monotonic() + PATIENCE
-    while not happened():  # type: ignore[operator]
+def has_results(folder: Path, count: int) -> bool:
+    return len(list(folder.glob("2*"))) == count
+
+
+def wait_for(condition: Callable[[], bool], toolbox: subprocess.Popen) -> None:
+    ends = time.monotonic() + TIMEOUT
+    while not condition():
         if time.monotonic() > ends or toolbox.poll() is not None:
-            raise SystemExit("the toolbox did not do what it was asked for")
+            raise SystemExit("The toolbox ended or did not react.")
         time.sleep(0.2)
 
 

@@ -72,8 +72,8 @@ class FakeDevices(FakeSound):
 
 
 class FakeMicrophone:
-    def __init__(self, sound: FakeDevices, options: SimpleNamespace) -> None:
-        self.sound, self.options = sound, options
+    def __init__(self, library: FakeDevices, options: SimpleNamespace) -> None:
+        self.library, self.options = library, options
         self.stopping, self.delivered = threading.Event(), 0
         self.thread = threading.Thread(target=self._record, daemon=True)
 
@@ -83,8 +83,8 @@ class FakeMicrophone:
     def _record(self) -> None:
         block = self.options.samplerate // 100
         while not self.stopping.is_set():
-            positions = (self.delivered + np.arange(block)) % len(self.sound.signal)
-            samples = self.sound.signal[positions]
+            positions = (self.delivered + np.arange(block)) % len(self.library.signal)
+            samples = self.library.signal[positions]
             self.delivered += block
             self.options.callback(samples[:, None].astype(np.float32), block, None, None)
             time.sleep(0.0005)

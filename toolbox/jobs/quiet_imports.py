@@ -22,7 +22,7 @@ from pathlib import Path
 logger = logging.getLogger(__name__)
 
 LIBRARIES = ("c10", "torch_cpu", "torch", "torch_python")  # each needs those before it
-MODULES = (  # "package:name" imports whatever a lazily loaded name needs
+MODULES = (  # "package:name" also imports the module of a name that loads lazily
     "torch", "scipy.signal", "speech.audio", "speech.quality", "encoder.base", "encoder.enrolment",
     "synthesizer:Synthesizer", "synthesizer.text.pronunciation", "vocoder.base", "cloning.cloner", "cloning.streaming",
 )  # fmt: skip

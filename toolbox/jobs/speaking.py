@@ -310,11 +310,11 @@ def trim_silences(wav: np.ndarray, sample_rate: int) -> np.ndarray:
     from speech.vad import VAD_WINDOW_MS, speech_windows
 
     at_rate = resample(wav, sample_rate, SAMPLE_RATE)
-    kept = speech_windows(at_rate, volume_gain(at_rate))
-    if not kept.any():
+    voiced = speech_windows(at_rate, volume_gain(at_rate))
+    if not voiced.any():
         return wav
-    edges = np.round(np.arange(len(kept) + 1) * sample_rate * VAD_WINDOW_MS / 1000).astype(int)
-    return np.concatenate([wav[edges[number] : edges[number + 1]] for number in np.flatnonzero(kept)])
+    edges = np.round(np.arange(len(voiced) + 1) * sample_rate * VAD_WINDOW_MS / 1000).astype(int)
+    return np.concatenate([wav[edges[number] : edges[number + 1]] for number in np.flatnonzero(voiced)])
 
 
 def _break(sample_rate: int) -> np.ndarray:

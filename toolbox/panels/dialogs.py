@@ -35,7 +35,7 @@ def ask_for_files(
 
     Args:
         then: called with the chosen paths; not called after a cancel.
-        kinds: file types, as Qt wants them.
+        kinds: file types, in the format of Qt.
         suggestion: default name of a file to save. The dialog asks before it overwrites a file.
     """
     dialog = QFileDialog(parent, title, preferences.get("last_folder", str(Path.home())), kinds)

@@ -1,8 +1,8 @@
 """A worker thread: a queue of jobs that report progress and can be cancelled.
 
 The thread never touches the window. Its messages go into a queue that the GUI thread empties in turns of its event
-loop. So every signal is emitted on the GUI thread, in order, `ended` last, and a cancelled job emits nothing more,
-whatever its function still does.
+loop. So every signal is emitted on the GUI thread, in order, `ended` last. A cancelled job emits nothing more, even if
+its function continues.
     job = worker.submit("Speaking", lambda context: speak(context, models, ...))
     job.progress.connect(bar.show)
     job.done.connect(window.show_result)

@@ -221,7 +221,7 @@ class VoiceStore:
         return [(path.name, _without_time(path)) for path in files]
 
     def empty_trash(self, older_than_days: float = 0.0) -> None:
-        """Delete permanently what was moved to the trash at least so many days ago."""
+        """Delete permanently what has been in the trash for at least that many days."""
         for token, _ in self.trash():
             with contextlib.suppress(OSError, ValueError):
                 if time.time_ns() - int(token.split("-")[0]) >= older_than_days * 86_400e9:

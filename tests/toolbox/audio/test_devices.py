@@ -26,10 +26,10 @@ def test_a_missing_device_is_an_error():
 
 def test_looking_again_reloads_portaudio():
     done: list[str] = []
-    sound = FakeDevices()
-    sound._terminate = lambda: done.append("ended")  # type: ignore[attr-defined]
-    sound._initialize = lambda: done.append("begun")  # type: ignore[attr-defined]
-    list_devices("input", sound)
+    library = FakeDevices()
+    library._terminate = lambda: done.append("ended")  # type: ignore[attr-defined]
+    library._initialize = lambda: done.append("begun")  # type: ignore[attr-defined]
+    list_devices("input", library)
     assert done == []
-    list_devices("input", sound, look_again=True)
+    list_devices("input", library, look_again=True)
     assert done == ["ended", "begun"]

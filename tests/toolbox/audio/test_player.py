@@ -16,14 +16,14 @@ def noise(samples: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).uniform(0.1, 1, samples).astype(np.float32)
 
 
-def heard(sound: FakeDevices) -> np.ndarray:
-    played = np.concatenate(sound.played) if sound.played else np.zeros(0)
+def samples_of(library: FakeDevices) -> np.ndarray:
+    played = np.concatenate(library.played) if library.played else np.zeros(0)
     return played[played != 0]
 
 
 def test_audio_is_played_and_the_position_reaches_its_end():
-    sound = FakeDevices()
-    player = Player(library=sound)
+    library = FakeDevices()
+    player = Player(library=library)
     assert player.position() == player.duration() == 0 and not player.playing
     player.play(noise(RATE // 2), RATE)
     assert player.playing and player.duration() == pytest.approx(0.5)
@@ -32,13 +32,13 @@ def test_audio_is_played_and_the_position_reaches_its_end():
         positions.append(player.position())
     wait_for_end(player)
     assert positions == sorted(positions)
-    assert np.array_equal(heard(sound), noise(RATE // 2))
+    assert np.array_equal(samples_of(library), noise(RATE // 2))
     assert player.position() == pytest.approx(0.5, abs=0.02) and player.error == ""
 
 
 def test_growing_audio_is_played_while_it_grows():
-    sound = FakeDevices()
-    player = Player(library=sound)
+    library = FakeDevices()
+    player = Player(library=library)
     player.begin(RATE)
     for seed in range(3):
         player.append(noise(1000, seed))
@@ -47,12 +47,12 @@ def test_growing_audio_is_played_while_it_grows():
     player.finish()
     wait_for_end(player)
     assert not player.playing
-    assert np.array_equal(heard(sound), np.concatenate([noise(1000, seed) for seed in range(3)]))
+    assert np.array_equal(samples_of(library), np.concatenate([noise(1000, seed) for seed in range(3)]))
 
 
 def test_stopping_is_immediate_and_keeps_the_position():
-    sound = FakeDevices()
-    player = Player(library=sound)
+    library = FakeDevices()
+    player = Player(library=library)
     player.play(noise(60 * RATE), RATE)
     wait_until(lambda: player.position() > 0.1)
     player.stop()
@@ -60,39 +60,39 @@ def test_stopping_is_immediate_and_keeps_the_position():
     assert not player.playing and 0.1 < stopped < 60
     wait_for_end(player)
     assert player.position() == stopped
-    assert len(sound.played[0]) < 60 * RATE
+    assert len(library.played[0]) < 60 * RATE
     player.append(noise(10))  # ignored
 
 
 def test_new_audio_replaces_the_old_one():
-    sound = FakeDevices()
-    player = Player(library=sound)
+    library = FakeDevices()
+    player = Player(library=library)
     player.play(noise(60 * RATE), RATE)
     wait_until(lambda: player.position() > 0)
     player.play(noise(500, 1), RATE)
     wait_for_end(player)
-    wait_until(lambda: len(sound.played) == 2)
-    assert min(len(one) for one in sound.played) < 2000
+    wait_until(lambda: len(library.played) == 2)
+    assert min(len(one) for one in library.played) < 2000
 
 
 def test_playback_may_start_anywhere():
-    sound = FakeDevices()
-    player = Player(library=sound)
+    library = FakeDevices()
+    player = Player(library=library)
     player.play(noise(RATE), RATE, start=0.75)
     assert player.position() >= 0.75
     wait_for_end(player)
-    assert np.array_equal(heard(sound), noise(RATE)[12_000:])
+    assert np.array_equal(samples_of(library), noise(RATE)[12_000:])
     assert player.duration() == pytest.approx(1) and player.position() == pytest.approx(1, abs=0.02)
 
 
 def test_a_chosen_device_is_used_from_the_next_call():
-    sound = FakeDevices()
-    player = Player(device="monitor", library=sound)
+    library = FakeDevices()
+    player = Player(device="monitor", library=library)
     for device in ("monitor", 0, None):
         player.device = device
         player.play(noise(100), RATE)
         wait_for_end(player)
-    assert sound.opened == ["monitor", 0, None]
+    assert library.opened == ["monitor", 0, None]
 
 
 @pytest.mark.parametrize("missing", ["package", "device", "chosen", "busy"])
@@ -124,15 +124,15 @@ def test_no_call_waits_for_a_slow_device():
     assert player.playing and player.position() == 0
     released.set()
     wait_for_end(player)
-    assert np.array_equal(heard(player._library), noise(100))
+    assert np.array_equal(samples_of(player._library), noise(100))
 
 
 def test_a_device_that_disappears_is_reported():
-    sound = FakeDevices()
-    player = Player(library=sound)
+    library = FakeDevices()
+    player = Player(library=library)
     player.begin(RATE)
     player.append(noise(RATE))
-    wait_until(lambda: sound.streams and sound.streams[0].blocks)
-    sound.streams[0].stopping.set()
+    wait_until(lambda: library.streams and library.streams[0].blocks)
+    library.streams[0].stopping.set()
     wait_for_end(player)
     assert "stopped playing" in player.error

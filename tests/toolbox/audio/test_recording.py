@@ -18,8 +18,8 @@ def tone(seconds: float = 1.0, peak: float = 0.3, rate: int = RATE) -> np.ndarra
 
 
 def test_a_take_has_the_samples_of_the_microphone():
-    sound = FakeDevices(tone())
-    recorder = Recorder(library=sound)
+    library = FakeDevices(tone())
+    recorder = Recorder(library=library)
     assert recorder.state == "idle" and recorder.stop().seconds == 0
     recorder.start()
     wait_until(lambda: recorder.seconds > 2)
@@ -28,7 +28,7 @@ def test_a_take_has_the_samples_of_the_microphone():
     assert recorder.state == "stopped" and take.seconds > 2
     wav = take.wav()
     assert wav.dtype == np.float32 and np.array_equal(wav, np.resize(tone(), len(wav)))
-    wait_until(lambda: not sound.inputs[0].thread.is_alive())
+    wait_until(lambda: not library.inputs[0].thread.is_alive())
 
 
 def test_a_pause_is_not_recorded_but_its_level_is_shown():
@@ -45,17 +45,17 @@ def test_a_pause_is_not_recorded_but_its_level_is_shown():
 
 
 def test_a_retake_discards_the_take():
-    sound = FakeDevices(tone())
-    recorder = Recorder(library=sound)
+    library = FakeDevices(tone())
+    recorder = Recorder(library=library)
     recorder.start()
     wait_until(lambda: recorder.seconds > 0.2)
-    sound.signal = tone(peak=0.15)
+    library.signal = tone(peak=0.15)
     before = recorder.seconds
     recorder.start()
     assert recorder.seconds < before
     wait_until(lambda: recorder.seconds > 0.2)
     assert np.abs(recorder.stop().wav()).max() == pytest.approx(0.15, abs=0.01)
-    wait_until(lambda: not any(stream.thread.is_alive() for stream in sound.inputs))
+    wait_until(lambda: not any(stream.thread.is_alive() for stream in library.inputs))
 
 
 @pytest.mark.parametrize(("peak", "expected"), [(1.0, 0.0), (0.1, -20.0), (0.01, -40.0)])
@@ -85,8 +85,8 @@ def test_problems_are_reported_while_recording(signal, seconds, word):
 
 
 def test_a_device_with_a_different_rate_is_resampled():
-    sound = FakeDevices(tone(rate=48_000), input_rate=48_000)
-    recorder = Recorder(library=sound)
+    library = FakeDevices(tone(rate=48_000), input_rate=48_000)
+    recorder = Recorder(library=library)
     recorder.start()
     wait_until(lambda: recorder.seconds > 1)
     take = recorder.stop()
@@ -94,21 +94,21 @@ def test_a_device_with_a_different_rate_is_resampled():
 
 
 def test_the_chosen_device_is_opened():
-    sound = FakeDevices(tone())
-    recorder = Recorder(device="built-in", library=sound)
+    library = FakeDevices(tone())
+    recorder = Recorder(device="built-in", library=library)
     recorder.start()
     wait_until(lambda: recorder.state == "recording")
     recorder.discard()
-    assert sound.opened == ["built-in"]
+    assert library.opened == ["built-in"]
 
 
 def test_stopping_before_the_device_is_open_closes_it():
-    sound = FakeDevices(tone())
-    recorder = Recorder(library=sound)
+    library = FakeDevices(tone())
+    recorder = Recorder(library=library)
     recorder.start()
     take = recorder.stop()
     assert recorder.state == "stopped"
-    wait_until(lambda: all(not stream.thread.is_alive() for stream in sound.inputs))
+    wait_until(lambda: all(not stream.thread.is_alive() for stream in library.inputs))
     if not take.blocks:
         with pytest.raises(AudioError, match="Nothing was recorded"):
             take.wav()
@@ -133,11 +133,11 @@ def test_missing_parts_are_reported(missing, monkeypatch):
 
 
 def test_a_device_that_disappears_leaves_the_take_so_far():
-    sound = FakeDevices(tone())
-    recorder = Recorder(library=sound)
+    library = FakeDevices(tone())
+    recorder = Recorder(library=library)
     recorder.start()
     wait_until(lambda: recorder.seconds > 1)
-    sound.inputs[0].unplug()
+    library.inputs[0].unplug()
     wait_until(lambda: recorder.state == "failed")
     assert "microphone stopped" in recorder.remark()
     assert recorder.stop().seconds > 1

@@ -12,8 +12,8 @@ def test_a_job_reports_progress_and_chunks():
     reported = []
     context = JobContext(lambda kind, value: reported.append((kind, value)))
     context.progress("Reading", True, 3)
-    context.chunk("sound")
-    assert reported == [("progress", ("Reading", 1, 3)), ("chunk", "sound")]
+    context.chunk("audio")
+    assert reported == [("progress", ("Reading", 1, 3)), ("chunk", "audio")]
     silent = JobContext()
     silent.progress("Reading", 1, 3)
     silent.chunk(1)

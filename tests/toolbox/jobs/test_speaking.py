@@ -40,8 +40,9 @@ def test_lines_are_utterances_with_breaks_between(models, files, voice, recorder
     assert len(result.wav) == first + gap + second and not result.wav[first : first + gap].any()
     live = recorder.audio()
     assert len(live) == len(result.wav) and np.abs(result.wav).max() <= 0.901
-    # live playback and result differ only in level
-    assert np.corrcoef(result.wav[200 : first - 200], live[200 : first - 200])[0, 1] > 0.999
+    # live playback and result differ only in level, where playback is not clipped
+    inside = np.flatnonzero(np.abs(live[200 : first - 200]) < 1) + 200
+    assert np.corrcoef(result.wav[inside], live[inside])[0, 1] > 0.999
     lines = [chunk for chunk in recorder.chunks if isinstance(chunk, Line)]
     assert [line.text for line in lines] == ["First line.", "Second one."]
     assert [type(chunk).__name__ for chunk in recorder.chunks[:2]] == ["Line", "AudioChunk"]

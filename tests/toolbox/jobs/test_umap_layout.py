@@ -40,7 +40,7 @@ def test_the_edge_weights_of_a_point_sum_to_log2_of_their_number():
 
 def test_steps_follow_the_gradient_of_the_loss():
     rng = np.random.default_rng(1)
-    graph, places = fuzzy_graph(clusters(2, 3, 8), 4), rng.normal(0, 3, (6, 2))
+    graph, positions = fuzzy_graph(clusters(2, 3, 8), 4), rng.normal(0, 3, (6, 2))
     a, b = MIN_DIST_CURVE
     degrees = graph.sum(axis=1)
     push = NEGATIVES * (degrees[:, None] + degrees[None]) / 12
@@ -56,8 +56,8 @@ def test_steps_follow_the_gradient_of_the_loss():
         return np.array([(loss(flat + step) - loss(flat - step)) / 2e-5 for step in 1e-5 * np.eye(12)])
 
     rate = 1e-4
-    moved = (descend(graph, places, 1, rate).astype(np.float64) - places.astype(np.float32)) / rate
-    np.testing.assert_allclose(moved.ravel(), -gradient(places.ravel()), rtol=0.02, atol=0.02)
+    moved = (descend(graph, positions, 1, rate).astype(np.float64) - positions.astype(np.float32)) / rate
+    np.testing.assert_allclose(moved.ravel(), -gradient(positions.ravel()), rtol=0.02, atol=0.02)
 
 
 def test_clusters_separate_and_a_good_layout_is_kept():

@@ -45,14 +45,14 @@ def test_signals_come_in_order_on_the_gui_thread(worker, qtbot):
     def function(context: JobContext) -> int:
         assert threading.current_thread() is not threading.main_thread()
         context.progress("Reading", 1, 2)
-        context.chunk("sound")
+        context.chunk("audio")
         return 42
 
     job = worker.submit("Counting", function)
     log = Log(job)
     assert job.title == "Counting" and worker.jobs == (job,)
     finish(qtbot, job)
-    assert log.signals == [("started",), ("progress", "Reading", 1, 2), ("chunk", "sound"), ("done", 42), ("ended",)]
+    assert log.signals == [("started",), ("progress", "Reading", 1, 2), ("chunk", "audio"), ("done", 42), ("ended",)]
     assert log.threads == {QThread.currentThread()} and worker.jobs == ()
 
 

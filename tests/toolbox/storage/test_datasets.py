@@ -31,7 +31,7 @@ def put(root: Path, *names: str) -> None:
         if path.suffix in (".wav", ".flac", ".ogg"):
             write_audio(path, WAV)
         else:
-            path.write_bytes(b"sound")
+            path.write_bytes(b"audio")
 
 
 def listed(dataset: Dataset) -> dict[str, list[str]]:
@@ -111,7 +111,7 @@ def test_plain_folders_with_any_audio_format(tmp_path):
         "p9": ["p9/1.wav"],
         "p10": ["p10/1.mp3", "p10/10.ogg", "p10/9.opus", "p10/sub/2.m4a"],
     }
-    assert Dataset("mine", tmp_path).utterances("nobody") == []
+    assert Dataset("mine", tmp_path).utterances("unknown") == []
 
 
 def test_only_the_requested_folder_is_read(tmp_path, monkeypatch):

@@ -29,7 +29,7 @@ def result(seed: int = 0, frames: int = 40, **changes) -> Result:
     )
     made = [
         Line(f"Line {number}.", rng.standard_normal((80, frames)).astype(np.float32),
-             rng.random((12, frames // 2)).astype(np.float32), ("a", "b"), 0.9, ("something was said twice",))
+             rng.random((12, frames // 2)).astype(np.float32), ("a", "b"), 0.9, ("a word was repeated",))
         for number in range(2)
     ]  # fmt: skip
     wav = rng.uniform(-1, 1, 2 * frames * 200).astype(np.float32)
@@ -68,7 +68,7 @@ def test_the_list_is_newest_first_and_survives_a_restart(tmp_path):
     entry = listed[0]
     assert (entry.text, entry.voice, entry.similarity) == ("Line 0.\nLine 1.", "Zoë", 0.7123)
     assert entry.settings == SpeechSettings(1.5, 0.5, 2.0, "/words.csv", True)
-    assert entry.title == "Line 0. Line 1." and entry.remarks[1] == "line 2, something was said twice"
+    assert entry.title == "Line 0. Line 1." and entry.remarks[1] == "line 2, a word was repeated"
 
 
 def test_long_texts_have_a_short_title(tmp_path):

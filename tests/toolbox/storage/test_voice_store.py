@@ -78,14 +78,14 @@ def test_a_copy_of_the_audio_is_stored(store):
     add(store, "ann", embedding(0), "long.wav", wav=wav)
     add(store, "ann", embedding(1), "no audio.wav")
     first, second = store.load("ann").references
-    heard, rate = store.audio("ann", first.key)
-    assert first.has_audio and rate == 16_000 and len(heard) == 30 * 16_000  # the stored part
-    np.testing.assert_allclose(heard, wav[: len(heard)], atol=1e-4)
+    copy, rate = store.audio("ann", first.key)
+    assert first.has_audio and rate == 16_000 and len(copy) == 30 * 16_000  # the stored part
+    np.testing.assert_allclose(copy, wav[: len(copy)], atol=1e-4)
     with pytest.raises(ModelFileError, match="No audio was stored"):
         store.audio("ann", second.key)
     for change in (lambda: store.set_consent("ann", "x"), lambda: store.rename("ann", "eve")):
         change()
-    assert len(store.audio("eve", first.key)[0]) == len(heard)  # kept by changes
+    assert len(store.audio("eve", first.key)[0]) == len(copy)  # kept by changes
     with pytest.raises(AudioError):
         add(store, "ann", embedding(0), "empty.wav", wav=np.zeros(0, np.float32))
 

@@ -108,8 +108,8 @@ def test_the_tab_key_follows_the_three_steps(app):
         window.text_card.text,
         window.text_card.speak_button,
     ]
-    order = [seen.index(one) for one in wanted]
-    assert order == sorted(order)
+    found = [seen.index(one) for one in wanted]
+    assert found == sorted(found)
 
 
 def test_shortcuts_open_the_pages_and_are_listed(app):
