@@ -107,7 +107,8 @@ _RULES = compile_rules(
         _scripture,
     ),
     (
-        rf"(?i)\b(?P<title>{one_of(TITLES)})(?:\.\s*|\s+(?=[A-Z][A-Za-z]))(?=['\"(]?[A-Za-z])",
+        r"(?i)(?<!\d)(?<!\d )(?<!\bsq )(?<!\bsq\. )(?<!\bcu\. )"  # not the unit of "5 ft. of rope"
+        rf"\b(?P<title>{one_of(TITLES)})(?:\.\s*|\s+(?=[A-Z][A-Za-z]))(?=['\"(]?[A-Za-z])",
         lambda m: TITLES[m["title"].lower()] + " ",
     ),
     (

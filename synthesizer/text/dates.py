@@ -100,6 +100,13 @@ def _time(match: re.Match[str]) -> str:
     return spoken + suffix
 
 
+def _military_time(match: re.Match[str]) -> str:
+    """'at 0830 hours' -> 'at oh eight thirty hours'."""
+    minute = match["minute"]
+    rest = "hundred" if minute == "00" else _two_digits(minute)
+    return f"{match['before']}{_two_digits(match['hour'])} {rest}{match['hours'] or ''}"
+
+
 def _decade(match: re.Match[str]) -> str:
     digits = match["decade"]
     if len(digits) == 2:
@@ -166,6 +173,20 @@ _RULES = compile_rules(
         lambda m: m["from"] + " to ",
     ),
     (rf"{START}(?P<from>\d\d?)\s?-\s?(?={_CLOCK})", lambda m: m["from"] + " to "),
+    (r"(?<=\d:[0-5]\d)\s?h(?:rs?)?\b\.?", lambda m: final_stop(m) if m.group().endswith(".") else ""),
+    (
+        r"(?P<before>\b(?:at|by|from|until|before|after|to|and|since)\s)(?P<hour>[01]\d|2[0-3])(?P<minute>[0-5]\d)"
+        r"(?:(?P<hours>\s?(?:hrs|hours)\b)|\s?h\b\.?|(?=\s(?:to|-|until|and)\s\d{4}\s?(?:h|hrs|hours)\b))",
+        _military_time,
+    ),
+    (
+        r"(?P<a>(?<![\d:.])\d+):(?P<b>\d+)(?=\s(?:ratio|odds|scale|mix|mixture|dilution|split|aspect)\b)",
+        r"\g<a> to \g<b>",
+    ),
+    (
+        r"(?P<before>\b(?:ratio|odds|scale|dilution|mix)(?:\s(?:of|is|was|are|were))?\s)(?P<a>\d+):(?P<b>\d+)(?![\d:])",
+        r"\g<before>\g<a> to \g<b>",
+    ),
     (rf"{START}(?P<hour>\d\d?):(?P<minute>[0-5]\d)(?::(?P<second>\d\d))?(?![\d:]|,\d)(?:\s?{_HALF})?", _time),
     (rf"{START}(?P<hour>1[0-2]|0?[1-9])\.(?P<minute>[0-5]\d)(?P<second>(?!))?\s?{_HALF}", _time),
     (rf"{START}(?P<hour>1[0-2]|0?[1-9])\s?{_HALF}", lambda m: cardinal(m["hour"]) + _half_of_day(m)),

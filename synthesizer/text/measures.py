@@ -2,8 +2,9 @@
 
 import re
 
-from synthesizer.text.matching import apply_rules, compile_rules, one_of
-from synthesizer.text.numbers import NUMBER, cardinal, counted, decimal, fraction, pairs
+from synthesizer.text.lengths import expand_lengths
+from synthesizer.text.matching import apply_rules, compile_rules, final_stop, one_of
+from synthesizer.text.numbers import NUMBER, cardinal, counted, decimal, mixed_fraction, pairs
 from synthesizer.text.units import LETTER_UNITS, PER_WORDS, UNITS
 
 _UNIT = one_of(UNITS)
@@ -14,15 +15,23 @@ _SIDES = {"N": "north", "S": "south", "E": "east", "W": "west"}
 _SCALES = {"C": "Celsius", "F": "Fahrenheit"}
 _PER_ALONE = {"km/h": "kilometers per hour", "m/s": "meters per second"}
 _POWERS = {"2": "square ", "3": "cubic "}
-_ARTICLE = re.compile(r"\b(?:an?|another|every|each)\s(?:[a-z]+ly\s)?$", re.IGNORECASE)
-_NOUN = re.compile(
-    r"\s(?!(?:and|or|but|to|for|in|on|at|of|is|was|from|by|with|per|an?|the|away|each|every|more|less)\b)[a-z]{3,}"
+_ARTICLE = re.compile(
+    r"\b(?:an?|another|every|each|the|this|that|his|her|my|our|your|their|its)\s(?:[a-z]+ly\s)?$", re.IGNORECASE
 )
+# A noun that the measure modifies: "a 5 km run", but not "the 5 km between us"
+_NOUN = re.compile(
+    r"\s(?!(?:and|or|but|to|for|in|on|at|of|is|was|are|were|will|would|can|could|should|must|may|might|has|have|had|from|by"
+    r"|with|without|within|per|an?|the|away|each|every|more|less|between|above|below|under|over|into|through|around|along"
+    r"|behind|before|after|during|until|since|across|beyond|towards?|than|then|when|where|while|that|which|who|because|if"
+    r"|as|apart|ahead|long|wide|tall|deep|high|thick|older|younger|longer|later|earlier|ago|left|remaining|up|down|off"
+    r"|out|back|north|south|east|west|it|he|she|we|they|you|not|so|too)\b)[a-z]{3,}"
+)
+_RACE = re.compile(r"\s(?:race|dash|sprint|hurdles|relay|freestyle|final|event|champion|backstroke|butterfly)\b")
 
 
 def expand_measures(text: str) -> str:
     """'5 kg' -> 'five kilograms', '6 ft 2 in' -> 'six feet two inches', '9.8 m/s^2', '5-km run', '-5 °C'."""
-    return apply_rules(_RULES, text)
+    return apply_rules(_RULES, expand_lengths(apply_rules(_DEGREE_RULES, text)))
 
 
 def _counted(match: re.Match[str], names: tuple[str, str]) -> str:
@@ -33,12 +42,16 @@ def _counted(match: re.Match[str], names: tuple[str, str]) -> str:
         return f"{decimal(number)} to the power of {sign}{cardinal(exponent.lstrip('-'))} {names[1]}"
     if "/" not in number:
         return counted(number, names)
-    whole, _, part = number.rpartition(" ")
-    top, bottom = part.split("/")
-    spoken = fraction(top, bottom)
-    if whole:
-        return f"{cardinal(whole)} and {'a' + spoken[3:] if top == '1' else spoken} {names[1]}"
-    return f"{spoken} {names[0]}" if top == "1" else f"{spoken} of a {names[0]}"
+    spoken = mixed_fraction(number)
+    if " " in number:
+        return f"{spoken} {names[1]}"
+    return f"{spoken} {names[0]}" if number.startswith("1/") else f"{spoken} of a {names[0]}"
+
+
+def _dotted(match: re.Match[str]) -> str:
+    """'100 m.p.h.' -> '100 mph'."""
+    unit = match["unit"].replace(".", "")
+    return match["gap"] + unit + final_stop(match) if unit in UNITS else match.group()
 
 
 def _measure(match: re.Match[str]) -> str:
@@ -47,7 +60,8 @@ def _measure(match: re.Match[str]) -> str:
     if len(match["unit"]) == 1 and (re.match(r"-\w", following) or following.startswith("'")):
         return match.group()  # "5 t-shirts", "2 s's"
     before = match.string[max(0, match.start() - 30) : match.start()]
-    if match["gap"] == "-" or (_ARTICLE.search(before) and _NOUN.match(match.string, match.end())):
+    modifies = _ARTICLE.search(before) and _NOUN.match(match.string, match.end())
+    if match["gap"] == "-" or modifies or _RACE.match(match.string, match.end()):
         many = one
     power = _POWERS.get(match["power"] or "", "")
     per = ""
@@ -56,19 +70,6 @@ def _measure(match: re.Match[str]) -> str:
         over = _POWERS.get(match["per_power"] or "", "")
         per = f" per {name} squared" if over and name == "second" else f" per {over}{name}"
     return _counted(match, (power + one + per, power + many + per))
-
-
-def _feet(match: re.Match[str]) -> str:
-    feet, inches = match["feet"], match["inches"]
-    if match["mark"].startswith("in"):
-        stop = "." if match["mark"].endswith(".") and not match.string[match.end() :].strip("\"') ") else ""
-        return f"{counted(feet, ('foot', 'feet'))} {counted(inches, ('inch', 'inches'))}{stop}"
-    return f"{cardinal(feet)} foot {decimal(inches)}"
-
-
-def _prime(match: re.Match[str]) -> str:
-    number, mark = match["number"] or match["last"], match["mark"] or match["last_mark"]
-    return counted(number, ("foot", "feet") if mark == "'" else ("inch", "inches"))
 
 
 def _size(match: re.Match[str]) -> str:
@@ -96,8 +97,7 @@ def _angle(match: re.Match[str]) -> str:
     return " ".join(spoken) + ("" if match["side"] or not match.group().endswith(" ") else " ")
 
 
-# In order: each rule sees the digits that those above have left.
-_RULES = compile_rules(
+_DEGREE_RULES = compile_rules(
     (r"(?<=\d)\s?pt(?=\s(?:font|type|text|size)\b)", " point"),
     (
         r"(?P<degrees>(?<![\d.])\d{1,3}(?:\.\d+)?)°(?!\s?[CFK]\b|\^)"
@@ -110,17 +110,13 @@ _RULES = compile_rules(
         r"\g<before>\g<number> °\g<scale>",
     ),
     (r"(?<=°[CF])/(?=\d)", ", "),
-    (
-        r"(?<![\w.,])(?P<feet>\d{1,3})(?:'|\s?(?:ft|feet|foot)\b\.?,?)\s?(?P<inches>\d{1,2}(?:\.\d)?)\s?"
-        r"(?P<mark>\"|''|in\b\.?|inch(?:es)?\b)",
-        _feet,
-    ),
-    (
-        r"(?<![\w.,])(?P<number>\d{1,4})\s?(?P<mark>['\"])(?=\s?(?:x|×|by)\s?\d)"
-        r"|(?<=[x×y]\s)(?P<last>\d{1,4})(?P<last_mark>['\"])",
-        _prime,
-    ),
-    (r"(?<=\b(?:feet|foot)) [x×] | (?<=inches )[x×] ", " by "),
+)
+# In order: each rule sees the digits that those above have left.
+_RULES = compile_rules(
+    (r"(?<=\d)(?P<gap>\s?)(?P<unit>(?:[a-zA-Z]\.){2,3}(?!\w))", _dotted),
+    # "m2", "m/s2": a digit after a unit of length or time is a power.
+    (r"(?<=\d)(?P<unit>\s?(?:[kcdmnμ]?m|ft|yd|mi|in))(?P<power>[23])(?![\w.])", r"\g<unit>^\g<power>"),
+    (r"(?<=[A-Za-z])(?P<unit>/(?:s|min|h|[cmk]?m|ft|in))(?P<power>[23])(?!\w)", r"\g<unit>^\g<power>"),
     (
         rf"(?<![\w.,/])(?P<a>{NUMBER})(?P<unit_a>\s?(?:{_UNIT}|feet|inch(?:es)?|foot))?\s?(?P<sign>[x×])\s?(?=\d)"
         r"(?P<b>\d+(?:\.\d+)?)(?![\d.]|\^)(?P<rest>\s?[x×]\s?(?=\d))?"

@@ -4,6 +4,7 @@ import re
 
 from synthesizer.text.codes import expand_codes
 from synthesizer.text.dates import MONTHS, expand_dates
+from synthesizer.text.durations import expand_durations
 from synthesizer.text.matching import apply_rules, compile_rules
 from synthesizer.text.measures import expand_measures
 from synthesizer.text.money import expand_money, expand_money_ranges, plural_currency
@@ -12,7 +13,7 @@ from synthesizer.text.numbers import (
     START,
     cardinal,
     decimal,
-    fraction,
+    mixed_fraction,
     ordinal,
     pairs,
     plural,
@@ -37,7 +38,7 @@ def expand_numbers(text: str) -> str:
     if _ARITHMETIC.search(text):
         text = _MINUS_SIGNS.sub(" minus ", text)
     text = apply_rules(_FIRST_RULES, expand_codes(text))
-    text = expand_phone_numbers(expand_dates(text))
+    text = expand_phone_numbers(expand_dates(expand_durations(text)))
     text = expand_money(apply_rules(_RANGE_RULES, expand_money_ranges(text)))
     text = expand_measures(apply_rules(_MINUS_RULES, text))
     return apply_rules(_LAST_RULES, text)
@@ -71,10 +72,7 @@ def _fraction_as_adjective(match: re.Match[str]) -> str:
 
 
 def _mixed_fraction(match: re.Match[str]) -> str:
-    part = fraction(match["top"], match["bottom"])
-    if not match["whole"]:
-        return part
-    return f"{cardinal(match['whole'])} and {'a' + part[3:] if part.startswith('one ') else part}"
+    return mixed_fraction(f"{match['whole'] or ''} {match['top']}/{match['bottom']}".strip())
 
 
 def _power(match: re.Match[str]) -> str:
@@ -168,7 +166,7 @@ _RANGE_RULES = compile_rules(
     (r"(?<=\d)(?P<unit>\s?[a-zA-Z]{1,3})-(?=\d+(?:\.\d+)?(?P=unit)\b)", lambda m: m["unit"] + " to "),
     (rf"(?<![\w/^-])(?<!\^-)(?P<low>{NUMBER})(?:\s?-\s?)(?={NUMBER})", lambda m: f"{m['low']} to "),
     (r"(?<![\d:])(?P<low>2[5-9]|[3-5]\d):(?=[0-5]\d(?![\d:,.]))", lambda m: f"{m['low']} "),  # minutes and seconds
-    (r"(?<![\d:])(?P<low>\d+):(?=\d)", lambda m: f"{m['low']} to "),
+    (r"(?<![\d:])\d+(?::\d+)+(?![\d:])", lambda m: m.group().replace(":", " to ")),
 )
 # After money, whose rules read their own minus signs.
 _MINUS_RULES = compile_rules((rf"(?<![\w)\"'^])(?<!\d\s)-(?={NUMBER})", lambda m: "minus "))

@@ -77,6 +77,16 @@ def fraction(numerator: str, denominator: str) -> str:
     return f"{cardinal(numerator)} {part}"
 
 
+def mixed_fraction(number: str) -> str:
+    """'3 1/2' -> 'three and a half', '5/8' -> 'five eighths'."""
+    whole, _, part = number.rpartition(" ")
+    top, bottom = part.split("/")
+    spoken = fraction(top, bottom)
+    if not whole:
+        return spoken
+    return f"{cardinal(whole.strip())} and {'a' + spoken[3:] if spoken.startswith('one ') else spoken}"
+
+
 def roman_value(numeral: str) -> int | None:
     """'VIII' -> 8; None if it is not a well-formed upper-case Roman numeral."""
     if not numeral or not _ROMAN.fullmatch(numeral):

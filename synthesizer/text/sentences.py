@@ -21,7 +21,8 @@ _LAST_WORD = re.compile(r"(?:[^\W\d_]\.)*[^\W_]+$")
 
 _NEVER_LAST = frozenset(TITLES) | frozenset(INNER) | {"sq", "cu", "fl"}
 _BEFORE_NUMBER = frozenset(BEFORE_NUMBER) | frozenset(day.lower() for day in CALENDAR) | {"c", "ca"}
-_UNITS = word_set("in ft yd mi oz lb lbs tsp tbsp gal qt pt min mins sec secs hr hrs yr yrs")
+_AMOUNT = re.compile(r"\d\s?(?:(?:sq|cu|fl)\.?\s)?[a-z]+$")
+_UNITS = word_set("in ft yd mi oz lb lbs tsp tbsp gal qt pt min mins sec secs hr hrs yr yrs sq cu fl")
 _MAYBE_LAST = frozenset(FINAL) | {"st", "al"}
 # Words that begin a sentence and are not part of a name
 _STARTER_WORDS = """
@@ -115,6 +116,8 @@ def _ends_sentence(paragraph: str, start: int, match: re.Match[str], any_capital
     numbered = next_word[:1].isdigit() or re.fullmatch("[IVX]{2,}|[VX]", next_word)
     if lower in _NEVER_LAST or (lower in _BEFORE_NUMBER | _UNITS and numbered):
         return False
+    if lower in _UNITS and next_word[:1].islower() and _AMOUNT.search(paragraph[start : match.start()][-20:]):
+        return False  # "10 lb. of sugar", also in a text without capitals
     if word == "v" and next_word[:1].isupper():
         return False  # Roe v. Wade
     if len(word) == 1 and word.isupper() and ends_with_letter(paragraph[start : match.start()]):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from speech.errors import TextError
 from synthesizer.text.cleaners import clean
 from synthesizer.text.symbols import CLEAN_CHARACTERS
+from tests.synthesizer.text.measure_cases import MEASURE_CASES
 from tests.synthesizer.text.number_cases import NUMBER_CASES
 from tests.synthesizer.text.word_cases import WORD_CASES
 
@@ -34,7 +35,7 @@ def test_reference_behaviour(golden_dir):
         assert clean(item["text"]) == expected
 
 
-CASES = NUMBER_CASES | WORD_CASES
+CASES = NUMBER_CASES | MEASURE_CASES | WORD_CASES
 
 
 @pytest.mark.parametrize(
