@@ -25,6 +25,7 @@ from corpora.formats import Listing, list_recordings
 from corpora.headers import Header, read_headers
 from corpora.manifests import MANIFEST_PATTERN, manifest_cuts, manifest_files
 from corpora.recordings import Found, OnReject
+from speech.audio import SAMPLE_RATE, as_wav, read_audio, resample
 from speech.errors import AudioError, CorpusError
 
 logger = logging.getLogger(__name__)
@@ -131,7 +132,7 @@ def _utterance_of_cut(cut: Any, corpus: str) -> Utterance:
     )
 
 
-def read_utterance(utterance: Utterance, sample_rate: int = 16_000) -> np.ndarray:
+def read_utterance(utterance: Utterance, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
     """The audio of an utterance: float32 [samples] at `sample_rate` in [-1, 1].
 
     Of a long file only the part that is needed is decoded, if the format allows it.
@@ -140,8 +141,6 @@ def read_utterance(utterance: Utterance, sample_rate: int = 16_000) -> np.ndarra
         AudioError: see `speech.audio.read_audio`.
     """
     import soundfile
-
-    from speech.audio import as_wav, read_audio, resample
 
     if utterance.whole and utterance.channel is None:
         return read_audio(utterance.path, sample_rate)

@@ -69,14 +69,14 @@ def _one_speaker_cuts(cut: Any, folder: Path, corpus: str, reject: OnReject) -> 
         reject(f"{corpus}/{cut.id}", "the file is missing")
         return
     cut.recording.sources[0].source = str(source)
-    for piece in cut.trim_to_supervisions(keep_overlapping=False):
-        spoken = piece.supervisions[0]
-        piece.id = f"{corpus}/{spoken.id}"
+    for part in cut.trim_to_supervisions(keep_overlapping=False):
+        spoken = part.supervisions[0]
+        part.id = f"{corpus}/{spoken.id}"
         if not spoken.speaker:
-            reject(piece.id, "no speaker is named")
+            reject(part.id, "no speaker is named")
             continue
         spoken.text = " ".join((spoken.text or "").split())
-        yield piece
+        yield part
 
 
 def _why_unusable(cut: Any) -> str | None:

@@ -176,14 +176,14 @@ class Synthesizer(MelSettings):
         longest = min(MAX_SEGMENT_SECONDS, self.max_seconds)
         at_aligner_rate = resample(wav, self.sample_rate, SAMPLE_RATE)
         try:
-            pieces = split_at_silences(at_aligner_rate, text, min_seconds=self.min_seconds, max_seconds=longest)
+            spans = split_at_silences(at_aligner_rate, text, min_seconds=self.min_seconds, max_seconds=longest)
         except AudioError as error:
             raise Refused(f"does not fit its transcript ({error})") from error
         segments = []
-        for piece in pieces:
-            part = wav[round(piece.start * self.sample_rate) : round(piece.end * self.sample_rate)]
-            contour = pitch_contour(part, piece.words, self.sample_rate)
-            segments.append(Segment(part, piece.text, piece.words, contour))
+        for span in spans:
+            part = wav[round(span.start * self.sample_rate) : round(span.end * self.sample_rate)]
+            contour = pitch_contour(part, span.words, self.sample_rate)
+            segments.append(Segment(part, span.text, span.words, contour))
         return segments
 
     def _check_rate(self, text: str, seconds: float) -> None:

@@ -23,7 +23,7 @@ from vocoder.spectral.model import SpectralGenerator
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
+def folder(tmp_path_factory):
     """Toy models, two references, three sentences, and a corpus of two speakers with three utterances each."""
     folder = tmp_path_factory.mktemp("evaluate")
     save_toy_models(folder / "models")
@@ -58,10 +58,10 @@ def run(monkeypatch, capsys, tmp_path):
     return call
 
 
-def test_encoder(run, place, tmp_path):
-    encoder = place / "models/encoder.safetensors"
+def test_encoder(run, folder, tmp_path):
+    encoder = folder / "models/encoder.safetensors"
     result = run(
-        "encoder", place / "corpus", "--encoder", f"one={encoder}", f"two={encoder}", "--mfcc", "--seconds", 1.6,
+        "encoder", folder / "corpus", "--encoder", f"one={encoder}", f"two={encoder}", "--mfcc", "--seconds", 1.6,
         "--out", tmp_path / "r",
     )  # fmt: skip
     assert result.code == 0, result
@@ -76,13 +76,13 @@ def test_encoder(run, place, tmp_path):
     assert str(tmp_path) not in (tmp_path / "r/report.json").read_text()
 
 
-def test_encoder_in_noise(run, place, tmp_path):
+def test_encoder_in_noise(run, folder, tmp_path):
     noise = tmp_path / "noise"
     noise.mkdir()
     for number in range(12):
         soundfile.write(noise / f"hum{number}.wav", speech_like(1.0, 300, number), 16_000)
     result = run(
-        "encoder", place / "corpus", "--encoder", place / "models/encoder.safetensors",
+        "encoder", folder / "corpus", "--encoder", folder / "models/encoder.safetensors",
         "--noise", noise, "--snr", 5, "--seconds", 1.6,
     )  # fmt: skip
     assert result.code == 0, result
@@ -90,9 +90,9 @@ def test_encoder_in_noise(run, place, tmp_path):
     assert "held-out noises" in result.out
 
 
-def test_vocoder(run, place, tmp_path):
+def test_vocoder(run, folder, tmp_path):
     result = run(
-        "vocoder", place / "corpus", "--vocoder", "griffin-lim", "again=griffin-lim", "--limit", 2,
+        "vocoder", folder / "corpus", "--vocoder", "griffin-lim", "again=griffin-lim", "--limit", 2,
         "--out", tmp_path / "r", "--plots", 1,
     )  # fmt: skip
     assert result.code == 0, result
@@ -130,18 +130,18 @@ def test_vocoders_by_name(tmp_path):
 
 
 @pytest.fixture
-def cloning(run, place, tmp_path):
+def cloning(run, folder, tmp_path):
     def call(*more):
         return run(
-            "cloning", "--references", place / "references", "--sentences", place / "sentences.txt",
-            "--models", place / "models", "--device", "cpu", "--out", tmp_path / "r", *more,
+            "cloning", "--references", folder / "references", "--sentences", folder / "sentences.txt",
+            "--models", folder / "models", "--device", "cpu", "--out", tmp_path / "r", *more,
         )  # fmt: skip
 
     return call
 
 
-def test_cloning_beside_natural_speech(cloning, place, tmp_path):
-    result = cloning("--limit", 3, "--plots", 1, "--natural", place / "corpus", "--natural-limit", 2)
+def test_cloning_beside_natural_speech(cloning, folder, tmp_path):
+    result = cloning("--limit", 3, "--plots", 1, "--natural", folder / "corpus", "--natural-limit", 2)
     assert result.code == 0, result
     report = json.loads((tmp_path / "r/report.json").read_text())
     assert list(report["figures"]) == ["clone, griffin-lim", "natural", "copy, griffin-lim"]
@@ -156,11 +156,11 @@ def test_cloning_beside_natural_speech(cloning, place, tmp_path):
     assert len(list((tmp_path / "r").glob("*.png"))) == 3
 
 
-def test_voices_of_several_clips_are_compared_with_their_other_clips(run, place, tmp_path):
+def test_voices_of_several_clips_are_compared_with_their_other_clips(run, folder, tmp_path):
     def of_corpus(clips):
         return run(
-            "cloning", "--references", place / "corpus", "--sentences", place / "sentences.txt", "--limit", 2,
-            "--models", place / "models", "--device", "cpu", "--out", tmp_path / f"of-{clips}", "--clips", clips,
+            "cloning", "--references", folder / "corpus", "--sentences", folder / "sentences.txt", "--limit", 2,
+            "--models", folder / "models", "--device", "cpu", "--out", tmp_path / f"of-{clips}", "--clips", clips,
         )  # fmt: skip
 
     result = of_corpus(2)
@@ -174,7 +174,7 @@ def test_voices_of_several_clips_are_compared_with_their_other_clips(run, place,
     assert "None of the references" in result.err
 
 
-def test_cloning_is_repeatable_and_speaks_as_the_cloner(cloning, place, tmp_path):
+def test_cloning_is_repeatable_and_speaks_as_the_cloner(cloning, folder, tmp_path):
     from cloning import VoiceCloner
     from speech.audio import read_audio
 
@@ -185,24 +185,24 @@ def test_cloning_is_repeatable_and_speaks_as_the_cloner(cloning, place, tmp_path
     for row in rows + again:
         del row["synthesis_seconds"], row["vocoder_seconds"]
     assert rows == again
-    cloner = VoiceCloner.load(place / "models", device="cpu")
-    wav = read_audio(place / "references" / "high.wav")
+    cloner = VoiceCloner.load(folder / "models", device="cpu")
+    wav = read_audio(folder / "references" / "high.wav")
     speech = cloner.speak("Hello there.", cloner.enroll([wav]), seed=5)
     assert rows[0]["voice"] == "high"
     assert rows[0]["seconds"] == pytest.approx(speech.seconds)
 
 
-def test_mistakes_are_one_sentence(cloning, run, place, tmp_path):
+def test_mistakes_are_one_sentence(cloning, run, folder, tmp_path):
     (tmp_path / "empty.txt").write_text("\n")
     for result, words in (
         (run("encoder", tmp_path / "none"), "There is no corpus"),
-        (run("encoder", place / "corpus", "--encoder", place / "sentences.txt"), "sentences.txt"),
-        (run("encoder", place / "corpus", "--limit-per-speaker", 0), "--limit-per-speaker"),
-        (run("encoder", place / "corpus", "--seconds", 0), "--seconds"),
-        (run("encoder", place / "corpus", "--noise", tmp_path / "none"), "no folder"),
-        (run("encoder", place / "corpus", "--encoder", "a=x", "a=y"), "called 'a'"),
+        (run("encoder", folder / "corpus", "--encoder", folder / "sentences.txt"), "sentences.txt"),
+        (run("encoder", folder / "corpus", "--limit-per-speaker", 0), "--limit-per-speaker"),
+        (run("encoder", folder / "corpus", "--seconds", 0), "--seconds"),
+        (run("encoder", folder / "corpus", "--noise", tmp_path / "none"), "no folder"),
+        (run("encoder", folder / "corpus", "--encoder", "a=x", "a=y"), "called 'a'"),
         (run("vocoder", tmp_path / "none"), "none"),
-        (run("vocoder", place / "corpus", "--limit", 0), "--limit"),
+        (run("vocoder", folder / "corpus", "--limit", 0), "--limit"),
         (cloning("--references", tmp_path / "none"), "none"),
         (cloning("--sentences", tmp_path / "empty.txt"), "at least two"),
         (cloning("--models", tmp_path), "no encoder model"),
@@ -216,16 +216,16 @@ def test_mistakes_are_one_sentence(cloning, run, place, tmp_path):
     assert "--force" in cloning().err
 
 
-def test_missing_packages_are_named(place, tmp_path, monkeypatch, capsys):
+def test_missing_packages_are_named(folder, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "pocketsphinx", None)
     with pytest.raises(SystemExit) as stop:
-        evaluate.main(["vocoder", str(place / "corpus"), "--limit", "2"])
+        evaluate.main(["vocoder", str(folder / "corpus"), "--limit", "2"])
     assert stop.value.code == 2
     assert "pocketsphinx" in capsys.readouterr().err
     monkeypatch.setitem(sys.modules, "pesq", None)
     monkeypatch.setattr("encoder.convert.find_resemblyzer_weights", lambda: None)
     monkeypatch.setattr("evaluation.run.IndependentEncoder", IndependentEncoder)
-    assert evaluate.main(["vocoder", str(place / "corpus"), "--limit", "2", "--no-words"]) == 0
+    assert evaluate.main(["vocoder", str(folder / "corpus"), "--limit", "2", "--no-words"]) == 0
     out = capsys.readouterr().out
     assert "pesq" in out
     assert "resemblyzer" in out

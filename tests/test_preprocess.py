@@ -42,7 +42,7 @@ def corpus(tmp_path_factory) -> Path:
     speak(folder / "s0/too slow.wav", "oh")
     speak(folder / "s0/no text.wav", None)
     speak(folder / "s0/unspeakable.wav", "…")
-    (folder / "s1/broken.wav").write_bytes(b"no sound" * 100)
+    (folder / "s1/broken.wav").write_bytes(b"no audio" * 100)
     write_audio(folder / "s1/silent.wav", np.zeros(32_000, np.float32))
     (folder / "s1/silent.txt").write_text(TEXT, encoding="utf-8")
     (folder / "empty speaker").mkdir()
@@ -62,9 +62,9 @@ def run(*arguments: object) -> None:
 
 def same(one: FeatureStore, other: FeatureStore) -> bool:
     return one.keys == other.keys and all(
-        one.meta(place) == other.meta(place)
-        and all(np.array_equal(one.array(place, name), other.array(place, name)) for name in one.fields)
-        for place in range(len(one))
+        one.meta(index) == other.meta(index)
+        and all(np.array_equal(one.array(index, name), other.array(index, name)) for name in one.fields)
+        for index in range(len(one))
     )
 
 
@@ -75,9 +75,9 @@ def test_encoder_store(tmp_path, corpus, capsys):
     assert len(store) == 24  # the texts do not matter
     mel = store.array(0, "mel")
     assert mel.dtype == np.float16 and mel.shape[1] == 40 and np.isfinite(mel).all() and mel.max() > 0
-    held_out = {store.meta(place)["speaker"] for place in store.select(split="validation")}
+    held_out = {store.meta(index)["speaker"] for index in store.select(split="validation")}
     assert 1 <= len(held_out) < 5
-    assert all(store.meta(place)["split"] == "validation" for name in held_out for place in store.select(speaker=name))
+    assert all(store.meta(index)["split"] == "validation" for name in held_out for index in store.select(speaker=name))
     assert {key.removeprefix("toy/"): reason.split(" (")[0] for key, reason in store.rejected()} == {
         "s0/short.wav": "too short",
         "s1/broken.wav": "it cannot be read as audio",
@@ -94,12 +94,12 @@ def test_vocoder_store(tmp_path, corpus):
     store = FeatureStore(tmp_path)
     assert len(store) == 24
     assert store.info["mel_config"]["hop_length"] == 200
-    for place in range(2):
-        wav, mel = store.array(place, "wav"), store.array(place, "mel")
+    for index in range(2):
+        wav, mel = store.array(index, "wav"), store.array(index, "mel")
         assert wav.dtype == np.int16 and mel.dtype == np.uint8 and mel.shape[1] == 80
         assert len(wav) == len(mel) * 200
         assert 0.88 < np.abs(wav).max() / 32768 < 0.92
-        again = synthesis_mel(wav[: round(store.meta(place)["seconds"] * 16_000)] / np.float32(32768))
+        again = synthesis_mel(wav[: round(store.meta(index)["seconds"] * 16_000)] / np.float32(32768))
         frames = min(len(mel), again.shape[1])
         assert np.abs(decode_mel(mel[:frames]).T - again[:, :frames]).mean() < 0.05
     assert dict(store.rejected())["toy/s1/silent.wav"] == "silent"
@@ -111,12 +111,12 @@ def test_synthesizer_store(tmp_path, corpus, encoder_file):
     assert store.info["embedding_space"] == "toy"
     assert store.info["mel_config"]["n_mels"] == 80
     assert len(store) == 20
-    place = store.find("toy/s3/2.wav")
-    meta = store.meta(place)
+    index = store.find("toy/s3/2.wav")
+    meta = store.meta(index)
     assert Transcript.from_json(meta["transcript"]).text.startswith("number two")
     assert "five pounds" in Transcript.from_json(meta["transcript"]).text
     assert meta["speaker"] == "s3" and meta["corpus"] == "toy" and 2.2 < meta["seconds"] < 2.7
-    mel, embedding = store.array(place, "mel"), store.array(place, "embedding")
+    mel, embedding = store.array(index, "mel"), store.array(index, "embedding")
     assert mel.dtype == np.uint8 and mel.shape == (round(meta["seconds"] * 80) + 1, 80)
     assert embedding.shape == (EMBEDDING_SIZE,) and np.linalg.norm(embedding) == pytest.approx(1, abs=1e-4)
     whole = speech_like(2.4, seed=3)
@@ -144,8 +144,8 @@ def test_noise_store(tmp_path):
     assert mel.dtype == np.float16 and mel.shape == (201, 40)  # silences stay
     loud = encoder_mel(raise_volume(read_audio(tmp_path / store.keys[0])))
     np.testing.assert_allclose(mel, loud, rtol=1e-3, atol=1e-6)
-    for place in range(len(store)):
-        assert store.meta(place)["split"] == noise_split(store.keys[place])
+    for index in range(len(store)):
+        assert store.meta(index)["split"] == noise_split(store.keys[index])
 
 
 def test_vocoder_store_with_ground_truth_aligned_mels(tmp_path, corpus, encoder_file):
@@ -157,11 +157,11 @@ def test_vocoder_store_with_ground_truth_aligned_mels(tmp_path, corpus, encoder_
     own, gta = FeatureStore(tmp_path / "own"), FeatureStore(tmp_path / "gta")
     assert gta.info["gta"] and gta.info["embedding_space"] == "toy" and "gta" not in own.info
     assert 0 < len(gta) < len(own)
-    for place, key in enumerate(gta.keys):
-        mel, other = gta.array(place, "mel"), own.array(own.find(key), "mel")
+    for index, key in enumerate(gta.keys):
+        mel, other = gta.array(index, "mel"), own.array(own.find(key), "mel")
         assert mel.dtype == np.uint8 and mel.shape == other.shape and not np.array_equal(mel, other)
-        np.testing.assert_array_equal(gta.array(place, "wav"), own.array(own.find(key), "wav"))
-        assert gta.meta(place)["gta"] is True
+        np.testing.assert_array_equal(gta.array(index, "wav"), own.array(own.find(key), "wav"))
+        assert gta.meta(index)["gta"] is True
     reasons = {key.removeprefix("toy/"): reason.split(" (")[0] for key, reason in gta.rejected()}
     assert reasons["s0/no text.wav"] == "no transcript"
     assert reasons["s0/unspeakable.wav"] == "text cannot be spoken"
@@ -217,14 +217,14 @@ def test_other_speeds_are_other_voices(tmp_path, corpus, encoder_file):
     run(*arguments, "--out", tmp_path)
     store = FeatureStore(tmp_path)
     held_out = store.select(split="validation")
-    assert len(held_out) and not any(" at " in store.meta(place)["speaker"] for place in held_out)
-    key = next(store.keys[place] for place in store.select(split="train") if "#1of3" in store.keys[place])
-    places = [store.find(key.replace("#1of3", f"#{number}of3")) for number in (1, 2, 3)]
-    speaker = store.meta(places[0])["speaker"]
-    assert [store.meta(place)["speaker"] for place in places] == [speaker, f"{speaker} at 0.8", f"{speaker} at 1.25"]
-    seconds = np.array([store.meta(place)["seconds"] for place in places])
+    assert len(held_out) and not any(" at " in store.meta(index)["speaker"] for index in held_out)
+    key = next(store.keys[index] for index in store.select(split="train") if "#1of3" in store.keys[index])
+    indices = [store.find(key.replace("#1of3", f"#{number}of3")) for number in (1, 2, 3)]
+    speaker = store.meta(indices[0])["speaker"]
+    assert [store.meta(index)["speaker"] for index in indices] == [speaker, f"{speaker} at 0.8", f"{speaker} at 1.25"]
+    seconds = np.array([store.meta(index)["seconds"] for index in indices])
     np.testing.assert_allclose(seconds[1:] / seconds[0], [1 / 0.8, 1 / 1.25], rtol=0.05)
-    embeddings = np.stack([store.array(place, "embedding") for place in places])
+    embeddings = np.stack([store.array(index, "embedding") for index in indices])
     assert (embeddings[1:] @ embeddings[0] < 0.999).all()
     index = tmp_path / "index-0.jsonl"
     os.truncate(index, index.stat().st_size - 10)

@@ -11,7 +11,7 @@ from corpora.corpus import Utterance, iter_utterances, read_utterance
 from speech.errors import CorpusError
 
 
-def sound(path: Path, seconds: float = 0.5, rate: int = 16_000, channels: int = 1) -> Path:
+def write_clip(path: Path, seconds: float = 0.5, rate: int = 16_000, channels: int = 1) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     time = np.arange(round(seconds * rate)) / rate
     wav = np.stack([0.3 * (channel + 1) * np.sin(2 * np.pi * 200 * time) for channel in range(channels)], axis=1)
@@ -28,10 +28,10 @@ def read(*paths: Path) -> tuple[dict[str, Utterance], dict[str, str]]:
 def test_table(tmp_path):
     corpus = tmp_path / "table"
     for name in ("a/1.wav", "b/1.wav", 'b/a, "quoted" name | 漢.wav', "b/empty.wav", "b/broken.wav", "b/listed.wav"):
-        sound(corpus / name)
+        write_clip(corpus / name)
     (corpus / "b/empty.wav").write_bytes(b"")
-    (corpus / "b/broken.wav").write_bytes(b"RIFF this is no sound" * 20)
-    sound(tmp_path / "outside.wav")
+    (corpus / "b/broken.wav").write_bytes(b"RIFF this is no audio" * 20)
+    write_clip(tmp_path / "outside.wav")
     lines = [
         "path,speaker,text,duration_s",
         'a/1.wav,ann,"Hello, ""you""\n| two  lines",0.5',
@@ -61,7 +61,7 @@ def test_table(tmp_path):
 
 
 def test_table_without_speakers_is_one_speaker(tmp_path):
-    sound(tmp_path / "me/1.wav")
+    write_clip(tmp_path / "me/1.wav")
     (tmp_path / "me/metadata.csv").write_text("path\n1.wav\n", encoding="utf-8")
     utterances, _ = read(tmp_path / "me/metadata.csv")
     assert utterances["me/1.wav"].speaker == "me"
@@ -69,7 +69,7 @@ def test_table_without_speakers_is_one_speaker(tmp_path):
 
 def test_ljspeech_layout(tmp_path):
     for name in ("LJ-1", "LJ.2"):
-        sound(tmp_path / f"lj/wavs/{name}.wav")
+        write_clip(tmp_path / f"lj/wavs/{name}.wav")
     lines = ['LJ-1|He said "1|He said "one', "LJ.2|only raw", "LJ-3|missing|missing", "LJ-4", ""]
     (tmp_path / "lj/metadata.csv").write_text("\n".join(lines), encoding="utf-8")
     utterances, rejected = read(tmp_path / "lj")
@@ -83,17 +83,17 @@ def test_ljspeech_layout(tmp_path):
 
 def test_speaker_folders(tmp_path):
     corpus = tmp_path / "folders"
-    sound(corpus / "ann/1.wav")
-    sound(corpus / "ben/deep/er/1.WAV")
-    sound(corpus / "ben/stereo.flac", channels=2, rate=8000)
-    sound(corpus / "stray.wav")
-    sound(corpus / ".cache/1.wav")
-    (corpus / "nobody").mkdir()
-    (corpus / "nobody/notes.doc").write_bytes(b"?")
+    write_clip(corpus / "ann/1.wav")
+    write_clip(corpus / "ben/deep/er/1.WAV")
+    write_clip(corpus / "ben/stereo.flac", channels=2, rate=8000)
+    write_clip(corpus / "stray.wav")
+    write_clip(corpus / ".cache/1.wav")
+    (corpus / "empty").mkdir()
+    (corpus / "empty/notes.doc").write_bytes(b"?")
     (corpus / "README.txt").write_text("stray", encoding="utf-8")
     (corpus / "ann/1.txt").write_text("raw 1", encoding="utf-8")
     (corpus / "ann/1.normalized.txt").write_text("raw\none\n", encoding="utf-8")
-    sound(corpus / "ann/2.wav")
+    write_clip(corpus / "ann/2.wav")
     (corpus / "ann/2.txt").write_bytes("é".encode("latin-1"))
     utterances, rejected = read(corpus)
     assert {key: (value.speaker, value.text) for key, value in utterances.items()} == {
@@ -101,7 +101,7 @@ def test_speaker_folders(tmp_path):
         "folders/ben/deep/er/1.WAV": ("ben", ""),
         "folders/ben/stereo.flac": ("ben", ""),
     }
-    assert set(rejected) == {"folders/stray.wav", "folders/nobody", "folders/ann/2.wav"}
+    assert set(rejected) == {"folders/stray.wav", "folders/empty", "folders/ann/2.wav"}
     stereo = read_utterance(utterances["folders/ben/stereo.flac"])
     assert stereo.shape == (8000,) and stereo.dtype == np.float32
     assert np.abs(stereo).max() == pytest.approx(0.45, abs=0.01)  # the mean of the two channels
@@ -110,15 +110,15 @@ def test_speaker_folders(tmp_path):
 @pytest.mark.parametrize("root", ["train", "train/clean"])
 def test_librispeech_layout(tmp_path, root):
     chapter = tmp_path / root / "19/198"
-    sound(chapter / "19-198-0000.flac")
-    sound(chapter / "19-198-0001.flac")
+    write_clip(chapter / "19-198-0000.flac")
+    write_clip(chapter / "19-198-0001.flac")
     (chapter / "19-198.trans.txt").write_text("19-198-0000 HELLO THERE\n19-198-0001 YOU\n", encoding="utf-8")
     utterances, _ = read(tmp_path / "train")
     assert [(value.speaker, value.text) for value in utterances.values()] == [("19", "HELLO THERE"), ("19", "YOU")]
 
 
 def test_flat_folder_is_one_speaker(tmp_path):
-    sound(tmp_path / "flat/1.wav")
+    write_clip(tmp_path / "flat/1.wav")
     assert read(tmp_path / "flat")[0]["flat/1.wav"].speaker == "flat"
 
 
@@ -132,8 +132,8 @@ def manifests(folder: Path) -> None:
         SupervisionSet,
     )
 
-    sound(folder / "audio/long.wav", 4, channels=2)
-    sound(folder / "audio/plain.wav")
+    write_clip(folder / "audio/long.wav", 4, channels=2)
+    write_clip(folder / "audio/plain.wav")
     recordings = [
         Recording("long", [AudioSource("file", [0, 1], "audio/long.wav")], 16_000, 64_000, 4.0),
         Recording("gone", [AudioSource("file", [0], "audio/gone.wav")], 16_000, 8_000, 0.5),
@@ -203,7 +203,7 @@ def test_other_files_and_folders_are_refused(tmp_path):
 
 def test_two_corpora_of_one_name(tmp_path):
     for parent in "ab":
-        sound(tmp_path / parent / "same/ann/1.wav")
+        write_clip(tmp_path / parent / "same/ann/1.wav")
     with pytest.raises(CorpusError, match="named same"):
         read(tmp_path / "a/same", tmp_path / "b/same")
     assert len(read(tmp_path / "a/same", tmp_path / "a/same")[0]) == 1

@@ -29,7 +29,7 @@ from tests.speech.clips import write_with_av
     ],
 )
 def test_formats(tmp_path, form, subtype, channels, quick):
-    path = tmp_path / "sound"
+    path = tmp_path / "clip"
     soundfile.write(path, np.zeros((1001, channels)), 22_050, format=form, subtype=subtype)
     assert read_headers([path]) == [Header(22_050, 1001, channels)]
     assert (_plain_header(path) is not None) == quick
@@ -76,8 +76,8 @@ def test_damaged_headers_raise_nothing(tmp_path, data):
     path: Path = tmp_path / "x"
     soundfile.write(path, np.zeros(50), 16_000, format=form)
     content = bytearray(path.read_bytes())
-    for place in data.draw(st.lists(st.integers(0, 60), max_size=4)):
-        content[place % len(content)] = data.draw(st.integers(0, 255))
+    for position in data.draw(st.lists(st.integers(0, 60), max_size=4)):
+        content[position % len(content)] = data.draw(st.integers(0, 255))
     path.write_bytes(bytes(content[: data.draw(st.integers(1, len(content)))]))
     header = _plain_header(path)
     assert header is None or (isinstance(header, Header) and min(header) > 0)

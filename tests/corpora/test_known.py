@@ -15,7 +15,7 @@ META_1 += "id10002\tA.R._Rahman\tm\tIndia\tdev\nid10003\tAamir_Khan\tm\tUSA\ttes
 META_2 = "VoxCeleb2 ID ,VGGFace2 ID ,Gender ,Set\nid00012 ,n000012 ,m ,dev\n"
 
 
-def sound(path: Path, seconds: float = 0.2, **form: str) -> Path:
+def write_clip(path: Path, seconds: float = 0.2, **form: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     time = np.arange(round(seconds * 16_000)) / 16_000
     soundfile.write(path, 0.3 * np.sin(2 * np.pi * 200 * time), 16_000, **form)
@@ -55,8 +55,8 @@ def of_nations(*names: str):
 
 def voxceleb1(folder: Path, inner: str = "wav") -> None:
     for speaker in ("id10001", "id10002", "id10003"):
-        sound(folder / inner / speaker / "1zcIwhmdeo4/00001.wav")
-    sound(folder / inner / "id10001/0cYFdtyWVds/00002.wav")
+        write_clip(folder / inner / speaker / "1zcIwhmdeo4/00001.wav")
+    write_clip(folder / inner / "id10001/0cYFdtyWVds/00002.wav")
 
 
 @pytest.mark.parametrize("inner", ["wav", "dev/wav", ""])
@@ -103,14 +103,14 @@ def test_unknown_nationalities_are_refused(tmp_path, meta, nation, sentence):
 
 
 def test_voxceleb_2_has_no_nationalities(tmp_path):
-    sound(tmp_path / "vox2/aac/id00012/a/1.wav")
+    write_clip(tmp_path / "vox2/aac/id00012/a/1.wav")
     text(tmp_path / "vox2/vox2_meta.csv", META_2)
     with pytest.raises(CorpusError, match="without --nationalities"):
         read(tmp_path / "vox2", listing=of_nations("UK"))
 
 
 def test_other_ids_are_a_folder_per_speaker(tmp_path):
-    sound(tmp_path / "mine/id00001/1.wav")
+    write_clip(tmp_path / "mine/id00001/1.wav")
     text(tmp_path / "mine/id00001/1.txt", "hello")
     assert speakers_and_texts(read(tmp_path / "mine")[0]) == {"id00001/1.wav": ("id00001", "hello")}
 
@@ -119,9 +119,9 @@ def test_vctk(tmp_path):
     root = tmp_path / "VCTK"
     trimmed = root / "wav48_silence_trimmed"
     for name in ("p225/p225_001_mic1", "p225/p225_001_mic2", "p225/p225_002_mic2", "p315/p315_001_mic1"):
-        sound(trimmed / f"{name}.flac")
+        write_clip(trimmed / f"{name}.flac")
     text(trimmed / "log.txt", "x")
-    sound(root / "wav48/p225/p225_001.wav")
+    write_clip(root / "wav48/p225/p225_001.wav")
     text(root / "txt/p225/p225_001.txt", "Please call Stella.\n")
     text(root / "txt/p225/p225_002.txt", "Ask her.")
     expected = {
@@ -138,8 +138,8 @@ def test_vctk(tmp_path):
 
 def test_common_voice(tmp_path):
     clips = tmp_path / "cv/en/clips"
-    sound(clips / "common_voice_en_1.mp3", 0.5, format="MP3")
-    sound(clips / "common_voice_en_2.mp3", 0.5, format="MP3")
+    write_clip(clips / "common_voice_en_1.mp3", 0.5, format="MP3")
+    write_clip(clips / "common_voice_en_2.mp3", 0.5, format="MP3")
     rows = [
         "client_id\tpath\tsentence\tup_votes",
         'abc\tcommon_voice_en_1.mp3\tHe said "no" | twice.\t2',
@@ -174,10 +174,10 @@ def test_timit(tmp_path, capitals):
 
     root = tmp_path / "timit/data"
     speaker = root / cased("TRAIN/DR1/FCJF0")
-    sound(speaker / cased("SA1.WAV"), format="NIST", subtype="PCM_16")
-    sound(speaker / (cased("SA1.WAV") + ".wav"))
+    write_clip(speaker / cased("SA1.WAV"), format="NIST", subtype="PCM_16")
+    write_clip(speaker / (cased("SA1.WAV") + ".wav"))
     text(speaker / cased("SA1.TXT"), "0 46797 She had your dark suit in greasy wash water all year.\n")
-    sound(root / cased("TEST/DR8/MSLB0/SX1.WAV"), format="NIST", subtype="PCM_16")
+    write_clip(root / cased("TEST/DR8/MSLB0/SX1.WAV"), format="NIST", subtype="PCM_16")
     text(root / cased("TEST/DR8/MSLB0/SX1.WRD"), "3050 5723 she\n5723 10337 had\n\n")
     utterances, rejected = read(tmp_path / "timit")
     assert not rejected
@@ -191,11 +191,11 @@ def test_timit(tmp_path, capitals):
 @pytest.mark.parametrize("part", ["", "train-clean-100", "train-clean-100/19"])
 def test_libritts(tmp_path, part):
     chapter = tmp_path / "LibriTTS/train-clean-100/19/198"
-    sound(chapter / "19_198_000000_000000.wav")
+    write_clip(chapter / "19_198_000000_000000.wav")
     text(chapter / "19_198_000000_000000.normalized.txt", "Northanger Abbey")
     text(chapter / "19_198_000000_000000.original.txt", "NORTHANGER  ABBEY!")
     text(chapter / "19_198.trans.tsv", "19_198_000000_000000\ta\tb\n")
-    sound(tmp_path / "LibriTTS/train-clean-100/26/495/26_495_000000_000000.wav")
+    write_clip(tmp_path / "LibriTTS/train-clean-100/26/495/26_495_000000_000000.wav")
     found = read(tmp_path / "LibriTTS" / part)[0]
     assert ("19", "Northanger Abbey") in speakers_and_texts(found).values()
     assert {value.speaker for value in found.values()} == ({"19"} if "19" in part else {"19", "26"})
@@ -203,7 +203,7 @@ def test_libritts(tmp_path, part):
 
 def test_noises_in_any_folders(tmp_path):
     for name in ("a.wav", "rain/b.wav", "rain/deep/c.wav"):
-        sound(tmp_path / "noise" / name)
+        write_clip(tmp_path / "noise" / name)
     utterances, rejected = read(tmp_path / "noise", listing=list_noises)
     assert not rejected
     assert {key: value[0] for key, value in speakers_and_texts(utterances).items()} == {

@@ -38,10 +38,10 @@ def fill(directory: Path, numbers, worker: str = "0", shard_bytes: int = 1 << 20
 
 def check(store: FeatureStore, numbers) -> None:
     assert store.keys == [f"{number:03d}" for number in numbers]
-    for place, number in enumerate(numbers):
+    for index, number in enumerate(numbers):
         for name, expected in arrays(number).items():
-            np.testing.assert_array_equal(store.array(place, name), expected)
-        assert store.meta(place) == {"number": number}
+            np.testing.assert_array_equal(store.array(index, name), expected)
+        assert store.meta(index) == {"number": number}
 
 
 def test_what_is_written_is_read(tmp_path):
@@ -106,11 +106,11 @@ def test_any_array_key_and_meta_come_back(tmp_path_factory, monkeypatch, data):
             writer.add(key, values, meta)
     store = FeatureStore(directory)
     assert store.keys == sorted(items)
-    for place, key in enumerate(store.keys):
+    for index, key in enumerate(store.keys):
         values, meta = items[key]
-        assert store.meta(place) == meta
+        assert store.meta(index) == meta
         for name, value in values.items():
-            found = store.array(place, name)
+            found = store.array(index, name)
             assert found.dtype == value.dtype and found.shape == value.shape
             assert found.tobytes() == value.tobytes()
 
@@ -198,7 +198,7 @@ def test_a_killed_writer_loses_nothing_that_it_reported(tmp_path, repository):
         store = FeatureStore(tmp_path)
         assert len(store) > reported
         assert store.keys == [f"{number:06d}" for number in range(len(store))]
-        assert all((store.array(place, "x") == place).all() for place in range(len(store)))
+        assert all((store.array(index, "x") == index).all() for index in range(len(store)))
 
 
 def test_keys_of_all_workers_are_done(tmp_path):

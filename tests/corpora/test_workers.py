@@ -44,7 +44,7 @@ def test_items_that_hang_or_crash_are_refused_and_the_others_done(tmp_path):
 def test_errors_of_the_work_are_raised():
     with pytest.raises(RuntimeError, match="ZeroDivisionError: 1"):
         work_on([ToyItem("1", "fail")], jobs=1)
-    with pytest.raises(AudioError, match="no sound"):
+    with pytest.raises(AudioError, match="no audio"):
         work_on([ToyItem("1", "refuse")], jobs=1)
 
 

@@ -37,7 +37,7 @@ def meet(item: ToyItem, timer: Timer) -> None:
         if item.fate == "fail":
             raise ZeroDivisionError(item.key)
         if item.fate == "refuse":
-            raise AudioError("no sound")
+            raise AudioError("no audio")
 
 
 @contextlib.contextmanager

@@ -16,9 +16,9 @@ def hum(frequency: float, seconds: float = 1.0) -> np.ndarray:
 
 @pytest.mark.parametrize("frequency", [75.0, 110.0, 217.3, 340.0])
 def test_a_tone_has_its_pitch(frequency):
-    heard = yin_f0(hum(frequency))
-    assert len(heard) == 100
-    np.testing.assert_allclose(heard[2:-4], frequency, rtol=5e-3)
+    contour = yin_f0(hum(frequency))
+    assert len(contour) == 100
+    np.testing.assert_allclose(contour[2:-4], frequency, rtol=5e-3)
 
 
 def test_noise_and_silence_have_none():

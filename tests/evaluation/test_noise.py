@@ -14,7 +14,7 @@ def folder(tmp_path):
     for number in range(20):
         wav = np.concatenate([np.zeros(800), 0.1 * rng.standard_normal(16_000), np.zeros(800)])
         soundfile.write(tmp_path / f"noise{number}.wav", np.zeros(16_000) if number == 5 else wav, 16_000)
-    (tmp_path / "notes.txt").write_text("no sound")
+    (tmp_path / "notes.txt").write_text("not audio")
     return tmp_path
 
 

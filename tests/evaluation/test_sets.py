@@ -99,11 +99,11 @@ def test_silent_recordings_are_reported_without_their_folder(corpus, tmp_path):
     soundfile.write(tmp_path / "silent.wav", np.zeros(8000), 16_000)
     soundfile.write(tmp_path / "broken.wav", np.zeros(8000), 16_000)
     (tmp_path / "metadata.csv").write_text("path,speaker,text,duration_s\nsilent.wav,a,,0.5\nbroken.wav,a,,0.5\n")
-    chosen, told = Material([tmp_path]).choose(), dict[str, str]()
+    chosen, rejected = Material([tmp_path]).choose(), dict[str, str]()
     (tmp_path / "broken.wav").write_bytes(b"RIFF")
-    assert not list(read_recordings(chosen, on_reject=told.__setitem__))
-    assert len(told) == 2
-    assert str(tmp_path) not in "".join(told.values())
+    assert not list(read_recordings(chosen, on_reject=rejected.__setitem__))
+    assert len(rejected) == 2
+    assert str(tmp_path) not in "".join(rejected.values())
 
 
 def test_limit_per_speaker(corpus):
