@@ -104,16 +104,15 @@ def _identity(stage: str, files: ModelFiles) -> tuple[Any, ...]:
     return (str(path), stat.st_mtime_ns, stat.st_size)
 
 
-def load_models(context: JobContext, models: Models, files: ModelFiles, warm_up: bool = True) -> dict[str, str]:
+def load_models(context: JobContext, models: Models, files: ModelFiles) -> dict[str, str]:
     """Load all stages and do everything that is done only once, so that the first text starts at once.
 
     Returns:
         `Models.descriptions`.
     """
     cloner = models.load(context, files)
-    if warm_up:
-        context.progress("Preparing the models", 2, 3)
-        _warm_up(context, cloner)
+    context.progress("Preparing the models", 2, 3)
+    _warm_up(context, cloner)
     return models.descriptions(files)
 
 

@@ -38,8 +38,6 @@ class FileRequest:
     voice: Voice = field(compare=False)
     seed: int | None = None
     settings: SpeechSettings = DEFAULTS
-    overwrite: bool = False
-    suffix: str = ".wav"
 
 
 def speak_file(context: JobContext, models: Models, files: ModelFiles, request: FileRequest) -> list[WrittenFile]:
@@ -54,9 +52,9 @@ def speak_file(context: JobContext, models: Models, files: ModelFiles, request: 
 
     options = options_of(request.seed, request.settings)
     texts = read_text_lines(request.path, options.lexicon)
-    paths = numbered_paths(request.folder, len(texts), request.suffix)
+    paths = numbered_paths(request.folder, len(texts))
     for path in paths:
-        if path.exists() and not request.overwrite:
+        if path.exists():
             raise StorageError(f"{path} exists already: choose a different folder.")
     cloner = models.load(context, files)
     _make_folder(request.folder)
@@ -69,7 +67,7 @@ def speak_file(context: JobContext, models: Models, files: ModelFiles, request: 
             wav = join_lines([speech.wav], cloner.sample_rate, request.settings.trim)
             similarity = measure_similarity(cloner.encoder, wav, cloner.sample_rate, request.voice)[1]
             context.check()
-            write_audio(path, wav, cloner.sample_rate, overwrite=request.overwrite)
+            write_audio(path, wav, cloner.sample_rate)
             written.append(
                 WrittenFile(number + 1, text, path, len(wav) / cloner.sample_rate, similarity, speech.remarks)
             )

@@ -162,6 +162,10 @@ class DatasetBrowser(QWidget):
 
     def _show_speakers(self, names: list[str]) -> None:
         self.columns[1].show_names(names)
+        dataset = self.dataset()
+        remarks = {} if dataset is None else dataset.remarks
+        for reason, count in remarks.items():
+            self._session.logged.emit(f"{count} utterances skipped: {reason}")
         wanted = self._wanted.speaker if self._wanted is not None else ""
         if names:
             self.columns[1].select(names.index(wanted) if wanted in names else 0)

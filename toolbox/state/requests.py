@@ -106,7 +106,7 @@ class Requests(QObject):
         self._lines = list(draft.lines)
         self.lines_changed.emit(self._lines)
 
-    def speak_file(self, path: Path, folder: Path, request: TextRequest, overwrite: bool = False) -> None:
+    def speak_file(self, path: Path, folder: Path, request: TextRequest) -> None:
         """Speak a text file, one line each into numbered wav files, without playback."""
         session = self.session
         files, chosen = session.models_in_use(), session.voices.chosen
@@ -115,7 +115,7 @@ class Requests(QObject):
         if chosen is None:
             session.notify("The voice is not ready yet: try again in a moment.")
             return
-        file_request = jobs.FileRequest(path, folder, chosen.voice, request.seed, request.settings, overwrite)
+        file_request = jobs.FileRequest(path, folder, chosen.voice, request.seed, request.settings)
         models = session.models
         job = session.submit(
             f"Speaking {path.name}", lambda context: jobs.speak_file(context, models, files, file_request)

@@ -164,21 +164,19 @@ class VoiceStore:
             # The file name is what counts; the name inside is updated to match.
             return self._write(replace(voice, name=new_name), read_audio_copies(new))
 
-    def save_voice(self, voice: Voice, overwrite: bool = False) -> StoredVoice:
+    def save_voice(self, voice: Voice) -> StoredVoice:
         """Save a finished voice, such as a mix, as a voice with one reference.
 
         Raises:
-            StorageError: the name is taken, unless `overwrite`, which moves the old voice to the trash.
+            StorageError: the name is taken.
         """
         name = check_voice_name(voice.name)
         source = ", ".join(dict.fromkeys(voice.sources)) or name
         reference = Reference(np.array(voice.embedding), source[:MAX_SOURCE], _today(), pitch=voice.pitch)
         stored = StoredVoice(name, voice.embedding_space, (reference,), voice.consent, voice.created or _today())
         with self._lock:
-            if name in self and not overwrite:
-                raise StorageError(f"There is already a voice {name!r}: choose another name.")
             if name in self:
-                self._copy_to_trash(self.library.path(name))
+                raise StorageError(f"There is already a voice {name!r}: choose another name.")
             return self._write(stored, {})
 
     # --- delete and undo

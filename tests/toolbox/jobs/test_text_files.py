@@ -34,8 +34,6 @@ def test_a_text_file_becomes_numbered_files_and_a_manifest(models, files, voice,
     recorder.check_progress()
     with pytest.raises(StorageError, match="exists already"):
         jobs.speak_file(JobContext(), models, files, jobs.FileRequest(text_file, folder, voice, seed=1))
-    again = jobs.FileRequest(text_file, folder, voice, seed=1, overwrite=True, suffix=".flac")
-    assert jobs.speak_file(JobContext(), models, files, again)[0].path.name == "001.flac"
 
 
 def test_finished_files_and_their_manifest_remain_after_a_cancel(

@@ -117,11 +117,11 @@ def test_results_are_replayed_compared_deleted_and_restored(app):
         history.list.setCurrentIndex(history.model.index(index))
         history.set_buttons[index].click()
         app.settle()
-    assert history.compare_button.isEnabled() and "Second" in history.names[0].whole_text()
+    assert history.compare_button.isEnabled() and "Second" in history.names[0].toolTip()
     history.compare_button.click()
-    assert app.session.playing == "comparison" and "playing" in history.names[0].whole_text()
+    assert app.session.playing == "comparison" and "playing" in history.names[0].toolTip()
     history.compare_button.click()
-    assert "playing" in history.names[1].whole_text()
+    assert "playing" in history.names[1].toolTip()
     app.session.stop_playing()
     history.delete_button.click()
     app.settle()
@@ -167,11 +167,13 @@ def test_reused_settings_give_the_same_samples(app, lexicon):
 def test_a_lexicon_is_chosen_cleared_and_checked(app, lexicon):
     window = app.open()
     options = window.text_card.options
-    assert options.lexicon_name.whole_text() == "none" and not options.clear_button.isEnabled()
+    window.text_card.fold.set_open(True)
+    app.qtbot.wait(5)
+    assert options.lexicon_name.text() == "none" and not options.clear_button.isEnabled()
     window.use_files([lexicon])
     app.settle()
-    assert options.settings().lexicon == str(lexicon) and options.lexicon_name.whole_text() == "words.csv"
-    assert "1 pronunciation in use" in app.notices[-1][0] and "words.csv" in window.text_card.fold.summary.whole_text()
+    assert options.settings().lexicon == str(lexicon) and options.lexicon_name.text() == "words.csv"
+    assert "1 pronunciation in use" in app.notices[-1][0] and "words.csv" in window.text_card.fold.summary.toolTip()
     bad = app.folder / "bad.csv"
     bad.write_text("hello\n", encoding="utf-8")
     options.use_lexicon(bad)

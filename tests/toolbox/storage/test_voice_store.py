@@ -180,8 +180,6 @@ def test_a_finished_voice_is_saved_with_one_reference(store):
     assert [one.source for one in stored.references] == ["ann.wav, bob.wav"] and stored.consent == "ann: A; bob: B"
     with pytest.raises(StorageError, match="already"):
         store.save_voice(mixed)
-    store.save_voice(mixed, overwrite=True)
-    assert store.trash()[0][1] == "both"
 
 
 def test_voices_of_different_encoders_are_not_mixed(store):
