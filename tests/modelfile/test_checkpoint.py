@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from modelfile.checkpoint import load_into, load_model_file, load_weights, save_model, warm_start
-from modelfile.header import FORMAT_VERSION, ModelHeader, config_from_header, read_header
+from modelfile.header import FORMAT_VERSION, ModelHeader, NotAModelError, config_from_header, read_header
 from speech.errors import ModelFileError
 from tests.training.toy import ToyConfig, ToyModel
 
@@ -256,6 +256,16 @@ def test_a_header_whose_length_looks_like_a_pickle_is_read(tmp_path, length):
     rewrite(path, note="x" * (length - shorter))
     assert path.read_bytes()[:2] == struct.pack("<Q", length)[:2]
     load_model_file(path, "toy")
+
+
+def test_valid_files_that_are_no_models_have_an_error_of_their_own(tmp_path):
+    save_file({"embedding": torch.ones(4)}, tmp_path / "voice.safetensors", {"kind": "voice", "format_version": "1"})
+    with pytest.raises(NotAModelError):
+        read_header(tmp_path / "voice.safetensors")
+    (tmp_path / "text.safetensors").write_text("text")
+    with pytest.raises(ModelFileError) as error:
+        read_header(tmp_path / "text.safetensors")
+    assert not isinstance(error.value, NotAModelError)
 
 
 def test_the_error_for_a_pickle_says_convert(model_file):
