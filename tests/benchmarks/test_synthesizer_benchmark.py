@@ -1,4 +1,4 @@
-"""What the synthesizer's benchmark compares is the same computation."""
+"""The benchmark of the synthesizer compares passes that compute the same."""
 
 import subprocess
 import sys
@@ -19,41 +19,40 @@ from synthesizer.tacotron.config import ATTENTION_KINDS
 from tests.synthesizer.toy import toy_config
 
 
-def test_the_plain_loop_has_the_same_loss_and_gradients() -> None:
+def test_plain_loop_has_the_same_loss_and_gradients() -> None:
     check_gradients(toy_config())
 
 
 @pytest.mark.parametrize("kind", ATTENTION_KINDS)
-def test_decoding_tells_the_seconds_it_made(kind: str) -> None:
+def test_decoding_returns_seconds_of_speech(kind: str) -> None:
     seconds = decoding(random_model(toy_config(attention=kind)), [np.arange(2, 9)], window=(0, 2))()
     assert 0 < seconds < 4
 
 
-def test_sample_sentences_are_whole_sentences() -> None:
+def test_sample_sentences_have_typical_lengths() -> None:
     assert all(30 < len(symbols) < 200 for symbols in sample_sentences(8))
 
 
-@pytest.mark.parametrize(("able", "expected"), [(True, ("fp32", "bf16")), (False, ("fp32",))])
+@pytest.mark.slow
 @pytest.mark.parametrize("benchmark", ["synthesizer", "vocoder_training"])
-def test_the_figure_without_a_precision_is_of_the_one_that_training_chooses(
-    benchmark, able, expected, tmp_path
-) -> None:
-    """bf16 is not even measured where a processor emulates it. The vocoder's benchmark changes the path: run aside."""
+def test_figure_without_a_precision_is_for_the_default_of_training(benchmark) -> None:
+    """bf16 is not measured if the processor emulates it. In a program of its own, as the benchmark changes the path."""
     program = f"""
 from unittest import mock
 from training import processes
-with mock.patch.object(processes, "cpu_multiplies_bf16", lambda: {able}):
-    from benchmarks.{benchmark} import training_precisions
-    print(training_precisions())
+from benchmarks.{benchmark} import training_precisions
+for native in (True, False):
+    with mock.patch.object(processes, "cpu_multiplies_bf16", lambda: native):
+        print(training_precisions())
 """
-    said = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert said.strip() == repr((expected, expected[-1]))
+    run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines() == [repr((("fp32", "bf16"), "bf16")), repr((("fp32",), "fp32"))]
 
 
-@pytest.mark.parametrize("able", [True, False])
-def test_training_is_compared_in_the_precisions_that_there_are(able, monkeypatch) -> None:
-    compared = ("fp32", "bf16") if able else ("fp32",)
-    monkeypatch.setattr("training.processes.cpu_multiplies_bf16", lambda: able)
+@pytest.mark.parametrize("native", [True, False])
+def test_training_is_compared_in_native_precisions(native, monkeypatch) -> None:
+    compared = ("fp32", "bf16") if native else ("fp32",)
+    monkeypatch.setattr("training.processes.cpu_multiplies_bf16", lambda: native)
     monkeypatch.setattr("benchmarks.synthesizer.check_gradients", lambda config: None)
     seconds = {"fp32": [1.0, 2.0], "bf16": [1.0, 3.0]}
     monkeypatch.setattr("benchmarks.synthesizer.training_steps", lambda batch, precision: seconds[precision])
@@ -64,7 +63,7 @@ def test_training_is_compared_in_the_precisions_that_there_are(able, monkeypatch
     assert figures["train_frames_per_s_vs_plain_loop"] == ratios[f"train_frames_per_s_vs_plain_loop_{compared[-1]}"]
 
 
-def test_figures_are_written_as_a_list(tmp_path, capsys) -> None:
+def test_figures_are_written_as_json(tmp_path, capsys) -> None:
     import json
 
     path = tmp_path / "figures.json"
