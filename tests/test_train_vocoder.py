@@ -1,4 +1,4 @@
-"""The vocoder's training script on a toy corpus: it learns, stops, goes on, and leaves a vocoder that speaks."""
+"""The training script of the vocoder on a toy corpus."""
 
 import dataclasses
 import json
@@ -40,9 +40,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def train(store: Path, run: Path, **changes) -> None:
-    usual: dict[str, Any] = {"steps": 6, "batch_size": 2, "frames": 1, "validate_every": 0, "save_every": 3}
-    usual |= {"precision": "fp32", "device": "cpu"}
-    flags = WaveRNNFlags(store, run=run, threads=1, licence="CC0", **{"model": TOY, **usual, **changes})
+    defaults: dict[str, Any] = {"steps": 6, "batch_size": 2, "frames": 1, "validate_every": 0, "save_every": 3}
+    defaults |= {"precision": "fp32", "device": "cpu"}
+    flags = WaveRNNFlags(store, run=run, threads=1, licence="CC0", **{"model": TOY, **defaults, **changes})
     train_vocoder.main(flags)
 
 
@@ -57,7 +57,7 @@ def test_resumed_run_equals_an_uninterrupted_one(store, tmp_path):
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
-def test_pruned_run_goes_on_bit_exactly(store, tmp_path):
+def test_resumed_pruning_equals_an_uninterrupted_one(store, tmp_path):
     pruned = {"model": dataclasses.replace(TOY, sparsity=0.75), "prune_start": 1, "prune_steps": 4, "prune_every": 1}
     train(store, tmp_path / "whole", **pruned)
     train(store, tmp_path / "parts", **pruned, steps=6, max_minutes=1e-9)
@@ -69,8 +69,8 @@ def test_pruned_run_goes_on_bit_exactly(store, tmp_path):
     assert log[-1]["validation/sparsity/gru.weight_hh_l0"] == pytest.approx(0.75, abs=0.04)
 
 
-def test_finished_model_is_pruned_by_a_few_more_steps(store, tmp_path):
-    """Shape and sizes come from the file; a model that is not yet sparse enough is never the best one."""
+def test_finished_model_can_be_pruned(store, tmp_path):
+    """Shape and sizes are those of the file. A model is not the best one before it has the final sparsity."""
     train(store, tmp_path / "dense", steps=1)
     source = tmp_path / "dense" / "best.safetensors"
     pruned = {"start_from": source, "steps": 4, "prune_start": 0, "prune_steps": 3, "prune_every": 1}
@@ -101,7 +101,7 @@ def test_other_shapes_and_outputs_train_and_prune(store, tmp_path, changes):
     assert "output.weight.blocks" in load_weights(tmp_path / "run" / "model.safetensors")
 
 
-def test_run_leaves_a_vocoder_and_figures(store, tmp_path):
+def test_run_directory_has_a_vocoder_and_figures(store, tmp_path):
     train(store, tmp_path / "run", steps=2)
     vocoder = Vocoder.load(tmp_path / "run" / "model.safetensors")
     assert (vocoder.step, vocoder.licence, vocoder.trained_on) == (2, "CC0", "toy")
@@ -117,7 +117,7 @@ def test_new_run_can_start_from_a_model_file(store, tmp_path, caplog):
     assert re.search(r"(\d+) of \1 tensors", caplog.text)
 
 
-def test_mistakes_get_one_sentence(store, tmp_path, capsys):
+def test_mistakes_are_refused_in_one_sentence(store, tmp_path, capsys):
     train(store, tmp_path / "run", steps=1)
     other = tmp_path / "text.safetensors"
     other.write_text("no model")

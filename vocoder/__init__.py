@@ -1,7 +1,7 @@
 """Vocoder: a mel spectrogram -> a waveform.
 
-The facade is `Vocoder`, which loads whatever kind a model file holds; `GriffinLimVocoder` needs no file. Both load on
-first use, so that importing the package costs nothing where only a name of it is needed.
+`Vocoder` is the facade of all families and loads their model files. `GriffinLimVocoder` needs no file. Both are
+imported on first use, so that importing the package is fast.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""The training script with --adversarial, on a toy corpus: it starts from a model, stops, goes on, keeps the judges."""
+"""The training script with --adversarial on a toy corpus."""
 
 import json
 from dataclasses import asdict
@@ -18,15 +18,14 @@ from tests.vocoder.test_spectral_training import train as train_first_stage
 from vocoder import Vocoder
 from vocoder.spectral.config import AdversarialConfig, DiscriminatorConfig
 from vocoder.spectral.discriminators import FILE_NAME, Discriminators
-from vocoder.spectral.family import SpectralFlags
 
 SMALL = DiscriminatorConfig(periods=(2,), period_channels=4, resolutions=(128,), resolution_channels=4)
 STAGE = AdversarialConfig(discriminators_alone=2, judged_frames=8)
 
 
 def train(store: Path, run: Path, **changes) -> None:
-    usual: dict[str, Any] = {"adversarial": True, "against": STAGE, "sizes": SMALL, "frames": 16}
-    train_first_stage(store, run, **{**usual, **changes})
+    defaults: dict[str, Any] = {"adversarial": True, "against": STAGE, "sizes": SMALL, "frames": 16}
+    train_first_stage(store, run, **{**defaults, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +48,7 @@ def test_resumed_run_equals_an_uninterrupted_one(toy_store_path, tmp_path, first
         assert all(torch.equal(whole[key], parts[key]) for key in whole)
 
 
-def test_run_leaves_a_vocoder_and_its_judges(toy_store_path, tmp_path, first):
+def test_run_directory_has_a_vocoder_and_its_discriminators(toy_store_path, tmp_path, first):
     train(toy_store_path, tmp_path / "run", start_from=first, steps=4, validate_every=2)
     vocoder = Vocoder.load(tmp_path / "run" / "model.safetensors")
     assert (vocoder.kind, vocoder.step) == ("spectral", 4)
@@ -64,7 +63,7 @@ def test_run_leaves_a_vocoder_and_its_judges(toy_store_path, tmp_path, first):
     assert description["settings"]["adversarial"]["discriminators_alone"] == 2
 
 
-def test_discriminators_go_on_in_a_run_that_starts_from_theirs(toy_store_path, tmp_path, first):
+def test_new_run_can_start_from_discriminators(toy_store_path, tmp_path, first):
     train(toy_store_path, tmp_path / "one", start_from=first, steps=2)
     source = tmp_path / "one" / "model.safetensors"
     rate = {"learning_rate": 1e-12, "steps": 1}
@@ -76,7 +75,7 @@ def test_discriminators_go_on_in_a_run_that_starts_from_theirs(toy_store_path, t
         assert all(torch.allclose(before[name], after[name], atol=1e-6) for name in before)
 
 
-def test_mistakes_get_one_sentence(toy_store_path, tmp_path, first, capsys):
+def test_mistakes_are_refused_in_one_sentence(toy_store_path, tmp_path, first, capsys):
     train(toy_store_path, tmp_path / "run", start_from=first, steps=1)
     new = tmp_path / "new"
     wrong: list[dict[str, Any]] = [
@@ -108,8 +107,8 @@ def test_command_line(toy_store_path, tmp_path, first, monkeypatch):
     assert Vocoder.load(tmp_path / "run" / "model.safetensors").mel_config == TOY.mel
 
 
-def test_mels_of_a_synthesizer_are_accepted(toy_store, tmp_path, first):
-    """What `preprocess.py vocoder --gta` writes is a store like any other."""
+def test_gta_mels_are_accepted(toy_store, tmp_path, first):
+    """As `preprocess.py vocoder --gta` writes them."""
     with FeatureWriter(tmp_path / "gta") as writer:
         extra = {"gta": True, "synthesizer": "0" * 64, "embedding_space": "toy"}
         writer.write_info({"stage": "vocoder", "mel_config": asdict(TOY.mel), **extra})
@@ -119,8 +118,3 @@ def test_mels_of_a_synthesizer_are_accepted(toy_store, tmp_path, first):
             writer.add(f"gta/{item}", arrays, {**toy_store.meta(item), "gta": True})
     train(tmp_path / "gta", tmp_path / "run", start_from=first, steps=2)
     assert Vocoder.load(tmp_path / "run" / "best.safetensors").kind == "spectral"
-
-
-def test_help_is_of_the_second_stage_too():
-    arguments = SpectralFlags(Path("store"))
-    assert not arguments.adversarial and arguments.sizes == DiscriminatorConfig()

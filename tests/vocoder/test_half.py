@@ -1,4 +1,4 @@
-"""The GPU's loop, on the CPU and without its recording: the same steps in the same places of memory."""
+"""The loop for a GPU, run on the CPU without a captured graph."""
 
 import numpy as np
 import pytest
@@ -33,41 +33,41 @@ def tapes(model, folds=FOLDS) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("model", SHAPES, indirect=True)
-def test_in_single_precision_it_is_the_reference(model, mel):
+def test_single_precision_equals_the_reference(model, mel):
     expected = TorchSampler(model).sample_folds(mel, FOLDS, tapes(model))
     seen: list[tuple[int, int]] = []
     sampler = HalfSampler(model, torch.float32, record=False)
-    made = sampler.sample_folds(mel, FOLDS, tapes(model), Control(lambda *done: seen.append(done)))
-    for got, wanted in zip(made, expected, strict=True):
-        assert got.dtype == wanted.dtype
-        np.testing.assert_allclose(got, wanted, atol=1e-6)
+    samples = sampler.sample_folds(mel, FOLDS, tapes(model), Control(lambda *done: seen.append(done)))
+    for got, reference in zip(samples, expected, strict=True):
+        assert got.dtype == reference.dtype
+        np.testing.assert_allclose(got, reference, atol=1e-6)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen) and seen[-1] == (1600, 1600)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("model", SHAPES, indirect=True)
-def test_in_half_precision_it_is_close(model, mel, dtype):
-    """A number near the border of two labels falls to the other side now and then; what is heard hardly changes."""
+def test_half_precision_is_close_to_the_reference(model, mel, dtype):
+    """Rounding may decide between two labels, which hardly changes the audio."""
     expected = TorchSampler(model).sample_folds(mel, FOLDS, tapes(model))
-    made = HalfSampler(model, dtype, record=False).sample_folds(mel, FOLDS, tapes(model))
-    for got, wanted in zip(made, expected, strict=True):
-        apart = decode_samples(got, model.config) - decode_samples(wanted, model.config)
-        assert np.abs(apart).mean() < 0.02 * np.abs(decode_samples(wanted, model.config)).mean() + 0.01
+    samples = HalfSampler(model, dtype, record=False).sample_folds(mel, FOLDS, tapes(model))
+    for got, reference in zip(samples, expected, strict=True):
+        apart = decode_samples(got, model.config) - decode_samples(reference, model.config)
+        assert np.abs(apart).mean() < 0.02 * np.abs(decode_samples(reference, model.config)).mean() + 0.01
         if model.config.mode == "raw":
-            assert np.mean(got == wanted) > 0.9
+            assert np.mean(got == reference) > 0.9
 
 
-def test_a_stream_is_one_fold_and_knows_nothing_of_another(model, mel):
+def test_stream_equals_one_fold_beside_another_stream(model, mel):
     sampler = HalfSampler(model, torch.float32, record=False)
     expected = np.concatenate(list(TorchSampler(model).sample_stream(MelFrames.whole(mel), open_tape(model.config, 1))))
     first, second = (sampler.sample_stream(MelFrames.whole(mel), open_tape(model.config, 1)) for _ in range(2))
-    parts = [(next(first), next(second)) for _ in range(3)]  # the two run in turns, each in buffers of its own
+    parts = [(next(first), next(second)) for _ in range(3)]  # the two run alternately, in separate buffers
     assert [len(chunk) for chunk, _ in parts] == [400, 400, 400]
     for side in range(2):
         assert np.array_equal(np.concatenate([pair[side] for pair in parts]), expected)
 
 
-def test_it_begins_anew_each_time_also_after_a_cancelled_one(model, mel):
+def test_each_run_starts_from_the_initial_state_also_after_a_cancelled_one(model, mel):
     sampler = HalfSampler(model, torch.float32, record=False)
     expected = sampler.sample_folds(mel, FOLDS, tapes(model))
     answers = iter([False, False, True])
@@ -76,19 +76,19 @@ def test_it_begins_anew_each_time_also_after_a_cancelled_one(model, mel):
     assert all(map(np.array_equal, sampler.sample_folds(mel, FOLDS, tapes(model)), expected))
 
 
-def test_more_folds_than_a_batch_holds_take_turns(model, mel, monkeypatch):
+def test_more_folds_than_a_batch_are_run_in_several_batches(model, mel, monkeypatch):
     expected = HalfSampler(model, torch.float32, record=False).sample_folds(mel, FOLDS, tapes(model))
     monkeypatch.setattr("vocoder.wavernn.half.BATCHES", (1, 2))
-    made = HalfSampler(model, torch.float32, record=False).sample_folds(mel, FOLDS, tapes(model))
-    assert all(map(np.array_equal, made, expected))
+    samples = HalfSampler(model, torch.float32, record=False).sample_folds(mel, FOLDS, tapes(model))
+    assert all(map(np.array_equal, samples, expected))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA GPU")
 @pytest.mark.parametrize("model", SHAPES, indirect=True)
-def test_a_recorded_graph_is_the_same_loop(model, mel):
+def test_captured_graph_equals_the_reference(model, mel):
     expected = TorchSampler(model).sample_folds(mel, FOLDS, tapes(model))
-    made = HalfSampler(model.cuda(), torch.float32).sample_folds(mel, FOLDS, tapes(model))
-    for got, wanted in zip(made, expected, strict=True):
-        apart = decode_samples(got, model.config) - decode_samples(wanted, model.config)
+    samples = HalfSampler(model.cuda(), torch.float32).sample_folds(mel, FOLDS, tapes(model))
+    for got, reference in zip(samples, expected, strict=True):
+        apart = decode_samples(got, model.config) - decode_samples(reference, model.config)
         assert np.abs(apart).mean() < 0.01
     assert isinstance(WaveRNNVocoder(model, "cuda").running.sampler, HalfSampler)

@@ -1,4 +1,4 @@
-"""Pruning to block-sparse matrices in training, and the files that hold them."""
+"""Pruning to block-sparse matrices in training, and their files."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ def prune(model: Any, sparsity: float = 0.8) -> Pruner:
 
 
 def blocks_of(weight: torch.Tensor, matrix: LoopMatrix, gate: int, block: tuple[int, int] = (16, 1)) -> np.ndarray:
-    """Whether each block of a gate holds anything off its diagonal, by the plainest of loops."""
+    """Whether each block of a gate has a non-zero weight off its diagonal, by a simple loop."""
     part = weight.detach().numpy()[gate * matrix.rows : (gate + 1) * matrix.rows, : matrix.columns].copy()
     if matrix.recurrent:
         np.fill_diagonal(part, 0)
@@ -69,7 +69,7 @@ def test_every_gate_of_every_matrix_reaches_the_target(shape, block):
 
 
 @BOTH_SHAPES
-def test_diagonals_and_conditioning_columns_are_spared(shape):
+def test_diagonals_and_conditioning_columns_are_not_pruned(shape):
     model = make_model(shape)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     prune(model, 0.95)
@@ -83,42 +83,42 @@ def test_diagonals_and_conditioning_columns_are_spared(shape):
     assert all(torch.equal(before[name], model.state_dict()[name]) for name in untouched)
 
 
-def test_smallest_blocks_go_first_in_each_gate_by_itself():
+def test_smallest_blocks_of_each_gate_are_pruned_first():
     matrix = LoopMatrix("w", gates=2, rows=4, columns=3)
     weight = torch.tensor([[1.0, 2, 3]] * 4 + [[10, -30, 20]] * 4)
     assert largest_blocks(weight, matrix, (4, 1), 0.34).tolist() == [[[False, True, True]], [[False, True, True]]]
     assert largest_blocks(weight, matrix, (4, 1), 0.67).tolist() == [[[False, False, True]], [[False, True, False]]]
 
 
-def test_block_that_is_cut_short_is_judged_by_its_mean():
-    """A sum would call the short blocks at the lower edge small and prune them first."""
+def test_incomplete_blocks_are_compared_by_their_mean():
+    """With sums, the incomplete blocks at the lower edge would be pruned first."""
     matrix = LoopMatrix("w", gates=1, rows=18, columns=2)
     weight = torch.ones(18, 2)
     weight[16:] = 1.5
     assert largest_blocks(weight, matrix, (16, 1), 0.5).tolist() == [[[False, False], [True, True]]]
 
 
-def test_what_is_pruned_stays_zero_in_weights_and_averages():
+def test_pruned_blocks_stay_zero_in_weights_and_averages():
     model = make_model()
     pruner = Pruner(model, PruningSchedule(0.9, start=2, steps=8, every=2))
     averages = {name: value.clone() for name, value in model.state_dict().items()}
-    gone = torch.zeros_like(model.fc.weight, dtype=torch.bool)
-    shares = []
+    pruned = torch.zeros_like(model.fc.weight, dtype=torch.bool)
+    fractions = []
     for done in range(1, 13):
         with torch.no_grad():
             for value in (*model.parameters(), *averages.values()):
-                value.add_(torch.randn(value.shape))  # what an optimiser does
+                value.add_(torch.randn(value.shape))  # as an optimiser does
         pruner.after_step(done, averages)
         assert torch.equal(model.fc.weight == 0, averages["fc.weight"] == 0)
-        assert bool((model.fc.weight[gone] == 0).all())
-        gone = model.fc.weight == 0
-        shares.append(pruner.sparsity()["fc.weight"])
-    assert shares[:3] == [0, 0, 0] and shares[-3:] == [shares[-1]] * 3
-    assert shares == sorted(shares) and shares[-1] == pytest.approx(0.9, abs=0.01)
+        assert bool((model.fc.weight[pruned] == 0).all())
+        pruned = model.fc.weight == 0
+        fractions.append(pruner.sparsity()["fc.weight"])
+    assert fractions[:3] == [0, 0, 0] and fractions[-3:] == [fractions[-1]] * 3
+    assert fractions == sorted(fractions) and fractions[-1] == pytest.approx(0.9, abs=0.01)
 
 
-def test_weights_that_hardly_differ_from_the_noise_of_a_step_are_not_pruned_beyond_the_target():
-    """A step moves pruned blocks off zero, and may make them larger than blocks that stay."""
+def test_noisy_steps_do_not_prune_beyond_the_target():
+    """A step changes pruned blocks, and may make them larger than the remaining ones."""
     model = make_model()
     pruner = Pruner(model, PruningSchedule(0.5, start=0, steps=1))
     for done in range(1, 6):
@@ -141,13 +141,13 @@ def test_sparse_model_that_is_trained_further_keeps_its_zeros():
 
 
 @pytest.mark.parametrize("wrong", [{"sparsity": 1.0}, {"sparsity": 0.5, "start": -1}, {"sparsity": 0.5, "steps": 0}])
-def test_impossible_schedules_are_refused(wrong):
+def test_bad_schedules_are_refused(wrong):
     with pytest.raises(ConfigError):
         PruningSchedule(**wrong)
 
 
 @pytest.mark.parametrize("wrong", [{"sparsity": 1.0}, {"sparsity": -0.1}, {"block": (0, 1)}, {"block": (16, 65)}])
-def test_impossible_configs_are_refused(wrong):
+def test_bad_configs_are_refused(wrong):
     with pytest.raises(ConfigError):
         WaveRNNConfig(**wrong)
 
@@ -174,14 +174,14 @@ def test_packing_is_exact_and_small(shape, mode, tmp_path):
     assert stored < 0.15 * dense if shape == "compact" else stored < 0.25 * dense
 
 
-def test_dense_models_pass_unchanged():
+def test_dense_models_are_unchanged():
     state = make_model(sparsity=0.0).state_dict()
     packed = pack_sparse(state, WaveRNNConfig(**SIZES))  # type: ignore[arg-type]
     assert packed.keys() == state.keys()
     assert unpack_sparse(packed, WaveRNNConfig(**SIZES)).keys() == state.keys()  # type: ignore[arg-type]
 
 
-def test_sparse_file_speaks_as_the_dense_one(tmp_path):
+def test_sparse_file_gives_the_same_samples_as_the_dense_one(tmp_path):
     model = make_model().eval()
     prune(model)
     header = ModelHeader("vocoder", "wavernn", model.config, step=1)
@@ -234,7 +234,7 @@ def test_damaged_sparse_matrix_is_refused_in_one_sentence(packed, part, change):
     assert str(refused.value).endswith("damaged.") and "\n" not in str(refused.value)
 
 
-NUMBERS = st.sampled_from([torch.float32, torch.float16, torch.int32, torch.int64, torch.uint8, torch.bool])
+DTYPES = st.sampled_from([torch.float32, torch.float16, torch.int32, torch.int64, torch.uint8, torch.bool])
 
 
 @settings(max_examples=150, deadline=None)
@@ -243,16 +243,16 @@ NUMBERS = st.sampled_from([torch.float32, torch.float16, torch.int32, torch.int6
     matrix=st.sampled_from(loop_matrices(PACKED_CONFIG)),
     shape=st.lists(st.integers(0, 20), max_size=3),
     values=st.lists(st.integers(-(2**31), 2**31 - 1), min_size=1, max_size=6),
-    number=NUMBERS,
+    dtype=DTYPES,
     broken=st.booleans(),
 )
-def test_random_parts_are_refused_or_fit(packed, part, matrix, shape, values, number, broken):
-    """Whatever a file holds, what comes back has the model's shape and is finite, or one error is raised."""
+def test_random_parts_are_refused_or_fit(packed, part, matrix, shape, values, dtype, broken):
+    """For any content of a file, the result has the model's shape and is finite, or one error is raised."""
     count = int(np.prod(shape))
-    tensor = torch.tensor(values * (count // len(values) + 1))[:count].reshape(shape).to(number)
+    tensor = torch.tensor(values * (count // len(values) + 1))[:count].reshape(shape).to(dtype)
     if broken and tensor.is_floating_point() and count:
         tensor.view(-1)[0] = float("inf")
-    if broken and part == "index":  # the right size and numbers, wild values
+    if broken and part == "index":  # right size and type, random values
         tensor = packed[f"{matrix.name}.index"].clone()
         tensor[: len(values)] = torch.tensor(values)[: len(tensor)].to(torch.int32)
     try:

@@ -1,4 +1,4 @@
-"""The training script with --model spectral, on a toy corpus: it learns, stops, goes on, and leaves a vocoder."""
+"""The training script with --model spectral on a toy corpus."""
 
 import json
 import re
@@ -22,9 +22,9 @@ SIZES = ["--channels", "16", "--hidden", "24", "--blocks", "2", "--kernel", "3"]
 
 
 def train(store: Path, run: Path, **changes) -> None:
-    usual: dict[str, Any] = {"steps": 6, "batch_size": 2, "frames": 8, "validate_every": 0, "save_every": 3}
-    usual |= {"precision": "fp32", "device": "cpu", "model": TOY}
-    train_vocoder.main(SpectralFlags(store, run=run, threads=1, licence="CC0", **{**usual, **changes}))
+    defaults: dict[str, Any] = {"steps": 6, "batch_size": 2, "frames": 8, "validate_every": 0, "save_every": 3}
+    defaults |= {"precision": "fp32", "device": "cpu", "model": TOY}
+    train_vocoder.main(SpectralFlags(store, run=run, threads=1, licence="CC0", **{**defaults, **changes}))
 
 
 def test_resumed_run_equals_an_uninterrupted_one(toy_store_path, tmp_path):
@@ -38,7 +38,7 @@ def test_resumed_run_equals_an_uninterrupted_one(toy_store_path, tmp_path):
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
-def test_run_leaves_a_vocoder_and_figures(toy_store_path, tmp_path):
+def test_run_directory_has_a_vocoder_and_figures(toy_store_path, tmp_path):
     train(toy_store_path, tmp_path / "run", steps=2)
     vocoder = Vocoder.load(tmp_path / "run" / "best.safetensors")
     assert (vocoder.kind, vocoder.step, vocoder.licence, vocoder.trained_on) == ("spectral", 2, "CC0", "toy")
@@ -56,7 +56,7 @@ def test_training_lowers_the_distance(toy_store_path, tmp_path):
 
 
 def test_new_run_can_start_from_a_model_file(toy_store_path, tmp_path, capsys, caplog):
-    """Its sizes are the file's, whatever the usual ones are; a WaveRNN is no start for it."""
+    """The sizes are those of the file. A file of a different family is refused."""
     train(toy_store_path, tmp_path / "first", steps=1)
     source = tmp_path / "first" / "model.safetensors"
     with caplog.at_level("INFO"):
@@ -69,7 +69,7 @@ def test_new_run_can_start_from_a_model_file(toy_store_path, tmp_path, capsys, c
     assert stop.value.code == 2 and "error: " in capsys.readouterr().err
 
 
-def test_mistakes_get_one_sentence(toy_store_path, tmp_path, capsys):
+def test_mistakes_are_refused_in_one_sentence(toy_store_path, tmp_path, capsys):
     train(toy_store_path, tmp_path / "run", steps=1)
     for changes in ({"run": tmp_path / "run"}, {"frames": 5000}, {"frames": 4}, {"batch_size": 0}):
         with pytest.raises(SystemExit) as stop:
@@ -83,7 +83,7 @@ def run_with(monkeypatch, *words: str) -> None:
     train_vocoder.main()
 
 
-def test_command_line_has_the_flags_of_the_kind(toy_store_path, tmp_path, monkeypatch, capsys):
+def test_command_line_has_the_flags_of_the_family(toy_store_path, tmp_path, monkeypatch, capsys):
     run = tmp_path / "run"
     words = [str(toy_store_path), "--run", str(run), "--steps", "1", "--batch-size", "2", "--frames", "8"]
     run_with(monkeypatch, *words, "--model", "spectral", "--threads", "1", "--precision", "fp32", *SIZES)

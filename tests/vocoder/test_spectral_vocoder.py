@@ -1,6 +1,5 @@
-"""The spectral vocoder behind the facade: whole and in chunks, from file, cancelled, on odd input."""
+"""The spectral vocoder: whole mels, streams, cancelling, bad input and files."""
 
-import inspect
 import itertools
 import time
 
@@ -31,13 +30,13 @@ def toy_vocoder(config: SpectralConfig = TOY, refinements: int = 0) -> SpectralV
 
 @pytest.fixture
 def vocoder() -> SpectralVocoder:
-    """As the network speaks."""
+    """Without refinements."""
     return toy_vocoder()
 
 
 @pytest.fixture(params=[0, 4])
 def either(request) -> SpectralVocoder:
-    """Without refinements and with some."""
+    """Without and with refinements."""
     return toy_vocoder(refinements=request.param)
 
 
@@ -45,11 +44,11 @@ def random_mel(frames: int) -> np.ndarray:
     return np.random.default_rng(frames).uniform(-4, 4, (80, frames)).astype(np.float32)
 
 
-# --- speaking
+# --- vocoding
 
 
 @pytest.mark.parametrize("frames", [1, 2, 7, 40, BLOCK_FRAMES + 1, 2 * BLOCK_FRAMES + TOY.lookahead])
-def test_vocode_is_the_generator_on_the_whole_mel(vocoder, frames):
+def test_vocode_equals_the_generator_on_the_whole_mel(vocoder, frames):
     mel = random_mel(frames)
     wav = vocoder.vocode(mel)
     with torch.inference_mode():
@@ -69,7 +68,7 @@ def test_stream_equals_vocode(either, frames):
     assert {total for _, total in seen} == {200 * frames}
 
 
-def test_a_chunk_looks_no_further_ahead_than_the_receptive_field(vocoder):
+def test_lookahead_of_a_chunk_is_the_receptive_field(vocoder):
     first, last = next(vocoder.stream(random_mel(60))), 7 + TOY.lookahead
     for frame, same in ((last, False), (last + 1, True)):
         mel = random_mel(60)
@@ -77,13 +76,13 @@ def test_a_chunk_looks_no_further_ahead_than_the_receptive_field(vocoder):
         assert np.array_equal(next(vocoder.stream(mel)), first) == same
 
 
-def test_the_usual_size_streams_too():
+def test_default_size_streams():
     vocoder, mel = toy_vocoder(SpectralConfig(), REFINEMENTS), random_mel(90)
     assert np.abs(np.concatenate(list(vocoder.stream(mel))) - vocoder.vocode(mel)).max() < 1e-4
 
 
-def test_products_in_bfloat16_are_near_those_in_float32(monkeypatch):
-    """The network's magnitudes, that is: a waveform with other phases may be as good."""
+def test_products_in_bfloat16_are_close_to_float32(monkeypatch):
+    """Only magnitudes are compared: a waveform with different phases may be as good."""
     monkeypatch.setattr(streaming, "has_bfloat16_products", lambda: True)
     torch.manual_seed(0)
     model = SpectralGenerator(SpectralConfig(blocks=2)).eval()
@@ -97,17 +96,17 @@ def test_products_in_bfloat16_are_near_those_in_float32(monkeypatch):
     assert 0 < (fast - exact).norm() / exact.norm() < 0.02
 
 
-def test_small_networks_and_those_who_ask_are_spared_bfloat16(monkeypatch):
+def test_float32_for_small_networks_and_on_request(monkeypatch):
     monkeypatch.setattr(streaming, "has_bfloat16_products", lambda: True)
     vocoders = toy_vocoder(), SpectralVocoder(SpectralGenerator(SpectralConfig(blocks=1)), precision="float32")
     for vocoder in vocoders:
         seen: list[torch.dtype] = []
-        vocoder.model.to_spectrum.register_forward_hook(lambda module, given, made, seen=seen: seen.append(made.dtype))
+        vocoder.model.to_spectrum.register_forward_hook(lambda module, x, output, seen=seen: seen.append(output.dtype))
         vocoder.vocode(random_mel(9))
         assert set(seen) == {torch.float32}
 
 
-def test_seeds_and_threads_make_no_difference(vocoder):
+def test_seeds_and_threads_have_no_effect(vocoder):
     mel, before = random_mel(50), torch.get_num_threads()
     wav = vocoder.vocode(mel, seed=1)
     assert np.array_equal(vocoder.vocode(mel, seed=2), wav)
@@ -126,27 +125,27 @@ def test_progress_of_a_long_mel(either):
 
 
 def test_memory_does_not_grow_with_the_mel(vocoder, monkeypatch):
-    """No layer ever sees more than one block and what is kept between blocks."""
+    """No layer processes more than one block and the frames kept between blocks."""
     seen = []
     for block in vocoder.model.blocks:
-        block.widen.register_forward_hook(lambda module, given, made: seen.append(len(made)))
+        block.widen.register_forward_hook(lambda module, inputs, output: seen.append(len(output)))
     vocoder.vocode(random_mel(3000))
     assert max(seen) <= BLOCK_FRAMES + TOY.lookahead and sum(seen) == 3000 * TOY.blocks
 
 
 @pytest.mark.parametrize("verb", ["vocode", "stream"])
 def test_cancelling_ends_the_work_within_50_ms(verb):
-    """Time is the process's own, so that a busy machine does not matter."""
-    vocoder, asked = toy_vocoder(SpectralConfig(), REFINEMENTS), []
+    """In processor time, so that other load does not matter."""
+    vocoder, calls = toy_vocoder(SpectralConfig(), REFINEMENTS), []
     vocoder.vocode(random_mel(300))
 
     def cancelled() -> bool:
-        asked.append(time.process_time())
-        return len(asked) == 15
+        calls.append(time.process_time())
+        return len(calls) == 15
 
     with pytest.raises(VocodingCancelled):
         list(getattr(vocoder, verb)(random_mel(900), cancelled=cancelled))
-    assert len(asked) == 15 and max(np.diff([*asked, time.process_time()])) < 0.05
+    assert len(calls) == 15 and max(np.diff([*calls, time.process_time()])) < 0.05
 
 
 def test_a_cancelled_vocoder_can_be_used_again(either):
@@ -156,7 +155,7 @@ def test_a_cancelled_vocoder_can_be_used_again(either):
     assert np.array_equal(either.vocode(random_mel(20)), expected)
 
 
-def test_two_streams_do_not_disturb_each_other(either):
+def test_two_streams_are_independent(either):
     mels = random_mel(40), random_mel(41)
     expected = [np.concatenate(list(either.stream(mel))) for mel in mels]
     one, two = (either.stream(mel) for mel in mels)
@@ -171,13 +170,13 @@ def test_no_gradients_are_kept(vocoder):
     assert not torch.is_inference_mode_enabled() and torch.is_grad_enabled()
 
 
-def test_refinements_bring_the_mel_nearer(voice):
-    """Even where the network knows nothing; and they say no more than a search from random phases would."""
+def test_refinements_reduce_the_mel_error(voice):
+    """Even for an untrained network."""
     mel = synthesis_mel(voice(2.0))
-    heard = {}
+    generated = {}
     for refinements in (0, 1, 8):
-        heard[refinements] = synthesis_mel(toy_vocoder(refinements=refinements).vocode(mel))[:, : mel.shape[1]]
-    errors = {refinements: float(np.abs(reached - mel).mean()) for refinements, reached in heard.items()}
+        generated[refinements] = synthesis_mel(toy_vocoder(refinements=refinements).vocode(mel))[:, : mel.shape[1]]
+    errors = {refinements: float(np.abs(reached - mel).mean()) for refinements, reached in generated.items()}
     assert errors[8] < errors[1] < errors[0] / 3
 
 
@@ -186,8 +185,8 @@ def test_refined_silence_is_silent():
     assert np.abs(wav).max() < 1e-3 and np.isfinite(wav).all()
 
 
-def test_refined_blocks_do_not_look_further_than_they_say():
-    vocoder = toy_vocoder(refinements=16)  # enough for the farthest frame to be felt
+def test_lookahead_of_refined_blocks():
+    vocoder = toy_vocoder(refinements=16)  # enough for the farthest frame to have an effect
     reach = refinement.BLOCK_FRAMES - 1 + refinement.LOOKAHEAD_FRAMES + TOY.reach
     first = np.concatenate(list(itertools.islice(vocoder.stream(random_mel(200)), 7)))
     for frame, same in ((reach, False), (reach + 1, True)):
@@ -203,7 +202,7 @@ def test_refinements_out_of_range_are_refused(refinements):
         toy_vocoder(refinements=refinements)
 
 
-def test_a_loud_mel_is_not_louder_than_full_scale(vocoder):
+def test_loud_mel_is_clipped_to_full_scale(vocoder):
     with torch.no_grad():
         vocoder.model.to_spectrum.bias[:401] = 12
     wav = vocoder.vocode(random_mel(30))
@@ -221,7 +220,7 @@ BAD_MELS = [
 
 
 @pytest.mark.parametrize(("mel", "words"), BAD_MELS)
-def test_bad_mels_get_one_sentence(vocoder, mel, words):
+def test_bad_mels_are_refused_in_one_sentence(vocoder, mel, words):
     for verb in (vocoder.vocode, vocoder.stream):
         with pytest.raises(SpeechError) as error:
             verb(mel)
@@ -229,7 +228,7 @@ def test_bad_mels_get_one_sentence(vocoder, mel, words):
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float64])
-def test_other_number_formats_are_read(vocoder, dtype):
+def test_other_number_formats_are_accepted(vocoder, dtype):
     mel = random_mel(12).astype(dtype)
     assert np.array_equal(vocoder.vocode(mel), vocoder.vocode(mel.astype(np.float32)))
 
@@ -251,14 +250,14 @@ def test_save_and_load_give_the_same_output(vocoder, tmp_path, dtype):
     assert np.array_equal(Vocoder.load(tmp_path / "again.safetensors", engine="torch").vocode(mel), loaded.vocode(mel))
 
 
-def test_a_file_of_training_is_refined_as_usual(vocoder, tmp_path):
+def test_file_from_training_has_the_default_refinements(vocoder, tmp_path):
     weights = vocoder.model.state_dict()
     save_model(tmp_path / "plain", weights, ModelHeader("vocoder", kind="spectral", config=TOY, step=0))
     loaded = Vocoder.load(tmp_path / "plain")
     assert isinstance(loaded, SpectralVocoder) and loaded.refinements == REFINEMENTS
 
 
-def test_names_of_weights_stay_what_files_have(vocoder, tmp_path):
+def test_names_of_weights_are_those_of_existing_files(vocoder, tmp_path):
     vocoder.save(tmp_path / "v.safetensors")
     names = set(load_weights(tmp_path / "v.safetensors"))
     layers = ["enter", "enter_norm", "leave_norm", "to_spectrum"]
@@ -267,7 +266,7 @@ def test_names_of_weights_stay_what_files_have(vocoder, tmp_path):
     assert names == expected | {f"blocks.{n}.scale" for n in range(2)}
 
 
-def test_bad_files_get_one_sentence(vocoder, tmp_path):
+def test_bad_files_are_refused_in_one_sentence(vocoder, tmp_path):
     weights = vocoder.model.state_dict()
     save_model(tmp_path / "config", weights, ModelHeader("vocoder", kind="spectral", config={"strings": 6}, step=0))
     save_model(tmp_path / "range", weights, ModelHeader("vocoder", kind="spectral", config={"kernel": 4}, step=0))
@@ -281,9 +280,3 @@ def test_bad_files_get_one_sentence(vocoder, tmp_path):
     vocoder.save(tmp_path / "good")
     with pytest.raises(ConfigError, match="engine torch or auto"):
         Vocoder.load(tmp_path / "good", engine="compiled")
-
-
-def test_what_the_facade_promises_is_there():
-    for verb in ("vocode", "stream"):
-        ours, theirs = (inspect.signature(getattr(kind, verb)) for kind in (SpectralVocoder, Vocoder))
-        assert list(ours.parameters) == list(theirs.parameters)

@@ -1,4 +1,4 @@
-"""The facade and the PyTorch reference sampling."""
+"""The WaveRNN vocoder: folds, streams, engines and files."""
 
 import logging
 import subprocess
@@ -33,22 +33,22 @@ def random_mel(frames: int) -> np.ndarray:
     return np.random.default_rng(frames).uniform(-4, 4, (80, frames)).astype(np.float32)
 
 
-# --- speaking
+# --- vocoding
 
 
-def test_vocode_gives_a_sample_for_each_place_and_tells_how_far_it_is(vocoder):
+def test_length_and_progress(vocoder):
     seen = []
     wav = vocoder.vocode(random_mel(16), seed=1, progress=lambda done, total: seen.append((done, total)), folds=2)
     assert wav.shape == (3200,) and wav.dtype == np.float32 and np.abs(wav).max() <= 1
     assert [done for done, _ in seen] == sorted(done for done, _ in seen) and seen[-1][0] == seen[-1][1]
 
 
-def test_many_folds_are_sampled_some_at_a_time(vocoder, monkeypatch):
+def test_many_folds_are_sampled_in_batches(vocoder, monkeypatch):
     mel, seen = random_mel(40), []
     together = vocoder.vocode(mel, seed=2, folds=5)
     monkeypatch.setattr(inference, "FOLDS_AT_ONCE", 2)
-    apart = vocoder.vocode(mel, seed=2, folds=5, progress=lambda *progress: seen.append(progress))
-    assert np.array_equal(apart, together)
+    in_batches = vocoder.vocode(mel, seed=2, folds=5, progress=lambda *progress: seen.append(progress))
+    assert np.array_equal(in_batches, together)
     assert seen == sorted(seen) and seen[-1][0] == seen[-1][1] and len({total for _, total in seen}) == 1
 
 
@@ -70,8 +70,8 @@ def test_stream_equals_one_fold(toy_config, shape, mode):
     assert np.array_equal(np.concatenate(chunks), vocoder.vocode(mel, seed=3, folds=1))
 
 
-def test_folds_do_not_know_of_each_other(vocoder):
-    """Side by side or alone, on the same tape a fold has the same samples, also when others have ended."""
+def test_folds_are_independent(vocoder):
+    """On the same tape a fold has the same samples in a batch and alone, also after others have ended."""
     mel, folds = random_mel(12), [Fold(0, 2), Fold(3, 8), Fold(6, 9)]
     tapes = [make_tape(vocoder.config, fold.frames * 200, 1, index) for index, fold in enumerate(folds)]
     together = TorchSampler(vocoder.model).sample_folds(mel, folds, tapes)
@@ -81,7 +81,7 @@ def test_folds_do_not_know_of_each_other(vocoder):
         assert np.array_equal(alone, samples)
 
 
-def test_more_folds_than_lanes_take_turns(vocoder, monkeypatch):
+def test_more_folds_than_lanes_are_run_in_several_batches(vocoder, monkeypatch):
     mel, folds = random_mel(12), [Fold(0, 2), Fold(2, 5), Fold(4, 5), Fold(6, 9), Fold(8, 10)]
     tapes = [make_tape(vocoder.config, fold.frames * 200, 1, index) for index, fold in enumerate(folds)]
     seen: list[tuple[int, int]] = []
@@ -92,7 +92,7 @@ def test_more_folds_than_lanes_take_turns(vocoder, monkeypatch):
     assert [done for done, _ in seen] == sorted(done for done, _ in seen) and seen[-1] == (2200, 2200)
 
 
-def test_a_tape_in_blocks_is_the_tape(vocoder):
+def test_tape_in_blocks_equals_the_whole_tape(vocoder):
     blocks = open_tape(vocoder.config, 5, 2)
     parts = [blocks(n) for n in (3, 1, 200, 7)]
     assert np.array_equal(np.concatenate(parts), make_tape(vocoder.config, 211, 5, 2))
@@ -104,22 +104,22 @@ def test_a_tape_in_blocks_is_the_tape(vocoder):
 
 
 @pytest.mark.parametrize("frames", [1, 2, 5])
-def test_short_outputs_do_not_crash(vocoder, frames):
+def test_short_mels(vocoder, frames):
     assert vocoder.vocode(random_mel(frames), seed=0, folds=9).shape == (200 * frames,)
 
 
 @pytest.mark.parametrize("verb", ["vocode", "stream"])
 def test_cancelling_ends_the_work_within_50_ms(vocoder, verb):
-    """Time is the process's own, so that a busy machine does not matter."""
-    asked: list[float] = []
+    """In processor time, so that other load does not matter."""
+    calls: list[float] = []
 
     def cancelled() -> bool:
-        asked.append(time.process_time())
-        return len(asked) == 300
+        calls.append(time.process_time())
+        return len(calls) == 300
 
     with pytest.raises(VocodingCancelled):
         np.concatenate(list(getattr(vocoder, verb)(random_mel(9), seed=0, cancelled=cancelled)))
-    assert len(asked) == 300 and max(np.diff([*asked, time.process_time()])) < 0.05
+    assert len(calls) == 300 and max(np.diff([*calls, time.process_time()])) < 0.05
 
 
 def test_a_cancelled_vocoder_can_be_used_again(vocoder):
@@ -137,7 +137,7 @@ def test_no_gradients_are_kept(vocoder):
     assert not torch.is_inference_mode_enabled() and torch.is_grad_enabled()
 
 
-def test_finishing_in_parts_is_finishing_at_once(vocoder, monkeypatch):
+def test_deemphasis_in_parts_equals_the_whole(vocoder, monkeypatch):
     mel = random_mel(3)
     expected = vocoder.vocode(mel, seed=0)
     monkeypatch.setattr("vocoder.wavernn.inference.FINISH_SAMPLES", 77)
@@ -160,14 +160,14 @@ BAD_MELS = [
 
 
 @pytest.mark.parametrize(("mel", "words"), BAD_MELS)
-def test_bad_mels_get_one_sentence(vocoder, mel, words):
+def test_bad_mels_are_refused_in_one_sentence(vocoder, mel, words):
     for verb in (vocoder.vocode, vocoder.stream):
         with pytest.raises(SpeechError) as error:
             verb(mel)
         assert words in str(error.value) and "\n" not in str(error.value)
 
 
-def test_a_sparse_file_is_smaller_and_says_the_same(tmp_path):
+def test_sparse_file_is_smaller_and_gives_the_same_samples(tmp_path):
     from vocoder.wavernn.pruning import Pruner, PruningSchedule
 
     sizes, mel = [], random_mel(2)
@@ -186,43 +186,43 @@ def test_a_sparse_file_is_smaller_and_says_the_same(tmp_path):
 # --- engines
 
 
-def test_an_engine_that_does_not_exist(vocoder):
+def test_bad_engines_are_refused(vocoder):
     for options in ({"engine": "abacus"}, {"threads": 0}, {"engine": "compiled", "device": "meta"}):
         with pytest.raises(ConfigError):
             WaveRNNVocoder(vocoder.model, **options)
 
 
 @pytest.mark.parametrize("shape", ["compact", "classic"])
-def test_the_compiled_engine_says_what_the_reference_says(toy_config, shape):
+def test_compiled_engine_equals_the_reference(toy_config, shape):
     pytest.importorskip("numba")
     torch.manual_seed(0)
     model, mel = build_wavernn(toy_config(shape)), random_mel(30)
     compiled, reference = (WaveRNNVocoder(model, engine=engine, threads=2) for engine in ("compiled", "torch"))
     for folds in (1, 3):
         apart = compiled.vocode(mel, seed=1, folds=folds) - reference.vocode(mel, seed=1, folds=folds)
-        assert np.mean(np.abs(apart) > 1e-6) < 0.02  # a number on the border of two labels may fall to either side
+        assert np.mean(np.abs(apart) > 1e-6) < 0.02  # where rounding decides between two labels
     stream = np.concatenate(list(compiled.stream(mel, seed=1)))
     assert np.array_equal(stream, compiled.vocode(mel, seed=1, folds=1))
 
 
 @pytest.mark.parametrize("verb", ["vocode", "stream"])
-def test_the_compiled_engine_is_cancelled_within_50_ms(verb):
+def test_compiled_engine_is_cancelled_within_50_ms(verb):
     pytest.importorskip("numba")
     torch.manual_seed(0)
     vocoder = WaveRNNVocoder(build_wavernn(WaveRNNConfig()), engine="compiled", threads=1)  # dense, of the usual size
     vocoder.warm_up()
-    asked: list[float] = []
+    calls: list[float] = []
 
     def cancelled() -> bool:
-        asked.append(time.process_time())
-        return len(asked) == 12
+        calls.append(time.process_time())
+        return len(calls) == 12
 
     with pytest.raises(VocodingCancelled):
         list(getattr(vocoder, verb)(random_mel(200), seed=0, cancelled=cancelled))
-    assert len(asked) == 12 and max(np.diff([*asked, time.process_time()])) < 0.05
+    assert len(calls) == 12 and max(np.diff([*calls, time.process_time()])) < 0.05
 
 
-def test_without_the_compiled_engine_pytorch_speaks_and_says_so_once(vocoder, monkeypatch, caplog):
+def test_pytorch_is_the_fallback_with_one_warning(vocoder, monkeypatch, caplog):
     monkeypatch.setitem(sys.modules, "vocoder.wavernn.engine", None)  # as if it could not be imported
     mel = random_mel(2)
     other = WaveRNNVocoder(vocoder.model, engine="auto")
@@ -264,7 +264,7 @@ def test_save_and_load_give_the_same_output(vocoder, tmp_path, dtype):
     assert np.array_equal(Vocoder.load(again, engine="torch").vocode(mel, seed=1), loaded.vocode(mel, seed=1))
 
 
-def test_bad_files_get_one_sentence(vocoder, tmp_path):
+def test_bad_files_are_refused_in_one_sentence(vocoder, tmp_path):
     good = tmp_path / "good.safetensors"
     vocoder.save(good)
     weights, config = vocoder.model.state_dict(), vocoder.config
@@ -292,7 +292,7 @@ def test_public_checkpoint_becomes_a_model_file(golden_dir, tmp_path, capsys):
         main([str(golden_dir / "vocoder_small_raw.pt"), str(output)])
 
 
-def test_what_is_no_public_checkpoint_gets_one_sentence(golden_dir, tmp_path):
+def test_bad_public_checkpoints_are_refused(golden_dir, tmp_path):
     (tmp_path / "text.pt").write_text("no checkpoint")
     torch.save({"model_state": {"a": torch.zeros(2)}}, tmp_path / "other.pt")
     torch.save([1, 2], tmp_path / "list.pt")

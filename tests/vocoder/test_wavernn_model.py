@@ -17,13 +17,13 @@ BOTH_MODES = pytest.mark.parametrize("mode", ["raw", "mol"])
 
 
 @BOTH_MODES
-def test_converted_public_weights_give_the_golden_numbers(golden_dir, mode):
+def test_converted_public_weights_give_the_golden_outputs(golden_dir, mode):
     golden = np.load(golden_dir / f"vocoder_small_{mode}.npz")
     model = load_public_wavernn(golden_dir / f"vocoder_small_{mode}.pt")
     assert model.config.mode == mode and model.config.residual_blocks == 3
     mel = torch.from_numpy(np.pad(golden["mel"], ((0, 0), (2, 2)))[None])
     values = torch.from_numpy(golden["x"])[None]
-    samples = values if mode == "mol" else (values + 1) * 511 / 2  # labels between the levels, as recorded
+    samples = values if mode == "mol" else (values + 1) * 511 / 2  # fractional labels, as recorded
     with torch.no_grad():
         upsampled, frames = model.condition(mel)
         outputs = model(samples, mel)[0, :600]
@@ -44,7 +44,7 @@ def test_shapes(toy_config, shape, mode):
 @BOTH_SHAPES
 @BOTH_MODES
 def test_one_sample_at_a_time_equals_the_whole_crop(toy_config, shape, mode):
-    """The stepper is what samples; the forward pass is what was trained."""
+    """Sampling uses the stepper, and training the forward pass."""
     torch.manual_seed(1)
     config = toy_config(shape, mode)
     model = build_wavernn(config).eval()
@@ -96,7 +96,7 @@ def test_one_batch_overfits(toy_config, toy_store, shape, mode, gain):
 
 
 def reference_gru(labels, table, condition, weight, bias, start):
-    """PyTorch's GRU fed with gate inputs that are already multiplied."""
+    """PyTorch's GRU on precomputed gate inputs."""
     size = weight.shape[0]
     gru = torch.nn.GRU(size, weight.shape[1]).double()
     inputs = table[labels] + condition.repeat_interleave(len(labels) // len(condition), dim=0)
@@ -119,8 +119,8 @@ def test_label_gru_and_its_gradients_equal_pytorchs():
     torch.testing.assert_close(result.double(), expected, atol=1e-5, rtol=1e-4)
     direction = torch.randn(result.shape)
     gradients = torch.autograd.grad(result, inputs, direction)
-    for ours, theirs in zip(gradients, torch.autograd.grad(expected, doubles, direction.double()), strict=True):
-        torch.testing.assert_close(ours.double(), theirs, atol=1e-5, rtol=1e-3)
+    for got, reference in zip(gradients, torch.autograd.grad(expected, doubles, direction.double()), strict=True):
+        torch.testing.assert_close(got.double(), reference, atol=1e-5, rtol=1e-3)
 
 
 def test_label_gru_in_bfloat16_is_close():
@@ -132,12 +132,12 @@ def test_label_gru_in_bfloat16_is_close():
     assert low.dtype == torch.bfloat16
     assert (low.float() - full).abs().max() < 0.05
     exact = torch.autograd.grad(full.sum(), inputs)
-    for ours, theirs in zip(torch.autograd.grad(low.float().sum(), inputs), exact, strict=True):
-        assert (ours - theirs).norm() < 0.05 * theirs.norm()
+    for got, reference in zip(torch.autograd.grad(low.float().sum(), inputs), exact, strict=True):
+        assert (got - reference).norm() < 0.05 * reference.norm()
 
 
-def test_compact_is_the_same_by_pytorchs_gru_kernel(toy_config):
-    """Where there is a GPU the model runs through nn.GRU instead."""
+def test_compact_equals_pytorchs_gru_kernel(toy_config):
+    """On a GPU the model uses nn.GRU instead."""
     torch.manual_seed(0)
     config = toy_config()
     model = CompactWaveRNN(config)
@@ -176,16 +176,16 @@ def test_drawing_inverts_the_distribution(toy_config):
     assert draw_samples(probabilities.log(), uniforms, config).tolist() == [0, 0, 2, 2, 3, 3]
 
 
-def test_mixture_likelihood_sums_to_one_and_matches_its_draws(toy_config):
+def test_mixture_likelihood_sums_to_one_and_matches_drawn_samples(toy_config):
     torch.manual_seed(0)
     config = toy_config(mode="mol")
     outputs = torch.randn(1, 30) * 0.3
     outputs[:, 20:] -= 3
-    levels = torch.linspace(-1, 1, 65_536)
-    mass = torch.stack([-sample_loss(outputs, level[None], config) for level in levels[::64]]).exp()
+    values = torch.linspace(-1, 1, 65_536)
+    mass = torch.stack([-sample_loss(outputs, value[None], config) for value in values[::64]]).exp()
     assert float(mass.sum() * 64) == pytest.approx(1, abs=0.02)
     drawn = draw_samples(outputs.expand(20_000, 30), torch.rand(20_000, 2), config)
-    mean = (mass * levels[::64]).sum() / mass.sum()
+    mean = (mass * values[::64]).sum() / mass.sum()
     assert float(drawn.mean()) == pytest.approx(float(mean), abs=0.02)
 
 

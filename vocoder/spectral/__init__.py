@@ -1,1 +1,1 @@
-"""A vocoder that thinks in frames: magnitude and phase of a short-time spectrum, in one pass for a whole mel."""
+"""Spectral vocoder: predicts magnitudes and phases of a short-time spectrum, frame by frame (Vocos, Siuzdak 2023)."""

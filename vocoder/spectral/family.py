@@ -67,7 +67,7 @@ def load(
     load_into(model, weights)
     stored = header.extra.get("refinements", str(REFINEMENTS))
     if not (stored.isdecimal() and len(stored) <= 4 and int(stored) <= MAX_REFINEMENTS):
-        raise ModelFileError(f"The file asks for {stored[:20]!r} refinements: it is damaged.")
+        raise ModelFileError(f"The file's header has {stored[:20]!r} refinements: it is damaged.")
     about: dict[str, Any] = {"licence": header.licence, "trained_on": header.trained_on, "step": header.step}
     return SpectralVocoder(model, device, refinements=int(stored), **about, **options)
 

@@ -22,20 +22,20 @@ def spectral_losses(wave: Tensor, target: Tensor, sample_rate: int) -> dict[str,
     """
     sums = {name: wave.new_zeros(()) for name in ("magnitude", "log_magnitude", "mel")}
     for size in RESOLUTIONS:
-        ours, theirs = (_power(signal, size) for signal in (wave, target))
-        amplitude, wanted = (ours + FLOOR**2).sqrt(), (theirs + FLOOR**2).sqrt()
-        sums["magnitude"] = sums["magnitude"] + _relative_distance(amplitude, wanted)
-        sums["log_magnitude"] = sums["log_magnitude"] + (amplitude.log() - wanted.log()).abs().mean()
+        power, target_power = (_power(signal, size) for signal in (wave, target))
+        amplitude, target_amplitude = (power + FLOOR**2).sqrt(), (target_power + FLOOR**2).sqrt()
+        sums["magnitude"] = sums["magnitude"] + _spectral_convergence(amplitude, target_amplitude)
+        sums["log_magnitude"] = sums["log_magnitude"] + (amplitude.log() - target_amplitude.log()).abs().mean()
         filters = _filters(sample_rate, size).to(wave.device)
-        mels = (filters @ ours + FLOOR**2).log(), (filters @ theirs + FLOOR**2).log()
+        mels = (filters @ power + FLOOR**2).log(), (filters @ target_power + FLOOR**2).log()
         sums["mel"] = sums["mel"] + (mels[0] - mels[1]).abs().mean() / 2
     return {name: total / len(RESOLUTIONS) for name, total in sums.items()}
 
 
-def _relative_distance(amplitude: Tensor, wanted: Tensor) -> Tensor:
-    """Spectral convergence: Frobenius norm of the difference divided by that of the target, mean over the batch."""
+def _spectral_convergence(amplitude: Tensor, target: Tensor) -> Tensor:
+    """Frobenius norm of the difference divided by that of the target, mean over the batch."""
     return (
-        torch.linalg.norm(amplitude - wanted, dim=(1, 2)) / torch.linalg.norm(wanted, dim=(1, 2)).clamp_min(1e-3)
+        torch.linalg.norm(amplitude - target, dim=(1, 2)) / torch.linalg.norm(target, dim=(1, 2)).clamp_min(1e-3)
     ).mean()
 
 

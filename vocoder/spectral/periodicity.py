@@ -25,17 +25,17 @@ def periodicity(wave: Tensor, sample_rate: int) -> tuple[Tensor, Tensor]:
     frames = wave.unfold(1, size, size // 2)
     frames = frames - frames.mean(dim=2, keepdim=True)
     window = torch.hann_window(size, device=wave.device)
-    products, own = (
+    products, of_window = (
         torch.fft.irfft(torch.fft.rfft(each, n=2 * size).abs().square(), n=2 * size)[..., : most + 1]
         for each in (frames * window, window)
     )
     # Divide by the autocorrelation of the window, which falls with the lag.
-    height = products / products[..., :1].clamp_min(1e-12) * (own[0] / own)
+    height = products / products[..., :1].clamp_min(1e-12) * (of_window[0] / of_window)
     return height[..., least:].amax(dim=2).clamp(0, 1), frames.square().mean(dim=2)
 
 
 def periodicity_distance(wave: Tensor, target: Tensor, sample_rate: int) -> Tensor:
     """RMS difference of the periodicity of two signals [batch, samples], in frames where `target` is audible."""
-    (ours, _), (theirs, power) = (periodicity(signal, sample_rate) for signal in (wave, target))
+    (generated, _), (recorded, power) = (periodicity(signal, sample_rate) for signal in (wave, target))
     audible = power >= AUDIBLE * power.amax()
-    return (ours - theirs)[audible].square().mean().sqrt()
+    return (generated - recorded)[audible].square().mean().sqrt()

@@ -1,1 +1,1 @@
-"""WaveRNN: a recurrent network that speaks one sample at a time (Kalchbrenner et al. 2018)."""
+"""WaveRNN: a recurrent network that generates one sample at a time (Kalchbrenner et al. 2018)."""
