@@ -21,41 +21,55 @@ def product_dtype(device: torch.device) -> torch.dtype:
     return torch.float32
 
 
-class WeightOverTime:
-    """A weight [outputs, inputs] that a loop applies once per step: `apply(x)` is `x @ weight.T`.
+class _OverTime:
+    """A tensor that a loop over time uses once per step, with one gradient for all uses.
 
     Create a new one in each forward pass; it must not outlive its graph.
     """
 
-    def __init__(self, weight: Tensor) -> None:
+    def __init__(self, tensor: Tensor, dtype: torch.dtype) -> None:
         self._inputs: list[Tensor] = []
         self._gradients: list[Tensor] = []
-        self._dtype = product_dtype(weight.device)
-        self._weight = _Gather.apply(weight, self)
+        self._dtype = dtype
+        self._tensor: Tensor = _Gather.apply(tensor, self)
 
-    def apply(self, x: Tensor) -> Tensor:
-        """x: [batch, inputs] -> float32 [batch, outputs]."""
-        return _Product.apply(x, self._weight, self)
+    def _gradient(self) -> Tensor:
+        """Gradient of the tensor from the inputs of all uses and the gradients of their outputs."""
+        raise NotImplementedError
 
 
 class _Gather(torch.autograd.Function):
-    """Passes the weight to the loop. Its backward pass runs last, when all uses have stored their parts."""
+    """Passes the tensor to the loop. Its backward pass runs last, when all uses have stored their parts."""
 
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, owner: WeightOverTime) -> Tensor:
+    def forward(ctx: Any, tensor: Tensor, owner: _OverTime) -> Tensor:
         ctx.owner = owner
         ctx.set_materialize_grads(False)
-        return weight.detach().to(owner._dtype, copy=True)
+        return tensor.detach().to(owner._dtype, copy=True)
 
     @staticmethod
     def backward(ctx: Any, *_: Tensor | None) -> tuple[Tensor | None, None]:
         owner = ctx.owner
         if not owner._inputs:
             return None, None
-        gradient = torch.cat(owner._gradients).T @ torch.cat(owner._inputs)
+        gradient = owner._gradient()
         owner._inputs.clear()
         owner._gradients.clear()
         return gradient.float(), None
+
+
+class WeightOverTime(_OverTime):
+    """A weight [outputs, inputs] that a loop applies once per step: `apply(x)` is `x @ weight.T`."""
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__(weight, product_dtype(weight.device))
+
+    def apply(self, x: Tensor) -> Tensor:
+        """x: [batch, inputs] -> float32 [batch, outputs]."""
+        return _Product.apply(x, self._tensor, self)
+
+    def _gradient(self) -> Tensor:
+        return torch.cat(self._gradients).T @ torch.cat(self._inputs)
 
 
 class _Product(torch.autograd.Function):
@@ -75,36 +89,18 @@ class _Product(torch.autograd.Function):
         return (gradient @ weight).float(), None, None
 
 
-class MemoryOverTime:
+class MemoryOverTime(_OverTime):
     """A memory [batch, tokens, size] of which a loop takes a weighted mean per step: `weights @ memory`."""
 
     def __init__(self, memory: Tensor) -> None:
-        self._weights: list[Tensor] = []
-        self._gradients: list[Tensor] = []
-        self._dtype = torch.float32
-        self._memory = _GatherMemory.apply(memory, self)
+        super().__init__(memory, torch.float32)
 
     def average(self, weights: Tensor) -> Tensor:
         """weights: [batch, tokens] -> float32 [batch, size]."""
-        return _Average.apply(weights, self._memory, self)
+        return _Average.apply(weights, self._tensor, self)
 
-
-class _GatherMemory(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, memory: Tensor, owner: MemoryOverTime) -> Tensor:
-        ctx.owner = owner
-        ctx.set_materialize_grads(False)
-        return memory.detach().to(owner._dtype, copy=True)
-
-    @staticmethod
-    def backward(ctx: Any, *_: Tensor | None) -> tuple[Tensor | None, None]:
-        owner = ctx.owner
-        if not owner._weights:
-            return None, None
-        gradient = torch.bmm(torch.stack(owner._weights, 2), torch.stack(owner._gradients, 1))
-        owner._weights.clear()
-        owner._gradients.clear()
-        return gradient.float(), None
+    def _gradient(self) -> Tensor:
+        return torch.bmm(torch.stack(self._inputs, 2), torch.stack(self._gradients, 1))
 
 
 class _Average(torch.autograd.Function):
@@ -119,7 +115,7 @@ class _Average(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         weights, memory = ctx.saved_tensors
         gradient = gradients[0].to(memory.dtype)
-        ctx.owner._weights.append(weights)
+        ctx.owner._inputs.append(weights)
         ctx.owner._gradients.append(gradient)
         # Ten times as fast on a CPU as `memory @ gradient`.
         return torch.bmm(gradient[:, None], memory.transpose(1, 2)).squeeze(1).float(), None, None
@@ -205,7 +201,7 @@ def lstm_step(
     Returns:
         hidden and cell, [batch, size] each.
     """
-    hidden, cell = _LSTMStep.apply(known, context, hidden, cell, keep, recurrent._weight, recurrent)
+    hidden, cell = _LSTMStep.apply(known, context, hidden, cell, keep, recurrent._tensor, recurrent)
     return hidden, cell
 
 
