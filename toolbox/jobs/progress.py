@@ -21,13 +21,13 @@ class LineProgress:
         self._report("Synthesizing")
 
     def synthesized(self, characters: int) -> None:
-        """So many more characters of the line are synthesized."""
+        """Add synthesized characters of the line."""
         self._vocoded *= self._characters / max(self._characters + characters, 1)
         self._characters += characters
         self._report("Vocoding")
 
     def vocoded(self, samples: int, known: int) -> None:
-        """So many samples were generated, out of those whose mels are known."""
+        """Args: samples: generated so far; known: samples of the mels so far."""
         self._vocoded = max(self._vocoded, samples / max(known, 1))
         self._report("Vocoding")
 

@@ -42,7 +42,7 @@ class OptionsPanel(QWidget):
         super().__init__(parent)
         self._session = session
         preferences = session.preferences
-        stored: dict[str, object] = preferences.get("speech_settings", {})
+        stored: dict[str, object] = preferences.get("speech_settings", {"trimmed": preferences.get("trim", False)})
         settings = SpeechSettings.from_json(stored)
         self.sliders = {name: ValueSlider(*texts, RANGES[name]) for name, texts in SLIDERS.items()}
         self._lexicon = ""

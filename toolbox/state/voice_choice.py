@@ -195,7 +195,8 @@ class VoiceChoice(QObject):
         lines = [f"{count} reference{'s' * (count > 1)}", *stored.lines()]
         if stored.consent:
             lines.append(f"Consent: {stored.consent}")
-        return ChosenVoice("saved", name, stored.voice, name, wav, mel, tuple(lines))
+        voice = self.store.library.load(name)  # exactly what the command line uses
+        return ChosenVoice("saved", name, voice, name, wav, mel, tuple(lines))
 
     # --- saved voices
 

@@ -6,6 +6,7 @@ from PyQt5.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PyQt5.QtGui import QDragEnterEvent, QDropEvent
 from PyQt5.QtWidgets import QDialog
 
+from cloning import VoiceLibrary
 from tests.toolbox.audio_devices import FakeDevices
 from toolbox.storage.voice_store import NewReference
 
@@ -119,6 +120,9 @@ def test_a_voice_is_saved_renamed_deleted_and_restored(app, clips):
     app.settle()
     library = window.library
     assert app.voices.saved_names == ["ann"] and library.shown.consent == "Ann, by letter"
+    expected = VoiceLibrary(app.data / "voices").load("ann")
+    assert np.array_equal(app.voices.chosen.voice.embedding, expected.embedding)
+    assert app.voices.chosen.voice.pitch == expected.pitch
     assert app.voices.chosen.mel.size and not window.voice_card.save_button.isEnabled()
     library.add_files([clips[1]])
     app.settle()
