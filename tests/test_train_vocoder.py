@@ -159,8 +159,10 @@ def test_model_has_the_mel_settings_of_its_store(family, tmp_path, monkeypatch):
     with FeatureWriter(tmp_path / "store") as writer:
         writer.write_info({"stage": "vocoder", "mel_config": dataclasses.asdict(mel_config)})
         for number in range(2):
-            arrays = {"mel": np.full((20, 80), 9, np.uint8), "wav": np.full(6000, 100, np.int16)}
-            writer.add(str(number), arrays, {"corpus": "toy", "split": ("train", "validation")[number]})
+            mel, wav = np.full((20, 80), 9, np.uint8), np.full(6000, 100, np.int16)
+            writer.add(
+                str(number), {"mel": mel, "wav": wav}, {"corpus": "toy", "split": ("train", "validation")[number]}
+            )
     sizes = {
         "wavernn": ["--hidden-size", "16", "--fc-size", "12"],
         "spectral": ["--channels", "16", "--hidden", "24", "--blocks", "1"],

@@ -102,7 +102,7 @@ def test_other_weights_are_multiplied_as_they_are(precision):
     with pytest.raises(NotInLevels):
         FastHead(model)
     layers = streaming.FrameLayers(model, precision)
-    assert not layers.compiled and layers.room() is None
+    assert not layers.compiled and layers.workspace() is None
 
 
 def test_where_nothing_can_be_compiled_pytorch_speaks(monkeypatch, caplog):

@@ -49,7 +49,7 @@ class _Block:
         self._taps, self._bias, self._norm, self._scale = taps, bias, block.norm, block.scale
         self._widen, self._narrow = _Dense(block.widen, low), _Dense(block.narrow, low)
 
-    def __call__(self, x: Tensor, room: Room | None) -> Tensor:
+    def __call__(self, x: Tensor, workspace: Room | None) -> Tensor:
         frames, margin = len(x) - self.kernel + 1, self.kernel // 2
         y = torch.addcmul(self._bias, x[:frames], self._taps[0])
         for offset, tap in enumerate(self._taps[1:], start=1):
@@ -64,7 +64,7 @@ class _Head:
     def __init__(self, generator: SpectralGenerator, low: bool) -> None:
         self._norm, self._dense = generator.leave_norm, _Dense(generator.to_spectrum, low)
 
-    def __call__(self, x: Tensor, room: Room | None) -> Tensor:
+    def __call__(self, x: Tensor, workspace: Room | None) -> Tensor:
         return self._dense(self._norm(x))
 
 
@@ -99,7 +99,7 @@ class FrameLayers:
             return False
         return True
 
-    def room(self) -> Room | None:
+    def workspace(self) -> Room | None:
         """What a stream works in."""
         return Room(self.generator) if self.compiled else None
 
@@ -118,8 +118,8 @@ class GeneratorStream:
     def __init__(self, layers: FrameLayers, check: Callable[[], None] = lambda: None) -> None:
         self._layers, self._check = layers, check
         self._enter = _StreamedConvolution(layers.generator.enter)
-        self._room = layers.room()
-        self._blocks = [_StreamedBlock(block, self._room) for block in layers.blocks]
+        self._workspace = layers.workspace()
+        self._blocks = [_StreamedBlock(block, self._workspace) for block in layers.blocks]
 
     def push(self, mel: Tensor, last: bool) -> Tensor:
         """The frames of the spectrum that no later mel frame changes.
@@ -141,7 +141,7 @@ class GeneratorStream:
                 x = block(x, last)
             self._check()
             # On the CPU, because not every accelerator supports complex numbers.
-            return as_spectrum(self._layers.head(x, self._room)[None].cpu())
+            return as_spectrum(self._layers.head(x, self._workspace)[None].cpu())
 
 
 class _StreamedConvolution:
@@ -164,8 +164,8 @@ class _StreamedConvolution:
 class _StreamedBlock:
     """A block on frames [frames, channels] that arrive in parts, zero-padded at the ends of the mel."""
 
-    def __init__(self, block: _Block | FastBlock, room: Room | None) -> None:
-        self._block, self._room = block, room
+    def __init__(self, block: _Block | FastBlock, workspace: Room | None) -> None:
+        self._block, self._workspace = block, workspace
         self._margin = block.kernel // 2
         self._kept: Tensor | None = None
 
@@ -174,4 +174,4 @@ class _StreamedBlock:
         kept = x.new_zeros(margin, x.shape[1]) if self._kept is None else self._kept
         x = torch.cat([kept, x, x.new_zeros(margin if last else 0, x.shape[1])])
         self._kept = x[len(x) - 2 * margin :]
-        return self._block(x, self._room)
+        return self._block(x, self._workspace)

@@ -77,7 +77,7 @@ def classic_steps(net, sizes, memory, rows, conditions, tape, probe, probing, ou
 def classic_condition(net, sizes, room, windows, out):
     """The conditions of 16 frames: windows [taps * n_mels, 16] -> [sizes[CONDITION], 16]; see there."""
     hidden, channels, aux = sizes[at.HIDDEN], sizes[at.CHANNELS], sizes[at.PART] * WIDE
-    x, inner, change = START, sizes[at.ROOM] * WIDE, 2 * sizes[at.ROOM] * WIDE
+    x, inner, change = START, sizes[at.WORKSPACE] * WIDE, 2 * sizes[at.WORKSPACE] * WIDE
     frames_product(net, _CONTEXT, windows, START, room, x, ZERO)
     for block in range(sizes[at.DEPTH]):
         layer = _RESIDUAL + 2 * block

@@ -79,12 +79,12 @@ def compact_condition(net, sizes, room, windows, out):
     """The conditions of 16 frames.
 
     Args:
-        room: [3 * sizes[ROOM] + sizes[DEPTH] * sizes[ROOM], 16], to work in.
+        room: [3 * sizes[WORKSPACE] + sizes[DEPTH] * sizes[WORKSPACE], 16], to work in.
         windows: [taps * n_mels, 16].
         out: [subframes * 3 * hidden, 16].
     """
     channels, subframes = sizes[at.CHANNELS], sizes[at.DEPTH]
-    x, change, spread = START, sizes[at.ROOM] * WIDE, 2 * sizes[at.ROOM] * WIDE
+    x, change, spread = START, sizes[at.WORKSPACE] * WIDE, 2 * sizes[at.WORKSPACE] * WIDE
     frames_product(net, _CONTEXT, windows, START, room, x, NO_FLOOR)
     silu(room, x, channels * WIDE)
     for layer in range(2):

@@ -81,7 +81,7 @@ class Lanes:
         self._tape = _zeros(self._block * hop * self.config.uniforms * width)
         self._out = _zeros(self._block * hop * width)
         self._rows_at, self._nothing = np.zeros(TILE, dtype=np.int64), _zeros(0)
-        self._room = _zeros(int(sizes[at.ROOM] * (3 + sizes[at.DEPTH])) * TILE)
+        self._workspace = _zeros(int(sizes[at.WORKSPACE] * (3 + sizes[at.DEPTH])) * TILE)
         self._steps = _FIRST_STEPS
         self._jobs: list[Job | None] = [None] * width
         for lane in range(width):
@@ -178,7 +178,7 @@ class Lanes:
             if uniforms > 1:  # inverse of the logistic CDF, with the bounds of `samples.draw_samples`
                 uniform = rows[:, 1].clip(1e-5, 1 - 1e-5)
                 tape[: len(rows), 1, lane] = np.log(uniform / (1 - uniform))
-        self._kernels.condition(*self._net, self._room, self._windows, self._raw)
+        self._kernels.condition(*self._net, self._workspace, self._windows, self._raw)
         by_frame = self._raw.reshape(-1, TILE, self._block, width).transpose(2, 0, 3, 1)
         self._conditions.reshape(by_frame.shape)[...] = by_frame
 

@@ -43,7 +43,7 @@ HIDDEN, FC, OUTPUTS, LABELS = range(4)
 MIXTURE, PER_CONDITION, CONDITION = range(4, 7)
 # ... frames in a window, mel bands, channels of the conditioning network, its outputs per layer (classic), its depth
 # (compact: subframes), and the units of its workspace, ...
-TAPS, MELS, CHANNELS, PART, DEPTH, ROOM = range(7, 13)
+TAPS, MELS, CHANNELS, PART, DEPTH, WORKSPACE = range(7, 13)
 # ... offsets of tables in `floats`: rows for labels (compact), coefficients of the upsampling and the weights of the
 # last sample (classic), ...
 LABEL_TABLE, TAP_TABLE, SAMPLE_COLUMN = range(13, 16)
@@ -174,7 +174,7 @@ def _pack_compact(model: "CompactWaveRNN", weights: dict[str, np.ndarray], store
         CONDITION: 3 * hidden,
         CHANNELS: config.condition_size,
         DEPTH: config.subframes,
-        ROOM: _padded(config.condition_size),
+        WORKSPACE: _padded(config.condition_size),
         LABEL_TABLE: store.add(np.ascontiguousarray(pad_rows(table, 3).T, dtype=np.float32)),
     }
 
@@ -220,7 +220,7 @@ def _pack_classic(model: "ClassicWaveRNN", weights: dict[str, np.ndarray], store
         CHANNELS: config.residual_size,
         PART: config.condition_size // 4,
         DEPTH: config.residual_blocks,
-        ROOM: _padded(max(config.residual_size, config.condition_size)),
+        WORKSPACE: _padded(max(config.residual_size, config.condition_size)),
         TAP_TABLE: store.add(_tap_coefficients(model)),
         SAMPLE_COLUMN: store.add(pad_rows(folded[:, :1], 4).astype(np.float32)),
     }
