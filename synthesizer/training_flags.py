@@ -33,8 +33,7 @@ class SynthesizerFlags(TrainingFlags):
     kind: str = ""
     run: Path = Path("runs/synthesizer")
     warm_start: Path | None = None
-    """Model file to start from: its weights, and its settings where no flag says otherwise. New parts start from random
-    weights."""
+    """Model file to start from: its weights, and its settings where no flag says otherwise."""
     adapt: Path | None = None
     """Adapt a finished model to one voice: a folder with some minutes of recordings, and the text of each."""
     encoder: Path = DEFAULT_MODELS / "encoder.safetensors"

@@ -70,8 +70,7 @@ class Architecture:
     prenet_dropout: float = 0.5
     """Dropout rate of the prenet, which is also on at inference."""
     prenet_blur: float = 0.0
-    """Standard deviation in mel bands of a Gaussian blur over the frames fed to the prenet. It hides the harmonics, so
-    that the decoder takes F0 from the pitch predictor."""
+    """Standard deviation in mel bands of a blur of the prenet's input, which hides its harmonics and so its F0."""
     decoder_size: int = 512
     """Width of the two decoder LSTMs."""
     zoneout: float = 0.1

@@ -58,8 +58,7 @@ class TacotronFlags(SynthesizerFlags):
     voice_loss: float = 0.0
     """Weight of the speaker-consistency loss with teacher forcing."""
     free_voice_loss: float = 0.0
-    """Weight of the speaker-consistency loss in free running, with interpolated embeddings. Use it on a model that
-    aligns, to improve voices that are not in the training data."""
+    """Weight of the speaker-consistency loss in free running, for new voices. Use it on a model that aligns."""
     final_learning_rate: float = 1e-5
     """Learning rate at the end."""
     architecture: OmitArgPrefixes[Architecture] = field(default_factory=Architecture)
