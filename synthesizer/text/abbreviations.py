@@ -11,22 +11,34 @@ TITLES = word_table("""
     rev reverend, hon honorable, gen general, col colonel, capt captain, cmdr commander, lt lieutenant, sgt sergeant,
     maj major, gov governor, sen senator, rep representative, pres president, fr father, mt mount, ft fort, pt point
 """)
-# With a full stop, inside a sentence.
+# Before a name, with a capital or a full stop
+RANKS = word_table("""
+    cpl corporal, pvt private, pte private, pfc private first class, ssgt staff sergeant, msgt master sergeant,
+    adm admiral, radm rear admiral, vadm vice admiral, brig brigadier, cdr commander, comdr commander,
+    cmdt commandant, ens ensign, supt superintendent, insp inspector, det detective, amb ambassador, atty attorney,
+    ald alderman, cllr councillor, br brother, msgr monsignor, bp bishop, abp archbishop, assoc associate,
+    asst assistant, dep deputy
+""")
+# With a full stop, inside a sentence
 INNER = word_table("""
     vs versus, approx approximately, est established, cf compare, viz namely, ca circa, incl including,
-    e.g for example, i.e that is, resp respectively, ea each, temp temperature, tel telephone
+    excl excluding, e.g for example, eg for example, i.e that is, ie that is, resp respectively, ea each,
+    temp temperature, tel telephone, esp especially, misc miscellaneous, avg average, usu usually
 """)
 # Only before a number.
 BEFORE_NUMBER = word_table("""
-    no number, nos numbers, fig figure, figs figures, vol volume, p page, pp pages, ch chapter, sec section,
-    eq equation, art article, pt part, pts parts, ext extension, apt apartment, rm room, bldg building, fl floor,
-    ste suite, rte route, hwy highway, op opus
+    no number, nos numbers, fig figure, figs figures, vol volume, vols volumes, p page, pp pages, pg page, ch chapter,
+    chap chapter, sec section, sect section, para paragraph, paras paragraphs, par paragraph, cl clause, col column,
+    bk book, app appendix, ex example, ver version, reg regulation, thm theorem, def definition, prop proposition,
+    iss issue, fn footnote, eq equation, eqn equation, art article, pt part, pts parts, ext extension, apt apartment,
+    rm room, bldg building, fl floor, ste suite, rte route, hwy highway, op opus
 """)
 # Possibly at the end of a sentence, which then shares the full stop.
 FINAL = word_table("""
     etc et cetera, inc incorporated, corp corporation, co company, ltd limited, bros brothers, jr junior, sr senior,
     dept department, ave avenue, blvd boulevard, rd road, ln lane, hwy highway, pkwy parkway, apt apartment,
-    univ university, assn association, govt government, yr year, yrs years, al al
+    esq esquire, intl international, natl national, mfg manufacturing, dist district, univ university,
+    assn association, govt government, yr year, yrs years, al al
 """)
 CALENDAR = word_table("""
     Jan january, Feb february, Mar march, Apr april, Jun june, Jul july, Aug august, Sep september, Sept september,
@@ -38,9 +50,15 @@ _SHORT_DAYS = "Mon Tues Tue Wed Thurs Thu Fri Sat Sun".replace(" ", "|")
 # Chat and text messages
 _CHAT = word_table("""
     thx thanks, pls please, plz please, gr8 great, l8r later, b4 before, omg o m g, idk i d k, imo i m o,
-    imho i m h o, lmao l m a o, btw by the way, 2nite tonight, 2day today, m8 mate, ppl people, fwd forward,
-    b/c because, c/o care of, w/o without, s/he she or he, and/or and or
+    imho i m h o, fyi f y i, aka a k a, irl i r l, iirc i i r c, afaik a f a i k, lmao l m a o, btw by the way,
+    2nite tonight, 2day today, m8 mate, ppl people, fwd forward, b/c because, c/o care of, w/o without,
+    s/he she or he, and/or and or
 """)
+_NOT_STREETS = one_of(
+    word_set("""
+    The My Our His Her A An Your Their Dear Hi Hello And But Or With To For By From See Call Ask Thanks When If
+""")
+)
 # A slash between two of these means "or".
 _CHOICES = word_set("he she his her him hers yes no true false on off male female mr mrs ms either or")
 _BOOKS = word_table("""
@@ -61,6 +79,16 @@ def _scripture(match: re.Match[str]) -> str:
     return f"{_BOOKS.get(book, book)} {cardinal(match['chapter'])} {cardinal(match['verse'])}{last}"
 
 
+def _weekdays(match: re.Match[str]) -> str:
+    """'Sat. & Sun.' -> 'saturday and sunday', 'Mon, Wed and Fri', 'Tue/Thu'."""
+    stop = final_stop(match) if match.group().endswith(".") else ""
+    spoken = re.sub(rf"\b({_SHORT_DAYS})\b\.?", lambda m: CALENDAR[m[1]], match.group())
+    return re.sub(r"\s?[&/]\s?", " and ", spoken) + stop
+
+
+_STREET_ENDS = re.compile(r"\s*(?:[,;)]|$|\.(?:\s|$))")
+
+
 def _saint_or_street(match: re.Match[str]) -> str:
     """A street has a name before it, a saint a name after it. "st" alone may be an ordinal suffix and is kept."""
     before, following = match["before"] or "", match["next"]
@@ -72,8 +100,10 @@ def _saint_or_street(match: re.Match[str]) -> str:
     if name_behind or (dotted and following and short.startswith("st")):
         return before + "saint" + (following or "")
     if not dotted:
-        at_end = re.match(r"\s*(?:[,;)]|$|\.(?:\s|$))", match.string[match.end() :])
-        return before + "street" if before and not following and at_end else match.group()
+        if not before or (following and not following.strip().islower()):
+            return match.group()
+        at_end = following or _STREET_ENDS.match(match.string, match.end())
+        return before + "street" + (following or "") if at_end else match.group()
     return before + "street" + (following or final_stop(match))
 
 
@@ -91,10 +121,24 @@ _RULES = compile_rules(
         _saint_or_street,
     ),
     (r"(?P<street>\b[A-Z][a-z]+\s)Dr\.(?!\s+[A-Z])", lambda m: m["street"] + "drive" + final_stop(m)),
+    (rf"(?P<street>\b(?!(?:{_NOT_STREETS})\s)[A-Z][a-z]+\s)Dr\b(?!\.|\s+[A-Z])", r"\g<street>drive"),
     (
-        rf"\b(?P<first>{_SHORT_MONTHS}|{_SHORT_DAYS})\.?\s?[-/]\s?(?P<last>{_SHORT_MONTHS}|{_SHORT_DAYS})\b"
+        rf"(?P<before>\b(?:[Ee]very|[Ee]ach|[Ll]ast|[Nn]ext|[Tt]his|[Oo]n|[Bb]y|[Uu]ntil|[Ss]ince)\s)"
+        rf"(?P<day>{_SHORT_DAYS})\b(?!\.|\s[A-Z])",
+        lambda m: m["before"] + CALENDAR[m["day"]],
+    ),
+    (
+        rf"\b(?P<day>{_SHORT_DAYS})\.?(?=\s(?:mornings?|afternoons?|evenings?|nights?|noon|only)\b)",
+        lambda m: CALENDAR[m["day"]],
+    ),
+    (
+        rf"\b(?P<first>{_SHORT_MONTHS}|{_SHORT_DAYS})\.?\s?(?:-|/(?=\s?(?:{_SHORT_MONTHS})\b))\s?(?P<last>{_SHORT_MONTHS}|{_SHORT_DAYS})\b"
         r"(?:\.(?=\s*\S))?",
         lambda m: f"{CALENDAR[m['first']]} to {CALENDAR[m['last']]}",
+    ),
+    (
+        rf"\b(?:{_SHORT_DAYS})\b\.?(?:(?:,\s|\s?/\s?|,?\s(?:&|and|or|to|thru|through)\s)(?:{_SHORT_DAYS})\b\.?)+",
+        _weekdays,
     ),
     (
         rf"\b(?P<word>(?:{_SHORT_DAYS})(?=\.?,?\s+(?:\d|(?:{_SHORT_MONTHS})\b))"
@@ -115,7 +159,15 @@ _RULES = compile_rules(
         rf"(?i)\b(?P<word>{one_of(BEFORE_NUMBER)})\.\s*(?=\(?\d|(?:[IVX]{{2,}}|[VX])\b)",
         lambda m: BEFORE_NUMBER[m["word"].lower()] + " ",
     ),
+    (
+        rf"\b(?P<rank>{one_of([*map(str.capitalize, RANKS), *map(str.upper, RANKS)])})"
+        r"(?:\.\s*(?=['\"(]?[A-Za-z])|\s+(?=[A-Z]))",
+        lambda m: RANKS[m["rank"].lower()] + " ",
+    ),
     (r"\bc\.\s?(?=\d{3,4}\b)", "circa "),
+    (r"(?<!\d)(?<!\d )\b(?P<word>min|max)\.(?=\s[a-z\d])", lambda m: m["word"] + "imum"),
+    (r"\beg\b(?=[,:]?\s)", "for example"),
+    (r"\bie\b(?=[,:]?\s)", "that is"),
     (r"(?<=[\w.] )vs?\b\.?(?= [A-Z])|\bvs\b\.?", "versus"),
     (rf"(?i)(?<![\w.])(?P<word>{one_of(INNER)})\.", lambda m: INNER[m["word"].lower()]),
     (rf"(?i)(?<![\w.])(?P<word>{one_of(FINAL)})\.(?![A-Za-z])", lambda m: FINAL[m["word"].lower()] + final_stop(m)),

@@ -27,6 +27,12 @@ _STREETS = {
     "Pkwy": "parkway",
     "Sq": "square",
     "Hwy": "highway",
+    "Ct": "court",
+    "Pl": "place",
+    "Cir": "circle",
+    "Ter": "terrace",
+    "Cres": "crescent",
+    "Expy": "expressway",
 }
 _DIRECTIONS = {
     "NW": "northwest",

@@ -29,13 +29,25 @@ _SURNAME = re.compile(r"(?:Mc|Mac|Fitz|De|Di|Du|La|Le|Van|O)[A-Z][a-z]+$")
 _DOTTED = re.compile(
     r"(?<![\w.])(?:(?:[A-Za-z]\.){2,}(?P<plural>s\b|(?P<last>[A-Za-z](?![\w.])))?|[A-Z]\.[A-Z](?![\w.]))|\bPh\.\s?D\.(?P<doctors>s\b)?"
 )
+_DEGREE_PART = "(?:Sc|Phil|Eng|Ed|Com|Tech|Div|Arch|Mus|Psy|Pharm|Th|Litt|Ch|Vet|Surg|Med|Res)"
+# M.Sc., BEng, LL.B.
+_DEGREE = re.compile(
+    rf"(?<![\w.])(?:[BMD]\.?{_DEGREE_PART}(?:\.[DB])?|{_DEGREE_PART}\.?[DB]|LL\.[BMD])(?:\.|(?![\w.]))"
+)
 _INITIAL = re.compile(r"(?<![\w.'])([A-Z])\.(?=\s+[A-Z])|(?<![\w.'])([A-HJ-Z])\.(?=\s+[a-z]{3,}\b)")
 
 
 def expand_initials(text: str) -> str:
     """'U.S.A.' -> 'U S A', 'J. R. Smith' -> 'J R Smith'. Times such as '5 p.m.' must be expanded before."""
-    text = _DOTTED.sub(_dotted, text)
+    text = _DOTTED.sub(_dotted, _DEGREE.sub(_degree, text))
     return _INITIAL.sub(lambda m: (m[1] or m[2]).replace("A", LETTER_MARK), text)
+
+
+def _degree(match: re.Match[str]) -> str:
+    """'M.Sc.' -> 'M S C', 'B.Eng.' -> 'B Eng': a part with a vowel is a word."""
+    parts = re.findall(r"LL|[A-Z][a-z]*", match.group())
+    spoken = [part if len(part) > 1 and set(part.lower()) & set("aeiou") else " ".join(part.upper()) for part in parts]
+    return " ".join(spoken) + (final_stop(match) if match.group().endswith(".") else "")
 
 
 def _dotted(match: re.Match[str]) -> str:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from synthesizer.text.abbreviations import BEFORE_NUMBER, CALENDAR, FINAL, INNER, TITLES
+from synthesizer.text.abbreviations import BEFORE_NUMBER, CALENDAR, FINAL, INNER, RANKS, TITLES
 from synthesizer.text.letters import ends_with_letter
 from synthesizer.text.matching import word_set
 
@@ -17,9 +17,10 @@ _CLOSERS = "\"'”’»)\\]}"
 _TERMINATOR = re.compile(rf"(?:\.{{2,}}|[.!?…]+)[{_CLOSERS}]*(?=\s)|[。！？]+[{_CLOSERS}」』]*")
 _PARAGRAPH = re.compile(r"\s*\n\s*")
 _INLINE = re.compile(r"\{[^{}]*\}")
+_CONTINUES = re.compile(r"\s+[&+=/]\s")
 _LAST_WORD = re.compile(r"(?:[^\W\d_]\.)*[^\W_]+$")
 
-_NEVER_LAST = frozenset(TITLES) | frozenset(INNER) | {"sq", "cu", "fl"}
+_NEVER_LAST = frozenset(TITLES) | frozenset(RANKS) | frozenset(INNER) | {"sq", "cu", "fl"}
 _BEFORE_NUMBER = frozenset(BEFORE_NUMBER) | frozenset(day.lower() for day in CALENDAR) | {"c", "ca"}
 _AMOUNT = re.compile(r"\d\s?(?:(?:sq|cu|fl)\.?\s)?[a-z]+$")
 _UNITS = word_set("in ft yd mi oz lb lbs tsp tbsp gal qt pt min mins sec secs hr hrs yr yrs sq cu fl")
@@ -106,7 +107,7 @@ def _ends_sentence(paragraph: str, start: int, match: re.Match[str], any_capital
         return not continues and not next_word[:1].islower()
     if not mark.startswith("."):
         return not (continues and mark[-1] in _CLOSERS)
-    if continues:
+    if continues or _CONTINUES.match(paragraph, match.end()):
         return False
     before = _LAST_WORD.search(paragraph, max(start, match.start() - 40), match.start())
     word = before.group() if before else ""
@@ -114,7 +115,7 @@ def _ends_sentence(paragraph: str, start: int, match: re.Match[str], any_capital
         return False  # "1. Open the door": the number of an item
     lower = word.lower()
     numbered = next_word[:1].isdigit() or re.fullmatch("[IVX]{2,}|[VX]", next_word)
-    if lower in _NEVER_LAST or (lower in _BEFORE_NUMBER | _UNITS and numbered):
+    if lower in _NEVER_LAST or word in ("max", "min") or (lower in _BEFORE_NUMBER | _UNITS and numbered):
         return False
     if lower in _UNITS and next_word[:1].islower() and _AMOUNT.search(paragraph[start : match.start()][-20:]):
         return False  # "10 lb. of sugar", also in a text without capitals

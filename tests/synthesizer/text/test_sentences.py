@@ -14,6 +14,8 @@ from synthesizer.text.sentences import MAX_CHARACTERS, split_sentences, spoken_l
         ["On Sept. 11 we met.", "It was Mon. 5 May."],
         ["Open Mon.-Fri. 9am-5pm, Sat. 10 a.m. to noon."],
         ["Add 8 oz. (225 g) of it.", "See Vol. II."],
+        ["Cpl. Jones and Pvt. Ryan met Adm. Lee.", "See para. 2 of it."],
+        ["Sat. & Sun. are days off."],
         ["10 lb. of sugar and 5 sq. ft. of space"],
         ["Roe v. Wade is c. 50 sq. m of paper."],
         ["Dr. Smith met Mr. J. R. Jones at 5 p.m.", "He paid $3.50.", "Then he left."],
