@@ -13,8 +13,8 @@ import train_vocoder
 from corpora.store import FeatureWriter
 from modelfile.checkpoint import load_weights
 from modelfile.header import read_header
-from tests.vocoder.test_spectral_training import TOY
-from tests.vocoder.test_spectral_training import train as train_first_stage
+from tests.vocoder.spectral.test_training import TOY
+from tests.vocoder.spectral.test_training import train as train_first_stage
 from vocoder import Vocoder
 from vocoder.spectral.config import AdversarialConfig, DiscriminatorConfig
 from vocoder.spectral.discriminators import FILE_NAME, Discriminators
