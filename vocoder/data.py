@@ -70,7 +70,7 @@ class CropBatches(ABC):
                 "raise --batch-size or --frames."
             )
         check_store(store, config.mel)
-        self.store, self.batch_size, self.frames = store, batch_size, frames
+        self.store, self.config, self.batch_size, self.frames = store, config, batch_size, frames
         self.seed, self.rank = seed, rank
         self.items = np.array(split_items(store, "train", frames), dtype=np.int64)
         if not len(self.items):

@@ -11,7 +11,6 @@ from speech.audio import preemphasis
 from speech.mel import decode_mel
 from speech.mel_config import MelConfig
 from vocoder.data import INT16_SCALE, CropBatches, VocoderStore
-from vocoder.spectral.config import SpectralConfig
 
 SHORTEST_CROP = 8  # frames: longer than half the longest window of the losses
 
@@ -28,14 +27,8 @@ class SpectralBatches(CropBatches):
 
     min_frames = SHORTEST_CROP
 
-    def __init__(
-        self, store: VocoderStore, config: SpectralConfig, batch_size: int, frames: int, *, seed: int = 0, rank: int = 0
-    ) -> None:
-        super().__init__(store, config, batch_size, frames, seed=seed, rank=rank)
-        self.mel_config = config.mel
-
     def _batch(self, crops: Sequence[tuple[int, int]]) -> SpectralBatch:
-        return collate([cut_crop(self.store, item, start, self.frames, self.mel_config) for item, start in crops])
+        return collate([cut_crop(self.store, item, start, self.frames, self.config.mel) for item, start in crops])
 
 
 def cut_crop(

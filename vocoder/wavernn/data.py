@@ -27,11 +27,7 @@ class Batch(TypedDict):
 class WaveRNNBatches(CropBatches):
     """See `CropBatches`; the config says how samples are represented and how much context a frame has."""
 
-    def __init__(
-        self, store: VocoderStore, config: WaveRNNConfig, batch_size: int, frames: int, *, seed: int = 0, rank: int = 0
-    ) -> None:
-        super().__init__(store, config, batch_size, frames, seed=seed, rank=rank)
-        self.config = config
+    config: WaveRNNConfig
 
     def _batch(self, crops: Sequence[tuple[int, int]]) -> Batch:
         return collate([cut_crop(self.store, item, start, self.frames, self.config) for item, start in crops])
