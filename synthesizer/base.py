@@ -62,7 +62,7 @@ class AlignedMel:
 class Synthesizer(ABC):
     """Synthesizes text in a voice. Holds no state besides the weights.
 
-    A family implements `decode`, `align` and `save`. Sentences, checks, fallbacks, tempo and pauses are shared.
+    A family implements `decode`, `align_transcript` and `save`; checks, fallback steps, tempo and pauses are shared.
 
     Args:
         origin: header entries of the model file.
@@ -130,7 +130,12 @@ class Synthesizer(ABC):
         """Decode sentences once each, see `synthesizer.fallbacks.Decode`."""
 
     @abstractmethod
-    def align(self, text: Transcript, mel: NDArray[np.float32], voice: SpeakerVoice, key: str) -> AlignedMel:
+    def align_transcript(
+        self, transcript: Transcript, mel: NDArray[np.float32], embedding: NDArray[np.float32], key: str
+    ) -> AlignedMel:
+        """What `align` does, with checked arguments."""
+
+    def align(self, text: str | Transcript, mel: NDArray[np.float32], voice: SpeakerVoice, key: str = "") -> AlignedMel:
         """Predict the mel of a recording by teacher forcing, with the timing of the recording.
 
         Serves GTA (ground-truth aligned) mels for training a vocoder (arXiv 1712.05884, section 3.3).
@@ -143,7 +148,17 @@ class Synthesizer(ABC):
 
         Returns:
             A mel of the same shape, and its alignment.
+
+        Raises:
+            TextError: nothing in the text can be spoken.
+            ConfigError: the mel or the embedding has the wrong shape.
         """
+        from synthesizer.text.front_end import text_to_transcript
+
+        if mel.ndim != 2 or mel.shape[0] != self.mel_config.n_mels or not mel.shape[1]:
+            raise ConfigError(f"The mel must have the shape ({self.mel_config.n_mels}, frames), not {mel.shape}.")
+        transcript = text_to_transcript(text) if isinstance(text, str) else text
+        return self.align_transcript(transcript, mel, self._checked(voice.embedding), key)
 
     def warm_up(self) -> None:
         """Compile or load machine code before the first synthesis."""

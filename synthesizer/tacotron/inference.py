@@ -16,7 +16,6 @@ from speech.errors import ConfigError
 from synthesizer.base import STAGE, AlignedMel, Origin, Synthesizer
 from synthesizer.decoding_check import Decoded
 from synthesizer.fallbacks import SentenceRequest
-from synthesizer.options import SpeakerVoice
 from synthesizer.tacotron.config import KIND, TacotronConfig, read_config
 from synthesizer.tacotron.decoding import SentenceInput, free_run
 from synthesizer.tacotron.intonation import rises
@@ -92,8 +91,8 @@ class TacotronSynthesizer(Synthesizer):
                 progress(len(decoded))
         return [decoded[k] for k in range(len(requests))]
 
-    def align(self, text: Transcript, mel: Floats, voice: SpeakerVoice, key: str) -> AlignedMel:
-        return align_mel(self.model, self.config, mel, text, self._checked(voice.embedding), key)
+    def align_transcript(self, transcript: Transcript, mel: Floats, embedding: Floats, key: str) -> AlignedMel:
+        return align_mel(self.model, self.config, mel, transcript, embedding, key)
 
 
 def load_tacotron(

@@ -69,7 +69,7 @@ def model_with_postfilter(flags: TacotronFlags, store: FeatureStore) -> tuple[Ta
     model = Tacotron2(config.architecture, config.training).eval().requires_grad_(False)
     missing = [name for name in warm_start(model, weights) if not name.startswith("postfilter.")]
     if missing:
-        raise ConfigError(f"{flags.warm_start} lacks parts of a synthesizer: {', '.join(missing)}.")
+        raise ConfigError(f"The model to start from lacks parts of a synthesizer: {', '.join(missing)}.")
     assert model.postfilter is not None
     model.postfilter.requires_grad_(True)
     return model, config

@@ -110,7 +110,7 @@ class ToySynthesizer(Synthesizer):
             results.append(Decoded(np.ascontiguousarray(mel), np.eye(len(symbols), dtype=np.float32), True))
         return results
 
-    def align(self, text, mel, voice, key):
+    def align_transcript(self, transcript, mel, embedding, key):
         return AlignedMel(np.zeros_like(mel), np.ones((1, mel.shape[1]), np.float32))
 
 
@@ -180,6 +180,7 @@ def test_new_family_is_trained_saved_loaded_and_used(toy_family: None, tmp_path:
     ]
     assert texts[0].mel.shape[0] == 80 and len(texts[0].sentences) == 2
     np.testing.assert_array_equal(texts[0].mel, texts[1].mel)
+    assert loaded.align("Yes!", texts[0].mel, VOICE).mel.shape == texts[0].mel.shape
     assert [len(part.sentences) for part in loaded.stream("Hello there. Yes!", VOICE)] == [1, 1]
 
 

@@ -1,8 +1,10 @@
 """Ground-truth aligned mels have the timing of the recording."""
 
 import numpy as np
+import pytest
 import torch
 
+from speech.errors import ConfigError
 from speech.mel import synthesis_mel
 from speech.mel_config import MelConfig
 from speech.mel_f0 import pulse_train
@@ -29,3 +31,6 @@ def test_postfilter_adds_the_harmonics_of_the_recording() -> None:
     assert drawn.mel.shape == without.shape and np.abs(drawn.mel).max() <= 4
     assert not np.allclose(drawn.mel, without, atol=0.01)
     assert drawn.alignment.shape[1] == 16
+    np.testing.assert_array_equal(synthesizer.align("Hello there.", recording, voice, "a").mel, drawn.mel)
+    with pytest.raises(ConfigError, match="80, frames"):
+        synthesizer.align("Hello there.", recording.T, voice)
