@@ -66,8 +66,8 @@ def test_loss_of_the_right_voice_is_zero():
     speaker_loss, mel = loss_and_mel(batch=1, frames=128)
     own = speaker_loss.encoder(speaker_loss.front_end(mel)).detach()
     lengths = torch.tensor([128])
-    assert float(speaker_loss(mel, lengths, own, torch.Generator())) == pytest.approx(0, abs=1e-5)
-    assert float(speaker_loss(mel, lengths - 1, own, torch.Generator())) == 0  # nothing long enough
+    assert speaker_loss(mel, lengths, own, torch.Generator()).item() == pytest.approx(0, abs=1e-5)
+    assert speaker_loss(mel, lengths - 1, own, torch.Generator()).item() == 0  # nothing long enough
 
 
 def test_following_the_gradient_lowers_the_loss():
