@@ -1,11 +1,12 @@
-"""Functions that numba compiles once for this processor, kept as machine code and loaded by LLVM alone.
+"""Functions that numba compiles once for this processor, kept as object code and loaded by LLVM alone.
 
-numba, which is only needed to compile, would cost half a second and a hundred megabytes in every process. Functions
-that use neither Python nor numba's runtime can do without it: LLVM makes an object file of them, and loads it again.
+numba is only needed to compile, and would cost half a second and a hundred megabytes in every process. Functions that
+use neither Python nor numba's runtime can do without it: LLVM makes an object file of them and loads it again. The
+process that compiles also loads the object file, so the first run gives the same bits as every later one.
 
-A file counts for one processor, one state of the sources, and one version of numba and LLVM; whatever is wrong with it,
-the functions are compiled again. It lies in $NUMBA_CACHE_DIR where that is set, else beside this file, or in the user's
-cache folder where the package cannot be written to.
+A file is valid for one processor, one state of the sources, and one version of numba and LLVM. If it is missing or
+damaged, the functions are compiled again. It is in $NUMBA_CACHE_DIR where that is set, else beside this file, or in
+the user's cache folder where the package cannot be written to.
 """
 
 import ctypes
@@ -28,15 +29,15 @@ logger = logging.getLogger(__name__)
 
 FOLDER = "sv2tts-kernels"  # in the user's cache folder
 ROOT = Path(__file__).resolve().parents[1]  # of all packages
-_MARK = b"functions 1\n"
+_FORMAT = b"functions 1\n"
 _lock = threading.Lock()
-_ready: dict[str, dict[str, Callable[..., None]]] = {}
-_loaded: list[Any] = []  # LLVM's engines, with which the code would go
-_told: set[str] = set()  # what a user hears once, however many libraries it is true of
+_loaded: dict[str, dict[str, Callable[..., None]]] = {}
+_engines: list[Any] = []  # LLVM's, which own the loaded code
+_logged: set[str] = set()  # messages that are logged once in a process, however many libraries they concern
 
 
 class MachineCode(NamedTuple):
-    """An object file for LLVM, and what the function is called in it."""
+    """An object file for LLVM, and the function's symbol in it."""
 
     symbol: str
     code: bytes
@@ -46,46 +47,41 @@ class Library(NamedTuple):
     """Functions that are compiled together.
 
     Attributes:
-        name: of the file that they are kept in.
+        name: of the cache file.
         module: its `compile_all` returns a MachineCode for each function's name; imported to compile only.
         sources: all other modules that the code is made of.
         arguments: of `compile_all`.
-        ending: of the file's name.
+        subject: what the log says is being compiled.
     """
 
     name: str
     module: str
     sources: tuple[str, ...]
     arguments: tuple[str, ...] = ()
-    ending: str = "functions"
+    subject: str = "vocoder"
 
 
-def announce_compiling() -> None:
-    """Log that the vocoder is compiled, once in a process: its libraries follow each other within seconds."""
-    _tell_once(logging.INFO, "Compiling the vocoder for this processor, once: about ten seconds.")
+def functions_of(library: Library) -> dict[str, Callable[..., None]]:
+    """The functions by name, of contiguous arrays and integers (int64); compiled if they are not in the cache.
 
-
-def functions_of(library: Library, announce: Callable[[], None] = announce_compiling) -> dict[str, Callable[..., None]]:
-    """The functions by name, of contiguous arrays and whole numbers (int64); compiled if need be.
-
-    They do not hold Python's lock, nor look at what they are given. `announce` is called before they are compiled.
+    They release Python's lock and do not check their arguments.
 
     Raises:
         ImportError, or whatever numba and LLVM raise where they cannot work.
     """
     with _lock:
-        if library.name not in _ready:
-            _ready[library.name] = _make_ready(library, announce)
-        return _ready[library.name]
+        if library.name not in _loaded:
+            _loaded[library.name] = _get_ready(library)
+        return _loaded[library.name]
 
 
-def _make_ready(library: Library, announce: Callable[[], None]) -> dict[str, Callable[..., None]]:
-    file = f"{library.name}-{_key(library)}.{library.ending}"
-    codes = _find(file)
+def _get_ready(library: Library) -> dict[str, Callable[..., None]]:
+    file = f"{library.name}-{_key(library)}.functions"
+    codes = _read_cache(file, library.subject)
     if codes is None:
-        announce()
+        _log_once(logging.INFO, f"Compiling the {library.subject} for this processor, once: about ten seconds.")
         codes = _compile(library)
-        _keep(file, codes)
+        _write_cache(file, codes)
     return {name: functools.partial(_call, address) for name, address in _load(codes).items()}
 
 
@@ -95,7 +91,7 @@ def _compile(library: Library) -> dict[str, MachineCode]:
 
 
 def _load(codes: dict[str, MachineCode]) -> dict[str, int]:
-    """Where the functions are, in memory that can be executed."""
+    """Load the code into executable memory; returns the addresses of the functions."""
     import llvmlite.binding as llvm
 
     llvm.initialize_native_target()
@@ -105,17 +101,17 @@ def _load(codes: dict[str, MachineCode]) -> dict[str, int]:
     for code in codes.values():
         engine.add_object_file(llvm.ObjectFileRef.from_data(code.code))
     engine.finalize_object()
-    _loaded.append(engine)
+    _engines.append(engine)
     return {name: int(engine.get_function_address(code.symbol)) for name, code in codes.items()}
 
 
 def _call(address: int, *arguments: np.ndarray | int) -> None:
-    # numba's functions have two more arguments before ours, for a result and an error: there are neither
-    nowhere, given, types = ctypes.c_void_p(), [], []
+    # numba's functions take two more arguments before ours, for a result and an error; these have neither
+    unused, values, types = ctypes.c_void_p(), [], []
     for item in arguments:
-        given.append(item.ctypes.data if isinstance(item, np.ndarray) else item)
+        values.append(item.ctypes.data if isinstance(item, np.ndarray) else item)
         types.append(ctypes.c_void_p if isinstance(item, np.ndarray) else ctypes.c_int64)
-    _prototype(tuple(types))(address)(ctypes.byref(nowhere), ctypes.byref(nowhere), *given)
+    _prototype(tuple(types))(address)(ctypes.byref(unused), ctypes.byref(unused), *values)
 
 
 @functools.cache
@@ -123,35 +119,35 @@ def _prototype(types: tuple[Any, ...]) -> Any:
     return ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, *types)
 
 
-def _tell_once(level: int, message: str) -> None:
-    if message not in _told:
-        _told.add(message)
+def _log_once(level: int, message: str) -> None:
+    if message not in _logged:
+        _logged.add(message)
         logger.log(level, message)
 
 
-# --- what is kept -----------------------------------------------------------------------------------------------------
+# --- the cache --------------------------------------------------------------------------------------------------------
 
 
 def _key(library: Library) -> str:
-    """Names the processor, the sources and the compiler, in 32 letters."""
+    """32 letters that depend on the processor, the sources and the compiler."""
     digest = hashlib.sha256()
     for source in (__name__, *library.sources):
         digest.update((ROOT / f"{source.replace('.', '/')}.py").read_bytes())
-    asked = [f"{name}={value}" for name, value in sorted(os.environ.items()) if name.startswith("NUMBA_CPU")]
+    flags = [f"{name}={value}" for name, value in sorted(os.environ.items()) if name.startswith("NUMBA_CPU")]
     versions = [importlib.metadata.version(package) for package in ("numba", "llvmlite")]
-    digest.update(repr((_processor(), asked, versions, sys.version_info[:2])).encode())
+    digest.update(repr((_processor(), flags, versions, sys.version_info[:2])).encode())
     return digest.hexdigest()[:32]
 
 
 def _processor() -> list[str]:
-    """What decides which instructions it knows."""
+    """What decides which instructions the processor has."""
     import llvmlite.binding as llvm
 
     return [llvm.get_default_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()]
 
 
 def _folders() -> Iterator[Path]:
-    """Where functions may be kept, the best place first."""
+    """Where the cache may be, the best place first."""
     chosen = os.environ.get("NUMBA_CACHE_DIR")
     if chosen:
         yield Path(chosen)
@@ -160,24 +156,24 @@ def _folders() -> Iterator[Path]:
     usual = os.environ.get("LOCALAPPDATA") if os.name == "nt" else os.environ.get("XDG_CACHE_HOME")
     try:
         yield (Path(usual) if usual else Path.home() / ".cache") / FOLDER
-    except RuntimeError:  # nobody's home
+    except RuntimeError:  # there is no home folder
         return
 
 
-def _find(file: str) -> dict[str, MachineCode] | None:
-    """The functions that are kept; None where there are none, or they are damaged."""
+def _read_cache(file: str, subject: str) -> dict[str, MachineCode] | None:
+    """The functions of a cache file; None if it is missing or damaged."""
     for folder in _folders():
         try:
             return _unpacked((folder / file).read_bytes())
         except OSError:
             continue
         except (ValueError, KeyError, TypeError):
-            logger.warning("The compiled vocoder in %s is damaged, so it is compiled again.", folder / file)
+            logger.warning("The compiled %s in %s is damaged, so it is compiled again.", subject, folder / file)
     return None
 
 
-def _keep(file: str, codes: dict[str, MachineCode]) -> None:
-    """Write the functions where they will be found; a warning, once in a process, says if that cannot be."""
+def _write_cache(file: str, codes: dict[str, MachineCode]) -> None:
+    """Write the functions where they will be found; a warning, once in a process, says if that is impossible."""
     for folder in _folders():
         path, beside = folder / file, folder / f"{file}.{os.getpid()}"
         try:
@@ -190,24 +186,25 @@ def _keep(file: str, codes: dict[str, MachineCode]) -> None:
         except OSError:
             continue
         return
-    _tell_once(
-        logging.WARNING, "The compiled vocoder cannot be kept: no cache folder can be written to ($NUMBA_CACHE_DIR)."
+    _log_once(
+        logging.WARNING,
+        "Compiled code cannot be kept, so every start compiles again: make a cache folder writable ($NUMBA_CACHE_DIR).",
     )
 
 
 def _packed(codes: dict[str, MachineCode]) -> bytes:
-    """A mark, the digest of all that follows, a line of names and lengths, and the code."""
+    """The format's name, the digest of all that follows, a line of names and lengths, and the code."""
     head = json.dumps([(name, code.symbol, len(code.code)) for name, code in codes.items()]).encode() + b"\n"
     content = head + b"".join(code.code for code in codes.values())
-    return _MARK + hashlib.sha256(content).digest() + content
+    return _FORMAT + hashlib.sha256(content).digest() + content
 
 
 def _unpacked(kept: bytes) -> dict[str, MachineCode]:
-    """Raises: ValueError: not what `_packed` has written."""
-    begin = len(_MARK) + hashlib.sha256().digest_size
-    mark, digest, content = kept[: len(_MARK)], kept[len(_MARK) : begin], kept[begin:]
-    if mark != _MARK or hashlib.sha256(content).digest() != digest:
-        raise ValueError("the digest is another")
+    """Raises: ValueError: this is not what `_packed` has written."""
+    begin = len(_FORMAT) + hashlib.sha256().digest_size
+    name, digest, content = kept[: len(_FORMAT)], kept[len(_FORMAT) : begin], kept[begin:]
+    if name != _FORMAT or hashlib.sha256(content).digest() != digest:
+        raise ValueError("the digest differs")
     head, _, rest = content.partition(b"\n")
     codes = {}
     for name, symbol, length in json.loads(head):

@@ -1,4 +1,4 @@
-"""What kernels for `machine_code` have in common. Imports numba: for compiling only."""
+"""Decorators and addresses for kernels, and their way to machine code. Imports numba, which only compiling needs."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,17 +11,24 @@ from kernels.machine_code import MachineCode
 
 intrinsic: Any = numba.extending.intrinsic  # untyped: what it makes is not called with what it is defined with
 _njit: Any = njit  # its declared arguments lack some that it takes
-# without ways into them from Python, and without its errors, as for a division by zero, functions stand by themselves
-_ALONE = {"fastmath": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+# Kernels stand by themselves: no entry points for Python, no Python errors (a loop with a division that may raise
+# is not vectorised), no reference counts (atomic operations that would cost more than the numbers do).
+_SETTINGS = {"error_model": "numpy", "_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 FLOATS, WHOLE = types.CPointer(types.float32), types.int64
-part: Any = _njit(**_ALONE)
-inline: Any = _njit(**_ALONE, forceinline=True)
+WHOLES = types.CPointer(WHOLE)
+part: Any = _njit(**_SETTINGS, fastmath=True)
+inline: Any = _njit(**_SETTINGS, fastmath=True, forceinline=True)
+# Sums in the order in which they are written, so that a row has the same result alone and beside others.
+exact_part: Any = _njit(**_SETTINGS)
+exact_inline: Any = _njit(**_SETTINGS, forceinline=True)
+# The same for numbers that are finite, which lets LLVM vectorise a maximum.
+finite_part: Any = _njit(**_SETTINGS, fastmath={"nnan", "nsz"})
 
 
 @intrinsic
 def moved(_typing: Any, pointer: Any, count: Any) -> Any:
-    """The pointer, so many numbers further on."""
+    """The address of pointer[count]."""
 
     def codegen(_context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> ir.Value:
         return builder.gep(args[0], [args[1]])
@@ -29,8 +36,18 @@ def moved(_typing: Any, pointer: Any, count: Any) -> Any:
     return pointer(pointer, types.int64), codegen
 
 
+@intrinsic
+def address(_typing: Any, array: Any, index: Any) -> Any:
+    """The address of number `index` of a contiguous array; the caller keeps the array alive meanwhile."""
+
+    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
+        return builder.gep(context.make_array(signature.args[0])(context, builder, value=args[0]).data, [args[1]])
+
+    return types.CPointer(array.dtype)(array, types.int64), codegen
+
+
 def machine_code(function: Callable[..., None], *arguments: Any, fastmath: bool = True) -> MachineCode:
     """Compile a function of arguments of these types, which returns nothing."""
     signature = types.void(*arguments)
-    result = _njit(signature, **{**_ALONE, "fastmath": fastmath})(function).overloads[signature.args]
+    result = _njit(signature, **{**_SETTINGS, "fastmath": fastmath})(function).overloads[signature.args]
     return MachineCode(result.fndesc.llvm_func_name, bytes(result.library._get_compiled_object()))

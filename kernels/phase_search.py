@@ -1,6 +1,7 @@
-"""The search for phases in compiled code: tables and groups of frames for `search_kernels`.
+"""Phase search (fast Griffin-Lim, Perraudin et al. 2013) in compiled code: tables and buffers for
+`phase_search_kernels`.
 
-It takes a quarter of the time of numpy and PyTorch's transforms, in the same numbers but for rounding.
+It takes a quarter of the time of numpy and PyTorch's transforms, with the same result up to rounding.
 """
 
 from __future__ import annotations
@@ -21,12 +22,14 @@ logger = logging.getLogger(__name__)
 
 MOMENTUM = 0.99
 RADICES = (4, 5, 3, 2)  # factors that a transform's size may have
-STEPS_AT_ONCE = 4  # between two looks at whether the work is still wanted
-SEARCH, LAST, ONLY_ANALYSE, ONLY_SYNTHESIZE = 0, 1, 2, 3  # what a step is to do, see `search_kernels.run_steps`
+STEPS_AT_ONCE = 4  # between two calls of `check`
+SEARCH, LAST, ONLY_ANALYSE, ONLY_SYNTHESIZE = 0, 1, 2, 3  # see `phase_search_kernels.run_steps`
 _SOURCES = tuple(
     f"kernels.{name}"
-    for name in ("parts", "layout", "simd", "lanes", "transforms", "phase_search", "phase_search_kernels")
-)
+    for name in (
+        "parts", "layout", "builders", "simd", "complex_vectors", "transforms", "phase_search", "phase_search_kernels",
+    )
+)  # fmt: skip
 LIBRARY = Library("search", "kernels.phase_search_kernels", _SOURCES)
 
 Floats = NDArray[np.float32]
@@ -35,32 +38,32 @@ Whole = NDArray[np.int64]
 
 
 class Tables(NamedTuple):
-    """Of a transform of n_fft real numbers.
+    """Constants of a transform of n_fft real numbers.
 
     Attributes:
         radices: factors of n_fft / 2, one for each pass.
-        twiddles: cosine and sine of the angles by which numbers are turned between the passes, pass by pass.
-        places: [n_fft / 2], where each frequency lies after the transform.
-        turns: [n_fft / 2 + 1, 2], cosine and sine of frequency k's angle over one sample.
+        twiddles: cosine and sine of the rotations between the passes, pass by pass.
+        positions: [n_fft / 2], the index of each frequency after the transform.
+        rotations: [n_fft / 2 + 1, 2], cosine and sine of frequency k's angle over one sample.
     """
 
     radices: Whole
     twiddles: Floats
-    places: Whole
-    turns: Floats
+    positions: Whole
+    rotations: Floats
 
 
 @functools.lru_cache(maxsize=4)
 def tables_of(n_fft: int) -> Tables:
-    radices, places, span = _factors(n_fft // 2), np.zeros(1, dtype=np.int64), n_fft // 2
+    radices, positions, span = _factors(n_fft // 2), np.zeros(1, dtype=np.int64), n_fft // 2
     twiddles = [np.zeros((0, 2), np.float32)]
     for radix in radices:
         step = span // radix
         twiddles.append(_circle(2 * np.pi / span * np.arange(step)[:, None] * np.arange(1, radix)))
-        places = (np.arange(radix)[:, None] * step + places).reshape(-1)  # later digits of a frequency move it less
+        positions = (np.arange(radix)[:, None] * step + positions).reshape(-1)  # digit reversal
         span = step
-    turns = _circle(np.pi / (n_fft // 2) * np.arange(n_fft // 2 + 1))
-    return Tables(np.array(radices, np.int64), np.concatenate(twiddles), places, turns)
+    rotations = _circle(np.pi / (n_fft // 2) * np.arange(n_fft // 2 + 1))
+    return Tables(np.array(radices, np.int64), np.concatenate(twiddles), positions, rotations)
 
 
 def _circle(angles: np.ndarray) -> Floats:
@@ -69,7 +72,7 @@ def _circle(angles: np.ndarray) -> Floats:
 
 
 def _factors(size: int) -> list[int]:
-    """Empty where there are others than RADICES."""
+    """The size as a product of RADICES; empty where that is impossible."""
     found = []
     for radix in RADICES:
         while size % radix == 0:
@@ -79,7 +82,7 @@ def _factors(size: int) -> list[int]:
 
 
 def fast_search(n_fft: int, hop: int, window: Floats, weight: Floats, frames: int) -> FastSearch | None:
-    """A search over so many frames; None where there is no compiled code for them or for this processor.
+    """A search over a number of frames; None where there is no compiled code for n_fft or for this processor.
 
     Args:
         window: [n_fft].
@@ -95,8 +98,8 @@ def fast_search(n_fft: int, hop: int, window: Floats, weight: Floats, frames: in
 def _steps() -> Callable[..., None] | None:
     try:
         return functions_of(LIBRARY)["steps"]
-    except Exception as error:  # no numba, or no code for this processor: whatever it is, there is numpy
-        logger.warning("The vocoder's search cannot be compiled here (%s), so it takes longer.", one_line(error))
+    except Exception as error:  # no numba, or no code for this processor: numpy does the same
+        logger.warning("The phase search cannot be compiled here (%s), so it takes longer.", one_line(error))
         return None
 
 
@@ -104,8 +107,8 @@ class FastSearch:
     """See `fast_search`. Spectra go in and out as complex64 [frames, bins].
 
     Attributes:
-        spectrum: [groups, bins, 2, 8], what was heard last, with real and imaginary parts apart.
-        magnitude: [groups, bins, 8], what is sought; 0 beyond the last frame.
+        spectrum: [groups, bins, 2, 8], the last analysis, real and imaginary parts apart.
+        magnitude: [groups, bins, 8], the target; 0 beyond the last frame.
     """
 
     def __init__(
@@ -113,28 +116,28 @@ class FastSearch:
     ) -> None:
         self._frames, self._groups = frames, -(-frames // LANES)
         bins, length = n_fft // 2 + 1, self._groups * LANES + len(weight) // hop - frames
-        shares = np.zeros((length, hop), np.float32)
-        # the way there and back multiplies by twice the size
-        shares.reshape(-1)[: len(weight)] = np.float32(1 / (2 * n_fft)) / weight
+        normalisers = np.zeros((length, hop), np.float32)
+        # the transform and its inverse together multiply by twice the size
+        normalisers.reshape(-1)[: len(weight)] = np.float32(1 / (2 * n_fft)) / weight
         self.spectrum = np.empty((self._groups, bins, 2, LANES), np.float32)
-        self._held = np.zeros_like(self.spectrum)  # frames that stay as they are
+        self._fixed = np.zeros_like(self.spectrum)  # frames that do not change
         self.magnitude = np.zeros((self._groups, bins, LANES), np.float32)
-        pieces, signal = np.empty((self._groups, n_fft, LANES), np.float32), np.empty(length, np.float32)
+        samples, signal = np.empty((self._groups, n_fft, LANES), np.float32), np.empty(length, np.float32)
         tables = tables_of(n_fft)
         self._steps = functools.partial(
-            run, pieces, self.spectrum, self.magnitude, self._held, signal, self._groups, n_fft, hop,
-            window, np.ascontiguousarray(shares.T), tables.radices, len(tables.radices), *tables[1:],
+            run, samples, self.spectrum, self.magnitude, self._fixed, signal, self._groups, n_fft, hop,
+            window, np.ascontiguousarray(normalisers.T), tables.radices, len(tables.radices), *tables[1:],
         )  # fmt: skip
 
-    def hear(self, spectrum: Spectrum) -> None:
-        """Leave in `self.spectrum` that of the signal which is nearest to this one."""
+    def resynthesise(self, spectrum: Spectrum) -> None:
+        """Leave in `self.spectrum` the spectrum of the signal that is nearest to this one."""
         self._to_lanes(spectrum)
         self._steps(1, ONLY_SYNTHESIZE)
         self._steps(1, ONLY_ANALYSE)
 
     def project(self, spectrum: Spectrum) -> Spectrum:
         """The spectrum of the signal that is nearest to this one."""
-        self.hear(spectrum)
+        self.resynthesise(spectrum)
         return self._from_lanes()
 
     def search(
@@ -145,15 +148,15 @@ class FastSearch:
         free = np.zeros((self._groups * LANES, magnitude.shape[1]), np.float32)
         free[: len(magnitude)] = magnitude
         self.magnitude[:] = free.reshape(self._groups, LANES, -1).swapaxes(1, 2)
-        return self.go_on(start[:fixed], iterations, check)
+        return self.iterate(start[:fixed], iterations, check)
 
-    def go_on(self, known: Spectrum, iterations: int, check: Callable[[], None]) -> Spectrum:
-        """Search from `self.spectrum` for one with `self.magnitude`, but for the first frames, which stay `known`."""
-        for frame, spectrum in enumerate(known):
+    def iterate(self, fixed: Spectrum, iterations: int, check: Callable[[], None]) -> Spectrum:
+        """Search from `self.spectrum` for one with `self.magnitude`; the first frames stay `fixed`."""
+        for frame, spectrum in enumerate(fixed):
             group, lane = divmod(frame, LANES)
-            # what is held is added to what is sought, which therefore has to be nothing
+            # the kernel adds fixed frames to the others, which must be 0 there
             self.magnitude[group, :, lane] = 0
-            self._held[group, :, :, lane] = self.spectrum[group, :, :, lane] = _parts(spectrum)
+            self._fixed[group, :, :, lane] = self.spectrum[group, :, :, lane] = _parts(spectrum)
         self._steps(1, ONLY_SYNTHESIZE)
         self.spectrum[:] = 0  # the first step has no momentum
         for done in range(0, iterations, STEPS_AT_ONCE):
@@ -161,11 +164,11 @@ class FastSearch:
             steps = min(STEPS_AT_ONCE, iterations - done)
             self._steps(steps, LAST if done + steps == iterations else SEARCH)
         found = self._from_lanes()
-        found[: len(known)] = known
+        found[: len(fixed)] = fixed
         return found
 
     def _to_lanes(self, rows: Spectrum) -> None:
-        """complex64 [frames, bins] -> `self.spectrum`, with zeros for frames that are lacking."""
+        """complex64 [frames, bins] -> `self.spectrum`, padded with zeros."""
         full = np.zeros((self._groups * LANES, rows.shape[1]), np.complex64)
         full[: len(rows)] = rows
         np.copyto(self.spectrum, np.moveaxis(_parts(full).reshape(self._groups, LANES, -1, 2), 1, 3))

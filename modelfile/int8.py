@@ -32,10 +32,14 @@ def quantise(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
             raise ModelFileError(
                 f"The weights in {name} are not finite, so the model is not saved: use an earlier one."
             )
-        scale = matrix.abs().amax(dim=1).clamp_min(1e-12) / MAX_VALUE
-        stored[name + VALUES] = (matrix / scale[:, None]).round().to(torch.int8)
-        stored[name + SCALES] = scale
+        stored[name + VALUES], stored[name + SCALES] = quantise_rows(matrix)
     return stored
+
+
+def quantise_rows(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """float32 [rows, columns] -> int8 values [rows, columns] and float32 scales [rows]: matrix = values * scales."""
+    scales = matrix.abs().amax(dim=1).clamp_min(1e-12) / MAX_VALUE
+    return (matrix / scales[:, None]).round().to(torch.int8), scales
 
 
 def dequantise(stored: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

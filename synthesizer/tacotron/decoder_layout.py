@@ -1,59 +1,54 @@
-"""What the compiled decoder computes with: a model's weights as arrays, and the state of a pass over sentences."""
+"""Arrays of the compiled decoder: a model's weights, and the state of a pass over sentences."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kernels.arguments import ArrayKind, Blocks, Matrix, Vector
+from kernels.layout import PAIR, largest_input
+from modelfile.int8 import quantise_rows
 from synthesizer.tacotron.attention import LocationSensitiveAttention
 from synthesizer.tacotron.config import Architecture
 from synthesizer.tacotron.model import SILENCE, Tacotron2
 
 Floats = NDArray[np.float32]
+Counts = Annotated[NDArray[np.int64], ArrayKind("int64", 1)]
+Weights = Annotated[NDArray[np.int8], ArrayKind("int8", 3)]
+Inputs = Annotated[NDArray[np.int16], ArrayKind("int16", 2)]
 
-BLOCK, PAIR = 32, 2  # units and inputs that lie together, see `decoder_products`
+BLOCK = 32  # units that are stored together, see `decoder_products`
 CACHE_LINE = 64
-HIGHEST = 127  # of a weight's level
-LARGEST_SUM = 2**31 - 1
-LARGEST_LEVEL = 2**15 - 1
 
 
-class Levels(NamedTuple):
-    """A matrix as whole numbers: weights = levels [units, inputs] * steps [units]."""
+class Int8Matrix(NamedTuple):
+    """A matrix = values * scales as `decoder_products` reads it, padded with zeros to whole blocks and pairs."""
 
-    levels: NDArray[np.int8]
-    steps: Floats
-
-
-class PackedLevels(NamedTuple):
-    """`Levels` as `decoder_products` reads them: blocks of 32 units and pairs of inputs, filled up with zeros."""
-
-    levels: NDArray[np.int8]  # [blocks, pairs, 32 units * 2]
-    steps: Floats  # [blocks * 32]
+    values: Weights  # [blocks, pairs, 32 units * 2]
+    scales: Vector  # [blocks * 32]
 
 
 class Net(NamedTuple):
-    """What a decoder step multiplies with, without the parts that the speaker alone decides.
+    """The weights of a decoder step, without the columns for the speaker.
 
-    Matrices of floats are [blocks, inputs, 32 units], filled up with zeros. All lie side by side in the order of a
-    step, see `side_by_side`.
+    Float matrices are [blocks, inputs, 32 units], padded with zeros. All matrices are adjacent in memory in the order
+    of a step, see `side_by_side`.
     """
 
-    prenet_first: Floats
-    prenet_first_bias: Floats
-    prenet_second: Floats
-    prenet_second_bias: Floats
-    attention_input: PackedLevels
-    attention_hidden: PackedLevels
-    decoder_input: PackedLevels
-    decoder_hidden: PackedLevels
-    outputs: Floats  # units are frames, [factor * n_mels], then the stop token; inputs decoder + encoder
-    highest: int  # of the levels of what the LSTMs are fed with
+    prenet_first: Blocks
+    prenet_first_bias: Vector
+    prenet_second: Blocks
+    prenet_second_bias: Vector
+    attention_input: Int8Matrix
+    attention_hidden: Int8Matrix
+    decoder_input: Int8Matrix
+    decoder_hidden: Int8Matrix
+    outputs: Blocks  # units are frames, [factor * n_mels], then the stop token; inputs decoder + encoder
+    largest_input: int  # of the quantised inputs of the LSTMs
     zoneout: np.float32
     stop_logit: np.float32
 
@@ -61,101 +56,93 @@ class Net(NamedTuple):
 class DynamicNet(NamedTuple):
     """Weights of the dynamic convolution attention, see `attention.DynamicConvolutionState`."""
 
-    query: Floats  # [blocks, inputs, 32 units]
-    query_bias: Floats
-    dynamic: Floats  # [blocks, inputs, 32 units]
-    no_bias: Floats
-    static: Floats  # [blocks, kernel, 32 units], through `from_static` already
-    from_dynamic: Floats  # [blocks, filters, 32 units]
-    bias: Floats
-    energy: Floats
-    prior: Floats
+    query: Blocks  # [blocks, inputs, 32 units]
+    query_bias: Vector
+    dynamic: Blocks  # [blocks, inputs, 32 units]
+    no_bias: Vector
+    static: Blocks  # [blocks, kernel, 32 units], multiplied by `from_static`
+    from_dynamic: Blocks  # [blocks, filters, 32 units]
+    bias: Vector
+    energy: Vector
+    prior: Vector
 
 
 class LocationNet(NamedTuple):
     """Weights of the location-sensitive attention, see `attention.LocationSensitiveState`, and a pass's keys."""
 
-    query: Floats  # [blocks, inputs, 32 units]
-    query_bias: Floats
-    filters: Floats  # [blocks, kernel, 32 units], through `from_location` already
-    cumulative_filters: Floats  # the same for the sum of all weights so far
-    energy: Floats
-    keys: Floats  # [rows, tokens, size]
+    query: Blocks  # [blocks, inputs, 32 units]
+    query_bias: Vector
+    filters: Blocks  # [blocks, kernel, 32 units], multiplied by `from_location`
+    cumulative_filters: Blocks  # the same for the sum of all weights so far
+    energy: Vector
+    keys: Blocks  # [rows, tokens, size]
 
 
-class Constants(NamedTuple):
-    """What the speaker adds to the sums, biases included: [rows, units] each."""
+class SpeakerTerms(NamedTuple):
+    """The speaker's part of the sums, biases included: [rows, units] each."""
 
-    attention: Floats
-    decoder: Floats
-    outputs: Floats
+    attention: Matrix
+    decoder: Matrix
+    outputs: Matrix
 
 
 class Texts(NamedTuple):
-    """memory [rows, tokens, size]; lengths and most steps, int64 [rows]."""
+    """Memory [rows, tokens, size], token counts and step limits [rows]."""
 
-    memory: Floats
-    lengths: NDArray[np.int64]
-    limits: NDArray[np.int64]
+    memory: Blocks
+    lengths: Counts
+    limits: Counts
 
 
 class State(NamedTuple):
-    """What a step hands to the next, one row a sentence. `weights` and `cumulative` have a margin of zeros around."""
+    """What a step hands to the next, one row per sentence. `weights` and `cumulative` have a margin of zeros."""
 
-    frame: Floats
-    attention_hidden: Floats
-    attention_cell: Floats
-    context: Floats
-    hidden: Floats
-    cell: Floats
-    weights: Floats
-    cumulative: Floats
+    frame: Matrix
+    attention_hidden: Matrix
+    attention_cell: Matrix
+    context: Matrix
+    hidden: Matrix
+    cell: Matrix
+    weights: Matrix
+    cumulative: Matrix
     margin: int
-    focus: NDArray[np.int64]
-    resting: NDArray[np.int64]
-    ends: NDArray[np.int64]  # the step that said stop, -1 before
+    focus: Counts
+    resting: Counts
+    ends: Counts  # the step with the stop token, -1 before
 
 
-class Room(NamedTuple):
-    """Memory for intermediate values."""
+class Workspace(NamedTuple):
+    """Scratch buffers for intermediate values."""
 
-    rows: NDArray[np.int64]
-    gates: Floats
-    levels: NDArray[np.int16]
-    steps: Floats
-    prenet: Floats
-    inputs: Floats
-    outputs: Floats
-    query: Floats
-    more: Floats
-    chosen: Floats
-    filters: Floats
-    energies: Floats
+    rows: Counts
+    gates: Matrix
+    values: Inputs  # quantised inputs of an LSTM, with their scales
+    scales: Vector
+    prenet: Vector
+    inputs: Vector
+    outputs: Vector
+    query: Vector
+    more: Vector
+    chosen: Vector
+    filters: Blocks
+    energies: Vector
 
 
-class Made(NamedTuple):
+class Outputs(NamedTuple):
     """frames [rows, steps, factor * n_mels], weights [rows, steps, tokens]; zero after a sentence's end."""
 
-    frames: Floats
-    weights: Floats
+    frames: Blocks
+    weights: Blocks
 
 
-def to_levels(weight: Tensor) -> Levels:
-    """Rounds each row [units, inputs] to 127 levels on either side of zero."""
-    matrix = weight.detach().float()
-    steps = matrix.abs().amax(1).clamp_min(1e-12) / HIGHEST
-    levels = (matrix / steps[:, None]).round_().to(torch.int8)
-    return Levels(np.ascontiguousarray(levels.numpy()), np.ascontiguousarray(steps.numpy()))
-
-
-def packed_levels(weight: Tensor) -> PackedLevels:
-    """[units, inputs] as levels, two inputs of 32 units after another."""
-    levels, steps = to_levels(weight)
-    units, inputs = levels.shape
-    padded = np.pad(levels, ((0, -units % BLOCK), (0, -inputs % PAIR)))
+def packed_int8(weight: Tensor) -> Int8Matrix:
+    """[units, inputs] quantised row by row, pairs of inputs of 32 units after another."""
+    values, scales = (tensor.numpy() for tensor in quantise_rows(weight.detach().float()))
+    units, inputs = values.shape
+    padded = np.pad(values, ((0, -units % BLOCK), (0, -inputs % PAIR)))
     blocks = padded.reshape(-1, BLOCK, padded.shape[1] // PAIR, PAIR).transpose(0, 2, 1, 3)
     packed = np.ascontiguousarray(blocks).reshape(*blocks.shape[:2], BLOCK * PAIR)
-    return PackedLevels(packed, np.pad(steps, (0, -units % BLOCK)))
+    return Int8Matrix(packed, np.pad(scales, (0, -units % BLOCK)))
 
 
 def packed_floats(weight: Tensor) -> Floats:
@@ -166,25 +153,54 @@ def packed_floats(weight: Tensor) -> Floats:
     return np.ascontiguousarray(padded.reshape(-1, BLOCK, inputs).transpose(0, 2, 1))
 
 
-def side_by_side(net: Net) -> Net:
-    """The same, with what a step reads in one piece of memory, in its order.
+def decoder_net(model: Tacotron2, columns: DecoderColumns, stop_logit: float) -> Net:
+    """The weights of a decoder step; `stop_logit` is the stop token above which a sentence ends."""
+    attention, decoder, outputs = columns
+    widest = max(attention.shape[1], decoder.shape[1], model.config.decoder_size)
+    net = Net(
+        prenet_first=packed_floats(model.prenet.first_weight()),
+        prenet_first_bias=as_floats(model.prenet.first.bias),
+        prenet_second=packed_floats(model.prenet.second.weight),
+        prenet_second_bias=as_floats(model.prenet.second.bias),
+        attention_input=packed_int8(attention),
+        attention_hidden=packed_int8(model.attention_lstm.weight_hh),
+        decoder_input=packed_int8(decoder),
+        decoder_hidden=packed_int8(model.decoder_lstm.weight_hh),
+        outputs=packed_floats(outputs),
+        largest_input=largest_input(widest),
+        zoneout=np.float32(model.config.zoneout),
+        stop_logit=np.float32(stop_logit),
+    )
+    return side_by_side(net)
 
-    numpy asks for large pages where an array is large, which spares a processor the search for thousands of small ones.
+
+class DecoderColumns(NamedTuple):
+    """Weight matrices [units, inputs] of both LSTMs and of the outputs, without the columns for the speaker."""
+
+    attention: Tensor
+    decoder: Tensor
+    outputs: Tensor
+
+
+def side_by_side(net: Net) -> Net:
+    """The same, with the matrices adjacent in memory in the order of a step.
+
+    numpy requests huge pages for a large array, which saves the processor address look-ups for thousands of small ones.
     """
     of_lstms = ("attention_input", "attention_hidden", "decoder_input", "decoder_hidden")
-    levels = [getattr(net, name).levels for name in of_lstms]
-    first, second, *levels, outputs = _in_one_piece([net.prenet_first, net.prenet_second, *levels, net.outputs])
-    moved = {name: getattr(net, name)._replace(levels=level) for name, level in zip(of_lstms, levels, strict=True)}
+    values = [getattr(net, name).values for name in of_lstms]
+    first, second, *values, outputs = _adjacent([net.prenet_first, net.prenet_second, *values, net.outputs])
+    moved = {name: getattr(net, name)._replace(values=value) for name, value in zip(of_lstms, values, strict=True)}
     return net._replace(prenet_first=first, prenet_second=second, outputs=outputs, **moved)
 
 
-def _in_one_piece(arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
-    """Copies that begin at lines of the cache."""
+def _adjacent(arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+    """Copies in one buffer, each aligned to a cache line."""
     sizes = [array.nbytes + -array.nbytes % CACHE_LINE for array in arrays]
-    room = np.empty(sum(sizes) + CACHE_LINE, np.uint8)
-    at, copies = -room.ctypes.data % CACHE_LINE, []
+    buffer = np.empty(sum(sizes) + CACHE_LINE, np.uint8)
+    at, copies = -buffer.ctypes.data % CACHE_LINE, []
     for array, size in zip(arrays, sizes, strict=True):
-        copies.append(room[at : at + array.nbytes].view(array.dtype).reshape(array.shape))
+        copies.append(buffer[at : at + array.nbytes].view(array.dtype).reshape(array.shape))
         copies[-1][...] = array
         at += size
     return copies
@@ -244,40 +260,40 @@ def first_state(config: Architecture, texts: Texts, attention: DynamicNet | Loca
     )
 
 
-def make_room(
+def make_workspace(
     config: Architecture, net: Net, texts: Texts, attention: DynamicNet | LocationNet, reduction_factor: int
-) -> Room:
+) -> Workspace:
     rows, tokens, memory = texts.memory.shape
     size = config.decoder_size
     widest = size + max(size, len(net.prenet_second_bias)) + memory
     dynamic = isinstance(attention, DynamicNet)
     chosen = len(attention.no_bias) if isinstance(attention, DynamicNet) else len(attention.query_bias)
-    return Room(
+    return Workspace(
         rows=np.zeros(rows, np.int64),
-        gates=np.zeros((rows, _in_blocks(4 * size)), np.float32),
-        levels=np.zeros((rows, widest + widest % PAIR), np.int16),
-        steps=np.zeros(rows, np.float32),
-        prenet=_room_for(len(net.prenet_first_bias)),
-        inputs=_room_for(widest),
-        outputs=_room_for(reduction_factor * config.mel.n_mels + 1),
-        query=_room_for(len(attention.query_bias)),
-        more=_room_for(len(attention.query_bias)),
-        chosen=_room_for(chosen),
+        gates=np.zeros((rows, _whole_blocks(4 * size)), np.float32),
+        values=np.zeros((rows, widest + widest % PAIR), np.int16),
+        scales=np.zeros(rows, np.float32),
+        prenet=_buffer(len(net.prenet_first_bias)),
+        inputs=_buffer(widest),
+        outputs=_buffer(reduction_factor * config.mel.n_mels + 1),
+        query=_buffer(len(attention.query_bias)),
+        more=_buffer(len(attention.query_bias)),
+        chosen=_buffer(chosen),
         filters=np.zeros(attention.static.shape if dynamic else (0, 0, 0), np.float32),  # type: ignore[union-attr]
         energies=np.zeros(tokens, np.float32),
     )
 
 
-def _in_blocks(units: int) -> int:
+def _whole_blocks(units: int) -> int:
     return units + -units % BLOCK
 
 
-def _room_for(units: int) -> Floats:
-    return np.zeros(_in_blocks(units), np.float32)
+def _buffer(units: int) -> Floats:
+    return np.zeros(_whole_blocks(units), np.float32)
 
 
 def split_columns(weight: Tensor, inputs: int) -> tuple[Tensor, Tensor]:
-    """The columns of what changes from step to step, and those of the speaker."""
+    """The columns of the inputs that change from step to step, and those of the speaker."""
     weight = weight.detach().float()
     return weight[:, :inputs], weight[:, inputs:]
 

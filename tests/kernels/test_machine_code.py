@@ -1,4 +1,4 @@
-"""Compiled functions: kept, damaged, loaded without numba."""
+"""Compiled functions: kept, damaged, loaded without numba, and the same bits from a fresh compile as from the cache."""
 
 import logging
 import re
@@ -10,16 +10,20 @@ import pytest
 
 from kernels import machine_code, phase_search
 from kernels.machine_code import Library, MachineCode
+from synthesizer.tacotron import fast_decoder
 from vocoder.spectral import fast_blend, fast_layers
 from vocoder.wavernn import compiled
 
 TOY = {"one": MachineCode("first", b"code of one"), "two": MachineCode("second", b"\n\x00of another")}
 TOYS = Library("toys", "toys", ("kernels.machine_code",))
-LIBRARIES = [fast_layers.LIBRARY, phase_search.LIBRARY, fast_blend.LIBRARY, *compiled.LIBRARIES.values()]
+LIBRARIES = [
+    fast_layers.LIBRARY, phase_search.LIBRARY, fast_blend.LIBRARY, fast_decoder.LIBRARY, *compiled.LIBRARIES.values(),
+]  # fmt: skip
+EVERY_LIBRARY = pytest.mark.parametrize("library", LIBRARIES, ids=[library.name for library in LIBRARIES])
 
 
 class Compiler:
-    """Stands for a module of kernels, and counts."""
+    """A stand-in for a module of kernels, which counts."""
 
     def __init__(self) -> None:
         self.times = 0
@@ -31,13 +35,13 @@ class Compiler:
 
 @pytest.fixture
 def compiler(monkeypatch, tmp_path):
-    """An empty cache folder, functions that compile at once, and code that is only a name."""
+    """An empty cache folder, functions that compile at once, and code that is only a length."""
     made = Compiler()
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(machine_code, "_compile", made.compile)
     monkeypatch.setattr(machine_code, "_load", lambda codes: {name: len(code.code) for name, code in codes.items()})
-    monkeypatch.setattr(machine_code, "_ready", {})
-    monkeypatch.setattr(machine_code, "_told", set())
+    monkeypatch.setattr(machine_code, "_loaded", {})
+    monkeypatch.setattr(machine_code, "_logged", set())
     return made
 
 
@@ -53,24 +57,22 @@ def test_a_compile_is_announced_and_kept(compiler, monkeypatch, tmp_path, caplog
     with caplog.at_level(logging.INFO):
         for _ in range(2):
             assert addresses() == EXPECTED
-        monkeypatch.setattr(machine_code, "_ready", {})  # as in another process
+        monkeypatch.setattr(machine_code, "_loaded", {})  # as in another process
+        monkeypatch.setattr(machine_code, "_logged", set())
         assert addresses() == EXPECTED
-    assert compiler.times == 1 and [record.message[:21] for record in caplog.records] == ["Compiling the vocoder"]
+    assert compiler.times == 1
+    assert [record.message for record in caplog.records] == [
+        "Compiling the vocoder for this processor, once: about ten seconds."
+    ]
     assert [path.suffix for path in tmp_path.iterdir()] == [".functions"]
 
 
-def test_libraries_that_follow_each_other_are_announced_once(compiler, caplog):
+def test_libraries_of_one_subject_are_announced_once(compiler, caplog):
     with caplog.at_level(logging.INFO):
         assert addresses() == addresses(MORE) == EXPECTED
-    assert compiler.times == 2 and len(caplog.records) == 1
-
-
-def test_whoever_asks_may_announce_it(compiler, caplog):
-    said: list[str] = []
-    with caplog.at_level(logging.INFO):
-        for library in (TOYS, TOYS, MORE):
-            machine_code.functions_of(library, lambda: said.append("compiling"))
-    assert len(said) == 2 and not caplog.records
+        assert addresses(TOYS._replace(name="others", subject="synthesizer's decoder")) == EXPECTED
+    assert compiler.times == 3
+    assert ["synthesizer" in record.message for record in caplog.records] == [False, True]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +83,7 @@ def test_damaged_code_is_compiled_again(compiler, monkeypatch, tmp_path, caplog,
     (path,) = tmp_path.iterdir()
     whole = path.read_bytes()
     path.write_bytes(damage(whole))
-    monkeypatch.setattr(machine_code, "_ready", {})
+    monkeypatch.setattr(machine_code, "_loaded", {})
     assert addresses() == EXPECTED
     assert compiler.times == 2 and "damaged" in caplog.text and path.read_bytes() == whole
 
@@ -90,7 +92,7 @@ def test_damaged_code_is_compiled_again(compiler, monkeypatch, tmp_path, caplog,
 def test_where_nothing_can_be_kept_functions_still_compile(compiler, monkeypatch, tmp_path, caplog, place):
     (tmp_path / "file").write_text("no folder")
     (tmp_path / "folder").mkdir()
-    if place == "folder":  # the disk is full; root may write wherever there is room
+    if place == "folder":  # the disk is full; root may write anywhere
         monkeypatch.setattr(machine_code.Path, "write_bytes", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / place))
     assert addresses() == addresses(MORE) == EXPECTED
@@ -111,30 +113,31 @@ def test_other_sources_processors_and_versions_have_other_code(monkeypatch):
 
 
 def modules_under(module: str, root: Path) -> set[Path]:
-    """The files of ours that a module is made of."""
+    """The project's files that a module imports, directly or through others."""
     found, waiting = set(), [root / f"{module.replace('.', '/')}.py"]
     while waiting:
         path = waiting.pop()
         if path in found or not path.is_file():
             continue
         found.add(path)
-        for source, names in re.findall(r"from ((?:vocoder|kernels)[.\w]*) import (.*)", path.read_text()):
+        imports = re.findall(r"from ((?:synthesizer|vocoder|kernels)[.\w]*) import (\([^)]*\)|.*)", path.read_text())
+        for source, names in imports:
             folder = root / source.replace(".", "/")
             waiting += [folder.with_suffix(".py"), *(folder / f"{name}.py" for name in re.findall(r"\w+", names))]
     return found
 
 
-@pytest.mark.parametrize("library", LIBRARIES)
+@EVERY_LIBRARY
 def test_every_source_counts(library):
     """All modules that a library is compiled from, except those that only call the kernels."""
     modules = modules_under(library.module, machine_code.ROOT)
-    kernels = {path for path in modules if re.search("kernels.parts|njit|intrinsic", path.read_text())}
+    kernels = {path for path in modules if re.search(r"kernels\.parts|njit|intrinsic|cgutils", path.read_text())}
     assert len(kernels) > 2 and kernels <= {
         machine_code.ROOT / f"{source.replace('.', '/')}.py" for source in library.sources
     }
 
 
-@pytest.mark.parametrize("library", LIBRARIES)
+@EVERY_LIBRARY
 def test_kept_functions_need_no_numba(library, repository):
     machine_code.functions_of(library)
     program = (
@@ -143,3 +146,23 @@ def test_kept_functions_need_no_numba(library, repository):
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=repository, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "True", *machine_code.functions_of(library)]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@EVERY_LIBRARY
+def test_a_fresh_compile_gives_the_bits_of_the_cache(library, repository, tmp_path, monkeypatch):
+    """Two processes, of which only the first compiles: same random input, same bits."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    program = [sys.executable, "-m", "tests.kernels.digest", library.name]
+    runs = [subprocess.run(program, cwd=repository, capture_output=True, text=True, check=True) for _ in range(2)]
+    assert ["Compiling" in run.stderr for run in runs] == [True, False]
+    assert len(runs[0].stdout) > 20 and runs[0].stdout == runs[1].stdout
+
+
+def test_every_library_is_in_the_list():
+    """tests/, toolbox/ and training/ have none."""
+    paths = machine_code.ROOT.glob("[!t]*/**/*.py")
+    assert {path.stem for path in paths if re.search(r"[=:] Library\(", path.read_text())} == {
+        "phase_search", "fast_decoder", "fast_blend", "fast_layers", "compiled",
+    }  # fmt: skip

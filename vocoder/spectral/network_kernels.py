@@ -1,8 +1,8 @@
-"""The generator's layers on frames in rows, for numba: weights in eight bits, activations in fifteen.
+"""The generator's layers on frames in rows, for numba: int8 weights, int16 activations.
 
-The weights of a file are stored in eight bits, so that products of whole numbers lose nothing there; the levels of a
-frame are as fine as 32-bit sums allow, finer than half precision. Sums of whole numbers are exact in any order: what a
-frame gives does not depend on the ones beside it, to the last bit.
+The weights of such a model file are stored as int8, so that integer products lose nothing there; activations are
+quantised as finely as 32-bit sums allow, finer than half precision. Integer sums are exact in any order: the result of
+a frame does not depend on the frames beside it, to the last bit.
 """
 
 import math
@@ -10,40 +10,23 @@ import math
 import numpy as np
 from numba import types
 
-from kernels.int8_products import multiply_tile
-from kernels.layout import OUTPUTS, ROWS
+from kernels.activations import gelu
+from kernels.int8_products import multiply_tile, quantise
+from kernels.layout import TILE_OUTPUTS, TILE_ROWS, largest_input
 from kernels.machine_code import MachineCode
 from kernels.parts import FLOATS, WHOLE, inline, machine_code, moved, part
-from vocoder.spectral.fast_layers import CHUNK_ROWS, HIGHEST
+from vocoder.spectral.fast_layers import CHUNK_ROWS
 
 _EPSILON = np.float32(1e-5)  # of PyTorch's layer norm
-_MOST_LEVELS, _LARGEST_SUM = 2**15 - 1, 2**31 - 1
 
-
-@inline
-def _tanh(x):
-    """A quotient of polynomials fitted to tanh on [-9, 9], right to 4e-7: arithmetic alone, which runs in vectors."""
-    x = min(max(x, np.float32(-9.0)), np.float32(9.0))
-    y = x * x
-    above = np.float32(1.82556209e-11) * y - np.float32(1.27805890e-08)
-    above = above * y + np.float32(9.26748147e-06)
-    above = above * y + np.float32(2.92076950e-03)
-    above = above * y + np.float32(1.29192359e-01)
-    above = above * y + np.float32(0.999999941)
-    below = np.float32(2.28101198e-04) * y + np.float32(2.37632011e-02)
-    below = below * y + np.float32(4.62525198e-01)
-    below = below * y + np.float32(1.0)
-    return x * above / below
+_largest = inline(largest_input)
 
 
 @part
-def _gelu(x, size):
-    """PyTorch's gelu of approximate="tanh", in place."""
+def _apply_gelu(x, size):
+    """In place."""
     for i in range(size):
-        value = x[i]
-        inner = np.float32(0.7978845608) * (value + np.float32(0.044715) * value * value * value)
-        half = np.float32(0.5) * value
-        x[i] = half + half * _tanh(inner)
+        x[i] = gelu(x[i])
 
 
 @part
@@ -63,20 +46,6 @@ def _normalise(x, size, weight, bias, out):
 
 
 @part
-def _to_levels(x, size, levels, highest):
-    """Rounds x [size] to whole numbers of at most `highest`; returns their step."""
-    largest = np.float32(1e-20)
-    for i in range(size):
-        largest = max(largest, abs(x[i]))
-    inverse = np.float32(highest) / largest
-    for i in range(size):
-        levels[i] = np.int16(np.int32(np.rint(x[i] * inverse)))
-    if size % 2:
-        levels[size] = np.int16(0)
-    return largest / np.float32(highest)
-
-
-@part
 def _widen(weights, count, panel):
     """int8 -> int16."""
     for i in range(count):
@@ -84,28 +53,29 @@ def _widen(weights, count, panel):
 
 
 @part
-def _multiply(levels, steps, rows, inputs, dense, outputs, panel, out):
-    """out [rows, outputs] = (levels * steps) @ weights + bias, rounded up to whole tiles.
+def _multiply(values, scales, rows, inputs, dense, outputs, panel, out):
+    """out [rows, outputs] = (values * scales) @ weights + bias, rounded up to whole tiles.
 
     Args:
-        dense: weights [outputs / 16, inputs / 2, 16, 2] int8, their steps and bias, all of whole tiles.
-        panel: room for the weights of a tile.
-        out: rows `_whole(outputs)` apart.
+        values: int16 [rows, inputs, rounded up to a whole pair], with scales [rows].
+        dense: weights [outputs / 16, inputs / 2, 16, 2] int8, their scales and bias, all of whole tiles.
+        panel: workspace for the weights of a tile.
+        out: rows `_whole_tiles(outputs)` apart.
     """
-    weights, unit_steps, bias = dense
-    pairs, stride = (inputs + 1) // 2, _whole(outputs)
-    for first in range(0, outputs, OUTPUTS):
-        _widen(moved(weights, first * 2 * pairs), 2 * pairs * OUTPUTS, panel)
-        for row in range(0, rows, ROWS):
+    weights, unit_scales, bias = dense
+    pairs, stride = (inputs + 1) // 2, _whole_tiles(outputs)
+    for first in range(0, outputs, TILE_OUTPUTS):
+        _widen(moved(weights, first * 2 * pairs), 2 * pairs * TILE_OUTPUTS, panel)
+        for row in range(0, rows, TILE_ROWS):
             multiply_tile(
-                moved(levels, row * 2 * pairs), 2 * pairs, moved(steps, row), panel, pairs,
-                moved(unit_steps, first), moved(bias, first), moved(out, row * stride + first), stride,
+                moved(values, row * 2 * pairs), 2 * pairs, moved(scales, row), panel, pairs,
+                moved(unit_scales, first), moved(bias, first), moved(out, row * stride + first), stride,
             )  # fmt: skip
 
 
 @part
 def _convolve(x, taps, bias, kernel, channels, out):
-    """A channel's own filter over frames, for one frame: x [kernel, channels] -> out [channels]."""
+    """Depthwise convolution over frames, for one frame: x [kernel, channels] -> out [channels]."""
     for channel in range(channels):
         out[channel] = bias[channel] + taps[channel] * x[channel]
     for offset in range(1, kernel):
@@ -115,66 +85,67 @@ def _convolve(x, taps, bias, kernel, channels, out):
 
 
 @inline
-def _highest(inputs):
-    """Levels of an activation, so that no sum of so many products with weights leaves 32 bits."""
-    return min(_MOST_LEVELS, _LARGEST_SUM // (HIGHEST * inputs))
-
-
-@inline
-def _even(inputs):
+def _whole_pairs(inputs):
     return (inputs + 1) // 2 * 2
 
 
 @inline
-def _whole(outputs):
-    return (outputs + OUTPUTS - 1) // OUTPUTS * OUTPUTS
+def _whole_tiles(outputs):
+    return (outputs + TILE_OUTPUTS - 1) // TILE_OUTPUTS * TILE_OUTPUTS
 
 
 def run_block(
     x, out, frames, channels, hidden, kernel, taps, bias, norm_weight, norm_bias,
-    widen, widen_steps, widen_bias, narrow, narrow_steps, narrow_bias, scale,
-    levels, panel, steps, wide, small,
+    widen, widen_scales, widen_bias, narrow, narrow_scales, narrow_bias, residual_scale,
+    values, panel, scales, wide, small,
 ):  # fmt: skip
-    """x [frames + kernel - 1, channels] -> out [frames, channels] in whole tiles, see `fast_layers.FastBlock`."""
+    """x [frames + kernel - 1, channels] -> out [frames, channels] in whole tiles, see `fast_layers.FastBlock`.
+
+    Args:
+        values, panel, scales, wide, small: `fast_layers.Workspace.arrays`.
+    """
     for start in range(0, frames, CHUNK_ROWS):
         rows = min(CHUNK_ROWS, frames - start)
         for row in range(rows):
             _convolve(moved(x, (start + row) * channels), taps, bias, kernel, channels, small)
             _normalise(small, channels, norm_weight, norm_bias, small)
-            steps[row] = _to_levels(small, channels, moved(levels, row * _even(channels)), _highest(channels))
-        _multiply(levels, steps, rows, channels, (widen, widen_steps, widen_bias), hidden, panel, wide)
+            target = moved(values, row * _whole_pairs(channels))
+            scales[row] = quantise(small, channels, target, _largest(channels))
+        _multiply(values, scales, rows, channels, (widen, widen_scales, widen_bias), hidden, panel, wide)
         for row in range(rows):
-            inner = moved(wide, row * _whole(hidden))
-            _gelu(inner, hidden)
-            steps[row] = _to_levels(inner, hidden, moved(levels, row * _even(hidden)), _highest(hidden))
-        target = moved(out, start * _whole(channels))
-        _multiply(levels, steps, rows, hidden, (narrow, narrow_steps, narrow_bias), channels, panel, target)
+            inner = moved(wide, row * _whole_tiles(hidden))
+            _apply_gelu(inner, hidden)
+            scales[row] = quantise(inner, hidden, moved(values, row * _whole_pairs(hidden)), _largest(hidden))
+        made = moved(out, start * _whole_tiles(channels))
+        _multiply(values, scales, rows, hidden, (narrow, narrow_scales, narrow_bias), channels, panel, made)
         for row in range(rows):
-            before, after = moved(x, (start + row + kernel // 2) * channels), moved(target, row * _whole(channels))
+            before = moved(x, (start + row + kernel // 2) * channels)
+            after = moved(made, row * _whole_tiles(channels))
             for channel in range(channels):
-                after[channel] = before[channel] + scale[channel] * after[channel]
+                after[channel] = before[channel] + residual_scale[channel] * after[channel]
 
 
 def run_head(
-    x, out, frames, channels, outputs, norm_weight, norm_bias, dense, dense_steps, dense_bias,
-    levels, panel, steps, wide, small,
+    x, out, frames, channels, outputs, norm_weight, norm_bias, dense, dense_scales, dense_bias,
+    values, panel, scales, wide, small,
 ):  # fmt: skip
     """Layer norm and a linear layer: x [frames, channels] -> out [frames, outputs] in whole tiles."""
     for start in range(0, frames, CHUNK_ROWS):
         rows = min(CHUNK_ROWS, frames - start)
         for row in range(rows):
             _normalise(moved(x, (start + row) * channels), channels, norm_weight, norm_bias, small)
-            steps[row] = _to_levels(small, channels, moved(levels, row * _even(channels)), _highest(channels))
-        target = moved(out, start * _whole(outputs))
-        _multiply(levels, steps, rows, channels, (dense, dense_steps, dense_bias), outputs, panel, target)
+            target = moved(values, row * _whole_pairs(channels))
+            scales[row] = quantise(small, channels, target, _largest(channels))
+        made = moved(out, start * _whole_tiles(outputs))
+        _multiply(values, scales, rows, channels, (dense, dense_scales, dense_bias), outputs, panel, made)
 
 
-_WORDS, _BYTES = types.CPointer(types.int16), types.CPointer(types.int8)
-_DENSE, _ROOM = (_BYTES, FLOATS, FLOATS), (_WORDS, _WORDS, *[FLOATS] * 3)
+_INT16, _INT8 = types.CPointer(types.int16), types.CPointer(types.int8)
+_DENSE, _WORKSPACE = (_INT8, FLOATS, FLOATS), (_INT16, _INT16, *[FLOATS] * 3)
 
 
 def compile_all() -> dict[str, MachineCode]:
     """The functions of `fast_layers.LIBRARY`."""
-    block = (FLOATS, FLOATS, *[WHOLE] * 4, *[FLOATS] * 4, *_DENSE, *_DENSE, FLOATS, *_ROOM)
-    head = (FLOATS, FLOATS, *[WHOLE] * 3, FLOATS, FLOATS, *_DENSE, *_ROOM)
+    block = (FLOATS, FLOATS, *[WHOLE] * 4, *[FLOATS] * 4, *_DENSE, *_DENSE, FLOATS, *_WORKSPACE)
+    head = (FLOATS, FLOATS, *[WHOLE] * 3, FLOATS, FLOATS, *_DENSE, *_WORKSPACE)
     return {"block": machine_code(run_block, *block), "head": machine_code(run_head, *head)}

@@ -61,9 +61,9 @@ class RefinedTransform:
         mel = self._mel.read(first, first + len(block))
         search = frames.fast_search(len(block)) if self._blend else None
         if self._blend is not None and search is not None:
-            search.hear(block)
+            search.resynthesise(block)
             self._blend(search, mel)
-            refined = search.go_on(known, self._iterations, self._check)
+            refined = search.iterate(known, self._iterations, self._check)
         else:
             refined = self._refine(block, mel)
         done = refined[len(known) :][:BLOCK_FRAMES]

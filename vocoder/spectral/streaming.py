@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from speech.errors import one_line
-from vocoder.spectral.fast_layers import FastBlock, FastHead, NotInLevels, Room
+from vocoder.spectral.fast_layers import FastBlock, FastHead, NotQuantised, Workspace
 from vocoder.spectral.model import ConvNeXtBlock, SpectralGenerator, as_spectrum
 
 logger = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class _Block:
         self._taps, self._bias, self._norm, self._scale = taps, bias, block.norm, block.scale
         self._widen, self._narrow = _Dense(block.widen, low), _Dense(block.narrow, low)
 
-    def __call__(self, x: Tensor, workspace: Room | None) -> Tensor:
+    def __call__(self, x: Tensor, workspace: Workspace | None) -> Tensor:
         frames, margin = len(x) - self.kernel + 1, self.kernel // 2
         y = torch.addcmul(self._bias, x[:frames], self._taps[0])
         for offset, tap in enumerate(self._taps[1:], start=1):
@@ -64,7 +64,7 @@ class _Head:
     def __init__(self, generator: SpectralGenerator, low: bool) -> None:
         self._norm, self._dense = generator.leave_norm, _Dense(generator.to_spectrum, low)
 
-    def __call__(self, x: Tensor, workspace: Room | None) -> Tensor:
+    def __call__(self, x: Tensor, workspace: Workspace | None) -> Tensor:
         return self._dense(self._norm(x))
 
 
@@ -90,7 +90,7 @@ class FrameLayers:
         try:
             self.head = FastHead(self.generator)
             self.blocks = [FastBlock(block) for block in self.generator.blocks]  # type: ignore[arg-type]
-        except NotInLevels:
+        except NotQuantised:
             return False
         except Exception as error:  # no numba, or no code for this processor; PyTorch always works
             logger.warning(
@@ -99,9 +99,9 @@ class FrameLayers:
             return False
         return True
 
-    def workspace(self) -> Room | None:
+    def workspace(self) -> Workspace | None:
         """What a stream works in."""
-        return Room(self.generator) if self.compiled else None
+        return Workspace(self.generator) if self.compiled else None
 
 
 class GeneratorStream:
@@ -164,7 +164,7 @@ class _StreamedConvolution:
 class _StreamedBlock:
     """A block on frames [frames, channels] that arrive in parts, zero-padded at the ends of the mel."""
 
-    def __init__(self, block: _Block | FastBlock, workspace: Room | None) -> None:
+    def __init__(self, block: _Block | FastBlock, workspace: Workspace | None) -> None:
         self._block, self._workspace = block, workspace
         self._margin = block.kernel // 2
         self._kept: Tensor | None = None

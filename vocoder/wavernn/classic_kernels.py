@@ -1,22 +1,23 @@
-"""The compiled loops of the classic WaveRNN; see `kernels` for how their arguments are laid out."""
+"""The compiled loops of the classic WaveRNN; `kernels` says how their arguments are laid out."""
 
 import numpy as np
 
-from kernels.simd import WIDE, fused, jit_part, load, splat, store
+from kernels.parts import exact_part
+from kernels.simd import fused, load16, splat16, store
 from vocoder.wavernn import packing as at
-from vocoder.wavernn.kernels import NO_FLOOR, ONE, OWN_BIAS, START, ZERO, add, bring_home, finish_step, gru
+from vocoder.wavernn.kernels import NO_FLOOR, ONE, OWN_BIAS, START, ZERO, add, finish_step, gru, store_state
 from vocoder.wavernn.packing import CLASSIC
-from vocoder.wavernn.products import frames_product, product
+from vocoder.wavernn.products import WIDE, frames_product, product
 
 (_RECURRENT_1, _INPUT_2, _RECURRENT_2, _FC_1, _FC_2, _OUTPUT, _CONTEXT, _RESIDUAL_OUTPUT, _BANDS, _AUX_1, _AUX_2,
  _AUX_3, _AUX_4, _RESIDUAL) = map(np.int64, range(len(CLASSIC) + 1))  # fmt: skip
 
 
-@jit_part
+@exact_part
 def _mix_inputs(net, sizes, memory, conditions, base, phase, width):
-    """What the input layer gives, and the first GRU's gates for it: [4 * hidden], from the last sample and the frames.
+    """Outputs of the input layer and the first GRU's gates for them, [4 * hidden], from the last sample and the frames.
 
-    `conditions` holds the part that is the same for a whole frame, then one part for each frame of the window.
+    `conditions` has the part that is the same for a whole frame, then one part for each frame of the window.
     """
     _, floats, _ = net
     taps, count = sizes[at.TAPS], 4 * sizes[at.HIDDEN]
@@ -31,17 +32,17 @@ def _mix_inputs(net, sizes, memory, conditions, base, phase, width):
         last = memory[sizes[at.LAST] * width + lane]
         memory[values + lane] = last if sizes[at.MIXTURE] else last * np.float32(2.0 / (sizes[at.LABELS] - 1)) - ONE
     for i in range(0, count, WIDE):
-        weight = load(floats, weights + i)
+        weight = load16(floats, weights + i)
         for lane in range(width):
             here = i * width + lane * WIDE
-            total = fused(splat(memory[values + lane]), weight, load(conditions, base + here))
+            total = fused(splat16(memory[values + lane]), weight, load16(conditions, base + here))
             for tap in range(first, stop):
-                coefficient = splat(floats[coefficients + tap])
-                total = fused(coefficient, load(conditions, base + (tap + 1) * count * width + here), total)
+                coefficient = splat16(floats[coefficients + tap])
+                total = fused(coefficient, load16(conditions, base + (tap + 1) * count * width + here), total)
             store(memory, inputs + here, total)
 
 
-@jit_part
+@exact_part
 def classic_steps(net, sizes, memory, rows, conditions, tape, probe, probing, out, offset, count, width):
     """Run `count` samples of the classic shape; see `compact_kernels.compact_steps`.
 
@@ -59,7 +60,7 @@ def classic_steps(net, sizes, memory, rows, conditions, tape, probe, probing, ou
     for step in range(count):
         frame, phase = divmod(offset + step, sizes[at.PER_CONDITION])
         condition = frame * sizes[at.CONDITION] * width
-        own = condition + 4 * units * (1 + sizes[at.TAPS])  # of the second GRU, then of both layers
+        own = condition + 4 * units * (1 + sizes[at.TAPS])  # conditions of the second GRU, then of both layers
         _mix_inputs(net, sizes, memory, conditions, condition, phase, width)
         gru(net, _RECURRENT_1, memory, gates, inputs + units, here_1, next_1, inputs, sum_1, hidden, width)
         product(net, _INPUT_2, memory, sum_1, conditions, own, memory, inputs_2, NO_FLOOR, width)
@@ -69,30 +70,34 @@ def classic_steps(net, sizes, memory, rows, conditions, tape, probe, probing, ou
         product(net, _OUTPUT, memory, layer_2, memory, OWN_BIAS, memory, logits, NO_FLOOR, width)
         finish_step(sizes, memory, tape, probe, probing, out, step, width)
         here_1, next_1, here_2, next_2 = next_1, here_1, next_2, here_2
-    bring_home(memory, here_1, sizes[at.STATE] * width, units)
-    bring_home(memory, here_2, sizes[at.STATE_2] * width, units)
+    store_state(memory, here_1, sizes[at.STATE] * width, units)
+    store_state(memory, here_2, sizes[at.STATE_2] * width, units)
 
 
-@jit_part
-def classic_condition(net, sizes, room, windows, out):
-    """The conditions of 16 frames: windows [taps * n_mels, 16] -> [sizes[CONDITION], 16]; see there."""
+@exact_part
+def classic_condition(net, sizes, workspace, windows, out):
+    """The conditions of 16 frames: windows [taps * n_mels, 16] -> [sizes[CONDITION], 16].
+
+    Args:
+        workspace: see `compact_kernels.compact_condition`.
+    """
     hidden, channels, aux = sizes[at.HIDDEN], sizes[at.CHANNELS], sizes[at.PART] * WIDE
     x, inner, change = START, sizes[at.WORKSPACE] * WIDE, 2 * sizes[at.WORKSPACE] * WIDE
-    frames_product(net, _CONTEXT, windows, START, room, x, ZERO)
+    frames_product(net, _CONTEXT, windows, START, workspace, x, ZERO)
     for block in range(sizes[at.DEPTH]):
         layer = _RESIDUAL + 2 * block
-        frames_product(net, layer, room, x, room, inner, ZERO)
-        frames_product(net, layer + 1, room, inner, room, change, NO_FLOOR)
-        add(room, x, room, change, channels * WIDE)
-    frames_product(net, _RESIDUAL_OUTPUT, room, x, room, inner, NO_FLOOR)
+        frames_product(net, layer, workspace, x, workspace, inner, ZERO)
+        frames_product(net, layer + 1, workspace, inner, workspace, change, NO_FLOOR)
+        add(workspace, x, workspace, change, channels * WIDE)
+    frames_product(net, _RESIDUAL_OUTPUT, workspace, x, workspace, inner, NO_FLOOR)
     to = START
-    frames_product(net, _AUX_1, room, inner, out, to, NO_FLOOR)
+    frames_product(net, _AUX_1, workspace, inner, out, to, NO_FLOOR)
     to += 4 * hidden * WIDE
     for tap in range(sizes[at.TAPS]):
         frames_product(net, _BANDS, windows, tap * sizes[at.MELS] * WIDE, out, to, NO_FLOOR)
         to += 4 * hidden * WIDE
-    frames_product(net, _AUX_2, room, inner + aux, out, to, NO_FLOOR)
+    frames_product(net, _AUX_2, workspace, inner + aux, out, to, NO_FLOOR)
     to += 3 * hidden * WIDE
-    frames_product(net, _AUX_3, room, inner + 2 * aux, out, to, NO_FLOOR)
+    frames_product(net, _AUX_3, workspace, inner + 2 * aux, out, to, NO_FLOOR)
     to += sizes[at.FC] * WIDE
-    frames_product(net, _AUX_4, room, inner + 3 * aux, out, to, NO_FLOOR)
+    frames_product(net, _AUX_4, workspace, inner + 3 * aux, out, to, NO_FLOOR)

@@ -1,10 +1,11 @@
-"""The compiled loops of the compact WaveRNN; see `kernels` for how their arguments are laid out."""
+"""The compiled loops of the compact WaveRNN; `kernels` says how their arguments are laid out."""
 
 import math
 
 import numpy as np
 
-from kernels.simd import WIDE, jit_part, load, store
+from kernels.parts import exact_part
+from kernels.simd import load16, store
 from vocoder.wavernn import packing as at
 from vocoder.wavernn.kernels import (
     NO_FLOOR,
@@ -13,29 +14,29 @@ from vocoder.wavernn.kernels import (
     START,
     ZERO,
     add,
-    bring_home,
     finish_step,
     gru,
     silu,
+    store_state,
     tanh,
 )
 from vocoder.wavernn.packing import COMPACT
-from vocoder.wavernn.products import frames_product, product
+from vocoder.wavernn.products import WIDE, frames_product, product
 
 _RECURRENT, _FC, _OUTPUT, _CONTEXT, _DENSE, _DENSE_2, _SPREAD, _GATES = map(np.int64, range(len(COMPACT)))
 
 
-@jit_part
+@exact_part
 def _as_label(value, labels):
-    """A value in [-1, 1] as a mu-law label, as `samples.as_labels` has it."""
+    """The mu-law label of a value in [-1, 1], see `samples.as_labels`."""
     mu = np.float32(labels - 1)
     curved = math.copysign(np.float32(math.log1p(mu * min(abs(value), ONE))), value) / np.float32(math.log1p(mu))
     return min(labels - 1, max(0, math.floor((curved + ONE) / np.float32(2.0) * mu + np.float32(0.5))))
 
 
-@jit_part
+@exact_part
 def _look_up(net, sizes, memory, rows, conditions, condition, width):
-    """The gates' inputs: each lane's row of the table of labels, and its conditions."""
+    """The gates' inputs: each lane's row of the label table plus its conditions."""
     _, floats, _ = net
     inputs, last, count = sizes[at.INPUTS] * width, sizes[at.LAST] * width, 3 * sizes[at.HIDDEN]
     for lane in range(width):
@@ -45,18 +46,20 @@ def _look_up(net, sizes, memory, rows, conditions, condition, width):
     for i in range(0, count, WIDE):
         for lane in range(width):
             here = i * width + lane * WIDE
-            store(memory, inputs + here, load(floats, rows[lane] + i) + load(conditions, condition + here))
+            store(memory, inputs + here, load16(floats, rows[lane] + i) + load16(conditions, condition + here))
 
 
-@jit_part
+@exact_part
 def compact_steps(net, sizes, memory, rows, conditions, tape, probe, probing, out, offset, count, width):
     """Run `count` samples of the compact shape.
 
     Args:
-        rows: int64 [16], room to work in.
+        rows: int64 [16], workspace.
         conditions: [frames, subframes, 3 * hidden / 16, width, 16].
-        tape: [count, uniforms, width]; of a mixture of logistics the second number comes as log(u / (1 - u)).
-        probe: [count, outputs / 16, width, 16]; where `probing`, it receives the outputs of the network fed with `out`.
+        tape: uniform random numbers [count, uniforms, width]; for a mixture of logistics the second is the logit of
+            such a number.
+        probe: [count, outputs / 16, width, 16]; where `probing`, it receives the outputs of the network for
+            the samples in `out`.
         out: [count, width], the samples.
         offset: of the first sample, counted from the first of the conditions.
     """
@@ -71,28 +74,28 @@ def compact_steps(net, sizes, memory, rows, conditions, tape, probe, probing, ou
         product(net, _OUTPUT, memory, layer, memory, OWN_BIAS, memory, logits, NO_FLOOR, width)
         finish_step(sizes, memory, tape, probe, probing, out, step, width)
         here, following = following, here
-    bring_home(memory, here, sizes[at.STATE] * width, hidden * width)
+    store_state(memory, here, sizes[at.STATE] * width, hidden * width)
 
 
-@jit_part
-def compact_condition(net, sizes, room, windows, out):
+@exact_part
+def compact_condition(net, sizes, workspace, windows, out):
     """The conditions of 16 frames.
 
     Args:
-        room: [3 * sizes[WORKSPACE] + sizes[DEPTH] * sizes[WORKSPACE], 16], to work in.
+        workspace: [3 * sizes[WORKSPACE] + sizes[DEPTH] * sizes[WORKSPACE], 16].
         windows: [taps * n_mels, 16].
         out: [subframes * 3 * hidden, 16].
     """
     channels, subframes = sizes[at.CHANNELS], sizes[at.DEPTH]
     x, change, spread = START, sizes[at.WORKSPACE] * WIDE, 2 * sizes[at.WORKSPACE] * WIDE
-    frames_product(net, _CONTEXT, windows, START, room, x, NO_FLOOR)
-    silu(room, x, channels * WIDE)
+    frames_product(net, _CONTEXT, windows, START, workspace, x, NO_FLOOR)
+    silu(workspace, x, channels * WIDE)
     for layer in range(2):
-        frames_product(net, _DENSE + layer, room, x, room, change, NO_FLOOR)
-        silu(room, change, channels * WIDE)
-        add(room, x, room, change, channels * WIDE)
-    frames_product(net, _SPREAD, room, x, room, spread, NO_FLOOR)
-    tanh(room, spread, subframes * channels * WIDE)
+        frames_product(net, _DENSE + layer, workspace, x, workspace, change, NO_FLOOR)
+        silu(workspace, change, channels * WIDE)
+        add(workspace, x, workspace, change, channels * WIDE)
+    frames_product(net, _SPREAD, workspace, x, workspace, spread, NO_FLOOR)
+    tanh(workspace, spread, subframes * channels * WIDE)
     for subframe in range(subframes):
         source, target = spread + subframe * channels * WIDE, subframe * sizes[at.CONDITION] * WIDE
-        frames_product(net, _GATES, room, source, out, target, NO_FLOOR)
+        frames_product(net, _GATES, workspace, source, out, target, NO_FLOOR)

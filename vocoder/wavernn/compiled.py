@@ -1,4 +1,4 @@
-"""The engine's kernels as functions, compiled for this processor once: see `kernels.machine_code`."""
+"""The compiled loops of each WaveRNN shape as functions; see `kernels.machine_code`."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -6,10 +6,13 @@ from typing import NamedTuple
 from kernels.machine_code import Library, functions_of
 
 _MODULES = ("packing", "products", "kernels", "compact_kernels", "classic_kernels", "entries")
-_SOURCES = ("kernels.parts", "kernels.simd", *(f"vocoder.wavernn.{module}" for module in _MODULES))
+_SOURCES = (
+    *(f"kernels.{module}" for module in ("parts", "builders", "simd", "activations")),
+    *(f"vocoder.wavernn.{module}" for module in _MODULES),
+)
 LIBRARIES = {
-    shape: Library(shape, "vocoder.wavernn.entries", _SOURCES, (shape,), "kernels") for shape in ("compact", "classic")
-}
+    shape: Library(shape, "vocoder.wavernn.entries", _SOURCES, (shape,)) for shape in ("compact", "classic")
+}  # fmt: skip
 
 
 class Kernels(NamedTuple):
@@ -19,10 +22,10 @@ class Kernels(NamedTuple):
     condition: Callable[..., None]
 
 
-def kernels_of(shape: str, announce: Callable[[], None] = lambda: None) -> Kernels:
-    """The kernels of a WaveRNN's shape, in any process but once; `announce` is called before they are compiled.
+def kernels_of(shape: str) -> Kernels:
+    """The loops of a WaveRNN shape; compiled if they are not in the cache.
 
     Raises:
         ImportError, or whatever numba and LLVM raise where they cannot work.
     """
-    return Kernels(**functions_of(LIBRARIES[shape], announce))
+    return Kernels(**functions_of(LIBRARIES[shape]))

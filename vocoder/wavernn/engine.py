@@ -5,7 +5,6 @@ processor, which takes the least time per sample. Folds can be distributed over 
 """
 
 import contextlib
-import logging
 import math
 import queue
 import threading
@@ -21,8 +20,6 @@ from vocoder.wavernn.lanes import Job, Lanes
 from vocoder.wavernn.model import WaveRNN
 from vocoder.wavernn.packing import pack
 from vocoder.wavernn.sampling import ReadTape, Sampler, Tape, read_tape, stretches
-
-logger = logging.getLogger(__name__)
 
 # Time of a step by the number of lanes, relative to a single stream. Constants instead of measurements, so that the
 # number of folds, and with it the samples, is the same in every run.
@@ -54,10 +51,7 @@ class CompiledSampler(Sampler):
             return
         from vocoder.wavernn.compiled import kernels_of
 
-        kernels_of(
-            self.config.shape,
-            lambda: logger.info("Compiling the vocoder for this processor (once, about ten seconds)."),
-        )
+        kernels_of(self.config.shape)
         self._warm = True
 
     def sample_folds(

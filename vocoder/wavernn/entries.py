@@ -1,14 +1,13 @@
-"""From kernels to machine code, by numba."""
+"""The entry points of the WaveRNN kernels, and their compilation by numba."""
 
 from numba import types
 
 from kernels.machine_code import MachineCode
-from kernels.parts import FLOATS, WHOLE, machine_code
+from kernels.parts import FLOATS, WHOLE, WHOLES, machine_code
 from vocoder.wavernn import classic_kernels, compact_kernels
 
-_INTS, _PLAN = types.CPointer(types.int32), types.CPointer(WHOLE)
-_NET = (_PLAN, _PLAN, FLOATS, _INTS)  # plan, sizes, floats and ints of a `packing.PackedWaveRNN`
-_STEPS = (*_NET, FLOATS, _PLAN, *[FLOATS] * 3, WHOLE, FLOATS, *[WHOLE] * 3)
+_NET = (WHOLES, WHOLES, FLOATS, types.CPointer(types.int32))  # plan, sizes, floats and ints of a PackedWaveRNN
+_STEPS = (*_NET, FLOATS, WHOLES, *[FLOATS] * 3, WHOLE, FLOATS, *[WHOLE] * 3)
 _CONDITION = (*_NET, *[FLOATS] * 3)
 
 
@@ -28,19 +27,19 @@ def _classic_steps(
     )
 
 
-def _compact_condition(plan, sizes, floats, ints, room, windows, out):
-    compact_kernels.compact_condition((plan, floats, ints), sizes, room, windows, out)
+def _compact_condition(plan, sizes, floats, ints, workspace, windows, out):
+    compact_kernels.compact_condition((plan, floats, ints), sizes, workspace, windows, out)
 
 
-def _classic_condition(plan, sizes, floats, ints, room, windows, out):
-    classic_kernels.classic_condition((plan, floats, ints), sizes, room, windows, out)
+def _classic_condition(plan, sizes, floats, ints, workspace, windows, out):
+    classic_kernels.classic_condition((plan, floats, ints), sizes, workspace, windows, out)
 
 
 _ENTRIES = {"compact": (_compact_steps, _compact_condition), "classic": (_classic_steps, _classic_condition)}
 
 
 def compile_all(shape: str) -> dict[str, MachineCode]:
-    """The steps and the conditioning of a shape, for this processor: what `compiled.Kernels` is made of."""
+    """The functions of a shape in `compiled.LIBRARIES`."""
     steps, condition = _ENTRIES[shape]
     return {
         "steps": machine_code(steps, *_STEPS, fastmath=False),

@@ -1,15 +1,15 @@
 """Products of a packed matrix with one vector or with several side by side, for numba.
 
-A matrix is cut into blocks of 16 rows and one column. A row of blocks becomes 16 rows of the result, as one loop over
-the columns that have a block, with the sums in registers; a block that was loaded serves all vectors:
+A matrix is cut into blocks of 16 rows and one column. A row of blocks becomes 16 rows of the result: one loop over the
+columns that have a block, with the sums in registers. A block that was loaded serves all vectors:
 
     sums[lane] += block * x[lane, column]      for each lane; the floats of a register are the 16 rows
 
 So that 16 rows of a lane are loaded and stored at once, vectors side by side are laid out in tiles:
 [units / 16, lanes, 16]. With a single lane that is the vector as it is.
 
-Frames of the conditioning go another way. There are always 16 of them, and their matrices are dense; the floats of a
-register are the frames, laid out [units, 16].
+The conditioning network always has 16 frames and dense matrices: there the floats of a register are the frames, laid
+out [units, 16].
 """
 
 from typing import Any
@@ -18,54 +18,15 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 
-from kernels.simd import (
-    INT64,
-    WIDE,
-    intrinsic,
-    jit_inline,
-    jit_part,
-    larger,
-    load_vector,
-    multiply_add,
-    splat_value,
-    store_vector,
-)
+from kernels.builders import INT64, larger, load_vector, loop, multiply_add, splat, store_vector
+from kernels.parts import exact_inline, exact_part, intrinsic
 from vocoder.wavernn.packing import BIAS, BLOCK_ROWS, COLUMNS, PLAN_COLUMNS, STARTS, VALUES
 
-
-def _loop(builder: ir.IRBuilder, count: Any, carried: list[Any], body: Any, unrolled: bool) -> list[Any]:
-    """`for k in range(count): carried = body(k, carried)`, with what is carried in registers; returns it.
-
-    LLVM is to leave the loop as it is unless `unrolled`: over a few dozen terms, what it wins by doing eight at once is
-    lost again by the branches for those that are left.
-    """
-    before = builder.block
-    head, inner, after = (builder.append_basic_block(name) for name in ("head", "inner", "after"))
-    builder.branch(head)
-    builder.position_at_end(head)
-    k, sums = builder.phi(INT64), [builder.phi(value.type) for value in carried]
-    builder.cbranch(builder.icmp_signed("<", k, count), inner, after)
-    builder.position_at_end(inner)
-    following, last = body(k, sums), builder.add(k, INT64(1))
-    for phi, first, then in zip([k, *sums], [INT64(0), *carried], [last, *following], strict=True):
-        phi.add_incoming(first, before)
-        phi.add_incoming(then, builder.block)
-    back = builder.branch(head)
-    if not unrolled:
-        back.set_metadata("llvm.loop", _loop_settings(builder.module, "llvm.loop.unroll.disable"))
-    builder.position_at_end(after)
-    return sums
-
-
-def _loop_settings(module: ir.Module, *settings: str) -> Any:
-    """Metadata of a loop: a node whose first operand is itself, so that no two loops share it."""
-    node = ir.values.MDValue(module, [], name=str(len(module.metadata)))
-    node.operands = (node, *(module.add_metadata([ir.MetaDataString(module, setting)]) for setting in settings))
-    return node
+WIDE = 16  # rows of a block, floats of a vector
 
 
 def _sums_at_once(context: Any) -> int:
-    """Sums of 16 floats that fit in the registers of this processor, beside a block and the number it is taken by."""
+    """Sums of 16 floats that fit in the registers of this processor beside a block and its factor."""
     triple, _, features = context.codegen().magic_tuple()
     if "+avx512f" in features:
         return 16
@@ -91,7 +52,7 @@ def _offset(builder: ir.IRBuilder, begin: Any, apart: Any, times: int) -> Any:
 
 
 def _tiled(builder: ir.IRBuilder, column: Any, lanes: int) -> Any:
-    """Where the number of a column begins in tiles of so many lanes."""
+    """The offset of a column's number in tiles of this number of lanes."""
     if lanes == 1:
         return column
     tile = builder.mul(builder.and_(column, INT64(-WIDE)), INT64(lanes))
@@ -99,17 +60,17 @@ def _tiled(builder: ir.IRBuilder, column: Any, lanes: int) -> Any:
 
 
 def _lane_rows(sparse: bool, together: int, lanes: int) -> Any:
-    """An intrinsic for `together` rows of blocks and so many vectors; while one sum waits for its last addition, the
-    others go on. Of sparse ones there are seldom enough terms for that to matter.
+    """An intrinsic for `together` rows of blocks and `lanes` vectors. Several sums hide the latency of an addition,
+    which seldom matters for the few terms of a sparse row.
     """
 
     @intrinsic
     def multiply(_typing: Any, floats: Any, values: Any, apart: Any, ints: Any, columns: Any, count: Any,
                  source: Any, source_at: Any, base: Any, base_at: Any, base_apart: Any, base_lane: Any,
                  target: Any, target_at: Any, target_apart: Any, floor: Any) -> Any:  # fmt: skip
-        """For each row i: target = max(base + blocks @ source, floor), with offsets i times `..._apart` further on.
+        """For each row i: target = max(base + blocks @ source, floor), with i * `..._apart` added to the offsets.
 
-        The base of the next lane is `base_lane` further on: 16, or 0 where all have the same.
+        The base of the next lane is `base_lane` further on: 16, or 0 where all lanes have the same.
         """
         whole = types.int64
         signature = types.void(
@@ -119,7 +80,7 @@ def _lane_rows(sparse: bool, together: int, lanes: int) -> Any:
 
         def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
             begins = [_offset(builder, args[1], args[2], row) for row in range(together)]
-            low, at_once = splat_value(builder, args[15], WIDE), max(1, min(lanes, _sums_at_once(context) // together))
+            low, at_once = splat(builder, args[15], WIDE), max(1, min(lanes, _sums_at_once(context) // together))
             for first in range(0, lanes, at_once):
                 some = range(first, min(first + at_once, lanes))
 
@@ -127,19 +88,19 @@ def _lane_rows(sparse: bool, together: int, lanes: int) -> Any:
                     column = _tiled(builder, _column(builder, args[3] if sparse else None, args[4], k), lanes)
                     at = builder.add(args[7], column)
                     numbers = [builder.load(builder.gep(args[6], [builder.add(at, INT64(WIDE * i))])) for i in some]
-                    xs = [splat_value(builder, number, WIDE) for number in numbers]
+                    xs = [splat(builder, number, WIDE) for number in numbers]
                     blocks = [load_vector(builder, args[0], _values(builder, begin, k), WIDE) for begin in begins]
                     factors = [(block, x) for block in blocks for x in xs]
                     return [multiply_add(builder, *both, total) for both, total in zip(factors, sums, strict=True)]
 
-                places = [(row, lane) for row in range(together) for lane in some]
+                targets = [(row, lane) for row in range(together) for lane in some]
                 rows = [_offset(builder, args[9], args[10], row) for row in range(together)]
                 start = [
                     load_vector(builder, args[8], _offset(builder, rows[row], args[11], lane), WIDE)
-                    for row, lane in places
+                    for row, lane in targets
                 ]
-                sums = _loop(builder, args[5], start, body, unrolled=not sparse)
-                for (row, lane), total in zip(places, sums, strict=True):
+                sums = loop(builder, args[5], start, body, unrolled=not sparse)
+                for (row, lane), total in zip(targets, sums, strict=True):
                     at = builder.add(_offset(builder, args[13], args[14], row), INT64(WIDE * lane))
                     store_vector(builder, larger(builder, total, low), args[12], at)
             return context.get_dummy_value()
@@ -152,12 +113,12 @@ def _lane_rows(sparse: bool, together: int, lanes: int) -> Any:
 @intrinsic
 def _frames_row(_typing: Any, floats: Any, values: Any, count: Any, source: Any, source_at: Any,
                 base: Any, base_at: Any, target: Any, target_at: Any, floor: Any) -> Any:  # fmt: skip
-    """target = max(base + blocks @ source, floor) for one row of blocks and 16 frames; the base is that of all."""
+    """target = max(base + blocks @ source, floor) for a row of blocks and 16 frames, which share the base."""
     whole = types.int64
     signature = types.void(floats, whole, whole, source, whole, base, whole, target, whole, types.float32)
 
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
-        low, at_once = splat_value(builder, args[9], WIDE), _sums_at_once(context)
+        low, at_once = splat(builder, args[9], WIDE), _sums_at_once(context)
         for first in range(0, WIDE, at_once):
             rows = range(first, first + at_once)
 
@@ -165,13 +126,13 @@ def _frames_row(_typing: Any, floats: Any, values: Any, count: Any, source: Any,
                 x = load_vector(builder, args[3], builder.add(args[4], builder.mul(k, INT64(WIDE))), WIDE)
                 weights = [builder.load(builder.gep(args[0], [_values(builder, args[1], k, row)])) for row in rows]
                 return [
-                    multiply_add(builder, splat_value(builder, weight, WIDE), x, total)
+                    multiply_add(builder, splat(builder, weight, WIDE), x, total)
                     for weight, total in zip(weights, sums, strict=True)
                 ]
 
             numbers = [builder.load(builder.gep(args[5], [builder.add(args[6], INT64(row))])) for row in rows]
-            start = [splat_value(builder, number, WIDE) for number in numbers]
-            for row, total in zip(rows, _loop(builder, args[2], start, body, unrolled=False), strict=True):
+            start = [splat(builder, number, WIDE) for number in numbers]
+            for row, total in zip(rows, loop(builder, args[2], start, body, unrolled=False), strict=True):
                 store_vector(builder, larger(builder, total, low), args[7], builder.add(args[8], INT64(row * WIDE)))
         return context.get_dummy_value()
 
@@ -184,13 +145,13 @@ _dense_1, _dense_2, _dense_4, _dense_8 = (_lane_rows(False, 1, lanes) for lanes 
 _dense_gates, _dense_several = _lane_rows(False, 3, 1), _lane_rows(False, _AT_ONCE, 1)
 
 
-@jit_inline
+@exact_inline
 def look_up(plan, matrix, column):
     """An entry of a `PackedWaveRNN.plan`."""
     return plan[matrix * PLAN_COLUMNS + column]
 
 
-@jit_inline
+@exact_inline
 def _multiply_row(net, matrix, row, source, source_at, base, base_at, base_lane, target, target_at, floor, width):
     """Rows [16 * row, 16 * row + 16) of a product; `base_at` and `target_at` are those of the first of them."""
     plan, floats, ints = net
@@ -229,13 +190,13 @@ def _multiply_row(net, matrix, row, source, source_at, base, base_at, base_lane,
     # fmt: on
 
 
-@jit_part
+@exact_part
 def product(net, matrix, source, source_at, base, base_at, target, target_at, floor, width):
     """target = max(base + matrix @ source, floor), all in tiles of `width` lanes.
 
     Args:
         net: addresses of plan, floats and ints of a `packing.PackedWaveRNN`.
-        base_at: below zero stands for the matrix's own bias, which is the same for all lanes.
+        base_at: below zero stands for the bias of the matrix, which is the same for all lanes.
     """
     plan, floats, ints = net
     own, rows, row = base_at < 0, look_up(plan, matrix, BLOCK_ROWS), 0
@@ -255,9 +216,9 @@ def product(net, matrix, source, source_at, base, base_at, target, target_at, fl
         row += 1
 
 
-@jit_inline
+@exact_inline
 def multiply_gates(net, matrix, unit, source, source_at, target, target_at, width):
-    """What 16 units give to each gate of a recurrent matrix, biases included: [3, width, 16]."""
+    """The sums of 16 units for each gate of a recurrent matrix, biases included: [3, width, 16]."""
     plan, floats, ints = net
     rows, bias, floor = (
         look_up(plan, matrix, BLOCK_ROWS) // 3,
@@ -276,7 +237,7 @@ def multiply_gates(net, matrix, unit, source, source_at, target, target_at, widt
                       target, target_at + gate * WIDE * width, floor, width)  # fmt: skip
 
 
-@jit_part
+@exact_part
 def frames_product(net, matrix, source, source_at, target, target_at, floor):
     """target = max(bias + matrix @ source, floor) for a dense matrix and 16 frames, all laid out [units, 16]."""
     plan, floats, ints = net

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from modelfile.int8 import quantise_rows
 from synthesizer.decoding_check import Decoded
 from synthesizer.tacotron.config import ATTENTION_KINDS, InferenceSettings
-from synthesizer.tacotron.decoder_layout import to_levels
 from synthesizer.tacotron.decoding import STEPS_AT_ONCE, DecodingCancelled, free_run, step_limit
 from synthesizer.tacotron.model import Tacotron2
 from synthesizer.tacotron.variance import LEAST_FRAMES, restore_variance
@@ -28,8 +28,8 @@ def with_rounded_weights(model: Tacotron2) -> Tacotron2:
     for cell in (model.attention_lstm, model.decoder_lstm):
         speaker = model.config.speaker_size
         for weight, width in ((cell.weight_ih, cell.weight_ih.shape[1] - speaker), (cell.weight_hh, cell.hidden_size)):
-            levels, steps = to_levels(weight[:, :width])
-            weight[:, :width] = torch.from_numpy(levels * steps[:, None])
+            values, scales = quantise_rows(weight[:, :width])
+            weight[:, :width] = values * scales[:, None]
     return model
 
 

@@ -1,0 +1,81 @@
+"""Print digests of a compiled library's results on small random inputs: `python -m tests.kernels.digest LIBRARY`."""
+
+import hashlib
+import logging
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from synthesizer.tacotron.config import ATTENTION_KINDS
+from synthesizer.tacotron.decoding import free_run
+from synthesizer.tacotron.model import Tacotron2
+from tests.synthesizer.toy import SETTINGS, sentences, toy_config
+from tests.vocoder.conftest import make_config
+from tests.vocoder.spectral.test_fast_layers import with_int8_weights
+from vocoder.phase import Frames
+from vocoder.spectral.config import SpectralConfig
+from vocoder.spectral.fast_blend import fast_blend
+from vocoder.spectral.fast_layers import FastBlock, FastHead, Workspace
+from vocoder.wavernn.engine import CompiledSampler
+from vocoder.wavernn.model import build_wavernn
+
+RNG = np.random.default_rng(0)
+
+
+def decoder() -> Iterator[np.ndarray]:
+    texts = [RNG.integers(2, 60, size) for size in (7, 19, 12)]
+    voices = RNG.normal(size=(3, 256)).astype(np.float32)
+    for kind in ATTENTION_KINDS:
+        model = Tacotron2(toy_config(attention=kind, decoder_size=72, attention_size=40)).eval().requires_grad_(False)
+        for decoded in free_run(model, sentences(texts, voices), SETTINGS):
+            yield from (decoded.mel, decoded.alignment)
+
+
+def network() -> Iterator[np.ndarray]:
+    model = with_int8_weights(72, 100, 5, blocks=1)
+    x, workspace = torch.from_numpy(RNG.normal(size=(120, 72)).astype(np.float32)), Workspace(model)
+    yield FastBlock(model.blocks[0])(x, workspace).numpy()  # type: ignore[arg-type]
+    yield FastHead(model)(x, workspace).numpy()
+
+
+def spectra(frames: int, n_fft: int) -> np.ndarray:
+    parts = RNG.standard_normal((2, frames, n_fft // 2 + 1)).astype(np.float32)
+    return parts[0] + np.complex64(1j) * parts[1]
+
+
+def search() -> Iterator[np.ndarray]:
+    for n_fft, hop in ((120, 30), (256, 64)):
+        frames = Frames(n_fft, hop, np.hanning(n_fft).astype(np.float32))
+        yield frames.search_phase(np.abs(spectra(20, n_fft)), spectra(20, n_fft), 2, 6, lambda: None)
+
+
+def blend() -> Iterator[np.ndarray]:
+    config = SpectralConfig().mel
+    frames = Frames.of(config).fast_search(20)
+    refine = fast_blend(config)
+    assert frames is not None and refine is not None
+    frames.resynthesise(spectra(20, config.n_fft))
+    refine(frames, RNG.uniform(-4, 2, (config.n_mels, 20)).astype(np.float32))
+    yield from (frames.spectrum, frames.magnitude)
+
+
+def wavernn(shape: str) -> Iterator[np.ndarray]:
+    for mode in ("raw", "mol"):
+        model = build_wavernn(make_config(shape, mode, hidden_size=40, fc_size=24)).eval().requires_grad_(False)
+        samples = RNG.integers(0, 512, 400) if mode == "raw" else RNG.uniform(-1, 1, 400).astype(np.float32)
+        yield CompiledSampler(model).outputs(RNG.uniform(-4, 4, (80, 2)).astype(np.float32), samples)
+
+
+RESULTS = {
+    "decoder": decoder, "network": network, "search": search, "blend": blend,
+    "compact": lambda: wavernn("compact"), "classic": lambda: wavernn("classic"),
+}  # fmt: skip
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO)
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    for result in RESULTS[sys.argv[1]]():
+        print(result.shape, hashlib.sha256(np.ascontiguousarray(result).tobytes()).hexdigest())
