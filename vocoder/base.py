@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
 
@@ -16,8 +16,18 @@ from vocoder.segments import MelFrames
 if TYPE_CHECKING:
     import torch
 
+    Device = str | torch.device
+
 STAGE = "vocoder"
 CHUNK_FRAMES = 8  # of a stream: 0.1 s
+
+
+class About(TypedDict, total=False):
+    """What a model file says about itself: see `modelfile.header.ModelHeader`."""
+
+    licence: str
+    trained_on: str
+    step: int
 
 
 class Vocoder(ABC):
@@ -34,8 +44,13 @@ class Vocoder(ABC):
     trained_on: str = ""
     step: int = 0
 
+    def __init__(self, **about: Unpack[About]) -> None:
+        self.licence = about.get("licence", "")
+        self.trained_on = about.get("trained_on", "")
+        self.step = about.get("step", 0)
+
     @staticmethod
-    def load(path: str | Path, device: "str | torch.device" = "cpu", **options: Any) -> "Vocoder":
+    def load(path: str | Path, device: "Device" = "cpu", **options: Any) -> "Vocoder":
         """Load a vocoder of any family.
 
         Args:

@@ -42,6 +42,7 @@ class GriffinLimVocoder(Vocoder):
     kind = "griffin-lim"
 
     def __init__(self, config: MelConfig | None = None, iterations: int = 60) -> None:
+        super().__init__()
         self._mel_config = config or MelConfig()
         self.iterations = iterations
 

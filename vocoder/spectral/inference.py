@@ -3,14 +3,14 @@
 import functools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Unpack
 
 import numpy as np
 import torch
 
 from speech.errors import ConfigError
 from speech.mel_config import MelConfig
-from vocoder.base import CHUNK_FRAMES, STAGE, Vocoder
+from vocoder.base import CHUNK_FRAMES, STAGE, About, Vocoder
 from vocoder.control import Control
 from vocoder.emphasis import Deemphasis
 from vocoder.segments import MelFrames
@@ -35,6 +35,7 @@ class SpectralVocoder(Vocoder):
         refinements: projections that make the spectrum consistent with itself and the mel
             (`vocoder.spectral.refinement`); 0 keeps the network's output.
         precision: of the network on a CPU; see `FrameLayers`.
+        about: `licence`, `trained_on` and `step` of the model.
 
     Raises:
         ConfigError: the number of refinements is out of range.
@@ -49,16 +50,14 @@ class SpectralVocoder(Vocoder):
         *,
         refinements: int = REFINEMENTS,
         precision: Literal["auto", "float32"] = "auto",
-        licence: str = "",
-        trained_on: str = "",
-        step: int = 0,
+        **about: Unpack[About],
     ) -> None:
+        super().__init__(**about)
         self.device = torch.device(device)
         self.model = model.to(self.device).eval().requires_grad_(False)
         if not 0 <= refinements <= MAX_REFINEMENTS:
             raise ConfigError(f"{refinements} refinements are out of range: choose 0 to {MAX_REFINEMENTS}.")
         self.refinements, self.precision = refinements, precision
-        self.licence, self.trained_on, self.step = licence, trained_on, step
 
     def save(self, path: str | Path, dtype: torch.dtype | None = None) -> None:
         from modelfile.checkpoint import save_model

@@ -23,8 +23,8 @@ class SpectralTask(VocoderTask):
     Args:
         model: the generator to train.
         store: feature store with a validation split.
-        licence, trained_on: for the header of the model file.
         clips, clip_frames: number of validation clips, and their length if there are utterances of that length.
+        about: `licence` and `trained_on`, for the header of the model file.
 
     Raises:
         CorpusError: the validation split has no utterance long enough.
@@ -34,16 +34,9 @@ class SpectralTask(VocoderTask):
     best_metric = "spectral_distance"
 
     def __init__(
-        self,
-        model: SpectralGenerator,
-        store: VocoderStore,
-        *,
-        licence: str = "",
-        trained_on: str = "",
-        clips: int = 32,
-        clip_frames: int = 120,
+        self, model: SpectralGenerator, store: VocoderStore, *, clips: int = 32, clip_frames: int = 120, **about: str
     ) -> None:
-        super().__init__(model, licence, trained_on)
+        super().__init__(model, **about)
         self._generator = model  # the same as `model`, with its own type
         self.config = model.config
         lengths = {item: store.shape(item, "mel")[0] for item in validation_items(store, SHORTEST_CROP)}

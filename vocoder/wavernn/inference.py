@@ -3,14 +3,14 @@
 import functools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
+from typing import Unpack, get_args
 
 import numpy as np
 import torch
 
 from speech.errors import ConfigError
 from speech.mel_config import MelConfig
-from vocoder.base import CHUNK_FRAMES, STAGE, Vocoder
+from vocoder.base import CHUNK_FRAMES, STAGE, About, Vocoder
 from vocoder.checks import check_mel
 from vocoder.control import Cancelled, Control, Progress
 from vocoder.emphasis import Deemphasis
@@ -36,6 +36,7 @@ class WaveRNNVocoder(Vocoder):
         engine: "compiled" runs on the CPU and "torch" is the reference. "auto" is the compiled engine on a CPU, half
             precision on a CUDA GPU, and the reference elsewhere or where the compiled engine does not work.
         threads: of the compiled engine; by default as many as PyTorch uses.
+        about: `licence`, `trained_on` and `step` of the model.
 
     Raises:
         ConfigError: there is no such engine on this device.
@@ -50,10 +51,9 @@ class WaveRNNVocoder(Vocoder):
         *,
         engine: Engine = "auto",
         threads: int | None = None,
-        licence: str = "",
-        trained_on: str = "",
-        step: int = 0,
+        **about: Unpack[About],
     ) -> None:
+        super().__init__(**about)
         self.device = torch.device(device)
         if engine not in get_args(Engine):
             raise ConfigError(f"There is no vocoder engine {engine!r}: choose {', '.join(get_args(Engine))}.")
@@ -65,7 +65,6 @@ class WaveRNNVocoder(Vocoder):
             raise ConfigError(f"A vocoder cannot run on {threads} threads: choose 1 or more.")
         self.model = model.to(self.device).eval().requires_grad_(False)
         self.engine, self.threads = engine, threads
-        self.licence, self.trained_on, self.step = licence, trained_on, step
 
     def save(self, path: str | Path, dtype: torch.dtype | None = None) -> None:
         from modelfile.checkpoint import save_model

@@ -27,7 +27,7 @@ CROPS_PER_PASS = 16
 
 
 @dataclass(frozen=True)
-class ValidationSize:
+class Validation:
     """How much of the validation split is used.
 
     Attributes:
@@ -41,6 +41,9 @@ class ValidationSize:
     clip_frames: int = 120
 
 
+FULL = Validation()
+
+
 class WaveRNNTask(VocoderTask):
     """Trains a WaveRNN to predict each sample of recorded speech from those before it and the mel.
 
@@ -50,7 +53,7 @@ class WaveRNNTask(VocoderTask):
         pruner: prunes the model while it trains; None leaves it dense. No model is the best one before the pruner has
             reached its sparsity, because denser ones have lower losses.
         size: of the validation.
-        licence, trained_on: for the header of the model file.
+        about: `licence` and `trained_on`, for the header of the model file.
 
     Raises:
         CorpusError: the validation split has no utterance long enough.
@@ -59,20 +62,14 @@ class WaveRNNTask(VocoderTask):
     kind = "wavernn"
 
     def __init__(
-        self,
-        model: WaveRNN,
-        store: VocoderStore,
-        pruner: Pruner | None = None,
-        size: ValidationSize | None = None,
-        licence: str = "",
-        trained_on: str = "",
+        self, model: WaveRNN, store: VocoderStore, pruner: Pruner | None = None, size: Validation = FULL, **about: str
     ) -> None:
-        super().__init__(model, licence, trained_on)
+        super().__init__(model, **about)
         self.pruner = pruner
         self.extra_modules: dict[str, nn.Module] = {} if pruner is None else {"pruner": pruner}
         self.best_metric = "validation_loss" if pruner is None else "pruned_loss"
         self._network = model  # the same as `model`, with its own type
-        self.config, self.store, self.size = model.config, store, size or ValidationSize()
+        self.config, self.store, self.size = model.config, store, size
         frames = self.size.crop_frames
         items = validation_items(store, frames)
         self.crops = [

@@ -10,9 +10,9 @@ from speech.errors import CorpusError
 from vocoder.wavernn.data import WaveRNNBatches
 from vocoder.wavernn.model import build_wavernn
 from vocoder.wavernn.pruning import Pruner, PruningSchedule
-from vocoder.wavernn.task import ValidationSize, WaveRNNTask
+from vocoder.wavernn.task import Validation, WaveRNNTask
 
-SMALL = ValidationSize(crops=4, crop_frames=2, clips=2, clip_frames=3)
+SMALL = Validation(crops=4, crop_frames=2, clips=2, clip_frames=3)
 
 
 def test_validation_writes_audio_and_images(toy_config, toy_store, run):
@@ -60,4 +60,4 @@ def test_store_of_gta_mels_is_used_like_any_other(toy_config, toy_store, tmp_pat
 
 def test_store_without_validation_speech_is_refused(toy_config, toy_store):
     with pytest.raises(CorpusError):
-        WaveRNNTask(build_wavernn(toy_config()), toy_store, size=ValidationSize(crop_frames=1000))
+        WaveRNNTask(build_wavernn(toy_config()), toy_store, size=Validation(crop_frames=1000))
