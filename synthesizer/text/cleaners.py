@@ -11,7 +11,7 @@ from synthesizer.text.initialisms import expand_initialisms, expand_initials
 from synthesizer.text.letters import mark_letters_beside_digits
 from synthesizer.text.links import expand_links
 from synthesizer.text.marked_words import ACCENTS, lower_except_marked, without_marks
-from synthesizer.text.markup import expand_symbols, remove_markup
+from synthesizer.text.markup import expand_symbols, remove_kaomoji, remove_link_targets, remove_markup
 from synthesizer.text.matching import word_set
 from synthesizer.text.number_rules import expand_numbers
 from synthesizer.text.roman import expand_roman_numerals
@@ -89,7 +89,7 @@ def normalize(text: str) -> str:
         phonemes.append("{" + " ".join(parse_phonemes(inside)) + "}")
         return placeholder
 
-    text = _INLINE.sub(keep, text)
+    text = _INLINE.sub(keep, remove_link_targets(text, losses))
     all_caps = _is_all_caps(text.replace(placeholder, ""))
     cleaned = _tidy(_apply_rules(text, all_caps, losses))
     inline = iter(phonemes)
@@ -126,7 +126,7 @@ def _is_ordinary(word: str) -> bool:
 
 def _apply_rules(text: str, all_caps: bool, losses: Losses) -> str:
     """Apply all rules in order. Each rule sees the output of those before it."""
-    text = mark_letters_beside_digits(to_ascii(text, losses))
+    text = mark_letters_beside_digits(to_ascii(remove_kaomoji(text, losses), losses))
     text = expand_links(text)
     text = remove_markup(text, losses)
     text = expand_symbols(text)

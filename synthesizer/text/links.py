@@ -30,6 +30,7 @@ _EXTENSIONS = word_set("""
     js ts py txt doc docx xls xlsx ppt pptx pdf html htm css wav mp3 mp4 ogg flac jpg jpeg png gif svg exe zip tar
     gz csv md json xml yaml yml ini cfg log java cpp sh bat dll iso psd tex bak
 """)
+_PAGE = re.compile(r"(?<![\w.@-])[\w/-]{1,80}\.(?:php|aspx?|jsp|cgi|html?)\?[^\s<>\"{}]*")
 _FILE = re.compile(rf"(?<=[A-Za-z0-9_)])\.(?P<extension>{'|'.join(sorted(_EXTENSIONS, reverse=True))})\b(?!\s*\.\w)")
 _LEADING_DOT = re.compile(r"(?:(?<=\s)|(?<=[(\[/\"'])|^)\.(?=[A-Za-z]{2,})")
 
@@ -39,6 +40,7 @@ def expand_links(text: str) -> str:
     text = _EMAIL.sub(lambda m: _spoken(m.group()), text)
     text = _LINK.sub(lambda m: _spoken(m.group()), text)
     text = _DOMAIN.sub(lambda m: _spoken(m.group()), text)
+    text = _PAGE.sub(lambda m: _spoken(m.group()), text)
     text = _FILE.sub(lambda m: f" dot {_spelled(m['extension'])}", text)
     return _LEADING_DOT.sub("dot ", text)
 

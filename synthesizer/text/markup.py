@@ -3,7 +3,7 @@
 import html
 import re
 
-from synthesizer.text.matching import apply_rules, compile_rules, word_table
+from synthesizer.text.matching import apply_rules, compile_rules, word_set, word_table
 from synthesizer.text.transliteration import Losses
 
 _ENTITY = re.compile(r"&(?:[a-zA-Z]{2,8}|#\d{1,6}|#x[0-9a-fA-F]{1,6});")
@@ -12,8 +12,23 @@ _TAG = re.compile(
     r"|small|style|script|section|blockquote)\b[^<>\n]{0,200}>|<!--.{0,500}?-->",
     re.IGNORECASE,
 )
+# Tags of any name (SSML, XML): closing, empty or with attributes
+_NAME = r"[A-Za-z][\w:.-]{0,40}"
+_ATTRIBUTE = r"""\s+[\w:.-]+\s*=\s*(?:"[^"<>]{0,200}"|'[^'<>]{0,200}')"""
+_ANY_TAG = re.compile(rf"</{_NAME}\s*>|<{_NAME}(?:{_ATTRIBUTE})*\s*/>|<{_NAME}(?:{_ATTRIBUTE})+\s*>")
+_OPENING_TAG = re.compile(rf"<(?P<name>{_NAME})>")
+_SSML = word_set("speak break emphasis prosody voice audio mark phoneme w lang lexicon desc par seq media")
+_MARKDOWN_LINK = re.compile(r"!?\[(?P<text>[^\[\]\n]{1,200})\]\([^()\s]{1,500}\)")
+_HEADING = re.compile(r"^\s*#{1,6}\s+(?=[A-Za-z])", re.MULTILINE)
 _QUOTE_MARK = re.compile(r"^\s*>+(?=\s|$)", re.MULTILINE)  # quoted lines in an e-mail
-_EMOTICON = re.compile(r"(?<!\S)(?:[:;=]['^]?-?[()DPpOo/|*\]3]+|[xX]D+)(?!\w)")
+_EMOTICON = re.compile(
+    r"(?<!\S)(?:>?[:;=]['^]?-?(?P<mouth>[()DPpOo/|*\[\]\\3]+)|[8B]-[)D]+|[xX]D+|\([:;=](?=\s|$)|[\^>][_.-]?[\^<]|-[_.]-"
+    r"|[TQ]_[TQ]|[oOu0]_[oOu0]|;_;|\\o/|</3+)(?!\w)|(?<=[a-z!?.])[:;]-?(?P<glued>[)D(]+)(?=\s|$)"
+)
+_SHRUG = re.compile(r"¯\\_\([^()\n]{1,4}\)_/¯")
+_LOVE = re.compile(r"\b(?P<who>I|i|We|we|You|you|They|they)\s<3+\s(?=[A-Za-z])")
+_HEART = re.compile(r"(?P<before>(?:^|[^\s<]+)\s*)(?<![\w<])<3+(?=\s*(?:$|[.!?,;)]|<3))")
+_BEFORE_COMPARISON = word_set("and or is are was were be been to of at with when if than but not only by for in ~")
 _COMPARISONS = word_table("""
     <= less than or equal to, >= greater than or equal to, != is not equal to, == equals, => to, -> to, --> to,
     && and, || or, < less than, > greater than
@@ -22,12 +37,46 @@ _COMPARISON = re.compile(r"\s?(?:-->|->|=>|<=|>=|!=|==|&&|\|\|)\s?|(?<=\w) ?[<>]
 _MARKUP = re.compile(r"[<>](?!\s?[\d.$])")  # before a number it is a comparison
 
 
+def remove_kaomoji(text: str, losses: Losses) -> str:
+    """Remove emoticons made of other scripts, before they are transliterated."""
+    return _SHRUG.sub(losses.drop, text)
+
+
 def remove_markup(text: str, losses: Losses) -> str:
-    """Remove tags, quote marks at the start of lines and emoticons; write comparison operators as words."""
+    """Remove tags, Markdown, quote marks at the start of lines and emoticons; write comparison operators as words."""
     text = _ENTITY.sub(lambda m: _entity(m.group()), text)
-    for pattern in (_TAG, _QUOTE_MARK, _EMOTICON):
+    text = _LOVE.sub(r"\g<who> love ", text)
+    text = _HEART.sub(lambda m: _heart(m, losses), text)
+    closed = set(re.findall(rf"</({_NAME})\s*>", text))
+    text = _OPENING_TAG.sub(lambda m: losses.drop(m) if m["name"] in _SSML | closed else m.group(), text)
+    for pattern in (_TAG, _ANY_TAG, _HEADING, _QUOTE_MARK):
         text = pattern.sub(losses.drop, text)
-    return _MARKUP.sub(losses.drop, _COMPARISON.sub(lambda m: f" {_COMPARISONS[m.group().strip()]} ", text))
+    text = _EMOTICON.sub(lambda m: _emoticon(m, losses), text)
+    text = _COMPARISON.sub(lambda m: f" {_COMPARISONS[m.group().strip()]} ", text)
+    return _MARKUP.sub(losses.drop, text)
+
+
+def remove_link_targets(text: str, losses: Losses) -> str:
+    """'[text](address)' -> 'text'. It must run before addresses are read."""
+    return _MARKDOWN_LINK.sub(lambda m: losses.drop(m).strip() + m["text"], text)
+
+
+def _heart(match: re.Match[str], losses: Losses) -> str:
+    """Remove "<3" at the end of a phrase, unless the word before makes it a comparison: "x <3", "about 5 and <3"."""
+    word = match["before"].strip()
+    if word.lower() in _BEFORE_COMPARISON or (len(word) == 1 and word not in "Iiu") or word[-1:].isdigit():
+        return match.group()
+    losses.dropped.append("<3")
+    return match["before"]
+
+
+def _emoticon(match: re.Match[str], losses: Losses) -> str:
+    """Remove an emoticon, except for the bracket of ":)" that closes an open one."""
+    before = match.string[max(0, match.start() - 200) : match.start()]
+    is_open = len(re.findall(r"(?<![:;=-])\(", before)) > len(re.findall(r"(?<![:;=-])\)", before))
+    if is_open and (match["mouth"] or match["glued"] or "").startswith(")"):
+        return ")" if match["mouth"] else match.group()
+    return losses.drop(match)
 
 
 def _entity(entity: str) -> str:
@@ -45,7 +94,7 @@ def _joined_letters(match: re.Match[str]) -> str:
 
 
 _SYMBOL_RULES = compile_rules(
-    (r"#(?=[A-Za-z])", "hashtag "),
+    (r"#(?=[A-Za-z]|\d+(?!(?:st|nd|rd|th)\b)[A-Za-z]{3})", "hashtag "),
     (r"\b(?P<note>[A-G])#(?!\w)", r"\g<note> sharp"),
     (r"\b([Aa]t)\s+@(?=\w)", r"\1 "),
     (r"\bCO ?2\b", "C O 2"),

@@ -31,7 +31,7 @@ def _in_words(numeral: str, otherwise: str) -> str:
 
 def _cardinal(match: re.Match[str]) -> str:
     # "part I" may be "the part I like" and "Generation X" is a name: a lone letter is a numeral only in a heading.
-    lone = match["numeral"] in ("I", "i") and not match["name"][0].isupper()
+    lone = match["numeral"] in ("I", "i", "x") and not match["name"][0].isupper()
     if lone or match.group() in ("Generation X", "Class C", "Class D", "Class M", "Type C", "Group C", "Group D"):
         return match.group()
     words = _in_words(match["numeral"].upper(), "")

@@ -4,6 +4,7 @@ Feature stores keep text in this form, so that training needs neither CMUdict no
 """
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from speech.errors import TextError
 from synthesizer.text.symbols import EOS_ID, PHONEME_MARK, PHONEMES, STRESSES, VOWELS, symbol_ids
 
+_ARPABET_LIKE = re.compile(r"[A-Za-z]{1,3}\d?")
 _KNOWN_PHONEMES = frozenset(PHONEMES)
 _VOWELS = frozenset(VOWELS)
 
@@ -105,8 +107,16 @@ def parse_phonemes(text: str) -> tuple[str, ...]:
 
 
 def is_phoneme_attempt(text: str) -> bool:
-    """Whether a text in braces is meant as phonemes: it has only letters, digits and spaces, as ARPABET has."""
-    return all(c.isalnum() or c.isspace() for c in text)
+    """Whether a text in braces looks like ARPABET, even if it has errors: '{HH QQ}', but not '{name}' or '{id}'.
+
+    Its words have up to three letters and a digit. They are in capitals, or one of them is a phoneme. An empty text is
+    an attempt too.
+    """
+    words = text.split()
+    if not all(_ARPABET_LIKE.fullmatch(word) for word in words):
+        return False
+    known = any(word.upper() in _KNOWN_PHONEMES | _VOWELS for word in words if len(word) > 1 or word.isupper())
+    return not words or known or (text.isupper() and all(len(word) <= 3 for word in words))
 
 
 def encode(transcript: Transcript, phoneme_probability: float, rng: np.random.Generator | None = None) -> np.ndarray:

@@ -57,7 +57,7 @@ def test_texts_without_speech_are_refused(text):
         clean(text)
 
 
-@pytest.mark.parametrize("text", ["{hello}", "say {HH QQ}", "{}", "{ }"])
+@pytest.mark.parametrize("text", ["{HH AHO L OW1}", "say {HH QQ}", "{hh ax0}", "{}", "{ }"])
 def test_invalid_inline_phonemes_are_refused(text):
     with pytest.raises(TextError):
         clean(text)
@@ -68,6 +68,13 @@ def test_dropped_characters_are_logged_once(caplog):
         assert clean("Hi 😀 there™ { \ud800 *") == "hi there"
     (record,) = caplog.records
     assert all(sign in record.getMessage() for sign in ("😀", "™", "{", "*", "U+D800"))
+
+
+def test_markup_is_left_out_with_a_warning(caplog):
+    with caplog.at_level(logging.WARNING):
+        assert clean('<speak>Hello <break time="500ms"/> [world](http://a.com)</speak> :-)') == "hello world"
+    (record,) = caplog.records
+    assert all(part in record.getMessage() for part in ("<speak>", "<break", "http://a.com", "</speak>", ":-)"))
 
 
 def test_other_scripts_are_transliterated_with_a_warning(caplog):
