@@ -1,4 +1,5 @@
-"""Code that numba compiles for the processor it runs on: its cache, SIMD vectors, transforms and int8 products.
+"""Code that numba compiles for the processor it runs on, and its cache of machine code.
 
-What only one model family needs (the loop of its decoder, say) is in the folder of that family.
+SIMD vectors, activations, Fourier transforms, phase search and int8 products are shared by model families. Code for
+one family only, such as the loop of a decoder, is in the folder of that family.
 """

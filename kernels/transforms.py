@@ -78,41 +78,31 @@ def _entry(builder: ir.IRBuilder, table: ir.Value, pair: ir.Value, offset: int) 
     return splat(builder, builder.load(builder.gep(table, [index])), LANES)
 
 
-_two, _three, _four, _five = (_butterfly(radix, -1) for radix in (2, 3, 4, 5))
-_two_inverse, _three_inverse, _four_inverse, _five_inverse = (_butterfly(radix, 1) for radix in (2, 3, 4, 5))
-
-
 # --- passes -----------------------------------------------------------------------------------------------------------
 
 
-@part
-def _pass_forward(z, size, span, radix, twiddles):
-    step = span // radix
-    for start in range(0, size, span):
-        for at in range(step):
-            if radix == 5:
-                _five(z, start + at, step, twiddles, at * 4)
-            elif radix == 4:
-                _four(z, start + at, step, twiddles, at * 3)
-            elif radix == 3:
-                _three(z, start + at, step, twiddles, at * 2)
-            else:
-                _two(z, start + at, step, twiddles, at)
+def _pass_of(sign: int) -> Any:
+    """A function for one pass over z: butterflies of a radix on spans of numbers."""
+    two, three, four, five = (_butterfly(radix, sign) for radix in (2, 3, 4, 5))
+
+    @part
+    def run_pass(z, size, span, radix, twiddles):
+        step = span // radix
+        for start in range(0, size, span):
+            for at in range(step):
+                if radix == 5:
+                    five(z, start + at, step, twiddles, at * 4)
+                elif radix == 4:
+                    four(z, start + at, step, twiddles, at * 3)
+                elif radix == 3:
+                    three(z, start + at, step, twiddles, at * 2)
+                else:
+                    two(z, start + at, step, twiddles, at)
+
+    return run_pass
 
 
-@part
-def _pass_inverse(z, size, span, radix, twiddles):
-    step = span // radix
-    for start in range(0, size, span):
-        for at in range(step):
-            if radix == 5:
-                _five_inverse(z, start + at, step, twiddles, at * 4)
-            elif radix == 4:
-                _four_inverse(z, start + at, step, twiddles, at * 3)
-            elif radix == 3:
-                _three_inverse(z, start + at, step, twiddles, at * 2)
-            else:
-                _two_inverse(z, start + at, step, twiddles, at)
+_pass_forward, _pass_inverse = _pass_of(-1), _pass_of(1)
 
 
 @part

@@ -1,4 +1,4 @@
-"""Convolutions for inference: one sequence without padding, normalisation folded in, in parts that can be cancelled."""
+"""Convolutions for inference on one sequence: batch normalisation folded in, computed in segments, cancellable."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ POSITIONS_AT_ONCE = 256
 
 
 class DecodingCancelled(WorkCancelled):
-    """The caller's `cancelled` said to stop; there is no result."""
+    """The caller's `cancelled` returned True; there is no result."""
 
 
 def stop_if(cancelled: Cancelled | None) -> None:
-    """Raises: DecodingCancelled if the caller says so."""
+    """Raises: DecodingCancelled if `cancelled` returns True."""
     if cancelled is not None and cancelled():
         raise DecodingCancelled
 
 
 class FoldedConvolutions:
-    """What a stack of `MaskedConvolution`s does in eval mode, with copies of their weights.
+    """A stack of `MaskedConvolution`s in eval mode, with copies of their weights.
 
-    Batch normalisation is then one factor and one summand for each channel, which the convolution takes over.
+    Batch normalisation is then a factor and a constant per channel, which become part of the convolution.
     """
 
     def __init__(self, layers: nn.ModuleList) -> None:
@@ -49,20 +49,20 @@ class FoldedConvolutions:
     def __call__(self, x: Tensor, cancelled: Cancelled | None = None) -> Tensor:
         """x: [channels, positions] -> [channels, positions].
 
-        Long sequences go in parts, each with as much of its neighbours as the stack can see.
+        Long sequences are computed in segments, each with as much context as the stack's receptive field.
 
         Raises:
-            DecodingCancelled: `cancelled`, asked before each part, returned True.
+            DecodingCancelled: `cancelled`, called before each segment, returned True.
         """
-        length, parts = x.shape[1], []
+        length, segments = x.shape[1], []
         for first in range(0, length, POSITIONS_AT_ONCE):
             stop_if(cancelled)
             begin, end = max(0, first - self._margin), min(length, first + POSITIONS_AT_ONCE + self._margin)
-            part = self._part(x[None, :, begin:end])[0]
-            parts.append(part[:, first - begin : first - begin + POSITIONS_AT_ONCE])
-        return torch.cat(parts, 1)
+            segment = self._convolve(x[None, :, begin:end])[0]
+            segments.append(segment[:, first - begin : first - begin + POSITIONS_AT_ONCE])
+        return torch.cat(segments, 1)
 
-    def _part(self, x: Tensor) -> Tensor:
+    def _convolve(self, x: Tensor) -> Tensor:
         for weight, bias, activation in self._layers:
             x = F.conv1d(x, weight, bias, padding=weight.shape[2] // 2)
             if activation == "relu":

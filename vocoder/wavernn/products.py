@@ -139,55 +139,47 @@ def _frames_row(_typing: Any, floats: Any, values: Any, count: Any, source: Any,
     return signature, codegen
 
 
-_AT_ONCE = 4  # rows of blocks of a dense matrix and one vector
-_sparse_1, _sparse_2, _sparse_4, _sparse_8 = (_lane_rows(True, 1, lanes) for lanes in (1, 2, 4, 8))
-_dense_1, _dense_2, _dense_4, _dense_8 = (_lane_rows(False, 1, lanes) for lanes in (1, 2, 4, 8))
-_dense_gates, _dense_several = _lane_rows(False, 3, 1), _lane_rows(False, _AT_ONCE, 1)
-
-
 @exact_inline
 def look_up(plan, matrix, column):
     """An entry of a `PackedWaveRNN.plan`."""
     return plan[matrix * PLAN_COLUMNS + column]
 
 
+def _row_of(lanes: int) -> Any:
+    """The function for rows [16 * row, 16 * row + 16) of a product; `base_at` and `target_at` are of the first row."""
+    sparse, dense = _lane_rows(True, 1, lanes), _lane_rows(False, 1, lanes)
+
+    @exact_inline
+    def multiply_row(net, matrix, row, source, source_at, base, base_at, base_lane, target, target_at, floor):
+        plan, floats, ints = net
+        start = ints[look_up(plan, matrix, STARTS) + row]
+        count = ints[look_up(plan, matrix, STARTS) + row + 1] - start
+        values, columns = look_up(plan, matrix, VALUES) + start * WIDE, look_up(plan, matrix, COLUMNS) + start
+        if look_up(plan, matrix, COLUMNS) < 0:
+            dense(floats, values, 0, ints, columns, count, source, source_at,
+                  base, base_at, 0, base_lane, target, target_at, 0, floor)  # fmt: skip
+        else:
+            sparse(floats, values, 0, ints, columns, count, source, source_at,
+                   base, base_at, 0, base_lane, target, target_at, 0, floor)  # fmt: skip
+
+    return multiply_row
+
+
+_AT_ONCE = 4  # rows of blocks of a dense matrix and one vector
+_row_1, _row_2, _row_4, _row_8 = (_row_of(lanes) for lanes in (1, 2, 4, 8))
+_dense_gates, _dense_several = _lane_rows(False, 3, 1), _lane_rows(False, _AT_ONCE, 1)
+
+
 @exact_inline
 def _multiply_row(net, matrix, row, source, source_at, base, base_at, base_lane, target, target_at, floor, width):
-    """Rows [16 * row, 16 * row + 16) of a product; `base_at` and `target_at` are those of the first of them."""
-    plan, floats, ints = net
-    start = ints[look_up(plan, matrix, STARTS) + row]
-    count = ints[look_up(plan, matrix, STARTS) + row + 1] - start
-    values, columns = look_up(plan, matrix, VALUES) + start * WIDE, look_up(plan, matrix, COLUMNS) + start
-    dense = look_up(plan, matrix, COLUMNS) < 0
-    # fmt: off
     if width == 1:
-        if dense:
-            _dense_1(floats, values, 0, ints, columns, count, source, source_at,
-                     base, base_at, 0, base_lane, target, target_at, 0, floor)
-        else:
-            _sparse_1(floats, values, 0, ints, columns, count, source, source_at,
-                      base, base_at, 0, base_lane, target, target_at, 0, floor)
+        _row_1(net, matrix, row, source, source_at, base, base_at, base_lane, target, target_at, floor)
     elif width == 2:
-        if dense:
-            _dense_2(floats, values, 0, ints, columns, count, source, source_at,
-                     base, base_at, 0, base_lane, target, target_at, 0, floor)
-        else:
-            _sparse_2(floats, values, 0, ints, columns, count, source, source_at,
-                      base, base_at, 0, base_lane, target, target_at, 0, floor)
+        _row_2(net, matrix, row, source, source_at, base, base_at, base_lane, target, target_at, floor)
     elif width == 4:
-        if dense:
-            _dense_4(floats, values, 0, ints, columns, count, source, source_at,
-                     base, base_at, 0, base_lane, target, target_at, 0, floor)
-        else:
-            _sparse_4(floats, values, 0, ints, columns, count, source, source_at,
-                      base, base_at, 0, base_lane, target, target_at, 0, floor)
-    elif dense:
-        _dense_8(floats, values, 0, ints, columns, count, source, source_at,
-                 base, base_at, 0, base_lane, target, target_at, 0, floor)
+        _row_4(net, matrix, row, source, source_at, base, base_at, base_lane, target, target_at, floor)
     else:
-        _sparse_8(floats, values, 0, ints, columns, count, source, source_at,
-                  base, base_at, 0, base_lane, target, target_at, 0, floor)
-    # fmt: on
+        _row_8(net, matrix, row, source, source_at, base, base_at, base_lane, target, target_at, floor)
 
 
 @exact_part

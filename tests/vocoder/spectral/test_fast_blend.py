@@ -1,4 +1,4 @@
-"""The magnitudes that a refinement seeks: compiled code does what numpy does."""
+"""The target magnitudes of a refinement: compiled code agrees with numpy."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def refined(config: MelConfig, mel: np.ndarray, spectrum: torch.Tensor, iteratio
 
 @pytest.mark.parametrize("config", CONFIGS)
 @pytest.mark.parametrize("frames", [1, 9, 100])
-def test_a_refinement_is_that_of_numpy(monkeypatch, config, frames):
+def test_a_refinement_agrees_with_numpy(monkeypatch, config, frames):
     torch.manual_seed(frames)
     mel = np.random.default_rng(frames).uniform(-4, 2, (config.n_mels, frames)).astype(np.float32)
     mel[:, frames // 2] = -4  # a silent frame
@@ -38,14 +38,14 @@ def test_a_refinement_is_that_of_numpy(monkeypatch, config, frames):
     np.testing.assert_allclose(fast, exact, atol=1e-4 * max(1e-3, np.abs(exact).max()))
 
 
-def test_speech_that_is_refined_has_the_mel_that_was_asked_for(voice):
+def test_refined_speech_has_the_given_mel(voice):
     mel = synthesis_mel(voice(1.0))
     wav = refined(MelConfig(), mel, torch.randn(1, 401, mel.shape[1], dtype=torch.complex64), 30)
     reached = synthesis_mel(Deemphasis(0.97)(wav))[:, : mel.shape[1]]
     assert np.abs(reached - mel).mean() < 0.2
 
 
-def test_every_bin_lies_in_two_bands_at_most():
+def test_every_bin_is_in_two_bands_at_most():
     for config in CONFIGS:
         filters, _ = filters_and_inverse(config)
         lows, pairs = fast_blend._pairs(filters)

@@ -42,7 +42,7 @@ def with_int8_weights(channels: int = 160, hidden: int = 200, kernel: int = 7, b
 
 @pytest.mark.parametrize(("channels", "hidden", "kernel"), SIZES)
 @pytest.mark.parametrize("frames", [1, 6, 95, 96, 97, 200])
-def test_a_block_and_the_head_are_those_of_the_model(channels, hidden, kernel, frames):
+def test_a_block_and_the_head_agree_with_the_model(channels, hidden, kernel, frames):
     model = with_int8_weights(channels, hidden, kernel, blocks=1)
     workspace, x = Workspace(model), torch.randn(frames + kernel - 1, channels)
     margin = kernel // 2
@@ -96,7 +96,7 @@ def test_parts_of_a_stream_are_the_whole():
 
 
 @pytest.mark.parametrize("precision", ["auto", "float32"])
-def test_other_weights_are_multiplied_as_they_are(precision):
+def test_other_weights_are_multiplied_in_floating_point(precision):
     torch.manual_seed(0)
     model = SpectralGenerator(SpectralConfig(blocks=1)).eval()
     with pytest.raises(NotQuantised):
@@ -105,7 +105,7 @@ def test_other_weights_are_multiplied_as_they_are(precision):
     assert not layers.compiled and layers.workspace() is None
 
 
-def test_where_nothing_can_be_compiled_pytorch_speaks(monkeypatch, caplog):
+def test_where_nothing_can_be_compiled_pytorch_computes(monkeypatch, caplog):
     def fail(library):
         raise OSError("no memory to execute")
 
