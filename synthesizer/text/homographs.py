@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from synthesizer.text.matching import word_set
+from synthesizer.text.noun_verb_homographs import NOUN_OR_VERB
 
 Phonemes = tuple[str, ...]
 
@@ -20,6 +21,7 @@ class Context(NamedTuple):
     after: str
     after_that: str
     first: bool  # the first word of its clause
+    near: frozenset[str] = frozenset()  # the words of the clause up to eight words away
 
 
 # Words that precede a verb, and words that precede a noun or an adjective
@@ -67,6 +69,8 @@ def _lead(c: Context) -> bool:  # the metal
 
 
 def _live(c: Context) -> bool:  # the adjective
+    if c.before in word_set("is are was were we're they're it's i'm you're") and c.after != "in":
+        return True
     things = word_set("""music show shows concert concerts broadcast broadcasts performance performances audience
         audiences tv television stream streams streaming ammunition wire wires animals birds bait recording recordings
         coverage band bands event events update updates chat action album theater theatre entertainment report version
@@ -76,10 +80,19 @@ def _live(c: Context) -> bool:  # the adjective
     return (not verb and (c.after in things or c.before in word_set("a the this his our some"))) or c.before in shown
 
 
+_MANY = word_set("""
+    two three four five six seven eight nine ten dozen dozens hundred hundreds thousand thousands million millions all
+    both these those some any more most several few other many countless
+""")
+_CLAUSE_AFTER_NOUN = word_set("were are was have had could can will would should may might must matter mattered depend")
+
+
 def _lives(c: Context) -> bool:  # plural of life
-    return c.before in word_set(
-        "their our your many human the of whose nine save saved saving people's past private own lost"
-    )
+    nouns = word_set("""their our your my his her human the of whose save saves saved saving people's past private own
+        lost no risk risked risking cost costs costing claim claimed claims take taking took ruin ruined change changed
+        changing touch touched improve improving destroyed spend spent double black innocent young daily everyday new
+        better busy""")
+    return c.before in nouns | _MANY or c.after in _CLAUSE_AFTER_NOUN
 
 
 def _close(c: Context) -> bool:  # the verb
@@ -107,9 +120,19 @@ def _winds(c: Context) -> bool:
     )
 
 
+_EYES = word_set("""
+    eye eyes cheek cheeks cry cries cried crying shed sheds shedding wipe wiped wiping weep wept weeping sad sadness
+    sorrow joy salty
+""")
+
+
 def _tear(c: Context) -> bool:  # of the eye
-    return c.after in word_set("gas drop drops duct ducts stained fell rolled ran") or c.before in word_set(
-        "single every bitter"
+    if _is_verb(c):
+        return False
+    return (
+        c.after in word_set("gas drop drops duct ducts stained fell rolled ran")
+        or c.before in word_set("single every bitter")
+        or bool(c.near & _EYES)
     )
 
 
@@ -119,20 +142,45 @@ def _tears(c: Context) -> bool:  # of the eye
 
 
 def _bow(c: Context) -> bool:  # the weapon, for a violin, or a knot
-    return (
-        (c.after == "and" and c.after_that.startswith("arrow"))
-        or c.after in word_set("tie ties tied string hunter")
-        or (c.before in word_set("ribbon cross red pink violin hair cello yellow"))
-    )
+    things = word_set("""arrow arrows archer archers archery quiver ribbon ribbons tie ties tied tying knot knots gift
+        gifts hair violin fiddle cello viola string hunter silk satin pink cross shoelaces""")
+    return bool(c.near & things) and not c.near & word_set("ship ship's boat deck stern vessel sailor")
+
+
+def _sow(c: Context) -> bool:  # the verb
+    is_noun = c.before in _NOUN_AFTER or (c.before_that in ("a", "an") and c.before not in _VERB_AFTER)
+    return not is_noun or c.after in _OBJECTS
+
+
+def _used(c: Context) -> bool:  # "used to"
+    if c.after != "to":
+        return False
+    is_passive = c.before in _HAVE_OR_BE - word_set("i've you've we've they've")
+    return not is_passive or c.after_that in _OBJECTS or c.after_that.endswith("ing")
+
+
+def _axes(c: Context) -> bool:  # plural of axis
+    return bool(c.near & word_set("x y z axis coordinate coordinates vertical horizontal rotation graph plot"))
+
+
+def _invalid(c: Context) -> bool:  # the noun
+    return c.before in word_set("an the elderly helpless") and c.after in word_set("who was is in for and had") | {""}
+
+
+def _moped(c: Context) -> bool:  # the vehicle
+    return c.before in _NOUN_AFTER | word_set("electric rented parked")
 
 
 def _dove(c: Context) -> bool:  # past tense of dive
+    if c.before in word_set("he she they we i it who"):
+        return True
     return c.after in word_set("into in down under off for headfirst deep back through") and c.before not in _NOUN_AFTER
 
 
 def _bass(c: Context) -> bool:  # the fish
-    return c.after in word_set("fishing fish boat boats") or c.before in word_set(
-        "sea largemouth smallmouth striped caught catch"
+    return bool(
+        c.near
+        & word_set("fishing fish boat boats sea largemouth smallmouth striped caught catch lake river angler trout")
     )
 
 
@@ -197,6 +245,12 @@ _BY_RULE: dict[str, tuple[Callable[[Context], bool], str, str]] = {
     "tears": (_tears, "T IH1 R Z", "T EH1 R Z"),
     "bow": (_bow, "B OW1", "B AW1"),
     "dove": (_dove, "D OW1 V", "D AH1 V"),
+    "sow": (_sow, "S OW1", "S AW1"),
+    "sows": (_sow, "S OW1 Z", "S AW1 Z"),
+    "used": (_used, "Y UW1 S T", "Y UW1 Z D"),
+    "axes": (_axes, "AE1 K S IY0 Z", "AE1 K S IH0 Z"),
+    "invalid": (_invalid, "IH1 N V AH0 L AH0 D", "IH0 N V AE1 L AH0 D"),
+    "moped": (_moped, "M OW1 P EH2 D", "M OW1 P T"),
     "bass": (_bass, "B AE1 S", "B EY1 S"),
     "minute": (_minute, "M AY0 N UW1 T", "M IH1 N AH0 T"),
     "wound": (_wound, "W AW1 N D", "W UW1 N D"),
@@ -209,72 +263,10 @@ _BY_RULE: dict[str, tuple[Callable[[Context], bool], str, str]] = {
     "polish": (_polish, "P OW1 L IH0 SH", "P AA1 L IH0 SH"),
 }
 
-# Words with different stress or final syllables as noun and as verb: noun, verb, and the default.
-_TABLE = """
-    record     R EH1 K ER0 D            | R IH0 K AO1 R D            | noun
-    present    P R EH1 Z AH0 N T        | P R IY0 Z EH1 N T          | noun
-    object     AA1 B JH EH0 K T         | AH0 B JH EH1 K T           | noun
-    subject    S AH1 B JH IH0 K T       | S AH0 B JH EH1 K T         | noun
-    project    P R AA1 JH EH0 K T       | P R AH0 JH EH1 K T         | noun
-    permit     P ER1 M IH2 T            | P ER0 M IH1 T              | verb
-    contract   K AA1 N T R AE2 K T      | K AH0 N T R AE1 K T        | noun
-    conduct    K AA1 N D AH0 K T        | K AH0 N D AH1 K T          | noun
-    conflict   K AA1 N F L IH0 K T      | K AH0 N F L IH1 K T        | noun
-    contest    K AA1 N T EH0 S T        | K AH0 N T EH1 S T          | noun
-    contrast   K AA1 N T R AE0 S T      | K AH0 N T R AE1 S T        | noun
-    convert    K AA1 N V ER0 T          | K AH0 N V ER1 T            | verb
-    convict    K AA1 N V IH0 K T        | K AH0 N V IH1 K T          | noun
-    increase   IH1 N K R IY2 S          | IH2 N K R IY1 S            | verb
-    decrease   D IY1 K R IY2 S          | D IH0 K R IY1 S            | verb
-    import     IH1 M P AO2 R T          | IH2 M P AO1 R T            | noun
-    extract    EH1 K S T R AE2 K T      | IH0 K S T R AE1 K T        | verb
-    insert     IH1 N S ER2 T            | IH2 N S ER1 T              | verb
-    insult     IH1 N S AH2 L T          | IH2 N S AH1 L T            | noun
-    perfect    P ER1 F IH2 K T          | P ER0 F EH1 K T            | noun
-    produce    P R OW1 D UW0 S          | P R AH0 D UW1 S            | verb
-    progress   P R AA1 G R EH2 S        | P R AH0 G R EH1 S          | noun
-    protest    P R OW1 T EH2 S T        | P R AH0 T EH1 S T          | noun
-    rebel      R EH1 B AH0 L            | R IH0 B EH1 L              | noun
-    refund     R IY1 F AH2 N D          | R IH0 F AH1 N D            | noun
-    refuse     R EH1 F Y UW2 Z          | R AH0 F Y UW1 Z            | verb
-    reject     R IY1 JH EH0 K T         | R IH0 JH EH1 K T           | verb
-    survey     S ER1 V EY2              | S ER0 V EY1                | noun
-    suspect    S AH1 S P EH2 K T        | S AH0 S P EH1 K T          | verb
-    transfer   T R AE1 N S F ER0        | T R AE0 N S F ER1          | noun
-    transport  T R AE1 N S P AO0 R T    | T R AE0 N S P AO1 R T      | noun
-    discount   D IH1 S K AW0 N T        | D IH0 S K AW1 N T          | noun
-    escort     EH1 S K AO0 R T          | EH0 S K AO1 R T            | noun
-    digest     D AY1 JH EH0 S T         | D AY0 JH EH1 S T           | verb
-    combine    K AA1 M B AY0 N          | K AH0 M B AY1 N            | verb
-    compound   K AA1 M P AW0 N D        | K AH0 M P AW1 N D          | noun
-    upset      AH1 P S EH2 T            | AH0 P S EH1 T              | verb
-    update     AH1 P D EY2 T            | AH0 P D EY1 T              | noun
-    upgrade    AH1 P G R EY1 D          | AH0 P G R EY1 D            | noun
-    attribute  AE1 T R AH0 B Y UW2 T    | AH0 T R IH1 B Y UW2 T      | noun
-    address    AE1 D R EH2 S            | AH0 D R EH1 S              | noun
-    defect     D IY1 F EH0 K T          | D IH0 F EH1 K T            | noun
-    abuse      AH0 B Y UW1 S            | AH0 B Y UW1 Z              | noun
-    misuse     M IH0 S Y UW1 S          | M IH0 S Y UW1 Z            | noun
-    desert     D EH1 Z ER0 T            | D IH0 Z ER1 T              | noun
-    separate   S EH1 P ER0 IH0 T        | S EH1 P ER0 EY2 T          | noun
-    estimate   EH1 S T AH0 M AH0 T      | EH1 S T AH0 M EY2 T        | noun
-    graduate   G R AE1 JH AH0 W AH0 T   | G R AE1 JH AH0 W EY2 T     | noun
-    deliberate D IH0 L IH1 B ER0 AH0 T  | D IH0 L IH1 B ER0 EY2 T    | noun
-    duplicate  D UW1 P L AH0 K AH0 T    | D UW1 P L AH0 K EY2 T      | noun
-    alternate  AO1 L T ER0 N AH0 T      | AO1 L T ER0 N EY2 T        | noun
-    moderate   M AA1 D ER0 AH0 T        | M AA1 D ER0 EY2 T          | noun
-    associate  AH0 S OW1 S IY0 AH0 T    | AH0 S OW1 S IY0 EY2 T      | noun
-    advocate   AE1 D V AH0 K AH0 T      | AE1 D V AH0 K EY2 T        | noun
-    coordinate K OW0 AO1 R D AH0 N AH0 T| K OW0 AO1 R D AH0 N EY2 T  | verb
-    elaborate  IH0 L AE1 B R AH0 T      | IH0 L AE1 B ER0 EY2 T      | noun
-"""
-_NOUN_OR_VERB: dict[str, tuple[Phonemes, Phonemes, str]] = {}
-for _line in _TABLE.strip().splitlines():
-    _noun, _verb, _default = _line.split("|")
-    _word, *_noun_phonemes = _noun.split()
-    _NOUN_OR_VERB[_word] = (tuple(_noun_phonemes), _phonemes(_verb), _default.strip())
-
-HOMOGRAPHS = frozenset(_BY_RULE) | frozenset(_NOUN_OR_VERB)
+# Plurals and third persons: "records"
+_WITH_S = {word + "s": word for word in NOUN_OR_VERB if not word.endswith(("s", "se", "te", "y", "ct", "st"))}
+HOMOGRAPHS = frozenset(_BY_RULE) | frozenset(NOUN_OR_VERB) | frozenset(_WITH_S)
+_SUBJECTS = word_set("he she it who which nobody everybody everyone never always often also usually")
 
 
 def disambiguate(word: str, context: Context) -> Phonemes | None:
@@ -282,9 +274,13 @@ def disambiguate(word: str, context: Context) -> Phonemes | None:
     if word in _BY_RULE:
         rule, if_true, otherwise = _BY_RULE[word]
         return _phonemes(if_true if rule(context) else otherwise)
-    if word not in _NOUN_OR_VERB:
+    if word in _WITH_S:
+        noun, verb, _ = NOUN_OR_VERB[_WITH_S[word]]
+        stem = verb if context.before in _SUBJECTS else noun
+        return (*stem, "S" if stem[-1] in ("P", "T", "K", "F") else "Z")
+    if word not in NOUN_OR_VERB:
         return None
-    noun, verb, default = _NOUN_OR_VERB[word]
+    noun, verb, default = NOUN_OR_VERB[word]
     if context.before in _NOUN_AFTER:
         return noun
     if _is_verb(context):

@@ -9,13 +9,14 @@ from synthesizer.text.matching import final_stop, word_set
 # Initialisms that are also words, and acronyms.
 _SPELLED = word_set("""
     US USA UK EU UN BBC FBI CIA IBM AI ID TV PC CEO CFO CTO UFO DIY FAQ GPS IQ OS VIP ATM API UI IP LA MIT MBA EST
-    EDT CST CDT MST MDT PST PDT GMT UTC CET AC DC PO ER ICU UX IM PE HR ISP SUV UAE AKA ETA
+    EDT CST CDT MST MDT PST PDT GMT UTC CET AC DC PO ER ICU UX IM PE HR ISP SUV UAE AKA ETA LED IDE NGO ROI EEG POS
+    SAT SOS RIP IRA DOE ALS LAX RAF TIA
 """)
 _ACRONYMS = word_set("""
     NASA NATO UNESCO UNICEF OPEC AIDS FIFA UEFA NAFTA ASEAN COVID SARS LASER RADAR PIN GIF JPEG JSON CAPTCHA FOMO
     YOLO NIMBY SCUBA SWAT FEMA OSHA POTUS SCOTUS MERS EBITDA NASDAQ BOGO RAM ROM SIM ZIP LOL ASAP MOMA SONAR RAID
 """)
-_WORDS_IN_ALL_CAPS = frozenset({"US", "AI", "ID", "LA", "ER", "IM", "PE", "OS"})  # words in an all-caps text
+_WORDS_IN_ALL_CAPS = word_set("US AI ID LA ER IM PE OS LED SAT RIP IRA DOE LAX TIA")  # words in an all-caps text
 _CAPITALS = re.compile(r"(?<![A-Za-z'])(?P<word>[A-Z]{2,})(?P<plural>s|'s)?(?![A-Za-z])")
 _CONSONANTS = re.compile(
     r"(?<![A-Za-z'.-])(?P<word>[b-df-hj-np-tv-xzB-DF-HJ-NP-TV-XZ]?[b-df-hj-np-tv-xz]{1,4})(?<=..)(?![A-Za-z'])"
@@ -23,6 +24,12 @@ _CONSONANTS = re.compile(
 _BEFORE_DIGIT = re.compile(r"(?<![A-Za-z])(?P<word>[A-Z]{2,3})(?=\d)")
 _SMALL_FIRST = re.compile(r"\b(?P<small>[a-z])(?P<rest>[A-Z]{1,4})\b")  # mRNA, pH, iOS
 _CHEMICAL = re.compile(r"\b(?=[A-Za-z]{3,5}\b)(?=[A-Z]*[A-Z][a-z])[A-Z][a-z]?[A-Z][a-z]?(?:[A-Z][a-z]?)?\b")  # NaCl
+_OF_INSIDE = re.compile(r"\b[A-Z]o[A-Z](?=s?\b)")  # IoT, DoD, QoS
+_IT = re.compile(
+    r"\bIT(?=\s(?:department|support|team|manager|specialist|staff|professionals?|industry|infrastructure|systems?|security"
+    r"|consultants?|admin|services?|projects?|skills|budget|guy|person|company)\b)|(?<=\b[Tt]he )WHO\b"
+    r"|(?:(?<=\b[Ii]n )|(?<=\bour )|(?<=\b[Aa]n ))IT\b(?!\s(?:is|was|has|will)\b)"
+)
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z][A-Za-z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _MIXED = re.compile(r"\b[A-Za-z]*[a-z][A-Z][A-Za-z]*\b")
 _SURNAME = re.compile(r"(?:Mc|Mac|Fitz|De|Di|Du|La|Le|Van|O)[A-Z][a-z]+$")
@@ -78,6 +85,9 @@ def expand_initialisms(text: str, all_caps: bool) -> str:
         return word if all_caps or word in _ACRONYMS else " ".join(word)
 
     text = _BEFORE_DIGIT.sub(spell_before_digit, text)
+    if not all_caps:
+        text = _IT.sub(lambda m: " ".join(m.group()), text)
+    text = _OF_INSIDE.sub(lambda m: " ".join(m.group().upper()), text)
     text = _SMALL_FIRST.sub(lambda m: f"{m['small']} {' '.join(m['rest'])}", text)
     text = _CHEMICAL.sub(_chemical, text)
     text = _MIXED.sub(_split_camel_case, text)

@@ -73,7 +73,7 @@ def _heart(match: re.Match[str], losses: Losses) -> str:
 def _emoticon(match: re.Match[str], losses: Losses) -> str:
     """Remove an emoticon, except for the bracket of ":)" that closes an open one."""
     before = match.string[max(0, match.start() - 200) : match.start()]
-    is_open = len(re.findall(r"(?<![:;=-])\(", before)) > len(re.findall(r"(?<![:;=-])\)", before))
+    is_open = len(re.findall(r"(?<![:;='-])\(", before)) > len(re.findall(r"(?<![:;=-])\)", before))
     if is_open and (match["mouth"] or match["glued"] or "").startswith(")"):
         return ")" if match["mouth"] else match.group()
     return losses.drop(match)

@@ -39,6 +39,7 @@ _PREFIXES = {"un": ("AH0", "N"), "non": ("N", "AA0", "N"), "mis": ("M", "IH0", "
 # CMUdict has so many short names that shorter parts match almost any word; G2P is more accurate for those.
 _MIN_COMPOUND_PART = 5  # letters
 _MIN_STEM = 4  # letters after a prefix
+_NEAR_WORDS = 8  # on either side, for homographs
 _MAX_WORD = 40  # letters; longer strings are not words, and the rules would be slow on them
 
 
@@ -130,22 +131,23 @@ def _homographs(tokens: list[Token]) -> list[Token]:
 
 
 def _context(tokens: list[Token], i: int) -> Context:
-    """The two words on each side, up to punctuation other than quotation marks and hyphens."""
+    """The words on each side, up to punctuation other than quotation marks and hyphens."""
     around = []
-    edge = False
     for step in (-1, 1):
         found: list[str] = []
         position = i + step
-        while 0 <= position < len(tokens) and len(found) < 2:
+        while 0 <= position < len(tokens) and len(found) < _NEAR_WORDS:
             spelling = tokens[position].spelling
             if spelling[0].isalpha() or spelling[0] == "{":
                 found.append(spelling)
             elif spelling.strip(" '\"-"):
                 break
             position += step
-        edge = edge or (step < 0 and not found)
-        around.append(found + [""] * (2 - len(found)))
-    return Context(around[0][0], around[0][1], around[1][0], around[1][1], edge)
+        around.append(found)
+    left, right = around
+    before, before_that = [*left, "", ""][:2]
+    after, after_that = [*right, "", ""][:2]
+    return Context(before, before_that, after, after_that, not left, frozenset(left) | frozenset(right))
 
 
 @functools.lru_cache(maxsize=16384)

@@ -56,6 +56,12 @@ WORD_CASES = {
     ],
     "initialisms": [
         ("IBM, HTML, CSS", "i b m, h t m l, c s s"),
+        ("LED, IDE and IoT", "l e d, i d e and i o t"),
+        ("two LEDs, an NGO, the SAT", "two l e d's, an n g o, the s a t"),
+        ("QoS and the DoD", "q o s and the d o d"),
+        ("our IT department, the WHO, in IT", "our i t department, the w h o, in i t"),
+        ("DO IT NOW, HE LED US", "do it now, he led us"),
+        ("Who led it?", "who led it?"),
         ("mRNA, NaCl, pH", "m r n a, n a c l, p h"),
         ("#MeToo and camelCase", "hashtag me too and camel case"),
         ("tbh and hmm", "t b h and hmm"),
