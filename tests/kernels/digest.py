@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from synthesizer.tacotron.config import ATTENTION_KINDS
-from synthesizer.tacotron.decoding import free_run
+from synthesizer.tacotron.fast_decoder import FastDecoder
 from synthesizer.tacotron.model import Tacotron2
-from tests.synthesizer.toy import SETTINGS, sentences, toy_config
+from tests.synthesizer.toy import toy_config
 from tests.vocoder.conftest import make_config
 from tests.vocoder.spectral.test_fast_layers import with_int8_weights
 from vocoder.phase import Frames
@@ -25,12 +25,14 @@ RNG = np.random.default_rng(0)
 
 
 def decoder() -> Iterator[np.ndarray]:
-    texts = [RNG.integers(2, 60, size) for size in (7, 19, 12)]
-    voices = RNG.normal(size=(3, 256)).astype(np.float32)
+    memories = [torch.from_numpy(RNG.normal(size=(tokens, 16)).astype(np.float32)) for tokens in (7, 19, 12)]
+    speakers = torch.from_numpy(RNG.normal(size=(3, 8)).astype(np.float32))
     for kind in ATTENTION_KINDS:
-        model = Tacotron2(toy_config(attention=kind, decoder_size=72, attention_size=40)).eval().requires_grad_(False)
-        for decoded in free_run(model, sentences(texts, voices), SETTINGS):
-            yield from (decoded.mel, decoded.alignment)
+        config = toy_config(attention=kind, decoder_size=72, attention_size=40)
+        run = FastDecoder(Tacotron2(config).eval().requires_grad_(False), 0.5, 2).start(memories, speakers, [60] * 3)
+        for first in (0, 16, 32):
+            masks = RNG.integers(0, 2, (3, 16, sum(config.prenet_sizes))).astype(np.float32)
+            yield from run.advance(first, masks, 5, None if first else (1, 3))
 
 
 def network() -> Iterator[np.ndarray]:

@@ -148,14 +148,19 @@ def test_kept_functions_need_no_numba(library, repository):
     assert done.stdout.split() == ["False", "True", *machine_code.functions_of(library)]
 
 
+def digest(library: Library, repository: Path) -> subprocess.CompletedProcess[str]:
+    """A process that prints digests of the library's results for fixed random inputs."""
+    program = [sys.executable, "-m", "tests.kernels.digest", library.name]
+    return subprocess.run(program, cwd=repository, capture_output=True, text=True, check=True)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @EVERY_LIBRARY
 def test_a_fresh_compile_gives_the_bits_of_the_cache(library, repository, tmp_path, monkeypatch):
-    """Two processes, of which only the first compiles: same random input, same bits."""
+    """Two processes, of which only the first compiles."""
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
-    program = [sys.executable, "-m", "tests.kernels.digest", library.name]
-    runs = [subprocess.run(program, cwd=repository, capture_output=True, text=True, check=True) for _ in range(2)]
+    runs = [digest(library, repository) for _ in range(2)]
     assert ["Compiling" in run.stderr for run in runs] == [True, False]
     assert len(runs[0].stdout) > 20 and runs[0].stdout == runs[1].stdout
 
