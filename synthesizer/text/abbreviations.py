@@ -151,7 +151,8 @@ _RULES = compile_rules(
         _scripture,
     ),
     (
-        r"(?i)(?<!\d)(?<!\d )(?<!\bsq )(?<!\bsq\. )(?<!\bcu\. )"  # not the unit of "5 ft. of rope"
+        # The titles ft and pt are units in "5 ft. of rope".
+        r"(?i)(?:(?!(?:ft|pt)\b)|(?<!\d)(?<!\d )(?<!\bsq )(?<!\bsq\. )(?<!\bcu\. ))"
         rf"\b(?P<title>{one_of(TITLES)})(?:\.\s*|\s+(?=[A-Z][A-Za-z]))(?=['\"(]?[A-Za-z])",
         lambda m: TITLES[m["title"].lower()] + " ",
     ),

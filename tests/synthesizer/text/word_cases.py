@@ -29,6 +29,7 @@ WORD_CASES = {
     "ranks and degrees": [
         ("Cpl. Jones and Pvt. Ryan met.", "corporal jones and private ryan met."),
         ("Adm. Nelson, Br. Thomas, Msgr. Brown", "admiral nelson, brother thomas, monsignor brown"),
+        ("On 3 May 2021 Dr. Smith came.", "on the third of may, twenty twenty-one doctor smith came."),
         ("Det. Insp. Lynley, Supt Hall", "detective inspector lynley, superintendent hall"),
         ("in the brig until noon", "in the brig until noon"),
         ("Carol Smith, Esq., and Ann, M.Sc.", "carol smith, esquire, and ann, m s c."),
