@@ -41,7 +41,7 @@ def quantise(x, size, values, largest_value):
     """Round x, float32 [size], to int16 of at most `largest_value`; returns the scale: x = values * scale.
 
     Args:
-        x, values: addresses; `values` has room for an even number of values.
+        x, values: addresses; `values` has an even length, of at least `size`.
         largest_value: see `layout.largest_input`.
     """
     largest, steps = np.float32(1e-20), np.float32(largest_value)
@@ -125,5 +125,5 @@ def multiply_tile(
                 store_vector(builder, result, target, at)
         return context.get_dummy_value()
 
-    whole = types.int64
-    return types.void(values, whole, scales, weights, whole, unit_scales, bias, out, whole), codegen
+    integer = types.int64
+    return types.void(values, integer, scales, weights, integer, unit_scales, bias, out, integer), codegen

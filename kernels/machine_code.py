@@ -67,7 +67,7 @@ def functions_of(library: Library) -> dict[str, Callable[..., None]]:
     They release Python's lock and do not check their arguments.
 
     Raises:
-        ImportError, or whatever numba and LLVM raise where they cannot work.
+        ImportError: numba or llvmlite is not installed. Other errors of theirs: they do not support this processor.
     """
     with _lock:
         if library.name not in _loaded:

@@ -15,8 +15,8 @@ _njit: Any = njit  # its declared arguments lack some that it takes
 # is not vectorised), no reference counts (atomic operations that would cost more than the numbers do).
 _SETTINGS = {"error_model": "numpy", "_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
-FLOATS, WHOLE = types.CPointer(types.float32), types.int64
-WHOLES = types.CPointer(WHOLE)
+FLOATS, INTEGER = types.CPointer(types.float32), types.int64
+INTEGERS = types.CPointer(INTEGER)
 part: Any = _njit(**_SETTINGS, fastmath=True)
 inline: Any = _njit(**_SETTINGS, fastmath=True, forceinline=True)
 # Sums in the order in which they are written, so that a row has the same result alone and beside others.

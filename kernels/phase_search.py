@@ -34,7 +34,7 @@ LIBRARY = Library("search", "kernels.phase_search_kernels", _SOURCES)
 
 Floats = NDArray[np.float32]
 Spectrum = NDArray[np.complex64]
-Whole = NDArray[np.int64]
+Integers = NDArray[np.int64]
 
 
 class Tables(NamedTuple):
@@ -47,9 +47,9 @@ class Tables(NamedTuple):
         rotations: [n_fft / 2 + 1, 2], cosine and sine of frequency k's angle over one sample.
     """
 
-    radices: Whole
+    radices: Integers
     twiddles: Floats
-    positions: Whole
+    positions: Integers
     rotations: Floats
 
 

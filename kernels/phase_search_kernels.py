@@ -16,7 +16,7 @@ from kernels.builders import INT64, constant, larger, load_vector, multiply_add,
 from kernels.complex_vectors import PAIR_FLOATS, VECTOR, Complex
 from kernels.layout import LANES
 from kernels.machine_code import MachineCode
-from kernels.parts import FLOATS, WHOLE, WHOLES, inline, intrinsic, machine_code, moved, part
+from kernels.parts import FLOATS, INTEGER, INTEGERS, inline, intrinsic, machine_code, moved, part
 from kernels.phase_search import LAST, MOMENTUM, ONLY_ANALYSE, ONLY_SYNTHESIZE, SEARCH
 from kernels.simd import load8, splat8, store
 from kernels.transforms import from_real, to_real, transform, transform_inverse
@@ -154,5 +154,5 @@ def run_steps(
 
 def compile_all() -> dict[str, MachineCode]:
     """The functions of `phase_search.LIBRARY`."""
-    tables = (FLOATS, FLOATS, WHOLES, WHOLE, FLOATS, WHOLES, FLOATS)
-    return {"steps": machine_code(run_steps, *[FLOATS] * 5, *[WHOLE] * 3, *tables, WHOLE, WHOLE)}
+    tables = (FLOATS, FLOATS, INTEGERS, INTEGER, FLOATS, INTEGERS, FLOATS)
+    return {"steps": machine_code(run_steps, *[FLOATS] * 5, *[INTEGER] * 3, *tables, INTEGER, INTEGER)}

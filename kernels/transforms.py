@@ -37,8 +37,8 @@ def _transformed(x: Sequence[Complex], sign: int) -> list[Complex]:
     for frequency in half:
         angles = [2 * math.pi * frequency * k / radix for k in half]
         middle = x[0].plus([math.cos(angle) for angle in angles], sums)
-        nothing = differences[0] - differences[0]
-        side = nothing.plus([math.sin(angle) for angle in angles], differences).times_i(sign)
+        zero = differences[0] - differences[0]
+        side = zero.plus([math.sin(angle) for angle in angles], differences).times_i(sign)
         found[frequency], found[radix - frequency] = middle + side, middle - side
     return found
 
@@ -159,8 +159,8 @@ def to_real(_typing: Any, z: Any, low_at: Any, high_at: Any, rotations: Any, k: 
         values = [low.real, low.imaginary, high.real, high.imaginary]
         return context.make_tuple(builder, signature.return_type, values)
 
-    whole = types.int64
-    return types.UniTuple(VECTOR, 4)(z, whole, whole, rotations, whole), codegen
+    integer = types.int64
+    return types.UniTuple(VECTOR, 4)(z, integer, integer, rotations, integer), codegen
 
 
 @intrinsic
@@ -177,5 +177,5 @@ def from_real(_typing: Any, z: Any, low_at: Any, high_at: Any, rotations: Any, k
         (even - odd).conjugate().store(base, second)
         return context.get_dummy_value()
 
-    whole, pair = types.int64, types.UniTuple(VECTOR, 2)
-    return types.void(z, whole, whole, rotations, whole, pair, pair), codegen
+    integer, pair = types.int64, types.UniTuple(VECTOR, 2)
+    return types.void(z, integer, integer, rotations, integer, pair, pair), codegen

@@ -18,7 +18,7 @@ from kernels.argument_reader import reader
 from kernels.arguments import Blocks
 from kernels.int8_products import quantise
 from kernels.machine_code import MachineCode
-from kernels.parts import WHOLES, address, inline, machine_code, part
+from kernels.parts import INTEGERS, address, inline, machine_code, part
 from synthesizer.tacotron.decoder_layout import (
     DynamicNet,
     LocationNet,
@@ -36,7 +36,7 @@ LEAST_PRIOR = np.float32(1e-6)
 
 @inline
 def copy(source, target, start):
-    """target[start : start + len(source)] = source, which numba would copy twice lest they overlap."""
+    """target[start : start + len(source)] = source, which numba would copy twice in case they overlap."""
     for i in range(len(source)):
         target[start + i] = source[i]
 
@@ -287,4 +287,4 @@ def compile_all() -> dict[str, MachineCode]:
         "dynamic": _loop_with(attend_dynamically, DynamicNet),
         "location": _loop_with(attend_to_location, LocationNet),
     }
-    return {name: machine_code(function, WHOLES) for name, function in loops.items()}
+    return {name: machine_code(function, INTEGERS) for name, function in loops.items()}

@@ -1,7 +1,7 @@
 """The compiled decoder: a model's weights laid out for `decoder_kernels`, and passes over sentences with them.
 
 Each sentence has its own memory, speaker terms and state, and is computed from them alone; sentences of a pass only
-share the reading of the weights. One that has ended costs nothing any more.
+share the reading of the weights. Sentences that have ended are skipped.
 """
 
 from __future__ import annotations

@@ -88,13 +88,13 @@ def test_damaged_code_is_compiled_again(compiler, monkeypatch, tmp_path, caplog,
     assert compiler.times == 2 and "damaged" in caplog.text and path.read_bytes() == whole
 
 
-@pytest.mark.parametrize("place", ["file", "file/folder", "folder"])
-def test_where_nothing_can_be_kept_functions_still_compile(compiler, monkeypatch, tmp_path, caplog, place):
+@pytest.mark.parametrize("folder", ["file", "file/folder", "folder"])
+def test_where_nothing_can_be_kept_functions_still_compile(compiler, monkeypatch, tmp_path, caplog, folder):
     (tmp_path / "file").write_text("no folder")
     (tmp_path / "folder").mkdir()
-    if place == "folder":  # the disk is full; root may write anywhere
+    if folder == "folder":  # the disk is full; root may write anywhere
         monkeypatch.setattr(machine_code.Path, "write_bytes", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
-    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / place))
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / folder))
     assert addresses() == addresses(MORE) == EXPECTED
     (warning,) = (record for record in caplog.records if record.levelno == logging.WARNING)
     assert "cannot be kept" in warning.message

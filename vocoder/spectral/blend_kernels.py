@@ -9,7 +9,7 @@ import numpy as np
 
 from kernels.layout import LANES
 from kernels.machine_code import MachineCode
-from kernels.parts import FLOATS, WHOLE, WHOLES, inline, machine_code, moved, part
+from kernels.parts import FLOATS, INTEGER, INTEGERS, inline, machine_code, moved, part
 from kernels.simd import fused, load8, maximum, minimum, splat8, sqrt, store
 from vocoder.spectral.fast_blend import BINS_AT_ONCE, CORRECTIONS, ITERATIONS, LEAST, MOST
 
@@ -118,5 +118,5 @@ def run_blend(
 
 def compile_all() -> dict[str, MachineCode]:
     """The functions of `fast_blend.LIBRARY`."""
-    tables = FLOATS, WHOLES, FLOATS, FLOATS
-    return {"blend": machine_code(run_blend, *[FLOATS] * 4, *[WHOLE] * 3, *tables, *[FLOATS] * 3)}
+    tables = FLOATS, INTEGERS, FLOATS, FLOATS
+    return {"blend": machine_code(run_blend, *[FLOATS] * 4, *[INTEGER] * 3, *tables, *[FLOATS] * 3)}

@@ -14,7 +14,7 @@ from kernels.activations import gelu
 from kernels.int8_products import multiply_tile, quantise
 from kernels.layout import TILE_OUTPUTS, TILE_ROWS, largest_input
 from kernels.machine_code import MachineCode
-from kernels.parts import FLOATS, WHOLE, inline, machine_code, moved, part
+from kernels.parts import FLOATS, INTEGER, inline, machine_code, moved, part
 from vocoder.spectral.fast_layers import CHUNK_ROWS
 
 _EPSILON = np.float32(1e-5)  # of PyTorch's layer norm
@@ -146,6 +146,6 @@ _DENSE, _WORKSPACE = (_INT8, FLOATS, FLOATS), (_INT16, _INT16, *[FLOATS] * 3)
 
 def compile_all() -> dict[str, MachineCode]:
     """The functions of `fast_layers.LIBRARY`."""
-    block = (FLOATS, FLOATS, *[WHOLE] * 4, *[FLOATS] * 4, *_DENSE, *_DENSE, FLOATS, *_WORKSPACE)
-    head = (FLOATS, FLOATS, *[WHOLE] * 3, FLOATS, FLOATS, *_DENSE, *_WORKSPACE)
+    block = (FLOATS, FLOATS, *[INTEGER] * 4, *[FLOATS] * 4, *_DENSE, *_DENSE, FLOATS, *_WORKSPACE)
+    head = (FLOATS, FLOATS, *[INTEGER] * 3, FLOATS, FLOATS, *_DENSE, *_WORKSPACE)
     return {"block": machine_code(run_block, *block), "head": machine_code(run_head, *head)}

@@ -26,6 +26,6 @@ def kernels_of(shape: str) -> Kernels:
     """The loops of a WaveRNN shape; compiled if they are not in the cache.
 
     Raises:
-        ImportError, or whatever numba and LLVM raise where they cannot work.
+        The errors of `functions_of`.
     """
     return Kernels(**functions_of(LIBRARIES[shape]))

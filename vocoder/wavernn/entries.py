@@ -3,11 +3,11 @@
 from numba import types
 
 from kernels.machine_code import MachineCode
-from kernels.parts import FLOATS, WHOLE, WHOLES, machine_code
+from kernels.parts import FLOATS, INTEGER, INTEGERS, machine_code
 from vocoder.wavernn import classic_kernels, compact_kernels
 
-_NET = (WHOLES, WHOLES, FLOATS, types.CPointer(types.int32))  # plan, sizes, floats and ints of a PackedWaveRNN
-_STEPS = (*_NET, FLOATS, WHOLES, *[FLOATS] * 3, WHOLE, FLOATS, *[WHOLE] * 3)
+_NET = (INTEGERS, INTEGERS, FLOATS, types.CPointer(types.int32))  # plan, sizes, floats and ints of a PackedWaveRNN
+_STEPS = (*_NET, FLOATS, INTEGERS, *[FLOATS] * 3, INTEGER, FLOATS, *[INTEGER] * 3)
 _CONDITION = (*_NET, *[FLOATS] * 3)
 
 

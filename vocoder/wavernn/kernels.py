@@ -149,10 +149,10 @@ def _draw_value(memory, outputs, lane, width, uniform, logit):
     top = memory[outputs]
     for k in range(1, MIXTURES):
         top = max(top, memory[outputs + _tiled(k, width)])
-    whole = ZERO
+    total = ZERO
     for k in range(MIXTURES):
-        whole += np.float32(math.exp(memory[outputs + _tiled(k, width)] - top))
-    chosen, aim = 0, uniform * whole
+        total += np.float32(math.exp(memory[outputs + _tiled(k, width)] - top))
+    chosen, aim = 0, uniform * total
     running = np.float32(math.exp(memory[outputs] - top))
     while running <= aim and chosen < MIXTURES - 1:
         chosen += 1

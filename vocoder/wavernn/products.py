@@ -72,10 +72,10 @@ def _lane_rows(sparse: bool, together: int, lanes: int) -> Any:
 
         The base of the next lane is `base_lane` further on: 16, or 0 where all lanes have the same.
         """
-        whole = types.int64
+        integer = types.int64
         signature = types.void(
-            floats, whole, whole, ints, whole, whole, source, whole, base, whole, whole, whole, target, whole, whole,
-            types.float32,
+            floats, integer, integer, ints, integer, integer, source, integer, base, *[integer] * 3, target, integer,
+            integer, types.float32,
         )  # fmt: skip
 
         def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
@@ -114,8 +114,8 @@ def _lane_rows(sparse: bool, together: int, lanes: int) -> Any:
 def _frames_row(_typing: Any, floats: Any, values: Any, count: Any, source: Any, source_at: Any,
                 base: Any, base_at: Any, target: Any, target_at: Any, floor: Any) -> Any:  # fmt: skip
     """target = max(base + blocks @ source, floor) for a row of blocks and 16 frames, which share the base."""
-    whole = types.int64
-    signature = types.void(floats, whole, whole, source, whole, base, whole, target, whole, types.float32)
+    integer = types.int64
+    signature = types.void(floats, integer, integer, source, integer, base, integer, target, integer, types.float32)
 
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
         low, at_once = splat(builder, args[9], WIDE), _sums_at_once(context)
