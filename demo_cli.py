@@ -21,9 +21,18 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import tyro
 
-from cloning.narration import MANIFEST, Narrator, converse, say_all, speakable
+from cloning.batch import speak_batch
+from cloning.narration import Narrator, converse, speakable
 from cloning.options import SpeechOptions
-from cloning.targets import check_folder, check_target, numbered_paths, read_text_lines
+from cloning.targets import (
+    STANDARD_INPUT,
+    check_batch,
+    check_folder,
+    check_target,
+    numbered_paths,
+    read_text,
+    read_text_lines,
+)
 from speech.errors import AudioError, ConfigError, StorageError, exit_on_speech_error
 from vocoder.families import vocoder_names
 
@@ -59,9 +68,10 @@ class Arguments:
     text: Annotated[str | None, *_optional(str, "TEXT")] = None
     """Text to speak. Without --text and --text-file, the program asks for sentences."""
     text_file: Annotated[Path | None, *_optional(Path, "FILE")] = None
-    """Speak each line of this file into a numbered file of --out-dir, with a manifest.json."""
+    """Speak each line of this file (- for standard input) into a numbered file of --out-dir, with a manifest.json. The
+    same command continues a batch that was interrupted. With --out, the whole file goes into one audio file."""
     out: Annotated[Path | None, *_optional(Path, "FILE", "out.wav")] = None
-    """Output file of --text: .wav, .flac or .ogg."""
+    """Output file of --text, of a whole --text-file, or of text piped in: .wav, .flac or .ogg."""
     out_dir: Annotated[Path | None, *_optional(Path, "DIR", "out")] = None
     """Output folder of several texts."""
     play: bool = False
@@ -148,10 +158,10 @@ def run(arguments: Arguments, pipe: TextIO) -> None:
         narrator = Narrator(cloner, voice, options, outlets)
         if jobs is None:
             converse(narrator, arguments.out_dir or (DEFAULT_FOLDER if writes_files(arguments) else None))
-        elif arguments.out_dir is None and arguments.text_file is None:
+        elif arguments.out_dir is None and (arguments.text_file is None or arguments.out is not None):
             narrator.say(*jobs[0], overwrite=arguments.force)
         else:
-            say_all(narrator, jobs, arguments.force)
+            speak_batch(narrator, jobs, files, arguments.force)
         if narrator.speech_seconds:
             print(narrator.summary())
 
@@ -207,7 +217,10 @@ def check_flags(arguments: Arguments) -> None:
         (given.save_voice is not None and given.voice is not None, "--save-voice saves the voice of reference clips."),
         (given.consent and given.save_voice is None, "--consent is kept with a voice: give --save-voice too."),
         (given.text is not None and given.text_file is not None, "Give --text or --text-file, not both."),
-        (given.out is not None and given.text is None, "--out takes one text: give --text, or --out-dir for several."),
+        (
+            given.out is not None and given.text is None and given.text_file is None and sys.stdin.isatty(),
+            "--out takes one text: give --text, --text-file or text through a pipe, or --out-dir for several.",
+        ),
         (given.out is not None and given.out_dir is not None, "Give --out or --out-dir, not both."),
         (
             given.griffin_lim and given.vocoder not in (None, "griffin-lim"),
@@ -246,26 +259,26 @@ def plan(arguments: Arguments, options: SpeechOptions) -> list[tuple[str, Path |
         StorageError: a file is in the way, or the folder is missing or cannot be written to.
     """
     folder = arguments.out_dir or DEFAULT_FOLDER
-    if arguments.text is None and arguments.text_file is None:
+    if arguments.text is None and arguments.text_file is None and arguments.out is None:
         if writes_files(arguments):
             check_folder(folder)
         return None
-    if arguments.text_file is not None:
+    if arguments.text is None and arguments.out is not None:
+        texts = [speakable(read_text(arguments.text_file or STANDARD_INPUT), "The text", options.lexicon)]
+    elif arguments.text_file is not None:
         texts = read_text_lines(arguments.text_file, options.lexicon)
     else:
         texts = [speakable(arguments.text or "", "The text", options.lexicon)]
     if not writes_files(arguments):
         return [(text, None) for text in texts]
-    if arguments.text_file is None and arguments.out_dir is None:
+    if arguments.out is not None or (arguments.text_file is None and arguments.out_dir is None):
         out = arguments.out or Path("out.wav")
         check_target(out, arguments.references, arguments.force)
         check_folder(out.parent, may_be_made=False)
         return [(texts[0], out)]
-    paths = numbered_paths(folder, len(texts))
-    check_folder(folder)
-    for path in [*paths, folder / MANIFEST]:
-        check_target(path, arguments.references, arguments.force)
-    return [*zip(texts, paths, strict=True)]
+    jobs = [*zip(texts, numbered_paths(folder, len(texts)), strict=True)]
+    check_batch(jobs, arguments.references, arguments.force)
+    return [*jobs]
 
 
 class _Prefixed(logging.Formatter):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cloning.cloner import VoiceCloner
-    from cloning.models import DEFAULT_MODELS, GRIFFIN_LIM, ModelFiles, resolve_device
+    from cloning.models import DEFAULT_MODELS, ModelFiles, resolve_device
     from cloning.monitor import Monitor
     from cloning.options import SpeechOptions
     from cloning.result import Speech
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_MODELS",
-    "GRIFFIN_LIM",
     "ModelFiles",
     "Monitor",
     "Speech",
@@ -42,7 +41,7 @@ __all__ = [
 
 _HOMES = {
     "cloning.cloner": ("VoiceCloner",),
-    "cloning.models": ("DEFAULT_MODELS", "GRIFFIN_LIM", "ModelFiles", "resolve_device"),
+    "cloning.models": ("DEFAULT_MODELS", "ModelFiles", "resolve_device"),
     "cloning.options": ("SpeechOptions",),
     "cloning.result": ("Speech",),
     "cloning.monitor": ("Monitor",),

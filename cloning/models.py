@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,12 +19,11 @@ if TYPE_CHECKING:
     from vocoder import Vocoder
 
 STAGES = ("encoder", "synthesizer", "vocoder")
-GRIFFIN_LIM = "griffin-lim"
 
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """The model file of each stage; `vocoder` is None for Griffin-Lim, which has none."""
+    """The model file of each stage; `vocoder` is None for a family without a model file (Griffin-Lim)."""
 
     encoder: Path
     synthesizer: Path
@@ -41,7 +41,7 @@ class ModelFiles:
         """The files of a models folder; each may be replaced by another file.
 
         A folder holds `encoder.safetensors`, `synthesizer.safetensors` and usually `vocoder.safetensors`. The entry
-        "vocoder" of its `defaults.json`, if there is one, is "griffin-lim" or the name of the vocoder file to use.
+        "vocoder" of its `defaults.json`, if there is one, names the vocoder file to use, or a vocoder without one.
 
         Args:
             vocoder: a file, or a family name as `--vocoder` takes it.
@@ -62,24 +62,33 @@ class ModelFiles:
                 )
         return files
 
+    def digests(self) -> dict[str, str]:
+        """Name and the first 16 hexadecimal digits of the SHA-256 of each file, by stage."""
+        paths = {"encoder": self.encoder, "synthesizer": self.synthesizer, "vocoder": self.vocoder}
+        return {stage: "no file" if path is None else _named_digest(path) for stage, path in paths.items()}
+
+
+def _named_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()[:16]}"
+
 
 def _chosen_vocoder(directory: Path, choice: str | Path | None) -> Path | None:
-    if choice is not None:
-        from vocoder.families import find_vocoder
+    from vocoder.families import find_vocoder, vocoder_names
 
+    if choice is not None:
         return find_vocoder(directory, choice)
     usual, defaults = directory / "vocoder.safetensors", directory / "defaults.json"
     if not defaults.is_file():
         return usual if usual.is_file() else None
+    advice = 'it must name a vocoder or a file of that folder, as in {"vocoder": "vocoder.safetensors"}.'
     try:
         choice = json.loads(defaults.read_text(encoding="utf-8")).get("vocoder", usual.name)
     except (OSError, ValueError, AttributeError) as error:
-        raise ModelFileError(
-            f'{defaults} cannot be read: it must hold {{"vocoder": "{GRIFFIN_LIM}"}} or the name of a file.'
-        ) from error
+        raise ModelFileError(f"{defaults} cannot be read: {advice}") from error
     if not isinstance(choice, str) or Path(choice).name != choice:
-        raise ModelFileError(f'{defaults}: "vocoder" must be "{GRIFFIN_LIM}" or the name of a file in that folder.')
-    return None if choice == GRIFFIN_LIM else directory / choice
+        raise ModelFileError(f"{defaults} is wrong: {advice}")
+    return find_vocoder(directory, choice) if choice in vocoder_names() else directory / choice
 
 
 def resolve_device(name: str) -> str:
@@ -118,13 +127,10 @@ def load_vocoder(files: ModelFiles, device: str = "auto", mel_config: Any = None
     Raises:
         ModelFileError, ConfigError.
     """
-    from vocoder import Vocoder
+    from vocoder.families import load_vocoder as load_vocoder_file
 
-    if files.vocoder is not None:
-        return Vocoder.load(files.vocoder, device=resolve_device(device))
-    from vocoder.griffin_lim.inference import GriffinLimVocoder
-
-    return GriffinLimVocoder(_mel_config_of(files.synthesizer) if mel_config is None else mel_config)
+    mel_config = _mel_config_of(files.synthesizer) if mel_config is None else mel_config
+    return load_vocoder_file(files.vocoder, mel_config, resolve_device(device))
 
 
 LOADERS: dict[str, Callable[[ModelFiles, str], Any]] = {
@@ -144,6 +150,6 @@ def load_speech_model(files: ModelFiles, device: str = "auto") -> SpeechModel:
 
 def _mel_config_of(path: Path) -> Any:
     from modelfile.header import read_header
-    from speech.mel import MelConfig
+    from speech.mel_config import MelConfig
 
-    return MelConfig(**read_header(path).config.get("mel", {}))
+    return MelConfig.of_model(read_header(path).config)

@@ -1,9 +1,8 @@
-"""Texts spoken into files: a numbered batch with its manifest, or a conversation at the terminal."""
+"""Texts spoken into files and to sinks, with a line for each, or sentence by sentence at the terminal."""
 
 from __future__ import annotations
 
 import itertools
-import json
 import logging
 import sys
 import time
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from synthesizer import Sentence
     from synthesizer.text.lexicon import Lexicon
 
-MANIFEST = "manifest.json"
 QUIT = ("quit", "exit")
 PAUSE_SECONDS = 0.4  # between two texts
 
@@ -161,35 +159,6 @@ def _write(path: Path, speech: Speech, overwrite: bool) -> None:
         if new_folder:
             path.parent.rmdir()
         raise
-
-
-def say_all(narrator: Narrator, jobs: list[tuple[str, Path | None]], overwrite: bool) -> None:
-    """Speak the texts with one seed and write a manifest of the files, also after an error."""
-    narrator.options = narrator.options.seeded()
-    outputs: list[dict[str, Any]] = []
-    try:
-        for text, path in jobs:
-            outputs.append(narrator.say(text, path, overwrite))
-    finally:
-        first = jobs[0][1]
-        if outputs and first is not None:
-            write_manifest(first.parent / MANIFEST, narrator, outputs)
-
-
-def write_manifest(path: Path, narrator: Narrator, outputs: list[dict[str, Any]]) -> None:
-    """Write manifest.json: voice, options, and an entry for each file."""
-    from modelfile.files import write_text
-
-    options = narrator.options
-    content = {
-        "voice": narrator.voice.name,
-        "references": list(narrator.voice.sources),
-        "speed": options.speed,
-        "pauses": options.pauses,
-        "pitch_range": options.pitch_range,
-        "outputs": outputs,
-    }
-    write_text(path, json.dumps(content, ensure_ascii=False, indent=2) + "\n")
 
 
 def converse(narrator: Narrator, folder: Path | None) -> None:

@@ -2,34 +2,78 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cloning.narration import MANIFEST, speakable
+from cloning.batch import MANIFEST, Manifest
+from cloning.narration import speakable
 from speech.errors import StorageError, TextError
 
 if TYPE_CHECKING:
     from synthesizer.text.lexicon import Lexicon
 
 
-def read_text_lines(path: Path, lexicon: Lexicon | None = None) -> list[str]:
-    """The lines of a text file that are not empty.
+STANDARD_INPUT = Path("-")
+SHOWN_LINES = 10  # that cannot be spoken, in an error
+
+
+def read_text(path: Path) -> str:
+    """The content of a UTF-8 text file, or of standard input for "-".
 
     Raises:
-        TextError: the file cannot be read, is empty, or holds a line that cannot be spoken, which is named.
+        TextError: there is no such file, or it is not UTF-8 text.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        data = sys.stdin.buffer.read() if path == STANDARD_INPUT else path.read_bytes()
+        return data.decode("utf-8-sig")
     except FileNotFoundError as error:
         raise TextError(f"There is no text file {path}: check the path.") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise TextError(f"{path} is not a text file that can be read: save it as UTF-8 text.") from error
-    texts = [speakable(line, f"{path}, line {number}", lexicon) for number, line in enumerate(lines, 1) if line.strip()]
+        raise TextError(f"{_name(path)} is not a text file that can be read: save it as UTF-8 text.") from error
+
+
+def read_text_lines(path: Path, lexicon: Lexicon | None = None) -> list[str]:
+    """The lines of a text file, or of standard input for "-", that are not empty.
+
+    Raises:
+        TextError: the file cannot be read or is empty, or lines cannot be spoken; their numbers are named.
+    """
+    texts, faults = [], []
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            texts.append(speakable(line, f"line {number}", lexicon))
+        except TextError as error:
+            faults.append(str(error).rstrip("."))
+    if faults:
+        more = f" and {len(faults) - SHOWN_LINES} more" if len(faults) > SHOWN_LINES else ""
+        raise TextError(f"{_name(path)}: {'; '.join(faults[:SHOWN_LINES])}{more}.")
     if not texts:
-        raise TextError(f"{path} is empty: write one sentence per line.")
+        raise TextError(f"{_name(path)} is empty: write one sentence per line.")
     return texts
+
+
+def _name(path: Path) -> str:
+    return "Standard input" if path == STANDARD_INPUT else str(path)
+
+
+def check_batch(jobs: Sequence[tuple[str, Path]], references: Sequence[Path], overwrite: bool) -> None:
+    """Check the files of a batch and its manifest; files that an earlier batch made of the same texts may be there.
+
+    Raises:
+        StorageError: as `check_target` and `check_folder`.
+    """
+    folder = jobs[0][1].parent
+    check_folder(folder)
+    earlier = Manifest.read(folder / MANIFEST)
+    for text, path in jobs:
+        if earlier is None or not earlier.may_replace(text, path):
+            check_target(path, references, overwrite)
+    check_target(folder / MANIFEST, references, overwrite or earlier is not None)
 
 
 def numbered_paths(folder: Path, count: int, suffix: str = ".wav") -> list[Path]:

@@ -18,6 +18,7 @@ import soundfile
 import cloning
 import demo_cli
 from cloning import targets
+from cloning.narration import Narrator
 from speech.errors import StorageError
 from tests.fakes import FakeSound
 from tests.toy_models import save_toy_models, speech_like, toy_encoder
@@ -43,7 +44,7 @@ def cli(toy, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(work)
 
     def run(*arguments, stdin: str = "") -> SimpleNamespace:
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), encoding="utf-8"))
         given = [str(argument) for argument in arguments]
         usual = {"--models": toy / "models", "--voices": tmp_path / "voices", "--device": "cpu"}
         for flag, value in usual.items():
@@ -64,14 +65,19 @@ def wav_of(path) -> np.ndarray:
     return wav
 
 
-def assert_refused(result, *words: str) -> None:
-    """Exit code 2, one sentence on stderr, nothing said on stdout and nothing written."""
+def assert_error(result, *words: str) -> None:
+    """Exit code 2 and one line on stderr."""
     assert result.code == 2, result
     lines = result.err.splitlines()
     assert len(lines) == 1, result.err
     assert lines[0].startswith("error: ")
     for word in words:
         assert word in lines[0]
+
+
+def assert_refused(result, *words: str) -> None:
+    """An error, and nothing was written."""
+    assert_error(result, *words)
     assert list(Path.cwd().rglob("*")) == []
 
 
@@ -450,6 +456,77 @@ def test_a_full_disk(cli, toy, monkeypatch):
     assert_refused(cli(toy / "low.wav", "--text", TEXT, "--out", "out.wav"), "disk is full")
     assert_refused(cli(toy / "low.wav", "--text", TEXT, "--out-dir", "out"), "disk is full")
     assert_refused(cli(toy / "low.wav", "--save-voice", "ann"), "disk is full")
+
+
+def batch(*more: object) -> list[object]:
+    return ["--text-file", "lines.txt", "--out-dir", "out", "--vocoder", "griffin-lim", *more]
+
+
+def spoken(result: SimpleNamespace) -> list[str]:
+    """Files that the run wrote, by the lines it printed."""
+    return [line.split(":")[0] for line in result.out.splitlines() if line.startswith("out/")]
+
+
+def test_a_batch_continues_where_it_stopped(cli, toy, monkeypatch):
+    Path("lines.txt").write_text("One.\nTwo.\nThree.\n")
+    say, calls = Narrator.say, []
+
+    def interrupted(self, text, path, overwrite=False):
+        calls.append(path)
+        if len(calls) == 3:
+            path.write_bytes(b"RIFF, and then it was killed")
+            raise KeyboardInterrupt
+        return say(self, text, path, overwrite)
+
+    monkeypatch.setattr(Narrator, "say", interrupted)
+    assert cli(toy / "low.wav", *batch()).code == 130
+    monkeypatch.setattr(Narrator, "say", say)
+    manifest = json.loads(Path("out/manifest.json").read_text())
+    assert [entry["file"] for entry in manifest["outputs"]] == ["001.wav", "002.wav"]
+    assert manifest["unfinished"] == "003.wav"
+    before = {path.name: path.read_bytes() for path in Path("out").iterdir()}
+    result = cli(toy / "low.wav", *batch())
+    assert result.code == 0 and spoken(result) == ["out/003.wav"]
+    assert "2 of 3 files were finished before" in result.out
+    assert all(Path("out", name).read_bytes() == before[name] for name in ("001.wav", "002.wav"))
+    whole = json.loads(Path("out/manifest.json").read_text())
+    assert whole["seed"] == manifest["seed"] and whole["unfinished"] == "" and len(whole["outputs"]) == 3
+    assert set(whole["models"]) == {"encoder", "synthesizer", "vocoder"} and whole["version"]
+    assert spoken(cli(toy / "low.wav", *batch())) == []
+
+
+def test_a_batch_with_other_settings_needs_force(cli, toy):
+    Path("lines.txt").write_text("One.\nTwo.\n")
+    assert cli(toy / "low.wav", *batch("--seed", 1)).code == 0
+    assert_error(cli(toy / "low.wav", *batch("--seed", 2)), "other seed", "--force")
+    assert_error(cli(toy / "high.wav", *batch("--seed", 1)), "voice", "--force")
+    assert_error(cli(toy / "low.wav", *batch("--seed", 1, "--speed", "1.5")), "speed", "--force")
+    assert spoken(cli(toy / "low.wav", *batch("--seed", 2, "--force"))) == ["out/001.wav", "out/002.wav"]
+    Path("lines.txt").write_text("One.\nDeux.\n")
+    assert_error(cli(toy / "low.wav", *batch("--seed", 2)), "002.wav exists already")
+    assert spoken(cli(toy / "low.wav", *batch("--seed", 2, "--force"))) == ["out/002.wav"]
+
+
+def test_all_lines_that_cannot_be_spoken_are_named(cli, toy):
+    Path("lines.txt").write_text("One.\n...\nTwo.\n{QX}\n")
+    result = cli(toy / "low.wav", *batch())
+    assert_error(result, "line 2", "line 4")
+
+
+def test_text_comes_through_a_pipe(cli, toy):
+    assert cli(toy / "low.wav", "--out", "a.wav", "--seed", 1, stdin="One.\nTwo.\n").code == 0
+    assert cli(toy / "low.wav", "--text-file", "-", "--out", "b.wav", "--seed", 1, stdin="One.\nTwo.\n").code == 0
+    assert Path("a.wav").read_bytes() == Path("b.wav").read_bytes()
+    assert cli(toy / "low.wav", "--text-file", "-", "--out-dir", "out", stdin="One.\nTwo.\n").code == 0
+    assert sorted(path.name for path in Path("out").iterdir()) == ["001.wav", "002.wav", "manifest.json"]
+    assert_error(cli(toy / "low.wav", "--text-file", "-", stdin=""), "Standard input is empty")
+
+
+@pytest.mark.parametrize("flag", ["--out", "--text-file", "--out-dir", "--models", "--lexicon", "--stream"])
+def test_a_name_that_is_too_long_is_refused(cli, toy, flag):
+    given = [] if flag == "--text-file" else ["--text", TEXT]
+    result = cli(toy / "low.wav", *given, flag, "x" * 300 + (".wav" if flag in ("--out", "--stream") else ""))
+    assert result.code == 2 and "Traceback" not in result.err and result.err.startswith("error: ")
 
 
 def test_a_disk_that_fills_up_keeps_what_was_finished_and_its_manifest(cli, toy, monkeypatch, tmp_path):

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import demo_cli
-from cloning import SpeechOptions
-from cloning.narration import Narrator, count_sentences, say_all, sentence_entry
+from cloning import SpeechOptions, Voice
+from cloning.batch import speak_batch
+from cloning.narration import Narrator, count_sentences, sentence_entry
 from synthesizer import Sentence
 from synthesizer.text.lexicon import Lexicon
 from tests.toy_models import save_toy_models, speech_like
@@ -55,10 +56,10 @@ def test_the_options_are_passed_on_and_written(tmp_path):
         )
 
     cloner: Any = SimpleNamespace(speak=speak, similarity=lambda *_: None)
-    voice: Any = SimpleNamespace(name="ann", sources=("a.wav",))
+    voice = Voice(np.ones(4), "toy", "ann", sources=("a.wav",))
     options = SpeechOptions(seed=3, speed=0.8, pauses=1.5, pitch_range=2.0, lexicon=lexicon)
     narrator = Narrator(cloner, voice, options)
-    say_all(narrator, [("Hello.", tmp_path / "001.wav")], False)
+    speak_batch(narrator, [("Hello.", tmp_path / "001.wav")], None, overwrite=False)
     assert spoken == [options]
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert (manifest["speed"], manifest["pauses"], manifest["pitch_range"]) == (0.8, 1.5, 2.0)

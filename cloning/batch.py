@@ -1,0 +1,156 @@
+"""Many texts spoken into numbered files, with a manifest from which an interrupted batch continues."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from speech.errors import StorageError
+
+if TYPE_CHECKING:
+    from cloning.models import ModelFiles
+    from cloning.narration import Narrator
+    from cloning.options import SpeechOptions
+    from cloning.voices import Voice
+
+MANIFEST = "manifest.json"
+
+Job = tuple[str, Path | None]
+
+
+@dataclass
+class Manifest:
+    """The content of manifest.json.
+
+    Attributes:
+        settings: everything that decides the samples besides the text: version, models, voice and options.
+        outputs: one entry for each finished file, with at least its "file" and "text".
+        unfinished: name of the file that was being generated.
+    """
+
+    settings: Mapping[str, Any]
+    outputs: list[dict[str, Any]] = field(default_factory=list)
+    unfinished: str = ""
+
+    @classmethod
+    def read(cls, path: Path) -> Manifest | None:
+        """The manifest of an earlier batch; None if there is none or it is not one of this program."""
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            outputs = [dict(entry) for entry in content.pop("outputs")]
+            return cls({**content}, outputs, str(content.pop("unfinished", "")))
+        except (OSError, ValueError, TypeError, AttributeError, KeyError):
+            return None
+
+    def write(self, path: Path) -> None:
+        """Write the file atomically. Raises: StorageError."""
+        from modelfile.files import write_text
+
+        content = {**self.settings, "unfinished": self.unfinished, "outputs": self.outputs}
+        write_text(path, json.dumps(content, ensure_ascii=False, indent=2) + "\n")
+
+    def entry(self, text: str, path: Path) -> dict[str, Any] | None:
+        """The entry of a finished file that still exists and has this text."""
+        for entry in self.outputs:
+            if entry.get("file") == path.name and entry.get("text") == text and path.is_file():
+                return entry
+        return None
+
+    def may_replace(self, text: str, path: Path) -> bool:
+        """Whether a file is of the earlier batch with this very text, or was left unfinished by it."""
+        return path.name == self.unfinished or self.entry(text, path) is not None
+
+
+def settings_of(voice: Voice, options: SpeechOptions, files: ModelFiles | None) -> dict[str, Any]:
+    """What decides the samples of a text, as JSON values."""
+    lexicon = None if options.lexicon is None else _digest(repr(options.lexicon).encode())
+    return {
+        "version": _version(),
+        "models": {} if files is None else files.digests(),
+        "voice": voice.name,
+        "voice_digest": _digest(voice.embedding.tobytes(), str(voice.pitch).encode()),
+        "references": list(voice.sources),
+        "seed": options.seed,
+        "speed": options.speed,
+        "pauses": options.pauses,
+        "pitch_range": options.pitch_range,
+        "lexicon_digest": lexicon,
+    }
+
+
+def speak_batch(narrator: Narrator, jobs: Sequence[Job], files: ModelFiles | None, overwrite: bool) -> None:
+    """Speak the texts with one seed. The manifest is written after each file.
+
+    A file of an earlier batch is kept if text, voice, options, models and version are the same. Without a seed, an
+    earlier batch in the same folder gives it.
+
+    Args:
+        jobs: text and file of each; the files are in one folder, or all None for audio that is only played.
+        overwrite: replace files that were made with other settings.
+
+    Raises:
+        StorageError: the folder holds files of a batch with other settings, or a file cannot be written.
+    """
+    first = jobs[0][1]
+    if first is None:
+        narrator.options = narrator.options.seeded()
+        for text, _ in jobs:
+            narrator.say(text, None)
+        return
+    place = first.parent / MANIFEST
+    earlier = Manifest.read(place)
+    if earlier is not None and narrator.options.seed is None and not overwrite:
+        narrator.options = _with_seed_of(narrator.options, earlier)
+    narrator.options = narrator.options.seeded()
+    manifest = Manifest(settings_of(narrator.voice, narrator.options, files))
+    if earlier is not None and earlier.settings != manifest.settings:
+        if not overwrite:
+            raise StorageError(
+                f"The files in {place.parent} were made with other {_differences(earlier.settings, manifest.settings)}:"
+                " choose another folder, or give --force to overwrite them."
+            )
+        earlier = None
+    kept = 0
+    for text, path in jobs:
+        assert path is not None
+        entry = None if earlier is None else earlier.entry(text, path)
+        if entry is None:
+            manifest.unfinished = path.name
+            if place.parent.is_dir():
+                manifest.write(place)
+            entry = narrator.say(text, path, overwrite or (earlier is not None and earlier.may_replace(text, path)))
+        else:
+            kept += 1
+        manifest.outputs.append(entry)
+    manifest.unfinished = ""
+    manifest.write(place)
+    if kept:
+        print(f"{kept} of {len(jobs)} files were finished before and are kept")
+
+
+def _with_seed_of(options: SpeechOptions, earlier: Manifest) -> SpeechOptions:
+    seed = earlier.settings.get("seed")
+    return replace(options, seed=seed) if isinstance(seed, int) else options
+
+
+def _differences(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Names of the settings that differ, for a sentence."""
+    names = [name for name in now if earlier.get(name) != now[name]]
+    readable = {"voice_digest": "voice", "lexicon_digest": "lexicon", "pitch_range": "pitch range"}
+    return ", ".join(dict.fromkeys(readable.get(name, name) for name in names))
+
+
+def _digest(*parts: bytes) -> str:
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+
+
+def _version() -> str:
+    try:
+        return metadata.version("sv2tts-toolkit")
+    except metadata.PackageNotFoundError:  # a checkout
+        return "checkout"
