@@ -90,6 +90,7 @@ def test_encoder_in_noise(run, folder, tmp_path):
     assert "held-out noises" in result.out
 
 
+@pytest.mark.slow
 def test_vocoder(run, folder, tmp_path):
     result = run(
         "vocoder", folder / "corpus", "--vocoder", "griffin-lim", "again=griffin-lim", "--limit", 2,

@@ -232,6 +232,7 @@ def test_other_speeds_are_other_voices(tmp_path, corpus, encoder_file):
     assert same(FeatureStore(tmp_path), store)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 def test_a_killed_run_is_continued(tmp_path, corpus, repository):
     """Two workers and their parent are killed; the continued store equals that of an undisturbed run."""

@@ -31,6 +31,7 @@ def test_few_points_are_projected_to_principal_components(points):
         assert np.linalg.norm(positions[0] - positions[1]) == pytest.approx(np.linalg.norm(rows[0] - rows[1]), rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)  # UMAP compiles its loops, which takes a slow machine minutes
 def test_umap_keeps_speakers_together_and_is_reproducible():
     pytest.importorskip("umap")

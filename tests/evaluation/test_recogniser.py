@@ -43,6 +43,7 @@ def test_silence_chooses_any_sentence_or_none(recogniser):
     assert sentences.choose(np.zeros(0, np.float32)) is None
 
 
+@pytest.mark.slow
 def test_free_transcription_finds_words_and_keeps_no_state(recogniser, natural):
     wavs, texts = natural
     transcripts = [recogniser.transcribe(wav) for wav in wavs[:3]]

@@ -34,6 +34,7 @@ def wait_for_step(process: subprocess.Popen, step: int) -> None:
     raise AssertionError(process.stderr.read() if process.stderr else "")
 
 
+@pytest.mark.slow
 def test_terminated_then_killed_then_resumed_equals_straight(tmp_path):
     run = tmp_path / "run"
     process = start(run, "--wait", "0.2")
@@ -61,6 +62,7 @@ def test_terminated_then_killed_then_resumed_equals_straight(tmp_path):
     assert all(torch.equal(tensor, one.tensors[name]) for name, tensor in two.tensors.items())
 
 
+@pytest.mark.slow
 def test_two_processes_stop_together_and_agree(tmp_path):
     """Only the second process receives a signal. Both stop after the same step, which the first one has saved."""
     run = tmp_path / "run"
