@@ -281,10 +281,9 @@ def _loop_with(attend, attention_net):
     return run_table
 
 
-def compile_all() -> dict[str, MachineCode]:
-    """The functions of `fast_decoder.LIBRARY`."""
-    loops = {
-        "dynamic": _loop_with(attend_dynamically, DynamicNet),
-        "location": _loop_with(attend_to_location, LocationNet),
-    }
-    return {name: machine_code(function, INTEGERS) for name, function in loops.items()}
+_ATTENTIONS = {"dynamic": (attend_dynamically, DynamicNet), "location": (attend_to_location, LocationNet)}
+
+
+def compile_all(attention: str) -> dict[str, MachineCode]:
+    """The function of an attention in `fast_decoder.LIBRARIES`."""
+    return {"run": machine_code(_loop_with(*_ATTENTIONS[attention]), INTEGERS)}

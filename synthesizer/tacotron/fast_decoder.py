@@ -40,9 +40,12 @@ _SOURCES = (
     *(f"kernels.{name}" for name in ("int8_products", "arguments", "argument_reader")),
     *(f"synthesizer.tacotron.{name}" for name in ("decoder_layout", "decoder_products", "decoder_kernels")),
 )
-LIBRARY = Library(
-    "decoder", "synthesizer.tacotron.decoder_kernels", _SOURCES, subject="synthesizer's decoder"
-)  # fmt: skip
+LIBRARIES = {
+    attention: Library(
+        f"decoder-{attention}", "synthesizer.tacotron.decoder_kernels", _SOURCES, (attention,), "synthesizer's decoder"
+    )
+    for attention in ("dynamic", "location")
+}
 
 
 class FastDecoder:
@@ -74,7 +77,8 @@ class FastDecoder:
             (output_speaker.clone(), torch.cat((model.to_frames.bias[:rows], model.to_stop.bias)).detach()),
         ]
         self.attention = attention_net(model)
-        self.run = functions_of(LIBRARY)["location" if isinstance(self.attention, LocationNet) else "dynamic"]
+        library = LIBRARIES["location" if isinstance(self.attention, LocationNet) else "dynamic"]
+        self.run = functions_of(library)["run"]
         self._key = (
             (model.attention.key.weight.detach().clone(), model.attention.from_location.bias.detach().clone())
             if isinstance(model.attention, LocationSensitiveAttention)

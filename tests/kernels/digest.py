@@ -8,7 +8,6 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from synthesizer.tacotron.config import ATTENTION_KINDS
 from synthesizer.tacotron.fast_decoder import FastDecoder
 from synthesizer.tacotron.model import Tacotron2
 from tests.synthesizer.toy import toy_config
@@ -24,15 +23,14 @@ from vocoder.wavernn.model import build_wavernn
 RNG = np.random.default_rng(0)
 
 
-def decoder() -> Iterator[np.ndarray]:
+def decoder(attention: str) -> Iterator[np.ndarray]:
     memories = [torch.from_numpy(RNG.normal(size=(tokens, 16)).astype(np.float32)) for tokens in (7, 19, 12)]
     speakers = torch.from_numpy(RNG.normal(size=(3, 8)).astype(np.float32))
-    for kind in ATTENTION_KINDS:
-        config = toy_config(attention=kind, decoder_size=72, attention_size=40)
-        run = FastDecoder(Tacotron2(config).eval().requires_grad_(False), 0.5, 2).start(memories, speakers, [60] * 3)
-        for first in (0, 16, 32):
-            masks = RNG.integers(0, 2, (3, 16, sum(config.prenet_sizes))).astype(np.float32)
-            yield from run.advance(first, masks, 5, None if first else (1, 3))
+    config = toy_config(attention=attention, decoder_size=72, attention_size=40)
+    run = FastDecoder(Tacotron2(config).eval().requires_grad_(False), 0.5, 2).start(memories, speakers, [60] * 3)
+    for first in (0, 16, 32):
+        masks = RNG.integers(0, 2, (3, 16, sum(config.prenet_sizes))).astype(np.float32)
+        yield from run.advance(first, masks, 5, None if first else (1, 3))
 
 
 def network() -> Iterator[np.ndarray]:
@@ -71,7 +69,9 @@ def wavernn(shape: str) -> Iterator[np.ndarray]:
 
 
 RESULTS = {
-    "decoder": decoder, "network": network, "search": search, "blend": blend,
+    "decoder-dynamic": lambda: decoder("dynamic-convolution"),
+    "decoder-location": lambda: decoder("location-sensitive"),
+    "network": network, "search": search, "blend": blend,
     "compact": lambda: wavernn("compact"), "classic": lambda: wavernn("classic"),
 }  # fmt: skip
 

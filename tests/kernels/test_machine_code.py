@@ -17,7 +17,8 @@ from vocoder.wavernn import compiled
 TOY = {"one": MachineCode("first", b"code of one"), "two": MachineCode("second", b"\n\x00of another")}
 TOYS = Library("toys", "toys", ("kernels.machine_code",))
 LIBRARIES = [
-    fast_layers.LIBRARY, phase_search.LIBRARY, fast_blend.LIBRARY, fast_decoder.LIBRARY, *compiled.LIBRARIES.values(),
+    fast_layers.LIBRARY, phase_search.LIBRARY, fast_blend.LIBRARY,
+    *fast_decoder.LIBRARIES.values(), *compiled.LIBRARIES.values(),
 ]  # fmt: skip
 EVERY_LIBRARY = pytest.mark.parametrize("library", LIBRARIES, ids=[library.name for library in LIBRARIES])
 
