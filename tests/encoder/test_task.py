@@ -177,6 +177,7 @@ def test_a_store_too_small_for_validation_is_refused() -> None:
             VerificationTrials(TinyStore(*items), frames=20, windows_per_speaker=4)
 
 
+@pytest.mark.slow  # UMAP is compiled on first use
 def test_pictures_are_drawn_at_validation(toy_store, toy_config, tmp_path) -> None:
     teacher = LSTMEncoder(make_model(toy_config, seed=1), embedding_space="teacher space")
     loss = LossConfig(ge2e_weight=0.0, distill_weight=1.0)
