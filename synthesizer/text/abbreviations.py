@@ -123,15 +123,6 @@ _RULES = compile_rules(
     (r"(?P<street>\b[A-Z][a-z]+\s)Dr\.(?!\s+[A-Z])", lambda m: m["street"] + "drive" + final_stop(m)),
     (rf"(?P<street>\b(?!(?:{_NOT_STREETS})\s)[A-Z][a-z]+\s)Dr\b(?!\.|\s+[A-Z])", r"\g<street>drive"),
     (
-        rf"(?P<before>\b(?:[Ee]very|[Ee]ach|[Ll]ast|[Nn]ext|[Tt]his|[Oo]n|[Bb]y|[Uu]ntil|[Ss]ince)\s)"
-        rf"(?P<day>{_SHORT_DAYS})\b(?!\.|\s[A-Z])",
-        lambda m: m["before"] + CALENDAR[m["day"]],
-    ),
-    (
-        rf"\b(?P<day>{_SHORT_DAYS})\.?(?=\s(?:mornings?|afternoons?|evenings?|nights?|noon|only)\b)",
-        lambda m: CALENDAR[m["day"]],
-    ),
-    (
         rf"\b(?P<first>{_SHORT_MONTHS}|{_SHORT_DAYS})\.?\s?(?:-|/(?=\s?(?:{_SHORT_MONTHS})\b))\s?(?P<last>{_SHORT_MONTHS}|{_SHORT_DAYS})\b"
         r"(?:\.(?=\s*\S))?",
         lambda m: f"{CALENDAR[m['first']]} to {CALENDAR[m['last']]}",
@@ -139,6 +130,15 @@ _RULES = compile_rules(
     (
         rf"\b(?:{_SHORT_DAYS})\b\.?(?:(?:,\s|\s?/\s?|,?\s(?:&|and|or|to|thru|through)\s)(?:{_SHORT_DAYS})\b\.?)+",
         _weekdays,
+    ),
+    (
+        rf"(?P<before>\b(?:[Ee]very|[Ee]ach|[Ll]ast|[Nn]ext|[Tt]his|[Oo]n|[Bb]y|[Uu]ntil|[Ss]ince)\s)"
+        rf"(?P<day>{_SHORT_DAYS})\b(?!\.|\s?-|\s[A-Z])",
+        lambda m: m["before"] + CALENDAR[m["day"]],
+    ),
+    (
+        rf"\b(?P<day>{_SHORT_DAYS})\.?(?=\s(?:mornings?|afternoons?|evenings?|nights?|noon|only)\b)",
+        lambda m: CALENDAR[m["day"]],
     ),
     (
         rf"\b(?P<word>(?:{_SHORT_DAYS})(?=\.?,?\s+(?:\d|(?:{_SHORT_MONTHS})\b))"

@@ -38,7 +38,10 @@ def _called(match: re.Match[str]) -> str:
 
 _RULES = compile_rules(
     (rf"\b(?P<name>{_CALL})[.:]\s?(?=[+(\d])", r"\g<name>: "),
-    (r"(?<=\d[-. ]\d{4}),?\s?(?:x|ext\.?|extension)\s?(?P<number>\d{1,5})\b", lambda m: f", extension {m['number']}"),
+    (
+        r"(?<=\d{3}[-. ]\d{4}),?\s?(?:x|ext\.?|extension)\s?(?P<number>\d{1,5})\b",
+        lambda m: f", extension {m['number']}",
+    ),
     (r"\bextension (?P<number>\d{2,5})\b", lambda m: f"extension {spell_digits(m['number'])}"),
     # North America: (555) 123-4567, +1 555.123.4567
     (
@@ -53,7 +56,7 @@ _RULES = compile_rules(
     ),
     (START + r"\+\d{8,15}(?!\w)", _digits),
     # With a trunk zero: 020 7946 0958, (030) 12345678, 01 42 68 53 00, 0800/123456
-    (START + r"(?:\(0\d{1,5}\)[ -]?|0\d{1,5}[ /-])\d{2,8}(?:[ -]\d{2,8}){0,4}(?![\w/-])", _digits),
+    (START + r"(?<!\d )(?:\(0\d{1,5}\)[ -]?|0\d{1,5}[ /-])\d{2,8}(?:[ -]\d{2,8}){0,4}(?![\w/-])", _digits),
     # Local, Australian and Indian numbers
     (START + r"(?:\d{3}-\d{4}|1[38]00 \d{3} \d{3}|[6-9]\d{4} \d{5})(?![\w-])", _digits),
     # Card numbers and codes of several groups
