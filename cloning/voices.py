@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
 import re
-import sys
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from cloning.user_folders import user_data_folder
 from speech.errors import ConfigError, ModelFileError, StorageError
+from speech.files import write_bytes
 
 VOICE_FORMAT = 1
 VOICE_SUFFIX = ".safetensors"
@@ -114,12 +114,15 @@ class Voice:
         """
         from safetensors.numpy import save
 
-        from modelfile.files import write_atomically
-
         path = Path(path)
         if path.exists() and not overwrite:
             raise StorageError(f"{path} exists already: choose another name, or allow overwriting.")
-        metadata = {
+        write_bytes(path, save({"embedding": np.array(self.embedding)}, self.header()))
+
+    def header(self) -> dict[str, str]:
+        """The header entries of a voice file."""
+        pitch = {} if self.pitch is None else {"pitch": f"{self.pitch:.2f}"}
+        return {
             "format_version": str(VOICE_FORMAT),
             "kind": "voice",
             "name": self.name,
@@ -127,11 +130,7 @@ class Voice:
             "sources": json.dumps(self.sources, ensure_ascii=False),
             "created": self.created,
             "consent": self.consent,
-        }
-        if self.pitch is not None:
-            metadata["pitch"] = f"{self.pitch:.2f}"
-        data = save({"embedding": np.array(self.embedding)}, metadata)
-        write_atomically(path, lambda temporary: _write_bytes(temporary, data))
+        } | pitch
 
     @classmethod
     def load(cls, path: str | Path) -> Voice:
@@ -198,26 +197,11 @@ def default_library() -> Path:
     return user_data_folder() / "voices"
 
 
-def user_data_folder() -> Path:
-    """This user's data folder, by the convention of the platform."""
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    else:
-        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    return base / "sv2tts-toolkit"
-
-
 def mean_pitch(pitches: Sequence[float | None], shares: np.ndarray) -> float | None:
     """Weighted geometric mean of the known pitches, in Hz; None if none is known."""
     known = [(np.log2(pitch), share) for pitch, share in zip(pitches, shares, strict=True) if pitch]
     total = sum(share for _, share in known)
     return float(2 ** (sum(octaves * share for octaves, share in known) / total)) if total > 0 else None
-
-
-def _write_bytes(path: Path, data: bytes) -> None:
-    path.write_bytes(data)
 
 
 def _today() -> str:

@@ -184,6 +184,6 @@ def check_output(path: Path | None, force: bool, picture: bool = False) -> None:
 
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure to a file, atomically. Raises: StorageError."""
-    from modelfile.files import write_atomically
+    from speech.files import write_atomically
 
     write_atomically(path, lambda temporary: figure.savefig(temporary, format=path.suffix[1:].lower(), dpi=150))

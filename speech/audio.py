@@ -6,12 +6,12 @@ A `wav` is mono float32 [samples] everywhere. Files are decoded in `speech/decod
 import io
 import logging
 import os
-import secrets
 from pathlib import Path
 
 import numpy as np
 
-from speech.errors import AudioError, SpeechError, StorageError, disk_full_error
+from speech.errors import AudioError, StorageError
+from speech.files import write_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ def write_audio(
     # Encode in memory first: a full disk then raises an OSError here, not an assertion inside the encoder.
     encoded = io.BytesIO()
     soundfile.write(encoded, np.clip(wav, -1, 1), sample_rate, format=form[0], subtype=form[1])
-    _write_atomically(path, encoded.getbuffer())
+    write_bytes(path, encoded.getbuffer(), make_folder=False)
 
 
 def as_wav(wav: np.ndarray) -> np.ndarray:
@@ -176,30 +176,3 @@ def mu_law_decode(labels: np.ndarray, bits: int = 9) -> np.ndarray:
     mu = 2**bits - 1
     curved = 2 * np.asarray(labels, dtype=np.float64) / mu - 1
     return (np.sign(curved) * np.expm1(np.abs(curved) * np.log1p(mu)) / mu).astype(np.float32)
-
-
-# --- files ----------------------------------------------------------------------------------------------------------
-
-
-def _write_atomically(path: Path, content: memoryview) -> None:
-    """Write a temporary sibling, flush it to disk and rename it: a crash leaves the old file or the new one."""
-    sibling = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with open(sibling, "xb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        sibling.replace(path)
-    except OSError as error:
-        sibling.unlink(missing_ok=True)
-        raise _storage_error(path, error) from error
-    except BaseException:
-        sibling.unlink(missing_ok=True)
-        raise
-
-
-def _storage_error(path: Path, error: OSError) -> SpeechError:
-    full = disk_full_error(error)
-    if full is not None:
-        return full
-    return StorageError(f"{path} cannot be written ({error.strerror or error}): check the folder and its permissions.")

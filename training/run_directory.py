@@ -21,8 +21,9 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from modelfile.files import remove_temporaries, storage_error, write_json, write_tensors, write_text
+from modelfile.files import remove_temporaries, write_json, write_tensors, write_text
 from speech.errors import StorageError, TrainingError
+from speech.files import storage_error
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from cloning import voices as voices_module
-from cloning.voices import Voice, VoiceLibrary, check_voice_name, default_library, user_data_folder
+from cloning.voices import Voice, VoiceLibrary, check_voice_name, default_library
+from speech import files
 from speech.errors import ConfigError, ModelFileError, StorageError
 
 
@@ -184,7 +184,7 @@ def test_a_full_disk_leaves_the_old_voice(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(voices_module, "_write_bytes", full)
+    monkeypatch.setattr(files, "write_flushed", full)
     with pytest.raises(StorageError, match="disk is full"):
         library.save(_voice(1), overwrite=True)
     np.testing.assert_array_equal(library.load("ann").embedding, _voice(0).embedding)
@@ -201,7 +201,7 @@ def test_a_full_disk_leaves_the_old_voice(tmp_path, monkeypatch):
 def test_the_default_library_follows_the_platform(tmp_path, monkeypatch, platform, variable, tail):
     monkeypatch.setattr(sys, "platform", platform)
     monkeypatch.setenv(variable, str(tmp_path))
-    assert default_library() == tmp_path.joinpath(*tail) == user_data_folder() / "voices"
+    assert default_library() == tmp_path.joinpath(*tail)
     monkeypatch.delenv(variable)
     assert default_library().parts[-2:] == tail
 

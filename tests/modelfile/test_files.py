@@ -6,8 +6,9 @@ import resource
 import pytest
 import torch
 
-from modelfile.files import write_atomically, write_json, write_tensors
+from modelfile.files import write_json, write_tensors
 from speech.errors import StorageError
+from speech.files import write_atomically
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):

@@ -9,11 +9,11 @@ from cloning.models import ModelFiles
 from cloning.options import SpeechOptions
 from cloning.voices import Voice
 from speech.errors import StorageError
+from speech.files import storage_error
 from toolbox.jobs.context import JobContext
 from toolbox.jobs.loaded_models import Models
 from toolbox.jobs.progress import LineProgress
 from toolbox.jobs.speaking import join_lines, measure_similarity, options_of, speak_line
-from toolbox.storage.files import storage_error
 from toolbox.storage.settings import DEFAULTS, SpeechSettings
 
 

@@ -217,7 +217,7 @@ class MapPanel(QWidget):
 
         def draw(_context: object) -> Path:
             from encoder.umap_projection import draw_map
-            from toolbox.storage.files import storage_error
+            from speech.files import storage_error
 
             figure = draw_map([point.embedding for point in points], [point.speaker for point in points], positions)
             try:

@@ -8,7 +8,8 @@ import logging
 from pathlib import Path
 from typing import Any, TypeVar
 
-from toolbox.storage.files import config_folder, write_json
+from cloning.user_folders import config_folder
+from modelfile.files import write_json
 
 logger = logging.getLogger(__name__)
 

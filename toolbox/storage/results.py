@@ -17,9 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from cloning.voices import user_data_folder
+from cloning.user_folders import user_data_folder
 from speech.errors import ModelFileError, StorageError
-from toolbox.storage.files import flush_folder, remove_leftovers, storage_error, write_flushed
+from speech.files import flush_to_disk, storage_error, write_flushed
+from toolbox.storage.files import remove_leftovers
 from toolbox.storage.result_files import (
     ARRAYS,
     AUDIO,
@@ -76,9 +77,9 @@ class ResultStore:
             partial.mkdir()
             for name, data in contents_of(result, card).items():
                 write_flushed(partial / name, data)
-            flush_folder(partial)
+            flush_to_disk(partial)
             partial.rename(self.directory / key)
-            flush_folder(self.directory)
+            flush_to_disk(self.directory)
         except OSError as error:
             raise storage_error(self.directory / key, error) from error
         finally:

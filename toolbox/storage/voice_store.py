@@ -21,7 +21,8 @@ import numpy as np
 
 from cloning.voices import VOICE_SUFFIX, Voice, VoiceLibrary, check_voice_name
 from speech.errors import ConfigError, ModelFileError, StorageError
-from toolbox.storage.files import remove_leftovers, storage_error, write_bytes
+from speech.files import storage_error, write_bytes
+from toolbox.storage.files import remove_leftovers
 from toolbox.storage.references import Reference, StoredVoice
 from toolbox.storage.voice_store_files import as_flac, read_audio_copies, read_references, write_voice_file
 

@@ -14,9 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from cloning.voices import VOICE_FORMAT
 from speech.errors import AudioError, ModelFileError
-from toolbox.storage.files import write_bytes
+from speech.files import write_bytes
 from toolbox.storage.references import Reference, StoredVoice
 
 STORED_SECONDS = 30.0  # of each reference; enough to recognise the speaker
@@ -42,18 +41,7 @@ def write_voice_file(path: Path, voice: StoredVoice, audio: Mapping[str, bytes])
         {"key": one.key, "source": one.source, "date": one.date, "seconds": round(one.seconds, 3), "pitch": one.pitch}
         for one in voice.references
     ]
-    header = {
-        "format_version": str(VOICE_FORMAT),
-        "kind": "voice",
-        "name": voice.name,
-        "embedding_space": voice.embedding_space,
-        "sources": json.dumps(whole.sources, ensure_ascii=False),
-        "created": voice.created,
-        "consent": voice.consent,
-        "references": json.dumps(about, ensure_ascii=False),
-    }
-    if whole.pitch is not None:
-        header["pitch"] = f"{whole.pitch:.2f}"
+    header = whole.header() | {"references": json.dumps(about, ensure_ascii=False)}
     write_bytes(path, save(tensors, header))
 
 

@@ -178,7 +178,7 @@ def test_a_killed_writer_leaves_no_partial_result(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(results_module.shutil, "rmtree", lambda *_, **__: None)  # nothing runs after a kill
-    monkeypatch.setattr(results_module, "flush_folder", killed)
+    monkeypatch.setattr(results_module, "flush_to_disk", killed)
     with pytest.raises(KeyboardInterrupt):
         store.add(result())
     assert len(names_in(tmp_path)) == 1
@@ -189,7 +189,7 @@ def test_a_killed_writer_leaves_no_partial_result(tmp_path, monkeypatch):
 def test_memory_stays_flat_over_five_hundred_results(tmp_path, monkeypatch):
     # do not wait for the disk two thousand times
     monkeypatch.setattr(results_module, "write_flushed", lambda path, data: path.write_bytes(data))
-    monkeypatch.setattr(results_module, "flush_folder", lambda folder: None)
+    monkeypatch.setattr(results_module, "flush_to_disk", lambda folder: None)
     store, made = ResultStore(tmp_path), result()
     size = made.wav.nbytes + made.mel.nbytes
     store.add(made)

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from cloning.voices import Voice, VoiceLibrary
+from speech import files as files_module
 from speech.errors import AudioError, ConfigError, ModelFileError, StorageError
 from tests.toy_models import speech_like
-from toolbox.storage import files as files_module
 from toolbox.storage.voice_store import NewReference, VoiceStore
 
 
