@@ -103,6 +103,8 @@ class Arguments:
     """Short for --vocoder griffin-lim."""
     device: Annotated[str, *_optional(str, "NAME", "auto")] = "auto"
     """Device to compute on: auto, cpu, cuda, cuda:1 or mps."""
+    threads: int = 1
+    """CPU threads. With more than 1 long texts may take less time, and the samples of a seed differ in rounding."""
 
     voice: Annotated[str | None, *_optional(str, "NAME")] = None
     """Name of a saved voice to use instead of reference clips."""
@@ -147,7 +149,7 @@ def run(arguments: Arguments, pipe: TextIO) -> None:
         synthesizer=arguments.synthesizer,
         vocoder="griffin-lim" if arguments.griffin_lim else arguments.vocoder,
     )
-    cloner = VoiceCloner.load(files, device=arguments.device)
+    cloner = VoiceCloner.load(files, device=arguments.device, threads=arguments.threads)
     voice = saved or cloner.enroll(arguments.references, arguments.save_voice or "", arguments.consent, _warn)
     if arguments.save_voice is not None:
         print(f"voice saved as {library.save(voice, overwrite=arguments.force)}")
@@ -292,12 +294,7 @@ def _log_to_stderr() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(_Prefixed())
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    for announces_compiling in (
-        "kernels.machine_code",
-        "vocoder.wavernn.engine",
-        "synthesizer.tacotron.fast_decoder",
-    ):
-        logging.getLogger(announces_compiling).setLevel(logging.INFO)
+    logging.getLogger("kernels.machine_code").setLevel(logging.INFO)  # announces that it compiles
 
 
 def _warn(source: str, remark: Remark) -> None:

@@ -43,7 +43,8 @@ class Manifest:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             outputs = [dict(entry) for entry in content.pop("outputs")]
-            return cls({**content}, outputs, str(content.pop("unfinished", "")))
+            unfinished = str(content.pop("unfinished", ""))
+            return cls(content, outputs, unfinished)
         except (OSError, ValueError, TypeError, AttributeError, KeyError):
             return None
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from cloning.models import DEFAULT_MODELS, ModelFiles, load_encoder, load_speech_model
+from cloning.models import DEFAULT_MODELS, ModelFiles, load_encoder, load_speech_model, use_threads
 from cloning.monitor import SILENT, Monitor
 from cloning.options import SpeechOptions
 from cloning.result import Speech
@@ -71,8 +71,13 @@ class VoiceCloner:
         synthesizer: str | Path | None = None,
         vocoder: str | Path | None = None,
         device: str = "auto",
+        threads: int = 1,
     ) -> VoiceCloner:
-        """Load the models of a folder; see `ModelFiles.find` for the arguments.
+        """Load the models of a folder; see `ModelFiles.find` for the files.
+
+        Args:
+            threads: CPU threads of PyTorch in this process. With more than 1 long texts may take less time, and the
+                samples of a seed differ in rounding.
 
         Raises:
             ModelFileError: a file is missing or is not a model of its stage.
@@ -81,6 +86,7 @@ class VoiceCloner:
         files = models
         if not isinstance(files, ModelFiles):
             files = ModelFiles.find(files, encoder=encoder, synthesizer=synthesizer, vocoder=vocoder)
+        use_threads(threads)
         return cls(load_encoder(files, device), load_speech_model(files, device))
 
     @property

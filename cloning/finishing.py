@@ -1,4 +1,4 @@
-"""The last steps of the chain: level and fades of the waveform, and the check of how the text was read."""
+"""The last steps of the chain: level and fades of the waveform, and a summary of the alignment checks."""
 
 from __future__ import annotations
 

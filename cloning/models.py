@@ -104,6 +104,23 @@ def resolve_device(name: str) -> str:
     return name
 
 
+def use_threads(threads: int) -> None:
+    """Let PyTorch compute on this many CPU threads in this process.
+
+    The samples of a seed depend on the number, because sums are split differently. They are compared for one thread,
+    which is the default of every entry point.
+
+    Raises:
+        ConfigError: the number is below 1.
+    """
+    import torch
+
+    if threads < 1:
+        raise ConfigError(f"The number of threads must be 1 or more, not {threads}.")
+    if torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
+
+
 def load_encoder(files: ModelFiles, device: str = "auto") -> SpeakerEncoder:
     """Raises: ModelFileError, ConfigError."""
     from encoder import SpeakerEncoder

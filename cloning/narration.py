@@ -1,4 +1,4 @@
-"""Texts spoken into files and to sinks, with a line for each, or sentence by sentence at the terminal."""
+"""Speak texts into files and sinks, and print a line for each; or ask for sentences at the terminal."""
 
 from __future__ import annotations
 
@@ -139,12 +139,12 @@ def sentence_entry(sentence: Sentence) -> dict[str, Any]:
 
 
 def count_sentences(sentences: Sequence[Sentence]) -> str:
-    """For example "7 sentences, 2 read again (1 split), 1 doubtful"."""
+    """For example "7 sentences, 2 decoded again (1 split), 1 doubtful"."""
     counts = f"{len(sentences)} sentence{'' if len(sentences) == 1 else 's'}"
     again = [sentence for sentence in sentences if sentence.fallbacks]
     if again:
         split = sum(sentence.parts > 1 for sentence in again)
-        counts += f", {len(again)} read again" + (f" ({split} split)" if split else "")
+        counts += f", {len(again)} decoded again" + (f" ({split} split)" if split else "")
     doubtful = sum(not sentence.ok for sentence in sentences)
     return counts + (f", {doubtful} doubtful" if doubtful else "")
 
@@ -163,7 +163,7 @@ def _write(path: Path, speech: Speech, overwrite: bool) -> None:
 
 def converse(narrator: Narrator, folder: Path | None) -> None:
     """Ask for sentences until the end of input; write each into the next free number of the folder, if given."""
-    prompt = "Say what? (quit ends) " if sys.stdin.isatty() else ""
+    prompt = "Text to speak (quit to end): " if sys.stdin.isatty() else ""
     while True:
         try:
             text = input(prompt).strip()

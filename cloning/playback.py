@@ -22,7 +22,7 @@ from speech.errors import SpeechError, StorageError, disk_full_error, one_line
 if TYPE_CHECKING:
     from types import TracebackType
 
-UNKNOWN_SIZE = 0xFFFFFFFF  # readers of wav take it for "until the end"
+UNKNOWN_SIZE = 0xFFFFFFFF  # wav readers interpret it as "until the end"
 
 
 class PlaybackError(SpeechError):

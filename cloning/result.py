@@ -1,4 +1,4 @@
-"""A spoken text: the waveform, what it was made from and how the text was read."""
+"""A spoken text: the waveform, its inputs, and the result of the alignment checks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Speech:
         mel: float32 [n_mels, frames] in [-4, 4].
         alignment: float32 [tokens, steps], attention weights; of a very long text not every step.
         tokens: symbol of each row of the alignment.
-        alignment_score: 1 if every sentence was read once, whole and in order; the score of the worst sentence.
+        alignment_score: that of the worst sentence, 0 to 1; 1 if all were decoded completely and in order.
         remarks: one sentence for each fault of the alignment; empty if there is none.
         sentences: attempts, corrections, score and remarks of each sentence.
     """

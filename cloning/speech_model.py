@@ -64,7 +64,7 @@ class SpeechModel(ABC):
         """
 
     def warm_up(self) -> None:  # noqa: B027 - optional
-        """Load or compile what the first text would otherwise wait for."""
+        """Load models and compile kernels before the first text."""
 
     def check_voice(self, voice: Voice) -> None:
         """Raises: ConfigError if the voice is of another embedding space."""

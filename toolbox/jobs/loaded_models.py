@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cloning.cloner import VoiceCloner
-from cloning.models import LOADERS, STAGES, ModelFiles
+from cloning.models import LOADERS, STAGES, ModelFiles, use_threads
 from cloning.options import SpeechOptions
 from cloning.speech_model import Monitor, TwoStage
 from cloning.voices import Voice
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from encoder import SpeakerEncoder
 
 WARM_UP_SAMPLES = 32_000  # 2 s at 16 kHz, a little more than one partial of the encoder
-MAX_THREADS = 4  # a single voice does not profit from more
 
 
 class Models:
@@ -28,12 +26,12 @@ class Models:
 
     Args:
         device: "auto", "cpu", "cuda", ...
-        threads: limit for torch; by default one processor is left to the window.
+        threads: of PyTorch; 1 gives the samples of the command line and leaves the other processors to the window.
     """
 
-    def __init__(self, device: str = "auto", threads: int | None = None) -> None:
+    def __init__(self, device: str = "auto", threads: int = 1) -> None:
         self.device = device
-        self.threads = min(MAX_THREADS, max(1, (os.cpu_count() or 1) - 1)) if threads is None else threads
+        self.threads = threads
         self._loaded: dict[str, tuple[tuple[Any, ...], Any]] = {}
 
     def load(self, context: JobContext, files: ModelFiles) -> VoiceCloner:
@@ -78,18 +76,10 @@ class Models:
 
     def _stage(self, stage: str, files: ModelFiles) -> Any:
         if not self._is_loaded(stage, files):
-            _limit_threads(self.threads)
+            use_threads(self.threads)
             self._loaded.pop(stage, None)  # memory need not hold the old and the new model
             self._loaded[stage] = _identity(stage, files), LOADERS[stage](files, self.device)
         return self._loaded[stage][1]
-
-
-def _limit_threads(threads: int) -> None:
-    """Of this process; never above the present limit (OMP_NUM_THREADS)."""
-    import torch
-
-    if torch.get_num_threads() > threads:
-        torch.set_num_threads(threads)
 
 
 def _identity(stage: str, files: ModelFiles) -> tuple[Any, ...]:
