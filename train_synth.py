@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @exit_on_speech_error
 def main(flags: SynthesizerFlags | None = None) -> None:
-    """Train as the flags say, by default those of the command line: store, plan of the family, fit."""
+    """Train with the given flags, by default those of the command line."""
     flags = (flags or read_flags("synthesizer")).resolved()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if flags.adapt is not None:

@@ -8,7 +8,7 @@ from training.flags import TrainingFlags, make_plan, read_flags
 
 @exit_on_speech_error
 def main(flags: TrainingFlags | None = None) -> None:
-    """Train as the flags say, by default those of the command line: store, plan of the family, fit."""
+    """Train with the given flags, by default those of the command line."""
     flags = flags or read_flags("vocoder")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
 

@@ -82,7 +82,7 @@ def _one_speaker_cuts(cut: Any, folder: Path, corpus: str, reject: OnReject) -> 
 def _why_unusable(cut: Any) -> str | None:
     recording = getattr(cut, "recording", None)  # mixed and padding cuts have none
     if recording is None:
-        return "the cut has no recording of its own"
+        return "the cut is not of a single recording"
     if len(recording.sources) != 1 or recording.sources[0].type != "file":
         return "the recording is not one file"
     if recording.transforms:

@@ -26,7 +26,7 @@ from typing import Any, Protocol
 
 from speech.errors import SpeechError, StorageError
 
-CRASHES_IN_A_ROW = 8  # as many as this are the fault of the machine, not of the items
+CRASHES_IN_A_ROW = 8  # more point to a problem of the machine, not of the items
 GRACE_SECONDS = 5.0  # for a worker to finish its batch when the run ends
 
 
@@ -111,7 +111,7 @@ class _Pool:
         self.open_work = open_work
         self.waiting = iter(batches)
         self.workers: list[_Worker] = []
-        # Batches to repeat, by worker name: the replacement of a worker opens the same files and knows what is done.
+        # Batches to repeat, by worker name: the replacement of a worker opens the same files and skips finished items.
         self.again: dict[str, collections.deque[_Batch]] = {str(number): collections.deque() for number in range(jobs)}
         self.crashes = 0
 
@@ -124,7 +124,7 @@ class _Pool:
             for worker in busy:
                 yield from self._receive(worker)
             for worker in busy:
-                # A message that has come in meanwhile proves that it is not late.
+                # If a message has arrived in the meantime, the worker is not late.
                 if worker.deadline < time.monotonic() and not worker.connection.poll():
                     self._give_up(worker)
             self._hand_out()

@@ -111,7 +111,7 @@ def subjects(references: Sequence[Reference], clips: int | None, notes: Notes) -
 
     Args:
         clips: enrol each voice from its first `clips` clips and compare with all its others; None makes each clip a
-            subject of its own, enrolled from and compared with itself.
+            separate subject, enrolled from and compared with itself.
     """
     if clips is None:
         return [Subject(item.path.stem, item.voice, [item.path], [item.path]) for item in references]

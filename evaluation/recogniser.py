@@ -2,7 +2,7 @@
 
 It is used in two ways. With its language model it transcribes freely, and gets half of the words of natural LibriSpeech
 wrong. With a closed set it chooses one of the given sentences. It does this nearly without errors on natural speech, so
-the result says more about synthetic speech.
+the result is more informative about synthetic speech.
 """
 
 from __future__ import annotations

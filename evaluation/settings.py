@@ -109,7 +109,7 @@ class CloningSettings:
     vocoder: tuple[str, ...] = ()
     """Family names, vocoder model files or label=FILE, all measured on the same mels. Default: the folder's vocoder."""
     natural: tuple[Path, ...] = ()
-    """Transcribed corpora of natural speech to measure as well, as it is and as copy synthesis."""
+    """Transcribed corpora of natural speech. Both the recordings and their copy synthesis are measured."""
     natural_limit: int | None = None
     """Use at most this many natural utterances. Default: as many as there are sentences, for the same chance level."""
     limit: int | None = None

@@ -1,7 +1,7 @@
-"""Activations for kernels: of a number, by one polynomial; of a vector, by e^x.
+"""Activation functions for kernels: scalar ones by a quotient of polynomials, vector ones by e^x.
 
-LLVM vectorises loops over the first kind, which are arithmetic alone. The second kind is for the GRU of WaveRNN, which
-combines its update gate and its candidate in a single division and therefore needs e^x itself.
+LLVM vectorises loops over the scalar functions, which have no branches. The vector functions are for the GRU of
+WaveRNN, which combines its update gate and its candidate in a single division and therefore needs e^x.
 """
 
 import numpy as np

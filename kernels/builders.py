@@ -1,7 +1,7 @@
 """LLVM instructions that kernels share: vectors of float32 in memory and in registers, loops, prefetching.
 
 numba's own loops become vector code only where LLVM can prove that they may. Here vectors are explicit LLVM values,
-so that sums stay in registers whatever code surrounds them. A processor without registers of that width works with
+so that sums stay in registers, independent of the surrounding code. A processor without registers of that width uses
 several narrower ones.
 """
 

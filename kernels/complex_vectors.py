@@ -1,4 +1,4 @@
-"""Complex numbers of eight lanes while LLVM code is built: one number for each of eight frames side by side.
+"""Vectors of eight complex numbers as values of an LLVM builder: one number for each of eight frames.
 
 In memory the numbers of a frame are eight floats apart, real and imaginary parts one after the other: [count, 2, 8].
 Arithmetic on them is written as LLVM instructions because numba would take ten times as long to compile it.

@@ -1,7 +1,7 @@
 """Products of int8 weights with int16 inputs for numba: rounding to int16, pairs of products, and a tile.
 
 Processors multiply 16-bit numbers and add neighbouring products in one instruction, twice as many as float32. Sums of
-integers are exact in any order, so the result is the same whichever instructions a processor has.
+integers are exact in any order, so the result is the same on every processor.
 
 The tile is for many rows. The decoder of the synthesizer has one or two, for which the loops of `decoder_products`
 take a fifth of the time; for 96 rows the tile takes half the time of those.

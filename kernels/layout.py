@@ -1,4 +1,4 @@
-"""Sizes that the code which lays out arrays shares with the code which computes with them. Imports no numba."""
+"""Array sizes that the kernels share with the code that packs their arrays. Imports no numba."""
 
 LANES = 8  # float32 values in an AVX2 register; frames that are processed side by side
 PAIR = 2  # int16 inputs that one instruction multiplies and adds

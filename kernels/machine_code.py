@@ -33,7 +33,7 @@ _FORMAT = b"functions 1\n"
 _lock = threading.Lock()
 _loaded: dict[str, dict[str, Callable[..., None]]] = {}
 _engines: list[Any] = []  # LLVM's, which own the loaded code
-_logged: set[str] = set()  # messages that are logged once in a process, however many libraries they concern
+_logged: set[str] = set()  # messages that a process logs only once, even if they concern several libraries
 
 
 class MachineCode(NamedTuple):
@@ -51,7 +51,7 @@ class Library(NamedTuple):
         module: its `compile_all` returns a MachineCode for each function's name; imported to compile only.
         sources: all other modules that the code is made of.
         arguments: of `compile_all`.
-        subject: what the log says is being compiled.
+        subject: name of the functions in log messages.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Library(NamedTuple):
 def functions_of(library: Library) -> dict[str, Callable[..., None]]:
     """The functions by name, of contiguous arrays and integers (int64); compiled if they are not in the cache.
 
-    They release Python's lock and do not check their arguments.
+    They release the interpreter lock (GIL) and do not check their arguments.
 
     Raises:
         ImportError: numba or llvmlite is not installed. Other errors of theirs: they do not support this processor.
@@ -140,14 +140,14 @@ def _key(library: Library) -> str:
 
 
 def _processor() -> list[str]:
-    """What decides which instructions the processor has."""
+    """Name and features of the processor, which determine its instructions."""
     import llvmlite.binding as llvm
 
     return [llvm.get_default_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()]
 
 
 def _folders() -> Iterator[Path]:
-    """Where the cache may be, the best place first."""
+    """Possible folders of the cache, in order of preference."""
     chosen = os.environ.get("NUMBA_CACHE_DIR")
     if chosen:
         yield Path(chosen)

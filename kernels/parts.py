@@ -1,4 +1,4 @@
-"""Decorators and addresses for kernels, and their way to machine code. Imports numba, which only compiling needs."""
+"""Decorators and address arithmetic for kernels, and their compilation. Imports numba, which only compiling needs."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,9 +9,9 @@ from numba import njit, types
 
 from kernels.machine_code import MachineCode
 
-intrinsic: Any = numba.extending.intrinsic  # untyped: what it makes is not called with what it is defined with
-_njit: Any = njit  # its declared arguments lack some that it takes
-# Kernels stand by themselves: no entry points for Python, no Python errors (a loop with a division that may raise
+intrinsic: Any = numba.extending.intrinsic  # untyped, as intrinsics are called with other arguments than defined
+_njit: Any = njit  # untyped, because its stubs lack some arguments
+# Kernels are self-contained: no entry points for Python, no Python errors (a loop with a division that may raise
 # is not vectorised), no reference counts (atomic operations that would cost more than the numbers do).
 _SETTINGS = {"error_model": "numpy", "_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
@@ -19,7 +19,7 @@ FLOATS, INTEGER = types.CPointer(types.float32), types.int64
 INTEGERS = types.CPointer(INTEGER)
 part: Any = _njit(**_SETTINGS, fastmath=True)
 inline: Any = _njit(**_SETTINGS, fastmath=True, forceinline=True)
-# Sums in the order in which they are written, so that a row has the same result alone and beside others.
+# Sums in the order of the source code, so that the result of a row does not depend on the other rows.
 exact_part: Any = _njit(**_SETTINGS)
 exact_inline: Any = _njit(**_SETTINGS, forceinline=True)
 # The same for numbers that are finite, which lets LLVM vectorise a maximum.
@@ -47,7 +47,7 @@ def address(_typing: Any, array: Any, index: Any) -> Any:
 
 
 def machine_code(function: Callable[..., None], *arguments: Any, fastmath: bool = True) -> MachineCode:
-    """Compile a function of arguments of these types, which returns nothing."""
+    """Compile a function without a return value for arguments of these types."""
     signature = types.void(*arguments)
     result = _njit(signature, **{**_SETTINGS, "fastmath": fastmath})(function).overloads[signature.args]
     return MachineCode(result.fndesc.llvm_func_name, bytes(result.library._get_compiled_object()))

@@ -82,7 +82,7 @@ def _factors(size: int) -> list[int]:
 
 
 def fast_search(n_fft: int, hop: int, window: Floats, weight: Floats, frames: int) -> FastSearch | None:
-    """A search over a number of frames; None where there is no compiled code for n_fft or for this processor.
+    """A search over a number of frames; None if n_fft or this processor has no compiled code.
 
     Args:
         window: [n_fft].

@@ -124,7 +124,7 @@ def run_steps(
     frames, previous, magnitude, fixed, signal, groups, n_fft, hop, window, normalisers, radices, passes, twiddles,
     positions, rotations, steps, task,
 ):  # fmt: skip
-    """Steps of the search, each of which leaves the spectrum of its analysis in `previous`.
+    """Run steps of the search. Each step writes the spectrum of its analysis to `previous`.
 
     Args:
         frames: samples [groups, n_fft, 8].

@@ -37,7 +37,7 @@ def save_model(
 
     Args:
         model: a module, or its `state_dict`.
-        header: what the file says about itself; its config may be a dataclass.
+        header: description of the model; its config may be a dataclass.
         dtype: how floating-point weights are stored; None keeps the type of each. "float16" halves the size of float32,
             "int8" quarters it: large matrices are quantised (`modelfile.int8`), the rest is float16.
 

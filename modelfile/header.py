@@ -1,4 +1,4 @@
-"""Headers of model files: what a file says about itself, read without torch and without the weights.
+"""Headers of model files: the description of a model, read without torch and without the weights.
 
 Files are not trusted. A damaged, renamed or foreign file ends in a `ModelFileError` of one sentence.
 """
@@ -29,7 +29,7 @@ class NotAModelError(ModelFileError):
 
 @dataclasses.dataclass(frozen=True)
 class ModelHeader:
-    """What a model file says about itself.
+    """The description of a model in its file.
 
     Attributes:
         stage: "encoder", "synthesizer" or "vocoder".
@@ -68,7 +68,7 @@ class ModelHeader:
 
 
 def read_header(path: str | Path) -> ModelHeader:
-    """Read what a model file says about itself. Needs no torch.
+    """Read the header of a model file. Needs no torch.
 
     Raises:
         ModelFileError: missing, unreadable, damaged, or of a newer format version.

@@ -32,10 +32,10 @@ Cancelled = Callable[[], bool]
 
 @dataclass(frozen=True)
 class Origin:
-    """What a model file says about its model besides the configuration.
+    """Header entries of a model file besides the configuration.
 
     Attributes:
-        embedding_space: name of the speaker embedding space that the model understands.
+        embedding_space: name of the speaker embedding space that the model expects.
         licence, trained_on: of the weights; "" if unknown.
         step: training steps.
     """

@@ -1,8 +1,8 @@
 """Check a decoded sentence: how much of the text was spoken, how, and which faults to report.
 
-The check uses the alignment and the mel. Its limits lie outside the range of natural recordings, read on their own or
-aligned by teacher forcing, so they hold for speech in general and not for one model. In doubt a sentence passes: a
-false alarm costs retries, and a missed fault can be fixed with a different seed.
+The check uses the alignment and the mel. Its limits lie outside the range that was measured on natural recordings, in
+part with alignments by teacher forcing. So they hold for speech in general and not for one model. In doubt a sentence
+passes: a false alarm costs retries, and a missed fault can be fixed with a different seed.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class DecodingCheck:
         missed: words that were not spoken, as written.
         excess_pause: seconds of pauses beyond the longest natural pause; they can be cut out, so they are no fault.
         longest_hold: longest time in seconds on one token while there is speech.
-        rate: symbols (phonemes or letters) per second of speech; None for a text too short to say.
+        rate: symbols (phonemes or letters) per second of speech; None for a very short text.
         silent: the mel has no speech in it.
         stuck: the token where attention first jumped, else the one it stayed on longest; None if nothing went wrong.
         in_pause: attention did not jump but stayed too long at a pause.

@@ -6,13 +6,14 @@ fallback steps, again together at each step:
     another seed   a different seed, so different dropout masks
     windowed       attention restricted to a few tokens around its last position, so that it cannot jump
     split          in two at the punctuation mark nearest to the fault, else before a conjunction, else in the middle.
-                   The parts are sentences of their own, with fallback steps of their own
+                   The parts are decoded as sentences, with their own fallback steps
 
-A sentence that got stuck in a pause is split first and windowed last: another seed cured 2 of 21, and a window does
-not move attention on. If attention jumps or rushes, a window keeps the sentence whole at half the cost of splitting.
+A sentence that got stuck in a pause is split first and windowed last: another seed fixed 2 of 21, and a window does
+not move attention forward. If attention jumps or advances too fast, a window keeps the sentence whole at half the cost
+of splitting.
 
-The best attempt is kept: one without a fault, else the one with the highest score. The result follows from the seed
-alone, whatever else is decoded in the same batch.
+The best attempt is kept: one without a fault, else the one with the highest score. The result depends on the seed and
+not on the rest of the batch.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ logger = logging.getLogger(__name__)
 Progress = Callable[[int], None]
 Cancelled = Callable[[], bool]
 
-MAX_SPLIT_DEPTH = 2  # halves of halves
+MAX_SPLIT_DEPTH = 2  # so that a part can be split once more
 SEED, SPLIT, WINDOWED = "another seed", "split", "windowed"
 LEFT, RIGHT = 10, 11  # in the seeds of parts; above any attempt's number, so that no two decodings share a seed
 

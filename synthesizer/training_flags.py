@@ -33,7 +33,7 @@ class SynthesizerFlags(TrainingFlags):
     kind: str = ""
     run: Path = Path("runs/synthesizer")
     warm_start: Path | None = None
-    """Model file to start from: its weights, and its settings where no flag says otherwise."""
+    """Model file to start from: its weights, and its settings unless a flag changes them."""
     adapt: Path | None = None
     """Adapt a finished model to one voice: a folder with some minutes of recordings, and the text of each."""
     encoder: Path = DEFAULT_MODELS / "encoder.safetensors"
@@ -56,7 +56,7 @@ class SynthesizerFlags(TrainingFlags):
                 raise ConfigError("There is no training data: name a feature store, or a folder of clips with --adapt.")
             return self
         if self.store is not None:
-            raise ConfigError("--adapt makes a store of its own: do not name another one.")
+            raise ConfigError("--adapt makes its own store: give a store or --adapt, not both.")
         default = type(self)()
         changes = {
             name: value for name, value in self.adaptation.items() if getattr(self, name) == getattr(default, name)

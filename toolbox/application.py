@@ -3,7 +3,7 @@
     python -m toolbox
     python -m toolbox corpora/ recordings/
 
-Without a display or PyQt5 it says in one sentence what is missing.
+Without a display or PyQt5 it prints one sentence about what is missing.
 """
 
 from __future__ import annotations

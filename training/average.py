@@ -10,7 +10,8 @@ from torch import nn
 class WeightAverage:
     """Float32 averages of all floating-point entries of a model's `state_dict`.
 
-    The decay after n optimiser steps is min(decay, (1 + n) / (10 + n)), so that the random start is soon forgotten.
+    The decay after n optimiser steps is min(decay, (1 + n) / (10 + n)), so that the random initial weights soon have
+    little effect.
     """
 
     def __init__(self, model: nn.Module, decay: float):

@@ -202,7 +202,7 @@ class Batches(Protocol):
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """What a family's `plan` hands to `training.loop.fit`.
+    """The result of a family's `plan`, for `training.loop.fit`.
 
     Attributes:
         task: model, losses and validation.

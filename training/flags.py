@@ -36,7 +36,7 @@ class TrainingFlags:
     store: Positional[Path]
     """Feature store that `preprocess.py` made for this stage."""
     kind: Kind
-    """Model family. Each family has flags of its own: `--model NAME --help` shows them."""
+    """Model family. Each family has its own flags: `--model NAME --help` shows them."""
     run: Path
     """Run directory: model files, resumable states, samples, logs."""
     resume: bool = False

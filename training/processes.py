@@ -101,7 +101,7 @@ def cpu_multiplies_bf16() -> bool:
 def seed_everything(seed: int, rank: int, step: int, stream: int = 0) -> torch.Generator:
     """Seed torch, numpy and Python with a function of the arguments, and return a separate generator.
 
-    Each step has a seed of its own. So no random state has to be saved, validation does not affect training, and a
+    Each step has its own seed. So no random state has to be saved, validation does not affect training, and a
     resumed step draws the same numbers.
     """
     import random

@@ -56,13 +56,13 @@ def with_flags(found: Config, flags: Config) -> Config:
 
 
 def take_over(model: "nn.Module", weights: "Mapping[str, Tensor] | None", path: Path | None) -> list[str]:
-    """Copy the weights whose name and shape fit into `model`; without weights the model stays as it is.
+    """Copy the weights whose name and shape fit into `model`; without weights the model is not changed.
 
     Args:
         path: where the weights come from, for the messages.
 
     Returns:
-        Names of the tensors that keep their random start.
+        Names of the tensors that keep their random initial values.
 
     Raises:
         ModelFileError: no tensor fits.

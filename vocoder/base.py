@@ -23,7 +23,7 @@ CHUNK_FRAMES = 8  # of a stream: 0.1 s
 
 
 class About(TypedDict, total=False):
-    """What a model file says about itself: see `modelfile.header.ModelHeader`."""
+    """Description of a model in its file: see `modelfile.header.ModelHeader`."""
 
     licence: str
     trained_on: str
@@ -85,7 +85,7 @@ class Vocoder(ABC):
             mel: [n_mels, frames], dB scaled to [-4, 4].
             seed: the same seed gives the same samples; None draws one. A spectral vocoder has no randomness.
             progress: called with (samples generated, samples in total).
-            cancelled: called at least every 50 ms; True ends the work with `VocodingCancelled`.
+            cancelled: called at least every 50 ms; True ends the work with `WorkCancelled`.
 
         Returns:
             float32 [frames * hop_length] in [-1, 1].
@@ -134,7 +134,7 @@ class Vocoder(ABC):
         return self._chunks(self._generate(frames, seed, control), frames, control)
 
     def warm_up(self) -> None:  # noqa: B027 - most families have nothing to prepare
-        """Do now what is done only once (compile, load kernels), so that the first audio does not wait for it."""
+        """Compile and load kernels now, so that the first audio is not delayed."""
 
     @abstractmethod
     def save(self, path: str | Path, dtype: "torch.dtype | None" = None) -> None:

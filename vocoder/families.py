@@ -1,4 +1,4 @@
-"""Vocoders by name: a family's name means the file of a models folder that holds one."""
+"""Vocoders by name: the name of a family stands for its file in a models folder."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,10 +19,10 @@ def vocoder_names() -> tuple[str, ...]:
 
 
 def find_vocoder(directory: Path, name_or_path: str | Path) -> Path | None:
-    """The file that a name or a path means; None for a family without model files.
+    """The file that a name or a path stands for; None for a family without model files.
 
-    A family's name means `vocoder-<name>.safetensors` in the models folder, or else `vocoder.safetensors` if that is of
-    the family. Anything else is a path.
+    A family's name stands for `vocoder-<name>.safetensors` in the models folder, or else `vocoder.safetensors` if that
+    is of the family. Anything else is a path.
 
     Raises:
         ModelFileError: the folder has no such vocoder, or there is neither a family nor a file of this name.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class LSTMFlags(EncoderFlags):
     """Train the speaker encoder on a feature store that `preprocess.py encoder` made.
 
-    Without a teacher it is trained with the GE2E loss and defines an embedding space of its own. With --teacher it is
+    Without a teacher it is trained with the GE2E loss and defines a new embedding space. With --teacher it is
     distilled from a different encoder: it is trained to give the same embeddings, so that synthesizers made for the
     teacher work with it.
     """

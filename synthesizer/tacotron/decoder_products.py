@@ -1,7 +1,7 @@
 """Matrix products of the compiled decoder, which read each matrix once a step in the order in which it is stored.
 
 A matrix comes in blocks of 32 units, see `decoder_layout.packed_int8`. Each lane of a register is a unit, so that four
-registers of sums are carried to the end of a block and nothing has to be added across lanes:
+registers of sums are carried to the end of a block and no sum over lanes is needed:
 
     int8     of two inputs and 32 units, 64 bytes     sums[unit] += weights[unit, 0] * x[0] + weights[unit, 1] * x[1]
     float32  of one input and 32 units, 128 bytes     sums[unit] += weights[unit] * x
@@ -42,7 +42,7 @@ def int8_block(rows: int, products: PairProducts | None = None) -> Any:
     ) -> Any:
         """sums[row][unit] += (weights[unit] @ values[row]) * unit_scales[unit] * scales[row].
 
-        Each row has instructions of its own, so that its result is the same to the last bit alone and beside another.
+        Each row has separate instructions, so that its result is bit-identical with one row and with two.
 
         Args:
             weights: address of int8 [pairs, 32 units, 2].

@@ -203,7 +203,7 @@ class Tacotron2(nn.Module):
     def emphasise(self, embedding: Tensor, emphasis: float) -> Tensor:
         """Move embeddings away from the mean embedding of the training speakers, for free running.
 
-        Makes up for a network whose voices lie nearer to the mean than the embeddings that it is given.
+        Compensates for a network whose voices lie nearer to the mean than the given embeddings.
 
         Args:
             embedding: [batch, embedding_size].

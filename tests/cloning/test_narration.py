@@ -1,4 +1,4 @@
-"""Texts spoken into files: the printed summary and the manifest."""
+"""Speaking texts into files: the printed summary and the manifest."""
 
 import json
 from types import SimpleNamespace
@@ -25,8 +25,8 @@ BAD = Sentence("four.", ALIGNMENT, False, 4, score=0.25, fallbacks=("another see
 
 def test_sentences_are_counted():
     assert count_sentences([GOOD]) == "1 sentence"
-    assert count_sentences([GOOD, SPLIT]) == "2 sentences, 1 read again (1 split)"
-    assert count_sentences([GOOD, SPLIT, BAD]) == "3 sentences, 2 read again (1 split), 1 doubtful"
+    assert count_sentences([GOOD, SPLIT]) == "2 sentences, 1 decoded again (1 split)"
+    assert count_sentences([GOOD, SPLIT, BAD]) == "3 sentences, 2 decoded again (1 split), 1 doubtful"
 
 
 def test_the_manifest_has_an_entry_for_each_sentence():

@@ -1,4 +1,4 @@
-"""What a job's function is given: a way to report progress, and a way to learn that it was cancelled."""
+"""The context that a job's function is given: it reports progress, and checks whether the job was cancelled."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from speech.errors import SpeechError, WorkCancelled, disk_full_error, one_line
 
 
 class JobContext:
-    """One job, as its function sees it.
+    """The context of one job.
 
     Args:
         report: called with "progress" and (stage, done, total), or with "chunk" and an intermediate result.

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from synthesizer import Synthesis
     from synthesizer.text.lexicon import Lexicon
 
-SHOWN_SENTENCES = 20  # of a line in progress; joining more of them takes ever longer
+SHOWN_SENTENCES = 20  # of a line in progress; the time to join them grows with the square of their number
 SAMPLE_RATE = 16_000  # of the encoder and the voice activity detector
 
 

@@ -1,1 +1,1 @@
-"""The parts of the window, one file each. They share the session. Import any of Qt, and nothing of `window`."""
+"""The parts of the window, one file each. They share the session. They may import all of Qt, but not `window`."""

@@ -93,7 +93,7 @@ class MessageBar(QFrame):
             action()
 
     def show_details(self) -> None:
-        """Open the details in a window of their own, which does not block this one."""
+        """Open the details in a separate window, which does not block this one."""
         dialog = DetailsDialog(self.sentence, self.details, self.window())
         dialog.show()
 

@@ -36,9 +36,7 @@ class MixerDialog(QDialog):
         close = button("Close", "Close this window", self.close)
         clear = button("&Reset", "Set all sliders to zero", self.clear)
         whole = QVBoxLayout(self)
-        whole.addWidget(
-            faint("Set how much of each voice goes into the mix, then save the mix under a name of its own.")
-        )
+        whole.addWidget(faint("Set how much of each voice goes into the mix, then save the mix under a new name."))
         whole.addWidget(area, 1)
         whole.addLayout(row(clear, None, close, self.use_button))
         session.voices.library_changed.connect(lambda _names: self.fill())

@@ -20,7 +20,7 @@ from speech.errors import AudioError, CorpusError
 PARTS_OF_LIBRISPEECH = (
     "dev-clean", "dev-other", "test-clean", "test-other", "train-clean-100", "train-clean-360", "train-other-500",
 )  # fmt: skip
-# Relative paths of corpora as they are usually unpacked below one parent folder.
+# Usual relative paths of unpacked corpora below one parent folder.
 KNOWN_FOLDERS = (
     *(f"LibriSpeech/{part}" for part in PARTS_OF_LIBRISPEECH),
     *(f"LibriTTS/{part}" for part in PARTS_OF_LIBRISPEECH),

@@ -11,7 +11,7 @@ import numpy as np
 from cloning.voices import Voice, mean_pitch
 
 # Measured with the default encoder on 35 speakers of three corpora, 700 draws each. Of 3 to 8 clips of one person none
-# was marked, of two clips 4 in 1,000 draws. Of strangers among 2 to 8 clips, 92 to 97 % were marked.
+# was marked, of two clips 4 in 1,000 draws. Of clips of a different person among 2 to 8 clips, 92 to 97 % were marked.
 OUTLIER_SIMILARITY = 0.76
 
 
@@ -99,7 +99,7 @@ def find_outliers(rows: np.ndarray, weights: np.ndarray, least: float = OUTLIER_
     """Indices of embeddings that differ from the others.
 
     While the smallest similarity is below `least`, that embedding is set aside and no longer counts for the others, so
-    that one stranger does not mark everybody. Of two that differ both are marked, because either may be the wrong one.
+    that one outlier does not mark all others. Of two that differ both are marked, because either may be the wrong one.
     """
     left = list(range(len(rows)))
     odd: list[int] = []

@@ -1,1 +1,1 @@
-"""Widgets that panels are made of, and their style. Imports any of Qt, and nothing else of the toolbox."""
+"""Widgets that panels are made of, and their style. They may import all of Qt, but no other package of the toolbox."""

@@ -1,1 +1,1 @@
-"""The main window, its menus, its layout and the stall monitor. Imports any of Qt."""
+"""The main window, its menus, its layout and the stall monitor. May import all of Qt."""

@@ -1,4 +1,4 @@
-"""Measures how long the window freezes: a timer on the GUI thread that notices late calls.
+"""Measures how long the window freezes, by a timer on the GUI thread that detects late calls.
 
 On a busy machine a thread also waits for a processor, which the program cannot avoid. Linux counts these waits
 (`/proc/self/task/*/schedstat`), so they are reported separately.

@@ -62,7 +62,7 @@ class GriffinLimVocoder(Vocoder):
         return wav / np.float32(peak) if peak > 1.0 else wav
 
     def _generate(self, mel: MelFrames, seed: int | None, control: Control) -> Iterator[np.ndarray]:
-        """The waveform in blocks. It may exceed full scale: a stream cannot know its peak in advance."""
+        """The waveform in blocks. It may exceed full scale, because the peak is not known in advance."""
         config, hop = self.mel_config, self.mel_config.hop_length
         # The first frame is centred on sample 0, so half a window lies before the signal.
         early, done, state = config.n_fft // 2, 0, np.zeros(1)

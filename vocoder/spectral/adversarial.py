@@ -106,7 +106,7 @@ class AdversarialTask(SpectralTask):
         return self.settings.adversarial_share * min(1.0, max(0.0, (step - warmup + 1) / max(1, warmup)))
 
     def param_groups(self) -> list[dict[str, Any]]:
-        """The discriminators have a learning rate of their own."""
+        """Separate learning rates for the generator and the discriminators."""
         rate = self.settings.discriminators_rate
         return [
             {"params": list(self.model.parameters())},

@@ -30,7 +30,7 @@ Floats = NDArray[np.float32]
 
 
 def fast_blend(config: MelConfig) -> FastBlend | None:
-    """None where there is no compiled code for this processor."""
+    """The blend of these mel settings; None if this processor has no compiled code."""
     try:
         return FastBlend(functions_of(LIBRARY)["blend"], config)
     except Exception as error:  # no numba, or no code for this processor: numpy does the same

@@ -1,6 +1,6 @@
-"""A generator's layers in compiled code, for weights that were stored as int8; `network_kernels` says how.
+"""A generator's layers in compiled code, for weights that were stored as int8; see `network_kernels`.
 
-Every frame is computed by itself, so that the segments in which a stream arrives make no difference.
+Every frame is computed independently, so that the result does not depend on the segments in which a stream arrives.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from modelfile.int8 import quantise_rows
 from vocoder.spectral.model import ConvNeXtBlock, SpectralGenerator
 
 CHUNK_ROWS = 96  # frames that are multiplied together: what they need stays in the processor's cache
-_TOLERANCE = 0.01  # of a quantised weight, by which the way through float32 moves one that was stored as int8
+_TOLERANCE = 0.01  # largest deviation of a weight from an integer, after its conversion from int8 to float32
 _SOURCES = (
     "kernels.parts", "kernels.layout", "kernels.builders", "kernels.simd", "kernels.activations",
     "kernels.int8_products", "vocoder.spectral.fast_layers", "vocoder.spectral.network_kernels",
@@ -32,7 +32,7 @@ class NotQuantised(Exception):
 
 
 class Workspace:
-    """Scratch buffers of the compiled functions. One stream's own, as they run without Python's lock."""
+    """Scratch buffers of the compiled functions. Each stream has its own, because they run without the interpreter lock."""
 
     def __init__(self, generator: SpectralGenerator) -> None:
         channels, hidden = generator.config.channels, generator.config.hidden

@@ -22,7 +22,7 @@ from vocoder.spectral.streaming import FrameLayers, GeneratorStream
 from vocoder.spectral.transform import InverseTransform
 
 BLOCK_FRAMES = 128  # largest part of a mel; twice as many are 5 % faster and take ten megabytes more
-REFINEMENTS = 16  # default for files that do not say
+REFINEMENTS = 16  # default for files without this entry
 MAX_REFINEMENTS = 1000
 
 
@@ -103,7 +103,7 @@ class SpectralVocoder(Vocoder):
     def _part_ends(self) -> Iterator[int]:
         """Frame numbers at which parts of the mel end: the first as soon as possible, the others in larger parts.
 
-        They depend on nothing else, because the search for phases amplifies differences in rounding.
+        They are the same for every mel, because the search for phases amplifies differences in rounding.
         """
         size, ahead = CHUNK_FRAMES, self.config.lookahead
         if self.refinements:

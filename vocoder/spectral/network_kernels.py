@@ -1,8 +1,8 @@
 """The generator's layers on frames in rows, for numba: int8 weights, int16 activations.
 
-The weights of such a model file are stored as int8, so that integer products lose nothing there; activations are
-quantised as finely as 32-bit sums allow, finer than half precision. Integer sums are exact in any order: the result of
-a frame does not depend on the frames beside it, to the last bit.
+The weights of such a model file are stored as int8, so integer products represent them exactly. Activations are
+quantised as finely as 32-bit sums allow, finer than half precision. Integer sums are exact in any order, so the result
+of a frame is bit-identical in any batch.
 """
 
 import math

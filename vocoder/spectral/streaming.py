@@ -32,7 +32,7 @@ class _Dense:
     def __call__(self, x: Tensor) -> Tensor:
         if not self._low:
             return self._layer(x)
-        # The library keeps half a megabyte for each number of rows that it meets, so there should be few of them.
+        # The library keeps half a megabyte for each number of rows that it was called with, so there should be few.
         rows = F.pad(x.to(torch.bfloat16), (0, 0, 0, -len(x) % ROWS))
         # Converted for each call: a bfloat16 copy would take half as much memory again as the weights.
         weight, bias = (value.to(torch.bfloat16) for value in (self._layer.weight, self._layer.bias))
@@ -100,7 +100,7 @@ class FrameLayers:
         return True
 
     def workspace(self) -> Workspace | None:
-        """What a stream works in."""
+        """The scratch buffers of a stream."""
         return Workspace(self.generator) if self.compiled else None
 
 

@@ -1,4 +1,4 @@
-"""The compiled loops of the classic WaveRNN; `kernels` says how their arguments are laid out."""
+"""The compiled loops of the classic WaveRNN; see `kernels` for the layout of their arguments."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The compiled loops of the compact WaveRNN; `kernels` says how their arguments are laid out."""
+"""The compiled loops of the compact WaveRNN; see `kernels` for the layout of their arguments."""
 
 import math
 

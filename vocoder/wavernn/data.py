@@ -25,7 +25,7 @@ class Batch(TypedDict):
 
 
 class WaveRNNBatches(CropBatches):
-    """See `CropBatches`; the config says how samples are represented and how much context a frame has."""
+    """See `CropBatches`; the config defines the representation of samples and the context of a frame."""
 
     config: WaveRNNConfig
 

@@ -35,7 +35,7 @@ from vocoder.wavernn.sampling import (
 
 logger = logging.getLogger(__name__)
 
-BATCHES = (1, 8, 32, 128)  # batch sizes; each has a graph of its own, captured when it is first needed
+BATCHES = (1, 8, 32, 128)  # batch sizes; each has its own graph, captured when it is first needed
 FRAMES_PER_SYNC = 2  # frames queued on the GPU before a synchronisation: 400 samples, about 20 ms
 STATES = {"compact": ("state",), "classic": ("first", "second")}  # attributes of the steppers
 

@@ -1,8 +1,8 @@
 """Parts of the compiled loops that both WaveRNN shapes share: a step of a GRU, and drawing a sample.
 
 A kernel works on `width` lanes: 1 is a single stream, 2, 4 or 8 are folds side by side. The values of a lane are laid
-out in tiles [units / 16, width, 16], so that every load takes 16 units of one lane, whatever the width, and
-element-wise operations are one loop over flat memory.
+out in tiles [units / 16, width, 16], so that every load takes 16 units of one lane at any width, and element-wise
+operations are one loop over flat memory.
 
 Arrays come as addresses, float32 where not stated. `net` has those of plan, floats and ints of a
 `packing.PackedWaveRNN`, `sizes` that of its sizes. `memory` has tiles at the offsets in `sizes`: the states of the
@@ -24,7 +24,7 @@ NO_FLOOR = np.float32(-np.inf)
 ZERO = np.float32(0.0)
 ONE = np.float32(1.0)
 _MIN_LOG_SCALE = np.float32(-7.0)  # of a logistic, as in `samples`
-# Integer arguments of kernels. Plain ones would be types of their own to numba, each with its copy of the code.
+# Integer arguments of kernels. numba would treat plain constants as separate types and compile a copy for each.
 OWN_BIAS, START = np.int64(-1), np.int64(0)
 
 

@@ -6,7 +6,7 @@ columns that have a block, with the sums in registers. A block that was loaded s
     sums[lane] += block * x[lane, column]      for each lane; the floats of a register are the 16 rows
 
 So that 16 rows of a lane are loaded and stored at once, vectors side by side are laid out in tiles:
-[units / 16, lanes, 16]. With a single lane that is the vector as it is.
+[units / 16, lanes, 16]. With a single lane that is the vector itself.
 
 The conditioning network always has 16 frames and dense matrices: there the floats of a register are the frames, laid
 out [units, 16].

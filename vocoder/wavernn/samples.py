@@ -11,7 +11,7 @@ from torch import Tensor
 from speech.audio import mu_law_decode, mu_law_encode, preemphasis
 from vocoder.wavernn.config import MIXTURES, WaveRNNConfig
 
-# Scale of the narrowest logistic distribution. e^-7 is about 60 steps of 16 bits, inaudible beside speech.
+# Scale of the narrowest logistic distribution. e^-7 is about 60 steps of 16 bits, which speech masks.
 MIN_LOG_SCALE = -7.0
 _HALF_STEP = 1 / 65535  # half a step of 16 bits in [-1, 1]
 
