@@ -25,7 +25,7 @@ class FitConfig:
 
     Attributes:
         steps: optimiser steps in total, over all sessions of a run.
-        max_minutes: stop and save after this many minutes of a session; 0 for no limit.
+        max_minutes: end a session within this time, including the last validation and save; 0 for no limit.
         learning_rate: peak.
         final_learning_rate: end of the decay.
         warmup_steps: steps of linear increase to the peak.
@@ -33,7 +33,8 @@ class FitConfig:
         decay_start, decay_steps: first step and length of the decay; decay_steps 0 means up to `steps`.
         weight_decay, betas, eps: of AdamW (Loshchilov & Hutter 2019); without decay it is Adam.
         clip_norm: largest L2 norm of the gradient over all parameters; 0 for no clipping.
-        log_every, validate_every, save_every: in steps; 0 means only at the end.
+        log_every, validate_every, save_every: in steps; 0 means only at the end. Otherwise the first validation of a
+            session comes after 3 minutes at the latest, and the first save after 5.
         keep_last: number of resumable states to keep.
         seed: of all randomness in the steps (dropout, masks, noise).
         precision: "auto" is bf16 on a GPU or CPU with instructions for it, fp16 on an older GPU, fp32 elsewhere.

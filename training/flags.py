@@ -44,7 +44,7 @@ class TrainingFlags:
     steps: int = 20_000
     """Training steps in total. The learning rate decays over them."""
     max_minutes: float = 0.0
-    """Stop and save after this many minutes; 0 is no limit."""
+    """End the session within this many minutes, including the last validation and save; 0 is no limit."""
     learning_rate: float = 1e-3
     """Peak learning rate."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"

@@ -12,7 +12,6 @@ import logging
 import os
 import shlex
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +25,7 @@ from training.prefetch import Prefetcher
 from training.run_directory import RunDirectory
 from training.session import Session
 from training.stopping import StopRequest
+from training.timing import ProgressBar
 
 __all__ = ["Batches", "FitConfig", "FitResult", "RunDirectory", "Task", "fit"]
 
@@ -138,16 +138,14 @@ def _train(session: Session, batches: Batches) -> FitResult:
     if main:
         run.open_events(purge_step=session.done + 1 if session.done else None)
         logger.info("training in %s from step %d to %d on %s", run.path, session.done, config.steps, session.device)
-    clock = _Clock(config.max_minutes)
+    timing = session.timing
     reason: Literal["finished", "signal", "max_minutes"] = "finished"
-    bar = tqdm(
-        total=config.steps, initial=session.done, unit="step", dynamic_ncols=True,
-        disable=None if config.progress and main else True,
-    )  # fmt: skip
+    bar = ProgressBar(timing, config, session.done, shown=config.progress and main)
     prefetcher = Prefetcher(batches.batch_at, range(session.done, config.steps), config.prefetch)
     with StopRequest() as stop, contextlib.closing(bar), contextlib.closing(prefetcher):
         for step, batch in prefetcher:
-            signalled, late = session.train_step(batch, step, lambda: (stop.requested, main and clock.is_over()))
+            signalled, late = session.train_step(batch, step, lambda: (stop.requested, main and timing.is_over()))
+            timing.step_taken()
             bar.update()
             session.report_if_due(bar)
             if (signalled or late) and session.done < config.steps:
@@ -155,26 +153,15 @@ def _train(session: Session, batches: Batches) -> FitResult:
                 break
             session.validate_if_due(bar)
             session.save_if_due()
+        if reason == "max_minutes":
+            session.validate_if_it_fits(bar)
         session.finish()
     if main:
         session.task.finish(run, session.done)
     sentence = _closing_sentence(session, reason)
     if main:
         tqdm.write(sentence, file=sys.stderr)
-    return FitResult(session.done, reason, session.best, session.best_step, clock.minutes(), sentence)
-
-
-class _Clock:
-    """Minutes since its creation, with a limit; 0 is none."""
-
-    def __init__(self, limit: float):
-        self._started, self._limit = time.monotonic(), limit
-
-    def minutes(self) -> float:
-        return (time.monotonic() - self._started) / 60
-
-    def is_over(self) -> bool:
-        return 0 < self._limit <= self.minutes()
+    return FitResult(session.done, reason, session.best, session.best_step, timing.seconds() / 60, sentence)
 
 
 def _closing_sentence(session: Session, reason: str) -> str:
@@ -187,4 +174,7 @@ def _closing_sentence(session: Session, reason: str) -> str:
         )
         return f"Finished all {step} steps; the model is {session.run.model}.{best}"
     why = "Stopped by a signal" if reason == "signal" else "The time is over"
-    return f"{why}: step {step} is saved in {path}. Resume with: {resume_command()}"
+    unvalidated = (
+        "" if session.best is not None else f" There was no validation yet: {session.run.best.name} is this step, too."
+    )
+    return f"{why}: step {step} is saved in {path}.{unvalidated} Resume with: {resume_command()}"

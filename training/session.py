@@ -20,6 +20,7 @@ from training.average import WeightAverage
 from training.config import FitConfig, Task
 from training.report import Report, items_of
 from training.run_directory import RunDirectory, SavedState
+from training.timing import Timing
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -59,6 +60,7 @@ class Session:
         self.saved_at, self.validated_at = -1, -1
         self._good_counters = self._counters()
         self.report = Report()
+        self.timing = Timing(config)
         if self.world > 1:
             processes.share_from_first(list(self._module_tensors().values()))
 
@@ -172,18 +174,29 @@ class Session:
         shown = {name: f"{figures[name]:.4g}" for name in ("loss", "lr") if name in figures}
         if bar is not None:
             bar.set_postfix(shown)
-        minutes = (self.config.steps - self.done) / figures["steps_per_s"] / 60
+        minutes = (self.timing.seconds_left(self.done) or 0) / 60
         text = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
         logger.info("step %d of %d: %s; about %.0f minutes left", self.done, self.config.steps, text, minutes)
 
     def validate_if_due(self, bar: tqdm) -> None:
-        """Validate every `validate_every` steps, and after the last one."""
-        due = self.done == self.config.steps or _due(self.done, self.config.validate_every)
-        if self.is_main and due and self.validated_at != self.done:
-            with self.report.paused():
-                self.validate()
-            if self.best is not None:
-                bar.set_description(f"best {self.task.best_metric} {self.best:.4g}")
+        """Validate every `validate_every` steps, once early in the session, and after the last step."""
+        every = self.config.validate_every
+        due = self.done == self.config.steps or _due(self.done, every)
+        if due or (every and self.timing.first_validation_is_due()):
+            self._validate_now(bar)
+
+    def validate_if_it_fits(self, bar: tqdm) -> None:
+        """Validate the last weights of a session that ends by its time limit, if there is time for it."""
+        if self.timing.validation_fits():
+            self._validate_now(bar)
+
+    def _validate_now(self, bar: tqdm) -> None:
+        if not self.is_main or self.validated_at == self.done:
+            return
+        with self.report.paused(), self.timing.measured("validation"):
+            self.validate()
+        if self.best is not None:
+            bar.set_description(f"best {self.task.best_metric} {self.best:.4g}")
 
     def validate(self) -> None:
         """Validate the (averaged) model in eval mode. Save it as best.safetensors if it is the best so far."""
@@ -209,21 +222,26 @@ class Session:
             self._save_model(self.run.best, self.done, {"best_metric": name, "best_value": repr(self.best)})
 
     def save_if_due(self) -> None:
-        """Save every `save_every` steps."""
-        if self.is_main and _due(self.done, self.config.save_every):
-            with self.report.paused():
+        """Save every `save_every` steps, and once early in the session."""
+        every = self.config.save_every
+        if self.is_main and (_due(self.done, every) or (every and self.timing.first_save_is_due())):
+            with self.report.paused(), self.timing.measured("save"):
                 self.save(self.done)
 
     def finish(self) -> None:
         """Save the steps since the last save."""
         if self.is_main:
             self.write_report()
-            if self.saved_at != self.done or not self.run.model.exists():
+            saved = self.saved_at == self.done and self.run.model.exists() and self.run.best.exists()
+            if not saved:
                 self.save(self.done)
         self.accelerator.wait_for_everyone()
 
     def save(self, step: int, counters: dict[str, Any] | None = None) -> None:
-        """Write the model file and the resumable state of `step`, with the current counters if none are given."""
+        """Write the model file and the resumable state of `step`, with the current counters if none are given.
+
+        Without a validation so far, best.safetensors gets the same weights, so that there is one at any time.
+        """
         values = {
             **(self._counters() if counters is None else counters),
             "world_size": self.world,
@@ -232,6 +250,8 @@ class Session:
         # The model first: if the process is killed in between, a resumed run repeats the steps and writes it again.
         # save_model also refuses weights that are not finite, before such a state could replace a good one.
         self._save_model(self.run.model, step, {})
+        if self.best is None:
+            self._save_model(self.run.best, step, {})
         self.run.save_state(step, self._state_tensors(), values, self.config.keep_last)
         self.saved_at = step
 
