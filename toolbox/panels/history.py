@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from PyQt5.QtCore import QAbstractListModel, QModelIndex, Qt
+from PyQt5.QtCore import QAbstractListModel, QModelIndex, QSize, Qt
 from PyQt5.QtWidgets import QListView, QWidget
 
 from toolbox.state.requests import Requests
@@ -48,6 +48,13 @@ class ResultsModel(QAbstractListModel):
         return None
 
 
+class ResultsList(QListView):
+    """A list that needs little height, but takes what there is."""
+
+    def sizeHint(self) -> QSize:
+        return QSize(super().sizeHint().width(), 6 * self.fontMetrics().lineSpacing())
+
+
 def tooltip(entry: Entry, facts: list[str]) -> str:
     similarity = [] if entry.similarity is None else [f"similarity {entry.similarity:.2f}"]
     lines = [
@@ -77,7 +84,7 @@ class History(Card):
         super().__init__("Results", "", parent)
         self._session, self._requests = session, requests
         self.model = ResultsModel()
-        self.list = QListView()
+        self.list = ResultsList()
         self.list.setAccessibleName("Results")
         self.list.setModel(self.model)
         self.list.setUniformItemSizes(True)

@@ -14,7 +14,8 @@ from toolbox import jobs
 from toolbox.panels.dialogs import LEXICONS, ask_for_files
 from toolbox.state.session import Session
 from toolbox.storage.settings import SpeechSettings
-from toolbox.widgets.parts import ElidedLabel, button, row
+from toolbox.widgets.parts import ElidedLabel, beside, button, row
+from toolbox.widgets.scrolling import FlowLayout
 from toolbox.widgets.value_slider import ValueSlider
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ NO_LEXICON = "none"
 SLIDERS = {
     "speed": ("Spee&d", "Speaking rate at the same pitch: 0.8 is 20 % slower, 1.5 is 50 % faster."),
     "pauses": ("Pa&uses", "Length of the pauses: 2 doubles them, 0 removes them."),
-    "pitch_range": ("Pitch ran&ge", "How far the pitch moves up and down: 0 is monotone, 2 is twice as lively."),
+    "pitch_range": ("Pitch ran&ge", "How far the pitch moves up and down: 0 is monotone, 2 doubles the range."),
 }
 
 
@@ -85,7 +86,7 @@ class OptionsPanel(QWidget):
         column.setSpacing(4)
         column.addLayout(grid)
         column.addLayout(lexicon)
-        column.addLayout(row(self.trim, None, self.fixed, self.seed))
+        column.addLayout(FlowLayout(self.trim, beside(self.fixed, self.seed)))
 
     def settings(self) -> SpeechSettings:
         factors = {name: slider.factor() for name, slider in self.sliders.items()}

@@ -13,7 +13,8 @@ from toolbox.state.session import Session
 from toolbox.storage.results import BREAK_SECONDS, Line, Result
 from toolbox.widgets import style
 from toolbox.widgets.canvases import MEL_RANGE, EmbeddingMap, HeatMap, Waveform, joined_alignment
-from toolbox.widgets.parts import Card, button, faint, paint_icon, row, selectable
+from toolbox.widgets.parts import Card, beside, button, faint, paint_icon, row, selectable
+from toolbox.widgets.scrolling import FlowLayout
 
 EMBEDDING_PIXELS = 32, 32
 FRAMES_PER_SECOND = 80.0  # of the default mel settings; replaced by the exact length once there is audio
@@ -91,14 +92,13 @@ class ResultView(Card):
             self.splitter.setStretchFactor(self.splitter.count() - 1, stretch)
         column = QVBoxLayout(page)
         column.setContentsMargins(0, 0, 0, 0)
-        line = row(self.figure_label, self.figure, None)
+        line = FlowLayout(beside(self.figure_label, self.figure))
         for canvas, caption in zip(self.embeddings, ("Reference", "Result"), strict=True):
             canvas.setToolTip(f"{caption}: the speaker embedding as colours")
             canvas.setFixedSize(*EMBEDDING_PIXELS)
             label = QLabel(caption)
             label.setObjectName("faint")
-            line.addWidget(label)
-            line.addWidget(canvas)
+            line.addWidget(beside(label, canvas))
         texts = QVBoxLayout()
         texts.setSpacing(0)
         texts.addWidget(self.facts)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PyQt5.QtCore import Qt
+from PyQt5.QtCore import QSize, Qt
 from PyQt5.QtGui import QKeyEvent
 from PyQt5.QtWidgets import QMenu, QPlainTextEdit, QWidget
 
 from toolbox.panels.options_panel import OptionsPanel
 from toolbox.state.requests import Requests, TextRequest
 from toolbox.state.session import Session
-from toolbox.widgets.parts import Card, Fold, button, clock, faint, paint_icon, row
+from toolbox.widgets.parts import Card, ElidedLabel, Fold, button, clock, paint_icon, row
 
 FIRST_TEXT = "Hello. I have never said this sentence before, and yet you can hear me say it."
 CHARACTERS_PER_SECOND = 14.0  # of English read aloud
@@ -27,6 +27,9 @@ class TextBox(QPlainTextEdit):
         self.setAccessibleName("Text to speak")
         self.setPlaceholderText("Write what should be said. Each line is one utterance.")
         self.setMinimumHeight(60)
+
+    def sizeHint(self) -> QSize:
+        return QSize(super().sizeHint().width(), 4 * self.fontMetrics().lineSpacing())
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() in (Qt.Key_Return, Qt.Key_Enter) and event.modifiers() & Qt.ControlModifier:
@@ -46,9 +49,10 @@ class TextCard(Card):
         self.text = TextBox()
         self.text.setPlainText(session.preferences.get("text", FIRST_TEXT))
         self.text.textChanged.connect(self._show_length)
-        self.length = faint()
-        self.length.setWordWrap(False)
-        self.head.addWidget(self.length)
+        self.length = ElidedLabel()
+        self.length.setObjectName("faint")
+        self.length.setAlignment(Qt.AlignRight | Qt.AlignVCenter)
+        self.head.addWidget(self.length, 20)
         self.options = OptionsPanel(session)
         self.fold = Fold("Op&tions", "Show or hide speed, pauses, pitch range, lexicon and seed", self.options)
         self.fold.set_open(session.preferences.get("options_open", False))
@@ -117,7 +121,7 @@ class TextCard(Card):
         text = self.text.toPlainText()
         lines = sum(bool(line.strip()) for line in text.splitlines())
         length = clock(len(text) / CHARACTERS_PER_SECOND) if text.strip() else "0 s"
-        self.length.setText(f"{lines} line{'s' * (lines != 1)}, about {length} of speech")
+        self.length.set_text(f"{lines} line{'s' * (lines != 1)}, about {length} of speech")
 
     def _show_options(self) -> None:
         self.fold.summary.set_text(self.options.summary())

@@ -13,6 +13,7 @@ from toolbox.state.voice_choice import sample_title
 from toolbox.widgets import style
 from toolbox.widgets.canvases import EmbeddingMap
 from toolbox.widgets.parts import Card, button, faint, paint_icon, row, selectable
+from toolbox.widgets.scrolling import FlowLayout
 
 NOT_SAVED = "not saved"
 MAX_REMARKS = 3
@@ -38,7 +39,7 @@ class VoiceCard(Card):
         self.box.setAccessibleName("Voice")
         self.box.setToolTip("The voice to speak with: a sample, a saved voice, or the recording opened last")
         self.box.setSizeAdjustPolicy(QComboBox.AdjustToMinimumContentsLengthWithIcon)
-        self.box.setMinimumContentsLength(12)
+        self.box.setMinimumContentsLength(8)
         self.box.setSizePolicy(QSizePolicy.Expanding, QSizePolicy.Fixed)
         self.box.setMaxVisibleItems(20)
         self.box.activated.connect(self._picked)
@@ -63,7 +64,7 @@ class VoiceCard(Card):
         texts.addWidget(self.remarks)
         texts.addStretch(1)
         self.column.addLayout(row(self.box, self.listen_button))
-        self.column.addLayout(row(self.open_button, self.record_button, self.mix_button, self.save_button))
+        self.column.addLayout(FlowLayout(self.open_button, self.record_button, self.mix_button, self.save_button))
         line = row(self.embedding)
         line.addLayout(texts, 1)
         self.column.addLayout(line)

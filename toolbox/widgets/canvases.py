@@ -17,7 +17,8 @@ MAX_COLUMNS = 2000  # of an image; more are averaged
 BINS_PER_SECOND = 100  # of a waveform: each stores the lowest and the highest sample
 MAX_BINS = 4000
 MEL_RANGE = (-4.0, 4.0)
-SIDE_MARGIN, TIME_MARGIN = 44, 18  # pixels at the default text size, for the axis labels
+SIDE_MARGIN, TIME_MARGIN = 44, 18  # smallest, in pixels, for the axis labels
+AXIS_SIZE = 0.8  # of the text size, for the axis labels
 
 
 class Canvas(QWidget):
@@ -80,7 +81,16 @@ class TimeCanvas(Canvas):
 
     def plot(self) -> QRectF:
         """Area of the picture, without the axis labels."""
-        return QRectF(SIDE_MARGIN, 2, max(1, self.width() - SIDE_MARGIN - 6), max(1, self.height() - TIME_MARGIN - 2))
+        side, below = self._margins()
+        return QRectF(side, 2, max(1, self.width() - side - 6), max(1, self.height() - below - 2))
+
+    def _margins(self) -> tuple[float, float]:
+        """Pixels for the label of the vertical axis, and for the seconds."""
+        metrics = self.fontMetrics()
+        return (
+            max(SIDE_MARGIN, AXIS_SIZE * metrics.horizontalAdvance("audio") + 10),
+            max(TIME_MARGIN, AXIS_SIZE * metrics.height() + 2),
+        )
 
     def _x(self, seconds: float) -> float:
         area = self.plot()
@@ -119,9 +129,10 @@ class TimeCanvas(Canvas):
         theme, area = style.current(), self.plot()
         painter.setPen(QColor(theme.faint))
         font = painter.font()
-        font.setPointSizeF(max(7.0, 0.8 * font.pointSizeF()))
+        font.setPointSizeF(max(7.0, AXIS_SIZE * font.pointSizeF()))
         painter.setFont(font)
-        left = QRectF(0, area.top(), SIDE_MARGIN - 4, area.height())
+        side_margin, time_margin = self._margins()
+        left = QRectF(0, area.top(), side_margin - 4, area.height())
         painter.drawText(left, Qt.AlignRight | Qt.AlignVCenter | Qt.TextWordWrap, side)
         step = _round_step(self.seconds, max(2, int(area.width() / 70)))
         for number in range(int(self.seconds / step) + 1):
@@ -129,7 +140,7 @@ class TimeCanvas(Canvas):
             text = f"{number * step:g} s"
             width = painter.fontMetrics().horizontalAdvance(text)
             left_edge = min(max(x - width / 2, area.left()), area.right() - width)
-            painter.drawText(QRectF(left_edge, area.bottom(), width + 2, TIME_MARGIN), Qt.AlignCenter, text)
+            painter.drawText(QRectF(left_edge, area.bottom(), width + 2, time_margin), Qt.AlignCenter, text)
 
 
 class HeatMap(TimeCanvas):

@@ -117,6 +117,15 @@ def row(*parts: QWidget | QLayout | int | None) -> QHBoxLayout:
     return line
 
 
+def beside(*parts: QWidget) -> QWidget:
+    """Widgets side by side that stay together."""
+    whole = QWidget()
+    line = row(*parts)
+    line.setContentsMargins(0, 0, 0, 0)
+    whole.setLayout(line)
+    return whole
+
+
 class ElidedLabel(QLabel):
     """One line that is elided if it is too long; the tooltip shows the whole text."""
 

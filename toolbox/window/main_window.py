@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from PyQt5.QtCore import Qt, pyqtSignal
+from PyQt5.QtCore import QRect, QSize, Qt, pyqtSignal
 from PyQt5.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PyQt5.QtWidgets import (
     QApplication,
@@ -40,14 +40,22 @@ from toolbox.state.session import Session
 from toolbox.storage.datasets import recordings_in
 from toolbox.widgets import style
 from toolbox.widgets.parts import paint_icon
+from toolbox.widgets.scrolling import ScrollColumn, ScrollPage
 from toolbox.window.file_actions import FileActions
 from toolbox.window.layout_memory import remember_layout, restore_layout
 from toolbox.window.menus import MenuEntry, Menus, fill_menus, shortcut_table
 
 TITLE = "Voice cloning toolbox"
-MIN_SIZE = (1024, 640)
+MIN_SIZE = (800, 480)
 FIRST_SIZE = (1366, 740)
+FRAME = (16, 48)  # pixels that the frame and the title bar of a window may need
 MAX_DROPPED = 20  # recordings for one voice; a folder with more is a dataset
+
+
+def free_screen(window: QWidget) -> QRect:
+    """The part of the window's screen without panels of the desktop."""
+    screen = QApplication.screenAt(window.geometry().center()) or QApplication.primaryScreen()
+    return screen.availableGeometry()
 
 
 class MainWindow(QMainWindow):
@@ -98,6 +106,7 @@ class MainWindow(QMainWindow):
         self._set_tab_order()
         self.resize(*FIRST_SIZE)
         restore_layout(session.preferences, self, self._splitters(), self.tabs)
+        self._fit_screen()
 
     # --- construction
 
@@ -105,22 +114,23 @@ class MainWindow(QMainWindow):
         left = QWidget()
         column = QVBoxLayout(left)
         column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(self.voice_card)
+        column.addWidget(ScrollColumn(self.voice_card))
         column.addWidget(self.text_card, 1)
         self.columns = QSplitter(Qt.Horizontal)
         self.columns.setChildrenCollapsible(False)
         self.columns.setHandleWidth(8)
-        for part, stretch in ((left, 4), (self.result_view, 6), (self.history, 3)):
+        for part, stretch in ((left, 4), (ScrollColumn(self.result_view), 6), (ScrollColumn(self.history), 3)):
             self.columns.addWidget(part)
             self.columns.setStretchFactor(self.columns.count() - 1, stretch)
         first = QWidget()
         line = QHBoxLayout(first)
         line.setContentsMargins(0, 8, 0, 0)
         line.addWidget(self.columns)
-        self.pages = {
+        pages = {
             "Speak": first, "Voices": self.library, "Datasets": self.datasets, "Map": self.map, "Models": self.models,
             "Settings": self.settings, "Log": self.log,
         }  # fmt: skip
+        self.pages = {name: ScrollPage(page) for name, page in pages.items()}
         for name, page in self.pages.items():
             self.tabs.addTab(page, name)
         middle = QWidget()
@@ -131,6 +141,13 @@ class MainWindow(QMainWindow):
         column.addWidget(self.tabs, 1)
         column.addWidget(self.activity)
         self.setCentralWidget(middle)
+
+    def _fit_screen(self) -> None:
+        """Shrink and move the window so that it fits the screen."""
+        free = free_screen(self)
+        self.resize(self.size().boundedTo(free.size() - QSize(*FRAME)))
+        if not free.contains(self.frameGeometry()):
+            self.move(free.topLeft())
 
     def _connect(self) -> None:
         session = self.session
@@ -329,7 +346,7 @@ class MainWindow(QMainWindow):
         if folders and len(found) > MAX_DROPPED:
             self.show_page("Datasets")
             self.datasets.add_folders(folders)
-        elif self.tabs.currentWidget() is self.library and self.library.shown is not None:
+        elif self.tabs.currentWidget() is self.pages["Voices"] and self.library.shown is not None:
             self.library.add_files(found)
         else:
             self.show_first_page()

@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from PyQt5.QtCore import QPoint, QRect, Qt
+from PyQt5.QtCore import QPoint, Qt
 from PyQt5.QtWidgets import QAbstractButton, QApplication, QCheckBox, QComboBox, QLabel, QPushButton, QWidget
 
 from toolbox.widgets import style
@@ -38,7 +38,8 @@ def overlapping(window) -> list[str]:
             "QComboBox", "QTabBar", "QSpinBox", "QTableView", "QTableWidget"
         )
     ]  # fmt: skip
-    rectangles = [(one, QRect(one.mapTo(window, QPoint(0, 0)), one.size())) for one in leaves]
+    rectangles = [(one, one.visibleRegion().boundingRect().translated(one.mapTo(window, QPoint(0, 0))))
+                  for one in leaves]  # fmt: skip
     return [
         f"{a.text() if hasattr(a, 'text') else a} over {b.text() if hasattr(b, 'text') else b}"
         for (a, one), (b, other) in itertools.combinations(rectangles, 2)

@@ -1,0 +1,94 @@
+"""The window fits small screens at any text size, and what does not fit can be scrolled to."""
+
+import pytest
+from PyQt5.QtCore import QRect, QSize
+from PyQt5.QtWidgets import QApplication, QPushButton, QWidget
+
+from tests.toolbox.window.test_looks import cut, overlapping
+from toolbox.widgets import style
+from toolbox.widgets.scrolling import FlowLayout
+from toolbox.window import main_window
+
+
+@pytest.fixture
+def sized(app):
+    """Opens the window at a text size."""
+
+    def open_at(points):
+        window = app.open()
+        app.session.preferences.set("text_points", points)
+        window.restyle()
+        app.qtbot.wait(5)
+        return window
+
+    yield open_at
+    style.apply(QApplication.instance(), style.LIGHT)
+
+
+@pytest.mark.parametrize("points", [8, 10, 14, 20])
+def test_the_smallest_size_fits_a_small_screen_at_any_text_size(sized, points):
+    window = sized(points)
+    window.text_card.fold.set_open(True)
+    window.result_view.pages.setCurrentIndex(1)
+    app_size = window.minimumSizeHint().expandedTo(window.minimumSize())
+    assert app_size.width() <= 1000 and app_size.height() <= 580, app_size
+
+
+@pytest.mark.parametrize("points", [10, 14])
+def test_no_text_is_cut_on_usual_screens(app, sized, points):
+    window = sized(points)
+    app.speak("Hello there.")
+    for size in ((1008, 590), (1008, 650), (1264, 750), (1904, 1030)):
+        for opened in (False, True):
+            window.text_card.fold.set_open(opened)
+            window.resize(*size)
+            for name in window.pages:
+                window.show_page(name)
+                for _ in range(4):
+                    QApplication.processEvents()
+                assert cut(window) == [], f"{name} at {size}, {points} pt"
+                assert overlapping(window) == [], f"{name} at {size}, {points} pt"
+                assert (window.width(), window.height()) == size, f"{name} needs more than {size}"
+
+
+@pytest.mark.parametrize("points", [10, 14])
+def test_the_three_columns_and_the_speak_button_are_in_view(app, sized, points):
+    window = sized(points)
+    app.speak("Hello there.")
+    window.resize(1008, 650)
+    for _ in range(4):
+        QApplication.processEvents()
+    for one in (window.text_card.speak_button, window.result_view.export_button, window.history.compare_button):
+        assert one.visibleRegion().boundingRect() == QRect(0, 0, one.width(), one.height()), one.text()
+
+
+@pytest.mark.parametrize("screen", [(1024, 640), (1280, 800), (1920, 1080)])
+def test_the_first_window_fits_the_screen(app, monkeypatch, screen):
+    monkeypatch.setattr(main_window, "free_screen", lambda _window: QRect(0, 0, *screen))
+    window = main_window.MainWindow
+    app.open()
+    made = window(app.session)
+    width, height = main_window.FRAME
+    assert made.width() + width <= screen[0] and made.height() + height <= screen[1]
+    made.resize(3000, 2000)
+    made._remember()
+    again = window(app.session)
+    assert again.width() + width <= screen[0] and again.height() + height <= screen[1], "a remembered size as well"
+    made.deleteLater()
+    again.deleteLater()
+
+
+def test_buttons_wrap_into_lines(qtbot):
+    whole = QWidget()
+    qtbot.addWidget(whole)
+    buttons = [QPushButton("A button") for _ in range(4)]
+    for one in buttons:
+        one.setFixedSize(100, 30)
+    layout = FlowLayout(*buttons, spacing=10)
+    whole.setLayout(layout)
+    assert layout.sizeHint() == QSize(430, 30) and layout.heightForWidth(430) == 30
+    assert layout.heightForWidth(429) == layout.heightForWidth(210) == 70 and layout.heightForWidth(50) == 150
+    layout.setGeometry(QRect(0, 0, 210, 70))
+    assert [(one.x(), one.y()) for one in buttons] == [(0, 0), (110, 0), (0, 40), (110, 40)]
+    buttons[0].setParent(None)
+    assert layout.count() == 3
