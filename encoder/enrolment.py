@@ -222,7 +222,7 @@ class Arguments:
 
 @exit_on_speech_error
 def main(argv: Sequence[str] | None = None) -> int:
-    from encoder.clips import check_output, parse_arguments, save_figure
+    from encoder.commands import check_output, parse_arguments, save_figure
 
     arguments = parse_arguments(Arguments, "enrolment", argv, __doc__)
     check_output(arguments.picture, arguments.force, picture=True)

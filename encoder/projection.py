@@ -17,17 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import tyro
 
-from encoder.clips import (
-    ClipReport,
-    CommandArguments,
-    check_output,
-    corpus_clips,
-    embed_clips,
-    load_encoder,
-    parse_arguments,
-    progress,
-    save_figure,
-)
+from encoder.clips import ClipReport, corpus_clips, embed_clips
+from encoder.commands import CommandArguments, check_output, load_encoder, parse_arguments, progress, save_figure
 from encoder.umap_projection import draw_map
 from speech.errors import ConfigError, CorpusError, exit_on_speech_error
 

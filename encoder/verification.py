@@ -18,18 +18,8 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from encoder.clips import (
-    Clip,
-    ClipReport,
-    CommandArguments,
-    check_output,
-    corpus_clips,
-    embed_clips,
-    load_encoder,
-    parse_arguments,
-    progress,
-    save_figure,
-)
+from encoder.clips import Clip, ClipReport, corpus_clips, embed_clips
+from encoder.commands import CommandArguments, check_output, load_encoder, parse_arguments, progress, save_figure
 from encoder.metrics import (
     all_pairs,
     det_figure,
