@@ -9,17 +9,13 @@ Progress = Callable[[int, int], None]
 Cancelled = Callable[[], bool]
 
 
-class VocodingCancelled(WorkCancelled):
-    """The caller's `cancelled` returned True; there is no result."""
-
-
 @dataclass(frozen=True)
 class Control:
-    """What the caller of a long function may give along.
+    """Callbacks of the caller of a long function.
 
     Attributes:
         progress: called with (samples generated, samples in total).
-        cancelled: called at least every 50 ms; True ends the work with `VocodingCancelled`.
+        cancelled: called at least every 50 ms; True ends the work with `WorkCancelled`.
     """
 
     progress: Progress | None = None
@@ -34,10 +30,10 @@ class Control:
         """Call `cancelled`, if there is one.
 
         Raises:
-            VocodingCancelled: it returned True.
+            WorkCancelled: it returned True.
         """
         if self.cancelled is not None and self.cancelled():
-            raise VocodingCancelled
+            raise WorkCancelled
 
 
 NO_CONTROL = Control()

@@ -16,13 +16,11 @@ from torch import Tensor
 
 from synthesizer.decoding_check import Decoded
 from synthesizer.tacotron.config import InferenceSettings
-from synthesizer.tacotron.fast_convolutions import Cancelled, DecodingCancelled, stop_if
+from synthesizer.tacotron.fast_convolutions import Cancelled, stop_if
 from synthesizer.tacotron.fast_decoder import fast_decoder_of
 from synthesizer.tacotron.model import SILENCE, Tacotron2, length_mask
 from synthesizer.tacotron.postfilter import apply_postfilter
 from synthesizer.tacotron.variance import restore_variance
-
-__all__ = ["DecodingCancelled", "SentenceInput", "free_run", "step_limit"]
 
 SECONDS_PER_TOKEN = 0.2  # speech is faster than this; it bounds an utterance that never stops
 EXTRA_SECONDS = 1.5
@@ -57,7 +55,7 @@ class SentenceInput:
 
 
 class PrenetMasks:
-    """Dropout masks of the prenet for one sentence, from a generator of its own."""
+    """Dropout masks of the prenet for one sentence, from a separate generator."""
 
     def __init__(self, model: Tacotron2, seed: int) -> None:
         self._prenet = model.prenet
@@ -131,7 +129,7 @@ def free_run(
         cancelled: polled at least every 50 ms; True stops decoding.
 
     Raises:
-        DecodingCancelled: `cancelled` returned True.
+        WorkCancelled: `cancelled` returned True.
     """
     device = next(model.parameters()).device
     embeddings = np.stack([np.asarray(sentence.embedding) for sentence in sentences])

@@ -16,14 +16,10 @@ Cancelled = Callable[[], bool]
 POSITIONS_AT_ONCE = 256
 
 
-class DecodingCancelled(WorkCancelled):
-    """The caller's `cancelled` returned True; there is no result."""
-
-
 def stop_if(cancelled: Cancelled | None) -> None:
-    """Raises: DecodingCancelled if `cancelled` returns True."""
+    """Raises: WorkCancelled if `cancelled` returns True."""
     if cancelled is not None and cancelled():
-        raise DecodingCancelled
+        raise WorkCancelled
 
 
 class FoldedConvolutions:
@@ -52,7 +48,7 @@ class FoldedConvolutions:
         Long sequences are computed in segments, each with as much context as the stack's receptive field.
 
         Raises:
-            DecodingCancelled: `cancelled`, called before each segment, returned True.
+            WorkCancelled: `cancelled`, called before each segment, returned True.
         """
         length, segments = x.shape[1], []
         for first in range(0, length, POSITIONS_AT_ONCE):

@@ -94,7 +94,7 @@ class FastDecoder:
         """The text encoder on one sentence: int64 [tokens] -> [tokens, encoder_size].
 
         Raises:
-            DecodingCancelled: `cancelled` returned True.
+            WorkCancelled: `cancelled` returned True.
         """
         x = self._encoder_convolutions(self._embedding(torch.from_numpy(text)).T, cancelled)
         stop_if(cancelled)
@@ -104,7 +104,7 @@ class FastDecoder:
         """The postnet on one sentence: the decoder's frames [frames, n_mels] -> mel [n_mels, frames], in [-4, 4].
 
         Raises:
-            DecodingCancelled: `cancelled` returned True.
+            WorkCancelled: `cancelled` returned True.
         """
         mel = torch.from_numpy(frames).T.contiguous()
         return torch.clamp(mel + self._postnet(mel, cancelled), SILENCE, -SILENCE).numpy()

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from speech.errors import AudioError
+from speech.errors import AudioError, WorkCancelled
 from vocoder import GriffinLimVocoder, Vocoder
-from vocoder.control import VocodingCancelled
 from vocoder.segments import MelFrames
 from vocoder.spectral.config import SpectralConfig
 from vocoder.spectral.inference import SpectralVocoder
@@ -92,7 +91,7 @@ def test_bad_segment_is_refused_when_it_arrives(vocoder):
 
 
 def test_cancelled_stream_of_segments_ends(vocoder):
-    with pytest.raises(VocodingCancelled):
+    with pytest.raises(WorkCancelled):
         list(vocoder.stream_segments(iter([random_mel(20)]), cancelled=lambda: True))
 
 

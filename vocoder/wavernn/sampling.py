@@ -44,7 +44,7 @@ class Sampler(ABC):
             For each fold its samples [fold.frames * hop]: int16 labels, or float32 values in mol mode.
 
         Raises:
-            VocodingCancelled: `control.cancelled` returned True. It is called in the caller's thread, as is `progress`.
+            WorkCancelled: `control.cancelled` returned True. It is called in the caller's thread, as is `progress`.
         """
 
     @abstractmethod
@@ -56,7 +56,7 @@ class Sampler(ABC):
             tape_of: returns the next n rows of the tape, float32 [n, config.uniforms].
 
         Raises:
-            VocodingCancelled: `control.cancelled` returned True.
+            WorkCancelled: `control.cancelled` returned True.
         """
 
 

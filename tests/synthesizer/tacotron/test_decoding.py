@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from modelfile.int8 import quantise_rows
+from speech.errors import WorkCancelled
 from synthesizer.decoding_check import Decoded
 from synthesizer.tacotron.config import ATTENTION_KINDS, InferenceSettings
-from synthesizer.tacotron.decoding import STEPS_AT_ONCE, DecodingCancelled, free_run, step_limit
+from synthesizer.tacotron.decoding import STEPS_AT_ONCE, free_run, step_limit
 from synthesizer.tacotron.model import Tacotron2
 from synthesizer.tacotron.variance import LEAST_FRAMES, restore_variance
 from tests.synthesizer.toy import SETTINGS, sentences, toy_config
@@ -148,7 +149,7 @@ def test_cancelling_leaves_the_model_usable(answers: int, engine) -> None:
         asked.append(None)
         return len(asked) >= answers
 
-    with pytest.raises(DecodingCancelled):
+    with pytest.raises(WorkCancelled):
         decode(model, engine=engine, cancelled=cancelled)
     assert len(asked) == answers
     np.testing.assert_array_equal(before, decode(model, slice(1), engine=engine)[0].mel)

@@ -3,10 +3,9 @@ import time
 import numpy as np
 import pytest
 
-from speech.errors import SpeechError
+from speech.errors import SpeechError, WorkCancelled
 from speech.mel import MelConfig, synthesis_mel
 from vocoder import GriffinLimVocoder
-from vocoder.control import VocodingCancelled
 
 
 def griffin_lim(mel: np.ndarray, config: MelConfig | None = None, iterations: int = 60, seed: int | None = 0):
@@ -132,6 +131,6 @@ def test_cancelling_ends_the_work_within_50_ms(verb):
         asked.append(time.process_time())
         return len(asked) == 90
 
-    with pytest.raises(VocodingCancelled):
+    with pytest.raises(WorkCancelled):
         list(getattr(GriffinLimVocoder(), verb)(np.zeros((80, 200), np.float32), seed=0, cancelled=cancelled))
     assert len(asked) == 90 and max(np.diff(asked)) < 0.05

@@ -9,10 +9,9 @@ import torch
 
 from modelfile.checkpoint import load_weights, save_model
 from modelfile.header import ModelHeader
-from speech.errors import ConfigError, ModelFileError, SpeechError
+from speech.errors import ConfigError, ModelFileError, SpeechError, WorkCancelled
 from speech.mel import synthesis_mel
 from vocoder import Vocoder
-from vocoder.control import VocodingCancelled
 from vocoder.emphasis import Deemphasis
 from vocoder.spectral import refinement, streaming
 from vocoder.spectral.config import SpectralConfig
@@ -143,14 +142,14 @@ def test_cancelling_ends_the_work_within_50_ms(verb):
         calls.append(time.process_time())
         return len(calls) == 15
 
-    with pytest.raises(VocodingCancelled):
+    with pytest.raises(WorkCancelled):
         list(getattr(vocoder, verb)(random_mel(900), cancelled=cancelled))
     assert len(calls) == 15 and max(np.diff([*calls, time.process_time()])) < 0.05
 
 
 def test_a_cancelled_vocoder_can_be_used_again(either):
     expected = either.vocode(random_mel(20))
-    with pytest.raises(VocodingCancelled):
+    with pytest.raises(WorkCancelled):
         either.vocode(random_mel(20), cancelled=lambda: True)
     assert np.array_equal(either.vocode(random_mel(20)), expected)
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from speech.errors import ModelFileError
-from vocoder.control import Control, VocodingCancelled
+from speech.errors import ModelFileError, WorkCancelled
+from vocoder.control import Control
 from vocoder.segments import MelFrames
 from vocoder.wavernn.config import WaveRNNConfig, classic_config
 from vocoder.wavernn.data import mel_window
@@ -198,12 +198,12 @@ def test_progress_and_cancelling(toy_model, threads):
     CompiledSampler(model, threads).sample_folds(mel, folds, tapes, Control(lambda *done: seen.append(done), cancelled))
     assert seen[-1] == (20_000, 20_000) and seen == sorted(seen) and len(set(seen)) == len(seen)
     assert callers == {threading.current_thread()}
-    with pytest.raises(VocodingCancelled):
+    with pytest.raises(WorkCancelled):
         CompiledSampler(model, threads).sample_folds(mel, folds, tapes, Control(cancelled=lambda: True))
     chunks: list[np.ndarray] = []
     control = Control(cancelled=lambda: len(chunks) > 1)
     stream = CompiledSampler(model).sample_stream(MelFrames.whole(mel), open_tape(model.config, 0), control)
-    with pytest.raises(VocodingCancelled):
+    with pytest.raises(WorkCancelled):
         for chunk in stream:
             chunks.append(chunk)
     assert len(chunks) == 2
@@ -242,7 +242,7 @@ def test_a_kernel_looks_up_often_even_with_wide_dense_matrices():
         looks.append(time.thread_time())
         return len(looks) > 8
 
-    with pytest.raises(VocodingCancelled):
+    with pytest.raises(WorkCancelled):
         CompiledSampler(model).sample_folds(mel, folds, tapes, Control(cancelled=cancelled))
     assert np.diff(looks[1:]).max() < 0.05
 

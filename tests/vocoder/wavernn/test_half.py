@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from vocoder.control import Control, VocodingCancelled
+from speech.errors import WorkCancelled
+from vocoder.control import Control
 from vocoder.segments import MelFrames
 from vocoder.wavernn.folding import Fold
 from vocoder.wavernn.half import HalfSampler
@@ -71,7 +72,7 @@ def test_each_run_starts_from_the_initial_state_also_after_a_cancelled_one(model
     sampler = HalfSampler(model, torch.float32, record=False)
     expected = sampler.sample_folds(mel, FOLDS, tapes(model))
     answers = iter([False, False, True])
-    with pytest.raises(VocodingCancelled):
+    with pytest.raises(WorkCancelled):
         sampler.sample_folds(mel, FOLDS, tapes(model), Control(cancelled=lambda: next(answers)))
     assert all(map(np.array_equal, sampler.sample_folds(mel, FOLDS, tapes(model)), expected))
 

@@ -11,9 +11,9 @@ import torch
 
 from modelfile.checkpoint import save_model
 from modelfile.header import ModelHeader
-from speech.errors import ConfigError, ModelFileError, SpeechError
+from speech.errors import ConfigError, ModelFileError, SpeechError, WorkCancelled
 from vocoder import Vocoder
-from vocoder.control import Control, VocodingCancelled
+from vocoder.control import Control
 from vocoder.wavernn import inference
 from vocoder.wavernn.config import WaveRNNConfig
 from vocoder.wavernn.convert import convert_public_wavernn, main
@@ -117,7 +117,7 @@ def test_cancelling_ends_the_work_within_50_ms(vocoder, verb):
         calls.append(time.process_time())
         return len(calls) == 300
 
-    with pytest.raises(VocodingCancelled):
+    with pytest.raises(WorkCancelled):
         np.concatenate(list(getattr(vocoder, verb)(random_mel(9), seed=0, cancelled=cancelled)))
     assert len(calls) == 300 and max(np.diff([*calls, time.process_time()])) < 0.05
 
@@ -125,7 +125,7 @@ def test_cancelling_ends_the_work_within_50_ms(vocoder, verb):
 def test_a_cancelled_vocoder_can_be_used_again(vocoder):
     mel = random_mel(3)
     expected = vocoder.vocode(mel, seed=2)
-    with pytest.raises(VocodingCancelled):
+    with pytest.raises(WorkCancelled):
         vocoder.vocode(mel, seed=2, cancelled=lambda: True)
     assert np.array_equal(vocoder.vocode(mel, seed=2), expected)
 
@@ -217,7 +217,7 @@ def test_compiled_engine_is_cancelled_within_50_ms(verb):
         calls.append(time.process_time())
         return len(calls) == 12
 
-    with pytest.raises(VocodingCancelled):
+    with pytest.raises(WorkCancelled):
         list(getattr(vocoder, verb)(random_mel(200), seed=0, cancelled=cancelled))
     assert len(calls) == 12 and max(np.diff([*calls, time.process_time()])) < 0.05
 
