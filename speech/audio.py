@@ -19,6 +19,12 @@ SAMPLE_RATE = 16_000
 
 TARGET_DBFS = -30.0  # RMS level of a clip whose volume was raised
 
+# A mean above this fraction of the RMS level without it counts as a DC offset, and the same of the means of blocks as
+# drift. Clean corpora stay below 0.004 and 0.031, and clips below the thresholds are left bit-identical.
+MAX_OFFSET, MAX_DRIFT = 0.06, 0.06
+DRIFT_BLOCK_SECONDS = 0.25
+DRIFT_CUTOFF_HZ = 20.0
+
 BLOCK_SAMPLES = 480_000  # samples processed at a time, so that temporary copies stay small; a multiple of a VAD window
 
 OUTPUT_FORMATS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
@@ -27,7 +33,8 @@ OUTPUT_FORMATS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg"
 def read_audio(path: str | os.PathLike, sample_rate: int = SAMPLE_RATE, max_seconds: float = 3600) -> np.ndarray:
     """Decode an audio file to mono at `sample_rate`.
 
-    Channels are averaged. A clip that exceeds full scale (float files, codec overshoot) is scaled down as a whole.
+    Channels are averaged. DC offset and drift are removed (`remove_offset`). A clip that exceeds full scale (float
+    files, codec overshoot) is scaled down as a whole.
 
     Args:
         path: any format that soundfile or FFmpeg decodes.
@@ -41,7 +48,7 @@ def read_audio(path: str | os.PathLike, sample_rate: int = SAMPLE_RATE, max_seco
     """
     from speech.decoding import decode_file  # imports soundfile and soxr, which are slow to import
 
-    wav = decode_file(Path(path), sample_rate, max_seconds)
+    wav = remove_offset(decode_file(Path(path), sample_rate, max_seconds), sample_rate)
     peak = float(np.max(np.abs(wav)))
     if peak > 1:
         # Lossy codecs often overshoot a little; only more than that is worth a warning.
@@ -139,6 +146,32 @@ def volume_gain(wav: np.ndarray, target_dbfs: float = TARGET_DBFS) -> float:
     """Factor that `raise_volume` applies, at least 1."""
     gain_db = target_dbfs - rms_dbfs(wav)
     return 10 ** (gain_db / 20) if 0 < gain_db < float("inf") else 1.0
+
+
+def remove_offset(wav: np.ndarray, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
+    """Remove a DC offset by subtracting the mean, and drift by a zero-phase high-pass filter at 20 Hz.
+
+    Args:
+        wav: float32 [samples].
+        sample_rate: of `wav`, in Hz.
+    Returns:
+        float32 [samples]; `wav` itself where offset and drift are below `MAX_OFFSET` and `MAX_DRIFT`, or where it is
+        shorter than a block.
+    """
+    block = int(DRIFT_BLOCK_SECONDS * sample_rate)
+    whole = len(wav) // block * block
+    if whole == 0:
+        return wav
+    mean = float(np.mean(wav, dtype=np.float64))
+    level = float(np.std(wav, dtype=np.float64))
+    block_means = wav[:whole].reshape(-1, block).mean(axis=1, dtype=np.float64)
+    if float(np.std(block_means)) > MAX_DRIFT * level:
+        from scipy.signal import butter, sosfiltfilt
+
+        filter_ = butter(2, DRIFT_CUTOFF_HZ, "highpass", fs=sample_rate, output="sos")
+        padding = min(block, len(wav) - 1)
+        return sosfiltfilt(filter_, wav.astype(np.float64) - mean, padlen=padding).astype(np.float32)
+    return wav - np.float32(mean) if abs(mean) > MAX_OFFSET * level else wav
 
 
 def normalize_peak(wav: np.ndarray, peak: float = 0.9) -> np.ndarray:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
+from speech.audio import remove_offset
 from speech.mel import MelConfig, synthesis_mel
 
 Floats = NDArray[np.float32]
@@ -76,7 +77,7 @@ def median_f0(wav: NDArray[np.floating], config: MelConfig | None = None) -> flo
         config: mel settings, by default those of the default models.
     """
     config = config or MelConfig()
-    wav = wav[: MAX_SECONDS * config.sample_rate]
+    wav = remove_offset(np.asarray(wav[: MAX_SECONDS * config.sample_rate]), config.sample_rate)
     peak = float(np.abs(wav).max(initial=0))
     if len(wav) < config.win_length or peak < EPSILON:
         return None

@@ -14,7 +14,7 @@ import scipy.fft
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.ndimage import uniform_filter1d
 
-from speech.audio import SAMPLE_RATE, as_wav, raise_volume, rms_dbfs
+from speech.audio import SAMPLE_RATE, as_wav, raise_volume, remove_offset, rms_dbfs
 from speech.errors import AudioError
 from speech.mel import ENCODER_N_MELS, ENCODER_WINDOW, encoder_mel, mel_filters
 from speech.music import Music, detect_music
@@ -107,7 +107,7 @@ def check_reference(wav: np.ndarray, partials: PartialEmbeddings | None = None) 
     Raises:
         AudioError: the wav is not one channel of finite numbers. Any other problem is a remark.
     """
-    wav = as_wav(wav)
+    wav = remove_offset(as_wav(wav))
     seconds = len(wav) / SAMPLE_RATE
     if rms_dbfs(wav) < SILENT_DBFS:
         remark = Remark("error", "silent", "The clip is silent: check the microphone and record it again.")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from speech.audio import BLOCK_SAMPLES, SAMPLE_RATE, as_wav, volume_gain
+from speech.audio import BLOCK_SAMPLES, SAMPLE_RATE, as_wav, remove_offset, volume_gain
 from speech.errors import AudioError
 
 VAD_WINDOW_MS = 30  # the longest window that webrtcvad accepts
@@ -84,7 +84,7 @@ def _select_windows(wav: np.ndarray, kept: np.ndarray) -> np.ndarray:
 
 
 def prepare_reference(wav: np.ndarray) -> np.ndarray:
-    """Input of the speaker encoder: volume raised to -30 dBFS, long silences removed.
+    """Input of the speaker encoder: DC offset removed, volume raised to -30 dBFS, long silences removed.
 
     Args:
         wav: [samples] at 16 kHz.
@@ -105,7 +105,7 @@ def prepare_with_windows(wav: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         AudioError: as `prepare_reference`.
     """
-    wav = as_wav(wav)
+    wav = remove_offset(as_wav(wav))
     gain = volume_gain(wav)
     kept = speech_windows(wav, gain)
     if not kept.any():

@@ -5,10 +5,12 @@ import os
 
 import numpy as np
 import pytest
+import soundfile
 
 from speech import audio
 from speech.errors import AudioError, StorageError
 from tests.speech.clips import RATE, assert_is_the_tone, tone
+from tests.toy_models import speech_like
 
 
 @pytest.mark.parametrize("name", ["out.wav", "out.flac", "out.ogg", "OUT.WAV"])
@@ -79,6 +81,47 @@ def test_integers_are_scaled_by_their_range():
     )
     with pytest.raises(AudioError):
         audio.as_wav(np.array(["a"]))
+
+
+# --- offset and drift -----------------------------------------------------------------------------------------------
+
+SECONDS = np.arange(4 * RATE) / RATE
+OFFSETS = {
+    "small": 0.05,
+    "negative": -0.05,
+    "large": 0.2,
+    "larger than the speech": -0.5,
+    "ramp": 0.1 * SECONDS,
+    "settling": 0.5 * np.exp(-SECONDS),
+    "slow wave": 0.2 * np.sin(np.pi * SECONDS),
+}
+
+
+@pytest.mark.parametrize("name", OFFSETS)
+@pytest.mark.parametrize("rate", [RATE, 44_100])
+def test_offset_and_drift_are_removed_when_a_file_is_read(tmp_path, name, rate):
+    wav = audio.resample(0.8 * speech_like(4.0), RATE, rate)
+    offset = np.resize(OFFSETS[name], 4 * RATE).astype(np.float32)
+    shifted = wav + np.interp(np.arange(len(wav)) / rate, SECONDS, offset).astype(np.float32)
+    soundfile.write(tmp_path / "clean.wav", wav, rate, subtype="FLOAT")
+    soundfile.write(tmp_path / "shifted.wav", shifted, rate, subtype="FLOAT")
+    clean, cleaned = (audio.read_audio(tmp_path / file) for file in ("clean.wav", "shifted.wav"))
+    assert abs(float(cleaned.mean())) < 1e-3
+    middle = slice(RATE // 4, -RATE // 4)
+    np.testing.assert_allclose(cleaned[middle], clean[middle], atol=0.005)
+
+
+def test_clips_without_an_offset_stay_identical(samples_dir):
+    for wav in (speech_like(2.0), tone(0.01), np.zeros(RATE, np.float32), np.zeros(0, np.float32)):
+        assert audio.remove_offset(wav) is wav
+    for path in sorted(samples_dir.glob("*.flac")):
+        wav = audio.read_audio(path)
+        np.testing.assert_array_equal(wav, soundfile.read(path, dtype="float32")[0])
+
+
+def test_a_constant_is_silence():
+    for value in (0.3, -1.0, 1e-3):
+        assert not audio.remove_offset(np.full(RATE, value, np.float32)).any()
 
 
 # --- pre-emphasis and mu-law ----------------------------------------------------------------------------------------

@@ -78,3 +78,10 @@ def test_median_f0() -> None:
         assert found is not None and abs(1200 * np.log2(found / 140)) < 30
     for nothing in (np.zeros(16_000, np.float32), wave[:700], vowel(contour(100, 110, 40))[:4000], np.zeros(0)):
         assert median_f0(nothing) is None
+
+
+@pytest.mark.parametrize("offset", [0.05, -0.2, 0.5])
+def test_an_offset_does_not_change_the_median_f0(offset: float) -> None:
+    wav = 0.3 * vowel(np.full(200, 150.0))
+    shifted = median_f0(wav + np.float32(offset))
+    assert shifted is not None and shifted == pytest.approx(median_f0(wav), abs=1)

@@ -81,6 +81,14 @@ def test_clipping_is_found_at_any_level():
     assert clipped_fraction(np.full(10, -0.5, dtype=np.float32)) == 1  # one sign only
 
 
+@pytest.mark.parametrize("offset", [0.05, -0.05, 0.2, 0.5])
+def test_an_offset_gives_no_remark(offset):
+    wav = speech_like(6.0)
+    report = check_reference(wav + np.float32(offset))
+    assert report.remarks == check_reference(wav).remarks == ()
+    assert codes(check_reference(np.full(5 * SAMPLE_RATE, offset))) == {"silent"}
+
+
 def test_a_clip_of_music_has_no_other_remark():
     for wav in (tune(6, 1), band(6, 2)):
         report = check_reference(wav, FakePartials([0, 0, 0, 1, 1, 1], spread=0.4))

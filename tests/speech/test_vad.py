@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from speech import audio, vad
 from speech.errors import AudioError
 from tests.speech.clips import RATE, tone
+from tests.toy_models import speech_like
 
 
 def test_reference_equals_golden(golden_dir):
@@ -19,6 +20,12 @@ def test_reference_equals_golden(golden_dir):
         assert len(prepared) == int(golden[f"{clip}.trimmed_samples"])
         if f"{clip}.trimmed" in golden:
             np.testing.assert_array_equal(prepared, golden[f"{clip}.trimmed"])
+
+
+@pytest.mark.parametrize("offset", [0.05, -0.05, 0.2, 0.5])
+def test_an_offset_does_not_change_the_encoders_input(offset):
+    wav = speech_like(4.0)
+    np.testing.assert_allclose(vad.prepare_reference(wav + np.float32(offset)), vad.prepare_reference(wav), atol=1e-3)
 
 
 def reference_trimming(flags: list[bool]) -> list[bool]:
