@@ -23,21 +23,21 @@ RANKS = word_table("""
 INNER = word_table("""
     vs versus, approx approximately, est established, cf compare, viz namely, ca circa, incl including,
     excl excluding, e.g for example, eg for example, i.e that is, ie that is, resp respectively, ea each,
-    temp temperature, tel telephone, esp especially, misc miscellaneous, avg average, usu usually
+    temp temperature, tel telephone, esp especially, misc miscellaneous, avg average, usu usually, vit vitamin
 """)
 # Only before a number.
 BEFORE_NUMBER = word_table("""
     no number, nos numbers, fig figure, figs figures, vol volume, vols volumes, p page, pp pages, pg page, ch chapter,
-    chap chapter, sec section, sect section, para paragraph, paras paragraphs, par paragraph, cl clause, col column,
-    bk book, app appendix, ex example, ver version, reg regulation, thm theorem, def definition, prop proposition,
-    iss issue, fn footnote, eq equation, eqn equation, art article, pt part, pts parts, ext extension, apt apartment,
-    rm room, bldg building, fl floor, ste suite, rte route, hwy highway, op opus
+    chap chapter, sec section, sect section, para paragraph, paras paragraphs, cl clause, col column, bk book,
+    ex example, ver version, thm theorem, iss issue, fn footnote, eq equation, eqn equation, art article, pt part,
+    pts parts, ext extension, apt apartment, rm room, bldg building, fl floor, ste suite, rte route, hwy highway,
+    op opus
 """)
 # Possibly at the end of a sentence, which then shares the full stop.
 FINAL = word_table("""
     etc et cetera, inc incorporated, corp corporation, co company, ltd limited, bros brothers, jr junior, sr senior,
     dept department, ave avenue, blvd boulevard, rd road, ln lane, hwy highway, pkwy parkway, apt apartment,
-    esq esquire, intl international, natl national, mfg manufacturing, dist district, univ university,
+    esq esquire, utd united, intl international, natl national, mfg manufacturing, dist district, univ university,
     assn association, govt government, yr year, yrs years, al al
 """)
 CALENDAR = word_table("""
@@ -50,9 +50,9 @@ _SHORT_DAYS = "Mon Tues Tue Wed Thurs Thu Fri Sat Sun".replace(" ", "|")
 # Chat and text messages
 _CHAT = word_table("""
     thx thanks, pls please, plz please, gr8 great, l8r later, b4 before, omg o m g, idk i d k, imo i m o,
-    imho i m h o, fyi f y i, aka a k a, irl i r l, iirc i i r c, afaik a f a i k, lmao l m a o, btw by the way,
-    2nite tonight, 2day today, m8 mate, ppl people, fwd forward, b/c because, c/o care of, w/o without,
-    s/he she or he, and/or and or
+    imho i m h o, fyi f y i, aka a k a, irl i r l, iirc i i r c, afaik a f a i k, lmao l m a o, tl;dr t l d r,
+    btw by the way, 2nite tonight, 2day today, m8 mate, ppl people, fwd forward, b/c because, c/o care of,
+    w/o without, s/he she or he, and/or and or
 """)
 _NOT_STREETS = one_of(
     word_set("""
@@ -61,7 +61,7 @@ _NOT_STREETS = one_of(
 )
 # A slash between two of these means "or".
 _CHOICES = word_set("he she his her him hers yes no true false on off male female mr mrs ms either or")
-_BOOKS = word_table("""
+BOOKS = word_table("""
     Gen Genesis, Ex Exodus, Exod Exodus, Lev Leviticus, Num Numbers, Deut Deuteronomy, Josh Joshua, Judg Judges,
     Sam Samuel, Kgs Kings, Ps Psalm, Prov Proverbs, Isa Isaiah, Jer Jeremiah, Ezek Ezekiel, Dan Daniel, Matt Matthew,
     Mt Matthew, Mk Mark, Lk Luke, Jn John, Rom Romans, Cor Corinthians, Heb Hebrews, Rev Revelation
@@ -76,7 +76,7 @@ def expand_abbreviations(text: str) -> str:
 def _scripture(match: re.Match[str]) -> str:
     book = match["book"].rstrip(".")
     last = f" to {cardinal(match['last'])}" if match["last"] else ""
-    return f"{_BOOKS.get(book, book)} {cardinal(match['chapter'])} {cardinal(match['verse'])}{last}"
+    return f"{BOOKS.get(book, book)} {cardinal(match['chapter'])} {cardinal(match['verse'])}{last}"
 
 
 def _weekdays(match: re.Match[str]) -> str:
@@ -146,15 +146,21 @@ _RULES = compile_rules(
         lambda m: CALENDAR[m["word"]],
     ),
     (
-        rf"\b(?P<book>{one_of(_BOOKS)}\b\.?|{one_of(set(_BOOKS.values()))})"
+        rf"\b(?P<book>{one_of(BOOKS)}\b\.?|{one_of(set(BOOKS.values()))})"
         r"\s(?P<chapter>\d{1,3}):(?P<verse>\d{1,3})(?:-(?P<last>\d{1,3}))?(?![\d:])",
         _scripture,
     ),
     (
         # The titles ft and pt are units in "5 ft. of rope".
         r"(?i)(?:(?!(?:ft|pt)\b)|(?<!\d)(?<!\d )(?<!\bsq )(?<!\bsq\. )(?<!\bcu\. ))"
+        # In lower case, "the rep said" and "fr fr" have no title.
+        r"(?!(?-i:fr|hon|rep|gen|pt|ft|mt|rev|col|pres|maj|sen|gov)\s)"
         rf"\b(?P<title>{one_of(TITLES)})(?:\.\s*|\s+(?=[A-Z][A-Za-z]))(?=['\"(]?[A-Za-z])",
         lambda m: TITLES[m["title"].lower()] + " ",
+    ),
+    (
+        r"\b(?P<title>Mrs?|Ms|Dr|Prof)\b\.?(?=\s(?:&|and|or)\s(?:Mrs?|Ms|Dr|Prof|[a-z]+)\b)",
+        lambda m: TITLES[m["title"].lower()],
     ),
     (
         rf"(?i)\b(?P<word>{one_of(BEFORE_NUMBER)})\.\s*(?=\(?\d|(?:[IVX]{{2,}}|[VX])\b)",

@@ -57,12 +57,18 @@ _DIRECTION = re.compile(
 )
 
 
+_HOUSE_DIRECTION = re.compile(
+    r"(?<=\d )(?P<side>[NSEW])\b\.?\s(?=(?:[A-Z][a-z]+|\d+(?:st|nd|rd|th))\s"
+    r"(?:St|Ave|Rd|Blvd|Dr|Ln|Ct|Pl|Way|Pkwy|Hwy|Street|Avenue|Road|Drive|Lane|Boulevard)\b)"
+)
+_SIDES = {"N": "North", "S": "South", "E": "East", "W": "West"}
 _PARTY = re.compile(rf"\((?P<party>[DRI])-(?P<state>{'|'.join(_STATES)})\)")
 
 
 def expand_addresses(text: str) -> str:
     """'Springfield, IL 62704' -> 'Springfield, Illinois six two seven zero four', '5th Ave' -> '5th avenue'."""
     text = _PARTY.sub(lambda m: f"({m['party']}, {_STATES[m['state']]})", text)
+    text = _HOUSE_DIRECTION.sub(lambda m: _SIDES[m["side"]] + " ", text)
     text = _STATE_ZIP.sub(_state_and_code, text)
     text = _STATE.sub(lambda m: _STATES[m["state"]], text)
     text = _DIRECTION.sub(lambda m: (m["before"] or "") + _DIRECTIONS[m["direction"] or m["alone"]], text)

@@ -28,6 +28,13 @@ def _standard(match: re.Match[str]) -> str:
     return f"eight oh two dot {cardinal(match['part'])}{letters}"
 
 
+def _formula(match: re.Match[str]) -> str:
+    """'H2SO4' -> 'H 2 S O 4'."""
+    return " ".join(re.findall(r"[A-Z]|\d+", match.group().upper()))
+
+
+# Elements of common formulas
+_ELEMENT = "(?:Na|Cl|Ca|Mg|Fe|Cu|Zn|Ag|Al|Si|Mn|Br|Li|Pb|Ti|[HCNOSPFKI])"
 _RULES = compile_rules(
     (START + r"(?<![$£€(])(?P<number>\d{1,4})(?P<parts>(?:\((?:[a-z]|\d{1,2})\))+)(?!\w)", _statute),
     (
@@ -36,6 +43,8 @@ _RULES = compile_rules(
     ),
     (START + r"802\.(?P<part>\d{1,2})(?P<letters>[a-z]{0,2})\b(?!\.\d)", _standard),
     (r"\b(?P<letter>[HX])\.(?P<number>2\d\d)\b(?!\.\d)", lambda m: f"{m['letter']} dot {pairs(m['number'])}"),
+    (r"\bIPv(?=[46]\b)", "I P v "),
+    (rf"(?<![\w-])(?=[A-Za-z]*\d)(?:{_ELEMENT}\d{{0,2}}){{2,}}(?![\w-])", _formula),
     # "1.0.0-beta.2", "2.0rc1", "version 2.1a"
     (r"(?<=\d)-?(?P<stage>alpha|beta|rc|dev|pre|preview)[.-]?(?P<number>\d*)\b", r" \g<stage> \g<number>"),
     (

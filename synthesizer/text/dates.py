@@ -19,6 +19,8 @@ _DAY = r"(?P<day>0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?\b(?![:/]\d)(?!\.\d)"
 _YEAR = r"(?:,?\s+(?P<year>1[0-9]\d\d|20\d\d)\b(?!,\d|\.\d|:))?"
 _HALF = r"(?P<half>[ap]\.m\.|[ap]m\b|[AP]\.M\.|[AP]M\b)"
 _CLOCK = r"\d\d?(?:[:.]\d\d)?\s?(?:[ap]\.m\.|[ap]m\b|[AP]\.M\.|[AP]M\b)"
+_LAST_DAY = r"(?:\s?-\s?(?P<last>0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?\b(?![-:/]|\.\d|\s?%))?"
+_TIME_ZONE = re.compile(r"\s(?:[ECMP][SD]?T|GMT|UTC|BST|CES?T)\b")
 _YEAR_BEFORE = r"(?:[Ii]n|[Yy]ear|[Ss]ince|[Uu]ntil|[Bb]efore|[Aa]fter|[Ff]rom|[Cc]irca|AD|A\.D\.|of)"
 _NOT_COUNTED = (
     r"(?!\s(?!(?:was|is|has|as|this|its|his|us|always|across|plus|times)\b)[a-z]+s\b|\s(?:people|men|women|children)\b)"
@@ -66,7 +68,9 @@ def _short_date(match: re.Match[str]) -> str:
 
 
 def _month_first(match: re.Match[str]) -> str:
-    return _spoken_date(_MONTH_NAMES[match["month"]], match["day"], match["year"])
+    last = f" to {ordinal(match['last'])}" if match["last"] else ""
+    spoken = f"{_MONTH_NAMES[match['month']]} {ordinal(match['day'])}{last}"
+    return spoken + (f", {year(match['year'])}" if match["year"] else "")
 
 
 def _day_first(match: re.Match[str]) -> str:
@@ -80,7 +84,8 @@ def _half_of_day(match: re.Match[str]) -> str:
     suffix = match["half"]
     if not suffix:
         return ""
-    return f" {suffix[0].lower()} m" + (final_stop(match) if suffix.endswith(".") else "")
+    ends = suffix.endswith(".") and not _TIME_ZONE.match(match.string, match.end())
+    return f" {suffix[0].lower()} m" + (final_stop(match) if ends else "")
 
 
 def _time(match: re.Match[str]) -> str:
@@ -165,7 +170,7 @@ _RULES = compile_rules(
         _short_season,
     ),
     (r"(?<=\b[Ss]eason )(?P<first>\d\d)/(?P<last>\d\d)(?![\w/])", _short_season),
-    (rf"\b{_MONTH}\s+{_DAY}(?!\s?%){_YEAR}", _month_first),
+    (rf"\b{_MONTH}\s+{_DAY}(?!\s?%){_LAST_DAY}{_YEAR}", _month_first),
     (rf"(?P<the>\b[Tt]he\s+)?{START}{_DAY}(?:\s+of)?\s+{_MONTH}{_YEAR}", _day_first),
     # "9:30-10:45", "9am-5pm", "6-8 p.m."
     (

@@ -48,5 +48,5 @@ _RULES = compile_rules(
     (START + r"(?P<hours>\d\d?)\s?hrs?(?P<minutes>[0-5]\d)(?!\w)", r"\g<hours>h \g<minutes>m"),
     (START + rf"(?<![-$£€]){_PART}(?:,?\s?{_PART})+(?![\w/^])", _duration),
     (START + rf"(?<![-$£€]){_PART}(?=\s(?:{_FOLLOWING})\b)", _duration),
-    (rf"\b(?P<before>{_BEFORE_SECONDS})\s(?P<number>\d{{1,3}})s\b(?!')", r"\g<before> \g<number> sec"),
+    (rf"(?P<before>\b(?:{_BEFORE_SECONDS})\s|=)(?P<number>\d{{1,3}})s\b(?!')", r"\g<before>\g<number> sec"),
 )

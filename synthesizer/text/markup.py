@@ -28,6 +28,7 @@ _EMOTICON = re.compile(
 _SHRUG = re.compile(r"¯\\_\([^()\n]{1,4}\)_/¯")
 _LOVE = re.compile(r"\b(?P<who>I|i|We|we|You|you|They|they)\s<3+\s(?=[A-Za-z])")
 _HEART = re.compile(r"(?P<before>(?:^|[^\s<]+)\s*)(?<![\w<])<3+(?=\s*(?:$|[.!?,;)]|<3))")
+_COMPARED = re.compile(r"[^\WIiu]|[~<>=]*[\d.,]+[a-z%]?")
 _BEFORE_COMPARISON = word_set("and or is are was were be been to of at with when if than but not only by for in ~")
 _COMPARISONS = word_table("""
     <= less than or equal to, >= greater than or equal to, != is not equal to, == equals, => to, -> to, --> to,
@@ -64,7 +65,7 @@ def remove_link_targets(text: str, losses: Losses) -> str:
 def _heart(match: re.Match[str], losses: Losses) -> str:
     """Remove "<3" at the end of a phrase, unless the word before makes it a comparison: "x <3", "about 5 and <3"."""
     word = match["before"].strip()
-    if word.lower() in _BEFORE_COMPARISON or (len(word) == 1 and word not in "Iiu") or word[-1:].isdigit():
+    if word.lower() in _BEFORE_COMPARISON or _COMPARED.fullmatch(word):
         return match.group()
     losses.dropped.append("<3")
     return match["before"]
@@ -100,7 +101,9 @@ _SYMBOL_RULES = compile_rules(
     (r"\bCO ?2\b", "C O 2"),
     (r"\s?(?<![\w+])\+/?-(?=\s?[\d.$£€])|(?<!\S)\+/-(?!\S)", " plus or minus "),
     (r"\s?(?<![\w-])-/\+(?!\S*[A-Za-z])", " minus or plus "),
-    (r"~\s?(?=\d)", "about "),
+    (r"(?<![~\w])~\s?(?=[$£€]?\d)", "about "),
+    (r"(?<=[\w)])\*\*(?=\d)", "^"),
+    (r"\bCtrl\b", "control"),
     (r"(?<=\d)\s?\*\s?(?=\d)", " times "),
     (r"\b(?P<grade>AB|[A-DFO])-(?=$|[,.;:)!?\s]\s?(?!-))(?! [a-z]+-)", r"\g<grade> minus"),
     (r"(?<=[A-Za-z])\$(?=[A-Za-z])", "s"),  # Ke$ha

@@ -72,6 +72,10 @@ def _measure(match: re.Match[str]) -> str:
     return _counted(match, (power + one + per, power + many + per))
 
 
+def _blood_pressure(match: re.Match[str]) -> str:
+    return f"{cardinal(match['top'])} over {cardinal(match['bottom'])} millimeters of mercury"
+
+
 def _size(match: re.Match[str]) -> str:
     """Numbers with x between them are sizes; with a multiplication sign only if a unit of length follows."""
     sign = match["sign"]
@@ -113,6 +117,7 @@ _DEGREE_RULES = compile_rules(
 )
 # In order: each rule sees the digits that those above have left.
 _RULES = compile_rules(
+    (r"(?<![\d/])(?P<top>\d{2,3})/(?P<bottom>\d{2,3})\s?mm\s?Hg\b", _blood_pressure),
     (r"(?<=\d)(?P<gap>\s?)(?P<unit>(?:[a-zA-Z]\.){2,3}(?!\w))", _dotted),
     # "m2", "m/s2": a digit after a unit of length or time is a power.
     (r"(?<=\d)(?P<unit>\s?(?:[kcdmnμ]?m|ft|yd|mi|in))(?P<power>[23])(?![\w.])", r"\g<unit>^\g<power>"),
@@ -137,6 +142,7 @@ _RULES = compile_rules(
         r"|(?=[.,;)]|$|\s(?:long|wide|tall|high|deep|thick|across|screen|of (?:rain|snow))\b))",
         lambda m: counted(m["number"], ("inch", "inch" if m["gap"] == "-" else "inches")),
     ),
+    (r"(?<=\d)x(?=/(?:day|week|month|year|hour|d|wk)\b)", " times"),
     (
         r"(?<![\w.,])(?P<number>\d+(?:\.\d+)?)\s?[xX×](?![\w-])"
         r"(?!\s?[-+=*/^)]\s?\w|\s(?:minus|plus|times|equals)\b)|(?<![\w.])[x×](?P<factor>\d{1,3})\b",

@@ -141,6 +141,13 @@ _FIRST_RULES = compile_rules(
     ),
     (r"(?<=\d)\s?(?P<magnitude>[mbt]n)\b", lambda m: f" {_MAGNITUDES[m['magnitude']]}"),
     (
+        START + r"(?P<number>(?:10{1,6}|(?:1,0|10,0|100,0)00|1,000,000))s(?=\s(?:of|or|and)\b)",
+        lambda m: plural(cardinal(m["number"].replace(",", "")).removeprefix("one ")),
+    ),
+    (r"(?<=€)(?P<thousands>\d{1,3})\.(?P<rest>\d{3})(?![\d.,])", r"\g<thousands>\g<rest>"),
+    (START + r"(?P<thousands>\d{1,3})\.(?P<rest>\d{3})(?=\s?€)", r"\g<thousands>\g<rest>"),
+    (r"\b[Rr]s\.?\s?(?=\d)", "₹"),
+    (
         START + r"24/7(?:/365\b)?(?!/?\d)",
         lambda m: "twenty-four seven" + (" three sixty-five" if "365" in m.group() else ""),
     ),

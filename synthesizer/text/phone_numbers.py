@@ -39,7 +39,7 @@ def _called(match: re.Match[str]) -> str:
 _RULES = compile_rules(
     (rf"\b(?P<name>{_CALL})[.:]\s?(?=[+(\d])", r"\g<name>: "),
     (
-        r"(?<=\d{3}[-. ]\d{4}),?\s?(?:x|ext\.?|extension)\s?(?P<number>\d{1,5})\b",
+        r"(?:(?<=\d{3}[-. ]\d{4})(?:,?\s?(?:ext\.?|extension)|\sx)|(?<=[-.]\d{4})x)\s?(?P<number>\d{1,5})\b",
         lambda m: f", extension {m['number']}",
     ),
     (r"\bextension (?P<number>\d{2,5})\b", lambda m: f"extension {spell_digits(m['number'])}"),

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from synthesizer.text.abbreviations import BEFORE_NUMBER, CALENDAR, FINAL, INNER, RANKS, TITLES
+from synthesizer.text.abbreviations import BEFORE_NUMBER, BOOKS, CALENDAR, FINAL, INNER, RANKS, TITLES
 from synthesizer.text.letters import ends_with_letter
 from synthesizer.text.matching import word_set
 
@@ -21,9 +21,9 @@ _CONTINUES = re.compile(r"\s+[&+=/]\s")
 _LAST_WORD = re.compile(r"(?:[^\W\d_]\.)*[^\W_]+$")
 
 _NEVER_LAST = frozenset(TITLES) | frozenset(RANKS) | frozenset(INNER) | {"sq", "cu", "fl"}
-_BEFORE_NUMBER = frozenset(BEFORE_NUMBER) | frozenset(day.lower() for day in CALENDAR) | {"c", "ca"}
-_AMOUNT = re.compile(r"\d\s?(?:(?:sq|cu|fl)\.?\s)?[a-z]+$")
-_UNITS = word_set("in ft yd mi oz lb lbs tsp tbsp gal qt pt min mins sec secs hr hrs yr yrs sq cu fl")
+_BEFORE_NUMBER = frozenset(BEFORE_NUMBER) | {word.lower() for word in [*CALENDAR, *BOOKS]} | {"c", "ca", "rs"}
+_AMOUNT = re.compile(r"\d\s?/?(?:(?:sq|cu|fl)\.?\s)?[a-z]+$")
+_UNITS = word_set("in ft yd mi oz lb lbs tsp tbsp gal qt pt min mins sec secs hr hrs yr yrs mo mos wk wks sq cu fl")
 _MAYBE_LAST = frozenset(FINAL) | {"st", "al"}
 # Words that begin a sentence and are not part of a name
 _STARTER_WORDS = """

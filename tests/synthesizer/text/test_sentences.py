@@ -16,6 +16,8 @@ from synthesizer.text.sentences import MAX_CHARACTERS, split_sentences, spoken_l
         ["Add 8 oz. (225 g) of it.", "See Vol. II."],
         ["Cpl. Jones and Pvt. Ryan met Adm. Lee.", "See para. 2 of it."],
         ["Sat. & Sun. are days off."],
+        ["Read Rom. 8:28.", "Open the app.", "2) Click."],
+        ["It is $5/mo. or $50/yr. in all."],
         ["10 lb. of sugar and 5 sq. ft. of space"],
         ["Roe v. Wade is c. 50 sq. m of paper."],
         ["Dr. Smith met Mr. J. R. Jones at 5 p.m.", "He paid $3.50.", "Then he left."],

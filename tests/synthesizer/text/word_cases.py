@@ -12,6 +12,9 @@ WORD_CASES = {
         ("Gen. 1:1", "genesis one one"),
         ("Dr. {HH AY1}", "doctor {HH AY1}"),
         ("Mr. and Mrs. Jones", "mister and missus jones"),
+        ("Mr. & Mrs. Jones", "mister and missus jones"),
+        ("the rep said fr fr", "the rep said f r f r"),
+        ("Vit. B12, Ctrl+C, x**2", "vitamin b twelve, control plus c, x squared"),
         ("Mr Smith and Dr Who", "mister smith and doctor who"),
         ("Prof. Lee et al. left", "professor lee et al left"),
         ("St. John lives on Main St.", "saint john lives on main street."),
@@ -54,6 +57,7 @@ WORD_CASES = {
         ("The Dr said so.", "the doctor said so."),
         ("221 Baker St in London", "two hundred twenty-one baker street in london"),
         ("12 Elm Ct and 4 Hill Pl", "twelve elm court and four hill place"),
+        ("123 N. Main St., Apt. 2", "one hundred twenty-three north main street, apartment two"),
     ],
     "initialisms": [
         ("IBM, HTML, CSS", "i b m, h t m l, c s s"),
