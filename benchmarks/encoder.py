@@ -2,9 +2,9 @@
 
     python benchmarks/encoder.py [--quick] [--json FILE]
 
-Everything runs on one thread, on speech made from `samples/`. Compared functions take turns, and the least processor
-time of several turns counts, so that other programs have little influence. A ratio above 1 is how many times faster
-this encoder is.
+Everything runs on one thread, on speech made from `samples/`. Compared functions run alternately, and the minimum
+processor time of several runs counts, so that other programs have little effect. A ratio of 2 means that this encoder
+is twice as fast.
 """
 
 from __future__ import annotations
@@ -24,13 +24,12 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)  # instead of this folder, where this file would hide the package `encoder`
 
 import numpy as np  # noqa: E402
-import tyro  # noqa: E402
 
 from benchmarks.measuring import (  # noqa: E402
     BenchmarkArguments,
     Rows,
-    least_times,
     memory_is_measurable,
+    minimum_times,
     report,
     run_command,
     run_program,
@@ -57,17 +56,12 @@ Loss = Callable[["torch.Tensor"], "torch.Tensor"]
 class Arguments(BenchmarkArguments):
     """Measure the speaker encoder."""
 
-    @property
-    def repeats(self) -> int:
-        return 3 if self.quick else 9
+    rounds = (3, 9)
 
 
 @exit_on_speech_error
 def main(argv: list[str] | None = None) -> None:
-    arguments = tyro.cli(Arguments, args=argv, description=__doc__, config=(tyro.conf.FlagCreatePairsOff,))
-    import torch
-
-    torch.set_num_threads(1)
+    arguments = Arguments.parse(argv, __doc__)
     measures = (compare_with_resemblyzer, compare_losses, measure_preparation, measure_memory)
     with tempfile.TemporaryDirectory() as scratch:
         report((row for measure in measures for row in measure(arguments, Path(scratch))), arguments.json)
@@ -113,7 +107,7 @@ def compare_with_resemblyzer(arguments: Arguments, scratch: Path) -> Rows:
 
 
 def _compared(case: str, repeats: int, ours: Callable[[], object], theirs: Callable[[], object]) -> Rows:
-    own, other = least_times(repeats, ours, theirs)
+    own, other = minimum_times(repeats, ours, theirs)
     yield case, own, "s"
     yield f"{case}_vs_resemblyzer", other / own, "times"
 
@@ -156,7 +150,7 @@ def compare_losses(arguments: Arguments, scratch: Path) -> Rows:
     def step(loss: Loss) -> Callable[[], object]:
         return lambda: torch.autograd.grad(loss(embeddings), (embeddings, *parameters))
 
-    own_time, *loop_times = least_times(arguments.repeats, step(criterion), *map(step, loops.values()))
+    own_time, *loop_times = minimum_times(arguments.repeats, step(criterion), *map(step, loops.values()))
     yield "ge2e_64x10_loss_and_gradient", own_time * 1000, "ms"
     for name, loop_time in zip(loops, loop_times, strict=True):
         yield f"ge2e_64x10_vs_{name}", loop_time / own_time, "times"
@@ -228,7 +222,7 @@ def write_corpus(folder: Path, clips: int) -> None:
 
 
 def preparation_seconds(corpus: Path, store: Path) -> float:
-    """Processor seconds of preprocessing in a process of its own, including its workers."""
+    """Processor seconds of preprocessing in a separate process, including its workers."""
     import resource
 
     before = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -1,4 +1,4 @@
-"""Helpers of the benchmarks: reporting figures, timing candidates in turns, running programs in separate processes."""
+"""Helpers of the benchmarks: report figures, time candidates alternately, run programs in separate processes."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar, Self
 
 import tyro
 
@@ -24,10 +24,27 @@ ROOT = Path(__file__).resolve().parents[1]
 class BenchmarkArguments:
     """Arguments that the benchmarks share."""
 
+    rounds: ClassVar[tuple[int, int]] = (3, 7)
+    """Rounds of each measurement with --quick, and without."""
+
     quick: bool = False
     """Use fewer repeats and less data. The figures vary more."""
     json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Also write the figures to this file, as a list of {case, value, unit}."""
+
+    @property
+    def repeats(self) -> int:
+        quick, usual = self.rounds
+        return quick if self.quick else usual
+
+    @classmethod
+    def parse(cls, argv: Sequence[str] | None, description: str | None) -> Self:
+        """Parse a command line, and let PyTorch compute on one thread."""
+        arguments = tyro.cli(cls, args=argv, description=description, config=(tyro.conf.FlagCreatePairsOff,))
+        import torch
+
+        torch.set_num_threads(1)
+        return arguments
 
 
 Row = tuple[str, float, str]
@@ -54,8 +71,8 @@ def report(rows: Iterable[Row], path: Path | None) -> dict[str, float]:
     return {str(row["case"]): float(str(row["value"])) for row in written}
 
 
-def least_times(repeats: int, *candidates: Callable[[], object]) -> list[float]:
-    """The least CPU time of each candidate in seconds, over rounds in which each runs once.
+def minimum_times(repeats: int, *candidates: Callable[[], object]) -> list[float]:
+    """The minimum CPU time of each candidate in seconds, over rounds in which each runs once.
 
     Alternating candidates and measuring CPU time keep other processes out of the comparison. One more round, the first,
     warms up and is not counted.
@@ -70,6 +87,14 @@ def least_times(repeats: int, *candidates: Callable[[], object]) -> list[float]:
                 if turn:
                     least[number] = min(least[number], time.process_time() - start)
     return least
+
+
+def training_precisions() -> tuple[tuple[str, ...], str]:
+    """Precisions to measure, and the one that training chooses: bf16 only if the processor has it natively."""
+    from training.config import FitConfig
+    from training.processes import chosen_precision, cpu_multiplies_bf16
+
+    return ("fp32", "bf16") if cpu_multiplies_bf16() else ("fp32",), chosen_precision(FitConfig(), "cpu")
 
 
 def run_program(program: str, *arguments: str, environment: dict[str, str] | None = None) -> dict[str, float]:

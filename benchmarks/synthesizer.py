@@ -6,7 +6,7 @@ Decoding: seconds of speech per second, for the default model and for a model wi
 (random weights: they do not change the speed), against the reference in PyTorch.
 Training: frames per second, against a plain loop that calls prenet, `LSTMCell`s, attention and projections once per
 decoder step under autograd. Both must have the same gradients, which is checked first. Measurements alternate, and the
-least processor time of several repeats counts.
+minimum processor time of several repeats counts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,13 +27,19 @@ if __name__ == "__main__":
     sys.path[0] = str(ROOT)  # in place of this folder, whose name for this file would hide the package `synthesizer`
 
 import numpy as np  # noqa: E402
-import tyro  # noqa: E402
 
-from benchmarks.measuring import BenchmarkArguments, Rows, least_times, memory_is_measurable, report, run_program  # noqa: E402
+from benchmarks.measuring import (  # noqa: E402
+    BenchmarkArguments,
+    Rows,
+    memory_is_measurable,
+    minimum_times,
+    report,
+    run_program,
+    training_precisions,
+)
 from speech.errors import exit_on_speech_error  # noqa: E402
 
 if TYPE_CHECKING:
-    from torch import Tensor
     from torch.optim import Optimizer
 
     from synthesizer.tacotron.config import Architecture, InferenceSettings
@@ -42,25 +48,16 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = ROOT / "models/default/synthesizer.safetensors"
 SENTENCE_LETTERS = (60, 90)  # of the decoded sentences: about five seconds
-TOLERANCE = 1e-3  # relative, of a gradient
-REDUCTION_FACTOR = 4
 
 
 @dataclass(frozen=True)
 class Arguments(BenchmarkArguments):
     """Measure the synthesizer; --quick also skips compilation."""
 
-    @property
-    def repeats(self) -> int:
-        return 3 if self.quick else 7
-
 
 @exit_on_speech_error
 def main(argv: list[str] | None = None) -> None:
-    arguments = tyro.cli(Arguments, args=argv, description=__doc__, config=(tyro.conf.FlagCreatePairsOff,))
-    import torch
-
-    torch.set_num_threads(1)
+    arguments = Arguments.parse(argv, __doc__)
     measures = (measure_decoding, measure_paper_sizes, measure_attentions, measure_first_sentence, compare_training)
     rows = (row for measure in (*measures, measure_memory, measure_compilation) for row in measure(arguments))
     report(rows, arguments.json)
@@ -74,7 +71,7 @@ def measure_decoding(arguments: Arguments) -> Rows:
     model = load_default().model
     texts = sample_sentences(8)
     yield from decoding_rates("decode_1t", model, texts, arguments.repeats)
-    compiled, reference = least_times(
+    compiled, reference = minimum_times(
         min(3, arguments.repeats), decoding(model, texts[:1]), decoding(model, texts[:1], engine="torch")
     )
     yield "decode_1t_batch1_vs_torch", reference / compiled, "times"
@@ -102,7 +99,7 @@ def measure_attentions(arguments: Arguments) -> Rows:
     for kind in ATTENTION_KINDS:
         model = random_model(Architecture(attention=kind))
         run = decoding(model, texts, window=(0, 4))  # without one, attention of random weights would jump
-        yield f"decode_1t_{kind}_batch1_times_realtime", run() / least_times(arguments.repeats, run)[0], "times"
+        yield f"decode_1t_{kind}_batch1_times_realtime", run() / minimum_times(arguments.repeats, run)[0], "times"
 
 
 def decoding_rates(
@@ -111,10 +108,10 @@ def decoding_rates(
     """Batches of 1, 4 and 8. The first is the mean over four sentences."""
     alone = [decoding(model, [text], settings) for text in texts[:4]]
     seconds = sum(run() for run in alone)
-    yield f"{case}_batch1_times_realtime", seconds / sum(least_times(repeats, *alone)), "times"
+    yield f"{case}_batch1_times_realtime", seconds / sum(minimum_times(repeats, *alone)), "times"
     for size in (4, 8):
         run = decoding(model, texts[:size], settings)
-        yield f"{case}_batch{size}_times_realtime", run() / least_times(repeats, run)[0], "times"
+        yield f"{case}_batch{size}_times_realtime", run() / minimum_times(repeats, run)[0], "times"
 
 
 def decoding(
@@ -144,7 +141,7 @@ def measure_first_sentence(arguments: Arguments) -> Rows:
     synthesizer = Synthesizer.load(DEFAULT_MODEL)
     voice = EmbeddedVoice(np.full(256, 1 / 16, np.float32))
     text = "The door was open, and nobody was there. She went in. It was dark."
-    (least,) = least_times(2 * arguments.repeats, lambda: next(iter(synthesizer.stream(text, voice))))
+    (least,) = minimum_times(2 * arguments.repeats, lambda: next(iter(synthesizer.stream(text, voice))))
     yield "first_sentence_ms", 1000 * least, "ms"
 
 
@@ -191,6 +188,7 @@ def compare_training(arguments: Arguments) -> Rows:
     fewer products. The quick batch has half of the frames. The figure without a precision is for the precision that
     training chooses on this processor.
     """
+    from benchmarks.plain_tacotron import check_gradients, random_batch
     from synthesizer.tacotron.config import Architecture
 
     check_gradients(Architecture())
@@ -200,19 +198,11 @@ def compare_training(arguments: Arguments) -> Rows:
         batch = random_batch(*shape)
         for precision in precisions:
             steps = training_steps(batch, precision)
-            ours, plain = least_times(2 if arguments.quick else 4, *steps)
+            ours, plain = minimum_times(2 if arguments.quick else 4, *steps)
             yield f"train_frames_per_s_{precision}{suffix}", int(batch.mel_lengths.sum()) / ours, "frames/s"
             yield f"train_frames_per_s_vs_plain_loop_{precision}{suffix}", plain / ours, "times"
             if precision == chosen and not suffix:
                 yield "train_frames_per_s_vs_plain_loop", plain / ours, "times"
-
-
-def training_precisions() -> tuple[tuple[str, ...], str]:
-    """Precisions to measure, and the one that training chooses: bf16 only if the processor has it natively."""
-    from training.config import FitConfig
-    from training.processes import chosen_precision, cpu_multiplies_bf16
-
-    return ("fp32", "bf16") if cpu_multiplies_bf16() else ("fp32",), chosen_precision(FitConfig(), "cpu")
 
 
 def training_steps(batch: TeacherForcing, precision: str) -> list[Callable[[], None]]:
@@ -241,66 +231,13 @@ def training_step(
 ) -> None:
     import torch
 
+    from benchmarks.plain_tacotron import REDUCTION_FACTOR, loss_of
+
     optimizer.zero_grad()
     with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
         output = forward(model, batch, REDUCTION_FACTOR)
     loss_of(output, batch).backward()
     optimizer.step()
-
-
-def loss_of(output: TrainingOutput, batch: TeacherForcing) -> Tensor:
-    """A loss that depends on all outputs of a forward pass."""
-    from synthesizer.tacotron.model import length_mask
-
-    mask = length_mask(batch.mel_lengths, batch.mel.shape[1])
-    target = batch.mel[mask]
-    mel = ((output.decoder_mel[mask] - target) ** 2).mean() + (output.mel[mask] - target).abs().mean()
-    return mel + (output.stop_logits**2).mean() + (output.alignments**2).mean()
-
-
-def random_batch(rows: int, frames: int) -> TeacherForcing:
-    """Random utterances of nearly equal length, as in training; five frames per token."""
-    import torch
-    from torch.nn import functional
-
-    from synthesizer.tacotron.model import TeacherForcing
-
-    generator = torch.Generator().manual_seed(0)
-    lengths = frames - 4 * torch.randint(0, max(1, frames // 40), (rows,), generator=generator)
-    lengths[0] = frames
-    tokens = lengths // 5
-    return TeacherForcing(
-        torch.randint(2, 60, (rows, int(tokens.max())), generator=generator),
-        tokens,
-        torch.randn(rows, frames, 80, generator=generator).clamp(-4, 4),
-        lengths,
-        functional.normalize(torch.randn(rows, 256, generator=generator), dim=1),
-    )
-
-
-def check_gradients(config: Architecture) -> None:
-    """Check that both passes have the same loss and gradients without dropout; else AssertionError."""
-    import torch
-
-    from benchmarks.plain_tacotron import plain_forward
-    from synthesizer.tacotron.config import TrainingSettings
-    from synthesizer.tacotron.model import Tacotron2
-
-    torch.manual_seed(0)
-    training = TrainingSettings(encoder_dropout=0.0, postnet_dropout=0.0)
-    model = Tacotron2(replace(config, prenet_dropout=0.0, zoneout=0.0), training).train()
-    batch = random_batch(3, 40)
-    gradients = []
-    passes: tuple[Callable[..., TrainingOutput], ...] = (Tacotron2.forward, plain_forward)
-    for forward in passes:
-        model.zero_grad()
-        loss_of(forward(model, batch, REDUCTION_FACTOR), batch).backward()
-        gradients.append([weight.grad.clone() for weight in model.parameters() if weight.grad is not None])
-    for (name, _), own, other in zip(model.named_parameters(), *gradients, strict=True):
-        if name.endswith("convolution.bias"):  # cancelled by the normalisation: its gradient is rounding error
-            continue
-        difference = float((own - other).norm() / other.norm().clamp_min(1e-6))
-        assert difference < TOLERANCE, f"the gradient of {name} differs by {difference:.1g}"
 
 
 # --- memory and compilation -----------------------------------------------------------------------------------------

@@ -24,16 +24,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 os.environ["OMP_NUM_THREADS"] = "1"  # the measured code sets its number of threads itself
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)  # instead of this folder, where this file would hide the package `vocoder`
 
 import numpy as np  # noqa: E402
-import tyro  # noqa: E402
 
-from benchmarks.measuring import Rows, memory_is_measurable, report, run_program  # noqa: E402
+from benchmarks.measuring import BenchmarkArguments, Rows, memory_is_measurable, report, run_program  # noqa: E402
 from evaluation.memory import kilobytes  # noqa: E402
 from speech.errors import SpeechError, exit_on_speech_error  # noqa: E402
 
@@ -56,7 +55,7 @@ MAX_SECONDS = 3  # of all runs of a case, after which it is not repeated
 
 
 @dataclass(frozen=True)
-class Arguments:
+class Arguments(BenchmarkArguments):
     """Measure the vocoder."""
 
     quick: bool = False
@@ -64,8 +63,6 @@ class Arguments:
     of its steps take the same time."""
     seconds: tuple[float, ...] = (1, 5, 12.5, 30)
     """Lengths of speech in seconds; --quick uses 5 only."""
-    json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Also write the figures to this file, as a list of {case, value, unit}."""
 
     @property
     def lengths(self) -> tuple[float, ...]:
@@ -74,7 +71,7 @@ class Arguments:
 
 @exit_on_speech_error
 def main(argv: list[str] | None = None) -> None:
-    arguments = tyro.cli(Arguments, args=argv, description=__doc__, config=(tyro.conf.FlagCreatePairsOff,))
+    arguments = Arguments.parse(argv, __doc__)
     measures = (measure_start, measure_speed, measure_first_chunks, measure_length, measure_memory)
     report(itertools.chain.from_iterable(measure(arguments) for measure in measures), arguments.json)
 

@@ -3,7 +3,7 @@
     python benchmarks/vocoder_training.py [--quick] [--json FILE]
 
 A figure is a whole training step (forward, loss, backward, clipping, optimiser) on one thread, on random crops. The
-candidates run alternately, and the least processor time of several runs counts, so other load has little effect.
+candidates run alternately, and the minimum processor time of several runs counts, so other load has little effect.
 """
 
 from __future__ import annotations
@@ -13,14 +13,12 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING
 
 os.environ["OMP_NUM_THREADS"] = "1"
 sys.path[0] = str(Path(__file__).resolve().parents[1])  # instead of this folder, whose files are named like packages
 
-import tyro  # noqa: E402
-
-from benchmarks.measuring import Rows, least_times, report  # noqa: E402
+from benchmarks.measuring import BenchmarkArguments, Rows, minimum_times, report, training_precisions  # noqa: E402
 from speech.errors import exit_on_speech_error  # noqa: E402
 from vocoder.wavernn.config import WaveRNNConfig, classic_config  # noqa: E402
 
@@ -28,29 +26,18 @@ if TYPE_CHECKING:
     from vocoder.wavernn.model import WaveRNN
 
 BATCH, FRAMES = 16, 3
-Precision = Literal["fp32", "bf16"]
 
 
 @dataclass(frozen=True)
-class Arguments:
+class Arguments(BenchmarkArguments):
     """Measure the training of the vocoder."""
 
-    quick: bool = False
-    """Run fewer repeats; the figures vary more."""
-    json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Also write the figures to this file, as a list of {case, value, unit}."""
-
-    @property
-    def repeats(self) -> int:
-        return 2 if self.quick else 6
+    rounds = (2, 6)
 
 
 @exit_on_speech_error
 def main(argv: list[str] | None = None) -> None:
-    arguments = tyro.cli(Arguments, args=argv, description=__doc__, config=(tyro.conf.FlagCreatePairsOff,))
-    import torch
-
-    torch.set_num_threads(1)
+    arguments = Arguments.parse(argv, __doc__)
     report(measure(arguments.repeats), arguments.json)
 
 
@@ -78,7 +65,7 @@ def measure(repeats: int) -> Rows:
     steps = {
         (name, precision): training_step(model, precision) for precision in precisions for name, model in models.items()
     }
-    for case, seconds in zip(steps, least_times(repeats, *steps.values()), strict=True):
+    for case, seconds in zip(steps, minimum_times(repeats, *steps.values()), strict=True):
         rates[case] = BATCH * FRAMES * WaveRNNConfig().hop_length / seconds
     for (name, precision), rate in rates.items():
         yield f"train_{name}_{precision}_samples_per_s", rate, "samples/s"
@@ -91,15 +78,7 @@ def measure(repeats: int) -> Rows:
                 yield f"train_{ratio}_samples_per_s", times, "times"
 
 
-def training_precisions() -> tuple[tuple[Precision, ...], str]:
-    """The measured precisions, and the one that training chooses."""
-    from training.config import FitConfig
-    from training.processes import chosen_precision, cpu_multiplies_bf16
-
-    return ("fp32", "bf16") if cpu_multiplies_bf16() else ("fp32",), chosen_precision(FitConfig(), "cpu")
-
-
-def training_step(model: WaveRNN, precision: Precision) -> Callable[[], None]:
+def training_step(model: WaveRNN, precision: str) -> Callable[[], None]:
     """A training step on random crops. As in training, bf16 includes the products that PyTorch calls float32."""
     import torch
 

@@ -1,15 +1,12 @@
 """The benchmark of the synthesizer compares passes that compute the same."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
-from benchmarks.measuring import ROOT, report
+from benchmarks.measuring import report, training_precisions
+from benchmarks.plain_tacotron import check_gradients
 from benchmarks.synthesizer import (
     Arguments,
-    check_gradients,
     compare_training,
     decoding,
     random_model,
@@ -33,30 +30,22 @@ def test_sample_sentences_have_typical_lengths() -> None:
     assert all(30 < len(symbols) < 200 for symbols in sample_sentences(8))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("benchmark", ["synthesizer", "vocoder_training"])
-def test_figure_without_a_precision_is_for_the_default_of_training(benchmark) -> None:
-    """bf16 is not measured if the processor emulates it. In a program of its own, as the benchmark changes the path."""
-    program = f"""
-from unittest import mock
-from training import processes
-from benchmarks.{benchmark} import training_precisions
-for native in (True, False):
-    with mock.patch.object(processes, "cpu_multiplies_bf16", lambda: native):
-        print(training_precisions())
-"""
-    run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert run.stdout.splitlines() == [repr((("fp32", "bf16"), "bf16")), repr((("fp32",), "fp32"))]
+def test_the_figure_without_a_precision_is_for_the_default_of_training(monkeypatch) -> None:
+    """bf16 is not measured if the processor emulates it."""
+    monkeypatch.setattr("training.processes.cpu_multiplies_bf16", lambda: True)
+    assert training_precisions() == (("fp32", "bf16"), "bf16")
+    monkeypatch.setattr("training.processes.cpu_multiplies_bf16", lambda: False)
+    assert training_precisions() == (("fp32",), "fp32")
 
 
 @pytest.mark.parametrize("native", [True, False])
 def test_training_is_compared_in_native_precisions(native, monkeypatch) -> None:
     compared = ("fp32", "bf16") if native else ("fp32",)
     monkeypatch.setattr("training.processes.cpu_multiplies_bf16", lambda: native)
-    monkeypatch.setattr("benchmarks.synthesizer.check_gradients", lambda config: None)
+    monkeypatch.setattr("benchmarks.plain_tacotron.check_gradients", lambda config: None)
     seconds = {"fp32": [1.0, 2.0], "bf16": [1.0, 3.0]}
     monkeypatch.setattr("benchmarks.synthesizer.training_steps", lambda batch, precision: seconds[precision])
-    monkeypatch.setattr("benchmarks.synthesizer.least_times", lambda repeats, *steps: steps)
+    monkeypatch.setattr("benchmarks.synthesizer.minimum_times", lambda repeats, *steps: steps)
     figures = {case: value for case, value, _ in compare_training(Arguments(quick=True))}
     ratios = {case: value for case, value in figures.items() if "plain_loop_" in case}
     assert ratios.keys() == {f"train_frames_per_s_vs_plain_loop_{how}" for how in compared}
