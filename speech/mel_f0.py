@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from speech.audio import remove_offset
+from speech.audio import SAMPLE_RATE, remove_offset, resample, volume_gain
 from speech.mel import MelConfig, synthesis_mel
+from speech.vad import VAD_WINDOW, speech_windows
 
 Floats = NDArray[np.float32]
 
@@ -27,7 +28,7 @@ PULSE_LEVEL = 0.05  # RMS level scale of a pulse train
 EPSILON = 1e-4
 PEAK = 0.9  # recordings are normalised to this peak before the mel spectrogram
 MIN_VOICED_SECONDS = 0.5
-MAX_SECONDS = 60  # of a recording; the median F0 changes little after that
+MAX_SECONDS = 60  # of speech; the median F0 changes little after that
 
 
 def fine_structure(mel: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -70,20 +71,36 @@ def harmonic_pattern(f0: NDArray[np.floating], config: MelConfig) -> Floats:
 
 
 def median_f0(wav: NDArray[np.floating], config: MelConfig | None = None) -> float | None:
-    """Median F0 of a recording's first minute in Hz; None if less than half a second is voiced.
+    """Median F0 in Hz of a recording's first minute of speech; None if less than half a second is voiced.
+
+    A recording of up to a minute is analysed whole. Of a longer one, silences are left out by voice activity detection.
 
     Args:
         wav: float32 [samples] at `config.sample_rate`.
         config: mel settings, by default those of the default models.
     """
     config = config or MelConfig()
-    wav = remove_offset(np.asarray(wav[: MAX_SECONDS * config.sample_rate]), config.sample_rate)
+    wav = _first_minute_of_speech(remove_offset(np.asarray(wav), config.sample_rate), config.sample_rate)
     peak = float(np.abs(wav).max(initial=0))
     if len(wav) < config.win_length or peak < EPSILON:
         return None
     f0 = f0_from_mel(synthesis_mel((PEAK / peak * wav).astype(np.float32), config), config)
     voiced = f0[f0 > 0]
     return float(np.median(voiced)) if len(voiced) >= MIN_VOICED_SECONDS * config.frames_per_second else None
+
+
+def _first_minute_of_speech(wav: NDArray[np.floating], sample_rate: int) -> NDArray[np.floating]:
+    """All of a shorter recording; the first minute of one in which no speech is detected."""
+    limit = MAX_SECONDS * sample_rate
+    if len(wav) <= limit:
+        return wav
+    at_vad_rate = resample(wav, sample_rate, SAMPLE_RATE)
+    kept = speech_windows(at_vad_rate, volume_gain(at_vad_rate))
+    if not kept.any():
+        return wav[:limit]
+    starts = np.arange(len(kept) + 1) * VAD_WINDOW * sample_rate // SAMPLE_RATE
+    windows = np.flatnonzero(kept)[: MAX_SECONDS * SAMPLE_RATE // VAD_WINDOW]
+    return np.concatenate([wav[starts[window] : starts[window + 1]] for window in windows])
 
 
 def f0_candidates() -> NDArray[np.float64]:

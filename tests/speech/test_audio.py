@@ -101,7 +101,7 @@ OFFSETS = {
 @pytest.mark.parametrize("rate", [RATE, 44_100])
 def test_offset_and_drift_are_removed_when_a_file_is_read(tmp_path, name, rate):
     wav = audio.resample(0.8 * speech_like(4.0), RATE, rate)
-    offset = np.resize(OFFSETS[name], 4 * RATE).astype(np.float32)
+    offset = OFFSETS[name] + np.zeros(4 * RATE)
     shifted = wav + np.interp(np.arange(len(wav)) / rate, SECONDS, offset).astype(np.float32)
     soundfile.write(tmp_path / "clean.wav", wav, rate, subtype="FLOAT")
     soundfile.write(tmp_path / "shifted.wav", shifted, rate, subtype="FLOAT")

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from speech.audio import SAMPLE_RATE, resample
 from speech.mel import MelConfig, synthesis_mel
 from speech.mel_f0 import f0_candidates, f0_from_mel, fine_structure, harmonic_pattern, median_f0, pulse_train
+from tests.toy_models import speech_like
 
 CONFIG = MelConfig()
 
@@ -85,3 +87,37 @@ def test_an_offset_does_not_change_the_median_f0(offset: float) -> None:
     wav = 0.3 * vowel(np.full(200, 150.0))
     shifted = median_f0(wav + np.float32(offset))
     assert shifted is not None and shifted == pytest.approx(median_f0(wav), abs=1)
+
+
+SPEECH = speech_like(5.0, pitch=200)
+SILENCE = np.zeros(70 * SAMPLE_RATE, np.float32)
+HISS = np.random.default_rng(3).normal(0, 1e-3, 70 * SAMPLE_RATE).astype(np.float32)
+CLICKS = np.where(np.arange(70 * SAMPLE_RATE) % (9 * SAMPLE_RATE) == 5, 0.5, 0).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (SILENCE, SPEECH),
+        (HISS, SPEECH),
+        (CLICKS, SPEECH),
+        (SILENCE, SPEECH, SILENCE),
+        (SPEECH[:16_000], SILENCE, SPEECH[16_000:], HISS),
+    ],
+    ids=["silence", "hiss", "clicks", "in the middle", "in two parts"],
+)
+def test_speech_after_the_first_minute_has_a_median_f0(parts: tuple[np.ndarray, ...]) -> None:
+    found, wanted = median_f0(np.concatenate(parts)), median_f0(SPEECH)
+    assert found is not None and wanted is not None and abs(1200 * np.log2(found / wanted)) < 50
+
+
+def test_speech_after_the_first_minute_at_another_sample_rate() -> None:
+    config = MelConfig(sample_rate=24_000, n_fft=1200, hop_length=300, win_length=1200)
+    late = resample(np.concatenate([SILENCE, SPEECH]), SAMPLE_RATE, 24_000)
+    found, wanted = median_f0(late, config), median_f0(SPEECH)
+    assert found is not None and wanted is not None and abs(1200 * np.log2(found / wanted)) < 50
+
+
+def test_long_recordings_without_speech_have_no_median_f0() -> None:
+    for wav in (SILENCE, HISS, CLICKS):
+        assert median_f0(wav) is None
