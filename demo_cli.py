@@ -37,7 +37,7 @@ from speech.errors import AudioError, ConfigError, StorageError, exit_on_speech_
 from vocoder.families import vocoder_names
 
 if TYPE_CHECKING:
-    from cloning.playback import Outlets
+    from cloning.playback import Sinks
     from speech.quality import Remark
 
 DEFAULT_FOLDER = Path("out")
@@ -133,7 +133,7 @@ def run(arguments: Arguments, pipe: TextIO) -> None:
         pipe: standard output, for --stream.
     """
     check_flags(arguments)
-    check_outlets(arguments, pipe)
+    check_sinks(arguments, pipe)
     options = read_options(arguments)
     jobs = plan(arguments, options)
 
@@ -154,14 +154,14 @@ def run(arguments: Arguments, pipe: TextIO) -> None:
     if arguments.save_voice is not None:
         print(f"voice saved as {library.save(voice, overwrite=arguments.force)}")
 
-    with open_outlets(arguments, cloner.sample_rate, pipe) as outlets:
-        if outlets:
+    with open_sinks(arguments, cloner.sample_rate, pipe) as sinks:
+        if sinks:
             cloner.warm_up()
-        narrator = Narrator(cloner, voice, options, outlets)
+        narrator = Narrator(cloner, voice, options, sinks)
         if jobs is None:
             converse(narrator, arguments.out_dir or (DEFAULT_FOLDER if writes_files(arguments) else None))
         elif arguments.out_dir is None and (arguments.text_file is None or arguments.out is not None):
-            narrator.say(*jobs[0], overwrite=arguments.force)
+            narrator.speak(*jobs[0], overwrite=arguments.force)
         else:
             speak_batch(narrator, jobs, files, arguments.force)
         if narrator.speech_seconds:
@@ -177,7 +177,7 @@ def writes_files(arguments: Arguments) -> bool:
     return given.out is not None or given.out_dir is not None or not (given.play or given.stream is not None)
 
 
-def check_outlets(arguments: Arguments, pipe: TextIO) -> None:
+def check_sinks(arguments: Arguments, pipe: TextIO) -> None:
     """Raises: StorageError for a bad stream target, PlaybackError if nothing but playback is asked for and it fails."""
     if arguments.stream is not None:
         from cloning.playback import check_stream_target
@@ -189,22 +189,22 @@ def check_outlets(arguments: Arguments, pipe: TextIO) -> None:
         load_sound_library()
 
 
-def open_outlets(arguments: Arguments, sample_rate: int, pipe: TextIO) -> Outlets:
-    """Raises: as `check_outlets`. A missing sound card is only a warning if the audio also goes elsewhere."""
-    from cloning.playback import Outlets, PlaybackError, SoundCard, WavStream
+def open_sinks(arguments: Arguments, sample_rate: int, pipe: TextIO) -> Sinks:
+    """Raises: as `check_sinks`. A missing sound card is only a warning if the audio also goes elsewhere."""
+    from cloning.playback import PlaybackError, Sinks, SoundCard, WavStream
 
-    outlets = Outlets(sample_rate)
+    sinks = Sinks(sample_rate)
     if arguments.play:
         try:
-            outlets.add(SoundCard(sample_rate))
+            sinks.add(SoundCard(sample_rate))
         except PlaybackError as error:
             if arguments.stream is None and not writes_files(arguments):
                 raise
             print(f"warning: {error} The other outputs are written.", file=sys.stderr)
     if arguments.stream is not None:
         target = pipe.buffer if arguments.stream == STANDARD_OUTPUT else Path(arguments.stream)
-        outlets.add(WavStream(target, sample_rate))
-    return outlets
+        sinks.add(WavStream(target, sample_rate))
+    return sinks
 
 
 # --- checks before any work -------------------------------------------------------------------------------------------
@@ -257,7 +257,7 @@ def plan(arguments: Arguments, options: SpeechOptions) -> list[tuple[str, Path |
     """The texts and the files they are written to, if any; None to ask for sentences.
 
     Raises:
-        TextError: there is nothing to say, or the text file cannot be read.
+        TextError: the text is empty, or the text file cannot be read.
         StorageError: a file is in the way, or the folder is missing or cannot be written to.
     """
     folder = arguments.out_dir or DEFAULT_FOLDER

@@ -28,7 +28,7 @@ class Manifest:
     """The content of manifest.json.
 
     Attributes:
-        settings: everything that decides the samples besides the text: version, models, voice and options.
+        settings: everything that determines the samples besides the text: version, models, voice and options.
         outputs: one entry for each finished file, with at least its "file" and "text".
         unfinished: name of the file that was being generated.
     """
@@ -63,12 +63,12 @@ class Manifest:
         return None
 
     def may_replace(self, text: str, path: Path) -> bool:
-        """Whether a file is of the earlier batch with this very text, or was left unfinished by it."""
+        """Whether the earlier batch wrote this file for the same text, or did not finish it."""
         return path.name == self.unfinished or self.entry(text, path) is not None
 
 
 def settings_of(voice: Voice, options: SpeechOptions, files: ModelFiles | None) -> dict[str, Any]:
-    """What decides the samples of a text, as JSON values."""
+    """What determines the samples besides the text, as JSON values."""
     lexicon = None if options.lexicon is None else _digest(repr(options.lexicon).encode())
     return {
         "version": _version(),
@@ -87,8 +87,8 @@ def settings_of(voice: Voice, options: SpeechOptions, files: ModelFiles | None) 
 def speak_batch(narrator: Narrator, jobs: Sequence[Job], files: ModelFiles | None, overwrite: bool) -> None:
     """Speak the texts with one seed. The manifest is written after each file.
 
-    A file of an earlier batch is kept if text, voice, options, models and version are the same. Without a seed, an
-    earlier batch in the same folder gives it.
+    A file of an earlier batch is kept if text, voice, options, models and version are the same. If no seed is given,
+    that of an earlier batch in the same folder is used.
 
     Args:
         jobs: text and file of each; the files are in one folder, or all None for audio that is only played.
@@ -101,7 +101,7 @@ def speak_batch(narrator: Narrator, jobs: Sequence[Job], files: ModelFiles | Non
     if first is None:
         narrator.options = narrator.options.seeded()
         for text, _ in jobs:
-            narrator.say(text, None)
+            narrator.speak(text, None)
         return
     place = first.parent / MANIFEST
     earlier = Manifest.read(place)
@@ -124,7 +124,7 @@ def speak_batch(narrator: Narrator, jobs: Sequence[Job], files: ModelFiles | Non
             manifest.unfinished = path.name
             if place.parent.is_dir():
                 manifest.write(place)
-            entry = narrator.say(text, path, overwrite or (earlier is not None and earlier.may_replace(text, path)))
+            entry = narrator.speak(text, path, overwrite or (earlier is not None and earlier.may_replace(text, path)))
         else:
             kept += 1
         manifest.outputs.append(entry)

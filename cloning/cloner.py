@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from cloning.compatibility import require_same_space
+from cloning.enrolment import voice_of_clips
 from cloning.models import DEFAULT_MODELS, ModelFiles, load_encoder, load_speech_model, use_threads
 from cloning.monitor import SILENT, Monitor
 from cloning.options import SpeechOptions
@@ -26,7 +28,7 @@ from cloning.result import Speech
 from cloning.speech_model import SpeechModel
 from cloning.streaming import SpeechStream
 from cloning.voices import Voice, VoiceLibrary
-from speech.errors import AudioError, ConfigError
+from speech.errors import AudioError
 
 if TYPE_CHECKING:
     from encoder import SpeakerEncoder
@@ -53,11 +55,7 @@ class VoiceCloner:
     """
 
     def __init__(self, encoder: SpeakerEncoder, model: SpeechModel, library: VoiceLibrary | None = None) -> None:
-        if encoder.embedding_space != model.embedding_space:
-            raise ConfigError(
-                f"The synthesizer needs voices of the embedding space {model.embedding_space!r}, but the encoder makes "
-                f"{encoder.embedding_space!r}: use an encoder and a synthesizer that were trained together."
-            )
+        require_same_space(encoder.embedding_space, model.embedding_space)
         self.encoder = encoder
         self.model = model
         self.library = VoiceLibrary() if library is None else library
@@ -95,7 +93,7 @@ class VoiceCloner:
         return self.model.sample_rate
 
     def warm_up(self) -> None:
-        """Load or compile what the first text would otherwise wait for; useful before streaming."""
+        """Load models and compile kernels before the first text; useful before streaming."""
         self.model.warm_up()
 
     def enroll(
@@ -133,12 +131,7 @@ class VoiceCloner:
         report.raise_for_errors()
         for source, remark in report.all_remarks:
             (on_remark or _log_remark)(source, remark)
-        space = self.encoder.embedding_space
-        voices = [
-            Voice(clip.embedding, space, sources=(clip.source,), pitch=pitch)
-            for clip, pitch in zip(report.clips, pitches, strict=True)
-        ]
-        return Voice.average(voices, name, consent, report.weights.tolist())
+        return voice_of_clips(report, pitches, self.encoder.embedding_space, name, consent)
 
     @overload
     def speak(self, text: str, voice: Voice | str, options: SpeechOptions = ..., **changes: Any) -> Speech: ...

@@ -17,7 +17,7 @@ from speech.errors import SpeechError, TextError, one_line
 if TYPE_CHECKING:
     from cloning.cloner import VoiceCloner
     from cloning.options import SpeechOptions
-    from cloning.playback import Outlets
+    from cloning.playback import Sinks
     from cloning.result import Speech
     from cloning.voices import Voice
     from synthesizer import Sentence
@@ -32,7 +32,7 @@ def speakable(text: str, where: str, lexicon: Lexicon | None = None) -> str:
     from synthesizer.text.front_end import text_to_transcript
 
     if not text.strip():
-        raise TextError(f"{where} is empty: give something to say.")
+        raise TextError(f"{where} is empty: enter a text to speak.")
     try:
         text_to_transcript(text, lexicon)
     except TextError as error:
@@ -57,28 +57,26 @@ class Narrator:
 
     Args:
         options: of every text; without a seed, each text draws its own.
-        outlets: where the audio goes while it is generated, besides the files.
+        sinks: receive the audio while it is generated, besides the files.
     """
 
-    def __init__(
-        self, cloner: VoiceCloner, voice: Voice, options: SpeechOptions, outlets: Outlets | None = None
-    ) -> None:
+    def __init__(self, cloner: VoiceCloner, voice: Voice, options: SpeechOptions, sinks: Sinks | None = None) -> None:
         self.cloner = cloner
         self.voice = voice
         self.options = options
-        self.outlets = outlets
+        self.sinks = sinks
         self.speech_seconds = 0.0
         self.elapsed_seconds = 0.0
         self.similarities: list[float] = []
         self.sentences: list[Sentence] = []
 
-    def say(self, text: str, path: Path | None, overwrite: bool = False) -> dict[str, Any]:
-        """Speak a text into a file, if there is a path, and into the outlets; returns its entry of the manifest."""
+    def speak(self, text: str, path: Path | None, overwrite: bool = False) -> dict[str, Any]:
+        """Speak a text into a file, if there is a path, and into the sinks; returns its entry of the manifest."""
         started = time.perf_counter()
         notes: list[str] = []
         with _muted("synthesizer.text"):  # `speakable` has shown its warnings
-            if self.outlets:
-                speech, waited = self._say_aloud(self.outlets, text)
+            if self.sinks:
+                speech, waited = self._stream(self.sinks, text)
                 notes.append(f"first audio after {waited:.2f} s")
             else:
                 with progress_bars() as progress:
@@ -104,14 +102,14 @@ class Narrator:
             "sentences": [sentence_entry(sentence) for sentence in speech.sentences],
         }
 
-    def _say_aloud(self, outlets: Outlets, text: str) -> tuple[Speech, float]:
-        """Speak into the outlets; returns the finished speech and the seconds until its first chunk."""
+    def _stream(self, sinks: Sinks, text: str) -> tuple[Speech, float]:
+        """Speak into the sinks; returns the finished speech and the seconds until its first chunk."""
         started, waited = time.perf_counter(), 0.0
-        outlets.pause(PAUSE_SECONDS)
+        sinks.pause(PAUSE_SECONDS)
         stream = self.cloner.stream(text, self.voice, self.options)
         for chunk in stream:
             waited = waited or time.perf_counter() - started
-            outlets.write(chunk)
+            sinks.write(chunk)
         return stream.speech, waited
 
     def summary(self) -> str:
@@ -177,7 +175,7 @@ def converse(narrator: Narrator, folder: Path | None) -> None:
             continue
         path = None if folder is None else _free_path(folder)
         try:
-            narrator.say(speakable(text, "The text", narrator.options.lexicon), path)
+            narrator.speak(speakable(text, "The text", narrator.options.lexicon), path)
         except TextError as error:
             print(f"error: {one_line(error)}", file=sys.stderr)
 

@@ -314,7 +314,7 @@ def check_stream_target(target: str, terminal: bool, overwrite: bool) -> None:
 # --- several sinks ----------------------------------------------------------------------------------------------------
 
 
-class Outlets:
+class Sinks:
     """All sinks of a run. As a context manager it closes them at the end, or aborts them after an error.
 
     Args:
@@ -343,7 +343,7 @@ class Outlets:
         if self._has_audio:
             self.write(np.zeros(round(seconds * self.sample_rate), dtype=np.float32))
 
-    def __enter__(self) -> Outlets:
+    def __enter__(self) -> Sinks:
         return self
 
     def __exit__(

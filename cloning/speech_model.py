@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cloning.compatibility import require_fitting_vocoder
 from cloning.finishing import check_finite
 from cloning.monitor import SILENT, Monitor
 from cloning.options import SpeechOptions
 from speech.errors import ConfigError, TextError
-from speech.mel_config import require_same_mel
 
 if TYPE_CHECKING:
     from cloning.voices import Voice
@@ -83,13 +83,7 @@ class TwoStage(SpeechModel):
     """
 
     def __init__(self, synthesizer: Synthesizer, vocoder: Vocoder) -> None:
-        require_same_mel(
-            synthesizer.mel_config,
-            vocoder.mel_config,
-            "the synthesizer",
-            "the vocoder",
-            "choose two that were trained on the same settings, or a vocoder without a model file",
-        )
+        require_fitting_vocoder(synthesizer.mel_config, vocoder.mel_config)
         self.synthesizer = synthesizer
         self.vocoder = vocoder
 
@@ -143,7 +137,7 @@ class TwoStage(SpeechModel):
     def check(self, text: str, voice: Voice) -> None:
         """Raises: TextError for a text without characters, ConfigError for a voice of another embedding space."""
         if not text.strip():
-            raise TextError("The text is empty: give something to say.")
+            raise TextError("The text is empty: enter a text to speak.")
         self.check_voice(voice)
 
     def _whole(self, text: str, voice: Voice, options: SpeechOptions, monitor: Monitor) -> Iterator[np.ndarray]:

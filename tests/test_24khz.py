@@ -114,7 +114,7 @@ def test_a_vocoder_of_a_different_rate_is_refused(folder):
     assert_one_sentence(str(refused.value))
 
 
-def test_a_synthesizer_of_a_different_rate_is_no_start(folder, tmp_path, capsys):
+def test_a_synthesizer_of_a_different_rate_is_not_trained_further(folder, tmp_path, capsys):
     toy_synthesizer().save(tmp_path / "start.safetensors")
     start = tmp_path / "start.safetensors"
     with pytest.raises(SystemExit) as stopped:
@@ -123,7 +123,7 @@ def test_a_synthesizer_of_a_different_rate_is_no_start(folder, tmp_path, capsys)
     assert_one_sentence(capsys.readouterr().err.strip().splitlines()[-1])
 
 
-def test_a_vocoder_of_a_different_rate_is_no_start(folder, tmp_path, capsys):
+def test_a_vocoder_of_a_different_rate_is_not_trained_further(folder, tmp_path, capsys):
     toy_spectral_vocoder(MelConfig()).save(tmp_path / "start.safetensors")
     start = tmp_path / "start.safetensors"
     with pytest.raises(SystemExit) as stopped:

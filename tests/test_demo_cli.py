@@ -81,7 +81,7 @@ def assert_refused(result, *words: str) -> None:
     assert list(Path.cwd().rglob("*")) == []
 
 
-# --- what it does -----------------------------------------------------------------------------------------------------
+# --- normal use -------------------------------------------------------------------------------------------------------
 
 
 def test_one_text_into_one_wav(cli, toy):
@@ -97,21 +97,21 @@ def test_one_text_into_one_wav(cli, toy):
     assert [path.name for path in Path().iterdir()] == ["out.wav"]
 
 
-def test_a_seed_repeats_to_the_sample(cli, toy):
+def test_a_seed_repeats_the_samples(cli, toy):
     for name, seed in (("a.wav", 7), ("b.wav", 7), ("c.wav", 8)):
         assert cli(toy / "low.wav", "--text", TEXT, "--out", name, "--seed", seed).code == 0
     assert np.array_equal(wav_of("a.wav"), wav_of("b.wav"))
     assert not np.array_equal(wav_of("a.wav"), wav_of("c.wav"))
 
 
-def test_without_a_seed_the_one_drawn_is_shown(cli, toy):
+def test_a_drawn_seed_is_printed(cli, toy):
     first = cli(toy / "low.wav", "--text", TEXT, "--out", "a.wav")
     seed = first.out.split("seed ")[1].split()[0].rstrip(";,")
     assert cli(toy / "low.wav", "--text", TEXT, "--out", "b.wav", "--seed", seed).code == 0
     assert np.array_equal(wav_of("a.wav"), wav_of("b.wav"))
 
 
-def test_griffin_lim_either_way_and_the_vocoder_file(cli, toy):
+def test_griffin_lim_by_both_flags_and_a_vocoder_file(cli, toy):
     base = [toy / "low.wav", "--text", TEXT, "--seed", 1]
     assert cli(*base, "--out", "a.wav", "--griffin-lim").code == 0
     assert cli(*base, "--out", "b.wav", "--vocoder", "griffin-lim").code == 0
@@ -122,7 +122,7 @@ def test_griffin_lim_either_way_and_the_vocoder_file(cli, toy):
 
 
 @pytest.mark.parametrize("suffix", [".flac", ".ogg"])
-def test_the_suffix_says_the_format(cli, toy, suffix):
+def test_the_suffix_selects_the_format(cli, toy, suffix):
     assert cli(toy / "low.wav", "--text", TEXT, "--out", f"out{suffix}").code == 0
     assert soundfile.info(f"out{suffix}").format == suffix[1:].upper()
 
@@ -143,7 +143,7 @@ def test_a_text_file_becomes_numbered_wavs_and_a_manifest(cli, toy):
         assert 0 <= entry["alignment_score"] <= 1
         assert entry["similarity"] is None or -1 <= entry["similarity"] <= 1
         assert all(isinstance(remark, str) for remark in entry["remarks"])
-    # a line alone sounds as it does among others
+    # the samples of a line do not depend on the other lines
     assert cli(toy / "low.wav", toy / "high.wav", "--text", "It costs £5.", "--seed", 5).code == 0
     assert np.array_equal(wav_of("out.wav"), wav_of("out/002.wav"))
 
@@ -161,7 +161,7 @@ def test_several_references_are_averaged(cli, toy, tmp_path):
     assert both.consent == "a machine"
 
 
-def test_a_saved_voice_speaks_as_its_references_did(cli, toy):
+def test_a_saved_voice_gives_the_samples_of_its_references(cli, toy):
     first = cli(toy / "low.wav", "--text", TEXT, "--out", "a.wav", "--seed", 2, "--save-voice", "ann")
     assert first.code == 0, first
     again = cli("--voice", "ann", "--text", TEXT, "--out", "b.wav", "--seed", 2)
@@ -178,13 +178,13 @@ def test_the_loop_ends_with_its_input(cli, toy, ending):
     assert "similarity to the reference" in result.out.splitlines()[-1]
 
 
-def test_the_loop_at_the_end_of_input_says_nothing(cli, toy):
+def test_the_loop_prints_nothing_at_the_end_of_input(cli, toy):
     result = cli(toy / "low.wav", stdin="")
     assert (result.code, result.out, result.err) == (0, "", "")
     assert list(Path().iterdir()) == []
 
 
-def test_the_loop_goes_on_after_a_text_that_cannot_be_spoken_and_overwrites_nothing(cli, toy):
+def test_the_loop_continues_after_an_unspeakable_text_and_overwrites_no_file(cli, toy):
     Path("out").mkdir()
     Path("out/001.wav").write_bytes(b"mine")
     result = cli(toy / "low.wav", stdin="...\nOne.\n")
@@ -194,7 +194,7 @@ def test_the_loop_goes_on_after_a_text_that_cannot_be_spoken_and_overwrites_noth
     assert len(wav_of("out/002.wav"))
 
 
-def test_it_overwrites_only_when_told(cli, toy):
+def test_overwriting_needs_force(cli, toy):
     base = [toy / "low.wav", "--text", TEXT, "--out", "out.wav", "--seed", 1]
     Path("out.wav").write_bytes(b"mine")
     refused = cli(*base)
@@ -220,7 +220,7 @@ def test_each_file_of_a_batch_and_each_voice_is_protected(cli, toy):
     assert cli(toy / "low.wav", "--save-voice", "ann", "--force").code == 0
 
 
-# --- sound while it is made -------------------------------------------------------------------------------------------
+# --- playback and streams ---------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -255,7 +255,7 @@ def test_playing_writes_no_file_unless_one_is_asked_for(cli, toy, sound):
         assert same_but_for_level(streamed, wav_of(name))
 
 
-def test_a_batch_and_a_conversation_can_be_heard(cli, toy, sound):
+def test_batches_and_interactive_texts_are_played(cli, toy, sound):
     Path("lines.txt").write_text("One.\nTwo.\n")
     assert cli(toy / "low.wav", "--text-file", "lines.txt", "--play").code == 0
     assert cli(toy / "low.wav", "--play", stdin="One.\nTwo.\n").code == 0
@@ -266,7 +266,7 @@ def test_a_batch_and_a_conversation_can_be_heard(cli, toy, sound):
 
 
 @pytest.mark.parametrize("fake", [None, FakeSound(devices=False), FakeSound(busy=True)])
-def test_without_a_sound_card_what_else_was_asked_for_is_done(cli, toy, monkeypatch, fake):
+def test_other_outputs_are_written_without_a_sound_card(cli, toy, monkeypatch, fake):
     monkeypatch.setitem(sys.modules, "sounddevice", fake)
     assert_refused(cli(toy / "low.wav", "--text", TEXT, "--play"))
     for flags in (["--out", "a.wav"], ["--stream", "b.wav"]):
@@ -276,7 +276,7 @@ def test_without_a_sound_card_what_else_was_asked_for_is_done(cli, toy, monkeypa
         assert len(wav_of(flags[1]))
 
 
-def test_a_stream_is_a_wav_of_what_is_said(cli, toy):
+def test_a_stream_is_a_wav_of_the_speech(cli, toy):
     base = [toy / "low.wav", "--text", "One. Two.", "--seed", 1]
     assert cli(*base, "--stream", "a.wav", "--out", "b.wav").code == 0
     streamed, written = wav_of("a.wav").astype(float), wav_of("b.wav").astype(float)
@@ -287,7 +287,7 @@ def test_a_stream_is_a_wav_of_what_is_said(cli, toy):
     assert cli(*base, "--stream", "a.wav", "--force").code == 0
 
 
-def test_an_interruption_stops_the_sound_and_leaves_no_half_file(cli, toy, sound, monkeypatch):
+def test_an_interruption_stops_playback_and_leaves_no_incomplete_file(cli, toy, sound, monkeypatch):
     from vocoder import GriffinLimVocoder
 
     def interrupted(self, segments, **_):
@@ -301,7 +301,7 @@ def test_an_interruption_stops_the_sound_and_leaves_no_half_file(cli, toy, sound
     assert sound.aborted == 1 and list(Path().iterdir()) == []
 
 
-# --- what it refuses --------------------------------------------------------------------------------------------------
+# --- invalid input ----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -316,7 +316,7 @@ def bad_clip(toy, tmp_path, monkeypatch):
         elif kind == "cut":
             path.write_bytes((toy / "low.wav").read_bytes()[:30])
         elif kind == "text":
-            path.write_text("this is a poem and no sound\n" * 20)
+            path.write_text("this is a poem and not audio\n" * 20)
         elif kind == "folder":
             path.mkdir()
         elif kind == "silent":
@@ -338,23 +338,23 @@ def bad_clip(toy, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "kind", ["missing", "empty", "corrupt", "cut", "text", "folder", "silent", "no samples", "nan", "short", "long"]
 )
-def test_a_clip_that_is_no_good(cli, toy, bad_clip, kind):
+def test_unusable_clips_are_refused(cli, toy, bad_clip, kind):
     path = bad_clip(kind)
     assert_refused(cli(path, "--text", TEXT, "--out", "out.wav"), path.name)
     assert_refused(cli(toy / "low.wav", path, "--text", TEXT, "--out", "out.wav"), path.name)
 
 
 @pytest.mark.parametrize("text", ["", "  \n ", "...", "?!"])
-def test_a_text_that_is_no_text(cli, toy, text):
+def test_invalid_texts_are_refused(cli, toy, text):
     assert_refused(cli(toy / "low.wav", "--text", text, "--out", "out.wav"), "text")
 
 
-def test_a_text_called_none_is_a_text(cli, toy):
+def test_the_text_none_is_spoken(cli, toy):
     assert cli(toy / "low.wav", "--text", "None", "--out", "out.wav").code == 0
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\n \n", b"\xff\xfe\x00\x00\x80", b"One.\n...\n"])
-def test_a_text_file_that_is_none(cli, toy, tmp_path, content):
+def test_invalid_text_files_are_refused(cli, toy, tmp_path, content):
     path = tmp_path / "lines.txt"
     if content is not None:
         path.write_bytes(content)
@@ -363,7 +363,7 @@ def test_a_text_file_that_is_none(cli, toy, tmp_path, content):
 
 @pytest.mark.parametrize("stage", ["encoder", "synthesizer", "vocoder"])
 @pytest.mark.parametrize("kind", ["missing", "text", "pickle", "empty", "cut", "stage", "folder"])
-def test_a_file_that_is_no_model(cli, toy, tmp_path, stage, kind):
+def test_invalid_model_files_are_refused(cli, toy, tmp_path, stage, kind):
     path = tmp_path / "model.safetensors"
     own = toy / "models" / f"{stage}.safetensors"
     if kind == "text":
@@ -382,18 +382,18 @@ def test_a_file_that_is_no_model(cli, toy, tmp_path, stage, kind):
     assert_refused(cli(toy / "low.wav", "--text", TEXT, "--out", "out.wav", f"--{stage}", path), "model.safetensors")
 
 
-def test_a_models_folder_without_models(cli, toy, tmp_path):
+def test_incomplete_models_folders_are_refused(cli, toy, tmp_path):
     result = cli(toy / "low.wav", "--text", TEXT, "--models", tmp_path)
     assert_refused(result, "encoder", "--models")
 
 
-def test_an_encoder_of_another_space(cli, toy, tmp_path):
+def test_an_encoder_of_a_different_space_is_refused(cli, toy, tmp_path):
     toy_encoder(space="elsewhere").save(tmp_path / "encoder.safetensors")
     result = cli(toy / "low.wav", "--text", TEXT, "--encoder", tmp_path / "encoder.safetensors")
     assert_refused(result, "elsewhere", "toy")
 
 
-def test_a_voice_that_is_not_there_or_of_another_space(cli, tmp_path):
+def test_missing_and_incompatible_voices_are_refused(cli, tmp_path):
     assert_refused(cli("--voice", "nobody", "--text", TEXT), "nobody")
     assert_refused(cli("--voice", "../nobody", "--text", TEXT), "cannot name a voice")
     library = cloning.VoiceLibrary(tmp_path / "voices")
@@ -426,20 +426,20 @@ def test_a_voice_that_is_not_there_or_of_another_space(cli, tmp_path):
         ["REF", "--text", TEXT, "--vocoder", "theremin"],
     ],
 )
-def test_flags_that_cannot_be_followed(cli, toy, flags):
+def test_contradictory_flags_are_refused(cli, toy, flags):
     before = (toy / "low.wav").read_bytes()
     assert_refused(cli(*[toy / "low.wav" if flag == "REF" else flag for flag in flags]))
     assert (toy / "low.wav").read_bytes() == before
 
 
 @pytest.mark.parametrize("flags", [["--seed", "x"], ["--typo"], ["--text"]])
-def test_flags_that_do_not_exist(cli, toy, flags):
+def test_unknown_flags_are_refused(cli, toy, flags):
     result = cli(toy / "low.wav", *flags)
     assert result.code == 2
     assert "Traceback" not in result.err + result.out
 
 
-def test_a_folder_that_cannot_be_written(cli, toy, monkeypatch):
+def test_unwritable_folders_are_refused(cli, toy, monkeypatch):
     def read_only(*_, **__):
         raise OSError(errno.EROFS, "Read-only file system")
 
@@ -449,12 +449,12 @@ def test_a_folder_that_cannot_be_written(cli, toy, monkeypatch):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
-def test_a_device_is_not_written_over(cli, toy, tmp_path):
+def test_device_files_are_not_overwritten(cli, toy, tmp_path):
     (tmp_path / "out.wav").symlink_to("/dev/full")
     assert_refused(cli(toy / "low.wav", "--text", TEXT, "--force", "--out", tmp_path / "out.wav"), "regular file")
 
 
-def test_a_full_disk(cli, toy, monkeypatch):
+def test_a_full_disk_is_reported(cli, toy, monkeypatch):
     def full(_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -535,7 +535,7 @@ def test_a_name_that_is_too_long_is_refused(cli, toy, flag):
     assert result.code == 2 and "Traceback" not in result.err and result.err.startswith("error: ")
 
 
-def test_a_disk_that_fills_up_keeps_what_was_finished_and_its_manifest(cli, toy, monkeypatch, tmp_path):
+def test_a_full_disk_keeps_finished_files_and_their_manifest(cli, toy, monkeypatch, tmp_path):
     (tmp_path / "lines.txt").write_text("One.\nTwo.\nThree.\n")
     import speech.audio
 
@@ -553,7 +553,7 @@ def test_a_disk_that_fills_up_keeps_what_was_finished_and_its_manifest(cli, toy,
     assert [entry["file"] for entry in json.loads(Path("out/manifest.json").read_text())["outputs"]] == ["001.wav"]
 
 
-# --- as a command of its own ------------------------------------------------------------------------------------------
+# --- in a separate process --------------------------------------------------------------------------------------------
 
 
 def _command(repository: Path, *arguments, **options) -> subprocess.CompletedProcess:
@@ -606,13 +606,13 @@ def test_help_imports_nothing_heavy(repository, tmp_path):
     assert _modules_after(repository, ["--help"], HEAVY, tmp_path) == []
 
 
-def test_a_whole_run_imports_no_screen_no_sound_card_and_no_training(repository, toy, tmp_path):
+def test_a_run_imports_no_qt_no_audio_library_and_no_training(repository, toy, tmp_path):
     arguments = [toy / "low.wav", "--text", TEXT, "--models", toy / "models", "--device", "cpu"]
     assert _modules_after(repository, arguments, NEVER, tmp_path) == []
     assert len(wav_of(tmp_path / "out.wav"))
 
 
-def test_a_reader_who_leaves_and_a_text_with_odd_signs(repository, toy, tmp_path):
+def test_a_closed_pipe_and_unusual_characters(repository, toy, tmp_path):
     command = [sys.executable, str(repository / "demo_cli.py"), str(toy / "low.wav"), "--text", "One \u2603 <"]
     read, write = os.pipe()
     os.close(read)
@@ -627,7 +627,7 @@ def test_a_reader_who_leaves_and_a_text_with_odd_signs(repository, toy, tmp_path
     assert lines[0].startswith("warning: ")
 
 
-def test_a_stream_to_standard_output_is_nothing_but_sound(repository, toy, tmp_path):
+def test_standard_output_of_a_stream_is_only_audio(repository, toy, tmp_path):
     arguments = [toy / "low.wav", "--text", "One. Two.", "--seed", "1", "--models", toy / "models", "--stream", "-"]
     done = _command(repository, *arguments, cwd=tmp_path, text=False)
     assert done.returncode == 0, done.stderr
@@ -638,7 +638,7 @@ def test_a_stream_to_standard_output_is_nothing_but_sound(repository, toy, tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_listener_who_leaves(repository, toy, tmp_path):
+def test_a_player_that_closes_the_pipe_ends_the_stream(repository, toy, tmp_path):
     read, write = os.pipe()
     os.close(read)
     command = [sys.executable, str(repository / "demo_cli.py"), str(toy / "low.wav"), "--text", TEXT, "--stream", "-"]

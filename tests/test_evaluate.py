@@ -175,7 +175,7 @@ def test_voices_of_several_clips_are_compared_with_their_other_clips(run, folder
     assert "None of the references" in result.err
 
 
-def test_cloning_is_repeatable_and_speaks_as_the_cloner(cloning, folder, tmp_path):
+def test_cloning_is_repeatable_and_equals_the_cloner(cloning, folder, tmp_path):
     from cloning import VoiceCloner
     from speech.audio import read_audio
 
@@ -193,7 +193,7 @@ def test_cloning_is_repeatable_and_speaks_as_the_cloner(cloning, folder, tmp_pat
     assert rows[0]["seconds"] == pytest.approx(speech.seconds)
 
 
-def test_mistakes_are_one_sentence(cloning, run, folder, tmp_path):
+def test_mistakes_are_reported_in_one_sentence(cloning, run, folder, tmp_path):
     (tmp_path / "empty.txt").write_text("\n")
     for result, words in (
         (run("encoder", tmp_path / "none"), "There is no corpus"),

@@ -211,7 +211,7 @@ def test_segments_between_pauses(tmp_path, corpus, encoder_file, monkeypatch):
     assert len(index.read_bytes().splitlines()) == len(store)
 
 
-def test_other_speeds_are_other_voices(tmp_path, corpus, encoder_file):
+def test_speed_copies_are_separate_voices(tmp_path, corpus, encoder_file):
     """Training clips are stored at each speed, with other speaker names and embeddings; held-out ones are not."""
     arguments = ("synthesizer", corpus, "--encoder", encoder_file, "--jobs", 0, "--speeds", 0.8, 1.25)
     run(*arguments, "--out", tmp_path)
@@ -277,7 +277,7 @@ def test_a_second_run_adds_only_what_is_new(tmp_path, corpus, capsys):
         (["synthesizer", "c", "--out", "{tmp}/x", "--encoder", "{tmp}/none.safetensors"], "none.safetensors"),
     ],
 )
-def test_mistakes_are_one_sentence(tmp_path, capsys, arguments, sentence):
+def test_mistakes_are_reported_in_one_sentence(tmp_path, capsys, arguments, sentence):
     (tmp_path / "bad/ann").mkdir(parents=True)
     (tmp_path / "vox/wav/id10001/video").mkdir(parents=True)
     write_audio(tmp_path / "bad/ann/1.wav", np.zeros(32_000, np.float32))

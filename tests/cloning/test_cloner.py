@@ -37,7 +37,7 @@ def voice(cloner) -> Voice:
 # --- which models -----------------------------------------------------------------------------------------------------
 
 
-def test_the_default_vocoder_is_what_the_models_folder_says(models, tmp_path):
+def test_the_models_folder_names_the_default_vocoder(models, tmp_path):
     models = Path(shutil.copytree(models, tmp_path / "models"))
     (models / "defaults.json").unlink()
     assert ModelFiles.find(models).vocoder == models / "vocoder.safetensors"
@@ -127,7 +127,7 @@ def test_warnings_of_the_quality_check_are_passed_on(cloner):
 # --- speaking ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_speech_has_what_it_was_made_from(cloner, voice):
+def test_a_speech_holds_its_inputs(cloner, voice):
     speech = cloner.speak("Hello there. One.", voice, seed=4)
     assert speech.wav.dtype == np.float32
     assert np.max(np.abs(speech.wav)) <= 0.95
@@ -152,19 +152,19 @@ def test_progress_is_reported_for_both_stages(cloner, voice):
 
 
 @pytest.mark.parametrize("text", ["", " \n", "..."])
-def test_nothing_to_say(cloner, voice, text):
+def test_texts_without_speech_are_refused(cloner, voice, text):
     with pytest.raises(TextError):
         cloner.speak(text, voice)
 
 
-def test_a_voice_of_another_space_or_size(cloner):
+def test_voices_of_a_different_space_or_size_are_refused(cloner):
     with pytest.raises(ConfigError, match="elsewhere"):
         cloner.speak("One.", Voice(np.ones(EMBEDDING_SIZE), "elsewhere", "far"))
     with pytest.raises(ConfigError, match="embedding"):
         cloner.speak("One.", Voice(np.ones(EMBEDDING_SIZE + 1), TOY_SPACE))
 
 
-def test_similarity_is_a_cosine_or_nothing(cloner, voice):
+def test_similarity_is_a_cosine_or_none(cloner, voice):
     speech = cloner.speak("One.", voice, seed=1)
     own = dataclasses.replace(speech, wav=speech_like(4.5))
     assert cloner.similarity(own, voice) == pytest.approx(1, abs=1e-4)
@@ -185,7 +185,7 @@ def test_the_level_and_the_edges_are_finished():
         assert out[-1] == 0
         np.testing.assert_array_equal(wav, before)
     faint = finish(np.full(8000, 1e-4, np.float32), 16_000)
-    assert np.max(np.abs(faint)) == pytest.approx(1e-3, rel=1e-3)  # not turned up to a roar
+    assert np.max(np.abs(faint)) == pytest.approx(1e-3, rel=1e-3)  # by 20 dB at most
     assert not finish(np.zeros(3, np.float32), 16_000).any()
     for bad in (np.zeros(0, np.float32), np.array([0, np.nan], np.float32)):
         with pytest.raises(ModelFileError):
@@ -213,14 +213,14 @@ def test_speed_pauses_and_lexicon_reach_the_synthesizer(cloner, voice):
         cloner.speak("Hello.", voice, speed=7)
 
 
-def test_a_clip_may_not_be_endless(cloner, tmp_path, monkeypatch):
+def test_overlong_clips_are_refused(cloner, tmp_path, monkeypatch):
     write_audio(tmp_path / "long.wav", speech_like(4.5))
     monkeypatch.setattr("encoder.enrolment.MAX_SECONDS", 2)
     with pytest.raises(AudioError, match=r"long\.wav"):
         cloner.enroll([tmp_path / "long.wav"])
 
 
-# --- manners of a library ---------------------------------------------------------------------------------------------
+# --- conventions of a library -----------------------------------------------------------------------------------------
 
 
 def test_one_reference_needs_no_list(cloner, tmp_path):
@@ -269,7 +269,7 @@ def test_wrong_types_are_named(cloner, voice, call, expected):
         call(cloner, voice)
 
 
-def test_a_speech_saves_itself_and_plays_in_a_notebook(cloner, voice, tmp_path):
+def test_a_speech_can_be_saved_and_played_in_a_notebook(cloner, voice, tmp_path):
     speech = cloner.speak("One <b>.", voice, seed=1)
     assert speech.save(tmp_path / "one.wav") == tmp_path / "one.wav"
     with pytest.raises(StorageError, match="exists"):

@@ -91,5 +91,5 @@ def test_speed_and_lexicon_from_the_command_line(tmp_path, capsys, monkeypatch):
         assert demo_cli.main([*base, "--out", f"{name}.wav", *more]) == 0
     usual, slow, word = (soundfile.info(f"{name}.wav").duration for name in ("a", "slow", "word"))
     assert slow == pytest.approx(2 * usual, rel=0.2)
-    assert word > usual + 0.2  # more sounds take longer
+    assert word > usual + 0.2  # more phonemes take longer
     assert capsys.readouterr().out.splitlines()[-1].count("1 sentence") == 1

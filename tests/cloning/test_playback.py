@@ -1,4 +1,4 @@
-"""Sinks for sound: a card that is not there, one that is made up, and wav streams."""
+"""Audio sinks: a missing sound card, a fake one, and wav streams."""
 
 import errno
 import io
@@ -13,8 +13,8 @@ import pytest
 
 from cloning.playback import (
     Direction,
-    Outlets,
     PlaybackError,
+    Sinks,
     SoundCard,
     WavStream,
     check_stream_target,
@@ -33,27 +33,26 @@ def noise(samples: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).uniform(0.1, 1, samples).astype(np.float32)
 
 
-def trimmed(heard: np.ndarray) -> np.ndarray:
-    """Without the silence before the first sound and after the last."""
-    sounding = np.flatnonzero(heard)
-    return heard[sounding[0] : sounding[-1] + 1]
+def trimmed(played: np.ndarray) -> np.ndarray:
+    """Samples without silence at the ends."""
+    audible = np.flatnonzero(played)
+    return played[audible[0] : audible[-1] + 1]
 
 
 # --- the sound card ---------------------------------------------------------------------------------------------------
 
 
-def test_all_that_is_written_is_heard_in_order_and_nothing_else():
+def test_all_written_audio_is_played_in_order():
     sound, parts = FakeSound(), [noise(n, n) for n in (1, 159, 160, 161, 5000)]
     card = SoundCard(RATE, sound)
     for part in parts:
         card.write(part)
     card.close()
-    (heard,) = sound.played
-    heard = heard[heard != 0]
-    assert np.array_equal(heard, np.concatenate(parts))
+    (played,) = sound.played
+    assert np.array_equal(played[played != 0], np.concatenate(parts))
 
 
-def test_what_is_not_there_yet_is_silence():
+def test_missing_audio_is_played_as_silence():
     sound = FakeSound()
     card = SoundCard(RATE, sound)
     while len(sound.streams[0].blocks) < 3:
@@ -63,17 +62,17 @@ def test_what_is_not_there_yet_is_silence():
     assert not sound.played[0][:160].any() and np.array_equal(trimmed(sound.played[0]), noise(100))
 
 
-def test_a_card_of_another_rate_gets_it_at_its_own():
+def test_audio_is_resampled_to_the_rate_of_the_device():
     sound = FakeSound(rate=48_000)
     card = SoundCard(RATE, sound)
     tone = np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE).astype(np.float32)
     for start in range(0, len(tone), 1600):
         card.write(tone[start : start + 1600])
     card.close()
-    heard = trimmed(sound.played[0])
-    heard = heard[np.flatnonzero(np.abs(heard) > 0.01)[0] :]
-    assert len(heard) == pytest.approx(48_000, abs=200)
-    assert np.argmax(np.abs(np.fft.rfft(heard[:48_000], 48_000))) == pytest.approx(440, abs=2)
+    played = trimmed(sound.played[0])
+    played = played[np.flatnonzero(np.abs(played) > 0.01)[0] :]
+    assert len(played) == pytest.approx(48_000, abs=200)
+    assert np.argmax(np.abs(np.fft.rfft(played[:48_000], 48_000))) == pytest.approx(440, abs=2)
 
 
 def test_aborting_does_not_wait():
@@ -84,7 +83,7 @@ def test_aborting_does_not_wait():
     assert sound.aborted == 1 and len(sound.played[0]) < 1_000_000
 
 
-def test_the_position_is_what_was_heard_and_waiting_does_not_count():
+def test_the_position_counts_played_audio_without_waits():
     sound = FakeSound()
     card = SoundCard(RATE, sound)
     while len(sound.streams[0].blocks) < 20:
@@ -92,7 +91,7 @@ def test_the_position_is_what_was_heard_and_waiting_does_not_count():
     assert card.position == 0 and not card.finished
     card.write(noise(1600))
     card.finish()
-    card.finish()  # once is enough
+    card.finish()  # a second call has no effect
     positions = []
     while not card.finished:
         positions.append(card.position)
@@ -101,7 +100,7 @@ def test_the_position_is_what_was_heard_and_waiting_does_not_count():
     assert np.array_equal(trimmed(sound.played[0]), noise(1600))
 
 
-def test_the_position_is_in_seconds_of_what_is_written_whatever_the_rate_of_the_device():
+def test_the_position_is_in_seconds_at_any_device_rate():
     sound = FakeSound(rate=48_000)
     card = SoundCard(RATE, sound)
     card.write(noise(8000))
@@ -109,7 +108,7 @@ def test_the_position_is_in_seconds_of_what_is_written_whatever_the_rate_of_the_
     assert card.position == pytest.approx(0.5, abs=0.01)
 
 
-def test_the_device_that_is_named_is_opened():
+def test_a_named_device_is_opened():
     sound = FakeDevices()
     for device in (None, 1, "headset"):
         card = SoundCard(RATE, sound, device)
@@ -118,7 +117,7 @@ def test_the_device_that_is_named_is_opened():
     assert sound.opened == [None, 1, "headset"]
 
 
-def test_a_named_device_that_is_gone_is_said(monkeypatch):
+def test_a_missing_named_device_is_reported(monkeypatch):
     monkeypatch.setitem(sys.modules, "sounddevice", FakeDevices())
     directions: list[tuple[Direction, str]] = [("output", "played"), ("input", "recorded")]
     for direction, what in directions:
@@ -129,13 +128,13 @@ def test_a_named_device_that_is_gone_is_said(monkeypatch):
         SoundCard(RATE, FakeDevices(busy=True), "headset")
 
 
-def test_a_rate_is_kept_where_the_device_can():
+def test_a_supported_rate_is_kept():
     assert playable_rate(FakeDevices(input_rate=48_000), RATE, "input") == 48_000
     assert playable_rate(FakeDevices(), RATE, "input", "headset") == RATE == playable_rate(FakeSound(), RATE, "output")
 
 
 @pytest.mark.parametrize("missing", ["package", "library", "device", "access"])
-def test_what_is_missing_is_said(missing, monkeypatch):
+def test_missing_parts_are_reported(missing, monkeypatch):
     class Importer:
         def find_spec(self, name, path=None, target=None):
             if name == "sounddevice":
@@ -163,7 +162,7 @@ def read_wav(data: bytes) -> np.ndarray:
         return np.frombuffer(file.readframes(file.getnframes()), "<i2")
 
 
-def test_a_file_grows_while_it_is_written_and_is_a_wav_in_the_end(tmp_path):
+def test_a_stream_file_grows_and_ends_as_a_valid_wav(tmp_path):
     path = tmp_path / "out.wav"
     stream = WavStream(path, RATE)
     sizes = [path.stat().st_size]
@@ -177,14 +176,14 @@ def test_a_file_grows_while_it_is_written_and_is_a_wav_in_the_end(tmp_path):
     assert len(wav) == 300 and np.array_equal(wav[200:], np.rint(noise(100, 2) * 32767))
 
 
-def test_out_of_range_is_clipped(tmp_path):
+def test_samples_out_of_range_are_clipped(tmp_path):
     stream = WavStream(tmp_path / "out.wav", RATE)
     stream.write(np.array([-2, 0, 2], np.float32))
     stream.close()
     assert read_wav((tmp_path / "out.wav").read_bytes()).tolist() == [-32767, 0, 32767]
 
 
-def test_an_open_pipe_gets_it_all_and_stays_open():
+def test_an_open_pipe_receives_all_audio_and_stays_open():
     pipe = io.BytesIO()
     stream = WavStream(pipe, RATE)
     stream.write(noise(100))
@@ -193,7 +192,7 @@ def test_an_open_pipe_gets_it_all_and_stays_open():
     assert pipe.getvalue()[:44] == wav_header(RATE, None) and len(pipe.getvalue()) == 244
 
 
-def test_an_aborted_file_is_gone(tmp_path):
+def test_an_aborted_file_is_removed(tmp_path):
     stream = WavStream(tmp_path / "out.wav", RATE)
     stream.write(noise(100))
     stream.abort()
@@ -201,7 +200,7 @@ def test_an_aborted_file_is_gone(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
-def test_a_named_pipe_gets_it_all_and_is_left_there(tmp_path):
+def test_a_named_pipe_receives_all_audio_and_is_not_removed(tmp_path):
     path, received = tmp_path / "pipe", list[bytes]()
     os.mkfifo(path)
     check_stream_target(str(path), False, overwrite=False)
@@ -214,7 +213,7 @@ def test_a_named_pipe_gets_it_all_and_is_left_there(tmp_path):
     assert len(received[0]) == 244 and path.exists()
 
 
-def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_and_leaves_no_file(tmp_path, monkeypatch):
     class Full(io.BytesIO):
         def write(self, _):
             raise OSError(errno.ENOSPC, "No space left on device")
@@ -227,7 +226,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_targets_that_cannot_be(tmp_path):
+def test_invalid_targets_are_refused(tmp_path):
     (tmp_path / "there.wav").write_bytes(b"")
     for target in ("gone/out.wav", "out.mp3", "there.wav", "."):
         with pytest.raises(StorageError):
@@ -256,39 +255,39 @@ class Recorder:
         self.log.append("abort")
 
 
-def test_outlets_close_at_the_end_and_abort_when_broken_off():
+def test_sinks_close_at_the_end_and_abort_after_an_error():
     for error, end in ((None, "close"), (KeyboardInterrupt, "abort")):
-        sinks = [Recorder(), Recorder()]
+        recorders = [Recorder(), Recorder()]
         try:
-            with Outlets(RATE) as outlets:
-                assert not outlets
-                for sink in sinks:
-                    outlets.add(sink)
-                assert outlets
-                outlets.pause(1)  # nothing was heard yet
-                outlets.write(noise(5))
-                outlets.pause(0.5)
+            with Sinks(RATE) as sinks:
+                assert not sinks
+                for sink in recorders:
+                    sinks.add(sink)
+                assert sinks
+                sinks.pause(1)  # ignored before the first audio
+                sinks.write(noise(5))
+                sinks.pause(0.5)
                 if error:
                     raise error
         except KeyboardInterrupt:
             pass
-        assert [sink.log for sink in sinks] == [[5, 8000, end]] * 2
+        assert [sink.log for sink in recorders] == [[5, 8000, end]] * 2
 
 
-def test_interrupting_the_wait_for_the_end_stops_the_sound_but_keeps_what_is_finished():
+def test_interrupting_the_final_wait_stops_playback_and_keeps_finished_files():
     class Waiting(Recorder):
         def close(self) -> None:
             raise KeyboardInterrupt
 
     card, file = Waiting(), Recorder()
-    with pytest.raises(KeyboardInterrupt), Outlets(RATE) as outlets:
-        outlets.add(card)
-        outlets.add(file)
-        outlets.write(noise(5))
+    with pytest.raises(KeyboardInterrupt), Sinks(RATE) as sinks:
+        sinks.add(card)
+        sinks.add(file)
+        sinks.write(noise(5))
     assert (card.log, file.log) == ([5, "abort"], [5, "close"])
 
 
-def test_the_module_needs_no_sound_library_to_be_imported(repository):
+def test_importing_needs_no_audio_library(repository):
     assert (
         "import sounddevice"
         not in Path(repository, "cloning/playback.py").read_text().split("def load_sound_library")[0]

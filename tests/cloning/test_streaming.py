@@ -37,7 +37,7 @@ def test_the_first_chunk_comes_before_the_second_sentence_is_synthesized(cloner,
     assert all(chunk.dtype == np.float32 and np.abs(chunk).max() <= 1 for chunk in rest)
 
 
-def test_the_seed_decides(cloner, voice):
+def test_the_seed_determines_the_samples(cloner, voice):
     first, again, other = (np.concatenate(list(cloner.stream(TEXT, voice, seed=seed))) for seed in (1, 1, 2))
     assert np.array_equal(first, again)
     assert first.shape != other.shape or not np.array_equal(first, other)
@@ -54,14 +54,14 @@ def test_a_stream_ends_in_the_speech_of_speak(cloner, voice):
     )  # fmt: skip
 
 
-def test_bad_calls_are_refused_at_once(cloner, voice):
+def test_invalid_arguments_are_refused_at_once(cloner, voice):
     with pytest.raises(TextError):
         cloner.stream(" ", voice)
     with pytest.raises(ConfigError):
         cloner.stream(TEXT, Voice(np.ones(EMBEDDING_SIZE, np.float32), "elsewhere", "far"))
 
 
-def test_cancelling_ends_it(cloner, voice):
+def test_cancelling_ends_the_stream(cloner, voice):
     answers = iter([False] * 3 + [True])
     with pytest.raises(WorkCancelled):
         list(cloner.stream(TEXT, voice, seed=1, monitor=Monitor(cancelled=lambda: next(answers))))
@@ -85,7 +85,7 @@ def test_audio_that_is_not_finite_is_refused(cloner, voice, monkeypatch):
 
 
 @pytest.mark.parametrize("sizes", [[1000], [1] * 1000, [79, 2, 919], [500, 500], [160, 840], [161, 839]])
-def test_both_ends_are_faded_and_nothing_else(sizes):
+def test_only_the_ends_are_faded(sizes):
     chunks = np.split(np.ones(1000, np.float32), np.cumsum(sizes)[:-1])
     joined = np.concatenate(list(fade_edges(iter(chunks), RATE)))
     ramp = np.arange(80, dtype=np.float32) / 80

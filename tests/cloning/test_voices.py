@@ -1,4 +1,4 @@
-"""Voices on disk and the library of them."""
+"""Voice files and the voice library."""
 
 import json
 import subprocess
@@ -22,7 +22,7 @@ def _voice(seed: int = 0, name: str = "ann", space: str = "toy") -> Voice:
     return Voice(_embedding(seed), space, name, (f"{seed}.wav", "späß.mp3"), "2026-01-31", "Ann, by letter")
 
 
-def test_a_voice_comes_back_as_it_was_saved(tmp_path):
+def test_a_saved_voice_is_loaded_unchanged(tmp_path):
     voice = _voice()
     voice.save(tmp_path / "a.safetensors")
     back = Voice.load(tmp_path / "a.safetensors")
@@ -42,7 +42,7 @@ def test_the_embedding_is_normalised_and_cannot_be_changed():
 
 
 @pytest.mark.parametrize("bad", [np.zeros(4), np.array([1, np.nan]), np.ones((2, 2)), np.array([])])
-def test_what_is_no_embedding_is_refused(bad):
+def test_invalid_embeddings_are_refused(bad):
     with pytest.raises(ConfigError, match="embedding"):
         Voice(bad, "toy")
 
@@ -57,7 +57,7 @@ def test_the_average_is_the_normalised_mean():
     assert average.created
 
 
-def test_an_average_counts_by_weight():
+def test_an_average_is_weighted():
     parts = [_voice(0), _voice(1)]
     mean = 3 * parts[0].embedding + parts[1].embedding
     average = Voice.average(parts, weights=[3, 1])
@@ -84,13 +84,13 @@ def test_the_average_of_one_keeps_its_direction():
     np.testing.assert_allclose(Voice.average([_voice()]).embedding, _voice().embedding, atol=1e-6)
 
 
-def test_voices_of_two_spaces_or_none_have_no_average():
+def test_averages_of_different_spaces_and_of_no_voices_are_refused():
     for parts in ([], [_voice(), _voice(space="other")]):
         with pytest.raises(ConfigError, match="one embedding space"):
             Voice.average(parts)
 
 
-def test_saving_overwrites_only_when_told(tmp_path):
+def test_saving_overwrites_only_on_request(tmp_path):
     path = tmp_path / "a.safetensors"
     _voice(0).save(path)
     with pytest.raises(StorageError, match="exists already"):
@@ -123,7 +123,7 @@ def _damaged(tmp_path, kind: str):
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty", "text", "cut", "model", "nan", "newer", "sources", "version"])
-def test_what_is_no_voice_file_is_refused_in_one_sentence(tmp_path, kind):
+def test_invalid_voice_files_are_refused_in_one_sentence(tmp_path, kind):
     with pytest.raises(ModelFileError) as caught:
         Voice.load(_damaged(tmp_path, kind))
     assert "v.safetensors" in str(caught.value)
@@ -131,7 +131,7 @@ def test_what_is_no_voice_file_is_refused_in_one_sentence(tmp_path, kind):
 
 
 @pytest.mark.parametrize("name", ["ann", "Ann Lee", "Zoë", "a", "speaker-1_b.2", "张伟", "x" * 64])
-def test_names_that_people_give(name):
+def test_usual_names_are_valid(name):
     assert check_voice_name(name) == name
 
 
@@ -140,7 +140,7 @@ def test_names_that_people_give(name):
     ["", " ", ".", "..", "../ann", "a/b", "a\\b", "/etc/passwd", "C:ann", "~", "-rf", ".hidden", "ann.", "a\0b", "a\nb",
      "con", "NUL", "com1.txt", "x" * 65, "a*", "a?"],
 )  # fmt: skip
-def test_names_that_could_leave_the_library_or_break_it(tmp_path, name):
+def test_unsafe_names_are_refused(tmp_path, name):
     library = VoiceLibrary(tmp_path / "library")
     with pytest.raises(ConfigError, match="cannot name a voice"):
         check_voice_name(name)
@@ -151,7 +151,7 @@ def test_names_that_could_leave_the_library_or_break_it(tmp_path, name):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_one_name_in_two_spellings_is_one_voice():
+def test_both_unicode_forms_of_a_name_are_one_voice():
     assert check_voice_name("Zoe\u0308") == check_voice_name("Zo\u00eb")
 
 

@@ -182,7 +182,7 @@ def test_manifest_files_one_by_one(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"name;text\n1;2\n"])
-def test_unreadable_lists_are_one_sentence(tmp_path, content):
+def test_unreadable_lists_are_reported_in_one_sentence(tmp_path, content):
     (tmp_path / "metadata.csv").write_bytes(content)
     with pytest.raises(CorpusError, match=r"metadata\.csv"):
         read(tmp_path)

@@ -58,7 +58,7 @@ def test_files_without_audio(tmp_path):
     names = ("missing.wav", "empty.wav", "text.wav", "folder.wav")
     expected = ["the file is missing", "the file is empty", UNREADABLE, "the file is missing"]
     assert read_headers([tmp_path / name for name in names]) == expected
-    assert read_headers([tmp_path / "text.wav"], jobs=1) == [UNREADABLE]  # in a process of its own
+    assert read_headers([tmp_path / "text.wav"], jobs=1) == [UNREADABLE]  # in a separate process
 
 
 def test_playlists_cannot_open_other_files(tmp_path):

@@ -44,7 +44,7 @@ def check(store: FeatureStore, numbers) -> None:
         assert store.meta(index) == {"number": number}
 
 
-def test_what_is_written_is_read(tmp_path):
+def test_items_are_read_as_written(tmp_path):
     fill(tmp_path, range(20), shard_bytes=300)
     store = FeatureStore(tmp_path)
     check(store, range(20))
@@ -146,7 +146,7 @@ def test_truncated_arrays_are_written_again(tmp_path):
     check(FeatureStore(tmp_path), range(3))
     fill(tmp_path, range(4))
     check(FeatureStore(tmp_path), range(4))
-    assert data.stat().st_size == whole  # what the killed run left behind takes no room
+    assert data.stat().st_size == whole  # incomplete data of the killed run takes no space
 
 
 def test_arrays_that_never_reached_the_disk_are_written_again(tmp_path):
@@ -235,7 +235,7 @@ def test_other_folders_are_refused(tmp_path):
         FeatureWriter(tmp_path / "new", worker="../x")
 
 
-def test_unstorable_values_are_refused_and_leave_no_trace(tmp_path):
+def test_unstorable_values_are_refused_and_store_nothing(tmp_path):
     with FeatureWriter(tmp_path) as writer:
         writer.write_info({})
         with pytest.raises(StorageError, match="dtype"):
@@ -251,7 +251,7 @@ def test_unstorable_values_are_refused_and_leave_no_trace(tmp_path):
         store.find("b")
 
 
-def test_a_full_disk_is_one_sentence_and_loses_nothing(tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_and_loses_no_item(tmp_path, monkeypatch):
     fill(tmp_path, range(2))
     with FeatureWriter(tmp_path) as writer:
         with monkeypatch.context() as patch:

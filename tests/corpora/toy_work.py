@@ -1,4 +1,4 @@
-"""Work that hangs or crashes where its items ask for it. Worker processes import it, so it is light."""
+"""Work that hangs or crashes if an item requests it. Worker processes import it, so it is light."""
 
 from __future__ import annotations
 

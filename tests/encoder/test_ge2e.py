@@ -50,7 +50,7 @@ def test_one_matrix_product_equals_the_naive_loop(speakers: int, utterances: int
         torch.testing.assert_close(ours, naive, atol=1e-5, rtol=1e-5)
 
 
-def test_the_own_centroid_leaves_the_utterance_out() -> None:
+def test_the_centroid_of_the_own_speaker_excludes_the_utterance() -> None:
     embeddings = functional.normalize(torch.randn(3, 2, 5), dim=-1)
     similarities = similarity_matrix(embeddings)
     expected = (embeddings[:, 0] * embeddings[:, 1]).sum(dim=-1)  # with two utterances, the centroid is the other one
@@ -59,7 +59,7 @@ def test_the_own_centroid_leaves_the_utterance_out() -> None:
             torch.testing.assert_close(similarities[speaker, utterance, speaker], expected[speaker])
 
 
-def test_speakers_that_fall_apart_cost_nothing_and_equal_ones_cost_chance() -> None:
+def test_separated_speakers_have_zero_loss_and_equal_ones_that_of_chance() -> None:
     apart = torch.eye(4)[:, None, :].expand(4, 3, 4).contiguous()
     assert ge2e_softmax_loss(apart, 50.0, 0.0) < 1e-6
     equal = torch.eye(4)[:1, None, :].expand(4, 3, 4).contiguous()
@@ -74,7 +74,7 @@ def test_opposite_utterances_give_finite_gradients() -> None:
     assert torch.isfinite(embeddings.grad).all()
 
 
-def test_the_contrast_loss_learns_its_offset_too() -> None:
+def test_the_contrast_loss_trains_its_offset() -> None:
     torch.manual_seed(0)
     loss = GE2ELoss("contrast")
     embeddings = functional.normalize(torch.randn(4, 3, 8), dim=-1)
@@ -94,7 +94,7 @@ def test_the_scale_stays_positive() -> None:
     loss = GE2ELoss()
     torch.testing.assert_close(loss.scale.detach(), torch.tensor(10.0))
     optimizer = torch.optim.SGD(loss.parameters(), lr=5.0)
-    for _ in range(20):  # identical speakers who are not: the loss pulls the scale down as far as it goes
+    for _ in range(20):  # wrong labels: the gradient lowers the scale at every step
         optimizer.zero_grad()
         embeddings = torch.eye(2)[torch.tensor([[0, 1], [1, 0]])]
         loss(embeddings).backward()

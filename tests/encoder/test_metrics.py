@@ -71,7 +71,7 @@ def test_order_and_monotonic_scaling_do_not_matter(trials: list[tuple[int, bool]
     assert 0 <= rate <= 1
     assert equal_error_rate(scores[::-1], labels[::-1]) == pytest.approx(rate)
     assert equal_error_rate(scores**3, labels) == pytest.approx(rate)
-    assert equal_error_rate(-scores, ~labels) == pytest.approx(rate)  # the same trials, seen from the other side
+    assert equal_error_rate(-scores, ~labels) == pytest.approx(rate)  # both kinds exchanged
 
 
 @settings(max_examples=50, deadline=None)
@@ -113,10 +113,10 @@ def test_the_errors_at_the_eer_threshold_are_the_most_nearly_equal(trials) -> No
     assert gap(threshold_at_eer(scores, labels)) == pytest.approx(least)
 
 
-def test_thresholds_lie_between_the_kinds() -> None:
+def test_thresholds_lie_between_the_scores_of_both_kinds() -> None:
     assert threshold_at_eer([0.9, 0.8, 0.2, 0.1], [1, 1, 0, 0]) == pytest.approx(0.5)
     assert threshold_at_min_dcf([0.9, 0.8, 0.2, 0.1], [1, 1, 0, 0]) == pytest.approx(0.5)
-    # refusing everybody is the best: above the highest score
+    # rejecting all trials is best: above the highest score
     assert threshold_at_min_dcf([0.1, 0.9], [1, 0]) > 0.9
 
 

@@ -30,8 +30,8 @@ def test_distortion_of_a_tilt():
     np.testing.assert_allclose(difference[:, 1:], 0, atol=1e-6)
 
 
-def test_distortion_of_a_filter_that_can_be_worked_out():
-    """A first-order filter 1 + a z^-1 has the log spectrum a cos(w) - ..., which noise through it shows."""
+def test_distortion_of_a_filter_with_a_known_cepstrum():
+    """A first-order filter 1 + a z^-1 has the log spectrum a cos(w) - ..., measured with filtered noise."""
     rng = np.random.default_rng(0)
     noise = 0.1 * rng.standard_normal(32_000).astype(np.float32)
     filtered = noise + 0.5 * np.append(0, noise[:-1]).astype(np.float32)
@@ -43,7 +43,7 @@ def test_distortion_of_a_filter_that_can_be_worked_out():
     assert mel_cepstral_distortion(filtered, noise) == pytest.approx(expected, rel=0.3)
 
 
-def test_silent_stretches_do_not_count():
+def test_silent_segments_are_ignored():
     wav = speech_like(1.0)
     padded = np.concatenate([wav, np.zeros(8000, np.float32)])
     hiss = 1e-5 * np.random.default_rng(0).standard_normal(len(padded)).astype(np.float32)

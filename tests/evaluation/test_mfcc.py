@@ -17,7 +17,7 @@ def test_statistics_have_their_shape_and_separate_voices(standardised):
     assert all_pairs_eer(finished, list("aaabbbccc")) < 0.1
 
 
-def test_the_level_does_not_count():
+def test_the_level_has_no_effect():
     wav = np.random.default_rng(0).standard_normal(32_000).astype(np.float32)
     one, two = MfccBaseline().embed([0.02 * wav, 0.04 * wav])
     assert np.allclose(one, two, atol=1e-3)

@@ -1,4 +1,4 @@
-"""Clones are what the cloner speaks, with every vocoder on the same mel."""
+"""Clones equal the output of the cloner. All vocoders get the same mel."""
 
 from unittest.mock import Mock
 

@@ -92,7 +92,7 @@ def test_labels_of_files(tmp_path, monkeypatch):
     assert labelled("griffin-lim") == ("griffin-lim", "griffin-lim")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a=b.safetensors").write_text("")
-    assert labelled("a=b.safetensors") == ("a=b", "a=b.safetensors")  # a file may be called so
+    assert labelled("a=b.safetensors") == ("a=b", "a=b.safetensors")  # a file may have such a name
 
 
 def test_silent_recordings_are_reported_without_their_folder(corpus, tmp_path):

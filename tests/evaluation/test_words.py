@@ -40,6 +40,6 @@ def test_spoken_words_are_bare():
     assert spoken_words("'quoted' words") == ["quoted", "words"]
 
 
-def test_nothing_to_say():
+def test_texts_without_words_are_refused():
     with pytest.raises(TextError):
         spoken_words("")

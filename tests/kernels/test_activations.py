@@ -1,4 +1,4 @@
-"""Activations, and sums over vectors, are those of numpy."""
+"""Activation functions and sums over vectors equal those of numpy."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def _reduce(x, out):
     out[2], out[3] = largest_lane(load8(address(x, 0), 0)), largest_lane(load16(address(x, 0), 0))
 
 
-def test_of_a_number() -> None:
+def test_scalar_functions() -> None:
     tanh, sigmoid, gelu = (np.zeros_like(X) for _ in range(3))
     _scalars(X, tanh, sigmoid, gelu)
     x = X.astype(np.float64)
@@ -41,7 +41,7 @@ def test_of_a_number() -> None:
     np.testing.assert_allclose(gelu, x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))), atol=3e-5)
 
 
-def test_of_a_vector() -> None:
+def test_vector_functions() -> None:
     exp, tanh, sigmoid = (np.zeros_like(X) for _ in range(3))
     _vectors(X, exp, tanh, sigmoid)
     x = X.astype(np.float64)
@@ -50,7 +50,7 @@ def test_of_a_vector() -> None:
     np.testing.assert_allclose(sigmoid, 1 / (1 + np.exp(-x)), atol=1e-6)
 
 
-def test_over_lanes() -> None:
+def test_sums_over_lanes() -> None:
     x, out = np.random.default_rng(0).random(16, dtype=np.float32), np.zeros(4, np.float32)
     _reduce(x, out)
     assert out.tolist() == pytest.approx([x[:8].sum(), x.sum(), x[:8].max(), x.max()], rel=1e-6)

@@ -1,4 +1,4 @@
-"""Tables of arguments: what is written is what compiled code reads."""
+"""Tables of arguments, and compiled code that reads them."""
 
 from typing import NamedTuple
 

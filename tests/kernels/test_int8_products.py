@@ -1,4 +1,4 @@
-"""int8 products: rounding, and the same sums whichever instructions a processor has."""
+"""int8 products: rounding, and equal sums on every processor."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def test_sums_of_the_largest_inputs_stay_within_32_bits() -> None:
         assert largest == MAX_INPUT or (largest + 1) * MAX_WEIGHT * inputs > MAX_SUM
 
 
-def test_a_tile_is_numpys() -> None:
+def test_a_tile_equals_numpy() -> None:
     pairs = 40
     values = RNG.integers(-3000, 3000, (6, 2 * pairs)).astype(np.int16)
     weights = RNG.integers(-127, 128, (pairs, 16, 2)).astype(np.int16)

@@ -24,7 +24,7 @@ EVERY_LIBRARY = pytest.mark.parametrize("library", LIBRARIES, ids=[library.name 
 
 
 class Compiler:
-    """A stand-in for a module of kernels, which counts."""
+    """A stand-in for a module of kernels, which counts its calls."""
 
     def __init__(self) -> None:
         self.times = 0
@@ -90,7 +90,7 @@ def test_damaged_code_is_compiled_again(compiler, monkeypatch, tmp_path, caplog,
 
 
 @pytest.mark.parametrize("folder", ["file", "file/folder", "folder"])
-def test_where_nothing_can_be_kept_functions_still_compile(compiler, monkeypatch, tmp_path, caplog, folder):
+def test_functions_compile_without_a_writable_cache(compiler, monkeypatch, tmp_path, caplog, folder):
     (tmp_path / "file").write_text("no folder")
     (tmp_path / "folder").mkdir()
     if folder == "folder":  # the disk is full; root may write anywhere
@@ -101,7 +101,7 @@ def test_where_nothing_can_be_kept_functions_still_compile(compiler, monkeypatch
     assert "cannot be kept" in warning.message
 
 
-def test_other_sources_processors_and_versions_have_other_code(monkeypatch):
+def test_code_is_specific_to_sources_processor_and_versions(monkeypatch):
     keys = {machine_code._key(TOYS)}
     monkeypatch.setenv("NUMBA_CPU_FEATURES", "-avx2")
     keys.add(machine_code._key(TOYS))

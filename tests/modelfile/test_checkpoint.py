@@ -1,4 +1,4 @@
-"""Model files: round trips, and damaged or hostile files, which end in one sentence."""
+"""Model files: round trips, and the errors for damaged or hostile files."""
 
 import json
 import pickle
@@ -258,7 +258,7 @@ def test_a_header_whose_length_looks_like_a_pickle_is_read(tmp_path, length):
     load_model_file(path, "toy")
 
 
-def test_valid_files_that_are_no_models_have_an_error_of_their_own(tmp_path):
+def test_other_safetensors_files_raise_not_a_model_error(tmp_path):
     save_file({"embedding": torch.ones(4)}, tmp_path / "voice.safetensors", {"kind": "voice", "format_version": "1"})
     with pytest.raises(NotAModelError):
         read_header(tmp_path / "voice.safetensors")
@@ -268,7 +268,7 @@ def test_valid_files_that_are_no_models_have_an_error_of_their_own(tmp_path):
     assert not isinstance(error.value, NotAModelError)
 
 
-def test_the_error_for_a_pickle_says_convert(model_file):
+def test_the_error_for_a_pickle_suggests_conversion(model_file):
     renamed_checkpoint(model_file)
     with pytest.raises(ModelFileError, match="convert"):
         load_model_file(model_file, "toy")

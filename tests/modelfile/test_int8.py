@@ -43,7 +43,7 @@ def test_an_int8_file_is_small_and_loads_like_any_other(weights, tmp_path: Path)
 
 
 @pytest.mark.parametrize("damage", ["no step", "short step", "whole step", "named twice", "odd name", "one dimension"])
-def test_what_does_not_fit_is_refused(weights, tmp_path: Path, damage: str) -> None:
+def test_mismatched_values_and_scales_are_refused(weights, tmp_path: Path, damage: str) -> None:
     stored = quantise(weights)
     if damage == "no step":
         del stored["large.step"]

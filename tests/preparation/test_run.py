@@ -43,7 +43,7 @@ def test_files_that_hang_or_crash_are_rejected_and_nothing_else_is_lost(tmp_path
     assert len(FeatureStore(tmp_path).rejected()) == 3
 
 
-def test_what_was_left_out_can_be_tried_again(tmp_path, capsys):
+def test_rejected_utterances_can_be_retried(tmp_path, capsys):
     corpus = tmp_path / "mine"
     (corpus / "ann").mkdir(parents=True)
     write_audio(corpus / "ann/good.wav", speech_like(2.0))

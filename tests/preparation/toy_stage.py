@@ -17,7 +17,7 @@ from preparation.task import Task
 
 @dataclass(frozen=True, kw_only=True)
 class Toy(Settings):
-    """Stores a number for each utterance, unless its name asks to hang or crash."""
+    """Stores a number for each utterance, unless its name requests a hang or a crash."""
 
     @property
     def longest(self) -> float:

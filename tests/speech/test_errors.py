@@ -78,7 +78,7 @@ def test_a_file_that_the_system_refuses_becomes_one_line(capsys, code):
     assert message.startswith("error: xxx") and "(not allowed)" in message and len(message) < 200
 
 
-def test_a_closed_pipe_ends_without_a_word(capsys):
+def test_a_closed_pipe_ends_silently(capsys):
     assert raising(BrokenPipeError(errno.EPIPE, "Broken pipe"))() == 1
     assert capsys.readouterr() == ("", "")
 
@@ -113,7 +113,7 @@ def test_any_text_can_be_printed_in_any_encoding(repository, encoding):
     assert done.stdout.startswith(b"caf") and done.stderr.startswith(b"error: ")
 
 
-def test_head_may_leave_early(repository):
+def test_a_reader_may_close_the_pipe_early(repository):
     program = PROGRAM.replace("ASK", "False").replace('print("caf', 'print("x\\n" * 100_000 + "caf')
     command = f'"{sys.executable}" -c "$PROGRAM" | head -1'
     environment = {**os.environ, "PROGRAM": program}

@@ -66,7 +66,7 @@ def test_repetition_is_reported_with_its_word():
     assert twice.report.repeats >= 8
 
 
-def test_held_sound_is_reported():
+def test_held_token_is_reported():
     vowel = WORDS["ring"].first + 1
     held = check((0, vowel), (vowel, vowel + 1, 30), (vowel + 1, TOKENS))
     assert held.remarks == ('one sound is held for 1.5 s near "ring"',)

@@ -1,4 +1,4 @@
-"""A window without a screen, with toy models, fake audio devices and folders of its own."""
+"""A window without a screen, with toy models, fake audio devices and temporary folders."""
 
 import os
 

@@ -59,7 +59,7 @@ def test_griffin_lim_needs_no_file(tmp_path):
     assert (vocoder.kind, vocoder.mel_config) == ("griffin-lim", mel_config)
 
 
-def test_a_file_has_mel_settings_of_its_own(tmp_path):
+def test_a_file_has_its_own_mel_settings(tmp_path):
     toy_vocoder().save(tmp_path / "v.safetensors")
     vocoder = load_vocoder(tmp_path / "v.safetensors", MelConfig(fmin=40.0), engine="torch")
     assert (vocoder.kind, vocoder.mel_config) == ("wavernn", MelConfig())

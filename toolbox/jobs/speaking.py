@@ -90,7 +90,7 @@ def read_lines(text: str, lexicon: Lexicon | None = None) -> list[str]:
 
     lines = [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
     if not lines:
-        raise TextError("There is nothing to say: write a sentence first.")
+        raise TextError("There is no text to speak: write a sentence first.")
     return [speakable(line, f"Line {number}" if len(lines) > 1 else "The text", lexicon) for number, line in lines]
 
 

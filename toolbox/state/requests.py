@@ -139,7 +139,7 @@ class Requests(QObject):
             return
         self._requested_at, self.first_audio_after = time.perf_counter(), None
         if not request.text.strip():
-            session.notify("There is nothing to say: write a sentence first.")
+            session.notify("There is no text to speak: write a sentence first.")
         elif request.text.count("\n") > MAX_LINES:
             session.notify("The text is too long: save it as a text file and choose 'Speak a text file'.")
         elif session.voices.choosing:

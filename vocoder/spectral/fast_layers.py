@@ -32,7 +32,7 @@ class NotQuantised(Exception):
 
 
 class Workspace:
-    """Scratch buffers of the compiled functions. Each stream has its own, because they run without the interpreter lock."""
+    """Scratch buffers of the compiled functions. Each stream has its own, as they run without the GIL."""
 
     def __init__(self, generator: SpectralGenerator) -> None:
         channels, hidden = generator.config.channels, generator.config.hidden

@@ -1,4 +1,4 @@
-"""Products of the compiled decoder: as numpy has them, and the same whichever instructions a processor has."""
+"""Products of the compiled decoder equal those of numpy, and are the same on every processor."""
 
 import numpy as np
 import pytest
@@ -56,7 +56,7 @@ def random_inputs(rows: int, inputs: int) -> np.ndarray:
     return values
 
 
-def test_any_processor_sums_as_this_one_does_to_the_last_bit() -> None:
+def test_sums_are_bit_identical_on_every_processor() -> None:
     weights = RNG.integers(-127, 128, (300, 2 * BLOCK)).astype(np.int8)
     weights[0] = -127
     scales, values = np.ones(BLOCK, np.float32), random_inputs(1, 600)[0] // 2
@@ -69,7 +69,7 @@ def test_any_processor_sums_as_this_one_does_to_the_last_bit() -> None:
 
 
 @pytest.mark.parametrize(("units", "inputs"), SHAPES)
-def test_int8_products_are_numpys_and_alone_as_among_others(units: int, inputs: int) -> None:
+def test_int8_products_equal_numpy_in_any_batch(units: int, inputs: int) -> None:
     weight = torch.from_numpy(RNG.normal(size=(units, inputs)).astype(np.float32))
     packed, (plain, unit_scales) = packed_int8(weight), [tensor.numpy() for tensor in quantise_rows(weight)]
     values, scales = random_inputs(5, inputs), RNG.random(5).astype(np.float32)
@@ -88,7 +88,7 @@ def test_int8_products_are_numpys_and_alone_as_among_others(units: int, inputs: 
 
 
 @pytest.mark.parametrize(("units", "inputs"), SHAPES)
-def test_products_of_floats_are_numpys(units: int, inputs: int) -> None:
+def test_float_products_equal_numpy(units: int, inputs: int) -> None:
     weight, bias, x = (RNG.normal(size=size).astype(np.float32) for size in ((units, inputs), units, inputs))
     packed = packed_floats(torch.from_numpy(weight))
     sums = np.zeros(len(packed) * BLOCK, np.float32)

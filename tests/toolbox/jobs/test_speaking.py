@@ -161,7 +161,7 @@ def test_speaking_can_be_cancelled_at_any_stage(files, voice, at, make_recorder)
 
 
 @pytest.mark.parametrize(
-    ("text", "words"), [("", "nothing to say"), (" \n\t", "nothing to say"), ("Yes.\n☃☃", "Line 2")]
+    ("text", "words"), [("", "no text to speak"), (" \n\t", "no text to speak"), ("Yes.\n☃☃", "Line 2")]
 )
 def test_an_unspeakable_text_is_refused_before_models_are_loaded(files, voice, text, words):
     models = jobs.Models("cpu")

@@ -1,4 +1,4 @@
-"""Remains of killed writers."""
+"""Atomic writes, and incomplete files of killed writers."""
 
 import os
 import time

@@ -68,7 +68,7 @@ def test_a_diagonal_outside_the_blocks_is_kept_apart(units, seed, density):
     rows=st.integers(0, 80),
 )
 @settings(max_examples=200, deadline=None)
-def test_what_passes_the_check_lies_within_the_matrix(columns, starts, width, blocks, rows):
+def test_checked_indices_lie_within_the_matrix(columns, starts, width, blocks, rows):
     matrix = BlockMatrix(
         np.ones((blocks, BLOCK), np.float32), columns, starts, bias=np.zeros(rows, np.float32), width=width
     )
