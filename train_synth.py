@@ -28,7 +28,7 @@ def main(flags: SynthesizerFlags | None = None) -> None:
     assert family.plan is not None  # a family with flags has a plan
     store = FeatureStore(flags.store_path)
     plan = family.plan(flags, store, TrainingRun(flags.run, load_encoder))
-    fit(plan.task, plan.batches, plan.fit, flags.run, flags.resume, settings=plan.settings)
+    fit(plan.task, plan.batches, plan.fit, flags.run, flags.resume, plan.settings, flags.command_lines)
     if flags.adapt is not None:
         print(f"Use the model: python demo_cli.py CLIP.wav --synthesizer {flags.run / 'best.safetensors'} --text ...")
 

@@ -20,7 +20,7 @@ def main(flags: TrainingFlags | None = None) -> None:
     torch.manual_seed(flags.seed)
     store = FeatureStore(flags.store)
     plan = make_plan("vocoder", flags, store)
-    fit(plan.task, plan.batches, plan.fit, flags.run, flags.resume, settings=plan.settings)
+    fit(plan.task, plan.batches, plan.fit, flags.run, flags.resume, plan.settings, flags.command_lines)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
@@ -38,6 +38,12 @@ class SynthesizerFlags(TrainingFlags):
     """Adapt a finished model to one voice: a folder with some minutes of recordings, and the text of each."""
     encoder: Path = DEFAULT_MODELS / "encoder.safetensors"
     """Encoder model file for --adapt and for speaker-consistency losses: the one that prepared the store."""
+
+    @classmethod
+    def default_run(cls, words: Sequence[str]) -> Path:
+        adapting = any(word.partition("=")[0] == "--adapt" for word in words)
+        default = super().default_run(words)
+        return cls.adaptation.get("run", default) if adapting else default
 
     @property
     def store_path(self) -> Path:

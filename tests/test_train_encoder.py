@@ -60,6 +60,24 @@ def test_a_stopped_run_resumes_exactly(store: Path, tmp_path: Path) -> None:
         np.testing.assert_array_equal(value, resumed[name], err_msg=name)
 
 
+def test_a_run_resumes_by_its_directory_alone(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = "--speakers 3 --threads 1 --no-pictures --hidden-size 8 --num-layers 1 --embedding-size 6"
+    start = [str(store), *words.split()]
+    monkeypatch.setattr("sys.argv", ["train_encoder.py", *start, "--run", str(tmp_path / "run"), "--steps", "2"])
+    main()
+    monkeypatch.setattr("sys.argv", ["train_encoder.py", "--run", str(tmp_path / "run"), "--resume", "--steps", "4"])
+    main()
+    assert SpeakerEncoder.load(tmp_path / "run" / "model.safetensors").step == 4
+    settings = json.loads((tmp_path / "run" / "config.json").read_text(encoding="utf-8"))["settings"]
+    assert (settings["batch"]["speakers"], settings["store"]) == (3, str(store))
+    monkeypatch.setattr("sys.argv", [*["train_encoder.py", "--run", str(tmp_path / "run"), "--resume"], "--speakers=4"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "speakers = 3, not 4" in capsys.readouterr().err
+
+
 def test_a_student_has_the_embedding_space_of_its_teacher(store: Path, tmp_path: Path) -> None:
     main(flags(store, tmp_path / "teacher", steps=1))
     teacher = tmp_path / "teacher" / "model.safetensors"

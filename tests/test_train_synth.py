@@ -5,6 +5,7 @@ import functools
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -159,6 +160,13 @@ def test_former_flags_are_accepted() -> None:
     flags = read_flags("synthesizer", words)
     assert flags.architecture.pitch_predictor_size == 64
     assert (flags.inference.pitch_predictor_emphasis, flags.inference.voice_emphasis) == (1.5, 1.2)
+
+
+def test_adaptation_resumes_in_its_own_default_run() -> None:
+    assert (
+        TacotronFlags.default_run(["--adapt", "clips", "--resume"]) == TacotronFlags(adapt=Path("clips")).resolved().run
+    )
+    assert TacotronFlags.default_run(["--resume"]) == TacotronFlags().run
 
 
 def test_help_needs_no_torch() -> None:

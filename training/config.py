@@ -104,10 +104,15 @@ class FitConfig:
 # A resumed run may change these: they set duration, speed and logging, not the result of a step. (Families derive the
 # warm-up from the steps.)
 FREE_TO_CHANGE = frozenset(
-    f"fit.{name}"
-    for name in (
-        "steps", "warmup_steps", "max_minutes", "log_every", "validate_every", "save_every", "keep_last",
-        "precision", "matmul_precision", "device", "threads", "prefetch", "progress",
+    (
+        "command_lines",
+        *(
+            f"fit.{name}"
+            for name in (
+                "steps", "warmup_steps", "max_minutes", "log_every", "validate_every", "save_every", "keep_last",
+                "precision", "matmul_precision", "device", "threads", "prefetch", "progress",
+            )
+        ),
     )
 )  # fmt: skip
 

@@ -2,9 +2,10 @@
 
 import argparse
 import inspect
+import json
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -12,7 +13,7 @@ import tyro
 from tyro.conf import Positional
 
 from modelfile.families import families_of
-from speech.errors import ConfigError
+from speech.errors import ConfigError, TrainingError
 from training.config import FitConfig, TrainingPlan
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class TrainingFlags:
     run: Path
     """Run directory: model files, resumable states, samples, logs."""
     resume: bool = False
-    """Resume the run in the run directory exactly where it stopped."""
+    """Resume the run in the run directory exactly where it stopped. Its flags are kept; give only those that change."""
     steps: int = 20_000
     """Training steps in total. The learning rate decays over them."""
     max_minutes: float = 0.0
@@ -63,6 +64,13 @@ class TrainingFlags:
     """Licence of the model, stored in its file."""
     trained_on: str = ""
     """Training data, stored in the model file; the names of the store's corpora if not given."""
+    command_lines: tyro.conf.Suppress[tuple[tuple[str, ...], ...]] = ()
+    """The words after the script's name when the run was started, then those of each time it was resumed."""
+
+    @classmethod
+    def default_run(cls, words: Sequence[str]) -> Path:
+        """The run directory of a command line without --run."""
+        return next(Path(field.default) for field in fields(cls) if field.name == "run")  # type: ignore[arg-type]
 
 
 def read_flags(stage: str, arguments: Sequence[str] | None = None) -> Any:
@@ -77,20 +85,60 @@ def read_flags(stage: str, arguments: Sequence[str] | None = None) -> Any:
 
     Raises:
         ConfigError: no trainable family has this name.
+        TrainingError: there is no run to resume.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--model", nargs="?")
-    kind = parser.parse_known_args(words)[0].model
-    trainable = {name: family.training_flags for name, family in families_of(stage).items() if family.training_flags}
-    if kind is None:
-        kind = next(iter(trainable))
+    parser.add_argument("--run", nargs="?", type=Path)
+    parser.add_argument("--resume", action="store_true")
+    given = parser.parse_known_args(words)[0]
+    trainable: dict[str, Any] = {
+        name: family.training_flags for name, family in families_of(stage).items() if family.training_flags
+    }
+    kind = given.model or next(iter(trainable))
     if kind not in trainable:
         raise ConfigError(f"There is no {stage} family {kind!r} to train: choose {', '.join(trainable)}.")
+    earlier: list[tuple[str, ...]] = []
+    if given.resume and not {"-h", "--help"} & set(words):
+        kind, earlier = _read_start(given.run or trainable[kind].default_run(words), kind, set(trainable))
     description = inspect.cleandoc(trainable[kind].__doc__ or "")
     if len(trainable) > 1:
         description += f"\n\nModel families (--model): {', '.join(trainable)}."
-    return tyro.cli(trainable[kind], args=current_spelling(words, trainable[kind]), description=description)
+    flags = None
+    for line in [*earlier, words]:
+        flags = _parse(trainable[kind], line, flags, description)
+    assert flags is not None
+    changes = tuple(word for word in words if word != "--resume")
+    return replace(flags, command_lines=(*earlier, *([changes] if changes and changes not in earlier[-1:] else [])))
+
+
+def _read_start(run: Path, kind: str, trainable: Collection[str]) -> tuple[str, list[tuple[str, ...]]]:
+    """Family and command lines of the run to resume; no command lines if it was started by an older version.
+
+    Raises:
+        TrainingError: there is no run, or it cannot be read.
+    """
+    path = run / "config.json"
+    if not path.is_file():
+        raise TrainingError(
+            f"There is no training run in {run} to resume: name its folder with --run, or start without --resume."
+        )
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        lines = [tuple(map(str, line)) for line in found.get("command_lines", ())]
+        kind = found.get("kind") if found.get("kind") in trainable else kind
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise TrainingError(f"{path} cannot be read: restore it, or start a new run directory.") from error
+    return kind, lines
+
+
+def _parse(
+    flags: type[TrainingFlags], words: Sequence[str], default: TrainingFlags | None, description: str
+) -> TrainingFlags:
+    """The flags of one command line; those that it does not give are those of `default`."""
+    options: dict[str, Any] = {} if default is None else {"default": default}
+    return tyro.cli(flags, args=current_spelling(words, flags), description=description, **options)
 
 
 def current_spelling(words: Sequence[str], flags: type[TrainingFlags]) -> list[str]:

@@ -12,7 +12,7 @@ import logging
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,6 +39,7 @@ def fit(
     run_dir: str | Path,
     resume: bool = False,
     settings: Mapping[str, Any] | None = None,
+    command_lines: Sequence[Sequence[str]] = (),
 ) -> FitResult:
     """Train until all steps are done, the time is over, or Ctrl-C or SIGTERM arrives. Always save at the end.
 
@@ -51,6 +52,7 @@ def fit(
         run_dir: run directory; it must not hold a run yet unless `resume` is set.
         resume: resume from the newest state in `run_dir`.
         settings: further settings that a resumed run must not change, kept in config.json.
+        command_lines: kept in config.json too, so that a resumed run knows its flags (`training.flags.read_flags`).
 
     Raises:
         TrainingError: the run directory cannot be used, or three losses in a row were not finite.
@@ -61,7 +63,7 @@ def fit(
     try:
         state = None
         if accelerator.is_main_process:
-            description = describe_run(task, config, settings)
+            description = {**describe_run(task, config, settings), "command_lines": [*map(list, command_lines)]}
             if resume:
                 state = run.resume(description, FREE_TO_CHANGE)
             else:

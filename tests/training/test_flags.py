@@ -1,13 +1,14 @@
 """Flags that training scripts share."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from modelfile.families import Family
-from speech.errors import ConfigError
+from speech.errors import ConfigError, TrainingError
 from training.flags import Kind, TrainingFlags, fit_config, read_flags, trained_on
 
 
@@ -52,9 +53,52 @@ def toy_families(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("toy_families")
 def test_model_chooses_the_flags_of_its_family() -> None:
-    assert read_flags("encoder", ["a", "--width", "4"]) == ToyFlags(Path("a"), width=4)
-    assert read_flags("encoder", ["--model", "other", "a", "--steps", "2"]) == OtherFlags(Path("a"), steps=2)
-    assert read_flags("encoder", ["a", "--model=other"]) == OtherFlags(Path("a"))
+    for words, flags in (
+        (("a", "--width", "4"), ToyFlags(Path("a"), width=4)),
+        (("--model", "other", "a", "--steps", "2"), OtherFlags(Path("a"), steps=2)),
+        (("a", "--model=other"), OtherFlags(Path("a"))),
+    ):
+        assert read_flags("encoder", words) == replace(flags, command_lines=(words,))
+
+
+def write_run(run: Path, flags: TrainingFlags) -> None:
+    run.mkdir(exist_ok=True)
+    description = {"kind": flags.kind, "command_lines": flags.command_lines}
+    (run / "config.json").write_text(json.dumps(description), encoding="utf-8")
+
+
+@pytest.mark.usefixtures("toy_families")
+def test_resuming_needs_only_the_run_directory_and_what_changes(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    started = read_flags("encoder", ["a", "--model", "other", "--run", str(run), "--seed", "4", "--steps", "7"])
+    write_run(run, started)
+    resumed = replace(started, resume=True)
+    for words, steps in (([], 7), (["--steps", "9"], 9), ([], 9), (["--steps", "8"], 8), (["--steps=9"], 9), ([], 9)):
+        flags = read_flags("encoder", ["--run", str(run), "--resume", *words])
+        assert flags == replace(resumed, steps=steps, command_lines=flags.command_lines)
+        write_run(run, flags)
+    (moved := tmp_path / "moved").symlink_to(run)
+    assert read_flags("encoder", ["--resume", "--run", str(moved)]).run == moved
+
+
+@pytest.mark.usefixtures("toy_families")
+def test_the_whole_command_line_with_resume_still_resumes(tmp_path: Path) -> None:
+    words = ["a", "--width", "4", "--run", str(tmp_path)]
+    write_run(tmp_path, ToyFlags(Path("a")))  # of an older version
+    for _ in range(2):
+        flags = read_flags("encoder", [*words, "--resume"])
+        assert (flags.width, flags.store, flags.resume) == (4, Path("a"), True)
+        assert flags.command_lines == (tuple(words),)
+        write_run(tmp_path, flags)
+
+
+@pytest.mark.usefixtures("toy_families")
+def test_a_run_that_cannot_be_resumed_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="no training run"):
+        read_flags("encoder", ["--run", str(tmp_path), "--resume"])
+    (tmp_path / "config.json").write_text('{"kind": "toy", "command', encoding="utf-8")
+    with pytest.raises(TrainingError, match="cannot be read"):
+        read_flags("encoder", ["--run", str(tmp_path), "--resume"])
 
 
 @pytest.mark.usefixtures("toy_families")
