@@ -475,18 +475,18 @@ def spoken(result: SimpleNamespace) -> list[str]:
 
 def test_a_batch_continues_where_it_stopped(cli, toy, monkeypatch):
     Path("lines.txt").write_text("One.\nTwo.\nThree.\n")
-    say, calls = Narrator.say, []
+    speak, calls = Narrator.speak, []
 
     def interrupted(self, text, path, overwrite=False):
         calls.append(path)
         if len(calls) == 3:
             path.write_bytes(b"RIFF, and then it was killed")
             raise KeyboardInterrupt
-        return say(self, text, path, overwrite)
+        return speak(self, text, path, overwrite)
 
-    monkeypatch.setattr(Narrator, "say", interrupted)
+    monkeypatch.setattr(Narrator, "speak", interrupted)
     assert cli(toy / "low.wav", *batch()).code == 130
-    monkeypatch.setattr(Narrator, "say", say)
+    monkeypatch.setattr(Narrator, "speak", speak)
     manifest = json.loads(Path("out/manifest.json").read_text())
     assert [entry["file"] for entry in manifest["outputs"]] == ["001.wav", "002.wav"]
     assert manifest["unfinished"] == "003.wav"
