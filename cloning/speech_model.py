@@ -35,7 +35,6 @@ class SpeechModel(ABC):
     def embedding_space(self) -> str:
         """Name of the speaker embedding space that voices must be of."""
 
-    @abstractmethod
     def stream(
         self,
         text: str,
@@ -62,9 +61,23 @@ class SpeechModel(ABC):
             ModelFileError: the audio is not finite.
             WorkCancelled: `monitor.cancelled` returned True.
         """
+        self.check(text, voice)
+        return self._stream(text, voice, options.seeded(), monitor, whole)
+
+    @abstractmethod
+    def _stream(
+        self, text: str, voice: Voice, options: SpeechOptions, monitor: Monitor, whole: bool
+    ) -> Iterator[np.ndarray]:
+        """What `stream` returns, for checked arguments and options with a seed."""
 
     def warm_up(self) -> None:  # noqa: B027 - optional
         """Load models and compile kernels before the first text."""
+
+    def check(self, text: str, voice: Voice) -> None:
+        """Raises: TextError for a text without characters, ConfigError for a voice of another embedding space."""
+        if not text.strip():
+            raise TextError("The text is empty: enter a text to speak.")
+        self.check_voice(voice)
 
     def check_voice(self, voice: Voice) -> None:
         """Raises: ConfigError if the voice is of another embedding space."""
@@ -117,28 +130,14 @@ class TwoStage(SpeechModel):
         """The audio of a mel float32 [n_mels, frames], in chunks; for the same seed those of `stream`."""
         return self._vocode(iter([mel]), seed, monitor)
 
-    def stream(
-        self,
-        text: str,
-        voice: Voice,
-        options: SpeechOptions = DEFAULTS,
-        monitor: Monitor = SILENT,
-        *,
-        whole: bool = False,
+    def _stream(
+        self, text: str, voice: Voice, options: SpeechOptions, monitor: Monitor, whole: bool
     ) -> Iterator[np.ndarray]:
-        self.check(text, voice)
-        options = options.seeded()
         seed = options.seed or 0
         if whole:
             return self._vocode(self._whole(text, voice, options, monitor), seed, monitor)
         syntheses = self.synthesizer.stream(text, voice, options, seed=seed, cancelled=monitor.cancelled)
         return self._vocode(_mels(syntheses, monitor), seed, monitor)
-
-    def check(self, text: str, voice: Voice) -> None:
-        """Raises: TextError for a text without characters, ConfigError for a voice of another embedding space."""
-        if not text.strip():
-            raise TextError("The text is empty: enter a text to speak.")
-        self.check_voice(voice)
 
     def _whole(self, text: str, voice: Voice, options: SpeechOptions, monitor: Monitor) -> Iterator[np.ndarray]:
         yield from _mels(iter([self.synthesize(text, voice, options, monitor)]), monitor)

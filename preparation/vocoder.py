@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cloning.compatibility import require_same_space
 from modelfile.locations import DEFAULT_MODELS
 from preparation.features import encoder_ready, stored_mel, trimmed
 from preparation.models import load_encoder, load_synthesizer
 from preparation.settings import MelSettings
 from preparation.synthesizer import transcript_of
 from preparation.task import Refused, Task, check_length, refusing
-from speech.errors import ModelFileError
 from speech.mel_config import require_same_mel
 
 if TYPE_CHECKING:
@@ -47,11 +47,8 @@ class Vocoder(MelSettings):
         if not self.gta:
             return super().info()
         encoder, synthesizer = load_encoder(self.encoder), load_synthesizer(self.synthesizer)
-        if encoder.embedding_space != synthesizer.embedding_space:
-            raise ModelFileError(
-                f"{self.synthesizer} expects voices of the space {synthesizer.embedding_space!r}, but {self.encoder} "
-                f"makes {encoder.embedding_space!r}: give an encoder and a synthesizer that were trained together."
-            )
+        names = f"the encoder {self.encoder}", f"the synthesizer {self.synthesizer}"
+        require_same_space(encoder.embedding_space, synthesizer.embedding_space, *names)
         require_same_mel(synthesizer.mel_config, self.mel, f"the synthesizer {self.synthesizer}", "this store")
         digest = hashlib.blake2b(self.synthesizer.read_bytes(), digest_size=8).hexdigest()
         return {**super().info(), "gta": True, "synthesizer": digest, "embedding_space": synthesizer.embedding_space}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cloning.enrolment import voice_of_clips
 from cloning.models import ModelFiles
 from cloning.voices import Voice
 from toolbox.jobs.context import JobContext
@@ -107,13 +108,7 @@ def enrol(
     analysed = tuple(
         _analysed(source, wav, clip, space) for (source, wav), clip in zip(wavs, report.clips, strict=True)
     )
-    voice = None
-    if report.usable:
-        parts = [
-            Voice(clip.embedding, space, sources=(clip.source,), pitch=median_f0(wav))
-            for (_, wav), clip in zip(wavs, report.clips, strict=True)
-        ]
-        voice = Voice.average(parts, name, weights=report.weights.tolist())
+    voice = voice_of_clips(report, (median_f0(wav) for _, wav in wavs), space, name) if report.usable else None
     return Enrolment(voice, analysed, report.remarks)
 
 

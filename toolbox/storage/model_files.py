@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from cloning.compatibility import require_fitting_vocoder, require_same_space
 from cloning.models import STAGES, ModelFiles
 from modelfile.families import families_of
 from modelfile.header import ModelHeader, NotAModelError, read_header
 from speech.errors import ConfigError, ModelFileError, one_line
-from speech.mel_config import MelConfig, require_same_mel
+from speech.mel_config import MelConfig
 
 __all__ = ["STAGES", "ModelFile", "incompatibility", "list_models", "paths_of", "read_model_file"]
 
@@ -130,22 +131,20 @@ def _files(folder: Path, depth: int) -> Iterator[Path]:
 
 def incompatibility(encoder: ModelFile, synthesizer: ModelFile, vocoder: ModelFile) -> str:
     """One sentence if these three cannot work together, else ""."""
-    own, wanted = encoder.header.embedding_space, synthesizer.header.embedding_space
-    if own != wanted:
-        return (
-            f"The synthesizer {synthesizer.name} needs voices of the embedding space '{wanted}', but the encoder "
-            f"{encoder.name} makes '{own}': choose two that were trained together."
-        )
-    if vocoder.path is None:  # it has the settings of the synthesizer
-        return ""
     try:
-        require_same_mel(
-            MelConfig.of_model(synthesizer.header.config),
-            MelConfig.of_model(vocoder.header.config),
+        require_same_space(
+            encoder.header.embedding_space,
+            synthesizer.header.embedding_space,
+            f"the encoder {encoder.name}",
             f"the synthesizer {synthesizer.name}",
-            f"the vocoder {vocoder.name}",
-            f"choose two with the same settings, or {fileless_vocoders()[0]}",
         )
+        if vocoder.path is not None:  # else it has the settings of the synthesizer
+            require_fitting_vocoder(
+                MelConfig.of_model(synthesizer.header.config),
+                MelConfig.of_model(vocoder.header.config),
+                f"the synthesizer {synthesizer.name}",
+                f"the vocoder {vocoder.name}",
+            )
     except ConfigError as error:
         return str(error)
     return ""

@@ -1,0 +1,43 @@
+"""Which models fit together. Takes header entries as well as those of loaded models."""
+
+from __future__ import annotations
+
+from speech.errors import ConfigError
+from speech.mel_config import MelConfig, require_same_mel
+
+
+def require_same_space(
+    encoder_space: str, synthesizer_space: str, encoder: str = "the encoder", synthesizer: str = "the synthesizer"
+) -> None:
+    """Check that a synthesizer can use an encoder's voices.
+
+    Args:
+        encoder_space, synthesizer_space: names of the embedding spaces.
+        encoder, synthesizer: what the error calls the two.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    if encoder_space != synthesizer_space:
+        raise ConfigError(
+            f"{synthesizer[:1].upper()}{synthesizer[1:]} needs voices of the embedding space {synthesizer_space!r}, "
+            f"but {encoder} makes {encoder_space!r}: use an encoder and a synthesizer that were trained together."
+        )
+
+
+def require_fitting_vocoder(
+    synthesizer_mel: MelConfig,
+    vocoder_mel: MelConfig,
+    synthesizer: str = "the synthesizer",
+    vocoder: str = "the vocoder",
+) -> None:
+    """Check that a vocoder takes a synthesizer's mels.
+
+    Args:
+        synthesizer, vocoder: what the error calls the two.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    advice = "choose two that were trained on the same settings, or a vocoder without a model file"
+    require_same_mel(synthesizer_mel, vocoder_mel, synthesizer, vocoder, advice)
