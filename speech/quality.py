@@ -36,6 +36,7 @@ NOISE_SMOOTHING_FRAMES = 9
 STATIONARY_PERCENTILE = 10
 STATIONARY_BIAS_DB = 1.0  # a low percentile of noise is below its mean
 FLUCTUATING_PERCENTILE = 30
+FULL_PERCENTILE_SECONDS = 8.0  # shorter clips have fewer pauses between phones, so their percentiles are lower
 LOWEST_HARMONICS_BANDS = 5  # mel bands, up to about 450 Hz
 
 VOICED_PERIODICITY = 0.6
@@ -169,16 +170,17 @@ def noise_ratios(wav: np.ndarray) -> tuple[float, float]:
     The noise power of each mel band is a low percentile of its power over time. Since no phone fills all bands, this
     needs no pauses (minimum statistics, Martin 2001, without tracking). Stationary noise is the 10th percentile.
     Fluctuating noise is the 30th percentile without the bands of the lowest harmonics, which are active most of the
-    time.
+    time. Both are proportionally lower for clips of less than 8 s.
 
     Args:
         wav: float32 [samples] at 16 kHz.
     """
+    scale = min(1.0, len(wav) / (FULL_PERCENTILE_SECONDS * SAMPLE_RATE))
     filters = mel_filters(SAMPLE_RATE, ENCODER_WINDOW, ENCODER_N_MELS, 0.0, SAMPLE_RATE / 2)
     power = encoder_mel(wav) / filters.max(axis=1)  # undo the filters' normalisation to unit area
     smooth = uniform_filter1d(power, NOISE_SMOOTHING_FRAMES, axis=0)
-    stationary = _ratio_db(smooth, STATIONARY_PERCENTILE) - STATIONARY_BIAS_DB
-    return stationary, _ratio_db(power[:, LOWEST_HARMONICS_BANDS:], FLUCTUATING_PERCENTILE)
+    stationary = _ratio_db(smooth, scale * STATIONARY_PERCENTILE) - STATIONARY_BIAS_DB
+    return stationary, _ratio_db(power[:, LOWEST_HARMONICS_BANDS:], scale * FLUCTUATING_PERCENTILE)
 
 
 def _ratio_db(power: np.ndarray, percentile: float) -> float:

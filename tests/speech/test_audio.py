@@ -86,7 +86,7 @@ def test_integers_are_scaled_by_their_range():
 # --- offset and drift -----------------------------------------------------------------------------------------------
 
 SECONDS = np.arange(4 * RATE) / RATE
-OFFSETS = {
+OFFSETS: dict[str, float | np.ndarray] = {
     "small": 0.05,
     "negative": -0.05,
     "large": 0.2,

@@ -191,6 +191,27 @@ def test_clean_clips_have_no_remark_except_on_length(data_dir, corpus):
         assert codes(check_reference(read_audio(path))) <= {"too_short"}, path.name
 
 
+@pytest.mark.parametrize("corpus", ["vctk_samples", "speechocean762_adults", "ljspeech_samples", "kathleen"])
+def test_short_clean_clips_are_not_noisy(data_dir, corpus):
+    """Segments of fluent speech, without the pauses at the ends of a clip. Few have none of their own either."""
+    noisy = []
+    for path in some_clips(data_dir / corpus, 8):
+        wav = read_audio(path)
+        for samples in (int(seconds * SAMPLE_RATE) for seconds in (1.7, 2.0, 2.5, 3.0, 4.0)):
+            for segment in (wav[SAMPLE_RATE // 2 :][:samples], wav[len(wav) // 2 :][:samples]):
+                if len(segment) == samples:
+                    noisy.append("noisy" in codes(check_reference(segment)))
+    assert len(noisy) >= 50 and np.mean(noisy) < 0.07
+
+
+@pytest.mark.parametrize("seconds", [1.7, 2.0, 2.5, 3.0])
+@pytest.mark.parametrize("kind", ["rain", "helicopter"])
+def test_noise_in_short_clips_is_found(data_dir, references, kind, seconds):
+    for path, wav in zip(sorted((data_dir / "noise" / "audio").glob(f"{kind}_*"))[:4], references, strict=False):
+        segment = wav[SAMPLE_RATE // 2 :][: int(seconds * SAMPLE_RATE)]
+        assert "noisy" in codes(check_reference(mixed(segment, read_audio(path), 10))), path.name
+
+
 @pytest.mark.parametrize("kind", ["rain", "sea_waves", "helicopter"])
 @pytest.mark.parametrize("decibels", [5, 10])
 def test_recorded_noise_behind_a_voice(data_dir, references, kind, decibels):
