@@ -1,6 +1,8 @@
 """README and documents: their format, their links, and the code that they show."""
 
+import itertools
 import re
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,6 +46,39 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert target.exists(), f"{link} does not exist"
         if anchor:
             assert anchor in anchors(target), f"{link} has no such heading"
+
+
+def guide_commands() -> list[list[str]]:
+    """The commands of the training guide, as words."""
+    blocks = re.findall(r"```bash\n(.*?)```", (REPOSITORY / "docs" / "training.md").read_text(), re.DOTALL)
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    words = [shlex.split(line, comments=True) for line in lines]
+    return [line[1:] for line in words if line[:1] == ["python"] and line[1].endswith(".py")]
+
+
+def test_each_command_of_the_training_guide_uses_what_an_earlier_one_has_made() -> None:
+    made: set[str] = set()
+    for words in guide_commands():
+        outputs = {words[words.index(flag) + 1] for flag in ("--out", "--run") if flag in words}
+        read = {re.sub(r"/[^/]+\.safetensors$", "", word) for word in words if word.startswith(("runs/", "stores/"))}
+        assert read - outputs <= made, words
+        if "--resume" in words:
+            assert outputs <= made, words
+        made |= outputs
+
+
+def test_synthesizers_of_the_training_guide_are_used_with_the_encoder_of_their_store() -> None:
+    encoders: dict[str, str] = {}  # of stores and runs
+    for script, *words in guide_commands():
+        given = dict(itertools.pairwise(words))
+        encoder = given.get("--encoder", "")
+        if script == "preprocess.py":
+            encoders[given["--out"]] = encoder
+        elif script == "train_synth.py" and "--resume" not in words and "--adapt" not in words:
+            encoders[given["--run"]] = encoders[words[0]]
+        elif script == "demo_cli.py":
+            assert encoder == encoders.get(str(Path(given["--synthesizer"]).parent), ""), words
+    assert encoders["runs/synthesizer"] == "runs/encoder/best.safetensors"
 
 
 @pytest.mark.slow
