@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from PyQt5.QtCore import QObject
 
@@ -53,8 +53,8 @@ class Session(Services):
             self.error.emit(one_line(error), "")
             return starting
         self.load_models(self.files, by_user=False)
-        kind: Literal["sample", "saved"] = "saved" if self.preferences.get("voice_kind", "") == "saved" else "sample"
-        self.voices.choose(kind, self.preferences.get("voice_key", FIRST_SAMPLE), by_user=False)
+        kind: str = self.preferences.get("voice_kind", "sample")
+        self.voices.choose_first(kind, self.preferences.get("voice_key", FIRST_SAMPLE))
         return starting
 
     def _remembered_files(self) -> ModelFiles:

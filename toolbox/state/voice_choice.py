@@ -13,7 +13,7 @@ from PyQt5.QtCore import QObject, pyqtSignal
 from cloning.models import ModelFiles
 from cloning.voices import Voice
 from modelfile.locations import SAMPLES
-from speech.errors import AudioError
+from speech.errors import AudioError, SpeechError, one_line
 from toolbox import jobs
 from toolbox.state.services import Services
 from toolbox.state.worker import Job, JobContext
@@ -95,6 +95,34 @@ class VoiceChoice(QObject):
         if kind == "sample" and path is not None:
             return self._choose(f"Analysing {path.stem}", lambda context: self._sample(context, path, files), by_user)
         return self._choose(f"Opening {key}", lambda context: self._saved(key), by_user)
+
+    def choose_first(self, kind: str, key: str) -> Job | None:
+        """Use the voice of the last session. If it no longer exists, use a sample and say so."""
+        files = self._services.models_in_use()
+        if files is None:
+            return None
+        problems: list[str] = []
+
+        def make(context: JobContext) -> ChosenVoice:
+            if kind == "saved":
+                try:
+                    return self._saved(key)
+                except SpeechError as error:
+                    problems.append(one_line(error))
+            samples = self.samples()
+            path = next((path for path in samples if path.name == key), samples[0])
+            return self._sample(context, path, files)
+
+        def report(chosen: ChosenVoice) -> None:
+            self.wanted = chosen.kind, chosen.key
+            if problems:
+                self._services.logged.emit(problems[0])
+                self._services.notify(f"The voice {key} of the last session is not available: {chosen.title} is used.")
+
+        self.wanted = kind, key
+        job = self._choose("Opening the voice", make, False)
+        job.done.connect(report)
+        return job
 
     def use_clips(self, sources: Sequence[Any], title: str = "", speaker: str = "") -> Job | None:
         """Make a voice of clips, given as `jobs.Source`."""

@@ -8,6 +8,7 @@ from PyQt5.QtWidgets import QDialog
 
 from cloning import VoiceLibrary
 from tests.toolbox.audio_devices import FakeDevices
+from toolbox.state.voice_choice import FIRST_SAMPLE
 from toolbox.storage.voice_store import NewReference
 
 
@@ -192,3 +193,20 @@ def test_the_last_choice_counts(app):
         app.voices.choose("sample", path.name)
     app.settle()
     assert app.voices.chosen.key == window.session.voices.samples()[-1].name and not app.errors
+
+
+@pytest.mark.parametrize("damage", ["deleted", "damaged"])
+def test_a_sample_replaces_a_saved_voice_that_is_gone_at_the_start(app, damage):
+    app.open()
+    app.voices.save_chosen("ann", "")
+    app.until(lambda: app.voices.chosen.kind == "saved")
+    app.settle()
+    app.close()
+    path = app.data / "voices" / "ann.safetensors"
+    path.unlink() if damage == "deleted" else path.write_bytes(b"nothing")
+    window = app.open()
+    assert app.voices.chosen.kind == "sample" and window.voice_card.box.currentData() == ("sample", FIRST_SAMPLE)
+    assert "ann" in app.notices[0][0]
+    assert damage == "damaged" or not app.errors
+    app.speak()
+    assert app.requests.result.voice.name == "slt"
