@@ -56,6 +56,8 @@ class FakeDevices(FakeSound):
         super().check_output_settings(samplerate, channels, dtype)
 
     def OutputStream(self, device: Any = None, **options: Any) -> Any:
+        if not self.devices:
+            raise self.PortAudioError("Error opening OutputStream: Invalid device [PaErrorCode -9996]")
         self.opened.append(device)
         return super().OutputStream(**options)
 

@@ -149,7 +149,11 @@ class Services(QObject):
     # --- playback
 
     def play(self, what: str, wav: np.ndarray, sample_rate: int, start: float = 0.0) -> None:
-        """Play audio, float32 [samples], from `start` seconds. Args: what: its name in the signals."""
+        """Play audio, float32 [samples], from `start` seconds. Args: what: its name in the signals.
+
+        If nothing can be played, that is reported each time, because the user asked for it.
+        """
+        self._output_reported = False
         self.player.play(wav, sample_rate, start)
         self._set_playing(what)
 
@@ -163,7 +167,7 @@ class Services(QObject):
         self._follow_player()
 
     def report_missing_output(self, sentence: str) -> None:
-        """Report that nothing can be played, once rather than for each result."""
+        """Report that nothing can be played. Audio that is generated afterwards does not repeat it."""
         self._output_reported = True
         self.notify(sentence)
 

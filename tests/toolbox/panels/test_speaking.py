@@ -221,6 +221,22 @@ def test_a_missing_output_device_is_reported_once(app):
     )
 
 
+def test_a_missing_output_device_is_reported_at_each_press_of_play_and_listen(app):
+    app.audio.devices = False
+    window = app.open()
+    app.speak("One.")
+    app.until(lambda: not app.session.playing)
+    said = len(app.notices)
+    buttons = [window.result_view.play_button, window.voice_card.listen_button, window.history.replay_button]
+    for number, one in enumerate([*buttons, *buttons], start=1):
+        window.messages.clear()
+        one.click()
+        app.until(lambda: not app.session.playing)
+        assert len(app.notices) == said + number, one.text()
+        assert "cannot" in app.notices[-1][0], "what is missing"
+        assert window.messages.sentence == app.notices[-1][0]
+
+
 def test_text_options_voice_and_layout_are_restored_after_a_restart(app):
     window = app.open()
     window.text_card.text.setPlainText("Remember me.")
