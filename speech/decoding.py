@@ -28,12 +28,33 @@ FFMPEG_FORMATS = (
     "asf,avi,flv,amr,ac3,eac3,ape,wv,tta,mpegts,mpeg"
 )
 FFMPEG_OPTIONS = {"format_whitelist": FFMPEG_FORMATS, "protocol_whitelist": "file"}
-# Containers that libsndfile can mistake for damaged MPEG audio.
-FFMPEG_SUFFIXES = {".m4a", ".m4b", ".aac", ".mp4", ".mov", ".webm", ".mkv", ".mka", ".3gp", ".wma", ".amr"}
+# (offset, bytes) of formats that only FFmpeg decodes. With a suffix such as .mp3, libsndfile would take their content
+# for damaged MPEG audio.
+FFMPEG_SIGNATURES = (
+    (4, b"ftyp"),  # mp4, m4a, mov, 3gp
+    (4, b"moov"),
+    (4, b"mdat"),
+    (0, b"\x1aE\xdf\xa3"),  # matroska, webm
+    (0, b"0&\xb2u\x8ef\xcf\x11"),  # asf, wma
+    (0, b"#!AMR"),
+    (8, b"AVI "),
+    (0, b"FLV"),
+    (0, b"\x00\x00\x01\xba"),  # mpeg
+    (0, b"MAC "),
+    (0, b"TTA1"),
+    (0, b"wvpk"),
+    (0, b"\x0bw"),  # ac3
+)
+SIGNATURE_BYTES = 12
+UNKNOWN_LENGTH = 2**62  # libsndfile states at least so many frames for a flac stream of unknown length
 
 
 class _NotReadable(Exception):
     """One library cannot decode the file; the other one may."""
+
+
+class _Empty(_NotReadable):
+    """The header states no samples. It may be that of a stream that was never closed, which FFmpeg reads to its end."""
 
 
 class _Collector:
@@ -82,14 +103,18 @@ def decode_file(path: Path, sample_rate: int, max_seconds: float) -> np.ndarray:
     """
     _check_readable(path)
     decoders = [_decode_with_soundfile, _decode_with_ffmpeg]
-    if path.suffix.lower() in FFMPEG_SUFFIXES:
+    if _is_for_ffmpeg(_first_bytes(path)):
         decoders.reverse()
-    reasons = []
+    reasons: list[str] = []
+    empty = False
     for decode in decoders:
         try:
             return decode(path, sample_rate, max_seconds)
         except _NotReadable as error:
             reasons.append(str(error))
+            empty = empty or isinstance(error, _Empty)
+    if empty:
+        raise AudioError(f"{path} contains no audio: use a recording with speech.")
     logger.debug("%s: %s", path, "; ".join(reasons))
     raise AudioError(
         f"{path} is not an audio file that can be decoded, or it is damaged: "
@@ -110,6 +135,21 @@ def _check_readable(path: Path) -> None:
         raise AudioError(f"{path} cannot be opened ({getattr(error, 'strerror', None) or error}).") from error
 
 
+def _first_bytes(path: Path) -> bytes:
+    """The first bytes after ID3v2 tags, which may precede several formats."""
+    with open(path, "rb") as stream:
+        while len(header := stream.read(10)) == 10 and header.startswith(b"ID3"):
+            size = sum((byte & 0x7F) << shift for byte, shift in zip(header[6:], (21, 14, 7, 0), strict=True))
+            stream.seek(size, os.SEEK_CUR)
+        return header + stream.read(SIGNATURE_BYTES - len(header))
+
+
+def _is_for_ffmpeg(first: bytes) -> bool:
+    """Whether a file starts as a format that only FFmpeg decodes."""
+    is_adts = len(first) > 1 and first[0] == 0xFF and first[1] & 0xF6 == 0xF0  # raw AAC: MPEG sync, layer 0
+    return is_adts or any(first.startswith(signature, offset) for offset, signature in FFMPEG_SIGNATURES)
+
+
 def _too_long(path: Path, max_seconds: float) -> AudioError:
     return AudioError(f"{path} is longer than the {max_seconds:g} seconds allowed: cut a shorter clip from it.")
 
@@ -121,18 +161,21 @@ def _decode_with_soundfile(path: Path, sample_rate: int, max_seconds: float) -> 
         # Open by name: given a Python file object, libsndfile would call back into Python every few samples.
         with soundfile.SoundFile(path if os.name == "nt" else os.fsencode(path)) as file:
             collector = _Collector(path, file.samplerate, sample_rate, max_seconds)
-            if file.frames > collector.max_samples:
+            frames = file.frames if file.frames < UNKNOWN_LENGTH else 0
+            if frames > collector.max_samples:
                 raise _too_long(path, max_seconds)
             # An ogg or mp3 stream may not state its length: frames is then 0 or wrong, so read to the end.
             frames_per_block = max(1, BLOCK_VALUES // file.channels)
             while len(block := file.read(frames_per_block, dtype="float32", always_2d=True)):
                 collector.add(block)
-            if collector.samples_read < file.frames:
-                logger.warning("%s ends early: %d of %d samples", path, collector.samples_read, file.frames)
+            if collector.samples_read < frames:
+                logger.warning("%s ends early: %d of %d samples", path, collector.samples_read, frames)
     except (soundfile.SoundFileError, RuntimeError, ValueError, TypeError, OverflowError) as error:
         raise _NotReadable(f"soundfile: {error}") from error
-    if collector.samples_read == 0 and file.frames > 0:
-        raise _NotReadable("soundfile: the header states samples, but none can be decoded")
+    if collector.samples_read == 0:
+        if frames > 0:
+            raise _NotReadable("soundfile: the header states samples, but none can be decoded")
+        raise _Empty("soundfile: the header states no samples")
     return collector.wav()
 
 

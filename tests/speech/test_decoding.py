@@ -56,6 +56,53 @@ def test_ffmpeg_formats(tmp_path, name, codec, rate, layout, container):
     assert_is_the_tone(audio.read_audio(path), tolerance=0.05)
 
 
+@pytest.mark.parametrize("suffix", [".mp3", ".wav", ".flac", ".ogg", ".m4a", ".aac", ".webm", ".txt", ""])
+@pytest.mark.parametrize("content", ["m4a", "webm", "aac", "mp3", "mp3 with tags", "wav", "flac", "ogg"])
+def test_the_content_counts_and_not_the_suffix(tmp_path, content, suffix):
+    path = tmp_path / f"clip{suffix}"
+    if content in ("m4a", "webm", "aac"):
+        container, codec, rate = {"m4a": ("mp4", "aac", 44_100), "webm": ("webm", "libopus", 48_000)}.get(
+            content, ("adts", "aac", 16_000)
+        )
+        write_with_av(path, codec, rate, "mono", container)
+    else:
+        with open(path, "wb") as stream:
+            soundfile.write(stream, tone(), RATE, format=content.split()[0].upper())
+        if content == "mp3 with tags":
+            path.write_bytes(b"ID3\x04\x00\x00\x00\x00\x02\x00" + bytes(256) + path.read_bytes())
+    assert_is_the_tone(audio.read_audio(path), tolerance=0.05)
+
+
+def with_sizes(wav_file: bytes, riff: int, data: int) -> bytes:
+    """A wav file with other RIFF and data sizes in its header."""
+    at = wav_file.index(b"data") + 4
+    sizes = [size.to_bytes(4, "little") for size in (riff, data)]
+    return wav_file[:4] + sizes[0] + wav_file[8:at] + sizes[1] + wav_file[at + 4 :]
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
+@pytest.mark.parametrize(
+    ("riff", "data"),
+    [(0, 0), (36, 0), (2**32 - 1, 2**32 - 1), (2**31 + 36, 2**31), (2**31 - 1, 2**31 - 37)],
+)
+@pytest.mark.parametrize("seconds", [1, 3])
+def test_a_wav_stream_that_was_never_closed_is_read_to_its_end(tmp_path, subtype, riff, data, seconds):
+    path = tmp_path / "stream.wav"
+    soundfile.write(path, tone(seconds), RATE, subtype=subtype)
+    path.write_bytes(with_sizes(path.read_bytes(), riff, data))
+    np.testing.assert_allclose(audio.read_audio(path), tone(seconds), atol=1e-4)
+
+
+def test_a_flac_stream_of_unknown_length_is_read_to_its_end(tmp_path):
+    path = tmp_path / "stream.flac"
+    soundfile.write(path, tone(), RATE)
+    content = bytearray(path.read_bytes())
+    content[21] &= 0xF0  # the number of samples: the last 36 bits of bytes 18 to 25
+    content[22:26] = bytes(4)
+    path.write_bytes(content)
+    np.testing.assert_allclose(audio.read_audio(path), tone(), atol=1e-4)
+
+
 def test_decoded_samples_match_the_golden_clips(golden_dir, shared_dir):
     golden = np.load(golden_dir / "encoder.npz")
     for clip in ("1320_00000", "p240_00000"):  # 16 and 24 kHz
