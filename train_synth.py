@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from modelfile.families import family_of
 from speech.errors import exit_on_speech_error
 from synthesizer.training_flags import SynthesizerFlags, TrainingRun
-from training.flags import read_flags
+from training.flags import open_store, read_flags
 
 if TYPE_CHECKING:
     from encoder import SpeakerEncoder
@@ -21,12 +21,11 @@ def main(flags: SynthesizerFlags | None = None) -> None:
     if flags.adapt is not None:
         prepare_adaptation(flags)
 
-    from corpora.store import FeatureStore
     from training.loop import fit
 
     family = family_of("synthesizer", flags.kind)
     assert family.plan is not None  # a family with flags has a plan
-    store = FeatureStore(flags.store_path)
+    store = open_store(flags.store_path)
     plan = family.plan(flags, store, TrainingRun(flags.run, load_encoder))
     fit(plan.task, plan.batches, plan.fit, flags.run, flags.resume, plan.settings, flags.command_lines)
     if flags.adapt is not None:

@@ -3,7 +3,7 @@
 import logging
 
 from speech.errors import exit_on_speech_error
-from training.flags import TrainingFlags, make_plan, read_flags
+from training.flags import TrainingFlags, make_plan, open_store, read_flags
 
 
 @exit_on_speech_error
@@ -14,11 +14,10 @@ def main(flags: TrainingFlags | None = None) -> None:
 
     import torch
 
-    from corpora.store import FeatureStore
     from training.loop import fit
 
     torch.manual_seed(flags.seed)
-    store = FeatureStore(flags.store)
+    store = open_store(flags.store)
     plan = make_plan("vocoder", flags, store)
     fit(plan.task, plan.batches, plan.fit, flags.run, flags.resume, plan.settings, flags.command_lines)
 

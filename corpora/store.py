@@ -60,6 +60,13 @@ class FeatureStore:
         return len(self._items)
 
     @property
+    def complete(self) -> bool:
+        """Whether the last run that filled the store has ended. Its end merges the workers' lists of rejections."""
+        lists = self.directory.glob("rejected-*.jsonl")
+        indices = (path.with_name(path.name.replace("rejected", "index", 1)) for path in lists)
+        return not any(path.is_file() and path.stat().st_size for path in indices)
+
+    @property
     def mel_config(self) -> MelConfig:
         """Settings of the store's log mels; the defaults if it names none, as the oldest stores do.
 

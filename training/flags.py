@@ -3,6 +3,7 @@
 import argparse
 import inspect
 import json
+import logging
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -18,6 +19,8 @@ from training.config import FitConfig, TrainingPlan
 
 if TYPE_CHECKING:
     from corpora.store import FeatureStore
+
+logger = logging.getLogger(__name__)
 
 Kind = Annotated[str, tyro.conf.arg(name="model")]
 
@@ -150,6 +153,25 @@ def current_spelling(words: Sequence[str], flags: type[TrainingFlags]) -> list[s
         return f"--{new}{equals}{value}" if new else word
 
     return [current(word) for word in words]
+
+
+def open_store(path: Path) -> "FeatureStore":
+    """The feature store to train on. Logs a warning if preprocess.py has not finished it.
+
+    Raises:
+        StorageError: it is not a feature store.
+    """
+    from corpora.store import FeatureStore
+
+    store = FeatureStore(path)
+    if not store.complete:
+        logger.warning(
+            "%s is not complete, and training uses the %d utterances that it has so far: repeat the command of "
+            "preprocess.py to add the others",
+            path,
+            len(store),
+        )
+    return store
 
 
 def make_plan(stage: str, flags: Any, store: "FeatureStore") -> TrainingPlan:

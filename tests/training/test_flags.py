@@ -5,11 +5,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
+from corpora.store import FeatureWriter
 from modelfile.families import Family
 from speech.errors import ConfigError, TrainingError
-from training.flags import Kind, TrainingFlags, fit_config, read_flags, trained_on
+from training.flags import Kind, TrainingFlags, fit_config, open_store, read_flags, trained_on
 
 
 @dataclass(frozen=True)
@@ -127,3 +129,20 @@ def test_fit_config_takes_flags_and_differences() -> None:
 def test_trained_on_names_the_corpora_unless_given() -> None:
     assert trained_on(ToyFlags(Path("a")), ToyStore()) == "a, b"  # type: ignore[arg-type]
     assert trained_on(ToyFlags(Path("a"), trained_on="own voice"), ToyStore()) == "own voice"  # type: ignore[arg-type]
+
+
+def test_a_store_that_is_not_complete_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def add(key: str, finish: bool) -> None:
+        with FeatureWriter(tmp_path, "main") as main:
+            main.write_info({"stage": "toy"})
+            main.reject(f"{key} too short", "too short")
+            with FeatureWriter(tmp_path, "0") as worker:
+                worker.add(key, {"mel": np.zeros(3)}, {})
+            if finish:
+                main.merge_rejected()
+
+    for key, finish, warnings in (("a", False, 1), ("b", True, 0), ("c", False, 1), ("d", True, 0)):
+        add(key, finish)
+        caplog.clear()
+        store = open_store(tmp_path)
+        assert [str(len(store)) in record.getMessage() for record in caplog.records] == [True] * warnings
