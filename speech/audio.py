@@ -33,8 +33,8 @@ OUTPUT_FORMATS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg"
 def read_audio(path: str | os.PathLike, sample_rate: int = SAMPLE_RATE, max_seconds: float = 3600) -> np.ndarray:
     """Decode an audio file to mono at `sample_rate`.
 
-    Channels are averaged. DC offset and drift are removed (`remove_offset`). A clip that exceeds full scale (float
-    files, codec overshoot) is scaled down as a whole.
+    Channels are averaged, or the loudest is used where they would cancel. DC offset and drift are removed
+    (`remove_offset`). A clip that exceeds full scale (float files, codec overshoot) is scaled down as a whole.
 
     Args:
         path: any format that soundfile or FFmpeg decodes.

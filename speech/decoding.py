@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ logger = logging.getLogger(__name__)
 BLOCK_VALUES = 2**19  # samples times channels decoded at a time
 LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000
 MAX_CHANNELS = 64
+MIN_MIX_ENERGY = 0.5  # energy of the mean of the channels, relative to that of the mean of uncorrelated channels
 
 # FFmpeg also reads playlists that name other files and URLs; those formats are left out.
 FFMPEG_FORMATS = (
@@ -57,34 +59,82 @@ class _Empty(_NotReadable):
     """The header states no samples. It may be that of a stream that was never closed, which FFmpeg reads to its end."""
 
 
+class _ChannelsCancel(Exception):
+    """The mean of the channels is much weaker than they are; `loudest` is the index of the one to use instead."""
+
+    def __init__(self, loudest: int):
+        self.loudest = loudest
+
+
+class _Energies:
+    """Energies about the mean of each channel and of the mean of the channels, over blocks of [samples, channels]."""
+
+    def __init__(self) -> None:
+        self.samples = 0
+        self.sums = self.squares = np.zeros(1)
+
+    def add(self, block: np.ndarray, mono: np.ndarray) -> None:
+        signals = np.column_stack([block, mono])
+        if self.samples and signals.shape[1] != len(self.sums):
+            return  # a stream that changes its channels
+        self.samples += len(block)
+        self.sums = self.sums + signals.sum(axis=0, dtype=np.float64)
+        self.squares = self.squares + np.square(signals, dtype=np.float64).sum(axis=0)
+
+    def check(self) -> None:
+        """Raises: _ChannelsCancel if the mean has less than half the energy of a mean of uncorrelated channels."""
+        if self.samples == 0:
+            return
+        energies = self.squares - np.square(self.sums) / self.samples
+        channels, mean = energies[:-1], energies[-1]
+        if mean < MIN_MIX_ENERGY * channels.sum() / len(channels) ** 2:
+            raise _ChannelsCancel(int(channels.argmax()))
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What to decode a file to: sample rate, and one channel only or the mean of all (None)."""
+
+    sample_rate: int
+    max_seconds: float
+    channel: int | None = None
+
+
 class _Collector:
     """Collects blocks of [samples, channels] into one mono wav at the output rate, up to the length allowed."""
 
-    def __init__(self, path: Path, source_rate: int, target_rate: int, max_seconds: float):
+    def __init__(self, path: Path, source_rate: int, request: _Request):
         if not LOWEST_RATE <= source_rate <= HIGHEST_RATE:
             raise AudioError(
                 f"{path} states an implausible sample rate ({source_rate} Hz): export it again from its source."
             )
-        self.path, self.max_seconds = path, max_seconds
-        self.max_samples = max_seconds * source_rate
+        self.path, self.request = path, request
+        self.max_samples = request.max_seconds * source_rate
         self.samples_read = 0
         self.parts: list[np.ndarray] = []
         self.resampler = None
-        if source_rate != target_rate:
-            self.resampler = soxr.ResampleStream(source_rate, target_rate, 1, dtype="float32", quality="HQ")
+        self.energies = _Energies()
+        if source_rate != request.sample_rate:
+            self.resampler = soxr.ResampleStream(source_rate, request.sample_rate, 1, dtype="float32", quality="HQ")
 
     def add(self, block: np.ndarray) -> None:
         self.samples_read += len(block)
         if self.samples_read > self.max_samples:
-            raise _too_long(self.path, self.max_seconds)
-        mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
+            raise _too_long(self.path, self.request.max_seconds)
+        channels = block.shape[1]
+        is_mean = channels > 1 and self.request.channel is None
+        channel = min(self.request.channel or 0, channels - 1)
+        mono = block.mean(axis=1, dtype=np.float32) if is_mean else block[:, channel]
         if not np.isfinite(mono).all():
             raise AudioError(f"{self.path} contains values that are NaN or infinity: export it again from its source.")
+        if is_mean:
+            self.energies.add(block, mono)
         if self.resampler is not None:
             mono = self.resampler.resample_chunk(np.ascontiguousarray(mono))
         self.parts.append(np.array(mono, dtype=np.float32))
 
     def wav(self) -> np.ndarray:
+        self.energies.check()
         if self.resampler is not None:
             self.parts.append(self.resampler.resample_chunk(np.zeros(0, dtype=np.float32), last=True))
         wav = np.concatenate(self.parts) if self.parts else np.zeros(0, dtype=np.float32)
@@ -98,6 +148,8 @@ class _Collector:
 def decode_file(path: Path, sample_rate: int, max_seconds: float) -> np.ndarray:
     """Decode a file to mono at `sample_rate`, unscaled: float32 [samples].
 
+    Channels are averaged. Where they would cancel (left and right in antiphase), the loudest is used.
+
     Raises:
         AudioError: as `speech.audio.read_audio`.
     """
@@ -105,11 +157,16 @@ def decode_file(path: Path, sample_rate: int, max_seconds: float) -> np.ndarray:
     decoders = [_decode_with_soundfile, _decode_with_ffmpeg]
     if _is_for_ffmpeg(_first_bytes(path)):
         decoders.reverse()
+    request = _Request(sample_rate, max_seconds)
     reasons: list[str] = []
     empty = False
     for decode in decoders:
         try:
-            return decode(path, sample_rate, max_seconds)
+            try:
+                return decode(path, request)
+            except _ChannelsCancel as cancellation:
+                logger.debug("%s: its channels cancel; channel %d is used", path, cancellation.loudest)
+                return decode(path, replace(request, channel=cancellation.loudest))
         except _NotReadable as error:
             reasons.append(str(error))
             empty = empty or isinstance(error, _Empty)
@@ -154,16 +211,16 @@ def _too_long(path: Path, max_seconds: float) -> AudioError:
     return AudioError(f"{path} is longer than the {max_seconds:g} seconds allowed: cut a shorter clip from it.")
 
 
-def _decode_with_soundfile(path: Path, sample_rate: int, max_seconds: float) -> np.ndarray:
+def _decode_with_soundfile(path: Path, request: _Request) -> np.ndarray:
     import soundfile
 
     try:
         # Open by name: given a Python file object, libsndfile would call back into Python every few samples.
         with soundfile.SoundFile(path if os.name == "nt" else os.fsencode(path)) as file:
-            collector = _Collector(path, file.samplerate, sample_rate, max_seconds)
+            collector = _Collector(path, file.samplerate, request)
             frames = file.frames if file.frames < UNKNOWN_LENGTH else 0
             if frames > collector.max_samples:
-                raise _too_long(path, max_seconds)
+                raise _too_long(path, request.max_seconds)
             # An ogg or mp3 stream may not state its length: frames is then 0 or wrong, so read to the end.
             frames_per_block = max(1, BLOCK_VALUES // file.channels)
             while len(block := file.read(frames_per_block, dtype="float32", always_2d=True)):
@@ -201,7 +258,7 @@ def open_container(path: Path) -> Iterator[Any]:
         yield container
 
 
-def _decode_with_ffmpeg(path: Path, sample_rate: int, max_seconds: float) -> np.ndarray:
+def _decode_with_ffmpeg(path: Path, request: _Request) -> np.ndarray:
     import av
 
     collector = None
@@ -211,11 +268,11 @@ def _decode_with_ffmpeg(path: Path, sample_rate: int, max_seconds: float) -> np.
                 raise AudioError(f"{path} has no audio stream: use a recording with sound.")
             # Some containers estimate their duration from the bit rate. Refuse files that state twice the limit at
             # once, and others as soon as too much has been decoded.
-            if container.duration and container.duration / av.time_base > 2 * max_seconds:
-                raise _too_long(path, max_seconds)
+            if container.duration and container.duration / av.time_base > 2 * request.max_seconds:
+                raise _too_long(path, request.max_seconds)
             for rate, block in _ffmpeg_blocks(container):
                 if collector is None:
-                    collector = _Collector(path, rate, sample_rate, max_seconds)
+                    collector = _Collector(path, rate, request)
                     first_rate = rate
                 if rate != first_rate:
                     raise AudioError(f"{path} changes its sample rate in the middle: convert it to wav first.")

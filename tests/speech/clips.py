@@ -40,11 +40,14 @@ def tone(seconds: float = 1.0, rate: int = RATE, peak: float = 0.5, hertz: float
     return (peak * np.sin(2 * np.pi * hertz * np.arange(int(seconds * rate)) / rate)).astype(np.float32)
 
 
-def write_with_av(path: Path, codec: str, rate: int, layout: str, container: str | None = None) -> None:
-    """Write one second of a 220 Hz tone in a format that soundfile does not write."""
+def write_with_av(
+    path: Path, codec: str, rate: int, layout: str, container: str | None = None, samples: np.ndarray | None = None
+) -> None:
+    """Write `samples` [channels, samples], by default a second of a 220 Hz tone, as soundfile cannot."""
     av = pytest.importorskip("av")
     channels = {"mono": 1, "stereo": 2}[layout]
-    samples = np.tile(tone(1.0, rate), (channels, 1))
+    if samples is None:
+        samples = np.tile(tone(1.0, rate), (channels, 1))
     with av.open(str(path), "w", format=container) as output:
         stream = output.add_stream(codec, rate=rate, layout=layout)
         for start in range(0, samples.shape[1], 1024):

@@ -73,6 +73,38 @@ def test_the_content_counts_and_not_the_suffix(tmp_path, content, suffix):
     assert_is_the_tone(audio.read_audio(path), tolerance=0.05)
 
 
+@pytest.mark.parametrize(
+    "gains",
+    [(1, -1), (-0.5, 1), (1, -0.7), (0.9, -1, 0.05), (1, -1, 0, 0, 0, 0)],
+    ids=str,
+)
+@pytest.mark.parametrize("offset", [0, 0.2])
+@pytest.mark.parametrize("rate", [RATE, 44_100])
+def test_channels_in_antiphase_do_not_cancel(tmp_path, gains, offset, rate):
+    noise = np.random.default_rng(1).normal(0, 0.01, (rate, len(gains)))
+    soundfile.write(tmp_path / "clip.wav", tone(rate=rate)[:, None] * gains + noise + offset, rate, subtype="FLOAT")
+    assert_is_the_tone(audio.read_audio(tmp_path / "clip.wav"))
+
+
+def test_channels_in_antiphase_do_not_cancel_with_ffmpeg(tmp_path):
+    samples = np.stack([tone(rate=48_000), -tone(rate=48_000)])
+    write_with_av(tmp_path / "clip.m4a", "aac", 48_000, "stereo", samples=samples)
+    assert_is_the_tone(audio.read_audio(tmp_path / "clip.m4a"), tolerance=0.05)
+
+
+@pytest.mark.parametrize("gains", [(1, 1), (1, 0), (1, 0.5), (1, -0.05), (1, 1, 1, 0.2, 0, 0)], ids=str)
+def test_other_channels_are_averaged(tmp_path, gains):
+    samples = 0.5 * tone()[:, None] * gains
+    soundfile.write(tmp_path / "clip.wav", samples, RATE, subtype="FLOAT")
+    np.testing.assert_allclose(audio.read_audio(tmp_path / "clip.wav"), samples.mean(axis=1), atol=1e-6)
+
+
+def test_two_speakers_on_two_channels_are_averaged(tmp_path):
+    samples = np.stack([tone(hertz=220), tone(hertz=330)], axis=1)
+    soundfile.write(tmp_path / "clip.wav", samples, RATE, subtype="FLOAT")
+    np.testing.assert_allclose(audio.read_audio(tmp_path / "clip.wav"), samples.mean(axis=1), atol=1e-6)
+
+
 def with_sizes(wav_file: bytes, riff: int, data: int) -> bytes:
     """A wav file with other RIFF and data sizes in its header."""
     at = wav_file.index(b"data") + 4
