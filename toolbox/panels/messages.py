@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PyQt5.QtCore import Qt, QTimer
+from PyQt5.QtCore import QEvent, QObject, QPoint, QRect, Qt, QTimer
+from PyQt5.QtGui import QCursor
 from PyQt5.QtWidgets import (
     QApplication,
     QDialog,
@@ -12,7 +13,6 @@ from PyQt5.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPlainTextEdit,
-    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -20,17 +20,22 @@ from PyQt5.QtWidgets import (
 from toolbox.widgets.parts import button, row, selectable
 
 NOTICE_SECONDS = 12  # a notice disappears after this time, an error does not
+MAX_WIDTH, MARGIN, TOP = 620, 12, 34  # pixels; the menu bar stays free
 
 
 class MessageBar(QFrame):
-    """Hidden while there is no message; shows the latest one.
+    """Shows the latest message over its parent, so that nothing moves. Hidden while there is no message.
+
+    Args:
+        parent: the window. A message appears in its upper right corner, or below if the mouse is there.
 
     Attributes:
         sentence, details: of the shown message; "" if there is none.
     """
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
+        parent.installEventFilter(self)
         self.sentence = self.details = ""
         self._action: Callable[[], object] | None = None
         self._label = selectable()
@@ -45,10 +50,10 @@ class MessageBar(QFrame):
         line.addWidget(self._label, 1)
         for one in (self.offer_button, self.details_button, self.close_button):
             line.addWidget(one)
-        self.setSizePolicy(QSizePolicy.Preferred, QSizePolicy.Maximum)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self.clear)
+        self._below = False
         self.hide()
 
     def show_error(self, sentence: str, details: str = "") -> None:
@@ -61,8 +66,10 @@ class MessageBar(QFrame):
         self._show("note", "", sentence, "")
         self._action = action
         self.offer_button.setText(offer)
-        self.offer_button.setAccessibleName(offer)
+        self.offer_button.setAccessibleName(offer.replace("&", ""))
+        self.offer_button.setToolTip("Undo this change" if "Undo" in offer else offer.replace("&", "").rstrip("."))
         self.offer_button.setVisible(bool(offer))
+        self._place()
         self._timer.start(1000 * NOTICE_SECONDS)
 
     def clear(self) -> None:
@@ -84,7 +91,25 @@ class MessageBar(QFrame):
             self.setObjectName(kind)
             self.style().unpolish(self)
             self.style().polish(self)
+        self._place(QCursor.pos())
         self.show()
+        self.raise_()
+
+    def _place(self, mouse: QPoint | None = None) -> None:
+        """Args: mouse: on the screen; None keeps the present edge of the window."""
+        parent = self.parentWidget()
+        width = min(MAX_WIDTH, parent.width() - 2 * MARGIN)
+        height = max(self.minimumSizeHint().height(), self.layout().totalHeightForWidth(width))
+        area = QRect(parent.width() - width - MARGIN, TOP, width, height)
+        below = QRect(area.x(), parent.height() - height - TOP, width, height)
+        if mouse is not None:
+            self._below = area.contains(parent.mapFromGlobal(mouse))
+        self.setGeometry(below if self._below else area)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Resize and self.isVisible():
+            self._place()
+        return super().eventFilter(watched, event)
 
     def _take_offer(self) -> None:
         action = self._action

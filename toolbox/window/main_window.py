@@ -81,7 +81,7 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.requests = Requests(session, self)
         self.file_actions = actions = FileActions(self, session, self.requests)
-        self.messages = MessageBar()
+        self.messages = MessageBar(self)
         self.activity = ActivityBar("Starting")
         self.log = LogPanel(session)
         self.voice_card = VoiceCard(
@@ -137,7 +137,6 @@ class MainWindow(QMainWindow):
         column = QVBoxLayout(middle)
         column.setContentsMargins(10, 4, 10, 2)
         column.setSpacing(4)
-        column.addWidget(self.messages)
         column.addWidget(self.tabs, 1)
         column.addWidget(self.activity)
         self.setCentralWidget(middle)
@@ -331,7 +330,8 @@ class MainWindow(QMainWindow):
         """Use dropped files by their type: texts, models, lexicons, recordings, folders of recordings."""
         by_suffix = {path.suffix.lower(): path for path in reversed(paths)}
         if ".txt" in by_suffix:
-            self.file_actions.choose_output_folder(by_suffix[".txt"])
+            self.show_first_page()
+            self.file_actions.use_text_file(by_suffix[".txt"])
         elif ".safetensors" in by_suffix:
             self.show_page("Models")
             self.models.add_file(by_suffix[".safetensors"])

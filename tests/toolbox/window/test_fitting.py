@@ -1,7 +1,8 @@
 """The window fits small screens at any text size, and what does not fit can be scrolled to."""
 
 import pytest
-from PyQt5.QtCore import QRect, QSize
+from PyQt5.QtCore import QPoint, QRect, QSize
+from PyQt5.QtGui import QCursor
 from PyQt5.QtWidgets import QApplication, QPushButton, QWidget
 
 from tests.toolbox.window.test_looks import cut, overlapping
@@ -76,6 +77,25 @@ def test_the_first_window_fits_the_screen(app, monkeypatch, screen):
     assert again.width() + width <= screen[0] and again.height() + height <= screen[1], "a remembered size as well"
     made.deleteLater()
     again.deleteLater()
+
+
+def test_a_message_moves_nothing_and_does_not_appear_under_the_mouse(app, monkeypatch):
+    window = app.open()
+    button = window.text_card.speak_button
+    before = button.mapTo(window, QPoint(0, 0)), button.size()
+    app.session.error.emit("Something is wrong, and this sentence says what to do about it. " * 3, "details")
+    QApplication.processEvents()
+    message = window.messages
+    assert message.isVisible() and (button.mapTo(window, QPoint(0, 0)), button.size()) == before
+    assert window.rect().contains(message.geometry()) and cut(message) == []
+    for point in (message.geometry().center(), message.geometry().topLeft() + QPoint(3, 3)):
+        mouse = window.mapToGlobal(point)
+        monkeypatch.setattr(QCursor, "pos", lambda mouse=mouse: mouse)
+        app.session.notify("Something else.", "&Undo", lambda: None)
+        assert not message.geometry().contains(point) and window.rect().contains(message.geometry())
+    window.resize(900, 600)
+    QApplication.processEvents()
+    assert window.rect().contains(message.geometry())
 
 
 def test_buttons_wrap_into_lines(qtbot):
