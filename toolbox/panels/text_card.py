@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PyQt5.QtCore import QSize, Qt
-from PyQt5.QtGui import QKeyEvent
+from PyQt5.QtCore import QMimeData, QSize, Qt
+from PyQt5.QtGui import QKeyEvent, QTextCursor
 from PyQt5.QtWidgets import QMenu, QPlainTextEdit, QWidget
 
 from toolbox.panels.options_panel import OptionsPanel
@@ -30,6 +30,9 @@ class TextBox(QPlainTextEdit):
 
     def sizeHint(self) -> QSize:
         return QSize(super().sizeHint().width(), 4 * self.fontMetrics().lineSpacing())
+
+    def canInsertFromMimeData(self, source: QMimeData) -> bool:
+        return not source.hasUrls() and super().canInsertFromMimeData(source)  # the window uses dropped files
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() in (Qt.Key_Return, Qt.Key_Enter) and event.modifiers() & Qt.ControlModifier:
@@ -82,6 +85,13 @@ class TextCard(Card):
     def request(self) -> TextRequest:
         """What is set on the page."""
         return TextRequest(self.text.toPlainText(), self.options.seed_wanted(), self.options.settings())
+
+    def replace_text(self, text: str) -> None:
+        """Replace the text; Ctrl+Z in the text box undoes that."""
+        cursor = self.text.textCursor()
+        cursor.select(QTextCursor.Document)
+        cursor.insertText(text)
+        self.text.setTextCursor(cursor)
 
     def remember(self) -> None:
         """Put text and options into the preferences."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from toolbox.storage.settings import DEFAULTS, SpeechSettings
 FORMAT = 1
 AUDIO, ARRAYS, CARD = "sound.wav", "arrays.safetensors", "result.json"
 MAX_TITLE = 60  # characters
+MAX_NAME = 40  # characters of the voice and of the text in a proposed file name
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +111,19 @@ class Entry:
         """The start of the text, for a list."""
         start = " ".join(self.text.split())
         return start if len(start) <= MAX_TITLE else start[: MAX_TITLE - 3] + "..."
+
+
+def proposed_name(voice: str, text: str) -> str:
+    """A file name, without suffix, for the audio of a text: "slt - hello i have never said"."""
+    words = re.findall(r"[\w']+", text.lower())
+    start = ""
+    for word in words:
+        if len(start) + len(word) >= MAX_NAME:
+            break
+        start = f"{start} {word}".strip()
+    start = start or "".join(words)[:MAX_NAME]
+    voice = " ".join(re.findall(r"[\w'-]+", Path(voice).stem))[:MAX_NAME].strip()
+    return " - ".join(part for part in (voice, start) if part) or "result"
 
 
 def card_of(result: Result, created: str) -> dict[str, Any]:

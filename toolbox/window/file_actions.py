@@ -10,6 +10,10 @@ from toolbox.panels.dialogs import RECORDINGS, RESULTS, TEXTS, NameDialog, ask_f
 from toolbox.panels.text_card import TextCard
 from toolbox.state.requests import Requests
 from toolbox.state.session import Session
+from toolbox.state.worker import JobContext
+from toolbox.storage.result_files import proposed_name
+
+MAX_TEXT = 20_000  # characters in the text box; a longer text is spoken from its file
 
 
 class FileActions:
@@ -37,10 +41,33 @@ class FileActions:
         dialog.open()
 
     def export(self) -> None:
+        result = self._requests.result
+        name = "result" if result is None else proposed_name(result.voice.name, result.text)
         ask_for_files(
             self._parent, self._session.preferences, "Export the audio", "save",
-            lambda paths: self._requests.export(paths[0], overwrite=True), RESULTS, "result.wav",
+            lambda paths: self._requests.export(paths[0], overwrite=True), RESULTS, f"{name}.wav",
         )  # fmt: skip
+
+    def use_text_file(self, path: Path) -> None:
+        """Put a text file into the text box, or offer to speak it into files if it is too long for that."""
+
+        def read(_context: JobContext) -> str:
+            from cloning.targets import read_text
+
+            return read_text(path)
+
+        def use(text: str) -> None:
+            assert self.text_card is not None
+            if len(text) > MAX_TEXT:
+                self.choose_output_folder(path)
+                return
+            self.text_card.replace_text(text)
+            self._session.notify(
+                f"The text of {path.name} is in the text box now.", "Speak into &files...",
+                lambda: self.choose_output_folder(path),
+            )  # fmt: skip
+
+        self._session.submit(f"Reading {path.name}", read, use, "files")
 
     def speak_text_file(self) -> None:
         ask_for_files(

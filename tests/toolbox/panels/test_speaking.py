@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 import pytest
-from PyQt5.QtCore import Qt
+from PyQt5.QtCore import QMimeData, Qt, QUrl
 from PyQt5.QtWidgets import QFileDialog
 
 from speech.audio import read_audio
@@ -85,6 +85,44 @@ def test_a_result_is_exported(app, monkeypatch):
     app.settle()
     assert "written to" in app.notices[-1][0] and window.messages.sentence == app.notices[-1][0]
     assert len(read_audio(app.data / "a.flac")) == len(app.requests.result.wav)
+
+
+def test_export_proposes_a_name_of_voice_and_text(app, monkeypatch):
+    window = app.open()
+    app.speak("Hello: what/is <this>? It is a long sentence.")
+    asked = []
+    monkeypatch.setattr(QFileDialog, "open", lambda dialog: asked.extend(dialog.selectedFiles()))
+    window.file_actions.export()
+    assert [os.path.basename(path) for path in asked] == ["slt - hello what is this it is a long sentence.wav"]
+
+
+def test_a_dropped_text_file_goes_into_the_text_box(app, monkeypatch):
+    window = app.open()
+    before = window.text_card.text.toPlainText()
+    notes, bad, long = (app.folder / name for name in ("notes.txt", "bad.txt", "long.txt"))
+    notes.write_text("One line.\nÜber naïve façades.\n", encoding="utf-8")
+    bad.write_bytes(b"\xff\xfe\x00\xd8\x00\xd8")
+    long.write_text("A line.\n" * 5000, encoding="utf-8")
+    window.show_page("Map")
+    window.use_files([notes])
+    app.settle()
+    assert window.text_card.text.toPlainText() == notes.read_text(encoding="utf-8")
+    assert window.tabs.currentWidget() is window.pages["Speak"] and "notes.txt" in app.notices[-1][0]
+    window.text_card.text.undo()
+    assert window.text_card.text.toPlainText() == before
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(notes))])
+    data.setText(str(notes))
+    assert not window.text_card.text.canInsertFromMimeData(data), "the path is not text to speak"
+    asked = []
+    monkeypatch.setattr(window.file_actions, "choose_output_folder", asked.append)
+    app.notices[-1][1]()
+    window.use_files([long])
+    app.settle()
+    assert asked == [notes, long] and window.text_card.text.toPlainText() == before
+    window.use_files([bad])
+    app.settle()
+    assert "bad.txt" in app.errors[-1] and window.text_card.text.toPlainText() == before
 
 
 def test_a_full_disk_is_reported_and_the_result_stays_on_display(app, monkeypatch):
@@ -226,13 +264,13 @@ def test_a_missing_output_device_is_reported_at_each_press_of_play_and_listen(ap
     window = app.open()
     app.speak("One.")
     app.until(lambda: not app.session.playing)
-    said = len(app.notices)
+    shown = len(app.notices)
     buttons = [window.result_view.play_button, window.voice_card.listen_button, window.history.replay_button]
     for number, one in enumerate([*buttons, *buttons], start=1):
         window.messages.clear()
         one.click()
         app.until(lambda: not app.session.playing)
-        assert len(app.notices) == said + number, one.text()
+        assert len(app.notices) == shown + number, one.text()
         assert "cannot" in app.notices[-1][0], "what is missing"
         assert window.messages.sentence == app.notices[-1][0]
 

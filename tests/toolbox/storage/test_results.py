@@ -12,6 +12,7 @@ import pytest
 from cloning.voices import Voice
 from speech.errors import ModelFileError, StorageError
 from toolbox.storage import results as results_module
+from toolbox.storage.result_files import proposed_name
 from toolbox.storage.results import Line, Result, ResultStore
 from toolbox.storage.settings import SpeechSettings
 
@@ -199,3 +200,19 @@ def test_memory_stays_flat_over_five_hundred_results(tmp_path, monkeypatch):
     kept = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     assert len(store.list()) == 500 and kept < 500 * 4000 < 500 * size / 10
+
+
+@pytest.mark.parametrize(
+    ("voice", "text", "name"),
+    [
+        ("slt", "Hello there.", "slt - hello there"),
+        ("my voice.wav", "It's 5 o'clock!", "my voice - it's 5 o'clock"),
+        ("../../etc/passwd", "a/b\\c: *?", "passwd - a b c"),
+        ("", "...", "result"),
+        ("李", "Dónde está?", "李 - dónde está"),
+        ("ann", "x" * 300, "ann - " + "x" * 40),
+        ("ann", "word " * 100, "ann - " + " ".join(["word"] * 8)),
+    ],
+)
+def test_the_proposed_file_name_is_made_of_voice_and_text(voice, text, name):
+    assert proposed_name(voice, text) == name
