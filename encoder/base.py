@@ -58,6 +58,7 @@ class SpeakerEncoder(ABC):
         if precision not in get_args(Precision):
             raise ConfigError(f"The encoder's precision is {precision!r}: choose 'auto' or 'fp32'.")
         self.device = torch.device(device)
+        self.config: EncoderSettings = model.config
         self.model: EncoderModel = model.to(self.device).eval().requires_grad_(False)
         self.precision = precision
         self._network = self.inference_model()
@@ -81,11 +82,6 @@ class SpeakerEncoder(ABC):
     def inference_model(self) -> EncoderModel:
         """The module that embeds: `model`, or a faster equivalent for the encoder's device and precision."""
         return self.model
-
-    @property
-    def config(self) -> EncoderSettings:
-        """The family's config."""
-        return self.model.config
 
     @property
     def sample_rate(self) -> int:

@@ -168,7 +168,7 @@ def det_figure(curves: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> Figure:
     Raises:
         ConfigError: matplotlib is not installed.
     """
-    from encoder.canvas import new_figure
+    from speech.figures import new_figure
 
     figure = new_figure(6.4, 6.0)
     axes = figure.subplots()

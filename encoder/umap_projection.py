@@ -95,7 +95,7 @@ def draw_map(embeddings: ArrayLike, speakers: Sequence[str], points: ArrayLike |
         ValueError: the numbers of points and speakers differ, or there are none.
         ConfigError: matplotlib is not installed.
     """
-    from encoder.canvas import new_figure
+    from speech.figures import new_figure
 
     positions = np.asarray(project(embeddings, seed) if points is None else points, dtype=np.float64)
     names = [str(speaker) for speaker in speakers]

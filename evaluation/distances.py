@@ -6,8 +6,8 @@ import numpy as np
 import scipy.fft
 
 from speech.audio import SAMPLE_RATE
-from speech.errors import ConfigError
 from speech.mel import mel_filters
+from speech.packages import require_package
 
 CEPSTRA = 13
 N_BANDS = 40
@@ -77,11 +77,7 @@ class Pesq:
     """
 
     def __init__(self) -> None:
-        try:
-            import pesq
-        except ImportError as error:
-            raise ConfigError("PESQ needs the package pesq: run pip install -r requirements-dev.txt.") from error
-        self._module = pesq
+        self._module = require_package("pesq", "PESQ")
 
     def __call__(self, wav: np.ndarray, reference: np.ndarray) -> float | None:
         samples = min(len(wav), len(reference))

@@ -9,7 +9,6 @@ import numpy as np
 
 from evaluation.outputs import Output
 from speech.audio import write_audio
-from speech.errors import ConfigError
 from speech.mel import synthesis_mel
 
 
@@ -50,16 +49,12 @@ def plot_output(path: Path, title: str, mel: np.ndarray, alignment: np.ndarray |
     Raises:
         ConfigError: matplotlib is missing.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ConfigError("Plots need matplotlib: install requirements-dev.txt, or give --plots 0.") from error
+    from speech.figures import new_figure
+
     panels = [("mel band", "frame", mel)]
     if alignment is not None:
         panels.append(("token", "decoder step", alignment))
-    figure = Figure(figsize=(9, 3 * len(panels)), layout="constrained")
-    FigureCanvasAgg(figure)  # no global state, unlike pyplot
+    figure = new_figure(9, 3 * len(panels))
     figure.suptitle(title, fontsize=9, wrap=True)
     rows = figure.subplots(len(panels), squeeze=False)[:, 0]
     for axes, (vertical, horizontal, values) in zip(rows, panels, strict=True):

@@ -17,6 +17,7 @@ import numpy as np
 from evaluation.words import spoken_words
 from speech.audio import SAMPLE_RATE, as_wav, normalize_peak
 from speech.errors import ConfigError
+from speech.packages import require_package
 
 SEARCH = "sentences"
 # A grammar has far fewer active paths than a language model, so wide beams are cheap. The default beams sometimes drop
@@ -35,13 +36,7 @@ class Recogniser:
     """
 
     def __init__(self) -> None:
-        try:
-            import pocketsphinx
-        except ImportError as error:
-            raise ConfigError(
-                "Recognition needs the package pocketsphinx: run pip install -r requirements-dev.txt."
-            ) from error
-        self._decoder_class = pocketsphinx.Decoder
+        self._decoder_class = require_package("pocketsphinx", "Recognition").Decoder
         self._open: Any = None
 
     def transcribe(self, wav: np.ndarray) -> list[str]:

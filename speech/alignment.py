@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from speech.audio import SAMPLE_RATE
-from speech.errors import AudioError, CorpusError
+from speech.errors import AudioError
+from speech.packages import require_package
 
 logger = logging.getLogger(__name__)
 
@@ -63,11 +64,9 @@ class Segment:
 
 @functools.cache
 def _decoder():
-    try:
-        from pocketsphinx import Decoder
-    except ImportError as error:
-        raise CorpusError("Splitting at silences needs the aligner: pip install pocketsphinx.") from error
-    return Decoder(lm=None, loglevel="FATAL", samprate=SAMPLE_RATE, cmn="batch")
+    return require_package("pocketsphinx", "Splitting at silences").Decoder(
+        lm=None, loglevel="FATAL", samprate=SAMPLE_RATE, cmn="batch"
+    )
 
 
 def _spelled(word: str) -> str:
@@ -96,7 +95,7 @@ def align_words(wav: np.ndarray, text: str) -> list[Word]:
 
     Raises:
         AudioError: the recording does not match the text, or one of them is empty.
-        CorpusError: PocketSphinx is not installed.
+        ConfigError: PocketSphinx is not installed.
     """
     written = [word for word in text.split() if _spelled(word)]
     if not written or not len(wav):
@@ -135,7 +134,7 @@ def split_at_silences(wav: np.ndarray, text: str, min_seconds: float = 1.6, max_
         Segments in order; together they contain each word of the text once.
 
     Raises:
-        AudioError, CorpusError: as `align_words`.
+        AudioError, ConfigError: as `align_words`.
     """
     words = align_words(wav, text)
     spans: list[tuple[int, int]] = []

@@ -72,26 +72,11 @@ class Synthesizer(ABC):
     """
 
     def __init__(self, origin: Origin, mel_config: MelConfig, embedding_size: int, reduction_factor: int = 1) -> None:
-        self.origin = origin
+        self.embedding_space = origin.embedding_space
+        self.licence, self.trained_on, self.step = origin.licence, origin.trained_on, origin.step
         self.mel_config = mel_config
         self.embedding_size = embedding_size
         self.reduction_factor = reduction_factor
-
-    @property
-    def embedding_space(self) -> str:
-        return self.origin.embedding_space
-
-    @property
-    def licence(self) -> str:
-        return self.origin.licence
-
-    @property
-    def trained_on(self) -> str:
-        return self.origin.trained_on
-
-    @property
-    def step(self) -> int:
-        return self.origin.step
 
     @property
     def sample_rate(self) -> int:

@@ -16,11 +16,8 @@ class LSTMEncoder(SpeakerEncoder):
     """
 
     kind = "lstm"
+    config: LSTMConfig
     model: SpeakerEncoderModel
-
-    @property
-    def config(self) -> LSTMConfig:
-        return self.model.config
 
     def features(self, speech: Floats, frames: int) -> Floats:
         """Power mels, float32 [frames, 40]."""

@@ -53,16 +53,7 @@ class TacotronSynthesizer(Synthesizer):
         self.model = model.to(self.device).eval().requires_grad_(False)
 
     def save(self, path: str | Path, dtype: torch.dtype | Literal["int8"] | None = None) -> None:
-        origin = self.origin
-        header = ModelHeader(
-            stage=STAGE,
-            kind=KIND,
-            config=self.config,
-            step=origin.step,
-            licence=origin.licence,
-            trained_on=origin.trained_on,
-            embedding_space=origin.embedding_space,
-        )
+        header = ModelHeader(STAGE, KIND, self.config, self.step, self.licence, self.trained_on, self.embedding_space)
         save_model(path, self.model, header, dtype)
 
     def decode(

@@ -60,7 +60,7 @@ def test_segments_give_the_samples_of_one_fold(toy_config, engine, shape, mode, 
     torch.manual_seed(0)
     vocoder, mel = WaveRNNVocoder(build_wavernn(toy_config(shape, mode)), engine=engine), random_mel(sum(lengths))
     chunks = list(vocoder.stream_segments(cut(mel, lengths), seed=4))
-    assert np.array_equal(np.concatenate(chunks), vocoder.vocode(mel, seed=4, folds=1))
+    assert np.array_equal(np.concatenate(chunks), vocoder.vocode_folds(mel, 1, seed=4))
     assert {len(chunk) for chunk in chunks[:-1]} <= {1600}
 
 

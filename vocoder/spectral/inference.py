@@ -15,7 +15,6 @@ from vocoder.control import Control
 from vocoder.emphasis import Deemphasis
 from vocoder.segments import MelFrames
 from vocoder.spectral import refinement
-from vocoder.spectral.config import SpectralConfig
 from vocoder.spectral.model import SpectralGenerator
 from vocoder.spectral.refinement import RefinedTransform
 from vocoder.spectral.streaming import FrameLayers, GeneratorStream
@@ -54,6 +53,7 @@ class SpectralVocoder(Vocoder):
     ) -> None:
         super().__init__(**about)
         self.device = torch.device(device)
+        self.config = model.config
         self.model = model.to(self.device).eval().requires_grad_(False)
         if not 0 <= refinements <= MAX_REFINEMENTS:
             raise ConfigError(f"{refinements} refinements are out of range: choose 0 to {MAX_REFINEMENTS}.")
@@ -66,10 +66,6 @@ class SpectralVocoder(Vocoder):
         extra = {"refinements": str(self.refinements)}
         header = ModelHeader(STAGE, self.kind, self.config, self.step, self.licence, self.trained_on, extra=extra)
         save_model(path, self.model, header, dtype)
-
-    @property
-    def config(self) -> SpectralConfig:
-        return self.model.config
 
     @property
     def mel_config(self) -> MelConfig:

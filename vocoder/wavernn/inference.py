@@ -11,11 +11,9 @@ import torch
 from speech.errors import ConfigError
 from speech.mel_config import MelConfig
 from vocoder.base import CHUNK_FRAMES, STAGE, About, Vocoder
-from vocoder.checks import check_mel
-from vocoder.control import Cancelled, Control, Progress
+from vocoder.control import NO_CONTROL, Control
 from vocoder.emphasis import Deemphasis
 from vocoder.segments import MelFrames
-from vocoder.wavernn.config import WaveRNNConfig
 from vocoder.wavernn.engines import OVERLAP_FRAMES, Engine, Running, start_engine
 from vocoder.wavernn.folding import FoldJoiner, plan_folds
 from vocoder.wavernn.model import WaveRNN
@@ -63,6 +61,7 @@ class WaveRNNVocoder(Vocoder):
             )
         if threads is not None and threads < 1:
             raise ConfigError(f"A vocoder cannot run on {threads} threads: choose 1 or more.")
+        self.config = model.config
         self.model = model.to(self.device).eval().requires_grad_(False)
         self.engine, self.threads = engine, threads
 
@@ -73,10 +72,6 @@ class WaveRNNVocoder(Vocoder):
 
         header = ModelHeader(STAGE, self.kind, self.config, self.step, self.licence, self.trained_on)
         save_model(path, pack_sparse(self.model.state_dict(), self.config), header, dtype)
-
-    @property
-    def config(self) -> WaveRNNConfig:
-        return self.model.config
 
     @property
     def mel_config(self) -> MelConfig:
@@ -90,26 +85,21 @@ class WaveRNNVocoder(Vocoder):
     def warm_up(self) -> None:
         self.running  # noqa: B018
 
-    def vocode(
-        self,
-        mel: np.ndarray,
-        seed: int | None = None,
-        progress: Progress | None = None,
-        cancelled: Cancelled | None = None,
-        folds: int | None = None,
+    def vocode_folds(
+        self, mel: np.ndarray, folds: int, seed: int | None = None, control: Control = NO_CONTROL
     ) -> np.ndarray:
-        """See `Vocoder.vocode`.
-
-        The default number of folds depends on the length of the mel and the number of threads, so a seed gives the same
-        samples for the same number of threads. With `folds=1` the samples are those of `stream`.
-        """
-        mel, control = check_mel(mel, self.mel_config.n_mels), Control(progress, cancelled)
-        wav = self._sample_folds(mel, folds or self.running.fold_count(mel.shape[1]), _chosen(seed), control)
+        """Generate the waveform of a checked mel in at most `folds` parts at once; with 1, the samples of `stream`."""
+        wav = self._sample_folds(mel, folds, _chosen(seed), control)
         finish = Deemphasis(self.mel_config.preemphasis)
         for start in range(0, len(wav), FINISH_SAMPLES):
             control.check()
             wav[start : start + FINISH_SAMPLES] = finish(wav[start : start + FINISH_SAMPLES])
         return wav
+
+    def _generate_whole(self, mel: np.ndarray, seed: int | None, control: Control) -> np.ndarray:
+        """In folds. Their number depends on the length of the mel and the number of threads, so a seed gives the same
+        samples for the same number of threads."""
+        return self.vocode_folds(mel, self.running.fold_count(mel.shape[1]), seed, control)
 
     def _sample_folds(self, mel: np.ndarray, count: int, seed: int, control: Control) -> np.ndarray:
         """The waveform of a mel, pre-emphasised, from at most `count` folds."""
@@ -129,7 +119,7 @@ class WaveRNNVocoder(Vocoder):
         return joiner.joined
 
     def _generate(self, mel: MelFrames, seed: int | None, control: Control) -> Iterator[np.ndarray]:
-        """The samples of `vocode` with a single fold."""
+        """The samples of `vocode_folds` with a single fold."""
         finish, tape = Deemphasis(self.mel_config.preemphasis), open_tape(self.config, _chosen(seed))
         made = self.running.sampler.sample_stream(mel, tape, control)
         for samples in regrouped(made, CHUNK_FRAMES * self.config.hop_length):

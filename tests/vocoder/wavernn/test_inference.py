@@ -38,16 +38,16 @@ def random_mel(frames: int) -> np.ndarray:
 
 def test_length_and_progress(vocoder):
     seen = []
-    wav = vocoder.vocode(random_mel(16), seed=1, progress=lambda done, total: seen.append((done, total)), folds=2)
+    wav = vocoder.vocode_folds(random_mel(16), 2, seed=1, control=Control(lambda *progress: seen.append(progress)))
     assert wav.shape == (3200,) and wav.dtype == np.float32 and np.abs(wav).max() <= 1
     assert [done for done, _ in seen] == sorted(done for done, _ in seen) and seen[-1][0] == seen[-1][1]
 
 
 def test_many_folds_are_sampled_in_batches(vocoder, monkeypatch):
     mel, seen = random_mel(40), []
-    together = vocoder.vocode(mel, seed=2, folds=5)
+    together = vocoder.vocode_folds(mel, 5, seed=2)
     monkeypatch.setattr(inference, "FOLDS_AT_ONCE", 2)
-    in_batches = vocoder.vocode(mel, seed=2, folds=5, progress=lambda *progress: seen.append(progress))
+    in_batches = vocoder.vocode_folds(mel, 5, seed=2, control=Control(lambda *progress: seen.append(progress)))
     assert np.array_equal(in_batches, together)
     assert seen == sorted(seen) and seen[-1][0] == seen[-1][1] and len({total for _, total in seen}) == 1
 
@@ -67,7 +67,7 @@ def test_stream_equals_one_fold(toy_config, shape, mode):
     chunks = list(vocoder.stream(mel, seed=3, progress=lambda done, total: seen.append((done, total))))
     assert [len(chunk) for chunk in chunks] == [1600, 1600, 400]
     assert seen == [(1600, 3600), (3200, 3600), (3600, 3600)]
-    assert np.array_equal(np.concatenate(chunks), vocoder.vocode(mel, seed=3, folds=1))
+    assert np.array_equal(np.concatenate(chunks), vocoder.vocode_folds(mel, 1, seed=3))
 
 
 def test_folds_are_independent(vocoder):
@@ -105,7 +105,7 @@ def test_tape_in_blocks_equals_the_whole_tape(vocoder):
 
 @pytest.mark.parametrize("frames", [1, 2, 5])
 def test_short_mels(vocoder, frames):
-    assert vocoder.vocode(random_mel(frames), seed=0, folds=9).shape == (200 * frames,)
+    assert vocoder.vocode_folds(random_mel(frames), 9, seed=0).shape == (200 * frames,)
 
 
 @pytest.mark.parametrize("verb", ["vocode", "stream"])
@@ -199,10 +199,10 @@ def test_compiled_engine_equals_the_reference(toy_config, shape):
     model, mel = build_wavernn(toy_config(shape)), random_mel(30)
     compiled, reference = (WaveRNNVocoder(model, engine=engine, threads=2) for engine in ("compiled", "torch"))
     for folds in (1, 3):
-        apart = compiled.vocode(mel, seed=1, folds=folds) - reference.vocode(mel, seed=1, folds=folds)
+        apart = compiled.vocode_folds(mel, folds, seed=1) - reference.vocode_folds(mel, folds, seed=1)
         assert np.mean(np.abs(apart) > 1e-6) < 0.02  # where rounding decides between two labels
     stream = np.concatenate(list(compiled.stream(mel, seed=1)))
-    assert np.array_equal(stream, compiled.vocode(mel, seed=1, folds=1))
+    assert np.array_equal(stream, compiled.vocode_folds(mel, 1, seed=1))
 
 
 @pytest.mark.parametrize("verb", ["vocode", "stream"])
