@@ -10,7 +10,10 @@ from synthesizer.training_flags import SynthesizerFlags, TrainingRun
 from training.flags import open_store, read_flags
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from encoder import SpeakerEncoder
+    from speech.mel_config import MelConfig
 
 
 @exit_on_speech_error
@@ -26,7 +29,7 @@ def main(flags: SynthesizerFlags | None = None) -> None:
     family = family_of("synthesizer", flags.kind)
     assert family.plan is not None  # a family with flags has a plan
     store = open_store(flags.store_path)
-    plan = family.plan(flags, store, TrainingRun(flags.run, load_encoder))
+    plan = family.plan(flags, store, TrainingRun(flags.run, load_encoder, vocode))
     fit(plan.task, plan.batches, plan.fit, flags.run, flags.resume, plan.settings, flags.command_lines)
     if flags.adapt is not None:
         print(f"Use the model: python demo_cli.py CLIP.wav --synthesizer {flags.run / 'best.safetensors'} --text ...")
@@ -53,6 +56,13 @@ def load_encoder(path: Path) -> "SpeakerEncoder":
     from encoder import SpeakerEncoder
 
     return SpeakerEncoder.load(path, precision="fp32")
+
+
+def vocode(mel: "np.ndarray", config: "MelConfig") -> "np.ndarray":
+    """Audio of a validation, by the vocoder that needs no model file."""
+    from vocoder.families import load_vocoder
+
+    return load_vocoder(None, config).vocode(mel, seed=0)
 
 
 if __name__ == "__main__":

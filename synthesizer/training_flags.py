@@ -15,7 +15,10 @@ from speech.errors import ConfigError
 from training.flags import TrainingFlags
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import nn
+
+    from speech.mel_config import MelConfig
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,10 @@ class LoadedEncoder(Protocol):
         """Power mels [batch, frames, n_mels] -> embeddings [batch, embedding_size], L2 norm 1."""
 
 
+Vocode = Callable[["np.ndarray", "MelConfig"], "np.ndarray"]
+"""(mel [n_mels, frames], its settings) -> float32 [samples]."""
+
+
 @dataclass(frozen=True)
 class TrainingRun:
     """What a training script gives to the `plan` of a synthesizer family.
@@ -90,7 +97,9 @@ class TrainingRun:
     Attributes:
         path: the run directory.
         load_encoder: loads the speaker encoder of a model file. Stages do not import each other, so the script does.
+        vocode: makes the audio of validation; None makes none.
     """
 
     path: Path
     load_encoder: Callable[[Path], LoadedEncoder]
+    vocode: Vocode | None = None

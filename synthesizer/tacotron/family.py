@@ -33,7 +33,7 @@ def plan(flags: TacotronFlags, store: FeatureStore, run: TrainingRun) -> Trainin
     from synthesizer.tacotron.plan import plan_network
     from synthesizer.tacotron.postfilter_plan import plan_postfilter
 
-    return plan_postfilter(flags, store) if flags.postfilter else plan_network(flags, store, run)
+    return plan_postfilter(flags, store, run) if flags.postfilter else plan_network(flags, store, run)
 
 
 FAMILY = Family(kind=KIND, config=TacotronConfig, load=load, training_flags=TacotronFlags, plan=plan, order=10)

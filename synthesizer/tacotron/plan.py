@@ -71,7 +71,7 @@ def plan_network(flags: TacotronFlags, store: FeatureStore, run: TrainingRun) ->
     )
     header = header_entries(flags, store)
     speaker_loss = make_speaker_loss(flags, run, header["embedding_space"], config.architecture.mel)
-    task = TacotronTask(model, config, store, batch_config, losses, header, speaker_loss)
+    task = TacotronTask(model, config, store, batch_config, losses, header, speaker_loss, run.vocode)
     fit = fit_config(flags, warmup_steps=min(200, flags.steps // 10), decay="cosine", weight_decay=1e-6, clip_norm=1.0)
     settings = {"store": str(flags.store), "loss": asdict(losses), "batch": asdict(batch_config)}
     return TrainingPlan(task, batches, fit, settings)

@@ -19,6 +19,7 @@ from synthesizer.tacotron.model import Tacotron2
 from synthesizer.tacotron.plan import header_entries, read_model, with_mel_of
 from synthesizer.tacotron.postfilter_data import PostfilterBatches, teacher_forced_pairs
 from synthesizer.tacotron.postfilter_task import PostfilterTask
+from synthesizer.training_flags import TrainingRun
 from training.config import TrainingPlan
 from training.flags import fit_config
 
@@ -29,7 +30,7 @@ DEFAULT_SIZE = 160  # if neither the model nor --postfilter-size gives one
 HELD_OUT = 48  # utterances for validation
 
 
-def plan_postfilter(flags: TacotronFlags, store: FeatureStore) -> TrainingPlan:
+def plan_postfilter(flags: TacotronFlags, store: FeatureStore, run: TrainingRun) -> TrainingPlan:
     """Decode recordings of the store by teacher forcing, then train the postfilter on the result.
 
     Raises:
@@ -47,7 +48,7 @@ def plan_postfilter(flags: TacotronFlags, store: FeatureStore) -> TrainingPlan:
         for indices in (training[: flags.post.recordings], validation[:HELD_OUT])
     )
     batches = PostfilterBatches(pairs, flags.post.rows, flags.post.frames, flags.seed, rank)
-    task = PostfilterTask(model, config, held_out, header_entries(flags, store))
+    task = PostfilterTask(model, config, held_out, header_entries(flags, store), run.vocode)
     fit = fit_config(
         flags,
         warmup_steps=min(100, flags.steps // 10),

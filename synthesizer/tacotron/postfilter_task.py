@@ -16,7 +16,9 @@ from synthesizer.tacotron.config import TacotronConfig
 from synthesizer.tacotron.model import Tacotron2
 from synthesizer.tacotron.postfilter import LIMIT, REFERENCE, apply_postfilter, f0_contour
 from synthesizer.tacotron.postfilter_data import MelPair, PostfilterBatch
+from synthesizer.tacotron.task_audio import AUDIO_CLIPS, ValidationAudio
 from synthesizer.tacotron.variance import variance_gains
+from synthesizer.training_flags import Vocode
 from training.config import Task
 from training.run_directory import RunDirectory
 
@@ -47,6 +49,7 @@ class PostfilterTask(Task):
         config: its settings.
         held_out: teacher-forced mels of held-out speakers, for `validate`.
         header: entries of the model file besides the config.
+        vocode: makes the audio of the first utterances at each validation; None makes none.
 
     Raises:
         CorpusError: nothing to validate on.
@@ -55,7 +58,12 @@ class PostfilterTask(Task):
     best_metric = "validation_mel"
 
     def __init__(
-        self, model: Tacotron2, config: TacotronConfig, held_out: Sequence[MelPair], header: Mapping[str, str]
+        self,
+        model: Tacotron2,
+        config: TacotronConfig,
+        held_out: Sequence[MelPair],
+        header: Mapping[str, str],
+        vocode: Vocode | None = None,
     ) -> None:
         if not held_out:
             raise CorpusError("The store has no validation speakers: preprocess a corpus with more speakers.")
@@ -64,6 +72,7 @@ class PostfilterTask(Task):
         self.config = config
         self.held_out = held_out
         self.header = header
+        self.audio = ValidationAudio(vocode, config.architecture.mel)
 
     def step(self, batch: PostfilterBatch, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Losses of one batch."""
@@ -93,6 +102,8 @@ class PostfilterTask(Task):
         self._update_gains(totals)
         for number, image in enumerate(totals.images[:4]):
             run.writer.add_image(f"mel/{number}", ((image.cpu().numpy() + LIMIT) / (2 * LIMIT))[None], step)
+        for number, (_, free) in enumerate(totals.mels[:AUDIO_CLIPS]):
+            self.audio.write(run, f"audio/{number}", free.T, step)
         return {name: float(np.mean(values)) for name, values in totals.figures.items()}
 
     def _measure(self, pair: MelPair, totals: _Totals) -> None:

@@ -22,9 +22,11 @@ from synthesizer.tacotron.decoding import SentenceInput, free_run
 from synthesizer.tacotron.model import SILENCE, Tacotron2, TeacherForcing, TrainingOutput, length_mask
 from synthesizer.tacotron.pitch_predictor import SPREAD, UNKNOWN
 from synthesizer.tacotron.speaker_loss import SpeakerLoss
+from synthesizer.tacotron.task_audio import AUDIO_CLIPS, ValidationAudio
 from synthesizer.tacotron.task_inputs import concatenated, output_of, teacher_forcing
 from synthesizer.tacotron.variance import variance_gains
 from synthesizer.text.transcript import Transcript, encode
+from synthesizer.training_flags import Vocode
 from training.config import Task
 from training.processes import to_device
 from training.run_directory import RunDirectory
@@ -62,6 +64,7 @@ class TacotronTask(Task):
         batch_config, loss_config: settings of the training.
         header: entries of the model file besides the config.
         speaker_loss: for `loss_config.voice` and `free_voice`; None if both are 0.
+        vocode: makes the audio of free-running sentences at each validation; None makes none.
 
     Raises:
         CorpusError: nothing to validate on.
@@ -78,6 +81,7 @@ class TacotronTask(Task):
         loss_config: LossConfig,
         header: Mapping[str, str],
         speaker_loss: SpeakerLoss | None = None,
+        vocode: Vocode | None = None,
     ) -> None:
         self.network = model
         self.model: nn.Module = model  # the same, as the training loop knows it
@@ -87,6 +91,7 @@ class TacotronTask(Task):
         self.loss_config = loss_config
         self.header = header
         self.speaker_loss = speaker_loss
+        self.audio = ValidationAudio(vocode, config.architecture.mel)
         if model.postfilter is not None:
             model.postfilter.requires_grad_(False)  # it is trained on its own
         indices = store.select(split="validation")
@@ -251,6 +256,8 @@ class TacotronTask(Task):
         for number, item in enumerate(decoded[:IMAGES]):
             run.writer.add_image(f"alignment/{number}", _image(item.alignment), step, dataformats="HW")
             run.writer.add_image(f"mel/{number}", _image(item.mel), step, dataformats="HW")
+        for number, item in enumerate(decoded[:AUDIO_CLIPS]):
+            self.audio.write(run, f"audio/{number}", item.mel, step)
         return {
             "free_aligned": float(np.mean([report.ok for report in reports])),
             "free_coverage": float(np.mean([report.coverage for report in reports])),

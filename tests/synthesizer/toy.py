@@ -59,13 +59,16 @@ def toy_task(model: Tacotron2, store: FeatureStore, losses: LossConfig | None = 
 
 
 def toy_run() -> Any:
-    """A run directory whose TensorBoard writer counts images only."""
-    run = SimpleNamespace(images=0)
+    """A run directory whose TensorBoard writer counts images and keeps audio."""
+    run = SimpleNamespace(images=0, audio={})
 
     def add_image(*_: object, **__: object) -> None:
         run.images += 1
 
-    run.writer = SimpleNamespace(add_image=add_image)
+    def add_audio(name: str, wav: np.ndarray, step: int, sample_rate: int) -> None:
+        run.audio[name, step, sample_rate] = wav
+
+    run.writer = SimpleNamespace(add_image=add_image, add_audio=add_audio)
     return run
 
 

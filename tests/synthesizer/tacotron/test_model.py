@@ -154,3 +154,4 @@ def test_validation_with_teacher_forcing_and_free_running(store) -> None:
     assert {"free_aligned", "free_coverage", "free_focus", "free_stopped"} <= set(figures)
     assert all(np.isfinite(value) for value in figures.values())
     assert run.images == 2 * len(task.free_running_indices)
+    assert not run.audio
