@@ -184,9 +184,9 @@ def check_sinks(arguments: Arguments, pipe: TextIO) -> None:
 
         check_stream_target(arguments.stream, pipe.isatty(), arguments.force)
     if arguments.play and arguments.stream is None and not writes_files(arguments):
-        from cloning.playback import load_sound_library
+        from cloning.playback import load_audio_library
 
-        load_sound_library()
+        load_audio_library()
 
 
 def open_sinks(arguments: Arguments, sample_rate: int, pipe: TextIO) -> Sinks:

@@ -103,17 +103,18 @@ def speak_batch(narrator: Narrator, jobs: Sequence[Job], files: ModelFiles | Non
         for text, _ in jobs:
             narrator.speak(text, None)
         return
-    place = first.parent / MANIFEST
-    earlier = Manifest.read(place)
+    manifest_path = first.parent / MANIFEST
+    earlier = Manifest.read(manifest_path)
     if earlier is not None and narrator.options.seed is None and not overwrite:
         narrator.options = _with_seed_of(narrator.options, earlier)
     narrator.options = narrator.options.seeded()
     manifest = Manifest(settings_of(narrator.voice, narrator.options, files))
     if earlier is not None and earlier.settings != manifest.settings:
         if not overwrite:
+            differences = _differences(earlier.settings, manifest.settings)
             raise StorageError(
-                f"The files in {place.parent} were made with other {_differences(earlier.settings, manifest.settings)}:"
-                " choose another folder, or give --force to overwrite them."
+                f"The files in {first.parent} were made with other {differences}: "
+                "choose another folder, or give --force to overwrite them."
             )
         earlier = None
     kept = 0
@@ -122,14 +123,14 @@ def speak_batch(narrator: Narrator, jobs: Sequence[Job], files: ModelFiles | Non
         entry = None if earlier is None else earlier.entry(text, path)
         if entry is None:
             manifest.unfinished = path.name
-            if place.parent.is_dir():
-                manifest.write(place)
+            if first.parent.is_dir():
+                manifest.write(manifest_path)
             entry = narrator.speak(text, path, overwrite or (earlier is not None and earlier.may_replace(text, path)))
         else:
             kept += 1
         manifest.outputs.append(entry)
     manifest.unfinished = ""
-    manifest.write(place)
+    manifest.write(manifest_path)
     if kept:
         print(f"{kept} of {len(jobs)} files were finished before and are kept")
 

@@ -52,7 +52,7 @@ Direction = Literal["output", "input"]
 NEEDED = {"output": ("Nothing can be played", "output"), "input": ("Nothing can be recorded", "input (a microphone)")}
 
 
-def load_sound_library(direction: Direction = "output", device: int | str | None = None) -> Any:
+def load_audio_library(direction: Direction = "output", device: int | str | None = None) -> Any:
     """The module `sounddevice`, after checking that the device exists.
 
     Args:
@@ -61,27 +61,27 @@ def load_sound_library(direction: Direction = "output", device: int | str | None
     Raises:
         PlaybackError: the package, the PortAudio library or the device is missing.
     """
-    nothing, use = NEEDED[direction]
-    library = _import_library(nothing)
+    failure, use = NEEDED[direction]
+    library = _import_library(failure)
     try:
         _query(library, direction, device)
     except (library.PortAudioError, ValueError) as error:
         if device is not None:
-            raise PlaybackError(f"{nothing}: the audio device {device!r} is gone. Choose another one.") from error
-        raise PlaybackError(f"{nothing}: there is no audio device for {use} here.") from error
+            raise PlaybackError(f"{failure}: the audio device {device!r} is gone. Choose another one.") from error
+        raise PlaybackError(f"{failure}: there is no audio device for {use} here.") from error
     return library
 
 
-def _import_library(nothing: str) -> Any:
+def _import_library(failure: str) -> Any:
     try:
         import sounddevice
     except ImportError as error:
         raise PlaybackError(
-            f"{nothing}: the package sounddevice is not installed. Run: pip install sounddevice."
+            f"{failure}: the package sounddevice is not installed. Run: pip install sounddevice."
         ) from error
     except OSError as error:
         raise PlaybackError(
-            f"{nothing}: the PortAudio library is not installed. On Debian and Ubuntu run: apt install libportaudio2."
+            f"{failure}: the PortAudio library is not installed. On Debian and Ubuntu run: apt install libportaudio2."
         ) from error
     return sounddevice
 
@@ -105,7 +105,7 @@ class SoundCard:
     """
 
     def __init__(self, sample_rate: int, library: Any = None, device: int | str | None = None) -> None:
-        library = library or load_sound_library("output", device)
+        library = library or load_audio_library("output", device)
         self._waiting: queue.SimpleQueue[np.ndarray | None] = queue.SimpleQueue()
         self._rest = np.zeros(0, dtype=np.float32)
         self._finished = threading.Event()

@@ -92,10 +92,10 @@ class Voice:
         if len({voice.embedding_space for voice in voices}) != 1:
             raise ConfigError("Only voices of one embedding space can be averaged: make them with one encoder.")
         sources = tuple(source for voice in voices for source in voice.sources)
-        shares = np.ones(len(voices)) if weights is None else np.asarray(weights, dtype=np.float64)
-        if shares.shape != (len(voices),) or not np.isfinite(shares).all() or shares.min() < 0 or not shares.any():
+        factors = np.ones(len(voices)) if weights is None else np.asarray(weights, dtype=np.float64)
+        if factors.shape != (len(voices),) or not np.isfinite(factors).all() or factors.min() < 0 or not factors.any():
             raise ConfigError(f"{len(voices)} voices need {len(voices)} weights that are not negative and not all 0.")
-        mean = np.average([voice.embedding for voice in voices], axis=0, weights=shares)
+        mean = np.average([voice.embedding for voice in voices], axis=0, weights=factors)
         return cls(
             mean,
             voices[0].embedding_space,
@@ -103,7 +103,7 @@ class Voice:
             sources,
             _today(),
             consent,
-            mean_pitch([voice.pitch for voice in voices], shares),
+            mean_pitch([voice.pitch for voice in voices], factors),
         )
 
     def save(self, path: str | Path, overwrite: bool = False) -> None:
@@ -197,11 +197,11 @@ def default_library() -> Path:
     return user_data_folder() / "voices"
 
 
-def mean_pitch(pitches: Sequence[float | None], shares: np.ndarray) -> float | None:
+def mean_pitch(pitches: Sequence[float | None], factors: np.ndarray) -> float | None:
     """Weighted geometric mean of the known pitches, in Hz; None if none is known."""
-    known = [(np.log2(pitch), share) for pitch, share in zip(pitches, shares, strict=True) if pitch]
-    total = sum(share for _, share in known)
-    return float(2 ** (sum(octaves * share for octaves, share in known) / total)) if total > 0 else None
+    known = [(np.log2(pitch), factor) for pitch, factor in zip(pitches, factors, strict=True) if pitch]
+    total = sum(factor for _, factor in known)
+    return float(2 ** (sum(octaves * factor for octaves, factor in known) / total)) if total > 0 else None
 
 
 def _today() -> str:

@@ -147,7 +147,7 @@ def _clips_of(
             if noises is None:
                 raise ValueError("a condition has noise, but there are no noises")
             level = speech_level(recording.wav, windows[first : last + 1])
-            wav = add_noise(wav, level, noises.stretch(len(wav), f"{key}#{number}", seed), condition.snr_db)
+            wav = add_noise(wav, level, noises.segment(len(wav), f"{key}#{number}", seed), condition.snr_db)
         try:
             prepared = prepare_reference(wav)
         except AudioError:

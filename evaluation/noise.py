@@ -46,7 +46,7 @@ class NoiseSet:
     def __len__(self) -> int:
         return len(self.noises)
 
-    def stretch(self, samples: int, key: str, seed: int = 0) -> np.ndarray:
+    def segment(self, samples: int, key: str, seed: int = 0) -> np.ndarray:
         """A noise of that length, repeated if it is shorter; the same for the same key and seed.
 
         Returns:

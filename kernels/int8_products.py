@@ -112,8 +112,8 @@ def multiply_tile(
             for row, start in enumerate(rows):
                 both = splat_pair(builder, start, at)
                 for half, column in enumerate(columns):
-                    place = sums[2 * row + half]
-                    builder.store(builder.add(builder.load(place), of_pairs(builder, both, column)), place)
+                    cell = sums[2 * row + half]
+                    builder.store(builder.add(builder.load(cell), of_pairs(builder, both, column)), cell)
         for half in range(2):
             units = _floats_at(builder, column_scales, half * LANES)
             added = _floats_at(builder, column_bias, half * LANES)

@@ -39,7 +39,7 @@ class AlignmentReport:
         stopped: the stop token fired (as opposed to the limit on the length).
         ok: monotonic, stopped, and coverage and focus above their minimum.
         repeats: tokens that were covered again after a backward jump.
-        trouble: the token before the first jump, backward or forward; None without a jump.
+        first_jump: the token before the first jump, backward or forward; None without a jump.
     """
 
     coverage: float
@@ -51,7 +51,7 @@ class AlignmentReport:
     stopped: bool
     ok: bool
     repeats: int = 0
-    trouble: int | None = None
+    first_jump: int | None = None
 
 
 def alignment_report(alignment: np.ndarray, stopped: bool) -> AlignmentReport:
@@ -99,11 +99,11 @@ def alignment_report(alignment: np.ndarray, stopped: bool) -> AlignmentReport:
         bool(stopped),
         bool(ok),
         repeats=len(np.unique(path[behind])),
-        trouble=_trouble(path, behind | (leaps > FORWARD_TOLERANCE)),
+        first_jump=_first_jump(path, behind | (leaps > FORWARD_TOLERANCE)),
     )
 
 
-def _trouble(path: np.ndarray, jumped: np.ndarray) -> int | None:
+def _first_jump(path: np.ndarray, jumped: np.ndarray) -> int | None:
     jumps = np.flatnonzero(jumped)
     return int(path[max(jumps[0] - 1, 0)]) if len(jumps) else None
 

@@ -96,7 +96,7 @@ def check_decoding(decoded: Decoded, transcript: Transcript, config: MelConfig) 
 
     spoken = min(report.coverage, 1 - len(missed) / max(len(words), 1))
     faults = report.backward_jumps + (not report.reached_end) + (not report.stopped) + hangs + odd_rate
-    stuck = report.trouble
+    stuck = report.first_jump
     if stuck is None:  # where attention stayed longest, in speech or silence
         stuck = _longest_hold(path, path < tokens - 1)[1]
     names = tuple(words[number].spelling for number in missed)
@@ -105,7 +105,7 @@ def check_decoding(decoded: Decoded, transcript: Transcript, config: MelConfig) 
         (bool(names), f"{_listed(names)} {'is' if len(names) == 1 else 'are'} probably missing"),
         (not names and not report.ok and report.coverage < 0.9, f"{1 - report.coverage:.0%} of the text was skipped"),
         (not names and not report.reached_end, "the end is probably cut off"),
-        (report.backward_jumps > 0, f"something is probably said twice{_near(words, report.trouble)}"),
+        (report.backward_jumps > 0, f"something is probably said twice{_near(words, report.first_jump)}"),
         (hangs, f"one sound is held for {held * seconds_per_step:.1f} s{_near(words, held_token)}"),
         (odd_rate, f"it is implausibly {'fast' if (rate or 0) > FASTEST else 'slow'}"),
         (report.focus < MINIMUM_FOCUS, "the words are probably unclear"),
@@ -120,7 +120,7 @@ def check_decoding(decoded: Decoded, transcript: Transcript, config: MelConfig) 
         rate=rate,
         silent=bool(silent),
         stuck=stuck if remarks else None,
-        in_pause=bool(remarks) and report.trouble is None and stuck is not None and breaks_of(transcript)[stuck],
+        in_pause=bool(remarks) and report.first_jump is None and stuck is not None and breaks_of(transcript)[stuck],
         score=0.0 if silent else round(spoken / (1 + faults), 4),
         remarks=remarks,
     )

@@ -85,7 +85,7 @@ class Decode(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """A stretch of a sentence that was decoded in one go.
+    """A segment of a sentence that was decoded as one.
 
     Attributes:
         pauses_after: it ends in a punctuation mark, so that there is a pause before the next part.

@@ -67,7 +67,7 @@ def loudest(levels: NDArray[np.float64], config: MelConfig) -> float:
 
 
 def silences(mel: Floats, config: MelConfig) -> list[Silence]:
-    """The silent stretches of a mel; those inside are at least SHORTEST_PAUSE_SECONDS long."""
+    """The silences of a mel; those inside are at least SHORTEST_PAUSE_SECONDS long."""
     levels = frame_levels(mel, config)
     quiet = levels < loudest(levels, config) - QUIET_DECIBELS
     edges = np.flatnonzero(np.diff(np.concatenate([[False], quiet, [False]])))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 
-class FakeSound:
+class FakeSoundDevice:
     """Replaces the module `sounddevice`: one output device, which plays as fast as it can.
 
     Args:
@@ -56,8 +56,8 @@ class FakeSound:
 class FakeStream:
     """An output stream; `blocks` are the blocks played so far, float32 [samples] each."""
 
-    def __init__(self, sound: FakeSound, options: SimpleNamespace) -> None:
-        self.sound, self.options = sound, options
+    def __init__(self, library: FakeSoundDevice, options: SimpleNamespace) -> None:
+        self.library, self.options = library, options
         self.blocks: list[np.ndarray] = []
         self.stopping = threading.Event()
         self.thread = threading.Thread(target=self._play, daemon=True)
@@ -70,15 +70,15 @@ class FakeStream:
         while running and not self.stopping.is_set():
             try:
                 self.options.callback(block, len(block), None, None)
-            except self.sound.CallbackStop:
+            except self.library.CallbackStop:
                 running = False
             self.blocks.append(block[:, 0].copy())
             self.stopping.wait(0.0005)
-        self.sound.played.append(np.concatenate(self.blocks))
+        self.library.played.append(np.concatenate(self.blocks))
         self.options.finished_callback()
 
     def abort(self) -> None:
-        self.sound.aborted += 1
+        self.library.aborted += 1
         self.stopping.set()
 
     def close(self) -> None:

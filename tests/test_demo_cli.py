@@ -20,7 +20,7 @@ import demo_cli
 from cloning import targets
 from cloning.narration import Narrator
 from speech.errors import StorageError
-from tests.fakes import FakeSound
+from tests.fakes import FakeSoundDevice
 from tests.toy_models import save_toy_models, speech_like, toy_encoder
 
 TEXT = "Hello there."
@@ -224,8 +224,8 @@ def test_each_file_of_a_batch_and_each_voice_is_protected(cli, toy):
 
 
 @pytest.fixture
-def sound(monkeypatch) -> FakeSound:
-    fake = FakeSound()
+def audio_library(monkeypatch) -> FakeSoundDevice:
+    fake = FakeSoundDevice()
     monkeypatch.setitem(sys.modules, "sounddevice", fake)
     return fake
 
@@ -242,30 +242,30 @@ def same_but_for_level(streamed: np.ndarray, written: np.ndarray) -> bool:
     return bool(np.corrcoef(streamed[inside], written[inside])[0, 1] > 0.999)
 
 
-def test_playing_writes_no_file_unless_one_is_asked_for(cli, toy, sound):
+def test_playing_writes_no_file_unless_one_is_asked_for(cli, toy, audio_library):
     result = cli(toy / "low.wav", "--text", "One. Two.", "--seed", 1, "--play")
     assert result.code == 0, result
     assert "first audio after" in result.out and list(Path().iterdir()) == []
-    assert len(without_silence(sound.played[0])) > 1000
+    assert len(without_silence(audio_library.played[0])) > 1000
     for flags, name in ((["--out", "a.wav"], "a.wav"), (["--out-dir", "out"], "out/001.wav")):
         base = [toy / "low.wav", "--text", "One. Two.", "--seed", 1, "--play", "--stream", "s.wav", "--force"]
         assert cli(*base, *flags).code == 0
         streamed = wav_of("s.wav")
-        assert np.array_equal(without_silence(sound.played[-1]), streamed[streamed != 0])
+        assert np.array_equal(without_silence(audio_library.played[-1]), streamed[streamed != 0])
         assert same_but_for_level(streamed, wav_of(name))
 
 
-def test_batches_and_interactive_texts_are_played(cli, toy, sound):
+def test_batches_and_interactive_texts_are_played(cli, toy, audio_library):
     Path("lines.txt").write_text("One.\nTwo.\n")
     assert cli(toy / "low.wav", "--text-file", "lines.txt", "--play").code == 0
     assert cli(toy / "low.wav", "--play", stdin="One.\nTwo.\n").code == 0
-    assert len(sound.played) == 2  # a stream for each run, not for each text
+    assert len(audio_library.played) == 2  # a stream for each run, not for each text
     assert [path.name for path in Path().iterdir()] == ["lines.txt"]
     assert cli(toy / "low.wav", "--text-file", "lines.txt", "--play", "--out-dir", "out").code == 0
     assert sorted(path.name for path in Path("out").iterdir()) == ["001.wav", "002.wav", "manifest.json"]
 
 
-@pytest.mark.parametrize("fake", [None, FakeSound(devices=False), FakeSound(busy=True)])
+@pytest.mark.parametrize("fake", [None, FakeSoundDevice(devices=False), FakeSoundDevice(busy=True)])
 def test_other_outputs_are_written_without_a_sound_card(cli, toy, monkeypatch, fake):
     monkeypatch.setitem(sys.modules, "sounddevice", fake)
     assert_refused(cli(toy / "low.wav", "--text", TEXT, "--play"))
@@ -287,7 +287,7 @@ def test_a_stream_is_a_wav_of_the_speech(cli, toy):
     assert cli(*base, "--stream", "a.wav", "--force").code == 0
 
 
-def test_an_interruption_stops_playback_and_leaves_no_incomplete_file(cli, toy, sound, monkeypatch):
+def test_an_interruption_stops_playback_and_leaves_no_incomplete_file(cli, toy, audio_library, monkeypatch):
     from vocoder import GriffinLimVocoder
 
     def interrupted(self, segments, **_):
@@ -298,7 +298,7 @@ def test_an_interruption_stops_playback_and_leaves_no_incomplete_file(cli, toy, 
     monkeypatch.setattr(GriffinLimVocoder, "stream_segments", interrupted)
     result = cli(toy / "low.wav", "--text", TEXT, "--play", "--stream", "a.wav", "--out", "b.wav")
     assert result.code == 130 and result.err.splitlines()[-1] == "interrupted"
-    assert sound.aborted == 1 and list(Path().iterdir()) == []
+    assert audio_library.aborted == 1 and list(Path().iterdir()) == []
 
 
 # --- invalid input ----------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ LIMIT = 4.0  # of mel values
 REFERENCE = 150.0  # Hz, 0 octaves
 MAX_F0 = MIN_F0 * 2**F0_OCTAVES  # Hz
 MAX_SHIFT = 0.4  # octaves, from the predicted median F0 to that of the voice
-LEAST_FRAMES = 3  # of a voiced stretch; a shorter one counts as unvoiced
+LEAST_FRAMES = 3  # of a voiced segment; a shorter one counts as unvoiced
 
 
 class PostfilterBlock(nn.Module):
@@ -160,7 +160,7 @@ def f0_contour(octaves: np.ndarray, voiced: np.ndarray, gain: float, median_f0: 
             recording can be wrong by an octave.
 
     Returns:
-        float64 [frames] in Hz, 0 in unvoiced frames and in voiced stretches under LEAST_FRAMES.
+        float64 [frames] in Hz, 0 in unvoiced frames and in voiced segments under LEAST_FRAMES.
     """
     is_voiced = voiced > 0
     edges = np.flatnonzero(np.diff(np.concatenate(([0], is_voiced.astype(np.int8), [0]))))

@@ -18,12 +18,12 @@ from cloning.playback import (
     SoundCard,
     WavStream,
     check_stream_target,
-    load_sound_library,
+    load_audio_library,
     playable_rate,
     wav_header,
 )
 from speech.errors import StorageError
-from tests.fakes import FakeSound
+from tests.fakes import FakeSoundDevice
 from tests.toolbox.audio_devices import FakeDevices
 
 RATE = 16_000
@@ -43,50 +43,50 @@ def trimmed(played: np.ndarray) -> np.ndarray:
 
 
 def test_all_written_audio_is_played_in_order():
-    sound, parts = FakeSound(), [noise(n, n) for n in (1, 159, 160, 161, 5000)]
-    card = SoundCard(RATE, sound)
+    library, parts = FakeSoundDevice(), [noise(n, n) for n in (1, 159, 160, 161, 5000)]
+    card = SoundCard(RATE, library)
     for part in parts:
         card.write(part)
     card.close()
-    (played,) = sound.played
+    (played,) = library.played
     assert np.array_equal(played[played != 0], np.concatenate(parts))
 
 
 def test_missing_audio_is_played_as_silence():
-    sound = FakeSound()
-    card = SoundCard(RATE, sound)
-    while len(sound.streams[0].blocks) < 3:
+    library = FakeSoundDevice()
+    card = SoundCard(RATE, library)
+    while len(library.streams[0].blocks) < 3:
         pass
     card.write(noise(100))
     card.close()
-    assert not sound.played[0][:160].any() and np.array_equal(trimmed(sound.played[0]), noise(100))
+    assert not library.played[0][:160].any() and np.array_equal(trimmed(library.played[0]), noise(100))
 
 
 def test_audio_is_resampled_to_the_rate_of_the_device():
-    sound = FakeSound(rate=48_000)
-    card = SoundCard(RATE, sound)
+    library = FakeSoundDevice(rate=48_000)
+    card = SoundCard(RATE, library)
     tone = np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE).astype(np.float32)
     for start in range(0, len(tone), 1600):
         card.write(tone[start : start + 1600])
     card.close()
-    played = trimmed(sound.played[0])
+    played = trimmed(library.played[0])
     played = played[np.flatnonzero(np.abs(played) > 0.01)[0] :]
     assert len(played) == pytest.approx(48_000, abs=200)
     assert np.argmax(np.abs(np.fft.rfft(played[:48_000], 48_000))) == pytest.approx(440, abs=2)
 
 
 def test_aborting_does_not_wait():
-    sound = FakeSound()
-    card = SoundCard(RATE, sound)
+    library = FakeSoundDevice()
+    card = SoundCard(RATE, library)
     card.write(noise(1_000_000))
     card.abort()
-    assert sound.aborted == 1 and len(sound.played[0]) < 1_000_000
+    assert library.aborted == 1 and len(library.played[0]) < 1_000_000
 
 
 def test_the_position_counts_played_audio_without_waits():
-    sound = FakeSound()
-    card = SoundCard(RATE, sound)
-    while len(sound.streams[0].blocks) < 20:
+    library = FakeSoundDevice()
+    card = SoundCard(RATE, library)
+    while len(library.streams[0].blocks) < 20:
         pass
     assert card.position == 0 and not card.finished
     card.write(noise(1600))
@@ -97,40 +97,44 @@ def test_the_position_counts_played_audio_without_waits():
         positions.append(card.position)
     assert positions == sorted(positions) and card.position == pytest.approx(0.1, abs=0.001)
     card.close()
-    assert np.array_equal(trimmed(sound.played[0]), noise(1600))
+    assert np.array_equal(trimmed(library.played[0]), noise(1600))
 
 
 def test_the_position_is_in_seconds_at_any_device_rate():
-    sound = FakeSound(rate=48_000)
-    card = SoundCard(RATE, sound)
+    library = FakeSoundDevice(rate=48_000)
+    card = SoundCard(RATE, library)
     card.write(noise(8000))
     card.close()
     assert card.position == pytest.approx(0.5, abs=0.01)
 
 
 def test_a_named_device_is_opened():
-    sound = FakeDevices()
+    library = FakeDevices()
     for device in (None, 1, "headset"):
-        card = SoundCard(RATE, sound, device)
+        card = SoundCard(RATE, library, device)
         card.write(noise(10))
         card.close()
-    assert sound.opened == [None, 1, "headset"]
+    assert library.opened == [None, 1, "headset"]
 
 
 def test_a_missing_named_device_is_reported(monkeypatch):
     monkeypatch.setitem(sys.modules, "sounddevice", FakeDevices())
     directions: list[tuple[Direction, str]] = [("output", "played"), ("input", "recorded")]
     for direction, what in directions:
-        assert load_sound_library(direction) is not None
+        assert load_audio_library(direction) is not None
         with pytest.raises(PlaybackError, match=f"can be {what}: the audio device 'gone' is gone"):
-            load_sound_library(direction, "gone")
+            load_audio_library(direction, "gone")
     with pytest.raises(PlaybackError, match="cannot play"):
         SoundCard(RATE, FakeDevices(busy=True), "headset")
 
 
 def test_a_supported_rate_is_kept():
     assert playable_rate(FakeDevices(input_rate=48_000), RATE, "input") == 48_000
-    assert playable_rate(FakeDevices(), RATE, "input", "headset") == RATE == playable_rate(FakeSound(), RATE, "output")
+    assert (
+        playable_rate(FakeDevices(), RATE, "input", "headset")
+        == RATE
+        == playable_rate(FakeSoundDevice(), RATE, "output")
+    )
 
 
 @pytest.mark.parametrize("missing", ["package", "library", "device", "access"])
@@ -146,9 +150,9 @@ def test_missing_parts_are_reported(missing, monkeypatch):
     elif missing == "library":
         monkeypatch.setattr(sys, "meta_path", [Importer(), *sys.meta_path])
     else:
-        monkeypatch.setitem(sys.modules, "sounddevice", FakeSound(devices=missing != "device", busy=True))
+        monkeypatch.setitem(sys.modules, "sounddevice", FakeSoundDevice(devices=missing != "device", busy=True))
     with pytest.raises(PlaybackError) as error:
-        SoundCard(RATE, load_sound_library())
+        SoundCard(RATE, load_audio_library())
     words = {"package": "sounddevice", "library": "PortAudio", "device": "no audio device", "access": "cannot play"}
     assert words[missing] in str(error.value) and "\n" not in str(error.value)
 
@@ -290,5 +294,5 @@ def test_interrupting_the_final_wait_stops_playback_and_keeps_finished_files():
 def test_importing_needs_no_audio_library(repository):
     assert (
         "import sounddevice"
-        not in Path(repository, "cloning/playback.py").read_text().split("def load_sound_library")[0]
+        not in Path(repository, "cloning/playback.py").read_text().split("def load_audio_library")[0]
     )

@@ -42,7 +42,7 @@ class Hum:
     def __init__(self):
         self.keys = []
 
-    def stretch(self, samples, key, seed=0):
+    def segment(self, samples, key, seed=0):
         self.keys.append(key)
         return np.sqrt(2) * np.sin(2 * np.pi * 50 * np.arange(samples) / 16_000).astype(np.float32)
 

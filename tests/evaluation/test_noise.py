@@ -27,16 +27,16 @@ def test_only_held_out_noises_are_used(folder):
     assert all(len(noise) <= 16_000 for noise in noises.noises)  # without the silence at the ends
 
 
-def test_a_stretch_has_its_length_and_level_and_is_repeatable(folder):
+def test_a_segment_has_its_length_and_level_and_is_repeatable(folder):
     noises = NoiseSet(folder)
     for samples in (100, 16_000, 100_000):
-        noise = noises.stretch(samples, "a")
+        noise = noises.segment(samples, "a")
         assert noise.shape == (samples,)
         assert noise.dtype == np.float32
         assert rms(noise) == pytest.approx(1, abs=1e-3)
-        assert np.array_equal(noise, noises.stretch(samples, "a"))
-    assert not np.array_equal(noises.stretch(500, "a"), noises.stretch(500, "b"))
-    assert not np.array_equal(noises.stretch(500, "a"), noises.stretch(500, "a", seed=1))
+        assert np.array_equal(noise, noises.segment(samples, "a"))
+    assert not np.array_equal(noises.segment(500, "a"), noises.segment(500, "b"))
+    assert not np.array_equal(noises.segment(500, "a"), noises.segment(500, "a", seed=1))
 
 
 @pytest.mark.parametrize("snr_db", [20.0, 10.0, 0.0])

@@ -10,7 +10,7 @@ from tests.toy_models import speech_like
 
 @pytest.fixture(scope="module")
 def clean() -> np.ndarray:
-    """Two stretches of speech with a second of silence before, between and after them."""
+    """Two segments of speech with a second of silence before, between and after them."""
     silence = np.zeros(16_000, np.float32)
     return np.concatenate([silence, speech_like(1.5, seed=1), silence, speech_like(1.5, seed=2), silence])
 

@@ -19,8 +19,8 @@ WORDS = {word.spelling: word for word in words_of(TEXT)}
 COMMA = WORDS["clock"].last
 
 
-def check(*stretches, **options) -> DecodingCheck:
-    return check_decoding(toy_decoding(TEXT, path_of(TEXT, *stretches), **options), TEXT, CONFIG)
+def check(*segments, **options) -> DecodingCheck:
+    return check_decoding(toy_decoding(TEXT, path_of(TEXT, *segments), **options), TEXT, CONFIG)
 
 
 def test_correct_decoding_passes():

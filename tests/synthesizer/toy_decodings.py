@@ -33,6 +33,6 @@ def toy_decoding(transcript: Transcript | str, path=None, stopped: bool = True, 
     return Decoded(np.clip(mel, -4, 4), along(path, tokens, blur=0.05), stopped)
 
 
-def path_of(transcript: Transcript, *stretches: tuple[int, int] | tuple[int, int, int]) -> np.ndarray:
-    """Tokens from `first` to `last - 1`, stretch after stretch, two steps each unless a third number says otherwise."""
-    return np.concatenate([np.repeat(np.arange(first, last), *(rest or (2,))) for first, last, *rest in stretches])
+def path_of(transcript: Transcript, *segments: tuple[int, int] | tuple[int, int, int]) -> np.ndarray:
+    """Tokens from `first` to `last - 1`, segment after segment; two steps each, or the number that is given third."""
+    return np.concatenate([np.repeat(np.arange(first, last), *(rest or (2,))) for first, last, *rest in segments])

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.fakes import FakeSound
+from tests.fakes import FakeSoundDevice
 
 DEVICES = (
     {"name": "built-in", "max_input_channels": 2, "max_output_channels": 2, "default_samplerate": 44_100.0},
@@ -18,7 +18,7 @@ DEVICES = (
 )
 
 
-class FakeDevices(FakeSound):
+class FakeDevices(FakeSoundDevice):
     """Several devices. The microphone repeats `signal`, much faster than in real time.
 
     Args:

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from cloning.playback import NEEDED, Direction, PlaybackError, load_sound_library
+from cloning.playback import NEEDED, Direction, PlaybackError, load_audio_library
 
 
 @dataclass(frozen=True)
@@ -20,24 +20,24 @@ class Device:
     is_default: bool
 
 
-def list_devices(direction: Direction, library: Any = None, look_again: bool = False) -> list[Device]:
+def list_devices(direction: Direction, library: Any = None, rescan: bool = False) -> list[Device]:
     """The audio devices for one direction, the default first. May take a second: not for the GUI thread.
 
     Args:
-        look_again: reload PortAudio, which otherwise lists only the devices that were connected when it was loaded.
+        rescan: reload PortAudio, which otherwise lists only the devices that were connected when it was loaded.
             This ends playback and recording.
     Raises:
         PlaybackError: the package, the PortAudio library or a device is missing.
     """
-    if look_again:
+    if rescan:
         _reload(library or sys.modules.get("sounddevice"))
-    library = library or load_sound_library(direction)
+    library = library or load_audio_library(direction)
     try:
         default = library.query_devices(kind=direction).get("index", -1)
         listed = list(library.query_devices())
     except (library.PortAudioError, ValueError) as error:
-        nothing, use = NEEDED[direction]
-        raise PlaybackError(f"{nothing}, because there is no audio device for {use} here.") from error
+        failure, use = NEEDED[direction]
+        raise PlaybackError(f"{failure}, because there is no audio device for {use} here.") from error
     devices = [
         Device(index, str(about["name"]), channels, round(about["default_samplerate"]), index == default)
         for index, about in enumerate(listed)

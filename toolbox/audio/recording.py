@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from cloning.playback import PlaybackError, load_sound_library, playable_rate
+from cloning.playback import PlaybackError, load_audio_library, playable_rate
 from speech.errors import AudioError, one_line
 from toolbox.audio.devices import Device, list_devices
 
@@ -183,7 +183,7 @@ class Recorder:
 
     def _open(self, number: int, device: int | str | None) -> None:
         try:
-            library = self._library or load_sound_library("input", device)
+            library = self._library or load_audio_library("input", device)
             rate = playable_rate(library, SAMPLE_RATE, "input", device)
             chosen = {} if device is None else {"device": device}
             stream = library.InputStream(

@@ -19,19 +19,19 @@ STILL_WORKS = {
 
 
 def fill_devices(
-    session: Session, direction: str, box: QComboBox, report: Callable[[str], object], look_again: bool = False
+    session: Session, direction: str, box: QComboBox, report: Callable[[str], object], rescan: bool = False
 ) -> None:
     """Fill a list with the devices for "output" or "input", and select the one of the preferences.
 
     Args:
         report: called with a sentence about what is missing and what still works.
-        look_again: also find devices that were connected since the start. This ends playback and recording.
+        rescan: also find devices that were connected since the start. This ends playback and recording.
     """
     library = session.audio_library
 
     def find(_context: object) -> list[Device] | str:
         try:
-            return list_devices(direction, library, look_again)  # type: ignore[arg-type]
+            return list_devices(direction, library, rescan)  # type: ignore[arg-type]
         except PlaybackError as error:
             return one_line(error)
 

@@ -93,17 +93,17 @@ class SettingsPanel(QWidget):
             column.addWidget(card)
         column.addStretch(1)
 
-    def find_devices(self, look_again: bool = False) -> None:
+    def find_devices(self, rescan: bool = False) -> None:
         """Fill the device lists; missing devices are reported below them."""
         for direction, box in (("output", self.output), ("input", self.input)):
             self.missing[direction].hide()
             report = partial(self._report_missing, direction)
-            fill_devices(self._session, direction, box, report, look_again and direction == "output")
+            fill_devices(self._session, direction, box, report, rescan and direction == "output")
 
     def rescan_devices(self) -> None:
         """Also find devices that were connected since the start. Ends playback."""
         self._session.stop_playing()
-        self.find_devices(look_again=self._session.recorder.state not in ("opening", "recording", "paused"))
+        self.find_devices(rescan=self._session.recorder.state not in ("opening", "recording", "paused"))
 
     def _report_missing(self, direction: str, sentence: str) -> None:
         """Below the list; a missing output also once in the message bar."""

@@ -40,22 +40,22 @@ MAX_FOLDERS = 100  # inspected below a folder before it counts as empty of recor
 
 @dataclass(frozen=True)
 class Utterance:
-    """One recording. `stretch` is a `corpora.corpus.Utterance` if only a part of the file belongs to it."""
+    """One recording. `segment` is a `corpora.corpus.Utterance` if only a part of the file belongs to it."""
 
     dataset: str
     speaker: str
     name: str
     path: Path
     text: str = ""
-    stretch: object = field(default=None, compare=False)
+    segment: object = field(default=None, compare=False)
 
     def read(self) -> np.ndarray:
         """float32 [samples] at 16 kHz. Raises: AudioError."""
         from corpora.corpus import read_utterance
         from speech.audio import read_audio
 
-        if self.stretch is not None:
-            return read_utterance(self.stretch)  # type: ignore[arg-type]
+        if self.segment is not None:
+            return read_utterance(self.segment)  # type: ignore[arg-type]
         return read_audio(self.path, max_seconds=600)
 
 

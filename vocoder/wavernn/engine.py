@@ -19,7 +19,7 @@ from vocoder.wavernn.folding import Fold
 from vocoder.wavernn.lanes import Job, Lanes
 from vocoder.wavernn.model import WaveRNN
 from vocoder.wavernn.packing import pack
-from vocoder.wavernn.sampling import ReadTape, Sampler, Tape, read_tape, stretches
+from vocoder.wavernn.sampling import ReadTape, Sampler, Tape, read_tape, stream_segments
 
 # Time of a step by the number of lanes, relative to a single stream. Constants instead of measurements, so that the
 # number of folds, and with it the samples, is the same in every run.
@@ -81,7 +81,7 @@ class CompiledSampler(Sampler):
         self.warm_up()
         lanes = Lanes(self._packed, 1)
         control.check()
-        for part, fold in stretches(mel, self.config.pad):
+        for part, fold in stream_segments(mel, self.config.pad):
             job, done = Job(part, fold, tape_of, self.config), 0
             for made in lanes.continue_with(job):
                 control.check()

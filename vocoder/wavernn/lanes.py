@@ -19,7 +19,7 @@ TILE = 16  # units of a lane that are stored together, and frames that are prepa
 
 _CALL_SECONDS = 0.015  # duration of a kernel call, between which cancelling is checked
 _FIRST_STEPS = 4  # samples of the first call, before the speed is known
-_STRETCH_FRAMES = 64  # frames of a mel that are converted together
+_SEGMENT_FRAMES = 64  # frames of a mel that are converted together
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Job:
     config: WaveRNNConfig
     frame: int = 0
     samples: np.ndarray = field(init=False)
-    _stretch: np.ndarray = field(init=False)  # mel around the frames [_first, _stop) of the fold, in kernel layout
+    _around: np.ndarray = field(init=False)  # mel around the frames [_first, _stop) of the fold, in kernel layout
     _first: int = 0
     _stop: int = 0
 
@@ -48,10 +48,10 @@ class Job:
         """The frame `ahead` of the next one and its neighbours: [taps * n_mels]."""
         frame, pad = self.frame + ahead, self.config.pad
         if not self._first <= frame < self._stop:
-            self._first, self._stop = frame, min(frame + _STRETCH_FRAMES, self.fold.frames)
+            self._first, self._stop = frame, min(frame + _SEGMENT_FRAMES, self.fold.frames)
             around = mel_window(self.mel.T, self.fold.start + frame, self._stop - frame, pad, self.config)
-            self._stretch = np.ascontiguousarray(around.T)
-        return self._stretch[frame - self._first :][: 2 * pad + 1].reshape(-1)
+            self._around = np.ascontiguousarray(around.T)
+        return self._around[frame - self._first :][: 2 * pad + 1].reshape(-1)
 
 
 class Lanes:

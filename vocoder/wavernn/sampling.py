@@ -172,11 +172,11 @@ def fold_windows(mel: np.ndarray, folds: Sequence[Fold], config: WaveRNNConfig) 
 
 def stream_windows(mel: MelFrames, config: WaveRNNConfig) -> Iterator[np.ndarray]:
     """As `fold_windows`, for the single fold that spans a whole mel."""
-    for part, fold in stretches(mel, config.pad):
+    for part, fold in stream_segments(mel, config.pad):
         yield from fold_windows(part, [fold], config)
 
 
-def stretches(mel: MelFrames, pad: int) -> Iterator[tuple[np.ndarray, Fold]]:
+def stream_segments(mel: MelFrames, pad: int) -> Iterator[tuple[np.ndarray, Fold]]:
     """Cut a mel into parts as its segments arrive.
 
     Returns:

@@ -31,5 +31,5 @@ def test_looking_again_reloads_portaudio():
     library._initialize = lambda: done.append("begun")  # type: ignore[attr-defined]
     list_devices("input", library)
     assert done == []
-    list_devices("input", library, look_again=True)
+    list_devices("input", library, rescan=True)
     assert done == ["ended", "begun"]
