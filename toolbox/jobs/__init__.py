@@ -7,6 +7,7 @@ thread. The jobs are in `loaded_models`, `enrolment`, `speaking` and `text_files
 """
 
 from toolbox.jobs.enrolment import AnalysedClip, Enrolment, Source, analyse_clip, embed, enrol
+from toolbox.jobs.interrupted import interrupted_result
 from toolbox.jobs.loaded_models import Models, load_models
 from toolbox.jobs.speaking import (
     AudioChunk,
@@ -33,6 +34,7 @@ __all__ = [
     "embed",
     "enrol",
     "export",
+    "interrupted_result",
     "load_lexicon",
     "load_models",
     "speak",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,12 +36,18 @@ SAMPLE_RATE = 16_000  # of the encoder and the voice activity detector
 
 @dataclass(frozen=True, eq=False)
 class SpeechRequest:
-    """A text to be spoken, one utterance per line. Attributes: seed: None draws one."""
+    """A text to be spoken, one utterance per line.
+
+    Attributes:
+        seed: None draws one.
+        reference: float32 [n_mels, frames] of the recording of the voice, kept with the result; empty if unknown.
+    """
 
     text: str
     voice: Voice
     seed: int | None = None
     settings: SpeechSettings = DEFAULTS
+    reference: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +130,7 @@ def speak(context: JobContext, models: Models, files: ModelFiles, request: Speec
         settings=request.settings,
         models=models.descriptions(files),
         files=paths_of(files),
+        reference=request.reference,
     )
     progress.finish()
     return _with_similarity(context, cloner.encoder, result, started)
@@ -188,6 +195,7 @@ def synthesize(context: JobContext, models: Models, files: ModelFiles, request: 
         settings=replace(request.settings, trim=False),
         models=described,
         files=paths,
+        reference=request.reference,
         seconds_taken=time.perf_counter() - started,
     )
 

@@ -8,6 +8,7 @@ import numpy as np
 from PyQt5.QtCore import Qt
 from PyQt5.QtWidgets import QLabel, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
+from cloning.voices import Voice
 from toolbox.state.requests import Requests
 from toolbox.state.session import Session
 from toolbox.storage.results import BREAK_SECONDS, Line, Result
@@ -23,6 +24,8 @@ WELCOME = """<p style="font-size: large;"><b>Clone a voice in three steps</b></p
 <p><b>2.</b> Write a text, or keep the example.</p>
 <p><b>3.</b> Press Speak. Playback starts while the rest is still being generated.</p>"""
 
+NOTHING = np.zeros((0, 0), np.float32)
+
 
 class ResultView(Card):
     """Args: export: asks for a file name; speak: speaks the text on the page."""
@@ -33,6 +36,8 @@ class ResultView(Card):
     ) -> None:  # fmt: skip
         super().__init__("Result", "3", parent)
         self._session, self._requests = session, requests
+        self._in_progress = False  # a request, whose result will replace the one on display
+        self._playable = True  # the reference: it is the chosen voice's
         self.play_button = button("&Play", "Play or stop the result", self.play_or_stop, "play", False, "Ctrl+P")
         self.export_button = button("E&xport...", "Save the audio as wav, flac or ogg", export, "", False, "Ctrl+E")
         self.head.addWidget(self.play_button)
@@ -111,6 +116,8 @@ class ResultView(Card):
     # --- in progress
 
     def _begin(self, text: str) -> None:
+        self._in_progress = True
+        self._show_reference()
         self.pages.setCurrentIndex(1)
         self.waveform.clear()
         self.mel.clear()
@@ -137,10 +144,12 @@ class ResultView(Card):
 
     def show_result(self) -> None:
         """Show the current result, or the welcome page."""
+        self._in_progress = False
         result = self._requests.result
         self.pages.setCurrentIndex(0 if result is None else 1)
         self._enable(result is not None)
         if result is None:
+            self._show_reference()
             return
         if len(result.wav):
             self.waveform.show_audio(result.wav, result.sample_rate)
@@ -169,12 +178,24 @@ class ResultView(Card):
         self.remarks.show()
 
     def _show_reference(self) -> None:
-        chosen = self._session.voices.chosen
-        self.embeddings[0].show_embedding(None if chosen is None else chosen.voice.embedding)
-        if chosen is None or not chosen.mel.size:
-            self.reference.clear()
+        """The reference of the result on display; while there is none, the chosen voice."""
+        chosen, result = self._session.voices.chosen, self._requests.result
+        same = chosen is not None and (result is None or _same_voice(chosen.voice, result.voice))
+        if result is None or self._in_progress:
+            voice, mel = (None, NOTHING) if chosen is None else (chosen.voice, chosen.mel)
         else:
-            self.reference.show_values(chosen.mel, len(chosen.wav) / 16_000, MEL_RANGE)
+            voice, mel = result.voice, result.reference
+            if not mel.size and same and chosen is not None:
+                mel = chosen.mel
+        self._playable = same or self._in_progress
+        name = voice.name if voice is not None else ""
+        self.reference.set_name("Mel spectrogram of the reference" + f" ({name})" * bool(name))
+        self.reference.setToolTip("Click to play from there" if self._playable else "Choose this voice to play it")
+        self.embeddings[0].show_embedding(None if voice is None else voice.embedding)
+        if mel.size:
+            self.reference.show_values(mel, mel.shape[1] / FRAMES_PER_SECOND, MEL_RANGE)
+        else:
+            self.reference.clear()
 
     def _enable(self, there: bool) -> None:
         audio = there and self._requests.result is not None and len(self._requests.result.wav) > 0
@@ -191,7 +212,7 @@ class ResultView(Card):
 
     def _seek(self, what: str, seconds: float) -> None:
         chosen, result = self._session.voices.chosen, self._requests.result
-        if what == "reference" and chosen is not None and len(chosen.wav):
+        if what == "reference" and self._playable and chosen is not None and len(chosen.wav):
             self._session.play("reference", chosen.wav, 16_000, seconds)
         elif what == "result" and result is not None and len(result.wav) and not self._requests.busy:
             self._requests.play(seconds)
@@ -211,3 +232,7 @@ class ResultView(Card):
         self.play_button.setText("&Stop" if playing else "&Play")
         self.play_button.setProperty("picture", "stop" if playing else "play")
         paint_icon(self.play_button)
+
+
+def _same_voice(one: Voice, other: Voice) -> bool:
+    return one.embedding_space == other.embedding_space and np.array_equal(one.embedding, other.embedding)

@@ -12,6 +12,7 @@ import numpy as np
 from PyQt5.QtCore import QObject, pyqtSignal
 
 from cloning.models import ModelFiles
+from cloning.options import SpeechOptions
 from speech.errors import SpeechError, one_line
 from toolbox import jobs
 from toolbox.state.session import Session
@@ -73,6 +74,9 @@ class Requests(QObject):
         self._waiting: tuple[Kind, TextRequest] | None = None  # until there is a voice
         self._requested_at = 0.0
         self._lines: list[Line] = []
+        self._audio: list[np.ndarray] = []  # of the request in progress
+        self._rate = 0
+        self._speaking: tuple[jobs.SpeechRequest, ModelFiles] | None = None
         self._playing_live = False
         session.voices.changed.connect(self._submit_waiting)
 
@@ -164,18 +168,20 @@ class Requests(QObject):
     def _submit(self, kind: Kind, request: TextRequest, files: ModelFiles, chosen: ChosenVoice) -> None:
         models = self.session.models
         voice = chosen.voice if chosen.voice.name else replace(chosen.voice, name=chosen.title)
-        speech_request = jobs.SpeechRequest(request.text, voice, request.seed, request.settings)
+        seed = SpeechOptions(seed=request.seed).seeded().seed  # drawn here, so that a cancelled request has one
+        speech_request = jobs.SpeechRequest(request.text, voice, seed, request.settings, chosen.mel)
         make = jobs.speak if kind == "speak" else jobs.synthesize
         title = "Speaking" if kind == "speak" else "Synthesizing"
         self._begin(title, request.text, lambda context: make(context, models, files, speech_request))
+        self._speaking = (speech_request, files) if kind == "speak" else None
 
     def _begin(self, title: str, text: str, function: Callable[[JobContext], Result]) -> None:
         self.session.stop_playing()
-        self._lines, self._playing_live = [], False
+        self._lines, self._audio, self._speaking, self._playing_live = [], [], None, False
         job = self.session.submit(title, function, self._done)
         job.chunk.connect(self._chunk)
         job.cancelled.connect(self.session.stop_playing)
-        job.cancelled.connect(self.result_changed)  # display the previous result again
+        job.cancelled.connect(self._keep_spoken)
         job.failed.connect(lambda *_: self.session.player.finish())
         job.failed.connect(self.result_changed)
         self._own(job)
@@ -197,6 +203,8 @@ class Requests(QObject):
                 self.session.begin_playing("result", chunk.sample_rate)
                 if self.first_audio_after is None:
                     self.first_audio_after = time.perf_counter() - self._requested_at
+            self._audio.append(chunk.wav)
+            self._rate = chunk.sample_rate
             self.session.player.append(chunk.wav)
             self.audio_added.emit(chunk.wav, chunk.sample_rate)
         elif isinstance(chunk, Line):
@@ -207,16 +215,37 @@ class Requests(QObject):
                 self._lines.append(chunk)
             self.lines_changed.emit(self._lines)
 
-    def _done(self, result: Result) -> None:
-        self.session.player.finish()
+    def _keep_spoken(self) -> None:
+        """After a cancel: display and store what was spoken so far, or display the previous result again."""
+        if self._speaking is None or not self._audio or not self._lines:
+            self.result_changed.emit()
+            return
+        (request, files), self._speaking = self._speaking, None
+        lines, audio, rate, descriptions = list(self._lines), self._audio, self._rate, dict(self.session.descriptions)
+        job = self.session.submit(
+            "Keeping what was spoken",
+            lambda _context: jobs.interrupted_result(request, lines, audio, rate, files, descriptions),
+            self._show_new, "files", False,
+        )  # fmt: skip
+        job.failed.connect(lambda *_: self.result_changed.emit())
+
+    def abandon(self) -> None:
+        """Forget the request in progress; a cancel then keeps nothing."""
+        self._speaking = None
+
+    def _show_new(self, result: Result) -> None:
         self.result, self.key = result, ""
         self.result_changed.emit()
+        self._store(result)
+
+    def _done(self, result: Result) -> None:
+        self.session.player.finish()
+        self._show_new(result)
         if len(result.embedding):
             self.session.result_embedded.emit(result)
         waited = "" if self.first_audio_after is None else f"first audio after {self.first_audio_after:.1f} s, "
         self.session.logged.emit(f"{waited}{result.seconds:.1f} s of speech in {result.seconds_taken:.1f} s, "
                                  f"seed {result.seed}")  # fmt: skip
-        self._store(result)
 
     # --- stored results
 
@@ -322,7 +351,9 @@ class Requests(QObject):
             return
         self.request_restored.emit(TextRequest(result.text, result.seed, result.settings))
         title = result.voice.name or "Voice of the result"
-        session.voices.use(ChosenVoice("clips", title, result.voice, lines=("from a stored result",)))
+        session.voices.use(
+            ChosenVoice("clips", title, result.voice, mel=result.reference, lines=("from a stored result",))
+        )
         try:
             files = ModelFiles.find(session.models_folder, **dict(result.files))
         except SpeechError as error:

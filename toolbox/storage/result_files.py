@@ -18,6 +18,7 @@ from toolbox.storage.settings import DEFAULTS, SpeechSettings
 
 FORMAT = 1
 AUDIO, ARRAYS, CARD = "sound.wav", "arrays.safetensors", "result.json"
+MAX_REFERENCE_FRAMES = 2400  # 30 seconds with the default mel settings
 MAX_TITLE = 60  # characters
 MAX_NAME = 40  # characters of the voice and of the text in a proposed file name
 
@@ -51,6 +52,7 @@ class Result:
         files: path by stage, or the name of a vocoder without a file.
         embedding: float32 [embedding_size] of the speech; empty if no speech was detected in it.
         similarity: cosine of that and the voice; None if it was not measured.
+        reference: float32 [n_mels, frames] of the recording that the voice was made from; empty if unknown.
         seconds_taken: from the request to the end.
     """
 
@@ -66,6 +68,7 @@ class Result:
     similarity: float | None = None
     seconds_taken: float = 0.0
     created: str = ""
+    reference: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
 
     @property
     def text(self) -> str:
@@ -163,6 +166,8 @@ def contents_of(result: Result, card: dict[str, Any]) -> dict[str, bytes]:
     audio = io.BytesIO()
     soundfile.write(audio, result.wav.astype(np.float32), result.sample_rate, format="WAV", subtype="FLOAT")
     arrays = {"voice": np.array(result.voice.embedding), "embedding": np.asarray(result.embedding, np.float32)}
+    if result.reference.size:  # only drawn
+        arrays["reference"] = np.ascontiguousarray(result.reference[:, :MAX_REFERENCE_FRAMES], np.float16)
     for number, line in enumerate(result.lines):
         arrays[f"mel.{number}"] = np.ascontiguousarray(line.mel, np.float32)
         arrays[f"alignment.{number}"] = np.ascontiguousarray(line.alignment, np.float16)  # only drawn
@@ -221,6 +226,7 @@ def result_of(folder: Path, card: dict[str, Any]) -> Result:
         files=entry.files,
         embedding=arrays["embedding"],
         similarity=entry.similarity,
+        reference=arrays.get("reference", np.zeros((0, 0))).astype(np.float32),
         seconds_taken=float(card["seconds_taken"]),
         created=entry.created,
     )

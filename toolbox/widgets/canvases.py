@@ -36,6 +36,11 @@ class Canvas(QWidget):
         self.setSizePolicy(QSizePolicy.Expanding, QSizePolicy.Expanding)
         self.setMinimumHeight(48)
 
+    def set_name(self, name: str) -> None:
+        self.name = name
+        self.setAccessibleName(name)
+        self.update()
+
     def has_picture(self) -> bool:
         return False
 

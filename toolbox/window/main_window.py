@@ -366,6 +366,7 @@ class MainWindow(QMainWindow):
         self.hide()
         self.recorder.reject()
         self.session.stop_playing()
+        self.requests.abandon()
         self.session.cancel_all()
         self._remember()
         event.accept()

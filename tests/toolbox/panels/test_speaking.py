@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ def test_a_request_before_the_voice_is_ready_waits_for_it(app):
     assert not app.errors
 
 
-def test_cancel_stops_playback_and_restores_the_previous_display(app):
+def test_cancel_stops_playback_and_keeps_what_was_spoken(app):
     window = app.open()
     window.text_card.text.setPlainText("This is a rather long sentence that takes a while.\n" * 20)
     window.text_card.speak_button.click()
@@ -57,10 +58,46 @@ def test_cancel_stops_playback_and_restores_the_previous_display(app):
     assert not app.session.player.playing
     app.until(lambda: window.text_card.speak_button.text() == "Speak")
     app.settle()
-    assert app.requests.result is None and window.result_view.pages.currentIndex() == 0
+    result = app.requests.result
+    assert window.result_view.pages.currentIndex() == 1 and window.result_view.play_button.isEnabled()
+    assert result.seconds > 0 and len(result.lines) < 20 and "cancelled" in window.result_view.remarks.text()
+    assert result.mel.shape[1] <= result.seconds * 80 + 1 and result.models["vocoder"]
+    assert [entry.text for entry in app.requests.entries] == [result.text]
     assert window.activity.cancel_button.isEnabled() is False
     app.speak("And on.")
-    assert not app.errors
+    assert not app.errors and len(app.requests.entries) == 2
+
+
+def test_cancel_before_the_first_audio_restores_the_previous_display(app):
+    window = app.open()
+    app.speak("One.")
+    before = app.requests.result
+    window.text_card.text.setPlainText("Another sentence.")
+    window.text_card.speak()
+    window.cancel()
+    app.settle()
+    assert app.requests.result is before and window.result_view.waveform.has_picture()
+    assert len(app.requests.entries) == 1
+
+
+def test_a_result_shows_the_reference_that_it_was_made_from(app):
+    window = app.open()
+    view = window.result_view
+    app.speak("One.")
+    first = app.voices.chosen
+    picture = view.reference._pixels.copy()
+    assert "slt" in view.reference.name and view.reference.seconds == pytest.approx(first.mel.shape[1] / 80)
+    app.voices.choose("sample", "rms.flac")
+    app.settle()
+    assert "slt" in view.reference.name, "of the result, not of the voice that is chosen now"
+    app.speak("Two.")
+    assert "rms" in view.reference.name and not np.array_equal(view.reference._pixels, picture)
+    window.history.list.clicked.emit(window.history.model.index(1))
+    app.settle()
+    assert "slt" in view.reference.name and view.reference._pixels.shape == picture.shape
+    assert np.abs(view.reference._pixels.astype(int) - picture).max() <= 1, "stored with 16 bits"
+    view.reference.sought.emit(0.5)
+    assert app.session.playing != "reference", "the recording of another voice is not played in its place"
 
 
 def test_synthesize_only_then_vocode_only(app):
@@ -93,7 +130,7 @@ def test_export_proposes_a_name_of_voice_and_text(app, monkeypatch):
     asked = []
     monkeypatch.setattr(QFileDialog, "open", lambda dialog: asked.extend(dialog.selectedFiles()))
     window.file_actions.export()
-    assert [os.path.basename(path) for path in asked] == ["slt - hello what is this it is a long sentence.wav"]
+    assert [Path(path).name for path in asked] == ["slt - hello what is this it is a long sentence.wav"]
 
 
 def test_a_dropped_text_file_goes_into_the_text_box(app, monkeypatch):
