@@ -258,7 +258,7 @@ def plan(arguments: Arguments, options: SpeechOptions) -> list[tuple[str, Path |
 
     Raises:
         TextError: the text is empty, or the text file cannot be read.
-        StorageError: a file is in the way, or the folder is missing or cannot be written to.
+        StorageError: a file exists already, or the folder is missing or cannot be written to.
     """
     folder = arguments.out_dir or DEFAULT_FOLDER
     if arguments.text is None and arguments.text_file is None and arguments.out is None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 PEAK = 0.9  # the level that vocoders are trained at, with headroom for lossy codecs
 MAX_GAIN = 10.0  # 20 dB; a nearly silent result is a failure, and amplified noise would hide it
-FADE_SECONDS = 0.005  # long enough to avoid a click, too short to be heard as a fade
+FADE_SECONDS = 0.005  # long enough to avoid a click, too short to be audible as a fade
 
 
 def finish(wav: np.ndarray, sample_rate: int) -> np.ndarray:

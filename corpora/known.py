@@ -1,4 +1,4 @@
-"""Public corpora as they are unpacked: VoxCeleb 1 and 2, VCTK, Common Voice and TIMIT.
+"""Public corpora as unpacked: VoxCeleb 1 and 2, VCTK, Common Voice and TIMIT.
 
 Each `find_...` returns where the corpus is in a folder, if it is there; each `read_...` lists its recordings. Archives
 are unpacked in different ways, so the corpus may be one or two folders further down.

@@ -1,4 +1,4 @@
-"""Partial utterances: the overlapping windows that an encoder embeds one by one, and what is made of them."""
+"""Partial utterances: the overlapping windows of an utterance that an encoder embeds, and their mean."""
 
 from dataclasses import dataclass
 

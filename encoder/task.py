@@ -65,7 +65,7 @@ def distillation_loss(embeddings: Tensor, targets: Tensor) -> Tensor:
 class EncoderTask(Task):
     """Trains an encoder to distinguish speakers (GE2E), to imitate a teacher (distillation), or both.
 
-    A student shares its teacher's embedding space, and its file says so. Without a teacher the weights define a new
+    A student shares its teacher's embedding space, which its file names. Without a teacher the weights define a new
     space, named after their hash.
 
     A family may override `embeddings` and `targets`, and `step` to train with a different loss.

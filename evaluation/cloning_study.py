@@ -60,7 +60,7 @@ class Enrolled:
 
 
 def clone_rows(study: Study, cloner: VoiceCloner, models: Mapping[str, TwoStage], plan: ClonePlan) -> Iterator[Row]:
-    """Measurements of clones: each reference speaks each sentence, with each vocoder.
+    """Measurements of clones: each sentence in the voice of each reference, with each vocoder.
 
     Args:
         cloner: enrols the voices.

@@ -57,7 +57,7 @@ class Recogniser:
         return SentenceSet(self._decoder(lm=None, **CLOSED_BEAMS), sentences)
 
     def _decoder(self, **settings: Any) -> Any:
-        # Cepstra are normalised over the whole utterance ("batch"); a live estimate needs several utterances to settle.
+        # Cepstra are normalised over the whole utterance ("batch"): a live estimate converges only over several.
         return self._decoder_class(loglevel="FATAL", samprate=SAMPLE_RATE, cmn="batch", **settings)
 
 

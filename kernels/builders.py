@@ -101,8 +101,8 @@ def loop(
     """`for k in range(count): carried = body(k, carried)`, with what is carried in registers; returns it.
 
     Args:
-        unrolled: False forbids LLVM to unroll the loop. Over a few dozen terms, what it gains by doing eight at once
-            is lost again in the branches for the remaining ones.
+        unrolled: False forbids LLVM to unroll the loop. For a few dozen terms, the branches for the remaining ones
+            cost as much time as unrolling saves.
     """
     before = builder.block
     head, inner, after = (builder.append_basic_block(name) for name in ("head", "inner", "after"))

@@ -173,7 +173,7 @@ def _read_cache(file: str, subject: str) -> dict[str, MachineCode] | None:
 
 
 def _write_cache(file: str, codes: dict[str, MachineCode]) -> None:
-    """Write the functions where they will be found; a warning, once in a process, says if that is impossible."""
+    """Write the functions to the first writable folder. If there is none, log a warning once in a process."""
     for folder in _folders():
         path, beside = folder / file, folder / f"{file}.{os.getpid()}"
         try:

@@ -1,8 +1,8 @@
 """Storage of large matrices as int8 with one scale per row: a quarter of their size in float32.
 
 A matrix `w` becomes `w.levels`, int8 [rows, columns], and `w.step`, float32 [rows], with w = levels * step. Each row
-uses the whole int8 range, so the error of a weight is below 0.4 % of the largest one in its row. Small tensors stay
-as they are: they take little space and matter most.
+uses the whole int8 range, so the error of a weight is below 0.4 % of the largest one in its row. Small tensors are not
+quantised, because they take little space and are most sensitive.
 """
 
 from collections.abc import Mapping

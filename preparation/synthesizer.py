@@ -125,7 +125,7 @@ class Synthesizer(MelSettings):
         made: list[tuple[Clip, Any]] = []
         number = 0
         for speed in speeds:
-            whole = None  # the audio to embed of segments that are too short for an embedding of their own
+            whole = None  # the audio to embed for segments that are too short for a separate embedding
             for segment in segments:
                 number += 1
                 key = task.key if count == 1 else f"{task.key}#{number}of{count}"
@@ -144,7 +144,7 @@ class Synthesizer(MelSettings):
     def _clip(
         self, task: Task, key: str, segment: Segment, transcript: Transcript, speed: float
     ) -> tuple[Clip, np.ndarray | None]:
-        """One clip, and the audio to embed; None if it is too short for an embedding of its own."""
+        """One clip, and the audio to embed; None if it is too short for a separate embedding."""
         import numpy as np
 
         from corpora.store_filling import Clip

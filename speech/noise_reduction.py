@@ -7,7 +7,7 @@ import numpy as np
 from speech.audio import SAMPLE_RATE, resample, volume_gain
 from speech.vad import VAD_WINDOW, speech_windows
 
-MIN_PAUSE_SECONDS = 0.3  # of pauses that the noise is measured in; with less the recording is returned as it is
+MIN_PAUSE_SECONDS = 0.3  # of pauses that the noise is measured in; with less the recording is returned unchanged
 STRENGTH = 0.85  # fraction of the noise that is removed; removing all of it makes the voice sound hollow
 WINDOW_MS = 32
 

@@ -126,7 +126,7 @@ class Synthesizer(ABC):
         Serves GTA (ground-truth aligned) mels for training a vocoder (arXiv 1712.05884, section 3.3).
 
         Args:
-            text: what is said in the recording.
+            text: transcript of the recording.
             mel: of the recording, float32 [n_mels, frames], dB scaled to [-4, 4].
             voice: its embedding must be of the space that `embedding_space` names.
             key: seeds the dropout, so that a recording always gives the same mel.

@@ -202,7 +202,7 @@ def test_segments_between_pauses(tmp_path, corpus, encoder_file, monkeypatch):
     assert times.shape == (4, 2)
     assert (times < 0.5).all()  # counted from the start of the speech, after the silence
     first, second = (store.array(store.find(key), "embedding") for key in keys)
-    np.testing.assert_array_equal(first, second)  # too short for embeddings of their own
+    np.testing.assert_array_equal(first, second)  # too short for separate embeddings
     index = tmp_path / "index-0.jsonl"
     os.truncate(index, index.stat().st_size - 10)
     assert len(FeatureStore(tmp_path)) == len(store) - 1

@@ -50,7 +50,7 @@ class LSTMConfig:
 
 
 def read_config(header: "ModelHeader") -> LSTMConfig:
-    """The config in a model file. In older files the settings of the partials stand among the others.
+    """The config in a model file. In older files the settings of the partials are in the same table.
 
     Raises:
         ModelFileError: unknown settings, or invalid values.

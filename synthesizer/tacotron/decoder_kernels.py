@@ -1,12 +1,12 @@
 """The decoder's loop over steps for one CPU thread, compiled by numba.
 
 A step of one sentence multiplies every weight by one number, so its cost is reading the weights. The products of the
-two LSTMs therefore use int8 weights, a quarter of float32, which fit into a processor's cache; their inputs are
-quantised too, as finely as 32-bit sums allow. Integer sums are exact in any order: the result of a sentence does not
-depend on the sentences beside it, to the last bit.
+two LSTMs therefore use int8 weights, a quarter of float32, which fit into a processor's cache. Their inputs are
+quantised too, as finely as 32-bit sums allow. Integer sums are exact in any order, so the result of a sentence is
+bit-identical in any batch.
 
-Every function writes into arrays that it is given, see `decoder_layout`; a row is one sentence. The products are in
-`decoder_products`.
+Every function writes into arrays that its caller provides (see `decoder_layout`). A row is one sentence. The products
+are in `decoder_products`.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ class TacotronTask(Task):
         vocode: Vocode | None = None,
     ) -> None:
         self.network = model
-        self.model: nn.Module = model  # the same, as the training loop knows it
+        self.model: nn.Module = model  # the same, with the type that the training loop expects
         self.config = config
         self.store = store
         self.batch_config = batch_config

@@ -1,4 +1,4 @@
-"""Public corpora as they are unpacked, a few files each, are detected and read."""
+"""Detecting and reading public corpora, with a few files each."""
 
 from pathlib import Path
 

@@ -138,6 +138,6 @@ class Player:
 
 
 def _pause() -> np.ndarray:
-    """All samples were passed on: wait before the next look at the device."""
+    """Wait before the device is polled again, after all samples were passed to it."""
     time.sleep(POLL_SECONDS)
     return np.zeros(0, np.float32)

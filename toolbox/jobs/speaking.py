@@ -263,7 +263,7 @@ def export(context: JobContext, result: Result, path: str | Path, overwrite: boo
 
 
 def _line(text: str, syntheses: list[Synthesis]) -> Line:
-    """A line as far as it is synthesized."""
+    """The part of a line that is synthesized so far."""
     from synthesizer.synthesis import join_syntheses
 
     whole = join_syntheses(syntheses)

@@ -27,7 +27,7 @@ from toolbox.state.session import Session
 from toolbox.state.worker import JobContext
 from toolbox.storage.voice_store import Reference, StoredVoice
 from toolbox.widgets import style
-from toolbox.widgets.parts import Card, button, faint, row, selectable
+from toolbox.widgets.parts import Card, button, faint, list_keys, row, selectable
 
 COLUMNS = ("Recording", "Speech", "Added", "Similarity to the others", "")
 
@@ -43,9 +43,10 @@ class LibraryPanel(QWidget):
         self.list.setAccessibleName("Voices")
         self.list.currentTextChanged.connect(self._open)
         self.list.itemActivated.connect(lambda _item: self.speak_with())
+        list_keys(self.list, {"Space": self.listen, "Del": self.delete})
         self.use_button = button("&Use", "Speak with this voice", self.speak_with, "", True)
         self.rename_button = button("Re&name...", "Give this voice another name", self.rename)
-        self.delete_button = button("&Delete", "Delete this voice; you can undo it", self.delete)
+        self.delete_button = button("&Delete", "Delete this voice; Ctrl+Z restores it", self.delete)
         self.table = QTableWidget(0, len(COLUMNS))
         self.table.setAccessibleName("References of the voice")
         self.table.setHorizontalHeaderLabels(COLUMNS)
@@ -58,6 +59,7 @@ class LibraryPanel(QWidget):
         header.setSectionResizeMode(QHeaderView.ResizeToContents)
         header.setSectionResizeMode(0, QHeaderView.Stretch)
         self.table.itemSelectionChanged.connect(self._enable)
+        list_keys(self.table, {"Space": self.listen, "Del": self.remove})
         self.remarks = selectable()
         self.add_button = button("&Add recordings...", "More references give a more reliable voice", self.ask_for_more)
         self.remove_button = button("Re&move", "Remove the selected recording from the voice", self.remove)
@@ -127,14 +129,14 @@ class LibraryPanel(QWidget):
         if voice is not None:
             outliers, similarity = set(voice.outliers), voice.similarity
             for line, (reference, to_others) in enumerate(zip(references, similarity, strict=True)):
-                odd = reference.key in outliers
+                outlier = reference.key in outliers
                 seconds = f"{reference.seconds:.1f} s" if reference.seconds else ""
                 figure = "" if np.isnan(to_others) else f"{to_others:.2f}"
-                cells = (reference.source, seconds, reference.date, figure, "different speaker?" if odd else "")
+                cells = (reference.source, seconds, reference.date, figure, "different speaker?" if outlier else "")
                 for column, text in enumerate(cells):
                     item = QTableWidgetItem(text)
                     item.setToolTip(text)
-                    if odd:
+                    if outlier:
                         item.setForeground(QColor(style.current().error))
                     self.table.setItem(line, column, item)
             self.table.selectRow(0)
@@ -198,7 +200,7 @@ class LibraryPanel(QWidget):
             def take_back() -> None:
                 voices.change_library(f"Restoring {name}", lambda: voices.store.restore(token))
 
-            self._session.notify(f"The voice {name} was deleted.", "&Undo", take_back)
+            self._session.offer_undo(f"The voice {name} was deleted.", take_back)
 
         voices.change_library(f"Deleting {name}", lambda: voices.store.delete(name), deleted)
 
@@ -216,27 +218,39 @@ class LibraryPanel(QWidget):
         )
 
     def add_files(self, paths: list[Path]) -> None:
-        """Analyse recordings and add them to the shown voice."""
+        """Analyse recordings and add them to the shown voice. Of several, those with too little speech are skipped."""
         name, session = self._name(), self._session
         files = session.models_in_use()
         if not name or files is None:
             return
         models, store = session.models, session.voices.store
 
-        def add(context: JobContext) -> None:
+        def add(context: JobContext) -> list[str]:
+            skipped = []
             for path in paths:
                 clip = jobs.analyse_clip(context, models, files, path)
+                problem = f"{clip.source}: {' '.join(remark.sentence for remark in clip.remarks)}"
+                if clip.too_short:
+                    skipped.append(problem)
+                    continue
                 if clip.embedding is None or not clip.usable:
-                    raise AudioError(f"{clip.source}: {' '.join(remark.sentence for remark in clip.remarks)}")
+                    raise AudioError(problem)
                 context.check()
                 store.add_reference(name, clip.as_reference())
+            if len(skipped) == len(paths):
+                raise AudioError(" ".join(skipped))
+            return skipped
 
-        job = session.submit(f"Adding to {name}", add)
+        def added(skipped: list[str]) -> None:
+            if skipped:
+                session.notify(f"Some recordings were skipped. {' '.join(skipped)}")
+
+        job = session.submit(f"Adding to {name}", add, added)
         job.ended.connect(session.voices.refresh_library)
 
     def remove(self) -> None:
         reference, name, voices = self._selected(), self._name(), self._session.voices
-        if reference is None:
+        if reference is None or not self.remove_button.isEnabled():
             return
 
         def take_out() -> str:
@@ -247,7 +261,7 @@ class LibraryPanel(QWidget):
             def put_back() -> None:
                 voices.change_library("Restoring the recording", lambda: voices.store.restore_over(token))
 
-            self._session.notify(f"{reference.source} was removed from {name}.", "&Undo", put_back)
+            self._session.offer_undo(f"{reference.source} was removed from {name}.", put_back)
 
         voices.change_library(f"Changing {name}", take_out, taken_out)
 
@@ -255,7 +269,7 @@ class LibraryPanel(QWidget):
         reference, name, session = self._selected(), self._name(), self._session
         if session.playing == "saved reference":
             session.stop_playing()
-        elif reference is not None:
+        elif reference is not None and reference.has_audio:
             session.submit(
                 "Opening the recording", lambda _context: session.voices.store.audio(name, reference.key),
                 lambda audio: session.play("saved reference", *audio), "files", False,

@@ -66,13 +66,13 @@ class SettingsPanel(QWidget):
             audio.column.addWidget(self.missing[direction])
             self.missing[direction].hide()
         audio.column.addLayout(row(self.test_button, self.rescan_button, None))
-        looks = Card("Appearance")
+        appearance = Card("Appearance")
         form = QFormLayout()
         for field in (self.theme, self.points):
             field.setMaximumWidth(FIELD_PIXELS)
         form.addRow("&Colours", self.theme)
         form.addRow("Text &size", self.points)
-        looks.column.addLayout(form)
+        appearance.column.addLayout(form)
         folders = Card("Folders")
         form = QFormLayout()
         for title, folder in (
@@ -89,7 +89,7 @@ class SettingsPanel(QWidget):
         folders.column.addLayout(form)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 8, 0, 0)
-        for card in (audio, looks, folders):
+        for card in (audio, appearance, folders):
             column.addWidget(card)
         column.addStretch(1)
 

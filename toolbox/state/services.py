@@ -17,6 +17,7 @@ from cloning.models import DEFAULT_MODELS, ModelFiles
 from toolbox import jobs
 from toolbox.audio.player import Player
 from toolbox.audio.recording import Recorder
+from toolbox.state.undo import UndoStack
 from toolbox.state.worker import Job, JobContext, Worker
 from toolbox.storage.preferences import Preferences
 from toolbox.storage.results import ResultStore
@@ -28,7 +29,7 @@ WorkerName = Literal["models", "files", "slow"]
 
 
 class Services(QObject):
-    """See above.
+    """The shared services of the window.
 
     Args:
         models_folder: the folder of the default models; other files can be loaded later.
@@ -81,6 +82,8 @@ class Services(QObject):
         self.player = Player(self.preferences.get("output_device", "") or None, audio_library)
         self.recorder = Recorder(self.preferences.get("input_device", "") or None, audio_library)
         self.playing = ""
+        self._paused: tuple[np.ndarray, float] | None = None  # audio, and the position in seconds
+        self._undo = UndoStack()
         self._output_reported = False
         self._workers: dict[WorkerName, Worker] = {
             "models": Worker("models", self), "files": Worker("files", self), "slow": Worker("slow", self)
@@ -124,6 +127,15 @@ class Services(QObject):
         self.logged.emit(sentence)
         self.notice.emit(sentence, offer, action)
 
+    def offer_undo(self, sentence: str, take_back: Callable[[], object]) -> None:
+        """Report a change that the notice's button or `undo` takes back."""
+        self.notify(sentence, "&Undo", self._undo.add(take_back))
+
+    def undo(self) -> None:
+        """Take back the latest change."""
+        if not self._undo.undo():
+            self.notify("There is nothing to undo.")
+
     @property
     def busy(self) -> bool:
         return any(worker.busy for worker in self._workers.values())
@@ -154,8 +166,19 @@ class Services(QObject):
         If nothing can be played, that is reported each time, because the user asked for it.
         """
         self._output_reported = False
+        self._paused = None
         self.player.play(wav, sample_rate, start)
         self._set_playing(what)
+
+    def play_or_pause(self, what: str, wav: np.ndarray, sample_rate: int) -> None:
+        """Pause audio that is playing, continue it where it was paused, or play it from the start."""
+        if self.playing == what:
+            position = self.player.position()
+            self.stop_playing()
+            self._paused = wav, position
+            return
+        paused = self._paused
+        self.play(what, wav, sample_rate, paused[1] if paused is not None and paused[0] is wav else 0.0)
 
     def begin_playing(self, what: str, sample_rate: int) -> None:
         """Play audio that is still being generated; `player.append` and `player.finish` provide it."""

@@ -136,7 +136,7 @@ class Worker(QObject):
     """A thread that runs jobs one after another. Create and call it on the GUI thread.
 
     If a cancelled job does not return within ten seconds while another job waits, it is abandoned with its thread. The
-    same happens if a job ends its thread. A new thread takes over, and `restarted` says why.
+    same happens if a job ends its thread. A new thread continues, and `restarted` gives the reason.
 
     Signals:
         busy_changed: whether a job is running or waiting.

@@ -71,7 +71,7 @@ class Dataset:
         self.name = name
         self.folder = folder
         self.remarks: dict[str, int] = {}
-        self._folders: dict[str, list[Path]] | None = None  # by speaker, if each has folders of its own
+        self._folders: dict[str, list[Path]] | None = None  # by speaker, if each has separate folders
         self._listed: dict[str, list[Utterance]] = {}
         self._complete = False
 

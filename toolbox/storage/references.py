@@ -70,8 +70,8 @@ class StoredVoice:
     @property
     def outliers(self) -> tuple[str, ...]:
         rows = np.stack([reference.embedding for reference in self.references])
-        odd = find_outliers(rows, _weights(self.references))
-        return tuple(self.references[number].key for number in odd)
+        outliers = find_outliers(rows, _weights(self.references))
+        return tuple(self.references[number].key for number in outliers)
 
     def lines(self) -> list[str]:
         """Warnings about outliers, a sentence each."""
@@ -102,18 +102,18 @@ def find_outliers(rows: np.ndarray, weights: np.ndarray, least: float = OUTLIER_
     that one outlier does not mark all others. Of two that differ both are marked, because either may be the wrong one.
     """
     left = list(range(len(rows)))
-    odd: list[int] = []
+    outliers: list[int] = []
     while len(left) > 1:
         similarity = similarity_to_others(rows[left], weights[left])
         worst = int(np.argmin(similarity))
         if similarity[worst] >= least:
             break
         if len(left) == 2:
-            if not odd:
-                odd += left
+            if not outliers:
+                outliers += left
             break
-        odd.append(left.pop(worst))
-    return sorted(odd)
+        outliers.append(left.pop(worst))
+    return sorted(outliers)
 
 
 def _weights(references: Sequence[Reference]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The look of the window: two palettes, a style sheet, button icons and the colours of heat maps.
+"""The appearance of the window: two palettes, a style sheet, button icons and the colours of heat maps.
 
 Nothing is loaded from files: icons are drawn, so that they are sharp on every screen and match the palette.
 """
