@@ -23,7 +23,6 @@ Floats = NDArray[np.float32]
 FRAMES_PER_SECOND = 100  # a hop of 10 ms
 TINY = 1e-12
 SPEECH_POWER = 0.01  # typical mean band power of speech at -30 dBFS
-CODEC_FLOOR_DB = -60.0
 
 
 def mix_voices(windows: Floats, config: AugmentationConfig, rng: np.random.Generator) -> Floats:

@@ -139,21 +139,16 @@ def _halfway(thresholds: Rates, point: int) -> float:
 
 
 def all_pairs(embeddings: ArrayLike, speakers: Sequence[str] | ArrayLike) -> tuple[NDArray[np.float32], NDArray]:
-    """All pairs of utterances as trials: (cosines [pairs], same speaker [pairs]); arguments as `all_pairs_eer`."""
+    """All pairs of utterances as trials: (cosines [pairs], same speaker [pairs]).
+
+    Args:
+        embeddings: [utterances, dim], rows of L2 norm 1.
+        speakers: [utterances].
+    """
     rows = np.asarray(embeddings, dtype=np.float32)
     names = np.unique(np.asarray(speakers), return_inverse=True)[1]
     first, second = np.triu_indices(len(rows), k=1)
     return (rows @ rows.T)[first, second], names[first] == names[second]
-
-
-def all_pairs_eer(embeddings: ArrayLike, speakers: Sequence[str] | ArrayLike) -> float:
-    """Equal error rate over all pairs of utterances, scored by the cosine.
-
-    Args:
-        embeddings: [utterances, dim], rows of L2 norm 1.
-        speakers: [utterances], at least two different ones, one of them with two utterances.
-    """
-    return equal_error_rate(*all_pairs(embeddings, speakers))
 
 
 def det_figure(curves: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> Figure:

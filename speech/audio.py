@@ -190,13 +190,6 @@ def preemphasis(wav: np.ndarray, coefficient: float = 0.97) -> np.ndarray:
     return emphasised
 
 
-def deemphasis(wav: np.ndarray, coefficient: float = 0.97) -> np.ndarray:
-    """Inverse of `preemphasis`, y[t] = x[t] + coefficient * y[t - 1]: [samples], same type."""
-    from scipy.signal import lfilter
-
-    return lfilter([1.0], [1.0, -coefficient], wav.astype(np.float64)).astype(wav.dtype)
-
-
 def mu_law_encode(wav: np.ndarray, bits: int = 9) -> np.ndarray:
     """Quantise [-1, 1] to 2**bits mu-law levels (the curve of ITU-T G.711): any shape -> int64 labels."""
     mu = 2**bits - 1

@@ -68,18 +68,8 @@ def _window_sums(flags: np.ndarray, behind: int, ahead: int) -> np.ndarray:
     return sums[behind + ahead + 1 :] - sums[: -behind - ahead - 1]
 
 
-def trim_long_silences(wav: np.ndarray) -> np.ndarray:
-    """Remove silences of more than about 0.2 s, as in the training data of the speaker encoder.
-
-    Args:
-        wav: float32 [samples] at 16 kHz.
-    Returns:
-        float32 [kept samples], whole windows of 30 ms (`speech_windows`); empty where there is no speech.
-    """
-    return _select_windows(wav, speech_windows(wav))
-
-
-def _select_windows(wav: np.ndarray, kept: np.ndarray) -> np.ndarray:
+def select_windows(wav: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """The windows of 30 ms that are to be kept, see `speech_windows`: float32 [kept samples]."""
     return wav[: len(kept) * VAD_WINDOW].reshape(-1, VAD_WINDOW)[kept].reshape(-1)
 
 
@@ -110,7 +100,7 @@ def prepare_with_windows(wav: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     kept = speech_windows(wav, gain)
     if not kept.any():
         raise AudioError("No speech was found in this clip: use a recording in which somebody speaks.")
-    prepared = _select_windows(wav, kept)
+    prepared = select_windows(wav, kept)
     prepared *= np.float32(gain)
     return prepared, np.flatnonzero(kept)
 

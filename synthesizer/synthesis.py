@@ -140,11 +140,6 @@ def read_lines(text: str, lexicon: Lexicon | None = None) -> list[Line]:
     return lines
 
 
-def read_sentences(text: str, lexicon: Lexicon | None = None) -> list[Transcript]:
-    """The sentences of `read_lines`."""
-    return [line.transcript for line in read_lines(text, lexicon)]
-
-
 def _read_paragraph(text: str, lexicon: Lexicon | None) -> list[Transcript]:
     """Raises: TextError if the text is not empty, but nothing in it can be spoken."""
     from synthesizer.text.front_end import text_to_transcript

@@ -26,11 +26,6 @@ def process_rank() -> int:
     return int(os.environ.get("RANK", "0"))
 
 
-def process_count() -> int:
-    """Number of processes that torchrun started; 1 without torchrun."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
-
-
 def make_accelerator(config: FitConfig) -> "Accelerator":
     """An `Accelerator` for the device and precision of `config`, which joins the processes that torchrun started."""
     from accelerate import Accelerator, InitProcessGroupKwargs

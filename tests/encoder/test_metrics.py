@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from encoder.metrics import (
-    all_pairs_eer,
+    all_pairs,
     det_curve,
     det_figure,
     detection_cost,
@@ -135,8 +135,8 @@ def test_bad_input_is_refused() -> None:
 
 def test_all_pairs() -> None:
     embeddings = np.eye(3)[[0, 0, 1, 1, 2]]
-    assert all_pairs_eer(embeddings, ["a", "a", "b", "b", "c"]) == 0
-    assert all_pairs_eer(embeddings, ["a", "b", "a", "b", "c"]) > 0.5
+    assert equal_error_rate(*all_pairs(embeddings, ["a", "a", "b", "b", "c"])) == 0
+    assert equal_error_rate(*all_pairs(embeddings, ["a", "b", "a", "b", "c"])) > 0.5
 
 
 def test_gaussian_scores_are_a_straight_line_on_the_figure() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from encoder.metrics import all_pairs_eer
+from encoder.metrics import all_pairs, equal_error_rate
 from evaluation.error_rates import ErrorRates, average, error_rates
 
 
@@ -20,7 +20,7 @@ def test_the_rate_is_that_of_all_pairs_and_lies_in_its_interval():
     rows, speakers = voices(12, 6, 1.0)
     rates = error_rates(rows, speakers)
     figure: Any = rates.eer_figure()
-    assert figure.value == pytest.approx(all_pairs_eer(rows, speakers))
+    assert figure.value == pytest.approx(equal_error_rate(*all_pairs(rows, speakers)))
     assert figure.n == 72
     assert figure.low < figure.value < figure.high < figure.value + 0.1
     cost: Any = rates.cost_figure()
@@ -37,7 +37,7 @@ def test_more_speakers_narrow_the_interval():
 
 def test_the_interval_covers_the_rate_of_new_speakers():
     """Of sets of 20 speakers each, most intervals hold the rate of a very large set."""
-    truth = all_pairs_eer(*voices(150, 6, 1.2, seed=99))
+    truth = equal_error_rate(*all_pairs(*voices(150, 6, 1.2, seed=99)))
     figures: list[Any] = [error_rates(*voices(20, 6, 1.2, seed=seed)).eer_figure() for seed in range(8)]
     assert sum(figure.low <= truth <= figure.high for figure in figures) >= 6
 

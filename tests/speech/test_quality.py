@@ -8,7 +8,7 @@ import pytest
 
 from speech.audio import SAMPLE_RATE, read_audio
 from speech.errors import AudioError
-from speech.quality import check_reference, clipped_fraction, estimate_snr
+from speech.quality import check_reference, clipped_fraction, noise_ratios
 from tests.speech.clips import FakePartials, band, mixed, tune
 from tests.toy_models import speech_like
 
@@ -160,7 +160,7 @@ def test_snr_estimate_of_mixtures(data_dir, references, wanted_db):
     for wav in references:
         length = min(len(wav), len(rain))
         gain = np.sqrt(np.mean(wav**2) / np.mean(rain**2) / 10 ** (wanted_db / 10))
-        estimates.append(estimate_snr(wav[:length] + np.float32(gain) * rain[:length]))
+        estimates.append(min(noise_ratios(wav[:length] + np.float32(gain) * rain[:length])))
     assert abs(float(np.median(estimates)) - wanted_db) < 3
 
 

@@ -21,10 +21,10 @@ from synthesizer.synthesis import (
     assemble,
     join_syntheses,
     read_lines,
-    read_sentences,
 )
 from synthesizer.text.front_end import text_to_transcript
 from synthesizer.text.lexicon import Entry, Lexicon
+from synthesizer.text.transcript import Transcript
 from tests.synthesizer.toy_decodings import FACTOR, toy_decoding
 
 CONFIG = MelConfig()
@@ -44,17 +44,21 @@ def spoken(text: str, *parts: Part, pause: float = 0.0, speed: float = 1.0, paus
     )
 
 
+def transcripts(text: str, lexicon: Lexicon | None = None) -> list[Transcript]:
+    return [line.transcript for line in read_lines(text, lexicon)]
+
+
 # --- lines ------------------------------------------------------------------------------------------------------------
 
 
 def test_every_sentence_ends_in_punctuation() -> None:
-    for transcript in read_sentences("No mark here\nand (another one)\nHello!"):
+    for transcript in transcripts("No mark here\nand (another one)\nHello!"):
         assert transcript.text.rstrip("\"') ")[-1] in ".,;:!?-"
 
 
 def test_long_sentences_are_split() -> None:
     words = "the quick brown fox jumps over the lazy dog and " * 40
-    parts = read_sentences(words)
+    parts = transcripts(words)
     assert len(parts) > 10
     assert sum(len(part.words) for part in parts) == 400
 
@@ -77,7 +81,7 @@ def test_unspeakable_sentence_is_skipped(caplog) -> None:
 
 
 def test_lexicon_takes_precedence() -> None:
-    (transcript,) = read_sentences("Hello.", Lexicon((Entry("hello", (("Y", "OW1"),), False),)))
+    (transcript,) = transcripts("Hello.", Lexicon((Entry("hello", (("Y", "OW1"),), False),)))
     assert transcript.words[0].phonemes == ("Y", "OW1")
 
 

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from speech.errors import TextError
-from synthesizer.text.front_end import text_to_transcript, text_to_transcripts
+from synthesizer.synthesis import read_lines
+from synthesizer.text.front_end import text_to_transcript
 from synthesizer.text.lexicon import Entry, Lexicon
 from synthesizer.text.transcript import encode
 
@@ -25,31 +26,31 @@ def test_text_to_transcript():
 def test_lexicon_entries_are_applied():
     lexicon = Lexicon((Entry("Zorble", (("Z", "OW1"),), exact=False),))
     assert text_to_transcript("Dr. zorble", lexicon).words[1].phonemes == ("Z", "OW1")
-    assert text_to_transcripts("Zorble's end.", lexicon)[0][1].words[0].phonemes == ("Z", "OW1", "Z")
+    assert read_lines("Zorble's end.", lexicon)[0].transcript.words[0].phonemes == ("Z", "OW1", "Z")
 
 
 def test_sentences_are_transcribed_one_by_one():
-    prepared = text_to_transcripts("Mr. Jones left at 5 p.m. He was tired.\nNobody saw him.")
-    assert [sentence for sentence, _ in prepared] == ["Mr. Jones left at 5 p.m.", "He was tired.", "Nobody saw him."]
-    assert prepared[0][1].text == "mister jones left at five p m."
+    lines = read_lines("Mr. Jones left at 5 p.m. He was tired.\nNobody saw him.")
+    texts = [line.transcript.text for line in lines]
+    assert texts == ["mister jones left at five p m.", "he was tired.", "nobody saw him."]
 
 
 def test_a_sentence_without_speech_is_left_out_with_a_warning(caplog):
     with caplog.at_level(logging.WARNING):
-        prepared = text_to_transcripts("Hello there.\n𐐀𐐁𐐂\nGoodbye.")
-    assert [sentence for sentence, _ in prepared] == ["Hello there.", "Goodbye."]
-    assert "left out" in caplog.text
+        lines = read_lines("Hello there.\n𐐀𐐁𐐂\nGoodbye.")
+    assert [line.transcript.text for line in lines] == ["hello there.", "goodbye."]
+    assert "Skipped" in caplog.text
 
 
 @pytest.mark.parametrize("text", ["", "  \n\t ", "...", "\U0001f600", "?! --"])
 def test_texts_without_speech_are_refused(text):
     with pytest.raises(TextError):
-        text_to_transcripts(text)
+        read_lines(text)
 
 
 def test_invalid_inline_phonemes_are_refused():
     with pytest.raises(TextError, match="QQ"):
-        text_to_transcripts("All is well. But {QQ} is not.")
+        read_lines("All is well. But {QQ} is not.")
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +97,7 @@ def test_number_of_hard_texts():
 
 @pytest.mark.parametrize("text", [text for text in HARD_TEXTS if any(c.isalnum() for c in text)])
 def test_every_word_of_a_hard_text_has_phonemes(text):
-    for _, transcript in text_to_transcripts(text):
+    for transcript in (line.transcript for line in read_lines(text)):
         assert all(word.phonemes for word in transcript.words)
         assert not re.search(r"\d", re.sub(r"\{[^}]*\}", "", transcript.text))
         assert encode(transcript, 1.0)[-1] == encode(transcript, 0.0)[-1]
@@ -104,13 +105,13 @@ def test_every_word_of_a_hard_text_has_phonemes(text):
 
 def _seconds(text: str) -> float:
     started = time.process_time()
-    text_to_transcripts(text)
+    read_lines(text)
     return time.process_time() - started
 
 
 def test_long_texts_take_linear_time():
     prose = " ".join(text for text in HARD_TEXTS if "." in text and len(text) > 30)
-    text_to_transcripts(prose)  # load the dictionary and the model, and fill the caches
+    read_lines(prose)  # load the dictionary and the model, and fill the caches
     long = (prose + "\n") * (50_000 // len(prose) + 1)
     assert len(long) >= 50_000
     assert _seconds(long) < 12 * _seconds(long[: len(long) // 4])
@@ -128,9 +129,9 @@ _typed = st.lists(
 @given(st.one_of(_typed.map(" ".join), _typed.map("".join)))
 def test_any_text_is_encoded_or_refused(text):
     try:
-        prepared = text_to_transcripts(text)
+        lines = read_lines(text)
     except TextError:
         return
-    for _, transcript in prepared:
+    for transcript in (line.transcript for line in lines):
         assert all(word.phonemes for word in transcript.words)
         assert len(encode(transcript, 1.0)) > 1 and len(encode(transcript, 0.0)) > 1
