@@ -113,7 +113,8 @@ class VoiceCloner:
             weights: weight of each clip: "speech" for its seconds of speech, "equal", or one number each.
 
         Raises:
-            AudioError: there are no clips, or one cannot be read or is unfit for cloning.
+            AudioError: there are no clips, or one cannot be read or is unfit for cloning. A clip with too little speech
+                is skipped with a warning if another one has enough.
             ConfigError: the weights do not fit the clips.
             TypeError: a reference is neither a path nor an array.
         """

@@ -20,6 +20,8 @@ def voice_of_clips(
 ) -> Voice:
     """The voice of some clips: the normalised weighted mean of their embeddings, and their mean pitch.
 
+    Skipped clips are left out.
+
     Args:
         median_f0s: of each clip, in Hz; None if unknown.
         embedding_space: of the encoder that examined the clips.
@@ -31,5 +33,7 @@ def voice_of_clips(
     voices = [
         Voice(clip.embedding, embedding_space, sources=(clip.source,), pitch=median_f0)
         for clip, median_f0 in zip(report.clips, median_f0s, strict=True)
+        if not clip.skipped
     ]
-    return Voice.average(voices, name, consent, report.weights.tolist())
+    weights = [float(weight) for clip, weight in zip(report.clips, report.weights, strict=True) if not clip.skipped]
+    return Voice.average(voices, name, consent, weights)

@@ -3,14 +3,14 @@
     python -m encoder.enrolment me.wav [more.wav ...] [--encoder FILE] [--picture FILE]
 
 reports speech, noise, clipping and music in each clip and the similarity of its parts, and says how to fix problems.
-The exit code is 1 if a clip cannot be used.
+Clips with too little speech are skipped if another one has enough. The exit code is 1 if no voice can be made.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
@@ -38,11 +38,15 @@ Weighting = Literal["speech", "equal"]
 
 @dataclass(frozen=True, eq=False)
 class ExaminedClip:
-    """One clip: its name, its quality report, and its embedded partials (None if it was not embedded)."""
+    """One clip: its name, its quality report, and its embedded partials (None if it was not embedded).
+
+    `skipped` is True if it has too little speech and other clips of the voice have enough.
+    """
 
     source: str
     report: ReferenceReport
     partials: Partials | None
+    skipped: bool = False
 
     @property
     def embedding(self) -> np.ndarray:
@@ -73,7 +77,7 @@ class EnrolmentReport:
     Attributes:
         clips: their reports.
         similarity: float32 [clips, clips], cosines of the embeddings; NaN for clips that were not embedded.
-        weights: float32 [clips], weights in `embedding`, sum 1.
+        weights: float32 [clips], weights in `embedding`, sum 1; 0 for skipped clips.
         remarks: on the clips as a group.
     """
 
@@ -98,7 +102,8 @@ class EnrolmentReport:
         from encoder.partials import mean_embedding
 
         self.raise_for_errors()
-        return mean_embedding([clip.embedding for clip in self.clips], self.weights)
+        used = [not clip.skipped for clip in self.clips]
+        return mean_embedding([clip.embedding for clip in self.clips if not clip.skipped], self.weights[used])
 
     def raise_for_errors(self) -> None:
         """Raise an `AudioError` for the first clip that cannot be used."""
@@ -143,7 +148,7 @@ def examine_clip(source: str, wav: np.ndarray, encoder: SpeakerEncoder) -> Exami
 def enrolment_report(
     clips: Iterable[tuple[str, np.ndarray]], encoder: SpeakerEncoder, weights: Sequence[float] | Weighting = "speech"
 ) -> EnrolmentReport:
-    """Examine clips of one person.
+    """Examine clips of one person. Those with too little speech are skipped with a warning if another one has enough.
 
     Args:
         clips: (name, [samples] at 16 kHz as read).
@@ -153,11 +158,33 @@ def enrolment_report(
         AudioError: there are no clips, or one is not one channel of finite numbers.
         ConfigError: the weights do not fit the clips.
     """
-    reports = tuple(examine_clip(source, wav, encoder) for source, wav in clips)
+    reports = _skip_short([examine_clip(source, wav, encoder) for source, wav in clips])
     if not reports:
         raise AudioError("There is no reference clip: give at least one recording of the voice.")
     similarity = _similarity(reports)
     return EnrolmentReport(reports, similarity, _weights(reports, weights), _remarks_on_pairs(reports, similarity))
+
+
+def _skip_short(reports: Sequence[ExaminedClip]) -> tuple[ExaminedClip, ...]:
+    """Replace the problems of clips with too little speech by a warning, if another clip has enough."""
+    from speech.quality import MIN_SPEECH_SECONDS, Remark
+
+    def is_short(clip: ExaminedClip) -> bool:
+        return clip.report.speech_seconds < MIN_SPEECH_SECONDS
+
+    if all(map(is_short, reports)):
+        return tuple(reports)
+    skipped = []
+    for clip in reports:
+        if is_short(clip):
+            sentence = (
+                f"The clip is skipped, because it has only {clip.report.speech_seconds:.1f} s of speech: record at "
+                f"least {MIN_SPEECH_SECONDS:g} s."
+            )
+            report = replace(clip.report, remarks=(Remark("warning", "too_short", sentence),))
+            clip = ExaminedClip(clip.source, report, None, skipped=True)
+        skipped.append(clip)
+    return tuple(skipped)
 
 
 def _similarity(reports: Sequence[ExaminedClip]) -> np.ndarray:
@@ -175,7 +202,8 @@ def _weights(reports: Sequence[ExaminedClip], weights: Sequence[float] | Weighti
             raise ConfigError(f"Clips are weighted by 'speech', 'equal' or one number each, not by {weights!r}.")
         weights = [clip.report.speech_seconds if weights == "speech" else 1.0 for clip in reports]
         weights = weights if any(weights) else [1.0] * len(reports)  # without any speech, the clips have errors
-    return normalised_weights(weights, len(reports), "clips")
+    factors = normalised_weights(weights, len(reports), "clips")
+    return normalised_weights(np.where([clip.skipped for clip in reports], 0, factors), len(reports), "clips")
 
 
 def _remarks_on_pairs(reports: Sequence[ExaminedClip], similarity: np.ndarray) -> tuple[Remark, ...]:

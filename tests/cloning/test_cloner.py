@@ -13,8 +13,10 @@ from cloning.finishing import check_alignment, finish
 from speech.audio import read_audio, write_audio
 from speech.errors import AudioError, ConfigError, ModelFileError, StorageError, TextError
 from speech.mel import MelConfig
+from speech.quality import Remark
 from synthesizer import Sentence
 from synthesizer.text.lexicon import Entry, Lexicon
+from tests.speech.clips import tune
 from tests.toy_models import EMBEDDING_SIZE, TOY_SPACE, save_toy_models, speech_like, toy_encoder, toy_synthesizer
 from vocoder import GriffinLimVocoder
 
@@ -110,9 +112,28 @@ def test_files_and_arrays_are_averaged_alike(cloner, tmp_path):
 def test_no_clip_or_a_bad_one_is_refused(cloner):
     with pytest.raises(AudioError, match="no reference clip"):
         cloner.enroll([])
-    for bad in (np.zeros(48_000, np.float32), np.full(48_000, np.nan, np.float32), np.zeros((2, 48_000), np.float32)):
+    for bad in (tune(8.0), np.full(48_000, np.nan, np.float32), np.zeros((2, 48_000), np.float32)):
         with pytest.raises(AudioError, match=r"^a recording: "):
             cloner.enroll([speech_like(4.5), bad])
+
+
+def test_a_clip_with_too_little_speech_is_skipped_with_a_warning(cloner, tmp_path):
+    write_audio(tmp_path / "good.wav", speech_like(4.5))
+    alone = cloner.enroll(tmp_path / "good.wav")
+    for name, wav in {
+        "short": speech_like(1.0, pitch=250),
+        "silent": np.zeros(48_000, np.float32),
+        "a word": np.concatenate([np.zeros(48_000, np.float32), speech_like(0.8, pitch=90)]),
+    }.items():
+        write_audio(tmp_path / f"{name}.wav", wav)
+        remarks: list[tuple[str, Remark]] = []
+        clips = [tmp_path / f"{name}.wav", tmp_path / "good.wav"]
+        voice = cloner.enroll(clips, on_remark=lambda *remark, found=remarks: found.append(remark))
+        assert any(source == f"{name}.wav" and "skipped" in remark.sentence for source, remark in remarks)
+        np.testing.assert_allclose(voice.embedding, alone.embedding, atol=1e-6)
+        assert voice.sources == ("good.wav",) and voice.pitch == alone.pitch
+        with pytest.raises(AudioError, match=name):
+            cloner.enroll([clips[0], clips[0]])
 
 
 def test_warnings_of_the_quality_check_are_passed_on(cloner):

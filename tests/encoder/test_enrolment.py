@@ -102,13 +102,56 @@ def test_clips_of_different_people_are_reported():
 
 
 def test_an_unusable_clip_is_reported_and_gives_no_voice(encoder) -> None:
-    report = enrolment_report([("good", speech_like(5.0)), ("bad", np.zeros(80_000, np.float32))], encoder)
+    report = enrolment_report([("good", speech_like(5.0)), ("bad", tune(8.0))], encoder)
     assert not report.usable
-    assert np.isnan(report.similarity[0, 1])
+    with pytest.raises(AudioError, match=r"^bad: .*music"):
+        _ = report.embedding
+    report = enrolment_report([("bad", np.zeros(80_000, np.float32))], encoder)
+    assert not report.usable
     with pytest.raises(AudioError, match=r"^bad: .*silent"):
         _ = report.embedding
     with pytest.raises(AudioError, match="no speech"):
-        _ = report.clips[1].embedding
+        _ = report.clips[0].embedding
+
+
+SHORT_CLIPS = {
+    "half a second": speech_like(0.5),
+    "too short": speech_like(1.5, pitch=180),
+    "silent": np.zeros(80_000, np.float32),
+    "hiss": np.random.default_rng(0).normal(0, 3e-3, 40_000).astype(np.float32),
+    "nothing": np.zeros(0, np.float32),
+    "a word in silence": np.concatenate([np.zeros(80_000, np.float32), speech_like(1.0)]),
+}
+
+
+@pytest.mark.parametrize("name", SHORT_CLIPS)
+def test_a_clip_with_too_little_speech_is_skipped_with_a_warning(encoder, name: str) -> None:
+    good = [("a", speech_like(5.0)), ("b", speech_like(5.0, pitch=130))]
+    for position in range(3):
+        clips = [*good[:position], (name, SHORT_CLIPS[name]), *good[position:]]
+        report = enrolment_report(clips, encoder)
+        assert report.usable and [clip.skipped for clip in report.clips] == [at == position for at in range(3)]
+        (remark,) = [remark for source, remark in report.all_remarks if source == name]
+        assert remark.severity == "warning" and "skipped" in remark.sentence
+        assert report.weights[position] == 0 and report.weights.sum() == pytest.approx(1)
+        assert np.isnan(report.similarity[position]).all()
+        np.testing.assert_allclose(report.embedding, enrolment_report(good, encoder).embedding, atol=1e-6)
+
+
+def test_weights_of_the_clips_that_are_not_skipped(encoder) -> None:
+    clips = [("a", speech_like(5.0)), ("short", SHORT_CLIPS["too short"]), ("b", speech_like(5.0, pitch=130))]
+    assert enrolment_report(clips, encoder, [1, 7, 3]).weights.tolist() == [0.25, 0, 0.75]
+    assert enrolment_report(clips, encoder, "equal").weights.tolist() == [0.5, 0, 0.5]
+    for weights in ([1, 3], [0, 1, 0]):
+        with pytest.raises(ConfigError):
+            enrolment_report(clips, encoder, weights)
+
+
+def test_only_clips_with_too_little_speech_are_an_error(encoder) -> None:
+    report = enrolment_report(SHORT_CLIPS.items(), encoder)
+    assert not report.usable and not any(clip.skipped for clip in report.clips)
+    with pytest.raises(AudioError, match=r"^half a second: .*0\.\d s of speech"):
+        report.raise_for_errors()
 
 
 def test_no_clip_or_invalid_audio_is_refused(encoder) -> None:
@@ -133,8 +176,10 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     assert main([good, "--encoder", model, "--picture", picture]) == 0
     assert "good.wav: " in capsys.readouterr().out
     assert Path(picture).stat().st_size > 1000
-    assert main([good, silent, "--encoder", model]) == 1
+    assert main([silent, "--encoder", model]) == 1
     assert "error: The clip is silent" in capsys.readouterr().out
+    assert main([good, silent, "--encoder", model]) == 0
+    assert "warning: The clip is skipped" in capsys.readouterr().out
     for wrong in (
         [good, "--encoder", model, "--picture", picture],
         [],

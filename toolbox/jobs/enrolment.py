@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,7 @@ class AnalysedClip:
         seconds: of speech.
         remarks: of the quality check, the most severe first.
         usable: whether a voice may be made of it.
+        too_short: whether it has too little speech.
     """
 
     source: str
@@ -47,6 +48,7 @@ class AnalysedClip:
     seconds: float
     remarks: tuple[Remark, ...]
     usable: bool
+    too_short: bool
 
     def as_reference(self) -> NewReference:
         """The clip for `VoiceStore.add_reference`; it must have an embedding."""
@@ -56,7 +58,7 @@ class AnalysedClip:
 
 @dataclass(frozen=True, eq=False)
 class Enrolment:
-    """A voice (None if a clip is unusable), its clips, and remarks on all of them together."""
+    """A voice (None if a clip is unusable), its clips without those skipped, and remarks on skipped and all clips."""
 
     voice: Voice | None
     clips: tuple[AnalysedClip, ...]
@@ -86,6 +88,8 @@ def enrol(
 ) -> Enrolment:
     """Make a voice of clips of one speaker. Problems are listed in the remarks.
 
+    Clips with too little speech are skipped if another one has enough.
+
     Raises:
         AudioError: there are no clips, or one cannot be read.
     """
@@ -106,10 +110,18 @@ def enrol(
     context.check()
     space = encoder.embedding_space
     analysed = tuple(
-        _analysed(source, wav, clip, space) for (source, wav), clip in zip(wavs, report.clips, strict=True)
+        _analysed(source, wav, clip, space)
+        for (source, wav), clip in zip(wavs, report.clips, strict=True)
+        if not clip.skipped
     )
     voice = voice_of_clips(report, (median_f0(wav) for _, wav in wavs), space, name) if report.usable else None
-    return Enrolment(voice, analysed, report.remarks)
+    skipped = tuple(
+        replace(remark, sentence=f"{clip.source}: {remark.sentence}")
+        for clip in report.clips
+        if clip.skipped
+        for remark in clip.report.remarks
+    )
+    return Enrolment(voice, analysed, skipped + report.remarks)
 
 
 def embed(context: JobContext, models: Models, files: ModelFiles, source: Source) -> np.ndarray:
@@ -133,6 +145,7 @@ def read_source(source: Source) -> tuple[str, np.ndarray]:
 
 def _analysed(name: str, wav: np.ndarray, clip: ExaminedClip, space: str) -> AnalysedClip:
     from speech.mel import synthesis_mel
+    from speech.quality import MIN_SPEECH_SECONDS
 
     report = clip.report
     return AnalysedClip(
@@ -144,4 +157,5 @@ def _analysed(name: str, wav: np.ndarray, clip: ExaminedClip, space: str) -> Ana
         seconds=report.speech_seconds,
         remarks=report.remarks,
         usable=not report.errors and clip.partials is not None,
+        too_short=report.speech_seconds < MIN_SPEECH_SECONDS,
     )

@@ -284,7 +284,7 @@ def _chosen(kind: Kind, title: str, made: jobs.Enrolment, key: str = "") -> Chos
         ]
         raise AudioError(" ".join(problems) or "No speech was found in this recording: choose a different one.")
     first = made.clips[0]
-    remarks = tuple(remark for clip in made.clips for remark in clip.remarks) + made.remarks
+    remarks = made.remarks + tuple(remark for clip in made.clips for remark in clip.remarks)
     lines = (f"{sum(clip.seconds for clip in made.clips):.1f} s of speech in {len(made.clips)} recording"
              f"{'s' * (len(made.clips) > 1)}",)  # fmt: skip
     return ChosenVoice(kind, title, made.voice, key, first.wav, first.mel, lines, remarks, made.clips)

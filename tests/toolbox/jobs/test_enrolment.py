@@ -6,6 +6,7 @@ import pytest
 from cloning import VoiceCloner
 from speech.audio import write_audio
 from speech.errors import AudioError
+from tests.speech.clips import tune
 from tests.toy_models import TOY_SPACE, speech_like
 from toolbox import jobs
 from toolbox.jobs.context import JobContext
@@ -29,10 +30,20 @@ def test_an_analysed_clip_has_everything_that_the_window_shows(models, files, tm
 def test_an_unusable_clip_is_reported_and_makes_no_voice(models, files):
     silent = jobs.analyse_clip(JobContext(), models, files, ("silence", np.zeros(3 * RATE, np.float32)))
     assert not silent.usable and silent.embedding is None and silent.remarks[0].code == "silent"
-    made = jobs.enrol(JobContext(), models, files, [("a", speech_like(4.5)), ("silence", np.zeros(RATE, np.float32))])
+    made = jobs.enrol(JobContext(), models, files, [("a", speech_like(4.5)), ("music", tune(8.0))])
     assert made.voice is None and [clip.usable for clip in made.clips] == [True, False]
     with pytest.raises(AudioError, match="no reference clip"):
         jobs.enrol(JobContext(), models, files, [])
+
+
+@pytest.mark.parametrize("short", [speech_like(1.0), np.zeros(RATE, np.float32), np.zeros(0, np.float32)], ids=len)
+def test_a_clip_with_too_little_speech_is_skipped_with_a_warning(models, files, short):
+    made = jobs.enrol(JobContext(), models, files, [("short", short), ("good", speech_like(4.5))])
+    alone = jobs.enrol(JobContext(), models, files, [("good", speech_like(4.5))])
+    assert made.voice is not None and alone.voice is not None
+    assert [clip.source for clip in made.clips] == ["good"] and made.voice.sources == ("good",)
+    np.testing.assert_allclose(made.voice.embedding, alone.voice.embedding, atol=1e-6)
+    assert made.remarks[0].severity == "warning" and made.remarks[0].sentence.startswith("short: The clip is skipped")
 
 
 def test_a_voice_is_that_of_the_cloner(models, files, folder, tmp_path, recorder):

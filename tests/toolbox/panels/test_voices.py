@@ -7,7 +7,9 @@ from PyQt5.QtGui import QDragEnterEvent, QDropEvent
 from PyQt5.QtWidgets import QDialog
 
 from cloning import VoiceLibrary
+from speech.audio import write_audio
 from tests.toolbox.audio_devices import FakeDevices
+from tests.toy_models import speech_like
 from toolbox.state.voice_choice import FIRST_SAMPLE
 from toolbox.storage.voice_store import NewReference
 
@@ -125,9 +127,11 @@ def test_a_voice_is_saved_renamed_deleted_and_restored(app, clips):
     assert np.array_equal(app.voices.chosen.voice.embedding, expected.embedding)
     assert app.voices.chosen.voice.pitch == expected.pitch
     assert app.voices.chosen.mel.size and not window.voice_card.save_button.isEnabled()
-    library.add_files([clips[1]])
+    write_audio(app.data / "short.wav", speech_like(1.0))
+    library.add_files([app.data / "short.wav", clips[1]])
     app.settle()
     assert library.table.rowCount() == 2 and library.remove_button.isEnabled()
+    assert "short.wav" in app.notices[-1][0]
     library.listen_button.click()
     app.until(lambda: app.session.playing == "saved reference")
     library.remove_button.click()
