@@ -1,4 +1,4 @@
-"""What a caller can ask of the chain. Imports no PyTorch."""
+"""The options of the chain. Imports no PyTorch."""
 
 from __future__ import annotations
 

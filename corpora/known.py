@@ -1,7 +1,7 @@
 """Public corpora as unpacked: VoxCeleb 1 and 2, VCTK, Common Voice and TIMIT.
 
-Each `find_...` returns where the corpus is in a folder, if it is there; each `read_...` lists its recordings. Archives
-are unpacked in different ways, so the corpus may be one or two folders further down.
+Each `find_...` looks for a corpus in a folder, and each `read_...` lists its recordings. Archives are unpacked in
+different ways, so the corpus may be one or two levels below.
 """
 
 from __future__ import annotations

@@ -63,11 +63,11 @@ class FeatureWriter:
                 read_info(self.directory)
             self._index = _open_binary(self._index_path)
             _lock(self._index, self._index_path)
-            _cut_torn_line(self._index)
+            _remove_incomplete_line(self._index)
             own = read_index(self._index_path)
             self.done = {item.key for item in own} | done_keys(self.directory, skip=self._index_path)
             self._rejected = _open_binary(self._rejected_path)
-            _cut_torn_line(self._rejected)
+            _remove_incomplete_line(self._rejected)
             self._open_shard(own)
         except OSError as error:
             raise _cannot_write(self.directory, error) from error
@@ -263,7 +263,7 @@ def _open_binary(path: Path) -> Any:
     return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644), "r+b", buffering=0)
 
 
-def _cut_torn_line(file: Any) -> None:
+def _remove_incomplete_line(file: Any) -> None:
     """Remove an incomplete last line and seek to the end."""
     content = file.read()
     file.truncate(content.rfind(b"\n") + 1)

@@ -20,11 +20,11 @@ class LSTMTask(EncoderTask):
     def targets(self, batch: Batch, teacher: SpeakerEncoder) -> Tensor:
         assert isinstance(teacher, LSTMEncoder)
         points = trajectory_frames(batch["mels"].shape[2], self._every(batch))
-        # After a pause in its window, the student is behind the teacher: compare what is of the same clean frames.
+        # A pause in its window delays the student, so embeddings of the same clean frames are compared.
         frames = batch["clean_frames"].flatten(0, 1)[:, points]
         return teacher.model.at_frames(batch["clean"].flatten(0, 1), frames)
 
     def _every(self, batch: Batch) -> int:
-        """Frames between two points: all of them where only the whole window counts."""
+        """Frames between two embeddings; the whole window without a teacher."""
         frames = batch["mels"].shape[2]
         return frames if self.teacher is None else min(self.loss.distill_every, frames)

@@ -24,7 +24,6 @@ SAMPLE_RATE = 16_000
 
 def write_voice_file(path: Path, voice: StoredVoice, audio: Mapping[str, bytes]) -> None:
     """Write a voice file with its references. Args: audio: flac by key. Raises: StorageError."""
-    """Write a voice file with its references. Args: audio: flac by key. Raises: StorageError."""
     from safetensors.numpy import save
 
     whole = voice.voice
