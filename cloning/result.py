@@ -78,7 +78,7 @@ class Speech:
         """Write a .wav, .flac or .ogg file and return its path.
 
         Raises:
-            StorageError: the suffix is not supported, the file exists and `overwrite` is False, or it cannot be written.
+            StorageError: the suffix is unknown, the file exists and `overwrite` is False, or it cannot be written.
         """
         from speech.audio import write_audio
 

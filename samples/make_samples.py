@@ -3,7 +3,7 @@
     sudo apt install flite
     python samples/make_samples.py [--out-dir samples]
 
-The clips are synthetic, so that the project may distribute them and nobody's voice is cloned without consent.
+The clips are synthetic, so that the project may distribute them and no person's voice is cloned without consent.
 """
 
 import argparse
