@@ -13,7 +13,7 @@ from toolbox.panels.dialogs import ask_for_files
 from toolbox.state.session import Session
 from toolbox.state.worker import Job, JobContext
 from toolbox.storage.datasets import Dataset, Utterance, find_datasets, random_choice
-from toolbox.widgets.parts import Card, button, faint, row
+from toolbox.widgets.parts import Card, button, faint, list_keys, row
 
 MAX_UTTERANCES = 200  # for one voice, or for the map
 
@@ -74,6 +74,7 @@ class DatasetBrowser(QWidget):
         self.columns[1].view.selectionModel().currentChanged.connect(lambda *_: self._list_utterances())
         self.columns[2].view.selectionModel().selectionChanged.connect(lambda *_: self._enable())
         self.columns[2].view.activated.connect(lambda _index: self.load())
+        list_keys(self.columns[2].view, {"Space": self.listen})
         self.add_button = button("Add &folder...", "Add a corpus, a folder of corpora, or a folder of recordings",
                                  self.ask_for_folder, "folder")  # fmt: skip
         self.rescan_button = button("&Rescan", "Search the folders again", self.scan)
@@ -89,7 +90,6 @@ class DatasetBrowser(QWidget):
         self.auto_next.setChecked(session.preferences.get("auto_next", True))
         self.status = faint()
         self._lay_out()
-        self._enable()
         self._enable()
 
     def _lay_out(self) -> None:

@@ -13,7 +13,7 @@ from PyQt5.QtWidgets import QListView, QWidget
 from toolbox.state.requests import Requests
 from toolbox.state.session import Session
 from toolbox.storage.results import Entry
-from toolbox.widgets.parts import Card, ElidedLabel, button, row
+from toolbox.widgets.parts import Card, ElidedLabel, button, list_keys, row
 
 LETTERS = ("A", "B")
 
@@ -90,11 +90,12 @@ class History(Card):
         self.list.setUniformItemSizes(True)
         self.list.setTextElideMode(Qt.ElideRight)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarAlwaysOff)
-        self.list.setToolTip("Click to view a result, double-click or press Enter to play it")
+        self.list.setToolTip("Click to view a result, double-click to play it. Space plays or pauses, Del deletes.")
         self.list.clicked.connect(self._show)
         self.list.activated.connect(self._show_and_play)
+        list_keys(self.list, {"Space": self.play_or_pause, "Del": self.delete})
         self.replay_button = button("Repla&y", "Play the selected result", self.replay, "play")
-        self.delete_button = button("Delete", "Delete the selected result; you can undo it", self.delete)
+        self.delete_button = button("Delete", "Delete the selected result; Ctrl+Z restores it", self.delete)
         self.reuse_button = button(
             "Reuse settings", "Put text, options, seed, voice and models of this result back on the page",
             requests.restore_settings,
@@ -129,9 +130,11 @@ class History(Card):
 
     def _listed(self, entries: list[Entry]) -> None:
         entry = self.selected()
-        key = self._requests.key or (entry.key if entry is not None else "")
+        key, before = self._requests.key or (entry.key if entry is not None else ""), self.list.currentIndex().row()
         self.model.show(entries)
         self._select(key)
+        if self.selected() is None and before >= 0 and entries:  # the selected one was deleted
+            self.list.setCurrentIndex(self.model.index(min(before, len(entries) - 1)))
         self.title.setText(f"Results ({len(entries)})" if entries else "Results")
         self._enable()
 
@@ -161,6 +164,11 @@ class History(Card):
         entry = self.selected()
         if entry is not None:
             self._requests.show(entry.key, play=True)
+
+    def play_or_pause(self) -> None:
+        entry = self.selected()
+        if entry is not None:
+            self._requests.play_or_pause(entry.key)
 
     def delete(self) -> None:
         entry = self.selected()

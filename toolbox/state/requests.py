@@ -301,6 +301,14 @@ class Requests(QObject):
             return
         self.session.play("result", self.result.wav, self.result.sample_rate, start)
 
+    def play_or_pause(self, key: str) -> None:
+        """Play a stored result, pause it, or continue it."""
+        result = self.result
+        if key != self.key or result is None or not len(result.wav):
+            self.show(key, play=True)
+        elif not self.busy:
+            self.session.play_or_pause("result", result.wav, result.sample_rate)
+
     def load_audio(self, key: str, then: Callable[[np.ndarray, int], object]) -> None:
         """Read the audio of a stored result, for a comparison."""
         store = self.session.results
@@ -331,11 +339,12 @@ class Requests(QObject):
 
         def removed(entries: list[Entry]) -> None:
             self._listed(entries)
-            self.session.notify("The result was deleted.", "&Undo", lambda: self._restore(key))
+            self.session.offer_undo("The result was deleted.", lambda: self.restore(key))
 
         self.session.submit("Deleting the result", remove, removed, "files", False)
 
-    def _restore(self, key: str) -> None:
+    def restore(self, key: str) -> None:
+        """Restore a result from the trash."""
         store = self.session.results
 
         def restore(_context: JobContext) -> list[Entry]:

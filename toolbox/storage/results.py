@@ -13,6 +13,7 @@ import logging
 import secrets
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +119,14 @@ class ResultStore:
         if self._entries is not None:
             self._entries[key] = entry
         return entry
+
+    def trash(self) -> Sequence[Entry]:
+        """The deleted results that can be read, newest first; `restore` takes their keys."""
+        found = []
+        for folder in sorted((self.directory / TRASH).glob("*"), reverse=True):
+            with contextlib.suppress(Exception):  # readers of damaged files raise many kinds
+                found.append(self._read(folder))
+        return found
 
     def _empty_old_trash(self) -> None:
         with contextlib.suppress(OSError):

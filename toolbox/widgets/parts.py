@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from PyQt5.QtCore import Qt
 from PyQt5.QtGui import QKeySequence
@@ -12,6 +12,7 @@ from PyQt5.QtWidgets import (
     QLabel,
     QLayout,
     QPushButton,
+    QShortcut,
     QSizePolicy,
     QToolButton,
     QVBoxLayout,
@@ -124,6 +125,14 @@ def beside(*parts: QWidget) -> QWidget:
     line.setContentsMargins(0, 0, 0, 0)
     whole.setLayout(line)
     return whole
+
+
+def list_keys(view: QWidget, actions: Mapping[str, Callable[[], object]]) -> None:
+    """Keys that act while a list has the focus. Args: actions: by key, such as "Space" or "Del"."""
+    for key, action in actions.items():
+        shortcut = QShortcut(QKeySequence(key), view)
+        shortcut.setContext(Qt.WidgetShortcut)
+        shortcut.activated.connect(lambda act=action: act())
 
 
 class ElidedLabel(QLabel):

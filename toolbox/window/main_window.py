@@ -34,6 +34,7 @@ from toolbox.panels.recorder_dialog import RecorderDialog
 from toolbox.panels.result_view import ResultView
 from toolbox.panels.settings_panel import SettingsPanel
 from toolbox.panels.text_card import TextCard
+from toolbox.panels.trash_dialog import TrashDialog
 from toolbox.panels.voice_card import VoiceActions, VoiceCard
 from toolbox.state.requests import Requests
 from toolbox.state.session import Session
@@ -97,6 +98,7 @@ class MainWindow(QMainWindow):
         self.settings = SettingsPanel(session, self.restyle)
         self.recorder = RecorderDialog(session, self)
         self.mixer: MixerDialog | None = None
+        self.trash: TrashDialog | None = None
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         self.tabs.tabBar().setDrawBase(False)
@@ -172,6 +174,10 @@ class MainWindow(QMainWindow):
                 entry("&Export the result...", "Ctrl+E", actions.export),
                 None,
                 entry("&Quit", "Ctrl+Q", self.close),
+            ],
+            "&Edit": [
+                entry("&Undo deleting", "Ctrl+Z", self.session.undo),
+                entry("&Trash...", "Ctrl+Shift+T", self.open_trash),
             ],
             "&Voice": [
                 entry("&Listen to the reference", "Ctrl+L", voice.listen),
@@ -297,6 +303,14 @@ class MainWindow(QMainWindow):
             self.mixer = MixerDialog(self.session, self)
         self.mixer.show()
         self.mixer.raise_()
+
+    def open_trash(self) -> None:
+        if self.trash is None:
+            self.trash = TrashDialog(self.session, self.requests, self)
+        else:
+            self.trash.refresh()
+        self.trash.show()
+        self.trash.raise_()
 
     def cancel(self) -> None:
         """Stop playback and cancel all jobs."""
