@@ -24,7 +24,7 @@ def _statute(match: re.Match[str]) -> str:
 
 def _standard(match: re.Match[str]) -> str:
     """'802.11ac' -> 'eight oh two dot eleven a c'."""
-    letters = f" {_letters(match['letters'])}" if match["letters"] else ""
+    letters = f" {_letters(match['letters'].replace('/', ''))}" if match["letters"] else ""
     return f"eight oh two dot {cardinal(match['part'])}{letters}"
 
 
@@ -38,13 +38,14 @@ _ELEMENT = "(?:Na|Cl|Ca|Mg|Fe|Cu|Zn|Ag|Al|Si|Mn|Br|Li|Pb|Ti|[HCNOSPFKI])"
 _RULES = compile_rules(
     (START + r"(?<![$£€(])(?P<number>\d{1,4})(?P<parts>(?:\((?:[a-z]|\d{1,2})\))+)(?!\w)", _statute),
     (
-        START + r"(?P<number>401|403|457|529)[kKbB](?!\w)",
-        lambda m: f"{code_number(m['number'])} {m.group()[-1].upper()}",
+        START + r"(?P<number>401|403|457|529)(?:[kKbB](?!\w)|(?=\splans?\b))",
+        lambda m: f"{code_number(m['number'])} {m.group()[3:].upper()}".strip(),
     ),
-    (START + r"802\.(?P<part>\d{1,2})(?P<letters>[a-z]{0,2})\b(?!\.\d)", _standard),
+    (START + r"802\.(?P<part>\d{1,2})(?P<letters>(?:[a-zA-Z]{1,2}(?:/[a-z]{1,2})*)?)\b(?!\.\d)", _standard),
     (r"\b(?P<letter>[HX])\.(?P<number>2\d\d)\b(?!\.\d)", lambda m: f"{m['letter']} dot {pairs(m['number'])}"),
+    (r"(?<=\d):(?=(?:19|20)\d\d\b)(?<=\b(?:ISO|IEC|DIN)\s\d{4}:)", " "),
     (r"\bIPv(?=[46]\b)", "I P v "),
-    (rf"(?<![\w-])(?=[A-Za-z]*\d)(?:{_ELEMENT}\d{{0,2}}){{2,}}(?![\w-])", _formula),
+    (rf"(?<![\w-])(?=[A-Za-z]*\d)(?:{_ELEMENT}(?:[1-9]\d?)?){{2,}}(?![\w-])", _formula),
     # "1.0.0-beta.2", "2.0rc1", "version 2.1a"
     (r"(?<=\d)-?(?P<stage>alpha|beta|rc|dev|pre|preview)[.-]?(?P<number>\d*)\b", r" \g<stage> \g<number>"),
     (

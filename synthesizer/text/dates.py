@@ -109,7 +109,7 @@ def _military_time(match: re.Match[str]) -> str:
     """'at 0830 hours' -> 'at oh eight thirty hours'."""
     minute = match["minute"]
     rest = "hundred" if minute == "00" else _two_digits(minute)
-    return f"{match['before']}{_two_digits(match['hour'])} {rest}{match['hours'] or ''}"
+    return f"{match['before']}{_two_digits(match['hour'])} {rest}{' hours' if match['hours'] else ''}"
 
 
 def _decade(match: re.Match[str]) -> str:
@@ -178,9 +178,11 @@ _RULES = compile_rules(
         lambda m: m["from"] + " to ",
     ),
     (rf"{START}(?P<from>\d\d?)\s?-\s?(?={_CLOCK})", lambda m: m["from"] + " to "),
+    (r"(?P<before>\b(?:at|from|until|to)\s)(?P<hour>\d\d?)h\b(?!\s?\d)", r"\g<before>\g<hour>:00"),
     (r"(?<=\d:[0-5]\d)\s?h(?:rs?)?\b\.?", lambda m: final_stop(m) if m.group().endswith(".") else ""),
     (
-        r"(?P<before>\b(?:at|by|from|until|before|after|to|and|since)\s)(?P<hour>[01]\d|2[0-3])(?P<minute>[0-5]\d)"
+        r"(?P<before>\b(?:at|by|from|until|before|after|to|and|since)\s|(?<![\w.,:/])(?=0\d{3}\s?(?:h|hrs|hours)\b))"
+        r"(?P<hour>[01]\d|2[0-3])(?P<minute>[0-5]\d)"
         r"(?:(?P<hours>\s?(?:hrs|hours)\b)|\s?h\b\.?|(?=\s(?:to|-|until|and)\s\d{4}\s?(?:h|hrs|hours)\b))",
         _military_time,
     ),

@@ -6,7 +6,7 @@ from synthesizer.text.matching import apply_rules, compile_rules
 from synthesizer.text.numbers import cardinal, counted, decimal, mixed_fraction
 
 _NUMBER = r"(?P<number>\d{1,3}\s\d{1,2}/\d{1,2}|\d{1,2}/\d{1,2}|\d{1,4}(?:\.\d+)?)"
-_INCHES = r"(?P<inches>\d{1,2}(?:\.\d+)?)"
+_INCHES = r"(?P<inches>\d{1,2}(?:\.\d+|\s\d/\d{1,2})?)"
 _PLURAL_BEFORE = (
     r"\s?(?:$|[.,;:!?)x×]|(?:long|wide|tall|high|deep|thick|across|away|apart|above|below|of|in|by|and|or|to|from|on|at|"
     r"is|was|per|shorter|taller|longer|wider|deeper|higher|lower)\b)"
@@ -24,8 +24,8 @@ def expand_lengths(text: str) -> str:
 
 def _feet_and_inches(match: re.Match[str]) -> str:
     feet, inches = match["feet"], match["inches"]
-    if float(inches) < 12:
-        return f"{cardinal(feet)} foot {decimal(inches)}"
+    if float(inches.split()[0]) < 12:
+        return f"{cardinal(feet)} foot {mixed_fraction(inches) if '/' in inches else decimal(inches)}"
     if match["mark"]:
         return f"{counted(feet, ('minute', 'minutes'))} {counted(inches, ('second', 'seconds'))}"
     return match.group()
@@ -56,6 +56,7 @@ def _closes_quotation(text: str, position: int, mark: str) -> bool:
 
 
 _RULES = compile_rules(
+    (r"(?<=\d['\"])\s?[x×]\s?(?=\d)", " x "),
     (
         rf"(?<![\w.,])(?P<feet>\d{{1,3}})(?:'|\s?(?:ft|feet|foot)\b\.?,?)\s?{_INCHES}\s?(?P<mark>in\b\.?|inch(?:es)?\b)",
         _spelled_out,

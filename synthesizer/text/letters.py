@@ -25,7 +25,7 @@ _NOT_AN_INITIAL = re.compile(
     rf"\b(?i:{one_of(BEFORE_LETTER)}|generation|equals|than)\s[A-Z]$"
     r"|\b(?:got|gets?|earned|received|scored)\s(?:an?\s)?[A-Z]$"
     r"|\b[A-Z]\s(?:and|or|to|vs?\.?|versus|&)\s[A-Z]$"
-    r"|(?<!\bname )(?<!\bauthor )\b(?:is|was|be)\s[A-E]$"
+    r"|(?<!\bname )(?<!\bauthor )(?<!\b[Ww]ho )\b(?:is|was|be)\s[A-E]$"
     r"|\b[a-z]+\sI$"
 )
 

@@ -145,7 +145,7 @@ _RULES = compile_rules(
     (r"(?<=\d)x(?=/(?:day|week|month|year|hour|d|wk)\b)", " times"),
     (
         r"(?<![\w.,])(?P<number>\d+(?:\.\d+)?)\s?[xX×](?![\w-])"
-        r"(?!\s?[-+=*/^)]\s?\w|\s(?:minus|plus|times|equals)\b)|(?<![\w.])[x×](?P<factor>\d{1,3})\b",
+        r"(?!\s?[-+=*/^)]\s?\w|\s(?:minus|plus|times|equals)\b)|(?<![\w.])[x×](?!(?:86|64|32)\b)(?P<factor>\d{1,3})\b",
         lambda m: f"times {cardinal(m['factor'])}" if m["factor"] else f"{decimal(m['number'])} times",
     ),
     # The remaining units follow a price or a word: "£2/kg".

@@ -33,7 +33,8 @@ def _called(match: re.Match[str]) -> str:
     head = digits[:-last]
     first = len(head) % 3
     groups = [head[:first], *(head[i : i + 3] for i in range(first, len(head), 3)), digits[-last:]]
-    return match["before"] + ", ".join(spell_digits(group) for group in groups if group)
+    other = f" or {spell_digits(match['other'])}" if match["other"] else ""
+    return match["before"] + ", ".join(spell_digits(group) for group in groups if group) + other
 
 
 _RULES = compile_rules(
@@ -67,7 +68,7 @@ _RULES = compile_rules(
     (
         rf"(?P<before>\b{_CALL}(?:ed|ing)?(?:\s(?:me|us|him|her|them|number))?(?:\s(?:at|on|is))?:?\s)"
         rf"(?P<number>[1-9]\d{{2}}(?:[ ]?\d{{3,4}}){{0,3}}|[1-9]\d{{3}}){_END}"
-        r"(?!,\d|\s(?:[a-z]+s|people|men|women|children)\b)",
+        r"(?:\sor\s(?P<other>\d{3})\b(?!,\d))?(?!,\d|\s(?:[a-z]+s|people|men|women|children)\b)",
         _called,
     ),
     (START + r"1-(?P<code>8\d\d|900)-(?=[A-Z\d])", lambda m: f"one, {cardinal(m['code'])}, "),

@@ -23,7 +23,9 @@ _LAST_WORD = re.compile(r"(?:[^\W\d_]\.)*[^\W_]+$")
 _NEVER_LAST = frozenset(TITLES) | frozenset(RANKS) | frozenset(INNER) | {"sq", "cu", "fl"}
 _BEFORE_NUMBER = frozenset(BEFORE_NUMBER) | {word.lower() for word in [*CALENDAR, *BOOKS]} | {"c", "ca", "rs"}
 _AMOUNT = re.compile(r"\d\s?/?(?:(?:sq|cu|fl)\.?\s)?[a-z]+$")
-_UNITS = word_set("in ft yd mi oz lb lbs tsp tbsp gal qt pt min mins sec secs hr hrs yr yrs mo mos wk wks sq cu fl")
+_UNITS = word_set(
+    "in ft yd yds ozs mi oz lb lbs tsp tbsp gal qt pt min mins sec secs hr hrs yr yrs mo mos wk wks sq cu fl"
+)
 _MAYBE_LAST = frozenset(FINAL) | {"st", "al"}
 # Words that begin a sentence and are not part of a name
 _STARTER_WORDS = """

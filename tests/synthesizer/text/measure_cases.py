@@ -6,7 +6,8 @@ MEASURE_CASES = {
         ("at 22:30 h.", "at twenty-two thirty."),
         ("at 14:00 hrs", "at fourteen hundred"),
         ("from 0830 to 1430 hours", "from oh eight thirty to fourteen thirty hours"),
-        ("at 1900h", "at nineteen hundred"),
+        ("at 1900h, 0600 hrs", "at nineteen hundred, oh six hundred hours"),
+        ("at 7h, from 9h to 17h", "at seven o'clock, from nine o'clock to seventeen hundred"),
         ("about 1500 hours", "about one thousand five hundred hours"),
     ],
     "ratios": [
@@ -23,6 +24,7 @@ MEASURE_CASES = {
         ("a 6' fence, a 27\" monitor", "a six foot fence, a twenty-seven inch monitor"),
         ("8' long and 10\" wide", "eight feet long and ten inches wide"),
         ("6 1/2' tall, a 5/8\" bolt", "six and a half feet tall, a five eighths inch bolt"),
+        ("5'11 1/2\", 4'x8'", "five foot eleven and a half, four feet by eight feet"),
         ("10' x 12'", "ten feet by twelve feet"),
         ("6ft2, 5 ft. 4 in. tall", "six foot two, five feet four inches tall"),
         ("3'45\"", "three minutes forty-five seconds"),
@@ -55,6 +57,7 @@ MEASURE_CASES = {
     ],
     "units": [
         ("5 hp, a 300 hp engine", "five horsepower, a three hundred horsepower engine"),
+        ("50 sq. yds. of lawn, 5 N·m", "fifty square yards of lawn, five newton meters"),
         ("500 lm, 24 Nm", "five hundred lumens, twenty-four newton meters"),
         ("300 dpi, 5 px", "three hundred dots per inch, five pixels"),
         ("2 TWh", "two terawatt hours"),

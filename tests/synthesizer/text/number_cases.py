@@ -27,6 +27,7 @@ NUMBER_CASES = {
         ("€1 500 and 12 345 €", "one thousand five hundred euros and twelve thousand three hundred forty-five euros"),
         ("1 234,56 EUR", "one thousand two hundred thirty-four euros, fifty-six cents"),
         ("Population: 100\u202f000.", "population: one hundred thousand."),
+        ("25 000-30 000 people", "twenty-five thousand to thirty thousand people"),
         ("1'000'000 francs", "one million francs"),
         ("On July 4 500 people came.", "on july fourth five hundred people came."),
         ("Room 12 345 is free.", "room twelve three hundred forty-five is free."),
@@ -44,6 +45,7 @@ NUMBER_CASES = {
         ("Section 230(c)(1)", "section two thirty c one"),
         ("Rule 10(b) but f(x)", "rule ten b but f(x)"),
         ("IEEE 802.11ac", "ieee eight oh two dot eleven a c"),
+        ("802.11b/g/n, 802.1Q", "eight oh two dot eleven b g n, eight oh two dot one q"),
         ("802.11n, 802.3", "eight oh two dot eleven n, eight oh two dot three"),
         (
             "v1.2.3, 2.0b1, 1.0.0-beta.2",
@@ -229,6 +231,7 @@ NUMBER_CASES = {
         ("1300 975 707", "one three zero zero, nine seven five, seven zero seven"),
         ("98765 43210", "nine eight seven six five, four three two one zero"),
         ("Dial 9-1-1.", "dial nine one one."),
+        ("Call 112 or 999.", "call one one two or nine nine nine."),
         ("a 4-4-2 formation", "a four four two formation"),
         ("call 555-1234 ext. 52", "call five five five, one two three four, extension five two"),
         ("555-123-4567 x9", "five five five, one two three, four five six seven, extension nine"),
