@@ -3,7 +3,7 @@
 * `metadata.csv` with a header: `path,speaker,text,duration_s` (only `path` is required);
 * `metadata.csv` in the format of LJ Speech: `name|text|normalised text`, the audio in `wavs/`;
 * lhotse manifests: cuts, or recordings with supervisions, as every lhotse recipe writes them;
-* Common Voice, VoxCeleb 1 and 2, VCTK or TIMIT as they are unpacked;
+* Common Voice, VoxCeleb 1 and 2, VCTK or TIMIT as unpacked;
 * a folder per speaker, nested to any depth, with or without a transcript beside each recording. LibriSpeech and
   LibriTTS, or a part of them, are of this layout.
 
@@ -72,7 +72,13 @@ def iter_utterances(
     Raises:
         CorpusError: a corpus is missing or has no usable recording, or two corpora have the same name.
     """
-    reject = on_reject or _log_rejected
+    on_reject = on_reject or _log_rejected
+    last: list[tuple[str, str]] = []
+
+    def reject(key: str, reason: str) -> None:
+        last[:] = [(key, reason)]
+        on_reject(key, reason)
+
     named: dict[str, Path] = {}
     for path in map(Path, paths):
         corpus = _corpus_name(path)
@@ -80,6 +86,7 @@ def iter_utterances(
             raise CorpusError(f"Two corpora are named {corpus} ({named[corpus]} and {path}): rename one of them.")
     for corpus, path in named.items():
         keys: set[str] = set()
+        last.clear()
         for utterance in _read_corpus(path, corpus, reject, listing, jobs):
             if utterance.key in keys:
                 reject(utterance.key, "the corpus lists it twice")
@@ -87,9 +94,8 @@ def iter_utterances(
                 keys.add(utterance.key)
                 yield utterance
         if not keys:
-            raise CorpusError(
-                f"The corpus {path} has no usable recording: see the README for how a corpus is laid out."
-            )
+            example = "".join(f"; for example {key} is left out: {reason}" for key, reason in last)
+            raise CorpusError(f"The corpus {path} has no usable recording: see docs/training.md for layouts{example}.")
 
 
 def _read_corpus(path: Path, corpus: str, reject: OnReject, listing: Listing, jobs: int) -> Iterator[Utterance]:
