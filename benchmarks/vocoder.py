@@ -99,7 +99,7 @@ class Case:
     def best(self) -> float:
         return min(self.seconds) / self.fraction
 
-    def take_turn(self) -> None:
+    def run_once(self) -> None:
         import torch
 
         torch.set_num_threads(self.threads)
@@ -109,12 +109,12 @@ class Case:
         torch.set_num_threads(1)
 
 
-def take_turns(cases: Sequence[Case], turns: int = TURNS) -> None:
+def run_alternately(cases: Sequence[Case], turns: int = TURNS) -> None:
     """Run all cases alternately; long ones less often."""
     for turn in range(turns + 1):  # the first turn also warms up
         for case in cases:
             if turn == 0 or sum(case.seconds) < MAX_SECONDS:
-                case.take_turn()
+                case.run_once()
 
 
 def measure_speed(arguments: Arguments) -> Rows:
@@ -131,7 +131,7 @@ def measure_speed(arguments: Arguments) -> Rows:
         if spectral is not None:
             cases.append(Case("spectral_1t", partial(spectral.vocode, mel)))
         references = reference_cases(seconds, 0.25 if arguments.quick else 1.0)
-        take_turns(cases + references)
+        run_alternately(cases + references)
         for case in cases:
             yield f"{case.name}_{seconds:g}s_rtf", case.best / seconds, ""
         reference = min(references, key=lambda case: case.best)
@@ -159,7 +159,7 @@ def measure_first_chunks(arguments: Arguments) -> Rows:
     spectral = load_spectral()
     if spectral is not None:
         cases.append(Case("spectral", partial(first_chunk, spectral, mel)))
-    take_turns(cases, 2 * TURNS)
+    run_alternately(cases, 2 * TURNS)
     for case in cases:
         yield f"{case.name}_first_chunk_ms", 1000 * case.best, "ms"
 
@@ -173,7 +173,7 @@ def measure_length(arguments: Arguments) -> Rows:
     ):
         vocoder = make_vocoder(shape, "95", threads)
         short, long = (Case("", partial(generate, vocoder, mel_of(seconds), mode)) for seconds in (1, 5))
-        take_turns((short, long), 2 * TURNS)
+        run_alternately((short, long), 2 * TURNS)
         yield f"linear_1s_share_of_5s{name}", short.best / long.best, ""
 
 

@@ -182,7 +182,7 @@ class VoiceLibrary:
         """Raises: ModelFileError if no voice has that name or its file is damaged; ConfigError for a bad name."""
         if name not in self:
             known = ", ".join(self.names()[:20]) or "none yet"
-            raise ModelFileError(f"There is no voice {name!r} in {self.directory} (there: {known}).")
+            raise ModelFileError(f"There is no voice {name!r} in {self.directory}. It has: {known}.")
         return Voice.load(self.path(name))
 
     def save(self, voice: Voice, overwrite: bool = False) -> Path:

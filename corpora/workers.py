@@ -221,9 +221,9 @@ class _Pool:
         """End the workers. They may finish their current batches, within a time limit."""
         for worker in self.workers:
             worker.connection.close()
-        patience = time.monotonic() + GRACE_SECONDS
+        deadline = time.monotonic() + GRACE_SECONDS
         for worker in self.workers:
-            worker.process.join(max(0.0, patience - time.monotonic()))
+            worker.process.join(max(0.0, deadline - time.monotonic()))
             if worker.process.is_alive():
                 worker.process.kill()
                 worker.process.join()

@@ -33,7 +33,7 @@ def add_pictures(run: "RunDirectory", step: int, trials: VerificationTrials, emb
     """
     if not _can_draw():
         return
-    with _own_threads():
+    with _restored_threads():
         pictures = _draw(trials, embeddings)
     for name, figure in pictures.items():
         run.writer.add_image(f"validation/{name}", _pixels(figure), step, dataformats="HWC")
@@ -54,7 +54,7 @@ def _draw(trials: VerificationTrials, embeddings: Mapping[str, Tensor]) -> "dict
 
 
 @contextlib.contextmanager
-def _own_threads() -> Iterator[None]:
+def _restored_threads() -> Iterator[None]:
     """Restore torch's number of threads. UMAP's compiled loops change that of OpenMP, and training on one core is many
     times slower with two threads."""
     threads = torch.get_num_threads()
