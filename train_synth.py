@@ -4,10 +4,10 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelfile.families import family_of
 from speech.errors import exit_on_speech_error
 from synthesizer.training_flags import SynthesizerFlags, TrainingRun
-from training.flags import open_store, read_flags
+from training.flags import read_flags
+from training.script import train
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,14 +23,7 @@ def main(flags: SynthesizerFlags | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if flags.adapt is not None:
         prepare_adaptation(flags)
-
-    from training.loop import fit
-
-    family = family_of("synthesizer", flags.kind)
-    assert family.plan is not None  # a family with flags has a plan
-    store = open_store(flags.store_path)
-    plan = family.plan(flags, store, TrainingRun(flags.run, load_encoder, vocode))
-    fit(plan.task, plan.batches, plan.fit, flags.run, flags.resume, plan.settings, flags.command_lines)
+    train("synthesizer", flags, TrainingRun(flags.run, load_encoder, vocode))
     if flags.adapt is not None:
         print(f"Use the model: python demo_cli.py CLIP.wav --synthesizer {flags.run / 'best.safetensors'} --text ...")
 

@@ -1,25 +1,14 @@
 """Train the vocoder: `python train_vocoder.py stores/vocoder --run runs/vocoder --max-minutes 60`."""
 
-import logging
-
 from speech.errors import exit_on_speech_error
-from training.flags import TrainingFlags, make_plan, open_store, read_flags
+from training.flags import TrainingFlags, read_flags
+from training.script import train
 
 
 @exit_on_speech_error
 def main(flags: TrainingFlags | None = None) -> None:
     """Train with the given flags, by default those of the command line."""
-    flags = flags or read_flags("vocoder")
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-
-    import torch
-
-    from training.loop import fit
-
-    torch.manual_seed(flags.seed)
-    store = open_store(flags.store)
-    plan = make_plan("vocoder", flags, store)
-    fit(plan.task, plan.batches, plan.fit, flags.run, flags.resume, plan.settings, flags.command_lines)
+    train("vocoder", flags or read_flags("vocoder"))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from tyro.conf import Positional
 
 from modelfile.families import families_of
 from speech.errors import ConfigError, TrainingError
-from training.config import FitConfig, TrainingPlan
+from training.config import FitConfig
 
 if TYPE_CHECKING:
     from corpora.store import FeatureStore
@@ -172,13 +172,6 @@ def open_store(path: Path) -> "FeatureStore":
             len(store),
         )
     return store
-
-
-def make_plan(stage: str, flags: Any, store: "FeatureStore") -> TrainingPlan:
-    """The training plan of the family that `read_flags` chose."""
-    family = families_of(stage)[flags.kind]
-    assert family.plan is not None  # a family with flags has a plan
-    return family.plan(flags, store, flags.run)
 
 
 def fit_config(flags: TrainingFlags, **differences: Any) -> FitConfig:

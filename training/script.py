@@ -1,0 +1,31 @@
+"""What the training scripts do: open the store, let the family plan, fit."""
+
+import logging
+from typing import Any
+
+from modelfile.families import families_of
+from training.flags import TrainingFlags, open_store
+
+
+def train(stage: str, flags: TrainingFlags, run: Any = None) -> None:
+    """Train a model.
+
+    Args:
+        stage: "encoder", "synthesizer" or "vocoder".
+        flags: as `training.flags.read_flags` returns them.
+        run: argument of the family's plan; by default the run directory.
+
+    Raises:
+        SpeechError: of many kinds, for what a user can correct.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+
+    import torch
+
+    from training.loop import fit
+
+    torch.manual_seed(flags.seed)
+    family = families_of(stage)[flags.kind]
+    assert family.plan is not None  # a family with flags has a plan
+    plan = family.plan(flags, open_store(flags.store), flags.run if run is None else run)
+    fit(plan.task, plan.batches, plan.fit, flags.run, flags.resume, plan.settings, flags.command_lines)
