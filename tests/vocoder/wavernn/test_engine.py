@@ -232,7 +232,7 @@ def test_error_in_a_thread_reaches_the_caller(toy_model):
         CompiledSampler(model, 2).sample_folds(mel, [Fold(0, 9)] * 2, [broken, open_tape(model.config, 0)])
 
 
-def test_a_kernel_looks_up_often_even_with_wide_dense_matrices():
+def test_cancelling_is_checked_often_with_wide_dense_matrices():
     config = classic_config()
     model, mel, folds = make_model(config), make_mel(20), [Fold(0, 20)] * 16
     tapes = [open_tape(config, 0, index) for index in range(16)]
