@@ -155,7 +155,7 @@ def _fitted(table: _Table, fields: list[str]) -> list[str] | None:
 
 
 def _has_durations(table: _Table, fields: list[str]) -> bool:
-    """Whether the columns of durations hold numbers or nothing."""
+    """Whether the columns of durations hold numbers or are empty."""
     columns = zip(table.names, fields, strict=False)
     return all(_is_number(field) for name, field in columns if name.startswith("duration"))
 
@@ -174,8 +174,8 @@ def _is_number(field: str) -> bool:
 def _relative(folder: Path, name: str) -> tuple[str, str]:
     """A listed path as one in the corpus with slashes, and the reason if it cannot be used or "".
 
-    An absolute path must be in the corpus folder. If it is of another place or computer and does not exist here, the
-    part after a folder of the corpus's name counts.
+    An absolute path must be in the corpus folder. If it does not exist on this machine, the part after a folder with
+    the name of the corpus is used.
     """
     if "\\" in name and not (folder / name).is_file():
         name = name.replace("\\", "/")

@@ -145,7 +145,7 @@ def _parse(
 
 
 def current_spelling(words: Sequence[str], flags: type[TrainingFlags]) -> list[str]:
-    """The words of a command line, with deprecated flags spelled as today."""
+    """The words of a command line, with deprecated flags replaced by the present ones."""
 
     def current(word: str) -> str:
         name, equals, value = word.removeprefix("--").partition("=")

@@ -1,4 +1,4 @@
-"""What the training scripts do: open the store, let the family plan, fit."""
+"""The common part of the training scripts: open the store, make the family's plan, fit."""
 
 import logging
 from typing import Any
@@ -16,7 +16,7 @@ def train(stage: str, flags: TrainingFlags, run: Any = None) -> None:
         run: argument of the family's plan; by default the run directory.
 
     Raises:
-        SpeechError: of many kinds, for what a user can correct.
+        SpeechError: an error that the user can correct.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
 

@@ -1,4 +1,4 @@
-"""Durations of a training session: what fits into --max-minutes, what is due early, how long the rest takes."""
+"""Timing of a training session: its time limit, the first validation and save, and the remaining time."""
 
 import contextlib
 from collections import deque
@@ -52,7 +52,7 @@ class Timing:
         return 0 < self._limit <= self.seconds() + self._step() + self._end()
 
     def validation_fits(self) -> bool:
-        """Whether a validation of known duration ends within the limit, give or take a step."""
+        """Whether a validation of known duration ends within the limit, to within a step."""
         return "validation" in self._longest and self.seconds() + self._end() <= self._limit + self._step()
 
     def first_validation_is_due(self) -> bool:

@@ -1,4 +1,4 @@
-"""Changes that can be taken back, the latest first."""
+"""Changes that can be undone, the latest first."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ MAX_CHANGES = 50
 
 
 class UndoStack:
-    """Each change is taken back at most once, whether by its own button or by `undo`."""
+    """Each change is undone at most once, by its own button or by `undo`."""
 
     def __init__(self) -> None:
         self._changes: list[Callable[[], object]] = []
