@@ -187,12 +187,19 @@ class MapPanel(QWidget):
             how = f"two principal components (UMAP from {MIN_UMAP_POINTS} points)"
         else:
             how = "UMAP, updating" if self._fitting is not None else "UMAP"
-        self.state.setText(
-            f"{count} point{'s' * (count != 1)} of {_speakers(len(self.map.speakers))}: {how}." if count else ""
-        )
+        self.state.setText(f"{self._contents()}: {how}." if count else "")
         self.clear_button.setEnabled(count > 0)
         self.save_button.setEnabled(count > 0)
         self.canvas.update()
+
+    def _contents(self) -> str:
+        """How many people, recordings and results there are; a result belongs to the person of its voice."""
+        people = {speaker.removeprefix(RESULTS_OF) for speaker in self.map.speakers}
+        results = sum(point.speaker.startswith(RESULTS_OF) for point in self.map.points)
+        recordings = len(self.map) - results
+        parts = [f"{len(people)} {'person' if len(people) == 1 else 'people'}"]
+        parts += [_count(recordings, "recording")] * bool(recordings) + [_count(results, "result")] * bool(results)
+        return ", ".join(parts)
 
     def clear(self) -> None:
         self.map.clear()
@@ -231,5 +238,5 @@ class MapPanel(QWidget):
         )
 
 
-def _speakers(count: int) -> str:
-    return f"{count} speaker{'s' * (count != 1)}"
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
