@@ -152,7 +152,7 @@ def wait_until_visible(application: Any, window: Any) -> None:
 def make_window(application: Any, arguments: argparse.Namespace) -> tuple[Any, Any]:
     """The window and its session, not started yet."""
     from cloning.models import DEFAULT_MODELS
-    from toolbox.panels.log_panel import LogRelay
+    from toolbox.panels.log_panel import COMPILER, LogRelay
     from toolbox.state.session import Session
     from toolbox.storage.preferences import Preferences
     from toolbox.storage.results import ResultStore
@@ -180,6 +180,8 @@ def make_window(application: Any, arguments: argparse.Namespace) -> tuple[Any, A
     window = MainWindow(session, [folder.absolute() for folder in arguments.folders], dark)
     relay = LogRelay()
     relay.signals.line.connect(window.log.add)
+    relay.signals.compiling.connect(window.activity.show_note)
+    logging.getLogger(COMPILER).setLevel(logging.INFO)
     logging.getLogger().addHandler(relay)
     window.destroyed.connect(lambda: logging.getLogger().removeHandler(relay))
     install_excepthook(session)

@@ -33,7 +33,7 @@ class ActivityBar(QWidget):
         line.addWidget(self.cancel_button)
         self._timer = QTimer(self)
         self._timer.timeout.connect(self._estimate)
-        self._stage, self._done, self._total = "", 0, 0
+        self._stage, self._note, self._done, self._total = "", "", 0, 0
         self._refresh()
 
     def follow(self, job: Job) -> None:
@@ -54,6 +54,11 @@ class ActivityBar(QWidget):
         if not self._jobs:
             self.label.set_text(text)
 
+    def show_note(self, sentence: str) -> None:
+        """Say what the present job is waiting for, until it reports another stage or ends."""
+        self._note = sentence if self._jobs else ""
+        self._refresh()
+
     @property
     def busy(self) -> bool:
         return bool(self._jobs)
@@ -61,11 +66,13 @@ class ActivityBar(QWidget):
     def _ended(self, job: Job) -> None:
         if job in self._jobs:
             self._jobs.remove(job)
-        self._stage, self._done, self._total = "", 0, 0
+        self._stage, self._note, self._done, self._total = "", "", 0, 0
         self._refresh()
 
     def _progress(self, job: Job, stage: str, done: int, total: int) -> None:
         if self._jobs and job is self._jobs[0]:
+            if stage != self._stage:
+                self._note = ""
             self._stage, self._done, self._total = stage, done, total
             self._refresh()
 
@@ -86,6 +93,10 @@ class ActivityBar(QWidget):
             self.label.set_text(self._idle)
             return
         job, waiting = self._jobs[0], len(self._jobs) - 1
+        if self._note:
+            self.label.set_text(f"{job.title}: {self._note}")
+            self.bar.setRange(0, 0)
+            return
         stage = f": {self._stage[:1].lower()}{self._stage[1:]}" if self._stage and self._stage != job.title else ""
         self.label.set_text(f"{job.title}{stage}" + (f" ({waiting} more waiting)" if waiting else ""))
         self.bar.setRange(0, self._total)
@@ -93,7 +104,7 @@ class ActivityBar(QWidget):
         self._estimate()
 
     def _estimate(self) -> None:
-        if not self._jobs:
+        if not self._jobs or self._note:
             return
         left = self._jobs[0].remaining_seconds()
         percent = f"{100 * self._done // self._total} %" if self._total else ""

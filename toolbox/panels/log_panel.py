@@ -15,8 +15,11 @@ from toolbox.widgets.parts import Card, button, row
 MAX_LINES = 2000
 
 
+COMPILER = "kernels.machine_code"  # its logger reports that it compiles
+
+
 class LogRelay(logging.Handler):
-    """Forwards log records of libraries from any thread to the GUI thread, as `signals.line`."""
+    """Forwards log records of libraries from any thread to the GUI thread, as `signals`."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
@@ -25,12 +28,15 @@ class LogRelay(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         with contextlib.suppress(RuntimeError):  # the window is closed
             self.signals.line.emit(f"{record.levelname.lower()}: {record.getMessage()}")
+            if record.name == COMPILER and record.levelno == logging.INFO:
+                self.signals.compiling.emit(record.getMessage())
 
 
 class LogSignals(QObject):
-    """Signals: line: a log message."""
+    """Signals: line: a log message; compiling: what is being compiled, in a sentence."""
 
     line = pyqtSignal(str)
+    compiling = pyqtSignal(str)
 
 
 class LogPanel(QWidget):
