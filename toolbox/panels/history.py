@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PyQt5.QtCore import QAbstractListModel, QModelIndex, QSize, Qt
-from PyQt5.QtWidgets import QListView, QWidget
+from PyQt5.QtCore import QAbstractListModel, QMimeData, QModelIndex, QSize, Qt, QUrl
+from PyQt5.QtWidgets import QAbstractItemView, QListView, QWidget
 
+from speech.audio import write_audio
+from speech.errors import SpeechError
 from toolbox.state.requests import Requests
 from toolbox.state.session import Session
-from toolbox.storage.results import Entry
+from toolbox.storage.result_files import proposed_name
+from toolbox.storage.results import Entry, ResultStore
 from toolbox.widgets.parts import Card, ElidedLabel, button, list_keys, row
 
 LETTERS = ("A", "B")
 
 
 class ResultsModel(QAbstractListModel):
-    """The entries as a list of two lines each."""
+    """The entries as a list of two lines each, which can be dragged out as audio files."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: ResultStore) -> None:
         super().__init__()
         self.entries: list[Entry] = []
+        self._store = store
+        self._dragged = tempfile.TemporaryDirectory(prefix="toolbox-", ignore_cleanup_errors=True)
 
     def show(self, entries: list[Entry]) -> None:
         self.beginResetModel()
@@ -46,6 +55,26 @@ class ResultsModel(QAbstractListModel):
         if role == Qt.AccessibleTextRole:
             return f"{entry.title}, {', '.join(facts)}"
         return None
+
+    def flags(self, index: QModelIndex) -> Qt.ItemFlags:
+        flags = super().flags(index)
+        dragged = 0 <= index.row() < len(self.entries) and self.entries[index.row()].seconds > 0
+        return flags | Qt.ItemIsDragEnabled if dragged else flags
+
+    def mimeTypes(self) -> list[str]:
+        return ["text/uri-list"]
+
+    def mimeData(self, indexes: Iterable[QModelIndex]) -> QMimeData:
+        """A copy of the audio, named after voice and text, because other programs may change or move it."""
+        data, paths = QMimeData(), []
+        for index in indexes:
+            entry = self.entries[index.row()]
+            path = Path(self._dragged.name) / f"{proposed_name(entry.voice, entry.text)}.wav"
+            with contextlib.suppress(SpeechError):  # a result that is gone cannot be dragged
+                write_audio(path, *self._store.audio(entry.key), overwrite=True)
+                paths.append(path)
+        data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+        return data
 
 
 class ResultsList(QListView):
@@ -83,14 +112,18 @@ class History(Card):
     def __init__(self, session: Session, requests: Requests, parent: QWidget | None = None) -> None:
         super().__init__("Results", "", parent)
         self._session, self._requests = session, requests
-        self.model = ResultsModel()
+        self.model = ResultsModel(session.results)
         self.list = ResultsList()
         self.list.setAccessibleName("Results")
         self.list.setModel(self.model)
         self.list.setUniformItemSizes(True)
+        self.list.setDragDropMode(QAbstractItemView.DragOnly)
+        self.list.setDefaultDropAction(Qt.CopyAction)
         self.list.setTextElideMode(Qt.ElideRight)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarAlwaysOff)
-        self.list.setToolTip("Click to view a result, double-click to play it. Space plays or pauses, Del deletes.")
+        self.list.setToolTip(
+            "Click to view a result, double-click to play it. Space plays or pauses, Del deletes. Drag it out as a file."
+        )
         self.list.clicked.connect(self._show)
         self.list.activated.connect(self._show_and_play)
         list_keys(self.list, {"Space": self.play_or_pause, "Del": self.delete})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from PyQt5.QtCore import Qt
 from PyQt5.QtWidgets import QAbstractItemView, QDialog, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
@@ -74,6 +75,6 @@ class TrashDialog(QDialog):
         for item in self.list.selectedItems():
             kind, key = item.data(Qt.UserRole)
             if kind == "voice":
-                voices.change_library("Restoring the voice", lambda key=key: voices.store.restore(key))
+                voices.change_library("Restoring the voice", partial(voices.store.restore, key))
             else:
                 self._requests.restore(key)

@@ -127,7 +127,7 @@ def test_a_result_is_exported(app, monkeypatch):
 def test_export_proposes_a_name_of_voice_and_text(app, monkeypatch):
     window = app.open()
     app.speak("Hello: what/is <this>? It is a long sentence.")
-    asked = []
+    asked: list[str] = []
     monkeypatch.setattr(QFileDialog, "open", lambda dialog: asked.extend(dialog.selectedFiles()))
     window.file_actions.export()
     assert [Path(path).name for path in asked] == ["slt - hello what is this it is a long sentence.wav"]
@@ -151,7 +151,7 @@ def test_a_dropped_text_file_goes_into_the_text_box(app, monkeypatch):
     data.setUrls([QUrl.fromLocalFile(str(notes))])
     data.setText(str(notes))
     assert not window.text_card.text.canInsertFromMimeData(data), "the path is not text to speak"
-    asked = []
+    asked: list[Path] = []
     monkeypatch.setattr(window.file_actions, "choose_output_folder", asked.append)
     app.notices[-1][1]()
     window.use_files([long])

@@ -1,0 +1,66 @@
+"""What the status bar, the map and a dragged result say."""
+
+import logging
+import threading
+
+import numpy as np
+from PyQt5.QtCore import Qt
+
+from speech.audio import read_audio
+from toolbox.panels.log_panel import COMPILER, LogRelay
+
+
+def test_the_status_bar_says_that_the_first_run_compiles(app):
+    window = app.open()
+    relay, go_on = LogRelay(), threading.Event()
+    relay.signals.compiling.connect(window.activity.show_note)
+    logger = logging.getLogger(COMPILER)
+    logger.addHandler(relay)
+    level = logger.level
+    logger.setLevel(logging.INFO)
+
+    def compile_kernels(context):
+        context.progress("Preparing", 1, 2)
+        logger.info("Compiling the vocoder for this processor, once: about ten seconds.")
+        go_on.wait(10)
+        context.progress("Vocoding", 2, 2)
+
+    try:
+        app.session.submit("Speaking", compile_kernels)
+        app.until(lambda: "once" in window.activity.label.toolTip())
+        assert window.activity.label.toolTip().startswith("Speaking: Compiling") and window.activity.bar.maximum() == 0
+        go_on.set()
+        app.settle()
+        assert "Compiling" not in window.activity.label.toolTip()
+        logger.warning("A cache file is damaged.")
+        assert "damaged" not in window.activity.label.toolTip()
+    finally:
+        logger.removeHandler(relay)
+        logger.setLevel(level)
+
+
+def test_the_map_counts_people(app):
+    window = app.open()
+    window.map.clear()
+    rows = np.eye(8, dtype=np.float32)
+    for number, (speaker, name) in enumerate([("ann", "a"), ("ann", "b"), ("bob", "c"), ("Results: ann", "Hello")]):
+        window.map.add(rows[number], speaker, name)
+    assert window.map.state.text().startswith("2 people, 3 recordings, 1 result: ")
+    window.map.clear()
+    window.map.add(rows[0], "Results: ann", "Hello")
+    assert window.map.state.text().startswith("1 person, 1 result: ")
+
+
+def test_a_result_is_dragged_out_as_a_file(app):
+    window = app.open()
+    app.speak("Hello there.")
+    model = window.history.model
+    index = model.index(0)
+    assert model.flags(index) & Qt.ItemIsDragEnabled and window.history.list.dragEnabled()
+    (url,) = model.mimeData([index]).urls()
+    assert url.fileName() == "slt - hello there.wav"
+    dragged = read_audio(url.toLocalFile())
+    assert len(dragged) == len(app.requests.result.wav)
+    window.text_card.synthesize()
+    app.settle()
+    assert not model.flags(model.index(0)) & Qt.ItemIsDragEnabled, "there is no audio yet"
