@@ -1,8 +1,8 @@
 """Run directories: all that is needed to resume a training exactly where it stopped.
 
-runs/<name>/config.json         settings of the run
+runs/<name>/config.json         settings and command lines of the run
             model.safetensors   newest weights, ready for use
-            best.safetensors    weights with the best validation so far
+            best.safetensors    weights with the best validation so far; the newest before the first validation
             state/              last resumable states: weights, optimiser moments, averages, counters
             log.jsonl           one line per report
             events/             the same for TensorBoard
