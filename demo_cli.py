@@ -180,7 +180,7 @@ def writes_files(arguments: Arguments) -> bool:
 def check_sinks(arguments: Arguments, pipe: TextIO) -> None:
     """Raises: StorageError for a bad stream target, PlaybackError if nothing but playback is asked for and it fails."""
     if arguments.stream is not None:
-        from cloning.playback import check_stream_target
+        from cloning.wav_stream import check_stream_target
 
         check_stream_target(arguments.stream, pipe.isatty(), arguments.force)
     if arguments.play and arguments.stream is None and not writes_files(arguments):
@@ -191,7 +191,8 @@ def check_sinks(arguments: Arguments, pipe: TextIO) -> None:
 
 def open_sinks(arguments: Arguments, sample_rate: int, pipe: TextIO) -> Sinks:
     """Raises: as `check_sinks`. A missing sound card is only a warning if the audio also goes elsewhere."""
-    from cloning.playback import PlaybackError, Sinks, SoundCard, WavStream
+    from cloning.playback import PlaybackError, Sinks, SoundCard
+    from cloning.wav_stream import WavStream
 
     sinks = Sinks(sample_rate)
     if arguments.play:
