@@ -6,16 +6,25 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PyQt5.QtCore import QItemSelectionModel, QStringListModel, Qt
-from PyQt5.QtWidgets import QAbstractItemView, QCheckBox, QListView, QSplitter, QVBoxLayout, QWidget
+from PyQt5.QtWidgets import QAbstractItemView, QCheckBox, QLineEdit, QListView, QSplitter, QVBoxLayout, QWidget
 
 from toolbox import jobs
 from toolbox.panels.dialogs import ask_for_files
+from toolbox.panels.utterance_preview import UtterancePreview
 from toolbox.state.session import Session
 from toolbox.state.worker import Job, JobContext
 from toolbox.storage.datasets import Dataset, Utterance, find_datasets, random_choice
-from toolbox.widgets.parts import Card, button, faint, list_keys, row
+from toolbox.widgets.parts import Card, button, faint, list_keys, row, selectable
+from toolbox.widgets.scrolling import FlowLayout
 
 MAX_UTTERANCES = 200  # for one voice, or for the map
+EMPTY = """Press 'Add folder' and choose one of these, or drop it into this window:
+
+\u2022  a corpus, for example LibriSpeech, VCTK, LJ Speech or VoxCeleb, or a folder that contains several of them
+\u2022  a folder of recordings with one folder per speaker
+\u2022  a folder with a metadata.csv
+
+Then you can search the texts, listen to utterances, use them as a voice, and put them on the map."""
 
 
 class Column(Card):
@@ -61,7 +70,8 @@ class DatasetBrowser(QWidget):
         remembered = [Path(name) for name in names]
         self.folders = list(dict.fromkeys([*folders, *(folder for folder in remembered if folder.is_dir())]))
         self.datasets: list[Dataset] = []
-        self.shown: list[Utterance] = []
+        self._utterances: list[Utterance] = []  # of the speaker
+        self.shown: list[Utterance] = []  # those that match the search
         self._wanted: Utterance | None = None  # to be selected as soon as its list is loaded
         self._listing: Job | None = None
         self.columns = (
@@ -72,7 +82,7 @@ class DatasetBrowser(QWidget):
         self.columns[2].view.setSelectionMode(QAbstractItemView.ExtendedSelection)
         self.columns[0].view.selectionModel().currentChanged.connect(lambda *_: self._list_speakers())
         self.columns[1].view.selectionModel().currentChanged.connect(lambda *_: self._list_utterances())
-        self.columns[2].view.selectionModel().selectionChanged.connect(lambda *_: self._enable())
+        self.columns[2].view.selectionModel().selectionChanged.connect(lambda *_: self._selection_changed())
         self.columns[2].view.activated.connect(lambda _index: self.load())
         list_keys(self.columns[2].view, {"Space": self.listen})
         self.add_button = button("Add &folder...", "Add a corpus, a folder of corpora, or a folder of recordings",
@@ -89,6 +99,12 @@ class DatasetBrowser(QWidget):
         self.auto_next.setToolTip("After an utterance was used, select the following one")
         self.auto_next.setChecked(session.preferences.get("auto_next", True))
         self.status = faint()
+        self.search = QLineEdit()
+        self.search.setAccessibleName("Search")
+        self.search.setPlaceholderText("Search names and texts")
+        self.search.setClearButtonEnabled(True)
+        self.search.textChanged.connect(lambda _text: self._filter())
+        self.preview = UtterancePreview(session)
         self._lay_out()
         self._enable()
 
@@ -100,12 +116,19 @@ class DatasetBrowser(QWidget):
             self.splitter.setStretchFactor(self.splitter.count() - 1, stretch)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 8, 0, 0)
+        self.columns[2].column.insertWidget(1, self.search)
+        self.empty = Card("No datasets yet")
+        text = selectable(EMPTY)
+        text.setAlignment(Qt.AlignTop)
+        self.empty.column.addWidget(text, 1)
         head = row(self.add_button, self.rescan_button)
         head.addWidget(self.status, 1)
         whole.addLayout(head)
+        whole.addWidget(self.empty, 1)
         whole.addWidget(self.splitter, 1)
+        whole.addWidget(self.preview)
         whole.addLayout(
-            row(self.listen_button, self.load_button, self.auto_next, None, self.map_button, self.speaker_button)
+            FlowLayout(self.listen_button, self.load_button, self.auto_next, self.map_button, self.speaker_button)
         )
 
     # --- folders
@@ -125,7 +148,6 @@ class DatasetBrowser(QWidget):
         """Search the folders for datasets in the background."""
         folders = list(self.folders)
         if not folders:
-            self.status.setText("Add a folder: a corpus that the toolkit reads, or one with a folder per speaker.")
             return
         self.status.setText("Searching for datasets...")
         job = self._session.submit(
@@ -183,15 +205,30 @@ class DatasetBrowser(QWidget):
         self._list(f"Reading {speaker}", read, self._show_utterances)
 
     def _show_utterances(self, utterances: list[Utterance]) -> None:
-        self.shown = utterances
-        names = [f"{one.name}   {one.text}" if one.text else one.name for one in utterances]
+        self._utterances = utterances
+        self._filter()
+
+    def _filter(self) -> None:
+        """List the utterances whose name or text contains all words of the search."""
+        words = self.search.text().lower().split()
+        found = [one for one in self._utterances if all(word in f"{one.name} {one.text}".lower() for word in words)]
+        if self._wanted in self._utterances and self._wanted not in found:
+            self.search.clear()  # which calls this again
+            return
+        self.shown = found
+        names = [f"{one.name}   {one.text}" if one.text else one.name for one in found]
         self.columns[2].show_names(names)
-        if utterances:
+        if found:
             wanted, self._wanted = self._wanted, None
-            row = utterances.index(wanted) if wanted in utterances else 0
+            row = found.index(wanted) if wanted in found else 0
             self.columns[2].select(row)
             if wanted is not None:
                 self.load()
+        self._selection_changed()
+
+    def _selection_changed(self) -> None:
+        selected = self.selected()
+        self.preview.show_utterance(selected[0] if selected else None)
         self._enable()
 
     def _list(self, title: str, read: Callable[[JobContext], list], show: Callable[[list], object]) -> None:
@@ -209,6 +246,9 @@ class DatasetBrowser(QWidget):
         for column in self.columns:
             column.random_button.setEnabled(bool(self.datasets))
         self.rescan_button.setEnabled(bool(self.folders))
+        self.empty.setVisible(not self.datasets)
+        self.splitter.setVisible(bool(self.datasets))
+        self.preview.setVisible(bool(self.datasets))
         there = bool(self.selected())
         for one in (self.listen_button, self.load_button, self.map_button, self.speaker_button):
             one.setEnabled(there)
@@ -252,7 +292,7 @@ class DatasetBrowser(QWidget):
         elif self.speaker() != utterance.speaker:
             self._show_speakers(self.columns[1].model.stringList())
         else:
-            self._show_utterances(self.shown)
+            self._show_utterances(self._utterances)
 
     def listen(self) -> None:
         selected, session = self.selected(), self._session
@@ -266,7 +306,7 @@ class DatasetBrowser(QWidget):
 
     def add_to_map(self, whole: bool = False) -> None:
         """Put the selected utterances, or all of the speaker, on the voice map."""
-        utterances, session = (self.shown if whole else self.selected())[:MAX_UTTERANCES], self._session
+        utterances, session = (self._utterances if whole else self.selected())[:MAX_UTTERANCES], self._session
         files = session.models_in_use()
         if not utterances or files is None:
             return

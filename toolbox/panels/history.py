@@ -122,7 +122,8 @@ class History(Card):
         self.list.setTextElideMode(Qt.ElideRight)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarAlwaysOff)
         self.list.setToolTip(
-            "Click to view a result, double-click to play it. Space plays or pauses, Del deletes. Drag it out as a file."
+            "Click to view a result, double-click to play it. Space plays or pauses, Del deletes.\n"
+            "Drag a result out of the window to get its audio file."
         )
         self.list.clicked.connect(self._show)
         self.list.activated.connect(self._show_and_play)
