@@ -35,7 +35,7 @@ class UtterancePreview(Card):
         self.column.addWidget(self.text)
         self.column.addWidget(self.waveform)
         session.playback_moved.connect(self._move_playhead)
-        session.playing_changed.connect(lambda what: what or self.waveform.set_playhead(None))
+        session.playing_changed.connect(self._show_playing)
         self.show_utterance(None)
 
     def show_utterance(self, utterance: Utterance | None) -> None:
@@ -60,6 +60,10 @@ class UtterancePreview(Card):
 
     def _play(self, seconds: float) -> None:
         self._session.play("utterance", self._wav, SAMPLE_RATE, seconds)
+
+    def _show_playing(self, what: str) -> None:
+        if not what:
+            self.waveform.set_playhead(None)
 
     def _move_playhead(self, what: str, seconds: float) -> None:
         if what == "utterance":
