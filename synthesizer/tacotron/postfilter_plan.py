@@ -48,7 +48,7 @@ def plan_postfilter(flags: TacotronFlags, store: FeatureStore, run: TrainingRun)
         for indices in (training[: flags.post.recordings], validation[:HELD_OUT])
     )
     batches = PostfilterBatches(pairs, flags.post.rows, flags.post.frames, flags.seed, rank)
-    task = PostfilterTask(model, config, held_out, header_entries(flags, store), run.vocode)
+    task = PostfilterTask(model, held_out, config, header_entries(flags, store), run.vocode)
     fit = fit_config(
         flags,
         warmup_steps=min(100, flags.steps // 10),

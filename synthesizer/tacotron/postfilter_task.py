@@ -46,8 +46,8 @@ class PostfilterTask(Task):
 
     Args:
         model: a synthesizer with a postfilter.
-        config: its settings.
         held_out: teacher-forced mels of held-out speakers, for `validate`.
+        config: the settings of the synthesizer.
         header: entries of the model file besides the config.
         vocode: makes the audio of the first utterances at each validation; None makes none.
 
@@ -60,8 +60,8 @@ class PostfilterTask(Task):
     def __init__(
         self,
         model: Tacotron2,
-        config: TacotronConfig,
         held_out: Sequence[MelPair],
+        config: TacotronConfig,
         header: Mapping[str, str],
         vocode: Vocode | None = None,
     ) -> None:

@@ -63,7 +63,7 @@ def task() -> PostfilterTask:
     model = Tacotron2(toy_config(**SIZES)).requires_grad_(False)
     assert model.postfilter is not None
     model.postfilter.requires_grad_(True)
-    return PostfilterTask(model, TacotronConfig(model.config), pairs(4, 60), HEADER)
+    return PostfilterTask(model, pairs(4, 60), TacotronConfig(model.config), HEADER)
 
 
 def train(one: PostfilterTask, steps: int) -> list[dict[str, float]]:
