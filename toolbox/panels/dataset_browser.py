@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PyQt5.QtCore import QItemSelectionModel, QStringListModel, Qt
-from PyQt5.QtWidgets import QAbstractItemView, QCheckBox, QLineEdit, QListView, QSplitter, QVBoxLayout, QWidget
+from PyQt5.QtWidgets import QAbstractItemView, QCheckBox, QLineEdit, QSplitter, QVBoxLayout, QWidget
 
 from toolbox import jobs
 from toolbox.panels.dialogs import ask_for_files
@@ -14,7 +14,7 @@ from toolbox.panels.utterance_preview import UtterancePreview
 from toolbox.state.session import Session
 from toolbox.state.worker import Job, JobContext
 from toolbox.storage.datasets import Dataset, Utterance, find_datasets, random_choice
-from toolbox.widgets.parts import Card, button, faint, list_keys, row, selectable
+from toolbox.widgets.parts import Card, ShortList, button, faint, list_keys, row, selectable
 from toolbox.widgets.scrolling import FlowLayout
 
 MAX_UTTERANCES = 200  # for one voice, or for the map
@@ -34,7 +34,7 @@ class Column(Card):
         super().__init__(title)
         self.names = title
         self.model = QStringListModel()
-        self.view = QListView()
+        self.view = ShortList()
         self.view.setAccessibleName(title)
         self.view.setModel(self.model)
         self.view.setUniformItemSizes(True)

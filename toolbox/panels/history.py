@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PyQt5.QtCore import QAbstractListModel, QMimeData, QModelIndex, QSize, Qt, QUrl
-from PyQt5.QtWidgets import QAbstractItemView, QListView, QWidget
+from PyQt5.QtCore import QAbstractListModel, QMimeData, QModelIndex, Qt, QUrl
+from PyQt5.QtWidgets import QAbstractItemView, QWidget
 
 from speech.audio import write_audio
 from speech.errors import SpeechError
@@ -20,7 +20,7 @@ from toolbox.state.requests import Requests
 from toolbox.state.session import Session
 from toolbox.storage.result_files import proposed_name
 from toolbox.storage.results import Entry, ResultStore
-from toolbox.widgets.parts import Card, ElidedLabel, button, list_keys, row
+from toolbox.widgets.parts import Card, ElidedLabel, ShortList, button, list_keys, row
 
 LETTERS = ("A", "B")
 
@@ -77,13 +77,6 @@ class ResultsModel(QAbstractListModel):
         return data
 
 
-class ResultsList(QListView):
-    """A list that needs little height, but takes what there is."""
-
-    def sizeHint(self) -> QSize:
-        return QSize(super().sizeHint().width(), 6 * self.fontMetrics().lineSpacing())
-
-
 def tooltip(entry: Entry, facts: list[str]) -> str:
     similarity = [] if entry.similarity is None else [f"similarity {entry.similarity:.2f}"]
     lines = [
@@ -113,7 +106,7 @@ class History(Card):
         super().__init__("Results", "", parent)
         self._session, self._requests = session, requests
         self.model = ResultsModel(session.results)
-        self.list = ResultsList()
+        self.list = ShortList()
         self.list.setAccessibleName("Results")
         self.list.setModel(self.model)
         self.list.setUniformItemSizes(True)

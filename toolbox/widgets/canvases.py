@@ -120,14 +120,14 @@ class TimeCanvas(Canvas):
         font.setPointSizeF(max(7.5, 0.85 * self.font().pointSizeF()))
         painter.setFont(font)
         metrics = painter.fontMetrics()
-        box = QRectF(
-            self.plot().left(), self.plot().top(), metrics.horizontalAdvance(self.name) + 12, metrics.height() + 4
-        )
+        area = self.plot()
+        name = metrics.elidedText(self.name, Qt.ElideRight, max(0, int(area.width()) - 12))
+        box = QRectF(area.left(), area.top(), metrics.horizontalAdvance(name) + 12, metrics.height() + 4)
         ground = QColor(theme.card)
         ground.setAlpha(215)
         painter.fillRect(box, ground)
         painter.setPen(QColor(theme.text))
-        painter.drawText(box, Qt.AlignCenter, self.name)
+        painter.drawText(box, Qt.AlignCenter, name)
 
     def draw_axes(self, painter: QPainter, side: str) -> None:
         """Label of the vertical axis, and seconds below."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from PyQt5.QtCore import Qt
+from PyQt5.QtCore import QSize, Qt
 from PyQt5.QtGui import QKeySequence
 from PyQt5.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
     QLayout,
+    QListView,
     QPushButton,
     QShortcut,
     QSizePolicy,
@@ -133,6 +134,13 @@ def list_keys(view: QWidget, actions: Mapping[str, Callable[[], object]]) -> Non
         shortcut = QShortcut(QKeySequence(key), view)
         shortcut.setContext(Qt.WidgetShortcut)
         shortcut.activated.connect(lambda act=action: act())
+
+
+class ShortList(QListView):
+    """A list that needs little height, but takes what there is."""
+
+    def sizeHint(self) -> QSize:
+        return QSize(super().sizeHint().width(), 6 * self.fontMetrics().lineSpacing())
 
 
 class ElidedLabel(QLabel):
