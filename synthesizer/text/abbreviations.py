@@ -29,9 +29,9 @@ INNER = word_table("""
 BEFORE_NUMBER = word_table("""
     no number, nos numbers, fig figure, figs figures, vol volume, vols volumes, p page, pp pages, pg page, ch chapter,
     chap chapter, sec section, sect section, para paragraph, paras paragraphs, cl clause, col column, bk book,
-    ex example, ver version, thm theorem, iss issue, fn footnote, eq equation, eqn equation, art article, pt part,
-    pts parts, ext extension, apt apartment, rm room, bldg building, fl floor, ste suite, rte route, hwy highway,
-    op opus
+    ex example, ver version, thm theorem, iss issue, fn footnote, tbl table, eq equation, eqn equation, art article,
+    pt part, pts parts, ext extension, apt apartment, rm room, bldg building, fl floor, ste suite, rte route,
+    hwy highway, op opus
 """)
 # Possibly at the end of a sentence, which then shares the full stop.
 FINAL = word_table("""

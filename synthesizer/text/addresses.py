@@ -2,7 +2,7 @@
 
 import re
 
-from synthesizer.text.matching import word_set
+from synthesizer.text.matching import one_of, word_set
 from synthesizer.text.numbers import spell_digits
 
 _STATES = {
@@ -50,7 +50,9 @@ _STATE_ZIP = re.compile(rf"\b(?P<state>{'|'.join(_STATES)}|DC)\s+{_ZIP}")
 _STATE = re.compile(
     rf"(?<=[a-z],\s)(?P<state>{'|'.join(s for s in _STATES if s not in _AMBIGUOUS)})\b(?=$|[\s,.;:)?!])"
 )
-_STREET = re.compile(rf"(?P<name>\b(?:[A-Z][a-z]+|\d+(?:st|nd|rd|th))\s)(?P<street>{'|'.join(_STREETS)})(?=$|[\s,;)&])")
+_STREET = re.compile(
+    rf"(?P<name>\b(?:[A-Z][a-z]+(?:'s)?|\d+(?:st|nd|rd|th))\s)(?P<street>{one_of(_STREETS)})(?=$|[\s,;)&])"
+)
 _DIRECTION = re.compile(
     rf"(?P<before>\b(?:[Aa]venue|Ave\.?|[Ss]treet|St\.?|[Rr]oad|Rd\.?|[Ww]inds?|[Hh]eading|[Ff]rom|[Tt]he),?\s)"
     rf"(?P<direction>{'|'.join(_DIRECTIONS)})\b|\b(?P<alone>{'|'.join(_DIRECTIONS)})(?=\s(?:of|winds?|corner|\d+(?:st|nd|rd|th))\b)"

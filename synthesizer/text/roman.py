@@ -32,6 +32,7 @@ def _in_words(numeral: str, otherwise: str) -> str:
 def _cardinal(match: re.Match[str]) -> str:
     # "part I" may be "the part I like" and "Generation X" is a name: a lone letter is a numeral only in a heading.
     lone = match["numeral"] in ("I", "i", "x") and not match["name"][0].isupper()
+    lone = lone or match["name"] == "mark"  # "question mark v"
     if lone or match.group() in ("Generation X", "Class C", "Class D", "Class M", "Type C", "Group C", "Group D"):
         return match.group()
     words = _in_words(match["numeral"].upper(), "")
@@ -59,7 +60,7 @@ def _year(match: re.Match[str]) -> str:
 
 _RULES = compile_rules(
     (r"\bWW(I{1,3})\b", r"World War \1"),
-    (rf"(?i)\b(?P<name>{one_of(_COUNTED_NOUNS)})\s+(?P<numeral>[IVXLCDM]+|[ivx]+)\b", _cardinal),
+    (rf"\b(?P<name>(?i:{one_of(_COUNTED_NOUNS)}))\s+(?P<numeral>[IVXLCDM]+|[ivx]+)\b", _cardinal),
     (r"\b(?P<numeral>[IVX]+)(?:(?:st|nd|rd|th)\b|(?=\s+centur(?:y|ies)\b))", _century),
     (
         rf"\b(?P<name>{one_of(_REGNAL)})\s+(?P<numeral>[IVX])\b(?=$|\s*[.,;:!?)\"]|'s\b"

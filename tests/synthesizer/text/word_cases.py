@@ -56,6 +56,7 @@ WORD_CASES = {
         ("5 Ocean Dr, Miami", "five ocean drive, miami"),
         ("The Dr said so.", "the doctor said so."),
         ("221 Baker St in London", "two hundred twenty-one baker street in london"),
+        ("St John's Rd, Park Rd", "saint john's road, park road"),
         ("12 Elm Ct and 4 Hill Pl", "twelve elm court and four hill place"),
         ("123 N. Main St., Apt. 2", "one hundred twenty-three north main street, apartment two"),
     ],
@@ -109,6 +110,7 @@ WORD_CASES = {
         ("http://a.com/?x=1", "a dot com slash question mark x equals one"),
         ("a.com/s?q=red+shoes&page=2", "a dot com slash s question mark q equals red plus shoes and page equals two"),
         ("page.php?id=7&x=2", "page dot p h p question mark id equals seven and x equals two"),
+        ("x.org/a?c=1&d=2", "x dot org slash a question mark c equals one and d equals two"),
         ("http://a.com/#top", "a dot com slash hash top"),
     ],
     "hashtags": [
