@@ -155,8 +155,7 @@ def run(arguments: Arguments, pipe: TextIO) -> None:
         print(f"voice saved as {library.save(voice, overwrite=arguments.force)}")
 
     with open_sinks(arguments, cloner.sample_rate, pipe) as sinks:
-        if sinks:
-            cloner.warm_up()
+        cloner.warm_up()  # compiling is no part of the real-time factor
         narrator = Narrator(cloner, voice, options, sinks)
         if jobs is None:
             converse(narrator, arguments.out_dir or (DEFAULT_FOLDER if writes_files(arguments) else None))
