@@ -11,6 +11,12 @@ from toolbox.widgets.scrolling import FlowLayout
 from toolbox.window import main_window
 
 
+def settle() -> None:
+    """Let nested layouts exchange their sizes; each pass takes one round of events."""
+    for _ in range(30):
+        QApplication.processEvents()
+
+
 @pytest.fixture
 def sized(app):
     """Opens the window at a text size."""
@@ -45,8 +51,7 @@ def test_no_text_is_cut_on_usual_screens(app, sized, points):
             window.resize(*size)
             for name in window.pages:
                 window.show_page(name)
-                for _ in range(4):
-                    QApplication.processEvents()
+                settle()
                 assert cut(window) == [], f"{name} at {size}, {points} pt"
                 assert overlapping(window) == [], f"{name} at {size}, {points} pt"
                 assert (window.width(), window.height()) == size, f"{name} needs more than {size}"
@@ -57,8 +62,7 @@ def test_the_three_columns_and_the_speak_button_are_in_view(app, sized, points):
     window = sized(points)
     app.speak("Hello there.")
     window.resize(1008, 650)
-    for _ in range(4):
-        QApplication.processEvents()
+    settle()
     for one in (window.text_card.speak_button, window.result_view.export_button, window.history.compare_button):
         assert one.visibleRegion().boundingRect() == QRect(0, 0, one.width(), one.height()), one.text()
 
