@@ -117,22 +117,31 @@ def speak_batch(narrator: Narrator, jobs: Sequence[Job], files: ModelFiles | Non
                 "choose another folder, or give --force to overwrite them."
             )
         earlier = None
-    kept = 0
+    entries = {} if earlier is None else _kept_entries(earlier, jobs)
+    kept = len(entries)
+
+    def write(unfinished: str) -> None:
+        manifest.unfinished = unfinished
+        manifest.outputs = [entries[path.name] for _, path in jobs if path is not None and path.name in entries]
+        manifest.write(manifest_path)
+
     for text, path in jobs:
         assert path is not None
-        entry = None if earlier is None else earlier.entry(text, path)
-        if entry is None:
-            manifest.unfinished = path.name
-            if first.parent.is_dir():
-                manifest.write(manifest_path)
-            entry = narrator.speak(text, path, overwrite or (earlier is not None and earlier.may_replace(text, path)))
-        else:
-            kept += 1
-        manifest.outputs.append(entry)
-    manifest.unfinished = ""
-    manifest.write(manifest_path)
+        if path.name in entries:
+            continue
+        if first.parent.is_dir():
+            write(unfinished=path.name)
+        replace_file = overwrite or (earlier is not None and earlier.may_replace(text, path))
+        entries[path.name] = narrator.speak(text, path, replace_file)
+    write(unfinished="")
     if kept:
         print(f"{kept} of {len(jobs)} files were finished before and are kept")
+
+
+def _kept_entries(earlier: Manifest, jobs: Sequence[Job]) -> dict[str, dict[str, Any]]:
+    """The entries of finished files, by file. They are in every manifest that is written, so that a kill loses none."""
+    found = ((path, earlier.entry(text, path)) for text, path in jobs if path is not None)
+    return {path.name: entry for path, entry in found if entry is not None}
 
 
 def _with_seed_of(options: SpeechOptions, earlier: Manifest) -> SpeechOptions:

@@ -73,7 +73,7 @@ def split_transcript(transcript: Transcript, near: int | None = None) -> Cut | N
         return None
     firsts = [first for _, first, _ in _spans(transcript)]
     middle = (firsts[starts[0]] + firsts[-1]) / 2
-    # Each candidate is the index of the token where the right part begins: a word with a space before it.
+    # Each candidate is the index of the first token of the right part: a word after a space.
     candidates = [start for start in starts[1:] if tokens[start - 1].spelling.isspace() or start - 1 in starts]
     candidates = candidates or starts[1:]
     after_marks = [start for start in candidates if _after_mark(tokens, start)]

@@ -505,6 +505,22 @@ def test_a_batch_continues_where_it_stopped(cli, toy, monkeypatch):
     assert spoken(cli(toy / "low.wav", *batch())) == []
 
 
+def test_a_second_interruption_loses_no_finished_file(cli, toy, monkeypatch):
+    Path("lines.txt").write_text("One.\nTwo.\nThree.\n")
+    assert cli(toy / "low.wav", *batch("--seed", 1)).code == 0
+    Path("out/001.wav").unlink()
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Narrator, "speak", interrupted)
+        assert cli(toy / "low.wav", *batch("--seed", 1)).code == 130
+    names = [entry["file"] for entry in json.loads(Path("out/manifest.json").read_text())["outputs"]]
+    assert names == ["002.wav", "003.wav"]
+    assert spoken(cli(toy / "low.wav", *batch("--seed", 1))) == ["out/001.wav"]
+
+
 def test_a_batch_with_other_settings_needs_force(cli, toy):
     Path("lines.txt").write_text("One.\nTwo.\n")
     assert cli(toy / "low.wav", *batch("--seed", 1)).code == 0
