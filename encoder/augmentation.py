@@ -31,11 +31,11 @@ def mix_voices(windows: Floats, config: AugmentationConfig, rng: np.random.Gener
     Args:
         windows: [speakers, utterances, frames, n_mels].
     """
-    chosen = rng.random(windows.shape[:2]) < config.chorus_probability
+    chosen = rng.random(windows.shape[:2]) < config.second_speaker_probability
     others = np.roll(windows, 1, axis=0)[chosen]
     level = _power(windows[chosen]) / np.maximum(_power(others), TINY)
     mixed = windows.copy()
-    mixed[chosen] += level * _ratio(rng, config.chorus_ratio_db, level.shape) * others
+    mixed[chosen] += level * _ratio(rng, config.second_speaker_ratio_db, level.shape) * others
     return mixed
 
 
@@ -144,7 +144,7 @@ class Pauses:
 def draw_pauses(count: int, frames: int, grid: int, config: AugmentationConfig, rng: np.random.Generator) -> Pauses:
     """Random pauses. Start and length are multiples of `grid` frames, and no pause is at the start of a window."""
     wanted = rng.random(count) < config.pause_probability
-    length = np.rint(rng.uniform(*config.pause_share, count) * frames / grid).astype(np.int64) * grid
+    length = np.rint(rng.uniform(*config.pause_fraction, count) * frames / grid).astype(np.int64) * grid
     length = np.where(wanted, np.minimum(length, frames - grid), 0)
     latest = np.maximum((frames - length) // grid, 1)
     start = rng.integers(1, latest + 1) * grid

@@ -84,15 +84,15 @@ class AugmentationConfig:
     """Quantisation step of the band levels."""
     pause_probability: float = 0.3
     """Probability of a pause within the window, filled with noise only."""
-    pause_share: tuple[float, float] = (0.1, 0.5)
+    pause_fraction: tuple[float, float] = (0.1, 0.5)
     """Length of the pause as a fraction of the window."""
     speed_probability: float = 0.8
     """Probability that a speaker's windows are played at a different speed, which makes a new voice."""
     speed_range: float = 0.25
     """Largest change of speed; 0.25 is 0.75 to 1.25."""
-    chorus_probability: float = 0.25
+    second_speaker_probability: float = 0.25
     """Probability that a second speaker is mixed in, which makes a new voice. It needs a teacher."""
-    chorus_ratio_db: tuple[float, float] = (2.0, 15.0)
+    second_speaker_ratio_db: tuple[float, float] = (2.0, 15.0)
     """Attenuation of the second speaker."""
 
     def __post_init__(self) -> None:
@@ -106,8 +106,8 @@ class AugmentationConfig:
             raise ConfigError(f"The speed_range is {self.speed_range}: it must be at least 0 and below 0.5.")
         if self.gain_db < 0:
             raise ConfigError(f"The gain_db is {self.gain_db}: it must not be negative.")
-        if not 0 <= self.pause_share[0] <= self.pause_share[1] < 1:
-            raise ConfigError(f"The pause_share is {self.pause_share}: both ends must lie in [0, 1).")
+        if not 0 <= self.pause_fraction[0] <= self.pause_fraction[1] < 1:
+            raise ConfigError(f"The pause_fraction is {self.pause_fraction}: both ends must lie in [0, 1).")
         if self.room_decay_seconds[0] <= 0:
             raise ConfigError("The room_decay_seconds must be above 0.")
 

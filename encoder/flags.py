@@ -1,8 +1,9 @@
 """Flags for the training of any encoder family. Imports no torch."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from encoder.config import AugmentationConfig
 from training.flags import TrainingFlags
@@ -11,6 +12,12 @@ from training.flags import TrainingFlags
 @dataclass(frozen=True)
 class EncoderFlags(TrainingFlags):
     """Base of the training flags of encoder families; see `training.flags.TrainingFlags`."""
+
+    former_names: ClassVar[Mapping[str, str]] = {
+        "augmentation.chorus-probability": "augmentation.second-speaker-probability",
+        "augmentation.chorus-ratio-db": "augmentation.second-speaker-ratio-db",
+        "augmentation.pause-share": "augmentation.pause-fraction",
+    }
 
     run: Path = Path("runs/encoder")
     learning_rate: float = 2e-3

@@ -14,6 +14,7 @@ from encoder.config import PartialsConfig
 from encoder.lstm.config import LSTMConfig
 from encoder.lstm.family import LSTMFlags
 from train_encoder import main
+from training.flags import read_flags
 
 TOY = LSTMConfig(hidden_size=8, num_layers=1, embedding_size=6, compression="log", partials=PartialsConfig(12, 6))
 
@@ -76,6 +77,13 @@ def test_a_run_resumes_by_its_directory_alone(
     with pytest.raises(SystemExit):
         main()
     assert "speakers = 3, not 4" in capsys.readouterr().err
+
+
+def test_former_flags_are_accepted() -> None:
+    words = ["store", "--augmentation.chorus-probability", "0.5", "--augmentation.chorus_ratio_db", "3", "9"]
+    augmentation = read_flags("encoder", [*words, "--augmentation.pause-share", "0.2", "0.4"]).augmentation
+    assert (augmentation.second_speaker_probability, augmentation.second_speaker_ratio_db) == (0.5, (3, 9))
+    assert augmentation.pause_fraction == (0.2, 0.4)
 
 
 def test_a_student_has_the_embedding_space_of_its_teacher(store: Path, tmp_path: Path) -> None:

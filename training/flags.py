@@ -35,7 +35,8 @@ class TrainingFlags:
     A redefined field keeps its help text but not its type.
     """
 
-    former_names: ClassVar[Mapping[str, str]] = {}  # deprecated spelling of a flag -> present one, both without "--"
+    # Deprecated spelling of a flag -> present one, both without "--". Also read in the settings of runs to resume.
+    former_names: ClassVar[Mapping[str, str]] = {}
 
     store: Positional[Path]
     """Feature store that `preprocess.py` made for this stage."""

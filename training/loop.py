@@ -14,6 +14,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import torch
@@ -40,6 +41,7 @@ def fit(
     resume: bool = False,
     settings: Mapping[str, Any] | None = None,
     command_lines: Sequence[Sequence[str]] = (),
+    former_names: Mapping[str, str] = MappingProxyType({}),
 ) -> FitResult:
     """Train until all steps are done, the time is over, or Ctrl-C or SIGTERM arrives. Always save at the end.
 
@@ -53,6 +55,7 @@ def fit(
         resume: resume from the newest state in `run_dir`.
         settings: further settings that a resumed run must not change, kept in config.json.
         command_lines: kept in config.json too, so that a resumed run knows its flags (`training.flags.read_flags`).
+        former_names: names of settings that an older version wrote to config.json -> present names.
 
     Raises:
         TrainingError: the run directory cannot be used, or three losses in a row were not finite.
@@ -65,7 +68,7 @@ def fit(
         if accelerator.is_main_process:
             description = {**describe_run(task, config, settings), "command_lines": [*map(list, command_lines)]}
             if resume:
-                state = run.resume(description, FREE_TO_CHANGE)
+                state = run.resume(description, FREE_TO_CHANGE, former_names)
             else:
                 run.start(description)
         accelerator.wait_for_everyone()
@@ -110,14 +113,15 @@ def describe_run(task: Task, config: FitConfig, settings: Mapping[str, Any] | No
     }
 
 
-def resume_command(arguments: list[str] | None = None) -> str:
-    """The command line of this process or its launcher, with --resume."""
-    words = list(sys.argv if arguments is None else arguments)
-    if "--resume" not in words:
-        words.append("--resume")
+def resume_command(run: Path, script: str | None = None) -> str:
+    """The command that resumes a run; its flags are kept in the run directory.
+
+    Args:
+        script: the training script, by default that of this process.
+    """
     launched = os.environ.get("LOCAL_WORLD_SIZE") if int(os.environ.get("WORLD_SIZE", "1")) > 1 else None
-    launcher = ["torchrun", "--nproc_per_node", launched] if launched else ["python"]
-    return shlex.join([*launcher, *words])
+    launcher = ["torchrun", "--nproc-per-node", launched, "--"] if launched else ["python"]
+    return shlex.join([*launcher, sys.argv[0] if script is None else script, "--run", str(run), "--resume"])
 
 
 @contextlib.contextmanager
@@ -179,4 +183,4 @@ def _closing_sentence(session: Session, reason: str) -> str:
     unvalidated = (
         "" if session.best is not None else f" There was no validation yet: {session.run.best.name} is this step, too."
     )
-    return f"{why}: step {step} is saved in {path}.{unvalidated} Resume with: {resume_command()}"
+    return f"{why}: step {step} is saved in {path}.{unvalidated} Resume with: {resume_command(path)}"

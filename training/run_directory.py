@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -82,18 +83,26 @@ class RunDirectory:
         self._make_folders()
         write_json(self.config, description)
 
-    def resume(self, description: Mapping[str, Any], may_change: Iterable[str] = ()) -> SavedState | None:
+    def resume(
+        self,
+        description: Mapping[str, Any],
+        may_change: Iterable[str] = (),
+        former_names: Mapping[str, str] = MappingProxyType({}),
+    ) -> SavedState | None:
         """Check that this is the same run, and return its newest state; None if it has none yet.
 
         Args:
             may_change: names of settings that a resumed run may change, as in "fit.steps".
+            former_names: names of settings that an older version wrote -> present names, each the last part or parts
+                of a name.
 
         Raises:
             TrainingError: there is no run here, or a setting differs.
         """
         if not self.exists():
             raise TrainingError(f"There is no training run in {self.path} to resume: start it without --resume.")
-        before, now = _flatten(self.description()), _flatten(json.loads(json.dumps(description)))
+        before = {_present(name, former_names): value for name, value in _flatten(self.description()).items()}
+        now = _flatten(json.loads(json.dumps(description)))
         free = set(may_change)
         for name in sorted(before.keys() | now.keys()):
             if name not in free and before.get(name) != now.get(name):
@@ -222,6 +231,14 @@ def _flatten(value: Any, name: str = "") -> dict[str, Any]:
     for key, item in value.items():
         flat |= _flatten(item, f"{name}.{key}" if name else str(key))
     return flat
+
+
+def _present(name: str, former_names: Mapping[str, str]) -> str:
+    """The present name of a setting."""
+    for former, present in former_names.items():
+        if f".{name}".endswith(f".{former}"):
+            return name.removesuffix(former) + present
+    return name
 
 
 def _shown(settings: dict[str, Any], name: str) -> str:

@@ -28,4 +28,5 @@ def train(stage: str, flags: TrainingFlags, run: Any = None) -> None:
     family = families_of(stage)[flags.kind]
     assert family.plan is not None  # a family with flags has a plan
     plan = family.plan(flags, open_store(flags.store), flags.run if run is None else run)
-    fit(plan.task, plan.batches, plan.fit, flags.run, flags.resume, plan.settings, flags.command_lines)
+    former_names = {old.replace("-", "_"): new.replace("-", "_") for old, new in flags.former_names.items()}
+    fit(plan.task, plan.batches, plan.fit, flags.run, flags.resume, plan.settings, flags.command_lines, former_names)

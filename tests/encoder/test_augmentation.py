@@ -123,7 +123,7 @@ def test_band_centres_are_those_of_the_front_end() -> None:
 
 def test_pauses_delay_what_follows() -> None:
     rng = np.random.default_rng(0)
-    config = replace(PLAIN, pause_probability=0.5, pause_share=(0.2, 0.5))
+    config = replace(PLAIN, pause_probability=0.5, pause_fraction=(0.2, 0.5))
     windows = np.arange(1, 41, dtype=np.float32)[None, :, None].repeat(50, axis=0)
     pauses = draw_pauses(50, 40, 10, config, rng)
     assert set(pauses.length.tolist()) == {0, 10, 20}
@@ -145,11 +145,11 @@ def test_silence_stays_finite() -> None:
     "wrong",
     [
         {"noise_probability": 1.1},
-        {"chorus_probability": -0.1},
+        {"second_speaker_probability": -0.1},
         {"speed_range": 0.6},
         {"noise_snr_db": (9.0, 1.0)},
-        {"chorus_ratio_db": (9.0, 1.0)},
-        {"pause_share": (0.2, 1.0)},
+        {"second_speaker_ratio_db": (9.0, 1.0)},
+        {"pause_fraction": (0.2, 1.0)},
         {"room_decay_seconds": (0.0, 1.0)},
         {"gain_db": -1.0},
     ],

@@ -98,7 +98,7 @@ def test_speed_scales_time_and_frequency(speed: float) -> None:
 
 def test_a_second_speaker_is_mixed_in_at_the_given_ratio(toy_store) -> None:
     alone = SpeakerBatches(toy_store, PLAIN).batch_at(0)["clean"]
-    chorus = replace(no_augmentation(), chorus_probability=1.0, chorus_ratio_db=(3.0, 3.0))
+    chorus = replace(no_augmentation(), second_speaker_probability=1.0, second_speaker_ratio_db=(3.0, 3.0))
     batch = SpeakerBatches(toy_store, PLAIN, chorus).batch_at(0)
     assert torch.equal(batch["mels"], batch["clean"])
     added = batch["clean"] - alone
@@ -126,7 +126,7 @@ def test_windows_per_utterance() -> None:
 def test_a_pause_delays_the_clean_frames() -> None:
     mel = np.arange(1, 201, dtype=np.float32)[:, None].repeat(40, axis=1)
     store = _Store([("a", mel), ("b", mel)])
-    pauses = replace(no_augmentation(), pause_probability=1.0, pause_share=(0.5, 0.5))
+    pauses = replace(no_augmentation(), pause_probability=1.0, pause_fraction=(0.5, 0.5))
     config = replace(PLAIN, speakers=2, utterances=2)
     batch = SpeakerBatches(store, config, pauses).batch_at(0)
     mels, clean, frames = (batch[name].flatten(0, 1) for name in ("mels", "clean", "clean_frames"))

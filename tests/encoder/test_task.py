@@ -95,7 +95,7 @@ def test_embeddings_of_prefixes_that_end_at_any_frame(toy_config) -> None:
 
 def test_after_a_pause_student_and_teacher_are_compared_on_the_same_frames(toy_store, toy_config) -> None:
     model = make_model(toy_config, seed=1)
-    only_pauses = replace(no_augmentation(), pause_probability=1.0, pause_share=(0.5, 0.5))
+    only_pauses = replace(no_augmentation(), pause_probability=1.0, pause_fraction=(0.5, 0.5))
     batch = SpeakerBatches(toy_store, BATCH, only_pauses).batch_at(0)
     mels, clean, frames = (batch[name].flatten(0, 1) for name in ("mels", "clean", "clean_frames"))
     embeddings, targets = model.trajectory(mels, 1), model.at_frames(clean, frames)

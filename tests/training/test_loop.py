@@ -160,6 +160,19 @@ def test_resume_names_the_setting_that_differs(tmp_path):
     assert result.step == 3 and len(RunDirectory(run).state_files()) == 1
 
 
+def test_settings_with_former_names_are_read(tmp_path):
+    run = tmp_path / "run"
+    fit(ToyTask(), ToyBatches(), config(steps=2), run, settings={"old": 1, "loss": {"old": 2, "older": 3}})
+    names = {"loss.old": "new", "older": "newer", "old": "other"}
+    again = {"run_dir": run, "resume": True, "former_names": names}
+    with pytest.raises(TrainingError, match=r"settings\.loss\.newer = 3, not 4"):
+        settings = {"other": 1, "loss": {"newer": 4}, "new": 2}
+        fit(ToyTask(), ToyBatches(), config(steps=3), settings=settings, **again)
+    settings = {"other": 1, "loss": {"newer": 3}, "new": 2}
+    assert fit(ToyTask(), ToyBatches(), config(steps=3), settings=settings, **again).step == 3
+    assert RunDirectory(run).description()["settings"] == settings
+
+
 def test_a_state_of_a_different_shape_is_refused(tmp_path):
     run = tmp_path / "run"
     fit(ToyTask(), ToyBatches(), config(steps=1), run)
@@ -307,8 +320,8 @@ def test_settings_out_of_range(wrong):
 
 
 def test_the_command_that_resumes(monkeypatch):
-    assert resume_command(["train.py", "a store", "--steps", "3"]) == "python train.py 'a store' --steps 3 --resume"
-    assert resume_command(["train.py", "--resume"]) == "python train.py --resume"
+    assert resume_command(Path("runs/a"), "train.py") == "python train.py --run runs/a --resume"
+    assert resume_command(Path("a run"), "train.py") == "python train.py --run 'a run' --resume"
     monkeypatch.setenv("WORLD_SIZE", "8")
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
-    assert resume_command(["train.py"]) == "torchrun --nproc_per_node 4 train.py --resume"
+    assert resume_command(Path("a"), "train.py") == "torchrun --nproc-per-node 4 -- train.py --run a --resume"

@@ -59,13 +59,13 @@ class AdversarialTask(SpectralTask):
         frames: int,
         **others: Any,
     ) -> None:
-        judged = settings.judged_frames
-        if not judged * model.config.hop_length >= MIN_DISCRIMINATED:
-            raise ConfigError(f"{judged} frames are too few for the discriminators: raise --judged-frames.")
-        if judged + 2 * MARGIN > frames:
+        part = settings.discriminator_frames
+        if not part * model.config.hop_length >= MIN_DISCRIMINATED:
+            raise ConfigError(f"{part} frames are too few for the discriminators: raise --discriminator-frames.")
+        if part + 2 * MARGIN > frames:
             raise ConfigError(
-                f"Crops of {frames} frames are too short for {judged} frames for the discriminators and a margin of "
-                f"{MARGIN} at either end: raise --frames or lower --judged-frames."
+                f"Crops of {frames} frames are too short for {part} frames for the discriminators and a margin of "
+                f"{MARGIN} at either end: raise --frames or lower --discriminator-frames."
             )
         super().__init__(model, store, **others)
         self.discriminators, self.settings = discriminators, settings
@@ -102,12 +102,12 @@ class AdversarialTask(SpectralTask):
 
     def fraction_at(self, step: int) -> float:
         """Norm of the adversarial gradient relative to the spectral one: 0 in the warm-up, then rising linearly."""
-        warmup = self.settings.discriminators_alone
-        return self.settings.adversarial_share * min(1.0, max(0.0, (step - warmup + 1) / max(1, warmup)))
+        warmup = self.settings.discriminator_warmup_steps
+        return self.settings.adversarial_weight * min(1.0, max(0.0, (step - warmup + 1) / max(1, warmup)))
 
     def param_groups(self) -> list[dict[str, Any]]:
         """Separate learning rates for the generator and the discriminators."""
-        rate = self.settings.discriminators_rate
+        rate = self.settings.discriminator_lr_scale
         return [
             {"params": list(self.model.parameters())},
             {"params": list(self.discriminators.parameters()), "lr_scale": rate},
@@ -132,7 +132,7 @@ class AdversarialTask(SpectralTask):
 
     def _random_part(self, frames: int, generator: torch.Generator) -> slice:
         """Samples for the discriminators: the same part of all crops, at a random position."""
-        count, hop = self.settings.judged_frames, self.config.hop_length
+        count, hop = self.settings.discriminator_frames, self.config.hop_length
         start = MARGIN + int(torch.randint(frames - count - 2 * MARGIN + 1, (), generator=generator))
         return slice(start * hop, (start + count) * hop)
 

@@ -89,20 +89,20 @@ class DiscriminatorConfig:
 class AdversarialConfig:
     """How a generator is trained against discriminators."""
 
-    adversarial_share: float = 0.5
+    adversarial_weight: float = 0.5
     """Norm of the adversarial gradient at the generator's output, relative to that of the spectral losses."""
-    discriminators_alone: int = 200
-    """Discriminator warm-up: steps without an adversarial gradient. Over as many more it rises to its full norm."""
-    discriminators_rate: float = 1.5
+    discriminator_warmup_steps: int = 200
+    """Steps without an adversarial gradient. Over as many more it rises to its full norm."""
+    discriminator_lr_scale: float = 1.5
     """Learning rate of the discriminators, relative to the generator's."""
-    judged_frames: int = 24
+    discriminator_frames: int = 24
     """Mel frames of each crop that the discriminators process, at a random position."""
 
     def __post_init__(self) -> None:
-        for name in ("adversarial_share", "discriminators_rate"):
+        for name in ("adversarial_weight", "discriminator_lr_scale"):
             if not 0 < getattr(self, name) <= 100:
                 raise ConfigError(f"The {name} is {getattr(self, name)}: it must be above 0, at most 100.")
-        if self.discriminators_alone < 0:
+        if self.discriminator_warmup_steps < 0:
             raise ConfigError(
-                f"A discriminator warm-up of {self.discriminators_alone} steps is out of range: give 0 or more."
+                f"A discriminator warm-up of {self.discriminator_warmup_steps} steps is out of range: give 0 or more."
             )

@@ -1,8 +1,9 @@
 """The spectral vocoder as a model family: its files and its training."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tyro.conf import OmitArgPrefixes
 
@@ -29,6 +30,13 @@ class SpectralFlags(VocoderFlags):
     of the first, trains against discriminators. The learning rate decays over --steps: choose a number that fits the
     available time. The defaults suit two CPU cores.
     """
+
+    former_names: ClassVar[Mapping[str, str]] = {
+        "adversarial-share": "adversarial-weight",
+        "discriminators-alone": "discriminator-warmup-steps",
+        "discriminators-rate": "discriminator-lr-scale",
+        "judged-frames": "discriminator-frames",
+    }
 
     kind: Kind = "spectral"
     frames: int = 40

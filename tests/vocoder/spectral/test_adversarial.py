@@ -27,7 +27,7 @@ FRAMES = 16
 
 def make_task(store, **settings) -> AdversarialTask:
     torch.manual_seed(0)
-    config = AdversarialConfig(**{"discriminators_alone": 0, "judged_frames": 8, **settings})
+    config = AdversarialConfig(**{"discriminator_warmup_steps": 0, "discriminator_frames": 8, **settings})
     model, discriminators = SpectralGenerator(TOY), Discriminators(SMALL)
     return AdversarialTask(model, store, discriminators, config, frames=FRAMES, clips=2, clip_frames=24)
 
@@ -72,7 +72,7 @@ def test_training_changes_every_parameter(task, batch):
 
 
 def test_generator_has_only_spectral_losses_in_the_discriminator_warm_up(toy_store, batch):
-    task = make_task(toy_store, discriminators_alone=5)
+    task = make_task(toy_store, discriminator_warmup_steps=5)
     plain = SpectralTask(task._generator, toy_store, clips=2, clip_frames=24)
     plain.step(batch, 0, draws())["loss"].backward()
     expected = gradients(task.model)
@@ -97,7 +97,7 @@ def test_adversarial_gradient_has_the_given_relative_norm(toy_store, batch, monk
     for fraction in (0.5, 1.0):
         seen: list[torch.Tensor] = []
         for warmup in (0, 9):
-            task = make_task(toy_store, adversarial_share=fraction, discriminators_alone=warmup)
+            task = make_task(toy_store, adversarial_weight=fraction, discriminator_warmup_steps=warmup)
             original = task._generator.parts
 
             def watched(mel, original=original, seen=seen):
@@ -112,9 +112,9 @@ def test_adversarial_gradient_has_the_given_relative_norm(toy_store, batch, monk
 
 
 def test_adversarial_gradient_rises_after_the_warm_up(toy_store):
-    task = make_task(toy_store, adversarial_share=2.0, discriminators_alone=10)
+    task = make_task(toy_store, adversarial_weight=2.0, discriminator_warmup_steps=10)
     assert [task.fraction_at(step) for step in (0, 9, 14, 19, 500)] == pytest.approx([0, 0, 1, 2, 2])
-    assert make_task(toy_store, adversarial_share=0.7).fraction_at(0) == 0.7
+    assert make_task(toy_store, adversarial_weight=0.7).fraction_at(0) == 0.7
 
 
 def test_half_precision_is_close(task, batch):
@@ -132,7 +132,7 @@ def test_each_step_uses_a_random_part_of_the_crops(task):
 
 def test_overfits_a_batch(toy_store, batch):
     """The discriminators learn to separate a fixed pair. Against fixed discriminators the generator improves."""
-    task = make_task(toy_store, discriminators_alone=100)
+    task = make_task(toy_store, discriminator_warmup_steps=100)
     optimizer = torch.optim.AdamW(task.discriminators.parameters(), lr=3e-3)
     for _ in range(25):
         losses = task.step(batch, 0, draws())
@@ -141,7 +141,7 @@ def test_overfits_a_batch(toy_store, batch):
         task.model.zero_grad()
         optimizer.zero_grad()
     assert losses["accuracy"] > 0.9 and losses["discrimination"] < 1.0
-    task.settings = AdversarialConfig(discriminators_alone=0, judged_frames=8, adversarial_share=5.0)
+    task.settings = AdversarialConfig(discriminator_warmup_steps=0, discriminator_frames=8, adversarial_weight=5.0)
     optimizer = torch.optim.AdamW(task.model.parameters(), lr=3e-3)
     figures = []
     for _ in range(25):
@@ -183,9 +183,13 @@ def test_hinge_losses():
 
 def test_too_short_crops_and_bad_settings_are_refused(toy_store):
     for frames in (5, 9):
-        with pytest.raises(ConfigError, match="--judged-frames"):
-            make_task(toy_store, judged_frames=frames)
-    for wrong in ({"adversarial_share": 0.0}, {"discriminators_alone": -1}, {"discriminators_rate": math.nan}):
+        with pytest.raises(ConfigError, match="--discriminator-frames"):
+            make_task(toy_store, discriminator_frames=frames)
+    for wrong in (
+        {"adversarial_weight": 0.0},
+        {"discriminator_warmup_steps": -1},
+        {"discriminator_lr_scale": math.nan},
+    ):
         with pytest.raises(ConfigError):
             AdversarialConfig(**wrong)
 

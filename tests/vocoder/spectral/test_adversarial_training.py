@@ -15,12 +15,13 @@ from modelfile.checkpoint import load_weights
 from modelfile.header import read_header
 from tests.vocoder.spectral.test_training import TOY
 from tests.vocoder.spectral.test_training import train as train_first_stage
+from training.flags import read_flags
 from vocoder import Vocoder
 from vocoder.spectral.config import AdversarialConfig, DiscriminatorConfig
 from vocoder.spectral.discriminators import FILE_NAME, Discriminators
 
 SMALL = DiscriminatorConfig(periods=(2,), period_channels=4, resolutions=(128,), resolution_channels=4)
-STAGE = AdversarialConfig(discriminators_alone=2, judged_frames=8)
+STAGE = AdversarialConfig(discriminator_warmup_steps=2, discriminator_frames=8)
 
 
 def train(store: Path, run: Path, **changes) -> None:
@@ -48,6 +49,32 @@ def test_resumed_run_equals_an_uninterrupted_one(toy_store_path, tmp_path, first
         assert all(torch.equal(whole[key], parts[key]) for key in whole)
 
 
+FORMER = {
+    "adversarial_weight": "adversarial_share",
+    "discriminator_warmup_steps": "discriminators_alone",
+    "discriminator_lr_scale": "discriminators_rate",
+    "discriminator_frames": "judged_frames",
+}
+
+
+def test_former_flags_are_accepted():
+    words = ["store", "--model", "spectral", "--adversarial-share", "0.6", "--discriminators-alone", "3"]
+    flags = read_flags("vocoder", [*words, "--discriminators_rate=2", "--judged-frames", "30"])
+    assert flags.against == AdversarialConfig(0.6, 3, 2.0, 30)
+
+
+def test_a_run_with_former_names_resumes(toy_store_path, tmp_path, first):
+    train(toy_store_path, tmp_path / "run", start_from=first, steps=1)
+    config = tmp_path / "run" / "config.json"
+    text = config.read_text()
+    for present, former in FORMER.items():
+        assert f'"{present}"' in text
+        text = text.replace(f'"{present}"', f'"{former}"')
+    config.write_text(text)
+    train(toy_store_path, tmp_path / "run", start_from=first, steps=2, resume=True)
+    assert read_header(tmp_path / "run" / FILE_NAME).step == 2
+
+
 def test_run_directory_has_a_vocoder_and_its_discriminators(toy_store_path, tmp_path, first):
     train(toy_store_path, tmp_path / "run", start_from=first, steps=4, validate_every=2)
     vocoder = Vocoder.load(tmp_path / "run" / "model.safetensors")
@@ -60,7 +87,7 @@ def test_run_directory_has_a_vocoder_and_its_discriminators(toy_store_path, tmp_
     assert all({"validation/accuracy", "validation/features"} <= line.keys() for line in log if "loss" not in line)
     description = json.loads((tmp_path / "run" / "config.json").read_text())
     assert description["fit"]["learning_rate"] == 2e-4
-    assert description["settings"]["adversarial"]["discriminators_alone"] == 2
+    assert description["settings"]["adversarial"]["discriminator_warmup_steps"] == 2
 
 
 def test_new_run_can_start_from_discriminators(toy_store_path, tmp_path, first):
@@ -85,7 +112,7 @@ def test_mistakes_are_refused_in_one_sentence(toy_store_path, tmp_path, first, c
         {"run": new, "discriminators": tmp_path / "nothing.safetensors"},
         {"run": new, "frames": 15},
         {"run": new, "discriminators": tmp_path / "run" / FILE_NAME, "sizes": DiscriminatorConfig(period_channels=5)},
-        {"run": tmp_path / "run", "resume": True, "against": AdversarialConfig(2.0, judged_frames=8)},
+        {"run": tmp_path / "run", "resume": True, "against": AdversarialConfig(2.0, discriminator_frames=8)},
         {"run": tmp_path / "run", "resume": True, "adversarial": False, "against": AdversarialConfig(), "frames": 16},
     ]
     for changes in wrong:
@@ -98,8 +125,8 @@ def test_mistakes_are_refused_in_one_sentence(toy_store_path, tmp_path, first, c
 def test_command_line(toy_store_path, tmp_path, first, monkeypatch):
     words = [str(toy_store_path), "--model", "spectral", "--from", str(first), "--run", str(tmp_path / "run")]
     words += ["--steps", "1", "--batch-size", "2", "--frames", "16", "--threads", "1", "--precision", "fp32"]
-    words += ["--adversarial", "--judged-frames", "8", "--periods", "2", "3", "--period-channels", "2"]
-    words += ["--resolutions", "128", "--resolution-channels", "2", "--discriminators-rate", "0.5"]
+    words += ["--adversarial", "--discriminator-frames", "8", "--periods", "2", "3", "--period-channels", "2"]
+    words += ["--resolutions", "128", "--resolution-channels", "2", "--discriminator-lr-scale", "0.5"]
     monkeypatch.setattr("sys.argv", ["train_vocoder.py", *words])
     train_vocoder.main()
     wanted = DiscriminatorConfig(periods=(2, 3), period_channels=2, resolutions=(128,), resolution_channels=2)
