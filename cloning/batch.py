@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,14 +58,17 @@ class Manifest:
 
     def entry(self, text: str, path: Path) -> dict[str, Any] | None:
         """The entry of a finished file that still exists and has this text."""
-        for entry in self.outputs:
-            if entry.get("file") == path.name and entry.get("text") == text and path.is_file():
-                return entry
-        return None
+        entry = self._by_file.get(path.name)
+        return entry if entry is not None and entry.get("text") == text and path.is_file() else None
 
     def may_replace(self, text: str, path: Path) -> bool:
         """Whether the earlier batch wrote this file for the same text, or did not finish it."""
         return path.name == self.unfinished or self.entry(text, path) is not None
+
+    @cached_property
+    def _by_file(self) -> dict[str, dict[str, Any]]:
+        """The entries of the manifest as it was read, by file."""
+        return {str(entry.get("file")): entry for entry in self.outputs}
 
 
 def settings_of(voice: Voice, options: SpeechOptions, files: ModelFiles | None) -> dict[str, Any]:

@@ -7,21 +7,26 @@ from speech.mel_config import MelConfig, require_same_mel
 
 
 def require_same_space(
-    encoder_space: str, synthesizer_space: str, encoder: str = "the encoder", synthesizer: str = "the synthesizer"
+    given_space: str,
+    synthesizer_space: str,
+    given: str = "the encoder",
+    synthesizer: str = "the synthesizer",
+    advice: str = "use an encoder and a synthesizer that were trained together",
 ) -> None:
-    """Check that a synthesizer can use an encoder's voices.
+    """Check that a synthesizer can use the embeddings of an encoder or of a voice.
 
     Args:
-        encoder_space, synthesizer_space: names of the embedding spaces.
-        encoder, synthesizer: what the error calls the two.
+        given_space, synthesizer_space: names of the embedding spaces.
+        given, synthesizer: what the error calls the two.
+        advice: end of the error's sentence.
 
     Raises:
         ConfigError: it cannot.
     """
-    if encoder_space != synthesizer_space:
+    if given_space != synthesizer_space:
         raise ConfigError(
             f"{synthesizer[:1].upper()}{synthesizer[1:]} needs voices of the embedding space {synthesizer_space!r}, "
-            f"but {encoder} makes {encoder_space!r}: use an encoder and a synthesizer that were trained together."
+            f"but that of {given} is {given_space!r}: {advice}."
         )
 
 

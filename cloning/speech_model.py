@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cloning.compatibility import require_fitting_vocoder
+from cloning.compatibility import require_fitting_vocoder, require_same_space
 from cloning.finishing import check_finite
 from cloning.monitor import SILENT, Monitor
 from cloning.options import SpeechOptions
-from speech.errors import ConfigError, TextError
+from speech.errors import TextError
 
 if TYPE_CHECKING:
     from cloning.voices import Voice
@@ -77,15 +77,8 @@ class SpeechModel(ABC):
         """Raises: TextError for a text without characters, ConfigError for a voice of another embedding space."""
         if not text.strip():
             raise TextError("The text is empty: enter a text to speak.")
-        self.check_voice(voice)
-
-    def check_voice(self, voice: Voice) -> None:
-        """Raises: ConfigError if the voice is of another embedding space."""
-        if voice.embedding_space != self.embedding_space:
-            raise ConfigError(
-                f"The voice {voice.name!r} is of the embedding space {voice.embedding_space!r}, but this synthesizer "
-                f"needs {self.embedding_space!r}: enrol it again with the encoder of these models."
-            )
+        advice = "enrol it again with the encoder of these models"
+        require_same_space(voice.embedding_space, self.embedding_space, f"the voice {voice.name!r}", advice=advice)
 
 
 class TwoStage(SpeechModel):
