@@ -113,8 +113,8 @@ class VoiceCloner:
             weights: weight of each clip: "speech" for its seconds of speech, "equal", or one number each.
 
         Raises:
-            AudioError: there are no clips, or one cannot be read or is unfit for cloning. A clip with too little speech
-                is skipped with a warning if another one has enough.
+            AudioError: there are no clips, a file is missing, or a clip is unfit for cloning. A clip that cannot be
+                read or has too little speech is skipped with a warning if another one has enough.
             ConfigError: the weights do not fit the clips.
             TypeError: a reference is neither a path nor an array.
         """
@@ -123,9 +123,9 @@ class VoiceCloner:
 
         pitches: list[float | None] = []
 
-        def read(reference: Reference) -> tuple[str, np.ndarray]:
+        def read(reference: Reference) -> tuple[str, np.ndarray | AudioError]:
             source, wav = _read_reference(reference)
-            pitches.append(median_f0(wav))
+            pitches.append(None if isinstance(wav, AudioError) else median_f0(wav))
             return source, wav
 
         report = enrolment_report(map(read, _listed(references)), self.encoder, weights)
@@ -239,14 +239,13 @@ def _listed(references: Any) -> list[Reference]:
     return listed
 
 
-def _read_reference(reference: Reference) -> tuple[str, np.ndarray]:
-    """The name of a reference, and its samples at 16 kHz."""
-    from encoder.enrolment import MAX_SECONDS
-    from speech.audio import read_audio
+def _read_reference(reference: Reference) -> tuple[str, np.ndarray | AudioError]:
+    """The name of a reference, and its samples at 16 kHz or why it cannot be read."""
+    from encoder.enrolment import read_clip
 
     if isinstance(reference, np.ndarray):
         return "a recording", reference
-    return Path(reference).name, read_audio(reference, max_seconds=MAX_SECONDS)
+    return Path(reference).name, read_clip(reference)
 
 
 def _log_remark(source: str, remark: Remark) -> None:

@@ -3,7 +3,8 @@
     python -m encoder.enrolment me.wav [more.wav ...] [--encoder FILE] [--picture FILE]
 
 reports speech, noise, clipping and music in each clip and the similarity of its parts, and says how to fix problems.
-Clips with too little speech are skipped if another one has enough. The exit code is 1 if no voice can be made.
+Clips that cannot be read or have too little speech are skipped if another one has enough. The exit code is 1 if no
+voice can be made.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ Weighting = Literal["speech", "equal"]
 class ExaminedClip:
     """One clip: its name, its quality report, and its embedded partials (None if it was not embedded).
 
-    `skipped` is True if it has too little speech and other clips of the voice have enough.
+    `skipped` is True if it cannot be read or has too little speech, and other clips of the voice have enough.
     """
 
     source: str
@@ -55,9 +56,16 @@ class ExaminedClip:
             raise AudioError(f"{self.source}: no speech was found in the clip.")
         return self.partials.embedding
 
+    @property
+    def is_unreadable(self) -> bool:
+        return any(remark.code == "unreadable" for remark in self.report.remarks)
+
     def lines(self) -> list[str]:
         """The report as lines of text, the remarks last."""
         report = self.report
+        verdict = [f"  {remark.severity}: {remark.sentence}" for remark in report.remarks] or ["  good"]
+        if self.is_unreadable:
+            return [f"{self.source}: unreadable", *verdict]
         parts = [f"{report.speech_seconds:.1f} s of speech in {report.seconds:.1f} s"]
         if np.isfinite(report.snr_db):
             parts.append(f"voice {report.snr_db:.0f} dB above the noise")
@@ -66,7 +74,6 @@ class ExaminedClip:
             parts.append(f"music in {report.music_fraction:.0%} of the time")
         if np.isfinite(report.consistency):
             parts.append(f"consistency {report.consistency:.2f}")
-        verdict = [f"  {remark.severity}: {remark.sentence}" for remark in report.remarks] or ["  good"]
         return [f"{self.source}: {', '.join(parts)}", *verdict]
 
 
@@ -119,6 +126,22 @@ class EnrolmentReport:
         return listed + [f"{remark.severity}: {remark.sentence}" for remark in self.remarks]
 
 
+def read_clip(path: str | Path) -> np.ndarray | AudioError:
+    """The samples of a file at 16 kHz, or the error if its content cannot be read, for `enrolment_report`.
+
+    Raises:
+        AudioError: there is no such file.
+    """
+    from speech.audio import read_audio
+
+    try:
+        return read_audio(path, max_seconds=MAX_SECONDS)
+    except AudioError as error:
+        if not Path(path).exists():
+            raise
+        return error
+
+
 def examine_clip(source: str, wav: np.ndarray, encoder: SpeakerEncoder) -> ExaminedClip:
     """Check the quality of a clip and embed it.
 
@@ -146,27 +169,47 @@ def examine_clip(source: str, wav: np.ndarray, encoder: SpeakerEncoder) -> Exami
 
 
 def enrolment_report(
-    clips: Iterable[tuple[str, np.ndarray]], encoder: SpeakerEncoder, weights: Sequence[float] | Weighting = "speech"
+    clips: Iterable[tuple[str, np.ndarray | AudioError]],
+    encoder: SpeakerEncoder,
+    weights: Sequence[float] | Weighting = "speech",
 ) -> EnrolmentReport:
-    """Examine clips of one person. Those with too little speech are skipped with a warning if another one has enough.
+    """Examine clips of one person.
+
+    Clips that cannot be read or have too little speech are skipped with a warning if another one has enough.
 
     Args:
-        clips: (name, [samples] at 16 kHz as read).
+        clips: (name, [samples] at 16 kHz as read, or the error if it cannot be read).
         weights: of the clips in the voice: "speech" is seconds of speech, which is more accurate than "equal"; or one
             number per clip.
     Raises:
-        AudioError: there are no clips, or one is not one channel of finite numbers.
+        AudioError: there are no clips, none can be read, or one is not one channel of finite numbers.
         ConfigError: the weights do not fit the clips.
     """
-    reports = _skip_short([examine_clip(source, wav, encoder) for source, wav in clips])
-    if not reports:
+    errors: list[AudioError] = []
+    examined = []
+    for source, wav in clips:
+        if isinstance(wav, AudioError):
+            errors.append(wav)
+            examined.append(_unreadable_clip(source, wav))
+        else:
+            examined.append(examine_clip(source, wav, encoder))
+    if not examined:
         raise AudioError("There is no reference clip: give at least one recording of the voice.")
+    if len(errors) == len(examined):
+        raise errors[0]
+    reports = _skip_short(examined)
     similarity = _similarity(reports)
     return EnrolmentReport(reports, similarity, _weights(reports, weights), _remarks_on_pairs(reports, similarity))
 
 
+def _unreadable_clip(source: str, error: AudioError) -> ExaminedClip:
+    from speech.quality import ReferenceReport, Remark
+
+    return ExaminedClip(source, ReferenceReport(0.0, 0.0, remarks=(Remark("error", "unreadable", str(error)),)), None)
+
+
 def _skip_short(reports: Sequence[ExaminedClip]) -> tuple[ExaminedClip, ...]:
-    """Replace the problems of clips with too little speech by a warning, if another clip has enough."""
+    """Replace the problems of clips without enough speech by a warning, if another clip has enough."""
     from speech.quality import MIN_SPEECH_SECONDS, Remark
 
     def is_short(clip: ExaminedClip) -> bool:
@@ -177,11 +220,15 @@ def _skip_short(reports: Sequence[ExaminedClip]) -> tuple[ExaminedClip, ...]:
     skipped = []
     for clip in reports:
         if is_short(clip):
-            sentence = (
+            reason = Remark(
+                "warning",
+                "too_short",
                 f"The clip is skipped, because it has only {clip.report.speech_seconds:.1f} s of speech: record at "
-                f"least {MIN_SPEECH_SECONDS:g} s."
+                f"least {MIN_SPEECH_SECONDS:g} s.",
             )
-            report = replace(clip.report, remarks=(Remark("warning", "too_short", sentence),))
+            if clip.is_unreadable:
+                reason = Remark("warning", "unreadable", f"The clip is skipped. {clip.report.errors[0].sentence}")
+            report = replace(clip.report, remarks=(reason,))
             clip = ExaminedClip(clip.source, report, None, skipped=True)
         skipped.append(clip)
     return tuple(skipped)
@@ -255,11 +302,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse_arguments(Arguments, "enrolment", argv, __doc__)
     check_output(arguments.picture, arguments.force, picture=True)
     from encoder.base import SpeakerEncoder
-    from speech.audio import read_audio
 
     encoder = SpeakerEncoder.load(arguments.encoder)
-    clips = ((path.name, read_audio(path, max_seconds=MAX_SECONDS)) for path in arguments.clips)
-    report = enrolment_report(clips, encoder)
+    report = enrolment_report(((path.name, read_clip(path)) for path in arguments.clips), encoder)
     print("\n".join(report.lines()))
     if arguments.picture is not None:
         save_figure(similarity_figure(report), arguments.picture)
@@ -273,7 +318,7 @@ def similarity_figure(report: EnrolmentReport) -> Figure:
 
     figure = Figure(figsize=(8, 1.2 + 1.6 * len(report.clips)), layout="constrained")
     for axes, clip in zip(figure.subplots(len(report.clips), squeeze=False)[:, 0], report.clips, strict=True):
-        axes.set(title=clip.source, ylim=(0, 1), xlim=(0, clip.report.seconds), ylabel="similarity")
+        axes.set(title=clip.source, ylim=(0, 1), xlim=(0, max(clip.report.seconds, 0.1)), ylabel="similarity")
         if clip.partials is not None:
             middles = (clip.partials.starts + clip.partials.ends) / 2
             axes.plot(middles, clip.partials.similarity, marker="o")

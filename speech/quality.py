@@ -57,7 +57,7 @@ class Remark:
     """One problem of a clip. `sentence` says what is wrong and what to do."""
 
     severity: Literal["error", "warning"]
-    code: Literal["too_short", "silent", "clipped", "noisy", "not_speech", "music", "several_voices"]
+    code: Literal["too_short", "silent", "clipped", "noisy", "not_speech", "music", "several_voices", "unreadable"]
     sentence: str
 
 

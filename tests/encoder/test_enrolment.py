@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from encoder.enrolment import enrolment_report, examine_clip, main, similarity_figure
+from encoder.enrolment import enrolment_report, examine_clip, main, read_clip, similarity_figure
 from encoder.partials import mean_embedding
 from speech.audio import read_audio, write_audio
 from speech.errors import AudioError, ConfigError
@@ -138,6 +138,43 @@ def test_a_clip_with_too_little_speech_is_skipped_with_a_warning(encoder, name: 
         np.testing.assert_allclose(report.embedding, enrolment_report(good, encoder).embedding, atol=1e-6)
 
 
+def unreadable_files(folder: Path) -> dict[str, Path]:
+    write_audio(folder / "whole.wav", speech_like(4.0))
+    contents = {
+        "text.wav": b"This is a letter, not a recording.",
+        "empty.flac": b"",
+        "header only.wav": (folder / "whole.wav").read_bytes()[:20],
+        "half a header.mp3": b"ID3\x04\x00\x00\x00\x00\x00\x00",
+        "picture.m4a": b"\x89PNG\r\n\x1a\n" + bytes(100),
+    }
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    return {name: folder / name for name in contents}
+
+
+def test_a_clip_that_cannot_be_read_is_skipped_with_a_warning(encoder, tmp_path: Path) -> None:
+    good = [("a", speech_like(5.0)), ("b", speech_like(5.0, pitch=130))]
+    expected = enrolment_report(good, encoder).embedding
+    for position, (name, path) in enumerate(unreadable_files(tmp_path).items()):
+        position = position % 3
+        report = enrolment_report([*good[:position], (name, read_clip(path)), *good[position:]], encoder)
+        assert report.usable and [clip.skipped for clip in report.clips] == [at == position for at in range(3)]
+        (remark,) = [remark for source, remark in report.all_remarks if source == name]
+        assert (remark.severity, remark.code) == ("warning", "unreadable") and str(path) in remark.sentence
+        np.testing.assert_allclose(report.embedding, expected, atol=1e-6)
+        assert f"{name}: unreadable" in report.lines()
+
+
+def test_only_unreadable_clips_are_an_error(encoder, tmp_path: Path) -> None:
+    clips = [(name, read_clip(path)) for name, path in unreadable_files(tmp_path).items()]
+    with pytest.raises(AudioError, match=r"text\.wav is not an audio file"):
+        enrolment_report(clips, encoder)
+    report = enrolment_report([("short", speech_like(0.5)), *clips], encoder)
+    assert not report.usable and not any(clip.skipped for clip in report.clips)
+    with pytest.raises(AudioError, match="There is no file"):
+        read_clip(tmp_path / "missing.wav")
+
+
 def test_weights_of_the_clips_that_are_not_skipped(encoder) -> None:
     clips = [("a", speech_like(5.0)), ("short", SHORT_CLIPS["too short"]), ("b", speech_like(5.0, pitch=130))]
     assert enrolment_report(clips, encoder, [1, 7, 3]).weights.tolist() == [0.25, 0, 0.75]
@@ -178,8 +215,9 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     assert Path(picture).stat().st_size > 1000
     assert main([silent, "--encoder", model]) == 1
     assert "error: The clip is silent" in capsys.readouterr().out
-    assert main([good, silent, "--encoder", model]) == 0
-    assert "warning: The clip is skipped" in capsys.readouterr().out
+    (tmp_path / "text.wav").write_text("a letter")
+    assert main([good, silent, str(tmp_path / "text.wav"), "--encoder", model]) == 0
+    assert capsys.readouterr().out.count("warning: The clip is skipped") == 2
     for wrong in (
         [good, "--encoder", model, "--picture", picture],
         [],

@@ -12,6 +12,7 @@ import numpy as np
 from cloning.enrolment import voice_of_clips
 from cloning.models import ModelFiles
 from cloning.voices import Voice
+from speech.errors import AudioError
 from toolbox.jobs.context import JobContext
 from toolbox.jobs.loaded_models import Models
 from toolbox.storage.datasets import Utterance
@@ -88,33 +89,39 @@ def enrol(
 ) -> Enrolment:
     """Make a voice of clips of one speaker. Problems are listed in the remarks.
 
-    Clips with too little speech are skipped if another one has enough.
+    Clips that cannot be read or have too little speech are skipped if another one has enough.
 
     Raises:
-        AudioError: there are no clips, or one cannot be read.
+        AudioError: there are no clips, or none can be read.
     """
     from encoder.enrolment import enrolment_report
     from speech.mel_f0 import median_f0
 
     encoder = models.encoder(context, files)
-    wavs: list[tuple[str, np.ndarray]] = []
+    wavs: list[np.ndarray] = []
 
-    def clips() -> Iterator[tuple[str, np.ndarray]]:
+    def clips() -> Iterator[tuple[str, np.ndarray | AudioError]]:
         for number, source in enumerate(sources):
             context.check()
             context.progress("Analysing", number, len(sources))
-            wavs.append(read_source(source))
-            yield wavs[-1]
+            try:
+                name, wav = read_source(source)
+            except AudioError as error:
+                wavs.append(np.zeros(0, np.float32))
+                yield source_name(source), error
+            else:
+                wavs.append(wav)
+                yield name, wav
 
     report: EnrolmentReport = enrolment_report(clips(), encoder)
     context.check()
     space = encoder.embedding_space
     analysed = tuple(
-        _analysed(source, wav, clip, space)
-        for (source, wav), clip in zip(wavs, report.clips, strict=True)
+        _analysed(clip.source, wav, clip, space)
+        for wav, clip in zip(wavs, report.clips, strict=True)
         if not clip.skipped
     )
-    voice = voice_of_clips(report, (median_f0(wav) for _, wav in wavs), space, name) if report.usable else None
+    voice = voice_of_clips(report, map(median_f0, wavs), space, name) if report.usable else None
     skipped = tuple(
         replace(remark, sentence=f"{clip.source}: {remark.sentence}")
         for clip in report.clips
@@ -137,10 +144,19 @@ def read_source(source: Source) -> tuple[str, np.ndarray]:
     from speech.audio import read_audio
 
     if isinstance(source, tuple):
-        return source[0], np.asarray(source[1], np.float32)
-    if isinstance(source, str | Path):
-        return Path(source).name, read_audio(source, max_seconds=MAX_REFERENCE_SECONDS)
-    return Path(source.name).name, source.read()
+        wav = np.asarray(source[1], np.float32)
+    elif isinstance(source, str | Path):
+        wav = read_audio(source, max_seconds=MAX_REFERENCE_SECONDS)
+    else:
+        wav = source.read()
+    return source_name(source), wav
+
+
+def source_name(source: Source) -> str:
+    """Name of a clip: that of its file, without folders."""
+    if isinstance(source, tuple):
+        return source[0]
+    return Path(source if isinstance(source, str | Path) else source.name).name
 
 
 def _analysed(name: str, wav: np.ndarray, clip: ExaminedClip, space: str) -> AnalysedClip:

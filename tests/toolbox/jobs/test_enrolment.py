@@ -46,6 +46,15 @@ def test_a_clip_with_too_little_speech_is_skipped_with_a_warning(models, files, 
     assert made.remarks[0].severity == "warning" and made.remarks[0].sentence.startswith("short: The clip is skipped")
 
 
+def test_a_file_that_cannot_be_read_is_skipped_with_a_warning(models, files, tmp_path):
+    (tmp_path / "broken.wav").write_bytes(b"RIFF....WAVEfmt broken")
+    made = jobs.enrol(JobContext(), models, files, [tmp_path / "broken.wav", ("good", speech_like(4.5))])
+    assert made.voice is not None and made.voice.sources == ("good",)
+    assert made.remarks[0].sentence.startswith("broken.wav: The clip is skipped. ")
+    with pytest.raises(AudioError, match="is not an audio file"):
+        jobs.enrol(JobContext(), models, files, [tmp_path / "broken.wav"])
+
+
 def test_a_voice_is_that_of_the_cloner(models, files, folder, tmp_path, recorder):
     for number, clip in enumerate([speech_like(4.5), speech_like(3, pitch=180)]):
         write_audio(tmp_path / f"{number}.wav", clip)
