@@ -86,7 +86,7 @@ def _container_header(path: Path) -> Header:
     """By PyAV, for formats that libsndfile does not read (m4a, aac, webm); zeros for unreadable files."""
     import av
 
-    from speech.decoding import open_container
+    from speech.containers import open_container
 
     try:
         with open_container(path) as container:

@@ -6,15 +6,16 @@ checked on the decoded samples, and memory is bounded by the length allowed, not
 
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soxr
 
+from speech.containers import open_container
 from speech.errors import AudioError
 
 logger = logging.getLogger(__name__)
@@ -24,12 +25,6 @@ LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000
 MAX_CHANNELS = 64
 MIN_MIX_ENERGY = 0.5  # energy of the mean of the channels, relative to that of the mean of uncorrelated channels
 
-# FFmpeg also reads playlists that name other files and URLs; those formats are left out.
-FFMPEG_FORMATS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac,mp3,ogg,flac,wav,w64,aiff,au,caf,"
-    "asf,avi,flv,amr,ac3,eac3,ape,wv,tta,mpegts,mpeg"
-)
-FFMPEG_OPTIONS = {"format_whitelist": FFMPEG_FORMATS, "protocol_whitelist": "file"}
 # (offset, bytes) of formats that only FFmpeg decodes. With a suffix such as .mp3, libsndfile would take their content
 # for damaged MPEG audio.
 FFMPEG_SIGNATURES = (
@@ -48,7 +43,14 @@ FFMPEG_SIGNATURES = (
     (0, b"\x0bw"),  # ac3
 )
 SIGNATURE_BYTES = 12
-UNKNOWN_LENGTH = 2**62  # libsndfile states at least so many frames for a flac stream of unknown length
+# A header of a stream that was never closed may state any length. Below a bit per sample it is not believed.
+MAX_SAMPLES_PER_BYTE = 8
+# (first bytes, position, bytes to put there): headers with which FFmpeg reads such a stream to its end
+OPEN_STREAMS = (
+    (b".snd", 8, b"\xff\xff\xff\xff"),  # au of unknown size
+    (b"RF64", 0, b"RIFF"),  # without the sizes of its ds64 chunk
+    (b"BW64", 0, b"RIFF"),
+)
 
 
 class _NotReadable(Exception):
@@ -154,9 +156,13 @@ def decode_file(path: Path, sample_rate: int, max_seconds: float) -> np.ndarray:
         AudioError: as `speech.audio.read_audio`.
     """
     _check_readable(path)
-    decoders = [_decode_with_soundfile, _decode_with_ffmpeg]
-    if _is_for_ffmpeg(_first_bytes(path)):
+    decoders: list[Callable[[Path, _Request], np.ndarray]] = [_decode_with_soundfile, _decode_with_ffmpeg]
+    first = _first_bytes(path)
+    if _is_for_ffmpeg(first):
         decoders.reverse()
+    for start, position, patch in OPEN_STREAMS:
+        if first.startswith(start):
+            decoders.append(partial(_decode_with_ffmpeg, first=first[:position] + patch))
     request = _Request(sample_rate, max_seconds)
     reasons: list[str] = []
     empty = False
@@ -211,6 +217,11 @@ def _too_long(path: Path, max_seconds: float) -> AudioError:
     return AudioError(f"{path} is longer than the {max_seconds:g} seconds allowed: cut a shorter clip from it.")
 
 
+def _is_plausible(path: Path, samples: float) -> bool:
+    """Whether a file can hold the samples that its header states."""
+    return samples <= MAX_SAMPLES_PER_BYTE * path.stat().st_size
+
+
 def _decode_with_soundfile(path: Path, request: _Request) -> np.ndarray:
     import soundfile
 
@@ -218,7 +229,7 @@ def _decode_with_soundfile(path: Path, request: _Request) -> np.ndarray:
         # Open by name: given a Python file object, libsndfile would call back into Python every few samples.
         with soundfile.SoundFile(path if os.name == "nt" else os.fsencode(path)) as file:
             collector = _Collector(path, file.samplerate, request)
-            frames = file.frames if file.frames < UNKNOWN_LENGTH else 0
+            frames = file.frames if _is_plausible(path, file.frames) else 0
             if frames > collector.max_samples:
                 raise _too_long(path, request.max_seconds)
             # An ogg or mp3 stream may not state its length: frames is then 0 or wrong, so read to the end.
@@ -236,39 +247,18 @@ def _decode_with_soundfile(path: Path, request: _Request) -> np.ndarray:
     return collector.wav()
 
 
-@contextmanager
-def open_container(path: Path) -> Iterator[Any]:
-    """Open a media file with PyAV, restricted to audio and video containers and to the file itself.
-
-    Playlists and other formats that refer to further files or URLs are refused (`FFMPEG_FORMATS`).
-
-    Yields:
-        An `av.container.InputContainer`.
-    Raises:
-        OSError: the file cannot be opened.
-        av.FFmpegError: the file is damaged or in none of the allowed formats.
-    """
-    import av
-
-    # Pass an open file, not a name: FFmpeg would interpret "concat:a|b" or "http://..." in a name.
-    with (
-        open(path, "rb") as stream,
-        av.open(stream, mode="r", options=FFMPEG_OPTIONS, metadata_errors="ignore") as container,
-    ):
-        yield container
-
-
-def _decode_with_ffmpeg(path: Path, request: _Request) -> np.ndarray:
+def _decode_with_ffmpeg(path: Path, request: _Request, first: bytes = b"") -> np.ndarray:
     import av
 
     collector = None
     try:
-        with open_container(path) as container:
+        with open_container(path, first) as container:
             if not container.streams.audio:
                 raise AudioError(f"{path} has no audio stream: use a recording with sound.")
             # Some containers estimate their duration from the bit rate. Refuse files that state twice the limit at
             # once, and others as soon as too much has been decoded.
-            if container.duration and container.duration / av.time_base > 2 * request.max_seconds:
+            stated = (container.duration or 0) / av.time_base
+            if stated > 2 * request.max_seconds and _is_plausible(path, stated * container.streams.audio[0].rate):
                 raise _too_long(path, request.max_seconds)
             for rate, block in _ffmpeg_blocks(container):
                 if collector is None:

@@ -57,7 +57,7 @@ def test_ffmpeg_formats(tmp_path, name, codec, rate, layout, container):
 
 
 @pytest.mark.parametrize("suffix", [".mp3", ".wav", ".flac", ".ogg", ".m4a", ".aac", ".webm", ".txt", ""])
-@pytest.mark.parametrize("content", ["m4a", "webm", "aac", "mp3", "mp3 with tags", "wav", "flac", "ogg"])
+@pytest.mark.parametrize("content", ["m4a", "webm", "aac", "mp3", "mp3 with tags", "wav", "flac", "ogg", "aiff", "caf"])
 def test_the_content_counts_and_not_the_suffix(tmp_path, content, suffix):
     path = tmp_path / f"clip{suffix}"
     if content in ("m4a", "webm", "aac"):
@@ -131,6 +131,52 @@ def test_a_flac_stream_of_unknown_length_is_read_to_its_end(tmp_path):
     content = bytearray(path.read_bytes())
     content[21] &= 0xF0  # the number of samples: the last 36 bits of bytes 18 to 25
     content[22:26] = bytes(4)
+    path.write_bytes(content)
+    np.testing.assert_allclose(audio.read_audio(path), tone(), atol=1e-4)
+
+
+SIZES = {  # format: (bytes before a size, distance from them to it, length of the size) of each size in its header
+    "WAVEX": [(b"RIFF", 4, 4), (b"data", 4, 4)],
+    "AU": [(b".snd", 8, 4)],
+    "AIFF": [(b"FORM", 4, 4), (b"COMM", 10, 4), (b"SSND", 4, 4)],
+    "CAF": [(b"data", 4, 8)],
+    "W64": [(b"riff", 16, 8), (b"data", 16, 8)],
+    "RF64": [(b"RF64", 4, 4), (b"ds64", 8, 8), (b"ds64", 16, 8), (b"ds64", 24, 8), (b"data", 4, 4)],
+}
+STATED = {"zero": b"\x00", "all bits": b"\xff"}
+HUGE = {4: b"\x7f\xff\xff\xff", 8: b"\x3f" + b"\xff" * 7}
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
+@pytest.mark.parametrize("stated", ["zero", "all bits", "huge"])
+@pytest.mark.parametrize("form", SIZES)
+def test_any_stream_that_was_never_closed_is_read_to_its_end(tmp_path, capfd, form, stated, subtype):
+    path = tmp_path / "stream"
+    soundfile.write(path, tone(2), RATE, format=form, subtype=subtype)
+    content = bytearray(path.read_bytes())
+    for mark, distance, length in SIZES[form]:
+        at = content.index(mark) + distance
+        size = HUGE[length] if stated == "huge" else STATED[stated] * length
+        content[at : at + length] = size if form in ("AU", "AIFF", "CAF") else size[::-1]
+    path.write_bytes(content)
+    np.testing.assert_allclose(audio.read_audio(path), tone(2), atol=1e-4)
+    assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("form", ["AU", "RF64", "AIFF"])
+def test_a_stream_that_was_closed_before_its_first_sample_is_refused(tmp_path, form):
+    path = tmp_path / "stream"
+    soundfile.write(path, np.zeros(0), RATE, format=form)
+    with pytest.raises(AudioError, match="contains no audio"):
+        audio.read_audio(path)
+
+
+def test_a_flac_file_that_states_a_huge_length_is_read_to_its_end(tmp_path):
+    path = tmp_path / "stream.flac"
+    soundfile.write(path, tone(), RATE)
+    content = bytearray(path.read_bytes())
+    content[21] |= 0x0F
+    content[22:26] = b"\xff" * 4
     path.write_bytes(content)
     np.testing.assert_allclose(audio.read_audio(path), tone(), atol=1e-4)
 
