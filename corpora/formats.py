@@ -65,27 +65,17 @@ def _read_speaker_folders(folder: Path, corpus: str, reject: OnReject) -> Iterat
     """The first folder below the corpus is the speaker's; in the layout of LibriSpeech, the one above the chapter."""
     paths = audio_files(folder)
     flat = all(path.parent == folder for path in paths)  # no folders: one speaker
-    stems: dict[Path, set[str]] = {}  # of the recordings of each folder
-    for path in paths:
-        stems.setdefault(path.parent, set()).add(path.stem)
-    lists: dict[Path, dict[str, str] | None] = {}
-    transcripts: dict[Path, dict[str, Path]] = {}
+    transcripts = Transcripts(paths)
     for path in paths:
         name = path.relative_to(folder).as_posix()
-        if path.parent not in lists:
-            lists[path.parent] = _read_transcript_list(path.parent)
-            transcripts[path.parent] = _transcript_files(path.parent, stems[path.parent])
-        listed = lists[path.parent]
         if path.parent == folder and not flat:
             reject(f"{corpus}/{name}", "it is outside of the speakers' folders")
             continue
         speaker = corpus if flat else path.relative_to(folder).parts[0]
         deep = path.parent != folder and path.parent.parent != folder
-        if _is_chapter_of_book(path) or (deep and listed is not None):
+        if _is_chapter_of_book(path) or (deep and transcripts.list_of(path.parent) is not None):
             speaker = path.parent.parent.name
-        text = listed.get(path.stem) if listed else None
-        if text is None:
-            text = _read_transcript(path, transcripts[path.parent])
+        text = transcripts.text_of(path)
         if text is None:
             reject(f"{corpus}/{name}", "its transcript is not UTF-8 text")
             continue
@@ -100,6 +90,33 @@ def _is_chapter_of_book(path: Path) -> bool:
     """The layout of LibriSpeech and LibriTTS: 19/198/19-198-0001.flac, 19/198/19_198_000001_000002.wav."""
     start = path.parent.parent.name, path.parent.name
     return path.stem.startswith(("-".join(start) + "-", "_".join(start) + "_"))
+
+
+class Transcripts:
+    """The texts of recordings. Each folder is read once, when it is needed. Args: paths: all recordings."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._stems: dict[Path, set[str]] = {}  # of the recordings of each folder
+        for path in paths:
+            self._stems.setdefault(path.parent, set()).add(path.stem)
+        self._lists: dict[Path, dict[str, str] | None] = {}
+        self._files: dict[Path, dict[str, Path]] = {}
+
+    def list_of(self, folder: Path) -> dict[str, str] | None:
+        """Text by name, from the `*.trans.txt` of a folder; None without one."""
+        if folder not in self._lists:
+            self._lists[folder] = _read_transcript_list(folder)
+        return self._lists[folder]
+
+    def text_of(self, path: Path) -> str | None:
+        """From the list of its folder or the file beside it; "" if there is none, None if it cannot be read."""
+        folder = path.parent
+        text = (self.list_of(folder) or {}).get(path.stem)
+        if text is not None:
+            return text
+        if folder not in self._files:
+            self._files[folder] = _transcript_files(folder, self._stems[folder])
+        return _read_transcript(path, self._files[folder])
 
 
 def _read_transcript_list(folder: Path) -> dict[str, str] | None:
