@@ -2,7 +2,8 @@
 
     python evaluate.py encoder data/one data/two --public --mfcc --noise data/noise
     python evaluate.py vocoder data/test --vocoder griffin-lim spectral wavernn mine=runs/vocoder/best.safetensors
-    python evaluate.py cloning --references samples --sentences samples/sentences.txt --natural data/test --out report
+    python evaluate.py cloning --references data/test --natural data/test --sentences samples/sentences.txt
+        --recogniser faster-whisper:base.en --speaker-judge campplus.onnx --speaker-threshold 0.577 --out report
 
 How to read the figures: docs/evaluation.md.
 """

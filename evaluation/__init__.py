@@ -1,5 +1,5 @@
 """Measuring the models: what `evaluate.py` measures and how it reports it.
 
-Four packages are needed for evaluation alone: `pocketsphinx` (speech recogniser), `resemblyzer` (weights of the
-independent speaker encoder), `pesq` and `matplotlib`.
+The judges need packages that nothing else needs, and all are optional: faster-whisper, distillmos, onnxruntime,
+resemblyzer and pesq (docs/evaluation.md).
 """

@@ -13,7 +13,6 @@ CEPSTRA = 13
 N_BANDS = 40
 WINDOW, HOP, N_FFT = 400, 80, 512  # 25 ms every 5 ms
 DYNAMIC_RANGE = 1e-3  # bands 60 dB below the loudest one of the recording count as equal
-RESOLUTIONS = ((1024, 120, 600), (2048, 240, 1200), (512, 50, 240))  # n_fft, hop, window (Yamamoto et al., 2020)
 
 
 def mel_cepstral_distortion(wav: np.ndarray, reference: np.ndarray) -> float:
@@ -43,30 +42,6 @@ def _cepstra(amplitudes: np.ndarray, floor: float) -> np.ndarray:
     """Coefficients 1 to 13 of log amplitude = c_0 / 2 + sum of c_m cos(m w), as the formula above takes them."""
     logarithm = np.log(np.maximum(amplitudes, floor))
     return scipy.fft.dct(logarithm, axis=1)[:, 1 : CEPSTRA + 1] / amplitudes.shape[1]
-
-
-def spectral_distance(wav: np.ndarray, reference: np.ndarray) -> float:
-    """Multi-resolution STFT distance (Yamamoto et al., arXiv 1910.11480), 0 if equal. Args as above.
-
-    Spectral convergence plus mean absolute difference of the log magnitudes, averaged over three resolutions.
-    """
-    samples = min(len(wav), len(reference))
-    distances = []
-    for n_fft, hop, win in RESOLUTIONS:
-        output = _magnitude(wav[:samples], n_fft, hop, win)
-        original = _magnitude(reference[:samples], n_fft, hop, win)
-        convergence = np.linalg.norm(original - output) / np.linalg.norm(original)
-        distances.append(convergence + np.abs(np.log(original) - np.log(output)).mean())
-    return float(np.mean(distances))
-
-
-def _magnitude(wav: np.ndarray, n_fft: int, hop: int, win: int) -> np.ndarray:
-    window = np.zeros(n_fft, dtype=np.float32)
-    start = (n_fft - win) // 2
-    window[start : start + win] = np.hanning(win + 1)[:-1]
-    frames = np.lib.stride_tricks.sliding_window_view(np.pad(wav, n_fft // 2), n_fft)[::hop]
-    spectrum = scipy.fft.rfft(frames * window, axis=1)
-    return np.sqrt(np.maximum(spectrum.real**2 + spectrum.imag**2, 1e-7))
 
 
 class Pesq:

@@ -3,76 +3,47 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from evaluation.distances import Pesq, mel_cepstral_distortion, spectral_distance
+from evaluation.distances import mel_cepstral_distortion
 from evaluation.f0_errors import f0_errors
 from evaluation.figures import Figure, fraction, mean, ratio
+from evaluation.judges import Judges
 from evaluation.outputs import Output
 from evaluation.signal_checks import check_signal
 from evaluation.similarity import nearest
-from evaluation.words import edit_distance, spoken_words
+from evaluation.words import SentenceChooser, WordRecogniser, edit_distance
 
 Row = dict[str, Any]
 
 
-class SentenceChooser(Protocol):
-    """See `evaluation.recogniser.SentenceSet`."""
-
-    def choose(self, wav: np.ndarray) -> int | None: ...
-
-
-class WordRecogniser(Protocol):
-    """See `evaluation.recogniser.Recogniser`."""
-
-    def transcribe(self, wav: np.ndarray) -> list[str]: ...
-
-    def sentence_set(self, sentences: Sequence[str]) -> SentenceChooser: ...
-
-
-class VoiceEncoder(Protocol):
-    """See `evaluation.similarity.IndependentEncoder`."""
-
-    def embed(self, wav: np.ndarray) -> np.ndarray | None: ...
-
-
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """What an output is compared with: the sentences of the closed set, and the reference voices.
+    """What an output is compared with: the sentences of the closed set, and the voices.
 
     Attributes:
         sentences: the closed set; None to skip this measurement.
-        voices: the speaker of each reference.
-        embeddings: the embedding of each reference, [embedding_size], L2 norm 1.
+        voices: the embedding of each voice, [dim], L2 norm 1, by name of the speaker judge and then by voice.
     """
 
     sentences: SentenceChooser | None
-    voices: Sequence[str]
-    embeddings: Sequence[np.ndarray]
+    voices: Mapping[str, Mapping[str, np.ndarray]]
 
 
 class Metrics:
-    """Measures outputs. The figures of a missing (None) recogniser, encoder or PESQ are left out.
+    """Measures outputs.
 
     Args:
         open_limit: number of outputs of each condition that are also transcribed without a closed set, which takes
             several times as long as choosing a sentence; None for all.
     """
 
-    def __init__(
-        self,
-        recogniser: WordRecogniser | None,
-        encoder: VoiceEncoder | None,
-        pesq: Pesq | None = None,
-        open_limit: int | None = None,
-    ) -> None:
-        self.recogniser = recogniser
-        self.encoder = encoder
-        self.pesq = pesq
+    def __init__(self, judges: Judges, open_limit: int | None = None) -> None:
+        self.judges = judges
         self.open_limit = open_limit
         self._count: Counter[str] = Counter()  # outputs with a text, by condition
 
@@ -92,11 +63,13 @@ class Metrics:
             "attempts": output.attempts,
             "attention": [asdict(report) for report in output.attention],
         }
-        row |= self._signal(output) | self._words(output, candidates.sentences) | self._voice(output, candidates)
+        row |= self._signal(output) | self._words(output, candidates.sentences)
+        if self.judges.naturalness is not None:
+            row["naturalness"] = {self.judges.naturalness.name: self.judges.naturalness(output.measured)}
+        row["similarity"] = self._similarity(output, candidates)
         if original is not None:
             row["mel_cepstral_distortion"] = mel_cepstral_distortion(output.measured, original)
-            row["spectral_distance"] = spectral_distance(output.measured, original)
-            row["pesq"] = self.pesq(output.measured, original) if self.pesq else None
+            row["pesq"] = self.judges.pesq(output.measured, original) if self.judges.pesq else None
             errors = f0_errors(output.measured, original)
             row["f0_error_cents"], row["voicing_errors"] = errors.cents, errors.voicing
         return row
@@ -110,9 +83,12 @@ class Metrics:
         return {**levels, **checks, "signal_ok": report.ok}
 
     def _words(self, output: Output, sentences: SentenceChooser | None) -> Row:
-        if self.recogniser is None or not output.text:
+        recogniser = self.judges.recogniser
+        if recogniser is None or not output.text:
             return {}
-        row = self._transcribed(output) if self._is_transcribed(output.condition) else {}
+        row: Row = {"recogniser": recogniser.name}
+        if self._is_transcribed(output.condition):
+            row |= _transcribed(recogniser, output)
         if sentences is not None:
             row["chosen"] = sentences.choose(output.measured)
             row["chosen_right"] = row["chosen"] == output.sentence
@@ -122,28 +98,33 @@ class Metrics:
         self._count[condition] += 1
         return self.open_limit is None or self._count[condition] <= self.open_limit
 
-    def _transcribed(self, output: Output) -> Row:
-        assert self.recogniser is not None
-        expected, recognised = spoken_words(output.text), self.recogniser.transcribe(output.measured)
-        spelled, transcript = " ".join(expected), " ".join(recognised)
-        return {
-            "recognised": transcript,
-            "words": len(expected),
-            "word_errors": edit_distance(expected, recognised),
-            "characters": len(spelled),
-            "character_errors": edit_distance(spelled, transcript),
-        }
+    def _similarity(self, output: Output, candidates: Candidates) -> dict[str, Row]:
+        """By speaker judge; those that do not know the output's voice are left out."""
+        found = {}
+        for judge in self.judges.speakers:
+            voices = candidates.voices.get(judge.name, {})
+            if output.voice not in voices:
+                continue
+            embedding = judge.embed(output.measured)
+            cosine = None if embedding is None else float(voices[output.voice] @ embedding)
+            best = nearest(embedding, voices)
+            row: Row = {"cosine": cosine, "nearest": best, "nearest_right": best == output.voice}
+            if judge.threshold is not None:
+                row["accepted"] = cosine is not None and cosine >= judge.threshold
+            found[judge.name] = row
+        return found
 
-    def _voice(self, output: Output, candidates: Candidates) -> Row:
-        if self.encoder is None or not len(candidates.voices):
-            return {}
-        embedding = self.encoder.embed(output.measured)
-        index = nearest(embedding, candidates.embeddings)
-        own = [vector for voice, vector in zip(candidates.voices, candidates.embeddings, strict=True)
-               if voice == output.voice]  # fmt: skip
-        similarity = None if embedding is None or not own else float(max(vector @ embedding for vector in own))
-        found = None if index is None else candidates.voices[index]
-        return {"similarity": similarity, "nearest": found, "nearest_right": found == output.voice}
+
+def _transcribed(recogniser: WordRecogniser, output: Output) -> Row:
+    expected, recognised = recogniser.words(output.text), recogniser.transcribe(output.measured)
+    spelled, transcript = " ".join(expected), " ".join(recognised)
+    return {
+        "recognised": transcript,
+        "words": len(expected),
+        "word_errors": edit_distance(expected, recognised),
+        "characters": len(spelled),
+        "character_errors": edit_distance(spelled, transcript),
+    }
 
 
 def summarise(rows: Sequence[Row]) -> dict[str, Figure]:
@@ -157,12 +138,12 @@ def summarise(rows: Sequence[Row]) -> dict[str, Figure]:
         return ratio([row[part] for row in both], [row[whole] for row in both], percent)
 
     alignments = [report for row in rows for report in row["attention"]]
+    recogniser = next(iter(column("recogniser")), "")
     figures = {
-        "words: error rate": total("word_errors", "words", True),
-        "words: character error rate": total("character_errors", "characters", True),
-        "words: right sentence chosen": fraction(column("chosen_right")),
-        "voice: similarity": mean(column("similarity")),
-        "voice: nearest reference right": fraction(column("nearest_right")),
+        f"words: error rate ({recogniser})": total("word_errors", "words", True),
+        f"words: character error rate ({recogniser})": total("character_errors", "characters", True),
+        f"words: right sentence chosen ({recogniser})": fraction(column("chosen_right")),
+        **_by_judge(rows),
         "attention: runs to the end": fraction(report["monotonic"] for report in alignments),
         "attention: failures": fraction(not report["ok"] for report in alignments),
         "attention: text covered": mean((report["coverage"] for report in alignments), True),
@@ -173,7 +154,6 @@ def summarise(rows: Sequence[Row]) -> dict[str, Figure]:
         "signal: dead air": fraction(column("dead_air")),
         "signal: level in dBFS": mean(column("rms_dbfs")),
         "copy: mel cepstral distortion in dB": mean(column("mel_cepstral_distortion")),
-        "copy: spectral distance": mean(column("spectral_distance")),
         "copy: PESQ": mean(column("pesq")),
         "copy: F0 error in cents": mean(column("f0_error_cents")),
         "copy: voicing errors": mean(column("voicing_errors"), True),
@@ -181,6 +161,26 @@ def summarise(rows: Sequence[Row]) -> dict[str, Figure]:
         "speed: real-time factor, vocoder": total("vocoder_seconds", "seconds"),
     }
     return {name: figure for name, figure in figures.items() if figure.n}
+
+
+def _by_judge(rows: Sequence[Row]) -> dict[str, Figure]:
+    """The figures of naturalness and of each speaker judge."""
+    figures = {}
+    for name in _names(rows, "naturalness"):
+        figures[f"quality: 1 to 5 ({name})"] = mean(row["naturalness"][name] for row in rows)
+    for name in _names(rows, "similarity"):
+        known = [row["similarity"][name] for row in rows if name in row["similarity"]]
+        figures[f"voice: cosine ({name})"] = mean(row["cosine"] for row in known)
+        figures[f"voice: accepted as the speaker ({name})"] = fraction(
+            row["accepted"] for row in known if "accepted" in row
+        )
+        figures[f"voice: nearest reference right ({name})"] = fraction(row["nearest_right"] for row in known)
+    return figures
+
+
+def _names(rows: Sequence[Row], part: str) -> list[str]:
+    """The judges that have measured this part, in their order."""
+    return list(dict.fromkeys(name for row in rows for name in row.get(part, {})))
 
 
 def by_condition(rows: Iterable[Row]) -> dict[str, list[Row]]:

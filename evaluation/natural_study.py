@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from corpora.corpus import Utterance
 from evaluation.measurements import Candidates, Row
 from evaluation.outputs import NATURAL, Output, copy_output
 from evaluation.sets import Material, read_recordings
+from evaluation.similarity import REFERENCE_CLIPS, embed_voices
 from evaluation.study import Study
 from evaluation.vocoders import warm_up
 from speech.audio import SAMPLE_RATE
@@ -42,7 +44,8 @@ class NaturalPlan:
 def natural_rows(study: Study, vocoders: Mapping[str, Vocoder], plan: NaturalPlan) -> Iterator[Row]:
     """Measurements of natural utterances, each followed by those of its copies.
 
-    One more utterance of each speaker is the reference for similarity. The closed set is the texts of the utterances.
+    Up to four further utterances of each speaker are the reference for similarity. The closed set is the texts of the
+    utterances.
 
     Args:
         vocoders: by label.
@@ -54,7 +57,7 @@ def natural_rows(study: Study, vocoders: Mapping[str, Vocoder], plan: NaturalPla
     everything = material.choose(
         held_out=plan.held_out, with_text=plan.with_text, distinct_texts=plan.with_text, seed=plan.seed
     )
-    references, rest = one_reference_each(everything)
+    references, rest = split_references(everything)
     utterances = (rest or everything)[: plan.limit]
     material.note_training(utterances, study.notes)
     candidates = _candidates(study, references if rest else [], utterances)
@@ -72,33 +75,33 @@ def natural_rows(study: Study, vocoders: Mapping[str, Vocoder], plan: NaturalPla
             yield study.measure(copy_output(natural, label, vocoder, plan.seed), candidates, natural.measured)
 
 
-def one_reference_each(utterances: Sequence[Utterance]) -> tuple[list[Utterance], list[Utterance]]:
-    """The first utterance of each speaker with several, and all others of these speakers."""
-    first: dict[str, Utterance] = {}
-    rest = []
+def split_references(utterances: Sequence[Utterance]) -> tuple[list[Utterance], list[Utterance]]:
+    """Up to four utterances of each speaker with several, at most half of them; and all others of these speakers."""
+    counts = Counter(item.speaker for item in utterances)
+    taken: Counter[str] = Counter()
+    references, rest = [], []
     for item in utterances:
-        if first.setdefault(item.speaker, item) is not item:
+        if taken[item.speaker] < min(REFERENCE_CLIPS, counts[item.speaker] // 2):
+            taken[item.speaker] += 1
+            references.append(item)
+        elif counts[item.speaker] > 1:
             rest.append(item)
-    several = {item.speaker for item in rest}
-    return [item for item in first.values() if item.speaker in several], rest
+    return references, rest
 
 
 def _candidates(study: Study, references: Sequence[Utterance], utterances: Sequence[Utterance]) -> Candidates:
-    sentences, recogniser, encoder = None, study.metrics.recogniser, study.metrics.encoder
+    sentences, judges = None, study.metrics.judges
     texts = [item.text for item in utterances]
-    if recogniser is not None and len(texts) > 1 and all(texts) and len(set(texts)) == len(texts):
-        sentences = recogniser.sentence_set(texts)
-        study.notes.add(f"Natural speech: {len(texts)} sentences; chance level of the right one: {1 / len(texts):.1%}.")
-    voices: list[str] = []
-    embeddings: list[np.ndarray] = []
-    if encoder is not None:
-        for recording in read_recordings(references):
-            embedding = encoder.embed(recording.wav)
-            if embedding is not None:
-                voices.append(recording.utterance.speaker)
-                embeddings.append(embedding)
-        if voices:
+    if judges.recogniser is not None and len(texts) > 1 and all(texts) and len(set(texts)) == len(texts):
+        sentences = judges.recogniser.sentence_set(texts)
+        if sentences is not None:
             study.notes.add(
-                f"Natural speech: {len(voices)} references; chance level of the right one: {1 / len(voices):.1%}."
+                f"Natural speech: {len(texts)} sentences; chance level of the right one: {1 / len(texts):.1%}."
             )
-    return Candidates(sentences, voices, embeddings)
+    clips: dict[str, list[np.ndarray]] = {}
+    if judges.speakers:
+        for recording in read_recordings(references):
+            clips.setdefault(recording.utterance.speaker, []).append(recording.wav)
+    if clips:
+        study.notes.add(f"Natural speech: {len(clips)} voices; chance level of the right one: {1 / len(clips):.1%}.")
+    return Candidates(sentences, {judge.name: embed_voices(judge, clips) for judge in judges.speakers})

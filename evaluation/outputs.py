@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from cloning import SpeechOptions
-from cloning.result import Speech
+from cloning.finishing import finish, samples_of
 from cloning.speech_model import TwoStage
 from speech.audio import SAMPLE_RATE, resample
 from speech.mel import synthesis_mel
@@ -77,24 +77,25 @@ def clone_outputs(models: Mapping[str, TwoStage], jobs: Iterable[CloneJob], seed
     Args:
         models: by the label of their vocoders; they share one synthesizer.
     """
-    first = next(iter(models.values()))
+    first, options = next(iter(models.values())), SpeechOptions(seed=seed)
     for job in jobs:
         started = time.perf_counter()
-        synthesis = first.synthesize(job.text, job.voice, SpeechOptions(seed=seed))
+        synthesis = first.synthesize(job.text, job.voice, options)
         taken = time.perf_counter() - started
         reports = tuple(alignment_report(sentence.alignment, sentence.stopped) for sentence in synthesis.sentences)
         for label, model in models.items():
             started = time.perf_counter()
-            wav = np.concatenate(list(model.vocode(synthesis.mel, seed)))
-            speech = Speech.from_audio(wav, synthesis, model.sample_rate, job.text, seed)
+            raw = np.concatenate(list(model.vocode(synthesis.mel, seed)))
+            lengths = samples_of(synthesis.sentences, model.sample_rate)
+            wav = finish(raw, lengths, model.sample_rate, options.loudness)
             yield Output(
                 condition=f"clone, {label}",
                 key=job.key,
                 voice=job.voice.name,
                 text=job.text,
                 sentence=job.sentence,
-                wav=speech.wav,
-                sample_rate=speech.sample_rate,
+                wav=wav,
+                sample_rate=model.sample_rate,
                 synthesis_seconds=taken,
                 vocoder_seconds=time.perf_counter() - started,
                 attention=reports,

@@ -28,12 +28,18 @@ EDGE_LEVEL = 1e-3  # -60 dB: digital silence would have no logarithm
 MIN_OF_SENTENCE = 0.75  # of its words, if the recording ends before the path of the grammar
 
 
-class Recogniser:
+class PocketSphinx:
     """Turns waveforms into words. The decoders keep state during a call, so use an instance in one thread only.
 
     Raises:
         ConfigError: PocketSphinx is not installed.
     """
+
+    name = "PocketSphinx"
+    note = (
+        "Words: PocketSphinx gets about half of the words of natural speech wrong. A better recogniser can be given "
+        "with --recogniser faster-whisper:MODEL."
+    )
 
     def __init__(self) -> None:
         self._decoder_class = require_package("pocketsphinx", "Recognition").Decoder
@@ -51,6 +57,10 @@ class Recogniser:
         if self._open is None:
             self._open = self._decoder()
         return _decode(self._open, wav)
+
+    def words(self, text: str) -> list[str]:
+        """The words of a text as spoken. Raises: TextError."""
+        return spoken_words(text)
 
     def sentence_set(self, sentences: Sequence[str]) -> SentenceSet:
         """A closed set to choose from. Raises: ConfigError if two sentences have the same words; TextError."""

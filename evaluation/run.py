@@ -11,20 +11,27 @@ from cloning.models import load_encoder, load_synthesizer
 from encoder import SpeakerEncoder
 from evaluation.clip_tests import EncoderUnderTest
 from evaluation.cloning_study import ClonePlan, clone_rows
-from evaluation.distances import Pesq
 from evaluation.encoder_study import EncoderPlan, encoder_figures
 from evaluation.figures import Figure
 from evaluation.gallery import Gallery
+from evaluation.judges import load_judges
 from evaluation.measurements import Metrics, Row, by_condition, summarise
 from evaluation.memory import SECONDS, vocoder_memory
 from evaluation.mfcc import MfccBaseline
 from evaluation.natural_study import NaturalPlan, natural_rows
 from evaluation.noise import NoiseSet
-from evaluation.recogniser import Recogniser
 from evaluation.report import Notes, Report, check_report_folder, write_report
 from evaluation.sets import find_references, read_sentences
-from evaluation.settings import CloningSettings, EncoderSettings, Settings, VocoderSettings, as_json, labelled
-from evaluation.similarity import IndependentEncoder, public_encoder
+from evaluation.settings import (
+    NO_RECOGNISER,
+    CloningSettings,
+    EncoderSettings,
+    Settings,
+    VocoderSettings,
+    as_json,
+    labelled,
+)
+from evaluation.similarity import public_encoder
 from evaluation.study import Study
 from evaluation.vocoders import fileless_vocoder, find_vocoders, load_vocoders
 from speech.errors import ConfigError
@@ -103,10 +110,9 @@ def evaluate_vocoder(settings: VocoderSettings) -> Report:
     device = resolve_device(settings.device)
     files = find_vocoders(settings.vocoder or (fileless_vocoder(),), settings.models)
     vocoders = load_vocoders(files, MelConfig(), device)
-    recogniser = Recogniser() if settings.words else None
-    metrics = Metrics(recogniser, notes.unless_missing(IndependentEncoder), notes.unless_missing(Pesq))
-    study = Study(metrics, Gallery(settings.out, settings.plots), notes, progress)
-    plan = NaturalPlan(settings.corpora, settings.limit, settings.held_out, settings.words, settings.seed)
+    study = Study(Metrics(load_judges(settings.judges, notes)), Gallery(settings.out, settings.plots), notes, progress)
+    with_text = settings.judges.recogniser != NO_RECOGNISER
+    plan = NaturalPlan(settings.corpora, settings.limit, settings.held_out, with_text, settings.seed)
     rows = list(natural_rows(study, vocoders, plan))
     figures = summaries(rows)
     for label, file in files.items():
@@ -123,16 +129,19 @@ def evaluate_cloning(settings: CloningSettings) -> Report:
     """Intelligibility and speaker similarity of clones, beside natural speech."""
     notes = Notes()
     references, sentences = find_references(settings.references), read_sentences(settings.sentences)
+    metrics = Metrics(load_judges(settings.judges, notes), settings.open_limit)
     cloner, models = load_models(settings)
     vocoders = {label: model.vocoder for label, model in models.items()}
-    metrics = Metrics(Recogniser(), IndependentEncoder(), notes.unless_missing(Pesq), settings.open_limit)
     study = Study(metrics, Gallery(settings.out, settings.plots), notes, progress)
-    clones = ClonePlan(references, sentences, settings.limit, settings.clips, settings.seed)
-    rows = list(clone_rows(study, cloner, models, clones))
+    rows: list[Row] = []
     if settings.natural:
         limit = settings.natural_limit or len(sentences)
         natural = NaturalPlan(settings.natural, limit, with_text=True, seed=settings.seed)
         rows += natural_rows(study, vocoders, natural)
+    else:
+        notes.add("Natural speech was not measured: add --natural CORPUS to compare with.")
+    clones = ClonePlan(references, sentences, settings.limit, settings.clips, settings.seed)
+    rows += clone_rows(study, cloner, models, clones)
     notes.add(f"Sentences: {settings.sentences.name}. Vocoders: {', '.join(vocoders)}.")
     return Report("Voice cloning", as_json(settings), summaries(rows), rows, notes.all())
 

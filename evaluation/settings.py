@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import tyro
 
 from modelfile.locations import DEFAULT_MODELS
 from speech.errors import ConfigError
 
+POCKETSPHINX, NO_RECOGNISER, WHISPER = "pocketsphinx", "none", "faster-whisper:"
+
+SpeakerInput = Literal["auto", "waveform", "fbank"]
 Corpora = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="CORPUS [CORPUS ...]")]
 
 
@@ -56,6 +59,31 @@ class EncoderSettings:
 
 
 @dataclass(frozen=True)
+class JudgeSettings:
+    """The judges of audio. Distill-MOS, resemblyzer and PESQ also judge it if their packages are installed."""
+
+    recogniser: str = POCKETSPHINX
+    """Speech recogniser: pocketsphinx, none, or faster-whisper:MODEL with a folder, or a name to download once."""
+    speaker_judge: str | None = None
+    """Speaker model that judges similarity: an ONNX or TorchScript file, or label=FILE."""
+    speaker_input: SpeakerInput = "auto"
+    """Input of the speaker model at 16 kHz: waveform, or 80 log mel bands as in Kaldi, minus their mean (fbank)."""
+    speaker_threshold: float | None = None
+    """Cosine from which the speaker model accepts a clip as the speaker. The accepted fraction is reported."""
+
+    def __post_init__(self) -> None:
+        is_whisper = self.recogniser.startswith(WHISPER) and self.recogniser != WHISPER
+        if not is_whisper and self.recogniser not in (POCKETSPHINX, NO_RECOGNISER):
+            raise ConfigError(
+                f"--recogniser must be {POCKETSPHINX}, {NO_RECOGNISER} or {WHISPER}MODEL, not {self.recogniser}."
+            )
+        if self.speaker_judge is None and (self.speaker_threshold is not None or self.speaker_input != "auto"):
+            raise ConfigError("--speaker-threshold and --speaker-input need a --speaker-judge.")
+        if self.speaker_threshold is not None and not -1 < self.speaker_threshold < 1:
+            raise ConfigError("--speaker-threshold must lie between -1 and 1.")
+
+
+@dataclass(frozen=True)
 class VocoderSettings:
     """Copy synthesis: recordings are converted to mels and back by a vocoder, and compared with the recordings."""
 
@@ -71,8 +99,6 @@ class VocoderSettings:
     """Use at most this many utterances, spread over the speakers."""
     held_out: bool = False
     """Use only utterances that no stage is trained on."""
-    words: bool = True
-    """Measure word errors with a speech recogniser, which is the slowest part."""
     seed: int = 0
     """Seed of the choice of utterances and of the vocoders."""
     device: str = "auto"
@@ -83,6 +109,7 @@ class VocoderSettings:
     """Save the audio and a plot of this many outputs of each vocoder."""
     force: bool = False
     """Overwrite an existing report."""
+    judges: tyro.conf.OmitArgPrefixes[JudgeSettings] = JudgeSettings()
 
     def __post_init__(self) -> None:
         _check_limit("--limit", self.limit, 2)
@@ -95,9 +122,9 @@ class CloningSettings:
     command: ClassVar[str] = "cloning"
 
     references: tuple[Path, ...]
-    """Reference clips, or folders of them. Each clip is one voice, unless a metadata.csv names the speakers."""
+    """Reference clips, or folders of them. Each file is one voice, unless a metadata.csv names the speakers."""
     sentences: Path
-    """Text file with one sentence per line: what is spoken, and the closed set that the recogniser chooses from."""
+    """Text file with one sentence per line: what is spoken, and the closed set that PocketSphinx chooses from."""
     out: Path
     """Folder for report.json and report.md, and for some audio and plots."""
     models: Path = DEFAULT_MODELS
@@ -114,10 +141,10 @@ class CloningSettings:
     """Use at most this many natural utterances. Default: as many as there are sentences, for the same chance level."""
     limit: int | None = None
     """Generate at most this many outputs, spread over references and sentences."""
-    clips: int | None = None
-    """Enrol each voice with this many clips and compare outputs with its other clips. Default: one clip for both."""
+    clips: int = 1
+    """Enrol each voice with its first clips, this many. Similarity is measured to other clips, four at most."""
     open_limit: int | None = None
-    """Transcribe only this many outputs of each condition without a closed set, which is the slowest part."""
+    """Transcribe only this many outputs of each condition, which is the slowest part."""
     seed: int = 0
     """Seed of the whole evaluation."""
     device: str = "auto"
@@ -126,6 +153,7 @@ class CloningSettings:
     """Save the audio and a plot of this many outputs of each condition."""
     force: bool = False
     """Overwrite an existing report."""
+    judges: tyro.conf.OmitArgPrefixes[JudgeSettings] = JudgeSettings()
 
     def __post_init__(self) -> None:
         _check_limit("--limit", self.limit, 2)
@@ -157,8 +185,12 @@ def as_json(settings: Settings) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, JudgeSettings):
+        return {name: _plain(item) for name, item in vars(value).items()}
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
+    if isinstance(value, str) and value.startswith(WHISPER):
+        return WHISPER + _short(Path(value.removeprefix(WHISPER)))
     if isinstance(value, str) and "/" in value:  # FILE or label=FILE
         label, file = labelled(value)
         return f"{label}={_short(Path(file))}"

@@ -1,22 +1,31 @@
-"""Speaker similarity by an independent speaker encoder, the public one.
-
-The chain's own encoder would overrate the results, because the synthesizer was trained on its embeddings. (The default
-encoder was distilled from the public one, so the two are related. The nearest reference, which needs only the order of
-the similarities, suffers least from that.)
-"""
+"""Speaker similarity by the public encoder of resemblyzer, and embeddings of voices by any speaker judge."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
 from speech.errors import AudioError, ConfigError
 
+REFERENCE_CLIPS = 4  # of a voice that outputs are compared with
 
-class IndependentEncoder:
-    """Embeds waveforms, and reports those without speech as None.
+
+class SpeakerJudge(Protocol):
+    """A speaker encoder. A cosine of at least `threshold` counts as the same speaker; None if that is unknown."""
+
+    name: str
+    note: str
+    threshold: float | None
+
+    def embed(self, wav: np.ndarray) -> np.ndarray | None:
+        """float32 [dim], L2 norm 1; None without speech. Args: wav: float32 [samples] at 16 kHz, in [-1, 1]."""
+        ...
+
+
+class Resemblyzer:
+    """The public encoder as a `SpeakerJudge`: the fallback that needs no model file.
 
     Args:
         encoder: a `SpeakerEncoder`; the public one if None.
@@ -24,6 +33,13 @@ class IndependentEncoder:
     Raises:
         ConfigError: the public encoder is not installed.
     """
+
+    name = "resemblyzer"
+    note = (
+        "Voice: resemblyzer is not independent. It is the teacher of the default encoder, so it overrates clones by "
+        "that encoder. An independent model can be given with --speaker-judge."
+    )
+    threshold: float | None = None
 
     def __init__(self, encoder: Any = None) -> None:
         self.encoder = encoder or public_encoder()
@@ -48,22 +64,27 @@ def public_encoder() -> Any:
     return load_public_encoder(weights)
 
 
-def nearest(embedding: np.ndarray | None, references: Sequence[np.ndarray]) -> int | None:
-    """Index of the reference with the largest cosine similarity; None if there is no embedding."""
-    if embedding is None or not len(references):
+def nearest(embedding: np.ndarray | None, voices: Mapping[str, np.ndarray]) -> str | None:
+    """The voice with the largest cosine similarity; None if there is no embedding, or no voice."""
+    if embedding is None or not voices:
         return None
-    return int(np.argmax(np.stack(references) @ embedding))
+    return max(voices, key=lambda voice: float(voices[voice] @ embedding))
 
 
-def mean_embedding(encoder: Any, wavs: Sequence[np.ndarray]) -> np.ndarray | None:
-    """Normalised mean of the embeddings of some clips; None if no speech is detected in any.
+def embed_voices(judge: SpeakerJudge, clips: Mapping[str, Sequence[np.ndarray]]) -> dict[str, np.ndarray]:
+    """The embedding of each voice: the normalised mean over its clips. Voices without speech are left out.
 
     Args:
-        encoder: see `IndependentEncoder`.
-        wavs: float32 [samples] at 16 kHz each.
+        clips: by voice, float32 [samples] at 16 kHz each.
+
+    Returns:
+        By voice: float32 [dim], L2 norm 1.
     """
-    embeddings = [embedding for wav in wavs if (embedding := encoder.embed(wav)) is not None]
-    if not embeddings:
-        return None
-    mean = np.mean(embeddings, 0)
-    return mean / np.linalg.norm(mean)
+    from encoder.partials import mean_embedding
+
+    found = {}
+    for voice, wavs in clips.items():
+        embeddings = [embedding for wav in wavs if (embedding := judge.embed(wav)) is not None]
+        if embeddings:
+            found[voice] = mean_embedding(embeddings)
+    return found

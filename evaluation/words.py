@@ -1,12 +1,41 @@
-"""Word errors: words as a recogniser writes them, and the edit distance."""
+"""Word errors: what a recogniser does, words as PocketSphinx writes them, and the edit distance."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Protocol, TypeVar
+
+import numpy as np
 
 Item = TypeVar("Item")
+
+
+class SentenceChooser(Protocol):
+    """A closed set of sentences, such as `evaluation.recogniser.SentenceSet`."""
+
+    def choose(self, wav: np.ndarray) -> int | None:
+        """Index of the sentence that fits best; None if none fits. Args: wav: float32 [samples] at 16 kHz."""
+        ...
+
+
+class WordRecogniser(Protocol):
+    """A speech recogniser. `name` is that of its figures, `note` tells the reader of a report about it."""
+
+    name: str
+    note: str
+
+    def transcribe(self, wav: np.ndarray) -> list[str]:
+        """The words of a clip, normalised. Args: wav: float32 [samples] at 16 kHz."""
+        ...
+
+    def words(self, text: str) -> list[str]:
+        """The words of a text, normalised in the same way. Raises: TextError."""
+        ...
+
+    def sentence_set(self, sentences: Sequence[str]) -> SentenceChooser | None:
+        """A closed set to choose from; None if the recogniser only transcribes."""
+        ...
 
 
 def spoken_words(text: str) -> list[str]:

@@ -6,11 +6,12 @@ from typing import Any
 from speech.errors import ConfigError
 
 
-def require_package(name: str, purpose: str) -> Any:
+def require_package(name: str, purpose: str, install: str = "") -> Any:
     """Import an optional package.
 
     Args:
         purpose: what needs it, for the error.
+        install: what pip installs, if that is not the name.
 
     Raises:
         ConfigError: it is not installed.
@@ -18,4 +19,5 @@ def require_package(name: str, purpose: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise ConfigError(f"{purpose} needs the package {name}: run pip install {name}.") from error
+        package = name.partition(".")[0]
+        raise ConfigError(f"{purpose} needs the package {package}: run pip install {install or package}.") from error

@@ -1,4 +1,4 @@
-"""evaluate.py end to end, with models of toy width and stand-ins for the recogniser and the independent encoder."""
+"""evaluate.py end to end, with models of toy width and stand-ins for the judges."""
 
 import json
 import subprocess
@@ -11,11 +11,11 @@ import torch
 
 import evaluate
 from evaluation.memory import vocoder_memory
-from evaluation.similarity import IndependentEncoder
+from evaluation.similarity import Resemblyzer
 from evaluation.vocoders import find_vocoders
 from speech.errors import ModelFileError
 from speech.mel_config import MelConfig
-from tests.evaluation.fakes import FakeEncoder, FakeRecogniser
+from tests.evaluation.fakes import FakeNaturalness, FakeRecogniser, FakeSpeakerJudge
 from tests.toy_models import save_toy_models, speech_like
 from vocoder.spectral.config import SpectralConfig
 from vocoder.spectral.inference import SpectralVocoder
@@ -44,8 +44,12 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def run(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("evaluation.run.Recogniser", FakeRecogniser)
-    monkeypatch.setattr("evaluation.run.IndependentEncoder", FakeEncoder)
+    for name, fake in (
+        ("PocketSphinx", FakeRecogniser),
+        ("Resemblyzer", FakeSpeakerJudge),
+        ("DistillMos", FakeNaturalness),
+    ):
+        monkeypatch.setattr(f"evaluation.judges.{name}", fake)
 
     def call(*arguments):
         try:
@@ -99,11 +103,12 @@ def test_vocoder(run, folder, tmp_path):
     assert result.code == 0, result
     report = json.loads((tmp_path / "r/report.json").read_text())
     assert list(report["figures"]) == ["natural", "copy, griffin-lim", "copy, again"]
-    for name in ("words: error rate", "copy: mel cepstral distortion in dB", "copy: spectral distance"):
+    for name in ("words: error rate (fake)", "copy: mel cepstral distortion in dB", "quality: 1 to 5 (fake MOS)"):
         assert report["figures"]["copy, again"][name] == report["figures"]["copy, griffin-lim"][name]
     assert report["figures"]["copy, again"]["speed: real-time factor, vocoder"]["value"] > 0
     assert report["figures"]["copy, griffin-lim"]["copy: mel cepstral distortion in dB"]["n"] == 2
-    assert "copy: spectral distance" not in report["figures"]["natural"]
+    assert "copy: mel cepstral distortion in dB" not in report["figures"]["natural"]
+    assert report["figures"]["natural"]["voice: cosine (resemblyzer)"]["n"] == 2
     for name in ("copy: F0 error in cents", "copy: voicing errors", "memory: peak in MB"):
         if name != "memory: peak in MB" or sys.platform == "linux":
             assert report["figures"]["copy, griffin-lim"][name]["value"] >= 0
@@ -145,13 +150,16 @@ def test_cloning_beside_natural_speech(cloning, folder, tmp_path):
     result = cloning("--limit", 3, "--plots", 1, "--natural", folder / "corpus", "--natural-limit", 2)
     assert result.code == 0, result
     report = json.loads((tmp_path / "r/report.json").read_text())
-    assert list(report["figures"]) == ["clone, griffin-lim", "natural", "copy, griffin-lim"]
+    assert list(report["figures"]) == ["natural", "copy, griffin-lim", "clone, griffin-lim"]
     clones = report["figures"]["clone, griffin-lim"]
-    assert clones["words: right sentence chosen"]["n"] == 3
-    assert clones["voice: nearest reference right"]["n"] == 3
+    assert clones["words: right sentence chosen (fake)"]["n"] == 3
+    assert clones["quality: 1 to 5 (fake MOS)"]["low"] < clones["quality: 1 to 5 (fake MOS)"]["high"]
+    assert "voice: cosine (resemblyzer)" not in clones  # each voice has the one clip that it is enrolled from
+    assert report["figures"]["natural"]["voice: cosine (resemblyzer)"]["n"] == 2
+    assert {"Words: fake.", "Quality: fake.", "Voice: fake."} <= set(report["notes"])
     assert clones["attention: failures"]["n"] == 3
     assert clones["speed: real-time factor, synthesizer"]["value"] > 0
-    assert "words: error rate" in report["figures"]["natural"]
+    assert "words: error rate (fake)" in report["figures"]["natural"]
     table = (tmp_path / "r/report.md").read_text()
     assert result.out.startswith(table)
     assert len(list((tmp_path / "r").glob("*.png"))) == 3
@@ -167,10 +175,10 @@ def test_voices_of_several_clips_are_compared_with_their_other_clips(run, folder
     result = of_corpus(2)
     assert result.code == 0, result
     report = json.loads((tmp_path / "of-2/report.json").read_text())
-    assert [row["key"].split("-", 1)[1] for row in report["outputs"]] == ["2-clips-001", "2-clips-002"]
-    assert len({row["voice"] for row in report["outputs"]}) == 2
-    assert any("mean of its other clips" in note for note in report["notes"])
-    result = of_corpus(3)
+    assert [row["key"] for row in report["outputs"]] == ["s0-001", "s1-002"]
+    assert report["figures"]["clone, griffin-lim"]["voice: cosine (resemblyzer)"]["n"] == 2
+    assert any("enrolled from 2 clips" in note for note in report["notes"])
+    result = of_corpus(4)
     assert result.code == 2
     assert "None of the references" in result.err
 
@@ -204,6 +212,9 @@ def test_mistakes_are_reported_in_one_sentence(cloning, run, folder, tmp_path):
         (run("encoder", folder / "corpus", "--encoder", "a=x", "a=y"), "called 'a'"),
         (run("vocoder", tmp_path / "none"), "none"),
         (run("vocoder", folder / "corpus", "--limit", 0), "--limit"),
+        (run("vocoder", folder / "corpus", "--recogniser", "sphinx"), "--recogniser"),
+        (run("vocoder", folder / "corpus", "--speaker-threshold", 0.5), "need a --speaker-judge"),
+        (run("vocoder", folder / "corpus", "--speaker-judge", tmp_path / "none.onnx"), "no speaker model"),
         (cloning("--references", tmp_path / "none"), "none"),
         (cloning("--sentences", tmp_path / "empty.txt"), "at least two"),
         (cloning("--models", tmp_path), "no encoder model"),
@@ -225,17 +236,23 @@ def test_missing_packages_are_named(folder, tmp_path, monkeypatch, capsys):
     assert "pocketsphinx" in capsys.readouterr().err
     monkeypatch.setitem(sys.modules, "pesq", None)
     monkeypatch.setattr("encoder.convert.find_resemblyzer_weights", lambda: None)
-    monkeypatch.setattr("evaluation.run.IndependentEncoder", IndependentEncoder)
-    assert evaluate.main(["vocoder", str(folder / "corpus"), "--limit", "2", "--no-words"]) == 0
+    monkeypatch.setitem(sys.modules, "distillmos", None)
+    monkeypatch.setattr("evaluation.judges.Resemblyzer", Resemblyzer)
+    assert evaluate.main(["vocoder", str(folder / "corpus"), "--limit", "2", "--recogniser", "none"]) == 0
     out = capsys.readouterr().out
-    assert "pesq" in out
-    assert "resemblyzer" in out
+    for command in ("pip install pesq", "pip install --no-deps resemblyzer", "--no-deps distillmos xls-r-sqa"):
+        assert command in out
+    monkeypatch.setitem(sys.modules, "faster_whisper", None)
+    with pytest.raises(SystemExit) as stop:
+        evaluate.main(["vocoder", str(folder / "corpus"), "--recogniser", "faster-whisper:tiny.en"])
+    assert stop.value.code == 2
+    assert "pip install faster-whisper whisper-normalizer" in capsys.readouterr().err
 
 
 def test_help_imports_nothing_heavy(repository):
     code = (
         "import sys, evaluate\ntry: evaluate.main(['cloning', '--help'])\nexcept SystemExit: pass\n"
-        "print(sorted({'torch', 'numpy', 'scipy', 'lhotse', 'matplotlib', 'pocketsphinx'} & set(sys.modules)))"
+        "print(sorted({'torch', 'numpy', 'scipy', 'lhotse', 'matplotlib', 'onnxruntime'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=repository, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"

@@ -7,10 +7,8 @@ from corpora.corpus import Utterance
 from evaluation.clip_tests import Condition, clip_windows, conditions, run_tests, single_recordings
 from evaluation.noise import WINDOW
 from evaluation.sets import Recording
-from evaluation.similarity import IndependentEncoder, nearest
-from speech.errors import ConfigError
 from speech.vad import prepare_reference
-from tests.toy_models import speech_like, toy_encoder
+from tests.toy_models import speech_like
 
 CLEAN = Condition(None, None)
 
@@ -130,19 +128,3 @@ def test_recordings_without_speech_are_reported():
     tests = run_tests([*items, quiet], set(), {"one": Recorder()}, [CLEAN], None, on_reject=rejected.__setitem__)
     assert list(rejected) == ["c/0"]
     assert len(tests[CLEAN].speakers) == 3
-
-
-def test_the_nearest_reference():
-    embeddings = [np.array(row, np.float32) for row in ((1, 0), (0.6, 0.8))]
-    assert nearest(np.array([0.8, 0.6], np.float32), embeddings) == 1
-    assert nearest(None, embeddings) is None
-
-
-def test_silence_has_no_embedding():
-    assert IndependentEncoder(toy_encoder()).embed(np.zeros(16_000, np.float32)) is None
-
-
-def test_the_public_weights_may_be_missing(monkeypatch):
-    monkeypatch.setattr("encoder.convert.find_resemblyzer_weights", lambda: None)
-    with pytest.raises(ConfigError, match="resemblyzer"):
-        IndependentEncoder()

@@ -1,15 +1,14 @@
 import numpy as np
 import pytest
 
-from evaluation.distances import Pesq, mel_cepstral_distortion, spectral_distance
+from evaluation.distances import Pesq, mel_cepstral_distortion
 from tests.toy_models import speech_like
 
 
-@pytest.mark.parametrize("distance", [mel_cepstral_distortion, spectral_distance])
-def test_zero_for_itself_and_growing_with_noise(distance):
+def test_zero_for_itself_and_growing_with_noise():
     wav = speech_like(1.5)
     hiss = np.random.default_rng(0).standard_normal(len(wav)).astype(np.float32)
-    distances = [distance(wav + level * hiss, wav) for level in (0, 0.003, 0.03)]
+    distances = [mel_cepstral_distortion(wav + level * hiss, wav) for level in (0, 0.003, 0.03)]
     assert distances[0] == pytest.approx(0, abs=1e-6)
     assert distances[0] < distances[1] < distances[2]
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from evaluation.recogniser import Recogniser, SentenceSet, pronunciation
+from evaluation.recogniser import PocketSphinx, SentenceSet, pronunciation
 from evaluation.words import edit_distance, spoken_words
 from speech.audio import read_audio
 from speech.errors import ConfigError, TextError
@@ -17,7 +17,7 @@ SHORT_SECONDS = 4.5
 
 @pytest.fixture(scope="module")
 def recogniser():
-    return Recogniser()
+    return PocketSphinx()
 
 
 @pytest.fixture(scope="module")
