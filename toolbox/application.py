@@ -1,7 +1,7 @@
 """Clone a voice in a window.
 
     python -m toolbox
-    python -m toolbox corpora/ recordings/
+    python -m toolbox data/ recordings/
 
 Without a display or PyQt5 it prints one sentence about what is missing.
 """

@@ -49,10 +49,11 @@ class Player:
         self._library = library
         self._playback: _Playback | None = None
 
-    def play(self, wav: np.ndarray, sample_rate: int, start: float = 0.0) -> None:
-        """Play complete audio, float32 [samples] in [-1, 1], from `start` seconds."""
+    def play(self, wav: np.ndarray, sample_rate: int, start: float = 0.0, end: float | None = None) -> None:
+        """Play complete audio, float32 [samples] in [-1, 1], or the part between two positions in seconds."""
         self.begin(sample_rate, start)
-        self.append(np.asarray(wav, np.float32)[round(start * sample_rate) :])
+        last = None if end is None else round(end * sample_rate)
+        self.append(np.asarray(wav, np.float32)[round(start * sample_rate) : last])
         self.finish()
 
     def begin(self, sample_rate: int, start: float = 0.0) -> None:

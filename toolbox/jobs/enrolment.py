@@ -95,7 +95,6 @@ def enrol(
         AudioError: there are no clips, or none can be read.
     """
     from encoder.enrolment import enrolment_report
-    from speech.mel_f0 import median_f0
 
     encoder = models.encoder(context, files)
     wavs: list[np.ndarray] = []
@@ -121,7 +120,7 @@ def enrol(
         for wav, clip in zip(wavs, report.clips, strict=True)
         if not clip.skipped
     )
-    voice = voice_of_clips(report, map(median_f0, wavs), space, name) if report.usable else None
+    voice = voice_of_clips(report, wavs, space, name) if report.usable else None
     skipped = tuple(
         replace(remark, sentence=f"{clip.source}: {remark.sentence}")
         for clip in report.clips

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from cloning.finishing import finish
+from cloning.finishing import fade_edges, joined
 from cloning.models import ModelFiles
 from toolbox.jobs.speaking import SpeechRequest
 from toolbox.storage.model_files import paths_of
@@ -29,7 +29,7 @@ def interrupted_result(
         chunks: float32 [samples] each, at least one: the audio so far.
         descriptions: see `Models.descriptions`.
     """
-    wav = finish(np.concatenate(chunks), sample_rate)
+    wav = joined(fade_edges(chunks, sample_rate))
     return Result(
         lines=_spoken(lines, len(wav) / sample_rate),
         wav=wav,

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 LIBRARIES = ("c10", "torch_cpu", "torch", "torch_python")  # each needs those before it
 MODULES = (  # "package:name" also imports the module of a name that loads lazily
-    "torch", "scipy.signal", "speech.audio", "speech.quality", "encoder.base", "encoder.enrolment",
+    "torch", "scipy.signal", "pyloudnorm", "speech.audio", "speech.quality", "encoder.base", "encoder.enrolment",
     "synthesizer:Synthesizer", "synthesizer.text.pronunciation", "vocoder.base", "cloning.cloner", "cloning.streaming",
 )  # fmt: skip
 

@@ -13,11 +13,12 @@ new point is placed among its nearest neighbours, as UMAP's own transform does i
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from toolbox.jobs.umap_layout import descend, fuzzy_graph
+from toolbox.storage.map_file import StoredMap
 
 MIN_UMAP_POINTS = 10  # fewer points have no neighbourhoods to preserve
 NEIGHBOURS = 15
@@ -27,6 +28,7 @@ GROWTH = 0.15  # fraction of new points that triggers a new fit
 FIRST_STEPS, FIRST_RATE = 200, 0.2
 NEXT_STEPS, NEXT_RATE = 100, 0.1  # a fit that starts from a good layout needs fewer
 FIRST_EXTENT = 10.0
+SAME_EMBEDDING = 1e-4  # largest difference between two embeddings of one recording
 GOLDEN_RATIO = 0.6180339887498949  # of the hue circle: any number of hues stay distinct
 
 
@@ -68,15 +70,22 @@ class SpeakerMap:
         self._points: list[Point] = []
         self._positions = np.zeros((0, 2), np.float32)
         self._colours: dict[str, int] = {}
+        self.space = ""
         self._fitted = 0  # points that the last fit included
         self._fits = 0
         self._version = getattr(self, "_version", 0) + 1  # a fit that started before a `clear` is rejected
 
-    def add(self, embedding: np.ndarray, speaker: str, name: str = "") -> None:
-        """Add an utterance: float32 [embedding_size]. An embedding of another size starts a new map."""
+    def add(self, embedding: np.ndarray, speaker: str, name: str = "", space: str = "") -> None:
+        """Add an utterance: float32 [embedding_size]. One of another size or embedding space starts a new map.
+
+        A recording that is on the map already is not added again.
+        """
         row = np.asarray(embedding, np.float32)
-        if self._points and row.shape != self._points[0].embedding.shape:
+        if any(_is_same(point, row, speaker, name) for point in self._points):
+            return
+        if self._points and (row.shape != self._points[0].embedding.shape or space != self.space):
             self.clear()
+        self.space = space
         self._points.append(Point(row, speaker, name))
         self._colours.setdefault(speaker, len(self._colours))
         if len(self._points) < MIN_UMAP_POINTS:
@@ -84,6 +93,27 @@ class SpeakerMap:
         else:
             position = _position_near(self._rows()[:-1], self._positions, row)
             self._positions = np.concatenate([self._positions, position[None]])
+
+    def rename(self, old: str, new: str) -> None:
+        """Give all points of a speaker to another one, who may be on the map already."""
+        if old in self._colours and old != new:
+            self._points = [replace(point, speaker=new) if point.speaker == old else point for point in self._points]
+            number = self._colours.pop(old)
+            self._colours.setdefault(new, number)
+
+    def contents(self) -> StoredMap:
+        """All that `restore` needs."""
+        speakers, names = (tuple(getattr(point, field) for point in self._points) for field in ("speaker", "name"))
+        return StoredMap(self._rows(), self._positions.copy(), speakers, names, self._fitted, self._fits, self.space)
+
+    def restore(self, stored: StoredMap) -> None:
+        """Replace the map by stored contents."""
+        self.clear()
+        for row, speaker, name in zip(stored.embeddings, stored.speakers, stored.names, strict=True):
+            self._points.append(Point(row, speaker, name))
+            self._colours.setdefault(speaker, len(self._colours))
+        self._positions, self._fitted, self._fits = stored.positions, stored.fitted, stored.fits
+        self.space = stored.space
 
     @property
     def points(self) -> tuple[Point, ...]:
@@ -188,6 +218,11 @@ def speaker_colour(number: int, dark: bool = False) -> tuple[float, float, float
 
     lightness = (0.78, 0.68, 0.86)[number // 8 % 3] if dark else (0.60, 0.48, 0.70)[number // 8 % 3]
     return oklch_to_srgb(lightness, CHROMA, 2 * np.pi * ((number * GOLDEN_RATIO) % 1.0) + 0.5)
+
+
+def _is_same(point: Point, row: np.ndarray, speaker: str, name: str) -> bool:
+    same = point.speaker == speaker and point.name == name and point.embedding.shape == row.shape
+    return same and np.allclose(point.embedding, row, atol=SAME_EMBEDDING)
 
 
 def _position_near(rows: np.ndarray, positions: np.ndarray, one: np.ndarray) -> np.ndarray:

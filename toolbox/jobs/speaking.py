@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cloning.cloner import VoiceCloner
-from cloning.finishing import check_alignment, finish
+from cloning.finishing import check_alignment, finish_stream, joined
 from cloning.models import ModelFiles
 from cloning.options import SpeechOptions
 from cloning.result import Speech
@@ -27,7 +28,7 @@ from toolbox.storage.settings import DEFAULTS, SpeechSettings
 
 if TYPE_CHECKING:
     from encoder import SpeakerEncoder
-    from synthesizer import Synthesis
+    from synthesizer import Sentence, Synthesis
     from synthesizer.text.lexicon import Lexicon
 
 SHOWN_SENTENCES = 20  # of a line in progress; the time to join them grows with the square of their number
@@ -69,6 +70,7 @@ def options_of(seed: int | None, settings: SpeechSettings) -> SpeechOptions:
         pauses=settings.pauses,
         pitch_range=settings.pitch_range,
         lexicon=load_lexicon(settings.lexicon),
+        loudness=settings.loudness,
     ).seeded()
 
 
@@ -103,8 +105,8 @@ def read_lines(text: str, lexicon: Lexicon | None = None) -> list[str]:
 def speak(context: JobContext, models: Models, files: ModelFiles, request: SpeechRequest) -> Result:
     """Speak a text, reporting each `Line` and each `AudioChunk` as soon as it is generated.
 
-    The chunks have the level of the vocoder and all silences. The result has the finished audio of
-    `VoiceCloner.speak`, with long silences removed if the request asks for that.
+    The chunks are the finished audio of `VoiceCloner.speak`. The result is the same, with long silences removed if the
+    request asks for that.
 
     Raises:
         TextError, ConfigError, ModelFileError: as `VoiceCloner.speak`.
@@ -228,12 +230,14 @@ def vocode(
 
         if number:
             context.chunk(AudioChunk(_break(rate), rate))
+        lengths = [round(seconds * rate) for seconds in line.sentence_seconds]
+        generated = model.vocode(line.mel, seed, Monitor(progress=report, cancelled=context.cancelled))
         chunks = []
-        for chunk in model.vocode(line.mel, seed, Monitor(progress=report, cancelled=context.cancelled)):
+        for chunk in finish_stream(generated, lengths, rate, draft.settings.loudness):
             context.check()
             chunks.append(chunk)
             context.chunk(AudioChunk(chunk, rate))
-        wavs.append(finish(np.concatenate(chunks), rate))
+        wavs.append(joined(chunks))
     context.progress("Measuring the similarity", total, total)
     vocoder = {"vocoder": models.descriptions(files)["vocoder"]}
     result = replace(
@@ -268,13 +272,20 @@ def _line(text: str, syntheses: list[Synthesis]) -> Line:
 
     whole = join_syntheses(syntheses)
     score, remarks = check_alignment(whole.sentences)
-    return Line(text, whole.mel, whole.alignment, tuple(whole.tokens), score, remarks)
+    return Line(
+        text, whole.mel, whole.alignment, tuple(whole.tokens), score, remarks, _seconds_of(whole.sentences)
+    )  # fmt: skip
 
 
 def _finished_line(speech: Speech) -> Line:
     return Line(
-        speech.text, speech.mel, speech.alignment, speech.tokens, speech.alignment_score, speech.remarks
+        speech.text, speech.mel, speech.alignment, speech.tokens, speech.alignment_score, speech.remarks,
+        _seconds_of(speech.sentences),
     )  # fmt: skip
+
+
+def _seconds_of(sentences: Sequence[Sentence]) -> tuple[float, ...]:
+    return tuple(sentence.seconds + sentence.pause for sentence in sentences)
 
 
 def _with_similarity(context: JobContext, encoder: SpeakerEncoder, result: Result, started: float) -> Result:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from PyQt5.QtCore import QItemSelectionModel, QStringListModel, Qt
-from PyQt5.QtWidgets import QAbstractItemView, QCheckBox, QLineEdit, QSplitter, QVBoxLayout, QWidget
+from PyQt5.QtCore import Qt
+from PyQt5.QtWidgets import QCheckBox, QLineEdit, QSplitter, QVBoxLayout, QWidget
 
 from toolbox import jobs
+from toolbox.panels.dataset_lists import NameColumn, UtteranceColumn
 from toolbox.panels.dialogs import ask_for_files
 from toolbox.panels.utterance_preview import UtterancePreview
 from toolbox.state.session import Session
 from toolbox.state.worker import Job, JobContext
 from toolbox.storage.datasets import Dataset, Utterance, find_datasets, random_choice
-from toolbox.widgets.parts import Card, ShortList, button, faint, list_keys, row, selectable
+from toolbox.widgets.parts import Card, button, faint, list_keys, row, selectable
 from toolbox.widgets.scrolling import FlowLayout
 
 MAX_UTTERANCES = 200  # for one voice, or for the map
@@ -25,37 +26,6 @@ EMPTY = """Press 'Add folder' and choose one of these, or drop it into this wind
 \u2022  a folder with a metadata.csv
 
 Then you can search the texts, listen to utterances, use them as a voice, and put them on the map."""
-
-
-class Column(Card):
-    """One of the three lists, with a button that chooses at random."""
-
-    def __init__(self, title: str, random: Callable[[], object]) -> None:
-        super().__init__(title)
-        self.names = title
-        self.model = QStringListModel()
-        self.view = ShortList()
-        self.view.setAccessibleName(title)
-        self.view.setModel(self.model)
-        self.view.setUniformItemSizes(True)
-        self.view.setEditTriggers(QAbstractItemView.NoEditTriggers)
-        self.view.setTextElideMode(Qt.ElideMiddle)
-        what = title.lower().removesuffix("s")
-        self.random_button = button(f"Random {what}", f"Choose a random {what} and use one of its utterances", random)
-        self.column.addWidget(self.view, 1)
-        self.column.addWidget(self.random_button)
-
-    def show_names(self, names: list[str]) -> None:
-        self.model.setStringList(names)
-        self.title.setText(f"{self.names} ({len(names)})" if names else self.names)
-
-    def current_row(self) -> int:
-        return self.view.currentIndex().row()
-
-    def select(self, row: int) -> None:
-        index = self.model.index(row)
-        self.view.selectionModel().setCurrentIndex(index, QItemSelectionModel.ClearAndSelect)
-        self.view.scrollTo(index)
 
 
 class DatasetBrowser(QWidget):
@@ -75,11 +45,10 @@ class DatasetBrowser(QWidget):
         self._wanted: Utterance | None = None  # to be selected as soon as its list is loaded
         self._listing: Job | None = None
         self.columns = (
-            Column("Datasets", lambda: self.random(0)),
-            Column("Speakers", lambda: self.random(1)),
-            Column("Utterances", lambda: self.random(2)),
+            NameColumn("Datasets", lambda: self.random(0)),
+            NameColumn("Speakers", lambda: self.random(1)),
+            UtteranceColumn(session, lambda: self.random(2)),
         )
-        self.columns[2].view.setSelectionMode(QAbstractItemView.ExtendedSelection)
         self.columns[0].view.selectionModel().currentChanged.connect(lambda *_: self._list_speakers())
         self.columns[1].view.selectionModel().currentChanged.connect(lambda *_: self._list_utterances())
         self.columns[2].view.selectionModel().selectionChanged.connect(lambda *_: self._selection_changed())
@@ -88,7 +57,7 @@ class DatasetBrowser(QWidget):
         self.add_button = button("Add &folder...", "Add a corpus, a folder of corpora, or a folder of recordings",
                                  self.ask_for_folder, "folder")  # fmt: skip
         self.rescan_button = button("&Rescan", "Search the folders again", self.scan)
-        self.listen_button = button("&Listen", "Play the selected utterance", self.listen, "play")
+        self.listen_button = button("&Listen", "Play or stop the selected utterance", self.listen, "play")
         self.load_button = button(
             "Use as &voice", "Clone the voice of the selected utterances; several are averaged", self.load, "", True
         )
@@ -216,8 +185,7 @@ class DatasetBrowser(QWidget):
             self.search.clear()  # which calls this again
             return
         self.shown = found
-        names = [f"{one.name}   {one.text}" if one.text else one.name for one in found]
-        self.columns[2].show_names(names)
+        self.columns[2].show_utterances(found)
         if found:
             wanted, self._wanted = self._wanted, None
             row = found.index(wanted) if wanted in found else 0
@@ -239,8 +207,7 @@ class DatasetBrowser(QWidget):
 
     def selected(self) -> list[Utterance]:
         """The selected utterances, in order."""
-        lines = sorted(index.row() for index in self.columns[2].view.selectionModel().selectedIndexes())
-        return [self.shown[line] for line in lines if line < len(self.shown)]
+        return [self.shown[row] for row in self.columns[2].selected_rows()]
 
     def _enable(self) -> None:
         for column in self.columns:
@@ -295,14 +262,7 @@ class DatasetBrowser(QWidget):
             self._show_utterances(self._utterances)
 
     def listen(self) -> None:
-        selected, session = self.selected(), self._session
-        if session.playing == "utterance":
-            session.stop_playing()
-        elif selected:
-            session.submit(
-                "Opening the recording", lambda _context: selected[0].read(),
-                lambda wav: session.play("utterance", wav, 16_000), "files", False,
-            )  # fmt: skip
+        self.preview.play_or_stop()
 
     def add_to_map(self, whole: bool = False) -> None:
         """Put the selected utterances, or all of the speaker, on the voice map."""
@@ -313,10 +273,12 @@ class DatasetBrowser(QWidget):
         models = session.models
 
         def embed(context: JobContext) -> int:
+            space = models.encoder(context, files).embedding_space
             for number, one in enumerate(utterances):
                 context.check()
                 context.progress("Analysing", number, len(utterances))
-                context.chunk((jobs.embed(context, models, files, one), f"{one.dataset} {one.speaker}", one.name))
+                embedding = jobs.embed(context, models, files, one)
+                context.chunk((embedding, f"{one.dataset} {one.speaker}", one.name, space))
             return len(utterances)
 
         job = session.submit("Adding to the map", embed)

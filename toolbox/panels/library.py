@@ -182,6 +182,7 @@ class LibraryPanel(QWidget):
         def then(new: str, _consent: str) -> None:
             def renamed(_voice: object) -> None:
                 chosen = voices.chosen
+                voices.person_renamed.emit(old, new)
                 if chosen is not None and chosen.kind == "saved" and chosen.key == old:
                     voices.choose("saved", new, by_user=False)
 

@@ -15,12 +15,14 @@ from toolbox.jobs.speaker_map import MIN_UMAP_POINTS, Layout, SpeakerMap, fit
 from toolbox.panels.dialogs import ask_for_files
 from toolbox.state.session import Session
 from toolbox.state.worker import Job
+from toolbox.storage.map_file import StoredMap, read_map, write_map
 from toolbox.storage.results import Result
 from toolbox.widgets import style
-from toolbox.widgets.canvases import Canvas
+from toolbox.widgets.canvas import Canvas
 from toolbox.widgets.parts import Card, button, faint, row
 
 RESULTS_OF = "Results: "
+FILE_NAME = "map.safetensors"  # beside the folder of the results
 HIT_PIXELS = 9  # largest distance at which the mouse points at a point
 MARGIN = 18
 
@@ -95,6 +97,8 @@ class MapPanel(QWidget):
         super().__init__(parent)
         self._session = session
         self.map = SpeakerMap()
+        self._file = session.results.directory.with_name(FILE_NAME)
+        self._changed = False  # since it was read or written
         self._fitting: Job | None = None
         self.canvas = MapCanvas(self.map)
         self.speakers = QListWidget()
@@ -102,10 +106,11 @@ class MapPanel(QWidget):
         self.speakers.setToolTip("Select a speaker to highlight that speaker's points")
         self.speakers.itemSelectionChanged.connect(self._single_out)
         self.state = faint()
-        self.clear_button = button("&Clear", "Remove all points from the map", self.clear)
+        self.clear_button = button("&Clear", "Remove all points from the map; Ctrl+Z undoes it", self.clear)
         self.save_button = button("&Save picture...", "Save the map as png, svg or pdf", self.ask_to_save)
         self._lay_out()
         session.voices.clip_analysed.connect(self._add_clip)
+        session.voices.person_renamed.connect(self._rename)
         session.result_embedded.connect(self._add_result)
         session.point_added.connect(self.add)
         self._show_state()
@@ -129,17 +134,23 @@ class MapPanel(QWidget):
 
     def _add_clip(self, clip: AnalysedClip, speaker: str) -> None:
         if clip.embedding is not None:
-            self.add(clip.embedding, speaker, clip.source)
+            self.add(clip.embedding, speaker, clip.source, clip.embedding_space)
 
-    def _add_result(self, result: Result) -> None:
-        name = result.voice.name or "a voice"
-        self.add(result.embedding, f"{RESULTS_OF}{name}", result.text[:80])
+    def _add_result(self, result: Result, person: str) -> None:
+        space = result.voice.embedding_space
+        self.add(result.embedding, f"{RESULTS_OF}{person or 'a voice'}", result.text[:80], space)
 
-    def add(self, embedding: np.ndarray, speaker: str, name: str) -> None:
+    def _rename(self, old: str, new: str) -> None:
+        for prefix in ("", RESULTS_OF):
+            self.map.rename(prefix + old, prefix + new)
+        self._list_speakers()
+        self._show_state()
+
+    def add(self, embedding: np.ndarray, speaker: str, name: str, space: str = "") -> None:
         """Add a point at once; a better layout follows from the background."""
-        known = len(self.map.speakers)
-        self.map.add(embedding, speaker, name)
-        if len(self.map.speakers) != known:
+        known, self._changed = len(self.map.speakers), True
+        self.map.add(embedding, speaker, name, space)
+        if len(self.map.speakers) != known or len(self.map) == 1:
             self._list_speakers()
         self._fit_if_needed()
         self._show_state()
@@ -156,7 +167,7 @@ class MapPanel(QWidget):
         self._fitting.ended.connect(self._fitted)
 
     def _fitted(self) -> None:
-        self._fitting = None
+        self._fitting, self._changed = None, True
         self._fit_if_needed()
         self._show_state()
 
@@ -202,9 +213,38 @@ class MapPanel(QWidget):
         return ", ".join(parts)
 
     def clear(self) -> None:
+        """Remove all points, which can be undone."""
+        before = self.map.contents()
+        self._replace(None)
+        self._session.offer_undo("The map was cleared.", lambda: self._replace(before))
+
+    def load(self) -> None:
+        """Read the map of the last session in the background. Points that were added meanwhile are kept."""
+
+        def show(stored: StoredMap | None) -> None:
+            if stored is not None:
+                self._replace(stored)
+
+        self._session.submit("Reading the map", lambda _context: read_map(self._file), show, "files", False)
+
+    def remember(self) -> None:
+        """Write the map, if it has changed. Raises: StorageError."""
+        if self._changed:
+            write_map(self._file, self.map.contents())
+            self._changed = False
+
+    def _replace(self, stored: StoredMap | None) -> None:
+        """Show a stored map with the present points added to it; None clears the map."""
+        points, space = self.map.points if stored is not None else (), self.map.space
         self.map.clear()
+        if stored is not None:
+            self.map.restore(stored)
+        for point in points:
+            self.map.add(point.embedding, point.speaker, point.name, space)
         self._list_speakers()
         self.canvas.only = ""
+        self._changed = True
+        self._fit_if_needed()
         self._show_state()
 
     def repaint_all(self) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from PyQt5.QtCore import Qt
 from PyQt5.QtWidgets import QDialog, QGridLayout, QLabel, QScrollArea, QSlider, QVBoxLayout, QWidget
 
+from toolbox.state.chosen_voice import sample_title
 from toolbox.state.session import Session
-from toolbox.state.voice_choice import sample_title
 from toolbox.widgets.parts import ElidedLabel, button, faint, row
 
 STEPS = 100

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from PyQt5.QtCore import pyqtSignal
 from PyQt5.QtWidgets import QCheckBox, QGridLayout, QLabel, QSpinBox, QVBoxLayout, QWidget
 
+from cloning.options import DEFAULT_LOUDNESS, LOUDNESS_RANGE
 from synthesizer.options import RANGES
 from toolbox import jobs
 from toolbox.panels.dialogs import LEXICONS, ask_for_files
@@ -54,6 +55,11 @@ class OptionsPanel(QWidget):
         self.clear_button = button("Clear", "Use no lexicon", partial(self._set_lexicon, ""))
         self.trim = QCheckBox("Trim sile&nces")
         self.trim.setToolTip("Shorten long silences in the finished audio to a fifth of a second")
+        self.loudness = QSpinBox()
+        self.loudness.setRange(*map(int, LOUDNESS_RANGE))
+        self.loudness.setSuffix(" LUFS")
+        self.loudness.setAccessibleName("Loudness")
+        self.loudness.setToolTip(f"Loudness of every sentence; {DEFAULT_LOUDNESS:g} LUFS is the default")
         self.fixed = QCheckBox("F&ixed seed")
         self.fixed.setToolTip("With the same seed, text, voice, options and models you get exactly the same audio")
         self.fixed.setChecked(preferences.get("seed_fixed", False))
@@ -66,7 +72,7 @@ class OptionsPanel(QWidget):
         self._lay_out()
         self._show(settings)
         self.fixed.toggled.connect(self.seed.setEnabled)
-        for signal in (self.fixed.toggled, self.trim.toggled, self.seed.valueChanged):
+        for signal in (self.fixed.toggled, self.trim.toggled, self.seed.valueChanged, self.loudness.valueChanged):
             signal.connect(lambda _value: self.changed.emit())
         for slider in self.sliders.values():
             slider.factor_changed.connect(lambda _value: self.changed.emit())
@@ -81,16 +87,20 @@ class OptionsPanel(QWidget):
         lexicon.addWidget(self.lexicon_name, 1)
         lexicon.addWidget(self.lexicon_button)
         lexicon.addWidget(self.clear_button)
+        loudness = QLabel("Loudness")
+        loudness.setBuddy(self.loudness)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
         column.addLayout(grid)
         column.addLayout(lexicon)
-        column.addLayout(FlowLayout(self.trim, beside(self.fixed, self.seed)))
+        column.addLayout(FlowLayout(self.trim, beside(loudness, self.loudness), beside(self.fixed, self.seed)))
 
     def settings(self) -> SpeechSettings:
         factors = {name: slider.factor() for name, slider in self.sliders.items()}
-        return SpeechSettings(**factors, lexicon=self._lexicon, trim=self.trim.isChecked())
+        return SpeechSettings(
+            **factors, lexicon=self._lexicon, trim=self.trim.isChecked(), loudness=float(self.loudness.value())
+        )
 
     def seed_wanted(self) -> int | None:
         return self.seed.value() if self.fixed.isChecked() else None
@@ -119,6 +129,7 @@ class OptionsPanel(QWidget):
         for name, slider in self.sliders.items():
             slider.set_factor(getattr(settings, name))
         self.trim.setChecked(settings.trim)
+        self.loudness.setValue(round(settings.loudness))
         self._set_lexicon(settings.lexicon)
 
     # --- lexicon

@@ -8,11 +8,11 @@ import numpy as np
 from PyQt5.QtCore import QTimer
 from PyQt5.QtWidgets import QComboBox, QDialog, QFormLayout, QLabel, QVBoxLayout, QWidget
 
-from toolbox.audio.recording import Take
+from toolbox.audio.recording import SAMPLE_RATE, Take
 from toolbox.panels.devices import fill_devices
+from toolbox.panels.played_waveform import PlayedWaveform
 from toolbox.state.session import Session
 from toolbox.widgets import style
-from toolbox.widgets.canvases import Waveform
 from toolbox.widgets.level_meter import LevelMeter
 from toolbox.widgets.parts import button, clock, faint, row, selectable
 
@@ -49,12 +49,14 @@ class RecorderDialog(QDialog):
         self.state = QLabel()
         self.state.setObjectName("heading")
         self.remark = selectable()
-        self.waveform = Waveform("Recording", "The recording appears here after Stop.")
+        self.waveform = PlayedWaveform(session, "recording", "Recording", "The recording appears here after Stop.")
         self.record_button = button("&Record", "Start recording", self.record, "record")
         self.pause_button = button("&Pause", "Pause or resume the recording", self.pause, "pause")
         self.stop_button = button("&Stop", "End the recording", self.stop, "stop")
-        self.listen_button = button("&Listen", "Play the recording", self.listen, "play")
-        self.use_button = button("&Use this voice", "Clone the voice in this recording", self.use, "", True)
+        self.listen_button = button("&Listen", "Play the recording, or the selected part of it", self.listen, "play")
+        self.use_button = button(
+            "&Use this voice", "Clone the voice in this recording, or in the selected part of it", self.use, "", True
+        )
         close = button("Close", "Close without using the recording", self.reject)
         form = QFormLayout()
         form.addRow("&Microphone", self.device)
@@ -122,23 +124,25 @@ class RecorderDialog(QDialog):
             self._show_remark(f"Good recording: {seconds:.1f} s of speech.{more}", "good")
 
     def listen(self) -> None:
-        if self._session.playing == "recording":
-            self._session.stop_playing()
-        elif self.take is not None:
-            self._session.play("recording", self.take.raw, self.take.raw_rate)
+        self.waveform.play_or_stop()
 
     def use(self) -> None:
-        """Make a voice of the take."""
+        """Make a voice of the take, or of the selected part of it."""
         take = self.take
         if take is None:
             return
         self._number += 1
         name = f"Recording {self._number}"
 
+        start, end = self.waveform.axis.selection or (0.0, take.seconds)
+
+        def cut(_context: object) -> np.ndarray:
+            return take.wav()[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)]
+
         def convert(wav: np.ndarray) -> None:
             self._session.voices.use_clips([(name, wav)], name)
 
-        self._session.submit("Using the recording", lambda _context: take.wav(), convert, "files")
+        self._session.submit("Using the recording", cut, convert, "files")
         self.reject()
 
     def reject(self) -> None:

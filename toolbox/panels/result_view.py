@@ -13,9 +13,13 @@ from toolbox.state.requests import Requests
 from toolbox.state.session import Session
 from toolbox.storage.results import BREAK_SECONDS, Line, Result
 from toolbox.widgets import style
-from toolbox.widgets.canvases import MEL_RANGE, EmbeddingMap, HeatMap, Waveform, joined_alignment
+from toolbox.widgets.canvas import EmbeddingMap
+from toolbox.widgets.heat_map import MEL_RANGE, HeatMap, joined_alignment
 from toolbox.widgets.parts import Card, beside, button, faint, paint_icon, row, selectable
 from toolbox.widgets.scrolling import FlowLayout
+from toolbox.widgets.time_axis import TimeAxis
+from toolbox.widgets.time_canvas import HINT
+from toolbox.widgets.waveform import Waveform
 
 EMBEDDING_PIXELS = 32, 32
 FRAMES_PER_SECOND = 80.0  # of the default mel settings; replaced by the exact length once there is audio
@@ -37,14 +41,21 @@ class ResultView(Card):
         super().__init__("Result", "3", parent)
         self._session, self._requests = session, requests
         self._in_progress = False  # a request, whose result will replace the one on display
+        self._reference_mel = NOTHING  # on display
         self._playable = True  # the reference: it is the chosen voice's
-        self.play_button = button("&Play", "Play or stop the result", self.play_or_stop, "play", False, "Ctrl+P")
+        self._shown: Result | None = None  # whose pictures are on display
+        self.play_button = button(
+            "&Play", "Play or stop the result, or the selected part of it", self.play_or_stop, "play", False, "Ctrl+P"
+        )
         self.export_button = button("E&xport...", "Save the audio as wav, flac or ogg", export, "", False, "Ctrl+E")
         self.head.addWidget(self.play_button)
         self.head.addWidget(self.export_button)
-        self.waveform = Waveform("Waveform of the result", "The waveform of the result")
-        self.mel = HeatMap("Mel spectrogram of the result", "mel", "The mel spectrogram of the result")
-        self.alignment = HeatMap("Alignment: good if it is a diagonal line", "text", "The alignment of text and speech")
+        self.axis = axis = TimeAxis(self)
+        self.waveform = Waveform("Waveform of the result", "The waveform of the result", axis=axis)
+        self.mel = HeatMap("Mel spectrogram of the result", "mel", "The mel spectrogram of the result", axis)
+        self.alignment = HeatMap(
+            "Alignment: good if it is a diagonal line", "text", "The alignment of text and speech", axis
+        )
         self.reference = HeatMap("Mel spectrogram of the reference", "mel", "The mel spectrogram of the reference")
         self.embeddings = EmbeddingMap("The reference"), EmbeddingMap("The result")
         self.figure_label, self.figure = QLabel("Similarity"), QLabel()
@@ -53,14 +64,16 @@ class ResultView(Card):
         self.pages.addWidget(self._welcome(speak))
         self.pages.addWidget(self._pictures())
         self.column.addWidget(self.pages, 1)
-        for canvas, what in ((self.waveform, "result"), (self.mel, "result"), (self.reference, "reference")):
-            canvas.setToolTip("Click to play from there")
-            canvas.sought.connect(lambda seconds, what=what: self._seek(what, seconds))
+        for canvas in (self.waveform, self.mel, self.alignment):
+            canvas.sought.connect(lambda seconds: self._seek("result", seconds))
+            canvas.play_pressed.connect(lambda: self.play_or_stop(axis.cursor))
+        self.reference.sought.connect(lambda seconds: self._seek("reference", seconds))
+        self.reference.play_pressed.connect(lambda: self._seek("reference", self.reference.axis.cursor))
         session.voices.changed.connect(self._show_reference)
         session.playback_moved.connect(self._move_playhead)
         session.playing_changed.connect(self._show_playing)
         requests.started.connect(self._begin)
-        requests.lines_changed.connect(self._show_lines)
+        requests.lines_changed.connect(lambda lines: self._show_lines(lines))
         requests.audio_added.connect(self._add_audio)
         requests.result_changed.connect(self.show_result)
         self._show_playing("")
@@ -116,7 +129,7 @@ class ResultView(Card):
     # --- in progress
 
     def _begin(self, text: str) -> None:
-        self._in_progress = True
+        self._in_progress, self._shown = True, None
         self._show_reference()
         self.pages.setCurrentIndex(1)
         self.waveform.clear()
@@ -129,8 +142,10 @@ class ResultView(Card):
         self.remarks.hide()
         self._enable(False)
 
-    def _show_lines(self, lines: list[Line]) -> None:
-        seconds = sum(line.mel.shape[1] for line in lines) / FRAMES_PER_SECOND + BREAK_SECONDS * (len(lines) - 1)
+    def _show_lines(self, lines: list[Line], seconds: float | None = None) -> None:
+        """Args: seconds: their length, if there is audio of all of them."""
+        if seconds is None:
+            seconds = sum(line.mel.shape[1] for line in lines) / FRAMES_PER_SECOND + BREAK_SECONDS * (len(lines) - 1)
         self.mel.show_values(np.concatenate([line.mel for line in lines], axis=1), seconds, MEL_RANGE)
         self.alignment.show_values(joined_alignment([line.alignment for line in lines]), seconds)
 
@@ -151,14 +166,11 @@ class ResultView(Card):
         if result is None:
             self._show_reference()
             return
-        if len(result.wav):
+        if result is not self._shown:  # or else the theme has changed, and zoom and selection stay
+            self._shown = result
             self.waveform.show_audio(result.wav, result.sample_rate)
-        else:
-            self.waveform.clear()
-        self._show_lines(list(result.lines))
-        if len(result.wav):
-            self.mel.seconds = self.alignment.seconds = result.seconds
-        self.embeddings[1].show_embedding(result.embedding)
+            self._show_lines(list(result.lines), result.seconds if len(result.wav) else None)
+            self.embeddings[1].show_embedding(result.embedding)
         self._show_facts(result)
         self._show_reference()
 
@@ -190,12 +202,12 @@ class ResultView(Card):
         self._playable = same or self._in_progress
         name = voice.name if voice is not None else ""
         self.reference.set_name("Mel spectrogram of the reference" + f" ({name})" * bool(name))
-        self.reference.setToolTip("Click to play from there" if self._playable else "Choose this voice to play it")
+        self.reference.setToolTip(HINT if self._playable else "Choose this voice to play it")
         self.embeddings[0].show_embedding(None if voice is None else voice.embedding)
-        if mel.size:
-            self.reference.show_values(mel, mel.shape[1] / FRAMES_PER_SECOND, MEL_RANGE)
-        else:
+        if mel is not self._reference_mel:
+            self._reference_mel = mel
             self.reference.clear()
+            self.reference.show_values(mel, mel.shape[1] / FRAMES_PER_SECOND, MEL_RANGE)
 
     def _enable(self, there: bool) -> None:
         audio = there and self._requests.result is not None and len(self._requests.result.wav) > 0
@@ -204,16 +216,20 @@ class ResultView(Card):
 
     # --- playback
 
-    def play_or_stop(self) -> None:
+    def play_or_stop(self, start: float = 0.0) -> None:
+        """Play the selected part, or from `start` if nothing is selected; or stop playback."""
         if self._session.playing in ("result", "reference"):
             self._session.stop_playing()
+        elif self.axis.selection is not None:
+            self._requests.play(*self.axis.selection)
         else:
-            self._requests.play()
+            self._requests.play(start)
 
     def _seek(self, what: str, seconds: float) -> None:
         chosen, result = self._session.voices.chosen, self._requests.result
         if what == "reference" and self._playable and chosen is not None and len(chosen.wav):
-            self._session.play("reference", chosen.wav, 16_000, seconds)
+            part = self.reference.axis.selection or (seconds, None)
+            self._session.play("reference", chosen.wav, 16_000, *part)
         elif what == "result" and result is not None and len(result.wav) and not self._requests.busy:
             self._requests.play(seconds)
 

@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from PyQt5.QtCore import Qt
 from PyQt5.QtWidgets import QComboBox, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
+from toolbox.panels.played_waveform import PlayedWaveform
+from toolbox.state.chosen_voice import SAMPLE_RATE, ChosenVoice, sample_title
 from toolbox.state.session import Session
-from toolbox.state.voice_choice import sample_title
 from toolbox.widgets import style
-from toolbox.widgets.canvases import EmbeddingMap
+from toolbox.widgets.canvas import EmbeddingMap
 from toolbox.widgets.parts import Card, button, faint, paint_icon, row, selectable
 from toolbox.widgets.scrolling import FlowLayout
 
-NOT_SAVED = "not saved"
+NOT_SAVED, DELETED = "not saved", "deleted"
 MAX_REMARKS = 3
+PICTURE_PIXELS = 64
 
 
 @dataclass(frozen=True)
@@ -43,15 +45,27 @@ class VoiceCard(Card):
         self.box.setSizePolicy(QSizePolicy.Expanding, QSizePolicy.Fixed)
         self.box.setMaxVisibleItems(20)
         self.box.activated.connect(self._picked)
-        self.listen_button = button("&Listen", "Play the reference recording", self.listen, "play")
+        self.listen_button = button(
+            "&Listen", "Play the reference recording, or the selected part of it", self.listen, "play", False, "Ctrl+L"
+        )
         self.open_button = button(
             "&Open file...", "Clone the voice in a recording", actions.open_files, "folder", False, "Ctrl+O"
         )
         self.record_button = button("&Record...", "Record a voice", actions.record, "record", False, "Ctrl+R")
         self.mix_button = button("&Mix...", "Mix several voices with sliders", actions.mix)
         self.save_button = button("Sav&e...", "Save this voice in your library, with a consent note", actions.save)
+        self.trim_button = button(
+            "&Trim", "Make the voice of the part that is selected in the waveform only; Ctrl+Z undoes it", self.trim,
+            shortcut="Ctrl+Shift+X",
+        )  # fmt: skip
+        self._shown: ChosenVoice | None = None
+        self.waveform = PlayedWaveform(
+            session, "reference", "Waveform of the reference", "No recording is stored.", side=""
+        )
+        self.waveform.setFixedHeight(PICTURE_PIXELS)
+        self.waveform.axis.selection_changed.connect(self._enable_trim)
         self.embedding = EmbeddingMap("Speaker embedding")
-        self.embedding.setFixedSize(64, 64)
+        self.embedding.setFixedSize(PICTURE_PIXELS, PICTURE_PIXELS)
         self.embedding.setToolTip("The speaker embedding as colours: similar voices have similar pictures")
         self.about = selectable()
         self.remarks = QLabel()
@@ -62,12 +76,14 @@ class VoiceCard(Card):
         texts.setSpacing(2)
         texts.addWidget(self.about)
         texts.addWidget(self.remarks)
-        texts.addStretch(1)
         self.column.addLayout(row(self.box, self.listen_button))
-        self.column.addLayout(FlowLayout(self.open_button, self.record_button, self.mix_button, self.save_button))
+        self.column.addLayout(
+            FlowLayout(self.open_button, self.record_button, self.mix_button, self.save_button, self.trim_button)
+        )
         line = row(self.embedding)
-        line.addLayout(texts, 1)
+        line.addWidget(self.waveform, 1)
         self.column.addLayout(line)
+        self.column.addLayout(texts)
         self.column.addWidget(faint("You can also drop recordings into this window. Clone a voice only with consent."))
         session.voices.changed.connect(self.refresh)
         session.voices.library_changed.connect(lambda _names: self.refresh())
@@ -82,6 +98,8 @@ class VoiceCard(Card):
         self.box.clear()
         if chosen is not None and not chosen.key:
             self.box.addItem(f"{chosen.title} ({NOT_SAVED})", None)
+        elif chosen is not None and voices.is_deleted:
+            self.box.addItem(f"{chosen.title} ({DELETED})", (chosen.kind, chosen.key))
         for name in voices.saved_names:
             self.box.addItem(name, ("saved", name))
         if self.box.count():
@@ -101,6 +119,12 @@ class VoiceCard(Card):
         self.embedding.show_embedding(None if chosen is None else chosen.voice.embedding)
         self.listen_button.setEnabled(chosen is not None and len(chosen.wav) > 0)
         self.save_button.setEnabled(chosen is not None and chosen.kind != "saved")
+        if chosen is not self._shown:
+            self._shown = chosen
+            self.waveform.clear()
+            if chosen is not None:
+                self.waveform.show_audio(chosen.wav, SAMPLE_RATE)
+        self._enable_trim()
         if chosen is None:
             self.about.setText("Preparing the voice." if self._session.voices.choosing else "No voice is selected.")
             self.remarks.hide()
@@ -117,12 +141,19 @@ class VoiceCard(Card):
             self._session.voices.choose(*wanted)
 
     def listen(self) -> None:
-        """Play the reference, or stop it."""
-        chosen = self._session.voices.chosen
-        if self._session.playing == "reference":
-            self._session.stop_playing()
-        elif chosen is not None and len(chosen.wav):
-            self._session.play("reference", chosen.wav, 16_000)
+        """Play the reference or the selected part of it, or stop it."""
+        self.waveform.play_or_stop()
+
+    def trim(self) -> None:
+        """Make the voice of the selected part only."""
+        selection = self.waveform.axis.selection
+        if selection is None:
+            self._session.notify("Nothing is selected: drag over a part of the reference's waveform first.")
+        else:
+            self._session.voices.trim(*selection)
+
+    def _enable_trim(self) -> None:
+        self.trim_button.setEnabled(self.waveform.axis.selection is not None)
 
     def _show_playing(self, what: str) -> None:
         playing = what == "reference"

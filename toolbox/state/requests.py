@@ -1,4 +1,4 @@
-"""Requests to speak a text, and their results: playback, storage, export and reuse of the settings."""
+"""Requests to speak a text: progress, playback while audio is generated, cancelling, and reuse of the settings."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from cloning.models import ModelFiles
 from cloning.options import SpeechOptions
 from speech.errors import SpeechError, one_line
 from toolbox import jobs
+from toolbox.state.chosen_voice import ChosenVoice
 from toolbox.state.session import Session
-from toolbox.state.voice_choice import ChosenVoice
+from toolbox.state.shown_result import ShownResult
 from toolbox.state.worker import Job, JobContext
-from toolbox.storage.results import Entry, Line, Result
+from toolbox.storage.results import Line, Result
 from toolbox.storage.settings import DEFAULTS, SpeechSettings
 
 MAX_LINES = 2000  # of a text in the window; longer ones are spoken from a file
@@ -36,21 +37,16 @@ class TextRequest:
 Kind = Literal["speak", "synthesize"]
 
 
-class Requests(QObject):
+class Requests(ShownResult):
     """Passes requests to the models' worker, and their results to the player and the panels.
 
     Attributes:
-        result: the result on display.
-        key: its key in the result store; "" while it is not stored.
-        entries: the stored results, newest first.
         first_audio_after: seconds from the last request to its first audio.
 
     Signals:
         started: the text of a request that was passed to the worker.
         lines_changed: the `Line`s synthesized so far.
         audio_added: the next float32 [samples], and their rate in Hz.
-        result_changed: a different result is on display, or none.
-        results_changed: `entries`.
         idle_changed: whether a request can be made.
         request_restored: the `TextRequest` of a result, to be shown on the page.
     """
@@ -58,17 +54,11 @@ class Requests(QObject):
     started = pyqtSignal(str)
     lines_changed = pyqtSignal(list)
     audio_added = pyqtSignal(object, int)
-    result_changed = pyqtSignal()
-    results_changed = pyqtSignal(list)
     idle_changed = pyqtSignal(bool)
     request_restored = pyqtSignal(object)
 
     def __init__(self, session: Session, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self.session = session
-        self.result: Result | None = None
-        self.key = ""
-        self.entries: list[Entry] = []
+        super().__init__(session, parent)
         self.first_audio_after: float | None = None
         self._job: Job | None = None
         self._waiting: tuple[Kind, TextRequest] | None = None  # until there is a voice
@@ -76,6 +66,7 @@ class Requests(QObject):
         self._lines: list[Line] = []
         self._audio: list[np.ndarray] = []  # of the request in progress
         self._rate = 0
+        self._person = ""  # whose voice the request uses
         self._speaking: tuple[jobs.SpeechRequest, ModelFiles] | None = None
         self._playing_live = False
         session.voices.changed.connect(self._submit_waiting)
@@ -84,7 +75,11 @@ class Requests(QObject):
 
     @property
     def busy(self) -> bool:
-        return self._job is not None or self._waiting is not None
+        return self.in_progress or self._waiting is not None
+
+    @property
+    def in_progress(self) -> bool:
+        return self._job is not None
 
     def speak(self, request: TextRequest) -> None:
         """Synthesize and vocode, with playback from the first chunk."""
@@ -174,10 +169,12 @@ class Requests(QObject):
         title = "Speaking" if kind == "speak" else "Synthesizing"
         self._begin(title, request.text, lambda context: make(context, models, files, speech_request))
         self._speaking = (speech_request, files) if kind == "speak" else None
+        self._person = chosen.person
 
     def _begin(self, title: str, text: str, function: Callable[[JobContext], Result]) -> None:
         self.session.stop_playing()
         self._lines, self._audio, self._speaking, self._playing_live = [], [], None, False
+        self._person = ""
         job = self.session.submit(title, function, self._done)
         job.chunk.connect(self._chunk)
         job.cancelled.connect(self.session.stop_playing)
@@ -225,7 +222,7 @@ class Requests(QObject):
         job = self.session.submit(
             "Keeping what was spoken",
             lambda _context: jobs.interrupted_result(request, lines, audio, rate, files, descriptions),
-            self._show_new, "files", False,
+            self.show_new, "files", False,
         )  # fmt: skip
         job.failed.connect(lambda *_: self.result_changed.emit())
 
@@ -233,125 +230,14 @@ class Requests(QObject):
         """Forget the request in progress; a cancel then keeps nothing."""
         self._speaking = None
 
-    def _show_new(self, result: Result) -> None:
-        self.result, self.key = result, ""
-        self.result_changed.emit()
-        self._store(result)
-
     def _done(self, result: Result) -> None:
         self.session.player.finish()
-        self._show_new(result)
+        self.show_new(result)
         if len(result.embedding):
-            self.session.result_embedded.emit(result)
+            self.session.result_embedded.emit(result, self._person or result.voice.name)
         waited = "" if self.first_audio_after is None else f"first audio after {self.first_audio_after:.1f} s, "
         self.session.logged.emit(f"{waited}{result.seconds:.1f} s of speech in {result.seconds_taken:.1f} s, "
                                  f"seed {result.seed}")  # fmt: skip
-
-    # --- stored results
-
-    def _store(self, result: Result) -> None:
-        store = self.session.results
-
-        def add(_context: JobContext) -> tuple[Entry, list[Entry]]:
-            return store.add(result), store.list()
-
-        def added(made: tuple[Entry, list[Entry]]) -> None:
-            if self.result is result:
-                self.key = made[0].key
-            self._listed(made[1])
-
-        self.session.submit("Saving the result", add, added, "files", False)
-
-    def refresh(self) -> None:
-        """Read the list of stored results."""
-        store = self.session.results
-        self.session.submit("Reading the results", lambda _context: store.list(), self._first_listed, "files", False)
-
-    def _first_listed(self, entries: list[Entry]) -> None:
-        for remark in self.session.results.remarks:
-            self.session.logged.emit(remark)
-        self._listed(entries)
-
-    def _listed(self, entries: list[Entry]) -> None:
-        self.entries = entries
-        self.results_changed.emit(entries)
-
-    def show(self, key: str, play: bool = False) -> None:
-        """Display a stored result. Args: play: also play it."""
-        if key == self.key and self.result is not None:
-            if play:
-                self.play()
-            return
-        store = self.session.results
-
-        def shown(result: Result) -> None:
-            if self._job is not None:
-                return  # the request in progress is on display
-            self.result, self.key = result, key
-            self.result_changed.emit()
-            if play:
-                self.play()
-
-        self.session.submit("Opening the result", lambda _context: store.load(key), shown, "files", False)
-
-    def play(self, start: float = 0.0) -> None:
-        """Play the result on display."""
-        if self.result is None or not len(self.result.wav):
-            self.session.notify("There is no audio yet: press Speak, or vocode the mel spectrogram.")
-            return
-        self.session.play("result", self.result.wav, self.result.sample_rate, start)
-
-    def play_or_pause(self, key: str) -> None:
-        """Play a stored result, pause it, or continue it."""
-        result = self.result
-        if key != self.key or result is None or not len(result.wav):
-            self.show(key, play=True)
-        elif not self.busy:
-            self.session.play_or_pause("result", result.wav, result.sample_rate)
-
-    def load_audio(self, key: str, then: Callable[[np.ndarray, int], object]) -> None:
-        """Read the audio of a stored result, for a comparison."""
-        store = self.session.results
-        self.session.submit(
-            "Opening the audio", lambda _c: store.audio(key), lambda audio: then(*audio), "files", False
-        )
-
-    def export(self, path: Path, overwrite: bool = False) -> None:
-        """Write the audio of the result on display to a file."""
-        result = self.result
-        if result is None:
-            self.session.notify("There is nothing to export yet: press Speak first.")
-            return
-        self.session.submit(
-            "Exporting",
-            lambda context: jobs.export(context, result, path, overwrite),
-            lambda written: self.session.notify(f"The audio was written to {written}."),
-            "files",
-        )
-
-    def delete(self, key: str) -> None:
-        """Move a result to the trash, and offer to undo that."""
-        store = self.session.results
-
-        def remove(_context: JobContext) -> list[Entry]:
-            store.delete(key)
-            return store.list()
-
-        def removed(entries: list[Entry]) -> None:
-            self._listed(entries)
-            self.session.offer_undo("The result was deleted.", lambda: self.restore(key))
-
-        self.session.submit("Deleting the result", remove, removed, "files", False)
-
-    def restore(self, key: str) -> None:
-        """Restore a result from the trash."""
-        store = self.session.results
-
-        def restore(_context: JobContext) -> list[Entry]:
-            store.restore(key)
-            return store.list()
-
-        self.session.submit("Restoring the result", restore, self._listed, "files", False)
 
     def restore_settings(self) -> None:
         """Put text, seed, options, voice and models of the result on display back on the page."""

@@ -46,8 +46,8 @@ class Services(QObject):
         logged: a line for the log.
         job_submitted: a `Job`, and whether the user asked for it.
         models_changed: other models were loaded.
-        result_embedded: a `Result` with an embedding.
-        point_added: an embedding for the map, float32 [embedding_size], its speaker and its name.
+        result_embedded: a `Result` with an embedding, and the person whose voice it has.
+        point_added: an embedding for the map, float32 [embedding_size], its speaker, its name and its embedding space.
         playing_changed: `playing`.
         playback_moved: `playing`, and the position in seconds, about thirty times per second.
     """
@@ -57,8 +57,8 @@ class Services(QObject):
     logged = pyqtSignal(str)
     job_submitted = pyqtSignal(object, bool)
     models_changed = pyqtSignal()
-    result_embedded = pyqtSignal(object)
-    point_added = pyqtSignal(object, str, str)
+    result_embedded = pyqtSignal(object, str)
+    point_added = pyqtSignal(object, str, str, str)
     playing_changed = pyqtSignal(str)
     playback_moved = pyqtSignal(str, float)
 
@@ -160,14 +160,17 @@ class Services(QObject):
 
     # --- playback
 
-    def play(self, what: str, wav: np.ndarray, sample_rate: int, start: float = 0.0) -> None:
-        """Play audio, float32 [samples], from `start` seconds. Args: what: its name in the signals.
+    def play(self, what: str, wav: np.ndarray, sample_rate: int, start: float = 0.0, end: float | None = None) -> None:
+        """Play audio, float32 [samples], or the part between two positions in seconds.
 
         If nothing can be played, that is reported each time, because the user asked for it.
+
+        Args:
+            what: its name in the signals.
         """
         self._output_reported = False
         self._paused = None
-        self.player.play(wav, sample_rate, start)
+        self.player.play(wav, sample_rate, start, end)
         self._set_playing(what)
 
     def play_or_pause(self, what: str, wav: np.ndarray, sample_rate: int) -> None:

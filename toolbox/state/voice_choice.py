@@ -3,52 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-import numpy as np
 from PyQt5.QtCore import QObject, pyqtSignal
 
 from cloning.models import ModelFiles
 from cloning.voices import Voice
 from modelfile.locations import SAMPLES
-from speech.errors import AudioError, SpeechError, one_line
+from speech.errors import SpeechError, one_line
 from toolbox import jobs
+from toolbox.state.chosen_voice import ChosenVoice, first_mel, sample_title, title_of, voice_of
 from toolbox.state.services import Services
 from toolbox.state.worker import Job, JobContext
-from toolbox.storage.voice_store import StoredVoice, VoiceStore
+from toolbox.storage.voice_store import VoiceStore
 
-if TYPE_CHECKING:
-    from speech.quality import Remark
-
+PART = "Part of "  # begins the title of a voice that was trimmed
 FIRST_SAMPLE = "slt.flac"
-SAMPLE_TITLES = {"slt": "woman, American", "rms": "man, American", "awb": "man, Scottish", "kal": "man, robot-like"}
-
-Kind = Literal["sample", "saved", "clips", "mix"]
-
-
-@dataclass(frozen=True, eq=False)
-class ChosenVoice:
-    """The voice in use.
-
-    Attributes:
-        key: for `VoiceChoice.choose`: the file name of a sample or the name of a saved voice; "" for others.
-        wav: float32 [samples] at 16 kHz of its first clip; empty if no audio is stored.
-        mel: float32 [n_mels, frames] of that.
-        lines: description, a line each.
-        clips: what it was made of, if that is not saved yet.
-    """
-
-    kind: Kind
-    title: str
-    voice: Voice
-    key: str = ""
-    wav: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
-    mel: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
-    lines: tuple[str, ...] = ()
-    remarks: tuple[Remark, ...] = ()
-    clips: tuple[jobs.AnalysedClip, ...] = ()
 
 
 class VoiceChoice(QObject):
@@ -63,11 +35,13 @@ class VoiceChoice(QObject):
         changed: `chosen` has changed, or choosing a voice has failed.
         library_changed: the names of the saved voices.
         clip_analysed: a `jobs.AnalysedClip`, and its speaker.
+        person_renamed: the old and the new name of a speaker.
     """
 
     changed = pyqtSignal()
     library_changed = pyqtSignal(list)
     clip_analysed = pyqtSignal(object, str)
+    person_renamed = pyqtSignal(str, str)
 
     def __init__(self, services: Services, store: VoiceStore) -> None:
         super().__init__(services)
@@ -76,6 +50,7 @@ class VoiceChoice(QObject):
         self.chosen: ChosenVoice | None = None
         self.wanted: tuple[str, str] | None = None
         self.saved_names: list[str] = []
+        self._seen: set[str] = set()  # names that were in the library at some time
         self._samples: dict[Path, jobs.Enrolment] = {}
         self._choosing: Job | None = None
         self._mapped: set[str] = set()  # samples that were reported by `clip_analysed`
@@ -94,7 +69,9 @@ class VoiceChoice(QObject):
         path = next((path for path in self.samples() if path.name == key), None)
         if kind == "sample" and path is not None:
             return self._choose(f"Analysing {path.stem}", lambda context: self._sample(context, path, files), by_user)
-        return self._choose(f"Opening {key}", lambda context: self._saved(key), by_user)
+        job = self._choose(f"Opening {key}", lambda context: self._saved(key), by_user)
+        job.failed.connect(lambda *_: self.refresh_library())  # it may have been deleted elsewhere
+        return job
 
     def choose_first(self, kind: str, key: str) -> Job | None:
         """Use the voice of the last session. If it no longer exists, use a sample and say so."""
@@ -133,10 +110,35 @@ class VoiceChoice(QObject):
 
         def make(context: JobContext) -> ChosenVoice:
             made = jobs.enrol(context, models, files, listed)
-            return _chosen("clips", title or _title(made), made)
+            return replace(voice_of("clips", title or title_of(made), made), speaker=speaker)
 
         job = self._choose("Analysing the recording" + "s" * (len(listed) > 1), make, True)
-        job.done.connect(lambda chosen: self._report_clips(chosen, speaker))
+        job.done.connect(self._report_clips)
+        return job
+
+    def trim(self, start: float, end: float) -> Job | None:
+        """Make the voice of a part of its recordings only, which can be undone. Saved audio stays as it is.
+
+        Args:
+            start, end: positions in `ChosenVoice.wav` in seconds.
+        """
+        files, before = self._services.models_in_use(), self.chosen
+        if files is None or before is None:
+            return None
+        models, parts = self._services.models, before.part(start, end)
+        title = PART + before.title.removeprefix(PART)
+
+        def make(context: JobContext) -> ChosenVoice:
+            made = voice_of("clips", title, jobs.enrol(context, models, files, parts))
+            voice = replace(made.voice, consent=before.voice.consent)
+            return replace(made, voice=voice, speaker=before.person)
+
+        def offer(_chosen: ChosenVoice) -> None:
+            sentence = f"The voice is made of the selected {end - start:.1f} s only. Nothing was changed on disk."
+            self._services.offer_undo(sentence, lambda: self.use(before))
+
+        job = self._choose("Analysing the selected part", make, True)
+        job.done.connect(offer)
         return job
 
     def mix(self, weights: Mapping[tuple[str, str], float]) -> Job | None:
@@ -177,6 +179,12 @@ class VoiceChoice(QObject):
         """Whether a voice is being prepared."""
         return self._choosing is not None
 
+    @property
+    def is_deleted(self) -> bool:
+        """Whether the saved voice in use is no longer in the library."""
+        chosen = self.chosen
+        return chosen is not None and chosen.kind == "saved" and chosen.key in self._seen - set(self.saved_names)
+
     def _set_chosen(self, chosen: ChosenVoice) -> None:
         self.chosen = chosen
         if chosen.key:
@@ -184,7 +192,7 @@ class VoiceChoice(QObject):
             self._services.preferences.set("voice_key", chosen.key)
         if chosen.kind == "sample" and chosen.key not in self._mapped:
             self._mapped.add(chosen.key)
-            self._report_clips(chosen, chosen.voice.name)
+            self._report_clips(chosen)
         self.changed.emit()
 
     def use(self, chosen: ChosenVoice) -> None:
@@ -193,10 +201,10 @@ class VoiceChoice(QObject):
             self._choosing.cancel()
         self._set_chosen(chosen)
 
-    def _report_clips(self, chosen: ChosenVoice, speaker: str) -> None:
+    def _report_clips(self, chosen: ChosenVoice) -> None:
         for clip in chosen.clips:
             if clip.embedding is not None:
-                self.clip_analysed.emit(clip, speaker or chosen.title)
+                self.clip_analysed.emit(clip, chosen.person)
 
     def enrol_again(self) -> None:
         """Make the voice of the same clips again, after the encoder was changed."""
@@ -207,24 +215,24 @@ class VoiceChoice(QObject):
         if chosen.kind == "sample":
             self.choose("sample", chosen.key)
         elif chosen.clips:
-            self.use_clips([(clip.source, clip.wav) for clip in chosen.clips], chosen.title)
+            self.use_clips(chosen.recordings, chosen.title, chosen.speaker)
 
     # --- on the models' worker
 
     def _sample(self, context: JobContext, path: Path, files: ModelFiles) -> ChosenVoice:
         if path not in self._samples:
             self._samples[path] = jobs.enrol(context, self._services.models, files, [path], path.stem)
-        return _chosen("sample", sample_title(path), self._samples[path], path.name)
+        return voice_of("sample", sample_title(path), self._samples[path], path.name)
 
     def _saved(self, name: str) -> ChosenVoice:
         stored = self.store.load(name)
-        wav, mel = _first_clip(self.store, stored)
+        recordings = tuple(self.store.recordings(name))
         count = len(stored.references)
         lines = [f"{count} reference{'s' * (count > 1)}", *stored.lines()]
         if stored.consent:
             lines.append(f"Consent: {stored.consent}")
         voice = self.store.library.load(name)  # exactly what the command line uses
-        return ChosenVoice("saved", name, voice, name, wav, mel, tuple(lines))
+        return ChosenVoice("saved", name, voice, name, recordings, first_mel(recordings), tuple(lines))
 
     # --- saved voices
 
@@ -235,6 +243,7 @@ class VoiceChoice(QObject):
 
     def _set_names(self, names: list[str]) -> None:
         self.saved_names = names
+        self._seen.update(names)
         self.library_changed.emit(names)
 
     def change_library(self, title: str, change: Callable[[], Any], done: Callable[[Any], object] | None = None) -> Job:
@@ -258,44 +267,8 @@ class VoiceChoice(QObject):
 
         def saved(name: str) -> None:
             self._services.notify(f"The voice was saved as {name}.")
+            if chosen.kind == "clips" and not chosen.speaker:
+                self.person_renamed.emit(chosen.person, name)
             self.choose("saved", name)
 
         return self.change_library(f"Saving {name}", save, saved)
-
-
-def sample_title(path: Path) -> str:
-    about = SAMPLE_TITLES.get(path.stem)
-    return f"Sample {path.stem} ({about})" if about else f"Sample {path.stem}"
-
-
-def _title(made: jobs.Enrolment) -> str:
-    first = made.clips[0].source if made.clips else ""
-    return first if len(made.clips) < 2 else f"{first} and {len(made.clips) - 1} more"
-
-
-def _chosen(kind: Kind, title: str, made: jobs.Enrolment, key: str = "") -> ChosenVoice:
-    """Raises: AudioError with the problems of the clips, if no voice could be made of them."""
-    if made.voice is None:
-        problems = [
-            f"{clip.source}: {remark.sentence}"
-            for clip in made.clips
-            for remark in clip.remarks
-            if remark.severity == "error"
-        ]
-        raise AudioError(" ".join(problems) or "No speech was found in this recording: choose a different one.")
-    first = made.clips[0]
-    remarks = made.remarks + tuple(remark for clip in made.clips for remark in clip.remarks)
-    lines = (f"{sum(clip.seconds for clip in made.clips):.1f} s of speech in {len(made.clips)} recording"
-             f"{'s' * (len(made.clips) > 1)}",)  # fmt: skip
-    return ChosenVoice(kind, title, made.voice, key, first.wav, first.mel, lines, remarks, made.clips)
-
-
-def _first_clip(store: VoiceStore, stored: StoredVoice) -> tuple[np.ndarray, np.ndarray]:
-    """float32 [samples] at 16 kHz and its mel; both empty if no audio is stored."""
-    from speech.mel import synthesis_mel
-
-    for reference in stored.references:
-        if reference.has_audio:
-            wav = store.audio(stored.name, reference.key)[0]
-            return wav, synthesis_mel(wav)
-    return np.zeros(0, np.float32), np.zeros((0, 0), np.float32)

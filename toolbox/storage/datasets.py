@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from corpora.recordings import AUDIO_SUFFIXES, Found, audio_files, is_audio
 from speech.errors import AudioError, CorpusError
+
+if TYPE_CHECKING:
+    from corpora import corpus
 
 PARTS_OF_LIBRISPEECH = (
     "dev-clean", "dev-other", "test-clean", "test-other", "train-clean-100", "train-clean-360", "train-other-500",
@@ -34,20 +38,21 @@ KNOWN_FOLDERS = (
     "VCTK",
 )
 MANIFEST = re.compile(r"(^|[_.-])(cuts|supervisions)[^/]*\.(jsonl|json|yaml)(\.gz)?$")
+HEADERS_AT_ONCE = 50
 MAX_ENTRIES = 200  # of a folder that are inspected
 MAX_FOLDERS = 100  # inspected below a folder before it counts as empty of recordings
 
 
 @dataclass(frozen=True)
 class Utterance:
-    """One recording. `segment` is a `corpora.corpus.Utterance` if only a part of the file belongs to it."""
+    """One recording. Attributes: segment: the part of the file, if not the whole file belongs to it."""
 
     dataset: str
     speaker: str
     name: str
     path: Path
     text: str = ""
-    segment: object = field(default=None, compare=False)
+    segment: corpus.Utterance | None = field(default=None, compare=False)
 
     def read(self) -> np.ndarray:
         """float32 [samples] at 16 kHz. Raises: AudioError."""
@@ -55,7 +60,7 @@ class Utterance:
         from speech.audio import read_audio
 
         if self.segment is not None:
-            return read_utterance(self.segment)  # type: ignore[arg-type]
+            return read_utterance(self.segment)
         return read_audio(self.path, max_seconds=600)
 
 
@@ -94,11 +99,18 @@ class Dataset:
         """The utterances of a speaker; [] for an unknown one. Errors as `speakers`."""
         self.speakers(check)
         if speaker not in self._listed:
+            from corpora.formats import Transcripts
+
             folders = (self._folders or {}).get(speaker, [])
             found = [path for folder in folders for path in _checked(audio_files(folder), check)]
+            transcripts = Transcripts(found)
             self._listed[speaker] = [
-                Utterance(self.name, speaker, path.relative_to(self.folder).as_posix(), path) for path in found
-            ]
+                Utterance(
+                    self.name, speaker, path.relative_to(self.folder).as_posix(), path,
+                    " ".join((transcripts.text_of(path) or "").split()),
+                )
+                for path in _checked(found, check)
+            ]  # fmt: skip
         return self._listed[speaker]
 
     def _read_list(self, check: Callable[[], None]) -> None:
@@ -125,6 +137,24 @@ class Dataset:
 
     def _reject(self, _key: str, reason: str) -> None:
         self.remarks[reason] = self.remarks.get(reason, 0) + 1
+
+
+def seconds_of(utterances: Sequence[Utterance], check: Callable[[], None] = lambda: None) -> list[float]:
+    """The length of each utterance, by the headers of the files; 0 for a file that cannot be read.
+
+    Args:
+        check: called regularly; an exception from it stops the work.
+    """
+    from corpora.headers import Header, read_headers
+
+    whole = {one.path: 0.0 for one in utterances if one.segment is None}
+    paths = list(whole)
+    for start in range(0, len(paths), HEADERS_AT_ONCE):
+        check()
+        some = paths[start : start + HEADERS_AT_ONCE]
+        for path, header in zip(some, read_headers(some), strict=True):
+            whole[path] = header.samples / header.rate if isinstance(header, Header) else 0.0
+    return [whole[one.path] if one.segment is None else one.segment.duration for one in utterances]
 
 
 def find_datasets(roots: Iterable[str | Path], check: Callable[[], None] = lambda: None) -> list[Dataset]:

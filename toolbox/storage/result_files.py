@@ -32,6 +32,7 @@ class Line:
         alignment: float32 [tokens, steps].
         score: see `cloning.Speech.alignment_score`.
         remarks: faults of the alignment, a sentence each.
+        sentence_seconds: duration of each sentence with the pause after it; empty if unknown.
     """
 
     text: str
@@ -40,6 +41,7 @@ class Line:
     tokens: tuple[str, ...] = ()
     score: float = 0.0
     remarks: tuple[str, ...] = ()
+    sentence_seconds: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +136,13 @@ def card_of(result: Result, created: str) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "lines": [
-            {"text": line.text, "tokens": line.tokens, "score": line.score, "remarks": line.remarks}
+            {
+                "text": line.text,
+                "tokens": line.tokens,
+                "score": line.score,
+                "remarks": line.remarks,
+                "sentence_seconds": line.sentence_seconds,
+            }
             for line in result.lines
         ],
         "remarks": result.remarks,
@@ -212,6 +220,7 @@ def result_of(folder: Path, card: dict[str, Any]) -> Result:
             tokens=tuple(map(str, line["tokens"])),
             score=float(line["score"]),
             remarks=tuple(map(str, line["remarks"])),
+            sentence_seconds=tuple(map(float, line.get("sentence_seconds", ()))),
         )
         for number, line in enumerate(card["lines"])
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cloning.options import DEFAULT_LOUDNESS, LOUDNESS_RANGE
 from synthesizer.options import RANGES
 
 
@@ -17,6 +18,7 @@ class SpeechSettings:
     Attributes:
         lexicon: path of a .csv file with pronunciations; "" for none.
         trim: remove long silences from the finished audio.
+        loudness: in LUFS.
     """
 
     speed: float = 1.0
@@ -24,18 +26,20 @@ class SpeechSettings:
     pitch_range: float = 1.0
     lexicon: str = ""
     trim: bool = False
+    loudness: float = DEFAULT_LOUDNESS
 
     def as_json(self) -> dict[str, Any]:
         """The entries of a result's card and of the preferences."""
         return {
             "speed": self.speed, "pauses": self.pauses, "pitch_range": self.pitch_range, "lexicon": self.lexicon,
-            "trimmed": self.trim,
+            "trimmed": self.trim, "loudness": self.loudness,
         }  # fmt: skip
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> SpeechSettings:
         """Settings of a file. Missing values, such as those of older files, and invalid ones take the defaults."""
-        numbers = {name: _number(values.get(name), *limits) for name, limits in RANGES.items()}
+        numbers = {name: _number(values.get(name), limits, 1.0) for name, limits in RANGES.items()}
+        numbers["loudness"] = _number(values.get("loudness"), LOUDNESS_RANGE, DEFAULT_LOUDNESS)
         lexicon = values.get("lexicon")
         return cls(**numbers, lexicon=lexicon if isinstance(lexicon, str) else "", trim=values.get("trimmed") is True)
 
@@ -47,12 +51,14 @@ class SpeechSettings:
             changed.append(f"lexicon {Path(self.lexicon).name}")
         if self.trim:
             changed.append("silences trimmed")
+        if self.loudness != DEFAULT_LOUDNESS:
+            changed.append(f"{self.loudness:g} LUFS")
         return changed
 
 
 DEFAULTS = SpeechSettings()
 
 
-def _number(value: Any, low: float, high: float) -> float:
-    usable = isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
-    return float(value) if usable else 1.0
+def _number(value: Any, limits: tuple[float, float], default: float) -> float:
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and limits[0] <= value <= limits[1]
+    return float(value) if usable else default

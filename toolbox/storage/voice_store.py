@@ -24,13 +24,20 @@ from speech.errors import ConfigError, ModelFileError, StorageError
 from speech.files import storage_error, write_bytes
 from toolbox.storage.files import remove_leftovers
 from toolbox.storage.references import Reference, StoredVoice
-from toolbox.storage.voice_store_files import as_flac, read_audio_copies, read_references, write_voice_file
+from toolbox.storage.voice_store_files import (
+    SAMPLE_RATE,
+    as_flac,
+    read_audio_copies,
+    read_references,
+    write_voice_file,
+)
 
 __all__ = ["NewReference", "Reference", "StoredVoice", "VoiceStore"]
 
 TRASH = ".trash"
 TRASH_DAYS = 30.0
 MAX_REFERENCES = 1000
+MAX_RECORDED = 600 * SAMPLE_RATE  # samples that are read to be shown
 MAX_SOURCE = 200  # characters
 
 
@@ -93,6 +100,18 @@ class VoiceStore:
         if data is None:
             raise ModelFileError("No audio was stored with this reference: add the recording again.")
         return soundfile.read(io.BytesIO(data), dtype="float32")
+
+    def recordings(self, name: str) -> list[tuple[str, np.ndarray]]:
+        """Source and stored audio of each reference, float32 [samples] at 16 kHz, ten minutes in all at most."""
+        import soundfile
+
+        copies, found, samples = read_audio_copies(self.library.path(name)), [], 0
+        for reference in self.load(name).references:
+            if reference.key in copies and samples < MAX_RECORDED:
+                wav = soundfile.read(io.BytesIO(copies[reference.key]), dtype="float32")[0]
+                found.append((reference.source, wav))
+                samples += len(wav)
+        return found
 
     def add_reference(self, name: str, clip: NewReference, consent: str | None = None) -> StoredVoice:
         """Add a clip to a new or existing voice.

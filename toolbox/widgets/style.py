@@ -132,6 +132,9 @@ def _sheet(theme: Theme, points: int) -> str:
     QCheckBox:focus {{ color: {theme.accent}; }}
     QToolButton#fold {{ border: 0; padding: {pad - 2}px 2px; background: transparent; }}
     QToolButton#fold:hover, QToolButton#fold:focus {{ color: {theme.accent}; }}
+    QToolButton#small {{ border: 1px solid {theme.line}; border-radius: 4px; padding: 0 5px; background: {theme.card};
+        font-size: {max(7, points - 2)}pt; }}
+    QToolButton#small:hover {{ border-color: {theme.accent}; color: {theme.accent}; }}
     QPushButton::menu-indicator {{ subcontrol-position: right center; right: 4px; }}
     QPlainTextEdit, QLineEdit, QListView, QTableView {{
         border: 1px solid {theme.line}; border-radius: 5px; background: {theme.card}; }}

@@ -12,7 +12,6 @@ from PyQt5.QtWidgets import (
     QApplication,
     QHBoxLayout,
     QMainWindow,
-    QMessageBox,
     QPushButton,
     QSplitter,
     QTabWidget,
@@ -28,29 +27,27 @@ from toolbox.panels.library import LibraryPanel
 from toolbox.panels.log_panel import LogPanel
 from toolbox.panels.map_panel import MapPanel
 from toolbox.panels.messages import MessageBar
-from toolbox.panels.mixer_dialog import MixerDialog
 from toolbox.panels.models_panel import ModelsPanel
-from toolbox.panels.recorder_dialog import RecorderDialog
 from toolbox.panels.result_view import ResultView
 from toolbox.panels.settings_panel import SettingsPanel
 from toolbox.panels.text_card import TextCard
-from toolbox.panels.trash_dialog import TrashDialog
 from toolbox.panels.voice_card import VoiceActions, VoiceCard
 from toolbox.state.requests import Requests
 from toolbox.state.session import Session
-from toolbox.storage.datasets import recordings_in
 from toolbox.widgets import style
 from toolbox.widgets.parts import paint_icon
 from toolbox.widgets.scrolling import ScrollColumn, ScrollPage
+from toolbox.widgets.time_canvas import TimeCanvas
+from toolbox.window.dropped_files import DroppedFiles
 from toolbox.window.file_actions import FileActions
 from toolbox.window.layout_memory import remember_layout, restore_layout
-from toolbox.window.menus import MenuEntry, Menus, fill_menus, shortcut_table
+from toolbox.window.menus import MenuEntry, Menus, fill_menus
+from toolbox.window.side_windows import SideWindows
 
 TITLE = "Voice cloning toolbox"
 MIN_SIZE = (800, 480)
 FIRST_SIZE = (1366, 740)
 FRAME = (16, 48)  # pixels that the frame and the title bar of a window may need
-MAX_DROPPED = 20  # recordings for one voice; a folder with more is a dataset
 
 
 def free_screen(window: QWidget) -> QRect:
@@ -82,11 +79,12 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.requests = Requests(session, self)
         self.file_actions = actions = FileActions(self, session, self.requests)
+        self.beside = SideWindows(self, session, self.requests)
         self.messages = MessageBar(self)
         self.activity = ActivityBar("Starting")
         self.log = LogPanel(session)
         self.voice_card = VoiceCard(
-            session, VoiceActions(actions.open_recordings, self.record, self.mix, actions.save_voice)
+            session, VoiceActions(actions.open_recordings, self.beside.record, self.beside.mix, actions.save_voice)
         )
         self.text_card = actions.text_card = TextCard(session, self.requests, actions.speak_text_file)
         self.result_view = ResultView(session, self.requests, actions.export, self.text_card.speak)
@@ -96,9 +94,9 @@ class MainWindow(QMainWindow):
         self.map = MapPanel(session)
         self.models = ModelsPanel(session)
         self.settings = SettingsPanel(session, self.restyle)
-        self.recorder = RecorderDialog(session, self)
-        self.mixer: MixerDialog | None = None
-        self.trash: TrashDialog | None = None
+        self.dropped = DroppedFiles(
+            session, self.show_page, actions, self.models, self.text_card.options, self.datasets, self.library
+        )
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         self.tabs.tabBar().setDrawBase(False)
@@ -160,14 +158,15 @@ class MainWindow(QMainWindow):
         self.requests.idle_changed.connect(self._show_models)
 
     def _menus(self) -> Menus:
-        voice, text, actions, entry = self.voice_card, self.text_card, self.file_actions, MenuEntry
+        voice, text, actions, beside = self.voice_card, self.text_card, self.file_actions, self.beside
+        entry = MenuEntry
         pages = [entry(f"&{number} {name}", f"Ctrl+{number}", partial(self.show_page, name))
                  for number, name in enumerate(self.pages, start=1)]  # fmt: skip
         themes = [entry(f"Colours: {name}", "", partial(self.settings.choose_theme, name)) for name in style.THEMES]
         return {
             "&File": [
                 entry("&Open recordings...", "Ctrl+O", actions.open_recordings),
-                entry("&Record a voice...", "Ctrl+R", self.record),
+                entry("&Record a voice...", "Ctrl+R", beside.record),
                 entry("Add a &dataset folder...", "Ctrl+Shift+O", self.datasets.ask_for_folder),
                 None,
                 entry("Speak a &text file...", "Ctrl+T", actions.speak_text_file),
@@ -176,13 +175,14 @@ class MainWindow(QMainWindow):
                 entry("&Quit", "Ctrl+Q", self.close),
             ],
             "&Edit": [
-                entry("&Undo deleting", "Ctrl+Z", self.session.undo),
-                entry("&Trash...", "Ctrl+Shift+T", self.open_trash),
+                entry("&Undo", "Ctrl+Z", self.session.undo),
+                entry("&Trash...", "Ctrl+Shift+T", beside.open_trash),
             ],
             "&Voice": [
                 entry("&Listen to the reference", "Ctrl+L", voice.listen),
                 entry("&Save this voice...", "Ctrl+K", actions.save_voice),
-                entry("&Mix voices...", "Ctrl+M", self.mix),
+                entry("&Trim to the selected part", "Ctrl+Shift+X", voice.trim),
+                entry("&Mix voices...", "Ctrl+M", beside.mix),
                 None,
                 entry("Random &utterance from the datasets", "Ctrl+U", lambda: self.datasets.random(0)),
             ],
@@ -195,7 +195,7 @@ class MainWindow(QMainWindow):
                 entry("&Compare A and B", "Ctrl+B", self.history.compare),
                 entry("&Reuse the settings of the result", "Ctrl+Shift+R", self.requests.restore_settings),
                 None,
-                entry("C&ancel and stop playback", "Esc", self.cancel),
+                entry("C&ancel, stop playback, clear the selection", "Esc", self.cancel),
             ],
             "&Window": [
                 *pages,
@@ -207,7 +207,7 @@ class MainWindow(QMainWindow):
                 None,
                 entry("D&ismiss the message", "Ctrl+W", self.messages.clear),
             ],
-            "&Help": [entry("&Keyboard shortcuts", "F1", self.show_help)],
+            "&Help": [entry("&Keyboard shortcuts", "F1", beside.show_help)],
         }
 
     def _set_tab_order(self) -> None:
@@ -216,11 +216,11 @@ class MainWindow(QMainWindow):
         options = text.options
         chain = [
             self.tabs.tabBar(), voice.box, voice.listen_button, voice.open_button, voice.record_button,
-            voice.mix_button, voice.save_button, text.text, text.fold.button, *options.sliders.values(),
-            options.lexicon_button, options.clear_button, options.trim, options.fixed, options.seed,
-            text.speak_button, text.more_button, result.first_button, result.play_button, result.export_button,
-            history.list, history.replay_button, history.delete_button, history.reuse_button, *history.set_buttons,
-            history.compare_button, self.activity.cancel_button,
+            voice.mix_button, voice.save_button, voice.trim_button, voice.waveform, text.text, text.fold.button,
+            *options.sliders.values(), options.lexicon_button, options.clear_button, options.trim, options.fixed,
+            options.seed, text.speak_button, text.more_button, result.first_button, result.play_button,
+            result.export_button, result.waveform, history.list, history.replay_button, history.delete_button,
+            history.reuse_button, *history.set_buttons, history.compare_button, self.activity.cancel_button,
         ]  # fmt: skip
         for one, following in zip(chain[:-1], chain[1:], strict=True):
             QWidget.setTabOrder(one, following)
@@ -231,6 +231,7 @@ class MainWindow(QMainWindow):
         starting = self.session.start(prepare)
         starting.ended.connect(self._after_start)
         self.requests.refresh()
+        self.map.load()
         if self.session.preferences.remark:
             self.session.notify(self.session.preferences.remark)
 
@@ -256,10 +257,11 @@ class MainWindow(QMainWindow):
         self.text_card.remember()
         self.datasets.remember()
         remember_layout(preferences, self, self._splitters(), self.tabs)
-        try:
-            preferences.save()
-        except SpeechError as error:
-            self.session.logged.emit(f"error: {one_line(error)}")
+        for save in (preferences.save, self.map.remember):
+            try:
+                save()
+            except SpeechError as error:
+                self.session.logged.emit(f"error: {one_line(error)}")
 
     def restyle(self) -> None:
         """Apply the colours and the text size of the preferences."""
@@ -295,35 +297,14 @@ class MainWindow(QMainWindow):
     def show_first_page(self) -> None:
         self.show_page("Speak")
 
-    def record(self) -> None:
-        self.recorder.open_beside()
-
-    def mix(self) -> None:
-        if self.mixer is None:
-            self.mixer = MixerDialog(self.session, self)
-        self.mixer.show()
-        self.mixer.raise_()
-
-    def open_trash(self) -> None:
-        if self.trash is None:
-            self.trash = TrashDialog(self.session, self.requests, self)
-        else:
-            self.trash.refresh()
-        self.trash.show()
-        self.trash.raise_()
-
     def cancel(self) -> None:
-        """Stop playback and cancel all jobs."""
+        """Stop playback and cancel all jobs; if nothing is playing, also clear the selected parts of waveforms."""
+        if not self.session.playing:
+            for waveform in self.findChildren(TimeCanvas):
+                waveform.axis.clear_selection()
         self.session.stop_playing()
         self.requests.cancel()
         self.activity.cancel()
-
-    def show_help(self) -> None:
-        """The keyboard shortcuts, in a window that does not block this one."""
-        box = QMessageBox(QMessageBox.NoIcon, "Keyboard shortcuts", shortcut_table(self), QMessageBox.Close, self)
-        box.setAttribute(Qt.WA_DeleteOnClose)
-        box.setModal(False)
-        box.show()
 
     # --- drag and drop
 
@@ -337,34 +318,8 @@ class MainWindow(QMainWindow):
 
     def dropEvent(self, event: QDropEvent) -> None:
         self._show_drop(False)
-        self.use_files([Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()])
+        self.dropped.use([Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()])
         event.acceptProposedAction()
-
-    def use_files(self, paths: list[Path]) -> None:
-        """Use dropped files by their type: texts, models, lexicons, recordings, folders of recordings."""
-        by_suffix = {path.suffix.lower(): path for path in reversed(paths)}
-        if ".txt" in by_suffix:
-            self.show_first_page()
-            self.file_actions.use_text_file(by_suffix[".txt"])
-        elif ".safetensors" in by_suffix:
-            self.show_page("Models")
-            self.models.add_file(by_suffix[".safetensors"])
-        elif ".csv" in by_suffix:
-            self.text_card.options.use_lexicon(by_suffix[".csv"])
-        elif paths:
-            self.session.submit("Reading the dropped files", lambda _context: recordings_in(paths),
-                                lambda found: self._use_recordings(paths, found), "slow")  # fmt: skip
-
-    def _use_recordings(self, paths: list[Path], found: list[Path]) -> None:
-        folders = [path for path in paths if path.is_dir()]
-        if folders and len(found) > MAX_DROPPED:
-            self.show_page("Datasets")
-            self.datasets.add_folders(folders)
-        elif self.tabs.currentWidget() is self.pages["Voices"] and self.library.shown is not None:
-            self.library.add_files(found)
-        else:
-            self.show_first_page()
-            self.session.voices.use_clips(found)
 
     def _show_drop(self, over: bool) -> None:
         self.voice_card.setProperty("drop", "true" if over else "false")
@@ -378,7 +333,7 @@ class MainWindow(QMainWindow):
             return
         self._closing = True
         self.hide()
-        self.recorder.reject()
+        self.beside.recorder.reject()
         self.session.stop_playing()
         self.requests.abandon()
         self.session.cancel_all()

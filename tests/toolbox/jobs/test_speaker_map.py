@@ -9,6 +9,7 @@ import pytest
 
 from toolbox.jobs import speaker_map
 from toolbox.jobs.speaker_map import Layout, SpeakerMap, aligned_to, fit, principal_components, speaker_colour
+from toolbox.storage.map_file import read_map, write_map
 
 
 def clip(speaker: int, number: int = 0, size: int = 64) -> np.ndarray:
@@ -110,10 +111,53 @@ def test_embeddings_of_a_different_size_start_a_new_map():
     assert len(shown) == 1 and shown.positions.shape == (1, 2)
 
 
+def test_a_recording_is_added_once():
+    shown = filled(2, 2)
+    shown.add(clip(0, 1) + 1e-6, "p0", "0-1")
+    assert len(shown) == 4
+    for speaker, name, row in (("p0", "other", clip(0, 1)), ("p1", "0-1", clip(0, 1)), ("p0", "0-1", clip(0, 2))):
+        shown.add(row, speaker, name)
+    assert len(shown) == 7
+
+
+def test_a_renamed_speaker_keeps_points_and_colour():
+    shown = filled(3, 2)
+    colours = {name: shown.colour(name) for name in shown.speakers}
+    shown.rename("p0", "ann")
+    shown.rename("p1", "p2")
+    shown.rename("nobody", "ann")
+    assert sorted(shown.speakers) == ["ann", "p2"] and shown.colour("ann") == colours["p0"]
+    assert shown.colour("p2") == colours["p2"]
+    assert [point.speaker for point in shown.points] == ["ann", "p2", "p2"] * 2
+
+
+def test_a_map_is_stored_and_restored(tmp_path):
+    shown = filled(speakers=3, clips=5)
+    fit_once(shown)
+    shown.add(clip(1, 50), "p1", "late")
+    write_map(tmp_path / "map.safetensors", shown.contents())
+    again = SpeakerMap()
+    again.restore(read_map(tmp_path / "map.safetensors"))
+    np.testing.assert_array_equal(again.positions, shown.positions)
+    assert [(one.speaker, one.name) for one in again.points] == [(one.speaker, one.name) for one in shown.points]
+    assert [again.colour(name) for name in again.speakers] == [shown.colour(name) for name in shown.speakers]
+    assert not again.needs_fit(), "the layout is kept, too"
+    for map_ in (shown, again):
+        map_.add(clip(2, 60), "p2", "later")
+    np.testing.assert_array_equal(again.positions, shown.positions)
+
+
+def test_another_embedding_space_starts_a_new_map():
+    shown = filled(2, 2)
+    shown.add(clip(0), "p0", "a", space="another encoder")
+    shown.add(clip(1), "p0", "b", space="another encoder")
+    assert len(shown) == 2 and shown.contents().space == "another encoder"
+
+
 def test_equal_points_give_finite_positions():
     shown = SpeakerMap()
-    for _ in range(12):
-        shown.add(clip(0), "p0")
+    for number in range(12):
+        shown.add(clip(0), "p0", str(number))
     fit_once(shown)
     assert np.isfinite(shown.positions).all()
 

@@ -30,10 +30,10 @@ def test_incompatible_models_are_refused_and_the_present_ones_stay(app):
     window.models.scan()
     app.settle()
     before = app.session.files
-    window.use_files([other])
+    window.dropped.use([other])
     app.settle()
     assert "trained together" in window.models.remark.text() and not window.models.load_button.isEnabled()
-    window.use_files([broken])
+    window.dropped.use([broken])
     app.until(lambda: app.errors)
     assert "not a safetensors file" in app.errors[-1]
     assert app.session.files == before

@@ -141,7 +141,7 @@ def test_a_dropped_text_file_goes_into_the_text_box(app, monkeypatch):
     bad.write_bytes(b"\xff\xfe\x00\xd8\x00\xd8")
     long.write_text("A line.\n" * 5000, encoding="utf-8")
     window.show_page("Map")
-    window.use_files([notes])
+    window.dropped.use([notes])
     app.settle()
     assert window.text_card.text.toPlainText() == notes.read_text(encoding="utf-8")
     assert window.tabs.currentWidget() is window.pages["Speak"] and "notes.txt" in app.notices[-1][0]
@@ -154,10 +154,10 @@ def test_a_dropped_text_file_goes_into_the_text_box(app, monkeypatch):
     asked: list[Path] = []
     monkeypatch.setattr(window.file_actions, "choose_output_folder", asked.append)
     app.notices[-1][1]()
-    window.use_files([long])
+    window.dropped.use([long])
     app.settle()
     assert asked == [notes, long] and window.text_card.text.toPlainText() == before
-    window.use_files([bad])
+    window.dropped.use([bad])
     app.settle()
     assert "bad.txt" in app.errors[-1] and window.text_card.text.toPlainText() == before
 
@@ -245,7 +245,7 @@ def test_a_lexicon_is_chosen_cleared_and_checked(app, lexicon):
     window.text_card.fold.set_open(True)
     app.qtbot.wait(5)
     assert options.lexicon_name.text() == "none" and not options.clear_button.isEnabled()
-    window.use_files([lexicon])
+    window.dropped.use([lexicon])
     app.settle()
     assert options.settings().lexicon == str(lexicon) and options.lexicon_name.text() == "words.csv"
     assert "1 pronunciation in use" in app.notices[-1][0] and "words.csv" in window.text_card.fold.summary.toolTip()

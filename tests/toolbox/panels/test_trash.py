@@ -59,17 +59,17 @@ def test_the_trash_is_opened_and_restored(app):
         app.settle()
     app.close()
     window = app.open()
-    window.open_trash()
+    window.beside.open_trash()
     app.settle()
-    assert sorted(row.split(" (")[0] for row in rows(window.trash)) == [
+    assert sorted(row.split(" (")[0] for row in rows(window.beside.trash)) == [
         "Result: One.", "Result: Two.", "Voice: ann", "Voice: bob",
     ]  # fmt: skip
-    window.trash.list.selectAll()
-    window.trash.restore_button.click()
+    window.beside.trash.list.selectAll()
+    window.beside.trash.restore_button.click()
     app.settle()
     assert app.voices.saved_names == ["ann", "bob"] and len(app.requests.entries) == 2
-    assert rows(window.trash) == [] and "empty" in window.trash.note.text()
-    assert not window.trash.restore_button.isEnabled() and not app.errors
+    assert rows(window.beside.trash) == [] and "empty" in window.beside.trash.note.text()
+    assert not window.beside.trash.restore_button.isEnabled() and not app.errors
 
 
 def test_space_plays_and_pauses_and_del_deletes_a_result(app):

@@ -69,7 +69,7 @@ def test_unusable_files_are_reported_and_the_present_voice_stays(app):
 def test_record_pause_retake_and_use(app):
     window = app.open()
     window.voice_card.record_button.click()
-    dialog = window.recorder
+    dialog = window.beside.recorder
     app.until(lambda: dialog.isVisible() and dialog.device.count() == 3)
     app.qtbot.mouseClick(dialog.record_button, Qt.LeftButton)
     app.until(lambda: app.session.recorder.seconds > 1 and dialog.meter._peak > -30)
@@ -92,18 +92,18 @@ def test_record_pause_retake_and_use(app):
 def test_a_silent_and_a_missing_microphone_are_reported(app):
     app.audio = FakeDevices(np.zeros(16_000, np.float32))
     window = app.open()
-    window.record()
-    window.recorder.record_button.click()
-    app.until(lambda: "no signal" in window.recorder.remark.text())
-    window.recorder.stop_button.click()
-    app.until(lambda: "silent" in window.recorder.remark.text())
+    window.beside.record()
+    window.beside.recorder.record_button.click()
+    app.until(lambda: "no signal" in window.beside.recorder.remark.text())
+    window.beside.recorder.stop_button.click()
+    app.until(lambda: "silent" in window.beside.recorder.remark.text())
     app.audio.broken = True
-    window.recorder.record_button.click()
-    app.until(lambda: "cannot be opened" in window.recorder.remark.text())
+    window.beside.recorder.record_button.click()
+    app.until(lambda: "cannot be opened" in window.beside.recorder.remark.text())
     app.audio.devices = False
-    window.recorder.close()
-    window.record()
-    app.until(lambda: "still be opened from files" in window.recorder.remark.text())
+    window.beside.recorder.close()
+    window.beside.record()
+    app.until(lambda: "still be opened from files" in window.beside.recorder.remark.text())
     app.speak()
     assert not app.errors
 
@@ -176,8 +176,8 @@ def test_a_reference_of_a_different_speaker_is_marked(app):
 
 def test_voices_are_mixed_with_sliders(app):
     window = app.open()
-    window.mix()
-    mixer = window.mixer
+    window.beside.mix()
+    mixer = window.beside.mixer
     assert not mixer.use_button.isEnabled() and len(mixer.sliders) == 4
     mixer.sliders[("sample", "slt.flac")].setValue(75)
     mixer.sliders[("sample", "rms.flac")].setValue(25)

@@ -16,7 +16,7 @@ def test_closing_while_busy_leaves_nothing_running(app, clips):
     window.text_card.speak()
     app.until(lambda: window.result_view.waveform.has_picture())
     app.voices.use_clips(clips)
-    window.record()
+    window.beside.record()
     window.close()
     assert not window.isVisible()
     assert app.session.close()

@@ -115,7 +115,7 @@ def test_the_tab_key_follows_the_three_steps(app):
 
 def test_shortcuts_open_the_pages_and_are_listed(app):
     window = app.open()
-    window.show_help()
+    window.beside.show_help()
     for number, name in enumerate(window.pages, start=1):
         app.qtbot.keyClick(window, getattr(Qt, f"Key_{number}"), Qt.ControlModifier)
         assert window.tabs.currentWidget() is window.pages[name]
