@@ -2,23 +2,11 @@
 
 import re
 
+from synthesizer.text.letters import LETTER_MARK
 from synthesizer.text.matching import apply_rules, compile_rules, final_stop, one_of, word_set, word_table
 from synthesizer.text.numbers import cardinal
+from synthesizer.text.titles import TITLE_RULES
 
-# Before a name; never at the end of a sentence.
-TITLES = word_table("""
-    mr mister, mrs missus, ms miz, messrs messers, mme madame, mlle mademoiselle, dr doctor, prof professor,
-    rev reverend, hon honorable, gen general, col colonel, capt captain, cmdr commander, lt lieutenant, sgt sergeant,
-    maj major, gov governor, sen senator, rep representative, pres president, fr father, mt mount, ft fort, pt point
-""")
-# Before a name, with a capital or a full stop
-RANKS = word_table("""
-    cpl corporal, pvt private, pte private, pfc private first class, ssgt staff sergeant, msgt master sergeant,
-    adm admiral, radm rear admiral, vadm vice admiral, brig brigadier, cdr commander, comdr commander,
-    cmdt commandant, ens ensign, supt superintendent, insp inspector, det detective, amb ambassador, atty attorney,
-    ald alderman, cllr councillor, br brother, msgr monsignor, bp bishop, abp archbishop, assoc associate,
-    asst assistant, dep deputy
-""")
 # With a full stop, inside a sentence
 INNER = word_table("""
     vs versus, approx approximately, est established, cf compare, viz namely, ca circa, incl including,
@@ -31,7 +19,7 @@ BEFORE_NUMBER = word_table("""
     chap chapter, sec section, sect section, para paragraph, paras paragraphs, cl clause, col column, bk book,
     ex example, ver version, thm theorem, iss issue, fn footnote, tbl table, eq equation, eqn equation, art article,
     pt part, pts parts, ext extension, apt apartment, rm room, bldg building, fl floor, ste suite, rte route,
-    hwy highway, op opus
+    hwy highway, op opus, rev revision
 """)
 # Possibly at the end of a sentence, which then shares the full stop.
 FINAL = word_table("""
@@ -41,12 +29,13 @@ FINAL = word_table("""
     assn association, govt government, yr year, yrs years, al al
 """)
 CALENDAR = word_table("""
-    Jan january, Feb february, Mar march, Apr april, Jun june, Jul july, Aug august, Sep september, Sept september,
-    Oct october, Nov november, Dec december, Mon monday, Tue tuesday, Tues tuesday, Wed wednesday, Thu thursday,
-    Thurs thursday, Fri friday, Sat saturday, Sun sunday
+    Jan January, Feb February, Mar March, Apr April, Jun June, Jul July, Aug August, Sep September, Sept September,
+    Oct October, Nov November, Dec December, Mon monday, Tue tuesday, Tues tuesday, Wed wednesday, Weds wednesday,
+    Thu thursday, Thur thursday, Thurs thursday, Fri friday, Sat saturday, Sun sunday
 """)
 _SHORT_MONTHS = "Jan Feb Mar Apr Jun Jul Aug Sept Sep Oct Nov Dec".replace(" ", "|")
-_SHORT_DAYS = "Mon Tues Tue Wed Thurs Thu Fri Sat Sun".replace(" ", "|")
+_MONTHS = _SHORT_MONTHS + "|May|June|July"
+_SHORT_DAYS = "Mon Tues Tue Weds Wed Thurs Thur Thu Fri Sat Sun".replace(" ", "|")
 # Chat and text messages
 _CHAT = word_table("""
     thx thanks, pls please, plz please, gr8 great, l8r later, b4 before, omg o m g, idk i d k, imo i m o,
@@ -70,7 +59,7 @@ BOOKS = word_table("""
 
 def expand_abbreviations(text: str) -> str:
     """Expand titles, common abbreviations, months and weekdays. Full stops that end a sentence are kept."""
-    return apply_rules(_RULES, text)
+    return apply_rules(_EARLY_RULES + TITLE_RULES + _LATER_RULES, text)
 
 
 def _scripture(match: re.Match[str]) -> str:
@@ -80,10 +69,10 @@ def _scripture(match: re.Match[str]) -> str:
 
 
 def _weekdays(match: re.Match[str]) -> str:
-    """'Sat. & Sun.' -> 'saturday and sunday', 'Mon, Wed and Fri', 'Tue/Thu'."""
+    """'Sat. & Sun.' -> 'saturday and sunday', 'Mon, Wed and Fri', 'Tue/Thu', 'Jan and Feb'."""
     stop = final_stop(match) if match.group().endswith(".") else ""
-    spoken = re.sub(rf"\b({_SHORT_DAYS})\b\.?", lambda m: CALENDAR[m[1]], match.group())
-    return re.sub(r"\s?[&/]\s?", " and ", spoken) + stop
+    spoken = re.sub(rf"\b({_SHORT_DAYS}|{_SHORT_MONTHS})\b\.?", lambda m: CALENDAR[m[1]], match.group())
+    return re.sub(r"\s?[&/+]\s?", " and ", spoken) + stop
 
 
 _STREET_ENDS = re.compile(r"\s*(?:[,;)]|$|\.(?:\s|$))")
@@ -109,8 +98,8 @@ def _saint_or_street(match: re.Match[str]) -> str:
 
 _EITHER = one_of(_CHOICES)
 # In order: each rule sees the output of those above.
-_RULES = compile_rules(
-    (rf"(?i)(?<![\w/'.-]){one_of(_CHAT)}(?![\w/'])", lambda m: _CHAT[m.group().lower()]),
+_EARLY_RULES = compile_rules(
+    (rf"(?i)(?<![\w/'.-]){one_of(_CHAT)}(?![\w/'])", lambda m: re.sub(r"\ba\b", LETTER_MARK, _CHAT[m.group().lower()])),
     (r"(?<![\w/])(?:w/(?=\s|[a-z])|W/(?=\s|[A-Z]?[a-z]{2}))", "with "),
     (rf"(?i)(?<![\w/])(?P<first>{_EITHER})/(?={_EITHER}(?![\w/]))", r"\g<first> or "),
     (r"(?<=\b[A-Z]{2})/(?=[A-Z]{2}\b)|(?<=\b[A-Z]{3})/(?=[A-Z]{2,4}\b)", " "),
@@ -123,12 +112,16 @@ _RULES = compile_rules(
     (r"(?P<street>\b[A-Z][a-z]+\s)Dr\.(?!\s+[A-Z])", lambda m: m["street"] + "drive" + final_stop(m)),
     (rf"(?P<street>\b(?!(?:{_NOT_STREETS})\s)[A-Z][a-z]+\s)Dr\b(?!\.|\s+[A-Z])", r"\g<street>drive"),
     (
-        rf"\b(?P<first>{_SHORT_MONTHS}|{_SHORT_DAYS})\.?\s?(?:-|/(?=\s?(?:{_SHORT_MONTHS})\b))\s?(?P<last>{_SHORT_MONTHS}|{_SHORT_DAYS})\b"
+        rf"\b(?P<first>{_MONTHS}|{_SHORT_DAYS})\.?\s?(?:--?|/(?=\s?(?:{_MONTHS})\b))\s?(?P<last>{_MONTHS}|{_SHORT_DAYS})\b"
         r"(?:\.(?=\s*\S))?",
-        lambda m: f"{CALENDAR[m['first']]} to {CALENDAR[m['last']]}",
+        lambda m: f"{CALENDAR.get(m['first'], m['first'])} to {CALENDAR.get(m['last'], m['last'])}",
     ),
     (
-        rf"\b(?:{_SHORT_DAYS})\b\.?(?:(?:,\s|\s?/\s?|,?\s(?:&|and|or|to|thru|through)\s)(?:{_SHORT_DAYS})\b\.?)+",
+        rf"\b(?:{_SHORT_DAYS})\b\.?(?:(?:,?\s|\s?/\s?|,?\s(?:[&+]|and|or|to|thru|through)\s)(?:{_SHORT_DAYS})\b\.?)+",
+        _weekdays,
+    ),
+    (
+        rf"\b(?:{_SHORT_MONTHS})\b\.?(?:(?:,\s|,?\s(?:[&+]|and|or|to|thru|through)\s)(?:{_SHORT_MONTHS})\b(?!\.?\s\d)\.?)+",
         _weekdays,
     ),
     (
@@ -150,33 +143,22 @@ _RULES = compile_rules(
         r"\s(?P<chapter>\d{1,3}):(?P<verse>\d{1,3})(?:-(?P<last>\d{1,3}))?(?![\d:])",
         _scripture,
     ),
-    (
-        # The titles ft and pt are units in "5 ft. of rope".
-        r"(?i)(?:(?!(?:ft|pt)\b)|(?<!\d)(?<!\d )(?<!\bsq )(?<!\bsq\. )(?<!\bcu\. ))"
-        # In lower case, "the rep said" and "fr fr" have no title.
-        r"(?!(?-i:fr|hon|rep|gen|pt|ft|mt|rev|col|pres|maj|sen|gov)\s)"
-        rf"\b(?P<title>{one_of(TITLES)})(?:\.\s*|\s+(?=[A-Z][A-Za-z]))(?=['\"(]?[A-Za-z])",
-        lambda m: TITLES[m["title"].lower()] + " ",
-    ),
-    (
-        r"\b(?P<title>Mrs?|Ms|Dr|Prof)\b\.?(?=\s(?:&|and|or)\s(?:Mrs?|Ms|Dr|Prof|[a-z]+)\b)",
-        lambda m: TITLES[m["title"].lower()],
-    ),
+)
+_LATER_RULES = compile_rules(
     (
         rf"(?i)\b(?P<word>{one_of(BEFORE_NUMBER)})\.\s*(?=\(?\d|(?:[IVX]{{2,}}|[VX])\b)",
         lambda m: BEFORE_NUMBER[m["word"].lower()] + " ",
     ),
-    (
-        rf"\b(?P<rank>{one_of([*map(str.capitalize, RANKS), *map(str.upper, RANKS)])})"
-        r"(?:\.\s*(?=['\"(]?[A-Za-z])|\s+(?=[A-Z]))",
-        lambda m: RANKS[m["rank"].lower()] + " ",
-    ),
+    (r"\b[Rr]ev\.\s(?=[A-Z](?:$|[\s,;:)]))", "revision "),
     (r"\bc\.\s?(?=\d{3,4}\b)", "circa "),
     (r"(?<!\d)(?<!\d )\b(?P<word>min|max)\.(?=\s[a-z\d])", lambda m: m["word"] + "imum"),
     (r"\beg\b(?=[,:]?\s)", "for example"),
     (r"\bie\b(?=[,:]?\s)", "that is"),
     (r"(?<=[\w.] )vs?\b\.?(?= [A-Z])|\bvs\b\.?", "versus"),
-    (rf"(?i)(?<![\w.])(?P<word>{one_of(INNER)})\.", lambda m: INNER[m["word"].lower()]),
+    (
+        rf"(?i)(?<![\w.])(?P<word>{one_of(INNER)})\.",
+        lambda m: INNER[m["word"].lower()] + final_stop(m, before_capital=False),
+    ),
     (rf"(?i)(?<![\w.])(?P<word>{one_of(FINAL)})\.(?![A-Za-z])", lambda m: FINAL[m["word"].lower()] + final_stop(m)),
     (rf"\b(?P<word>{one_of(CALENDAR)})\.", lambda m: CALENDAR[m["word"]] + final_stop(m)),
 )

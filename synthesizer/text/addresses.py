@@ -18,7 +18,7 @@ _STATES = {
     "WI": "Wisconsin", "WY": "Wyoming",
 }  # fmt: skip
 # Abbreviations that are usually something else unless a postal code follows.
-_AMBIGUOUS = word_set("AL CO DE HI ID IN LA MA ME MS OH OK OR PA")
+_AMBIGUOUS = word_set("AL CO DE HI ID IN LA MA MD ME MS OH OK OR PA")
 _STREETS = {
     "Ave": "avenue",
     "Blvd": "boulevard",
@@ -48,7 +48,8 @@ _DIRECTIONS = {
 _ZIP = r"(?P<zip>\d{5})(?:-(?P<more>\d{4}))?\b(?![,.]\d)"
 _STATE_ZIP = re.compile(rf"\b(?P<state>{'|'.join(_STATES)}|DC)\s+{_ZIP}")
 _STATE = re.compile(
-    rf"(?<=[a-z],\s)(?P<state>{'|'.join(s for s in _STATES if s not in _AMBIGUOUS)})\b(?=$|[\s,.;:)?!])"
+    r"(?:(?<=Baltimore,\s)|(?<=Bethesda,\s)|(?<=Annapolis,\s)|(?<=Rockville,\s)|(?<=Silver Spring,\s))MD\b"
+    rf"|(?<=[a-z],\s)(?P<state>{'|'.join(s for s in _STATES if s not in _AMBIGUOUS)})\b(?=$|[\s,.;:)?!])"
 )
 _STREET = re.compile(
     rf"(?P<name>\b(?:[A-Z][a-z]+(?:'s)?|\d+(?:st|nd|rd|th))\s)(?P<street>{one_of(_STREETS)})(?=$|[\s,;)&])"
@@ -72,7 +73,7 @@ def expand_addresses(text: str) -> str:
     text = _PARTY.sub(lambda m: f"({m['party']}, {_STATES[m['state']]})", text)
     text = _HOUSE_DIRECTION.sub(lambda m: _SIDES[m["side"]] + " ", text)
     text = _STATE_ZIP.sub(_state_and_code, text)
-    text = _STATE.sub(lambda m: _STATES[m["state"]], text)
+    text = _STATE.sub(lambda m: _STATES[m.group()], text)
     text = _DIRECTION.sub(lambda m: (m["before"] or "") + _DIRECTIONS[m["direction"] or m["alone"]], text)
     return _STREET.sub(lambda m: m["name"] + _STREETS[m["street"]], text)
 

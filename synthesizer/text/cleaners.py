@@ -8,7 +8,7 @@ from synthesizer.text.abbreviations import expand_abbreviations
 from synthesizer.text.addresses import expand_addresses
 from synthesizer.text.dictionary import is_known
 from synthesizer.text.initialisms import expand_initialisms, expand_initials
-from synthesizer.text.letters import mark_letters_beside_digits
+from synthesizer.text.letters import mark_letters
 from synthesizer.text.links import expand_links
 from synthesizer.text.marked_words import ACCENTS, lower_except_marked, without_marks
 from synthesizer.text.markup import expand_symbols, remove_kaomoji, remove_link_targets, remove_markup
@@ -126,7 +126,7 @@ def _is_ordinary(word: str) -> bool:
 
 def _apply_rules(text: str, all_caps: bool, losses: Losses) -> str:
     """Apply all rules in order. Each rule sees the output of those before it."""
-    text = mark_letters_beside_digits(to_ascii(remove_kaomoji(text, losses), losses))
+    text = mark_letters(to_ascii(remove_kaomoji(text, losses), losses))
     text = expand_links(text)
     text = remove_markup(text, losses)
     text = expand_symbols(text)
@@ -136,7 +136,7 @@ def _apply_rules(text: str, all_caps: bool, losses: Losses) -> str:
     text = expand_numbers(text)
     text = expand_initials(text)
     text = expand_initialisms(text, all_caps)
-    text = text.lower() if all_caps else lower_except_marked(text)
+    text = lower_except_marked(text, all_caps)
     return "".join(_allowed(c, losses) for c in text)
 
 
@@ -155,6 +155,7 @@ def _tidy(text: str) -> str:
     text = re.sub(r"\s+", " ", text)
     text = re.sub(r"^ ?(?:[,;] ?)+", "", text)
     text = re.sub(r"\s+(?=[,.;:!?])(?!\.\w)", "", text)
+    text = re.sub(r"(?<=\() | (?=\))", "", text)
     text = re.sub(r"([,;:!?])(?=[^\W\d_])", r"\1 ", text)
     text = re.sub(r"\.{4,}", "...", text)
     text = re.sub(r"-{3,}", "--", text)

@@ -2,6 +2,7 @@
 
 import re
 
+from synthesizer.text.letters import spelled
 from synthesizer.text.matching import apply_rules, compile_rules, final_stop
 from synthesizer.text.numbers import START, cardinal, counted, ordinal, plural, year
 
@@ -14,9 +15,11 @@ _MONTH_NAMES |= {m.capitalize(): m for m in MONTHS} | {m.upper(): m for m in MON
 # Lower-case "march" and "may" are often verbs; the other months are accepted in lower case.
 _MONTH_NAMES |= {m: m for m in MONTHS if m not in ("march", "may")}
 
+_FULL_MONTH = "(?:" + "|".join(month.capitalize() for month in MONTHS) + ")"
 _MONTH = "(?P<month>" + "|".join(sorted(_MONTH_NAMES, key=len, reverse=True)) + r")\b\.?"
 _DAY = r"(?P<day>0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?\b(?![:/]\d)(?!\.\d)"
 _YEAR = r"(?:,?\s+(?P<year>1[0-9]\d\d|20\d\d)\b(?!,\d|\.\d|:))?"
+_WEEKDAY = "(?:mon|tues|wednes|thurs|fri|satur|sun)day"
 _HALF = r"(?P<half>[ap]\.m\.|[ap]m\b|[AP]\.M\.|[AP]M\b)"
 _CLOCK = r"\d\d?(?:[:.]\d\d)?\s?(?:[ap]\.m\.|[ap]m\b|[AP]\.M\.|[AP]M\b)"
 _LAST_DAY = r"(?:\s?-\s?(?P<last>0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?\b(?![-:/]|\.\d|\s?%))?"
@@ -25,6 +28,7 @@ _YEAR_BEFORE = r"(?:[Ii]n|[Yy]ear|[Ss]ince|[Uu]ntil|[Bb]efore|[Aa]fter|[Ff]rom|[
 _NOT_COUNTED = (
     r"(?!\s(?!(?:was|is|has|as|this|its|his|us|always|across|plus|times)\b)[a-z]+s\b|\s(?:people|men|women|children)\b)"
 )
+_LONGEST_SEASON = 10  # years
 _ERA = re.compile(
     r"(?<=\d)\s?(?P<era>B\.C\.E\.|B\.C\.|C\.E\.|A\.D\.|BCE|CE|BC|AD)(?![A-Za-z])|\b(?P<first>A\.D\.|AD|BC)(?=\s\d)"
 )
@@ -61,10 +65,12 @@ def _iso_date(match: re.Match[str]) -> str:
 
 
 def _short_date(match: re.Match[str]) -> str:
-    month, day = int(match["month"]), int(match["day"])
-    if not (1 <= month <= 12 and 1 <= day <= 31):
+    month, day = match["month"], match["day"]
+    if int(month) > 12:
+        month, day = day, month
+    if not (1 <= int(month) <= 12 and 1 <= int(day) <= 31):
         return match.group()
-    return match["before"] + _spoken_date(MONTHS[month - 1], match["day"], None)
+    return match["before"] + _spoken_date(MONTHS[int(month) - 1], day, None)
 
 
 def _month_first(match: re.Match[str]) -> str:
@@ -85,7 +91,7 @@ def _half_of_day(match: re.Match[str]) -> str:
     if not suffix:
         return ""
     ends = suffix.endswith(".") and not _TIME_ZONE.match(match.string, match.end())
-    return f" {suffix[0].lower()} m" + (final_stop(match) if ends else "")
+    return f" {spelled(suffix[0])} m" + (final_stop(match) if ends else "")
 
 
 def _time(match: re.Match[str]) -> str:
@@ -100,7 +106,7 @@ def _time(match: re.Match[str]) -> str:
             spoken = "midnight" if hour == 0 else f"{spoken}{o_clock}" if hour <= 12 else f"{spoken} hundred"
     else:
         spoken += f" oh {cardinal(minute[1])}" if minute.startswith("0") else f" {cardinal(minute)}"
-    if second:
+    if second and int(second):
         spoken += f" and {counted(str(int(second)), ('second', 'seconds'))}"
     return spoken + suffix
 
@@ -127,11 +133,15 @@ def _two_digits(digits: str) -> str:
 
 
 def _season(match: re.Match[str]) -> str:
-    """'2020/21' -> 'twenty twenty to twenty-one', '1999/2000'; other fractions are kept."""
+    """'2020/21' -> 'twenty twenty to twenty-one', '1999/2000', '1914/18'; other fractions are kept."""
     first, last = match["first"], match["last"]
-    if (int(first) + 1) % 10 ** len(last) != int(last):
+    if not 0 < (int(last) - int(first)) % 10 ** len(last) <= _LONGEST_SEASON:
         return match.group()
-    return f"{year(first)} to {cardinal(last) if len(last) == 2 and last != '00' else year(str(int(first) + 1))}"
+    return f"{year(first)} to {_two_digits(last) if len(last) == 2 and last != '00' else year(_full_year(first, last))}"
+
+
+def _full_year(first: str, last: str) -> str:
+    return last if len(last) == 4 else str(int(first[:2]) + 1) + last
 
 
 def _short_season(match: re.Match[str]) -> str:
@@ -148,6 +158,8 @@ def _month_of_year(match: re.Match[str]) -> str:
 
 # In order: each rule sees the digits that those above have left.
 _RULES = compile_rules(
+    (r"(?<=\d/)(?P<year>\d{4}|\d\d)\s?-\s?(?=\d\d?/\d\d?/\d\d)", r"\g<year> to "),
+    (rf"\b(?P<month>{_FULL_MONTH})/(?={_FULL_MONTH}\b)", r"\g<month> to "),
     (
         START + r"(?P<year>\d{4})(?P<sep>[-/.])(?P<month>\d\d?)(?P=sep)(?P<day>\d\d?)"
         r"(?:[T ](?P<clock>\d\d:\d\d)(?::\d\d(?:\.\d+)?)?(?P<zone>Z|[+-]\d\d:?\d\d)?)?(?![\w-])",
@@ -160,13 +172,19 @@ _RULES = compile_rules(
     ),
     (START + r"(?P<month>0?[1-9]|1[0-2])/(?P<year>(?:19|20)\d\d)(?![\w/])", _month_of_year),
     (
-        r"(?P<before>\b(?i:by|on|before|after|until|due|since)\s)"
+        rf"(?P<before>\b(?i:by|on|before|after|until|due|since|dated|{_WEEKDAY}),?\s)"
         r"(?P<month>\d\d?)/(?P<day>\d\d?)(?![\w/]|\.\d|\s?%|\sof\b)",
+        _short_date,
+    ),
+    # Without a preposition, only if it would be an odd fraction: "12/31"
+    (
+        START + r"(?P<before>)(?P<month>0?[1-9]|1[0-2])/(?P<day>1[7-9]|2[1-46-9]|3[01])"
+        r"(?![\w/]|\.\d|\s?%|\sof\b|\s?[=+*x])",
         _short_date,
     ),
     (START + r"(?P<first>(?:1[6-9]|20)\d\d)[/](?P<last>(?:1[6-9]|20)?\d\d)(?![\w/])", _season),
     (
-        START + r"(?P<first>\d\d)/(?P<last>\d\d)(?=\s(?:season|winter|academic|school|budget|financial|fiscal))",
+        r"(?<![\w.,:/])'?(?P<first>\d\d)/'?(?P<last>\d\d)(?=\s(?:season|winter|academic|school|budget|financial|fiscal))",
         _short_season,
     ),
     (r"(?<=\b[Ss]eason )(?P<first>\d\d)/(?P<last>\d\d)(?![\w/])", _short_season),

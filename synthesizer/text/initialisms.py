@@ -3,14 +3,14 @@
 import re
 
 from synthesizer.text.dictionary import is_known
-from synthesizer.text.letters import LETTER_MARK
+from synthesizer.text.letters import LETTER_MARK, spelled
 from synthesizer.text.matching import final_stop, word_set
 
 # Initialisms that are also words, and acronyms.
 _SPELLED = word_set("""
     US USA UK EU UN BBC FBI CIA IBM AI ID TV PC CEO CFO CTO UFO DIY FAQ GPS IQ OS VIP ATM API UI IP LA MIT MBA EST
     EDT CST CDT MST MDT PST PDT GMT UTC CET AC DC PO ER ICU UX IM PE HR ISP SUV UAE AKA ETA LED IDE NGO ROI EEG POS
-    SAT SOS RIP IRA DOE ALS LAX RAF TIA
+    SAT SOS RIP IRA DOE ALS LAX RAF TIA BA AAA DI EV OT ENT
 """)
 _ACRONYMS = word_set("""
     NASA NATO UNESCO UNICEF OPEC AIDS FIFA UEFA NAFTA ASEAN COVID SARS LASER RADAR PIN GIF JPEG JSON CAPTCHA FOMO
@@ -26,7 +26,8 @@ _SMALL_FIRST = re.compile(r"\b(?P<small>[a-z])(?P<rest>[A-Z]{1,4})\b")  # mRNA, 
 _CHEMICAL = re.compile(r"\b(?=[A-Za-z]{3,5}\b)(?=[A-Z]*[A-Z][a-z])[A-Z][a-z]?[A-Z][a-z]?(?:[A-Z][a-z]?)?\b")  # NaCl
 _OF_INSIDE = re.compile(r"\b[A-Z]o[A-Z](?=s?\b)")  # IoT, DoD, QoS
 _IT = re.compile(
-    r"\bIT(?=\s(?:department|support|team|manager|specialist|staff|professionals?|industry|infrastructure|systems?|security"
+    r"\bAM(?=\s(?:radio|band|stations?|and FM|or FM|frequency)\b)|(?<=\bFM and )AM\b"
+    r"|\bIT(?=\s(?:department|support|team|manager|specialist|staff|professionals?|industry|infrastructure|systems?|security"
     r"|consultants?|admin|services?|projects?|skills|budget|guy|person|company)\b)|(?<=\b[Tt]he )WHO\b"
     r"|(?:(?<=\b[Ii]n )|(?<=\bour )|(?<=\b[Aa]n ))IT\b(?!\s(?:is|was|has|will)\b)"
 )
@@ -39,7 +40,7 @@ _DOTTED = re.compile(
 _DEGREE_PART = "(?:Sc|Phil|Eng|Ed|Com|Tech|Div|Arch|Mus|Psy|Pharm|Th|Litt|Ch|Vet|Surg|Med|Res)"
 # M.Sc., BEng, LL.B.
 _DEGREE = re.compile(
-    rf"(?<![\w.])(?:[BMD]\.?{_DEGREE_PART}(?:\.[DB])?|{_DEGREE_PART}\.?[DB]|LL\.[BMD])(?:\.|(?![\w.]))"
+    rf"(?<![\w.])(?:PhD|[BMD]\.?{_DEGREE_PART}(?:\.[DB])?|{_DEGREE_PART}\.?[DB]|LL\.[BMD])(?:\.|(?P<plural>(?<=D)s)?(?![\w.]))"
 )
 _INITIAL = re.compile(r"(?<![\w.'])([A-Z])\.(?=\s+[A-Z])|(?<![\w.'])([A-HJ-Z])\.(?=\s+[a-z]{3,}\b)")
 
@@ -52,18 +53,19 @@ def expand_initials(text: str) -> str:
 
 def _degree(match: re.Match[str]) -> str:
     """'M.Sc.' -> 'M S C', 'B.Eng.' -> 'B Eng': a part with a vowel is a word."""
-    parts = re.findall(r"LL|[A-Z][a-z]*", match.group())
-    spoken = [part if len(part) > 1 and set(part.lower()) & set("aeiou") else " ".join(part.upper()) for part in parts]
+    parts = re.findall(r"LL|Ph|[A-Z][a-z]*", match.group())
+    spoken = [part if len(part) > 1 and set(part.lower()) & set("aeiouy") else spelled(part) for part in parts]
+    spoken[-1] += "'s" if match["plural"] else ""
     return " ".join(spoken) + (final_stop(match) if match.group().endswith(".") else "")
 
 
 def _dotted(match: re.Match[str]) -> str:
     plural = bool(match["doctors"]) or match["plural"] == "s"
     dots = match.group().removesuffix("s") if plural else match.group()
-    spelled = " ".join(re.findall("[A-Za-z]", dots)).upper()
+    letters = spelled("".join(re.findall("[A-Za-z]", dots)))
     if plural:
-        return f"{spelled}'s"
-    return spelled + (final_stop(match, before_capital=False) if dots.endswith(".") else "")
+        return f"{letters}'s"
+    return letters + (final_stop(match, before_capital=False) if dots.endswith(".") else "")
 
 
 def expand_initialisms(text: str, all_caps: bool) -> str:
@@ -78,17 +80,17 @@ def expand_initialisms(text: str, all_caps: bool) -> str:
         word = match["word"]
         if not _is_spelled(word, all_caps):
             return match.group()
-        return " ".join(word) + ("'s" if match["plural"] else "")
+        return spelled(word) + ("'s" if match["plural"] else "")
 
     def spell_before_digit(match: re.Match[str]) -> str:
         word = match["word"]
-        return word if all_caps or word in _ACRONYMS else " ".join(word)
+        return word if all_caps or word in _ACRONYMS else spelled(word)
 
     text = _BEFORE_DIGIT.sub(spell_before_digit, text)
     if not all_caps:
         text = _IT.sub(lambda m: " ".join(m.group()), text)
-    text = _OF_INSIDE.sub(lambda m: " ".join(m.group().upper()), text)
-    text = _SMALL_FIRST.sub(lambda m: f"{m['small']} {' '.join(m['rest'])}", text)
+    text = _OF_INSIDE.sub(lambda m: spelled(m.group()), text)
+    text = _SMALL_FIRST.sub(lambda m: f"{m['small']} {spelled(m['rest'])}", text)
     text = _CHEMICAL.sub(_chemical, text)
     text = _MIXED.sub(_split_camel_case, text)
     text = _CAPITALS.sub(spell, text)
@@ -109,7 +111,7 @@ def _chemical(match: re.Match[str]) -> str:
         or re.search(r"[aeiou]\w?$", word)
     ):
         return word
-    return " ".join(word.upper())
+    return spelled(word)
 
 
 def _split_camel_case(match: re.Match[str]) -> str:

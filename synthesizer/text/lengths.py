@@ -58,11 +58,11 @@ def _closes_quotation(text: str, position: int, mark: str) -> bool:
 _RULES = compile_rules(
     (r"(?<=\d['\"])\s?[x×]\s?(?=\d)", " x "),
     (
-        rf"(?<![\w.,])(?P<feet>\d{{1,3}})(?:'|\s?(?:ft|feet|foot)\b\.?,?)\s?{_INCHES}\s?(?P<mark>in\b\.?|inch(?:es)?\b)",
+        rf"(?<![\w.,])(?P<feet>\d{{1,3}})(?:'|\s?(?:ft|feet|foot)(?![a-z])\.?,?)\s?{_INCHES}\s?(?P<mark>in\b\.?|inch(?:es)?\b)",
         _spelled_out,
     ),
     (rf"(?<![\w.,'])(?P<feet>\d{{1,2}})'[\s-]?{_INCHES}(?P<mark>\"|'')", _feet_and_inches),
-    (rf"(?<![\w.,'])(?P<feet>\d{{1,2}})'{_INCHES}(?P<mark>)(?![\w'.:]|\.\d)", _feet_and_inches),
+    (rf"(?<![\w.,'])(?P<feet>\d{{1,2}})'{_INCHES}(?P<mark>)(?![\w':]|\.\d)", _feet_and_inches),
     (rf"(?<![\w.,'])(?P<feet>\d{{1,2}})ft\s?{_INCHES}(?P<mark>)(?=$|[.,;)]|\stall\b)", _feet_and_inches),
     (rf"(?<![\w.,/'])(?<!\d\s){_NUMBER}(?P<mark>\"|''|')(?![\w\"'])", _length),
     (r"(?<=\b(?:feet|foot)) [x×] | (?<=inches )[x×] |(?<=\b(?:inch|foot)) [x×] ", " by "),

@@ -2,13 +2,18 @@
 
 import re
 
+from synthesizer.text.letters import LETTER_MARK
 from synthesizer.text.matching import word_set
 
-_EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}")
+_EMAIL = re.compile(
+    r"(?<![\w.+-])[\w.+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}"
+    r"(?:\?(?=\w+=)[^\s<>\"]*)?"
+)
 _LINK = re.compile(r"\b(?:(?:https?|ftp)://|www\.)[^\s<>\"{}]+|\b(?:mailto:)(?=\S)", re.IGNORECASE)
 _TLDS = word_set("com org net edu gov mil io ai dev app info biz eu uk de fr ca au jp tv")
 _DOMAIN = re.compile(
-    rf"(?<![\w.@-])(?:[A-Za-z0-9-]{{1,63}}\.){{1,6}}(?:{'|'.join(sorted(_TLDS, reverse=True))})\b(?:/[^\s<>\"{{}}]*)?"
+    rf"(?<![\w.@-])(?:[A-Za-z0-9-]{{1,63}}\.){{1,6}}(?:{'|'.join(sorted(_TLDS, reverse=True))})\b"
+    r"(?::\d{2,5}\b)?(?:(?:/|[?#](?=\w))[^\s<>\"{}]*)?"
 )
 _SIGNS = {
     ".": "dot",
@@ -30,7 +35,8 @@ _EXTENSIONS = word_set("""
     js ts py txt doc docx xls xlsx ppt pptx pdf html htm css wav mp3 mp4 ogg flac jpg jpeg png gif svg exe zip tar
     gz csv md json xml yaml yml ini cfg log java cpp sh bat dll iso psd tex bak
 """)
-_PAGE = re.compile(r"(?<![\w.@-])[\w/-]{1,80}\.(?:php|aspx?|jsp|cgi|html?)\?[^\s<>\"{}]*")
+# A page or a path with a query: "page.php?id=7", "/search?q=cats"
+_PAGE = re.compile(r"(?<![\w.@/-])(?:[\w./-]{1,80})?\?(?=[\w.%+-]{1,40}=)[^\s<>\"{}]*")
 _FILE = re.compile(rf"(?<=[A-Za-z0-9_)])\.(?P<extension>{'|'.join(sorted(_EXTENSIONS, reverse=True))})\b(?!\s*\.\w)")
 _LEADING_DOT = re.compile(r"(?:(?<=\s)|(?<=[(\[/\"'])|^)\.(?=[A-Za-z]{2,})")
 
@@ -60,4 +66,5 @@ def _spoken(link: str) -> str:
         core = host[: -len(last)] + " ".join(last) + core[len(host) :]
     core = re.sub(r"(?i)^www(?=\.)", "w w w", core)
     spoken = re.sub(r"[^\w\s]|_", lambda m: f" {_SIGNS.get(m.group(), m.group())} ", core)
-    return re.sub(r" {2,}", " ", spoken).strip().lower() + tail
+    spoken = re.sub(r" {2,}", " ", spoken).strip().lower()
+    return re.sub(r"\ba\b", LETTER_MARK, spoken) + tail

@@ -53,11 +53,13 @@ def _needs_accent(word: str) -> bool:
     return not (phonemes and phonemes[-1].startswith("EY"))
 
 
-def lower_except_marked(text: str) -> str:
-    """Lower-case a text except the letter "A" and the capitals of words that need them."""
-    keep = set(letters_a(text))
-    keep |= {match.start("name") for match in _CITY.finditer(text)}
-    keep |= {match.start() for match in _POLISH.finditer(text)}
+def lower_except_marked(text: str, all_caps: bool = False) -> str:
+    """Lower-case a text except the letter "A" and, unless all is in capitals, those of words that need them."""
+    keep: set[int] = set()
+    if not all_caps:
+        keep = set(letters_a(text))
+        keep |= {match.start("name") for match in _CITY.finditer(text)}
+        keep |= {match.start() for match in _POLISH.finditer(text)}
     lower = "".join(c if i in keep else c.lower() for i, c in enumerate(text)) if keep else text.lower()
     return lower.replace(LETTER_MARK, "A")
 

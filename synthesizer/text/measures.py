@@ -26,7 +26,14 @@ _NOUN = re.compile(
     r"|as|apart|ahead|long|wide|tall|deep|high|thick|older|younger|longer|later|earlier|ago|left|remaining|up|down|off"
     r"|out|back|north|south|east|west|it|he|she|we|they|you|not|so|too)\b)[a-z]{3,}"
 )
-_RACE = re.compile(r"\s(?:race|dash|sprint|hurdles|relay|freestyle|final|event|champion|backstroke|butterfly)\b")
+# Nouns that a measure before them modifies, also without an article: "a 400 m race", "1,200 sq. ft. house"
+_MODIFIED = re.compile(
+    r"\s(?:race|dash|sprint|hurdles|relay|freestyle|final|event|champion|backstroke|butterfly|steeplechase|run|walk|drive"
+    r"|ride|hike|swim|flight|trip|delay|wait|break|video|clip|nap|house|home|homes|apartment|office|lot|room|bag|bags|box"
+    r"|boxes|bottle|bottles|can|cans|jar|tank|tanks|engine|motor|camera|lens|sensor|screen|monitor|laptop|display|drive|disk"
+    r"|battery|batteries|charger|cable|adapter|bulb|bulbs|fuse|resistor|pipe|pipes|board|boards|rope|fence|wall|pole|ladder"
+    r"|truck|trailer|screws?|bolts?|nails|tarp|rod|steak|baby|dog|man|woman|limit|zone|increments)\b"
+)
 
 
 def expand_measures(text: str) -> str:
@@ -61,7 +68,7 @@ def _measure(match: re.Match[str]) -> str:
         return match.group()  # "5 t-shirts", "2 s's"
     before = match.string[max(0, match.start() - 30) : match.start()]
     modifies = _ARTICLE.search(before) and _NOUN.match(match.string, match.end())
-    if match["gap"] == "-" or modifies or _RACE.match(match.string, match.end()):
+    if match["gap"] == "-" or modifies or _MODIFIED.match(match.string, match.end()):
         many = one
     power = _POWERS.get(match["power"] or "", "")
     per = ""
@@ -76,15 +83,20 @@ def _blood_pressure(match: re.Match[str]) -> str:
     return f"{cardinal(match['top'])} over {cardinal(match['bottom'])} millimeters of mercury"
 
 
+def _side(number: str) -> str:
+    if "/" in number:
+        return mixed_fraction(number)
+    return pairs(number) if number.isdigit() and len(number) == 4 else decimal(number)
+
+
 def _size(match: re.Match[str]) -> str:
     """Numbers with x between them are sizes; with a multiplication sign only if a unit of length follows."""
     sign = match["sign"]
     if sign == "×" and not match["unit"] and not match["unit_a"] and len(match["a"]) < 4:
         return match.group()
-    first = pairs(match["a"]) if match["a"].isdigit() and len(match["a"]) == 4 else decimal(match["a"])
-    second = match["b"]
-    if second.isdigit() and len(second) == 4:
-        second = pairs(second)
+    first, second = _side(match["a"]), match["b"]
+    if "/" in second or len(second) == 4:
+        second = _side(second)
     unit = match["unit_a"] or ""
     name = UNITS.get(unit.strip())
     unit = f" {name[0] if match['a'] == '1' else name[1]}" if name else unit
@@ -92,6 +104,8 @@ def _size(match: re.Match[str]) -> str:
 
 
 def _angle(match: re.Match[str]) -> str:
+    if not match["minutes"] and not match["side"]:
+        return match.group()  # "a 45° angle" has the singular of other units
     spoken = [counted(match["degrees"], ("degree", "degrees"))]
     for part in ("minute", "second"):
         if number := match[part + "s"]:
@@ -99,6 +113,12 @@ def _angle(match: re.Match[str]) -> str:
     if match["side"]:
         spoken.append(_SIDES[match["side"]])
     return " ".join(spoken) + ("" if match["side"] or not match.group().endswith(" ") else " ")
+
+
+def _bare_degrees(match: re.Match[str]) -> str:
+    """'98.6 F' -> '98.6 °F', '-40C', '350F oven'."""
+    number, scale = (group for group in match.groups() if group)
+    return f"{number} °{scale}"
 
 
 _DEGREE_RULES = compile_rules(
@@ -109,9 +129,16 @@ _DEGREE_RULES = compile_rules(
         _angle,
     ),
     (
-        r"(?P<before>(?:\b(?:at|to|of|below|above|around|about|oven|hit|reached|is|was)\s|/)-?)"
+        r"(?P<before>(?:\b(?:at|to|of|below|above|around|about|oven|hit|reached|is|was|[Ii]t's|fever|[Tt]emp(?:erature)?)\s|/)-?)"
         r"(?P<number>\d{1,3})(?P<scale>[CF])\b",
         r"\g<before>\g<number> °\g<scale>",
+    ),
+    (
+        r"(?<![\w.,])(?P<number>-?\d{1,3})\s?(?P<scale>[CF])"
+        r"(?=\s(?:ovens?|outside|inside|today|tonight|heat|water|temperatures?|weather)\b)"
+        r"|(?<![\w.,])(?P<decimal>-?\d{1,3}\.\d)\s?(?P<decimal_scale>[CF])\b"
+        r"|(?P<cold>(?:(?<!\w)-|\bminus )\d{1,2})\s?(?P<cold_scale>[CF])\b",
+        _bare_degrees,
     ),
     (r"(?<=°[CF])/(?=\d)", ", "),
 )
@@ -119,12 +146,16 @@ _DEGREE_RULES = compile_rules(
 _RULES = compile_rules(
     (r"(?<![\d/])(?P<top>\d{2,3})/(?P<bottom>\d{2,3})\s?mm\s?Hg\b", _blood_pressure),
     (r"(?<=\d)(?P<gap>\s?)(?P<unit>(?:[a-zA-Z]\.){2,3}(?!\w))", _dotted),
+    (r"(?<=\d)(?P<area>[- ](?:sq|cu))\.?-(?P<unit>ft|in|yd|m|mi)\b\.?", r"\g<area> \g<unit>"),
+    (r"(?<=\d)(?P<gap>\s?)in\^2\b", " sq in"),
+    (r"(?<=km) / (?=hr?\b)|(?<=\dm) / (?=s\b)| / (?=h\b)", "/"),
+    (r"(?<=\d)k(?=\s(?:gold|white gold)\b)|(?<=\d) kt(?=\sgold\b)", " karat"),
     # "m2", "m/s2": a digit after a unit of length or time is a power.
-    (r"(?<=\d)(?P<unit>\s?(?:[kcdmnμ]?m|ft|yd|mi|in))(?P<power>[23])(?![\w.])", r"\g<unit>^\g<power>"),
+    (r"(?<=\d)(?P<unit>\s?(?:[kcdmnμ]?m|ft|yd|mi|in))(?P<power>[23])(?!\w|\.\d)", r"\g<unit>^\g<power>"),
     (r"(?<=[A-Za-z])(?P<unit>/(?:s|min|h|[cmk]?m|ft|in))(?P<power>[23])(?!\w)", r"\g<unit>^\g<power>"),
     (
-        rf"(?<![\w.,/])(?P<a>{NUMBER})(?P<unit_a>\s?(?:{_UNIT}|feet|inch(?:es)?|foot))?\s?(?P<sign>[x×])\s?(?=\d)"
-        r"(?P<b>\d+(?:\.\d+)?)(?![\d.]|\^)(?P<rest>\s?[x×]\s?(?=\d))?"
+        rf"(?<![\w.,/])(?P<a>(?:\d{{1,3}}\s)?\d{{1,2}}/\d{{1,2}}|{NUMBER})(?P<unit_a>\s?(?:{_UNIT}|feet|inch(?:es)?|foot))?\s?(?P<sign>[x×])\s?(?=\d)"
+        r"(?P<b>(?:\d{1,3}\s)?\d{1,2}/\d{1,2}|\d+(?:\.\d+)?)(?!\d|\.\d|\^)(?P<rest>\s?[x×]\s?(?=\d))?"
         r"(?=(?P<unit>\s?(?:cm|mm|m|in|ft|km|inches|feet)\b)?)",
         _size,
     ),
@@ -138,9 +169,10 @@ _RULES = compile_rules(
         lambda m: _counted(m, LETTER_UNITS[m["unit"]]),
     ),
     (
-        r"(?<![\w.,])(?P<number>\d{1,3}(?:\.\d+)?)(?P<gap>\s|-)in(?:\.(?=\s+[a-z(\d]|\s*[,;:)])"
+        r"(?<![\w.,/])(?<!\d\s)(?P<number>(?:\d{1,3}\s)?\d{1,2}/\d{1,2}|\d{1,3}(?:\.\d+)?)(?P<exponent>(?!))?(?P<gap>\s|-)"
+        r"in(?:\.(?=\s+[a-z(\d]|\s*[,;:)])"
         r"|(?=[.,;)]|$|\s(?:long|wide|tall|high|deep|thick|across|screen|of (?:rain|snow))\b))",
-        lambda m: counted(m["number"], ("inch", "inch" if m["gap"] == "-" else "inches")),
+        lambda m: _counted(m, ("inch", "inch" if m["gap"] == "-" else "inches")),
     ),
     (r"(?<=\d)x(?=/(?:day|week|month|year|hour|d|wk)\b)", " times"),
     (
@@ -150,7 +182,8 @@ _RULES = compile_rules(
     ),
     # The remaining units follow a price or a word: "£2/kg".
     (
-        rf"(?<=[A-Za-z\d])/(?P<per>{_PER_WORD}|kg|lb|km|min|hr|h|oz|g|GB|MB|yr|mo|wk)\b{_STOP}",
+        rf"(?<=[A-Za-z\d])/(?P<per>{_PER_WORD}|kg|lb|km|min|hr|h|oz|g|GB|MB|yr|mo|wk|gal|sq\.? (?:ft|m|km|mi|in|yd))\b"
+        rf"{_STOP}",
         lambda m: f" per {UNITS[m['per']][0] if m['per'] in UNITS else m['per']}",
     ),
     (

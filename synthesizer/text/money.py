@@ -82,7 +82,7 @@ _BEFORE = re.compile(
     rf"(?P<minus>(?<![\w)])-)?(?<![A-Za-z])(?P<sign>{_SIGN})\s?(?P<amount>{_AMOUNT}){_MAGNITUDE}{_QUALIFIED}"
 )
 _AFTER = re.compile(
-    rf"(?P<minus>(?<![\w)])-)?(?<![\d.,])(?P<amount>{_AMOUNT}){_MAGNITUDE}\s?"
+    rf"(?P<minus>(?<![\w)])-)?(?<![\d.,^])(?P<amount>{_AMOUNT}){_MAGNITUDE}\s?"
     rf"(?P<sign>{_SIGN}|{one_of(_AFTER_ONLY)})(?![A-Za-z]){_QUALIFIED}"
 )
 # "$5-$10" -> "5 to 10 dollars"

@@ -54,10 +54,11 @@ def _scientific(match: re.Match[str]) -> str:
 
 
 def _grouped(match: re.Match[str]) -> str:
-    """'100 000' -> '100000', '1 234,56' -> '1234.56'; the parts of names and dates are kept apart."""
-    if _NAMING.search(match.string[max(0, match.start() - 12) : match.start()]):
+    """'100 000' -> '100,000', '1 234,56' -> '1,234.56'; the parts of names and dates are kept apart."""
+    before = match.string[max(0, match.start() - 24) : match.start()]
+    if _NAMING.search(before) and not _AFTER_YEAR.search(before):
         return match.group()
-    return match.group().replace(" ", "").replace(",", ".")
+    return match.group().replace(",", ".").replace(" ", ",")
 
 
 def _hyphenated_whole(match: re.Match[str]) -> str:
@@ -98,7 +99,8 @@ def _plain(match: re.Match[str]) -> str:
 
 
 def _version(match: re.Match[str]) -> str:
-    return " point ".join(cardinal(part) for part in match.group().split("."))
+    gap = " " if match.string[max(0, match.start() - 1) : match.start()].isalpha() else ""  # "v1.2.3"
+    return gap + " point ".join(cardinal(part) for part in match.group().split("."))
 
 
 def _internet_address(match: re.Match[str]) -> str:
@@ -118,16 +120,22 @@ _NAMING = re.compile(
     + r"|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\.?|\d)\s$",
     re.IGNORECASE,
 )
+# "In 2021 5 100 people came": the digits before a grouped number are a year.
+_AFTER_YEAR = re.compile(
+    r"(?:\b(?i:in|by|since|until|before|after|from|of|and|to|year|" + "|".join(MONTHS) + r")|\d,)\s(?:1[5-9]|20)\d\d\s$"
+)
 _SIMPLE_FRACTION = r"(?:[1-7]/[2-8]|[1-9]/10|\d{1,2}/(?:16|32|64))(?![\d/])"
 
 # In order: each rule sees the digits that those above have left.
 _FIRST_RULES = compile_rules(
     # Digit groups of Indian and continental European notation become one number.
     (r"(?<![\d,.])\d{1,2}(?:,\d\d)+,\d{3}(?!\d|,\d)", lambda m: m.group().replace(",", "")),
-    (r"(?<![\w.,:/+-])(?<!\d )[1-9]\d{0,2}(?: \d{3}){2,4}(?![\d-]| \d)", lambda m: m.group().replace(" ", "")),
+    (r"(?<![\w.,:/+-])[1-9]\d{0,2}(?: \d{3}){2,4}(?![\d-]| \d)", _grouped),
     (
-        r"(?<![\w.,:/+'])(?<!\D-)[1-9]\d{0,2} \d{3}(?:(?P<comma>,)(?P<part>\d\d?))?(?!\d|-(?!\d{1,3} \d{3})| \d)"
-        r"(?:(?=\.\d\d?(?!\d|\.\d)|\s?[%°€£$]|\s(?:[a-z]|[A-Z]{2,3}\b|[kMG]?(?:Hz|W|V|B)\b)|-\d|[.,;:!?)]?$)|(?<=000))",
+        r"(?<![\w.,:/+'])(?<!\D-)[1-9]\d{0,2} \d{3}(?:(?P<comma>,)(?P<part>\d\d?))?"
+        r"(?!\d|-(?!\d{1,3} \d{3}|[a-z])| \d)"
+        r"(?:(?=\.\d\d?(?!\d|\.\d)|\s?[%°€£$]|\s(?:[a-z]|[A-Z]{2,3}\b|[kMG]?(?:Hz|W|V|B)\b|[A-Z][a-z]+s\b)|-[\da-z]"
+        r"|[.,;:!?)]?$|[,;:!?)]+\s)|(?<=000))",
         _grouped,
     ),
     (r"(?<![\w.,'])[1-9]\d{0,2}(?:'\d{3})+(?![\d'\"])", lambda m: m.group().replace("'", "")),
@@ -151,19 +159,29 @@ _FIRST_RULES = compile_rules(
         START + r"24/7(?:/365\b)?(?!/?\d)",
         lambda m: "twenty-four seven" + (" three sixty-five" if "365" in m.group() else ""),
     ),
-    (START + r"9/11\b(?!/)", lambda m: "nine eleven"),
+    (START + r"(?P<digit>[79])/11\b(?!/|\sof\b)", lambda m: f"{cardinal(m['digit'])} eleven"),
+    (
+        START + r"(?P<top>\d{1,3})/(?P<bottom>\d{1,3})(?=\s(?:stars?|points|rating|score|would)\b)"
+        r"|(?<![\w.,:/])(?P<both>[2-9]|10|100)/(?P=both)(?![\w/])",
+        lambda m: f"{cardinal(m['top'] or m['both'])} out of {cardinal(m['bottom'] or m['both'])}",
+    ),
     (START + r"(?P<same>50|20)[/-](?P=same)\b(?![-/])", lambda m: f"{cardinal(m['same'])} {cardinal(m['same'])}"),
     (START + r"(?P<lines>480|720|1080|1440|2160)(?P<scan>[pi])\b", lambda m: f"{pairs(m['lines'])} {m['scan']}"),
     (START + r"(?P<type>7\d7)-(?P<variant>\d{2,3})\b(?!-)", lambda m: f"{pairs(m['type'])} {pairs(m['variant'])}"),
     (START + r"(?P<a>\d+)-(?P<b>\d+)(?=\spunch)", lambda m: f"{cardinal(m['a'])} {cardinal(m['b'])}"),
-    (START + r"(?P<top>\d+)\s?/\s?(?P<bottom>\d+)(?=\s?=)", lambda m: f"{m['top']} divided by {m['bottom']}"),
+    (
+        START + r"(?P<top>\d+)\s?/\s?(?P<bottom>\d+)(?=\s?=(?!\s{0,3}\d+/))",
+        lambda m: f"{m['top']} divided by {m['bottom']}",
+    ),
     (START + r"(?P<part>\d+/\d+)(?:rd|th|nd)s?\b", lambda m: m["part"]),
-    (START + rf"(?<!-)(?P<whole>\d{{1,2}})-(?P<part>{_SIMPLE_FRACTION})", _hyphenated_whole),
+    (START + rf"(?<!-)(?P<whole>\d{{1,2}})-\s?(?P<part>{_SIMPLE_FRACTION})", _hyphenated_whole),
+    (START + r"1/2(?=\san?\s)", "half"),
     (rf"(?<![\d/-])(?P<part>{_SIMPLE_FRACTION})\s?-\s?(?=\d)", r"\g<part> to "),
     (
-        rf"(?P<sign>[$£€]){_FRACTION}\s(?P<magnitude>[mbt]r?illion)\b",
-        lambda m: f"{_mixed_fraction(m)} {m['magnitude']} {plural_currency(m['sign'])}",
+        rf"(?P<sign>[$£€]){_FRACTION}(?:\s(?P<magnitude>[mbt]r?illion)\b)?(?![\w/])",
+        lambda m: f"{_mixed_fraction(m)} {m['magnitude'] or ''} {plural_currency(m['sign'])}",
     ),
+    (START + _FRACTION + r"\s?[x×](?![\w-]|\s?\d)", lambda m: f"{_mixed_fraction(m)} times"),
     (START + _FRACTION + r"-(?=[a-z])", _fraction_as_adjective),
     (START + _FRACTION + r"(?P<percent>\s?%)", lambda m: _mixed_fraction(m) + " percent"),
     (START + r"(?P<number>\d+)(?:th|rd|nd)s\b", lambda m: plural(ordinal(m["number"]))),
@@ -185,6 +203,6 @@ _LAST_RULES = compile_rules(
     ),
     (r"(?<=[\w)])\^(?:(?P<exponent>[+-]?\d+)(?P<charge>[+-](?!\w))?|(?P<only>[+-])(?!\w))", _power),
     (START + _FRACTION + r"(?![\w/]|\.\d)", _mixed_fraction),
-    (START + r"\d+(?:\.\d+){2,}(?!\d)", _version),
+    (r"(?:(?<=\b[vV])|(?<![\w.,:/]))\d+(?:\.\d+){2,}(?!\d)", _version),
     (rf"(?P<plus>(?<![\w)-])\+)?(?P<number>{NUMBER})", _plain),
 )

@@ -84,7 +84,9 @@ def mixed_fraction(number: str) -> str:
     spoken = fraction(top, bottom)
     if not whole:
         return spoken
-    return f"{cardinal(whole.strip())} and {'a' + spoken[3:] if spoken.startswith('one ') else spoken}"
+    if spoken.startswith("one "):
+        spoken = ("an" if spoken[4:].startswith(("ei", "el")) else "a") + spoken[3:]
+    return f"{cardinal(whole.strip())} and {spoken}"
 
 
 def roman_value(numeral: str) -> int | None:

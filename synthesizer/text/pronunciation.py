@@ -97,7 +97,10 @@ def _marked_tokens(match: re.Match[str]) -> list[Token]:
 
 
 def _letters_by_name(tokens: list[Token]) -> list[Token]:
-    """Pronounce "a" as the letter, not the article, in "u s a", "option a" and "an a minus"."""
+    """Pronounce "a" as the letter, not the article, in "option a", "a-list" and "an a minus".
+
+    Other letters are found by `synthesizer.text.letters` while the text has capitals.
+    """
     return [
         Token("a", ("EY1",)) if token.spelling == "a" and _is_letter_a(tokens, i) else token
         for i, token in enumerate(tokens)
@@ -107,19 +110,11 @@ def _letters_by_name(tokens: list[Token]) -> list[Token]:
 def _is_letter_a(tokens: list[Token], i: int) -> bool:
     spellings = [tokens[k].spelling if 0 <= k < len(tokens) else "" for k in range(i - 2, i + 3)]
     before, left, _, right, after = spellings
-    if left in (" ", "-") and before not in ("a", "i") and _is_letter(before):
-        return True
-    if right in (" ", "-") and _is_letter(after.removesuffix("'s")):
-        return True
     if (right == "-" and left != "-") or left == right in ("'", '"') or (left == " " and before == "an"):
         return True
     if left != " " or before not in BEFORE_LETTER:
         return False
     return right != " " or after in AFTER_LETTER or before == "vitamin"
-
-
-def _is_letter(spelling: str) -> bool:
-    return len(spelling) == 1 and spelling.isalpha()
 
 
 def _homographs(tokens: list[Token]) -> list[Token]:

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Iterator
 
-from synthesizer.text.abbreviations import BEFORE_NUMBER, BOOKS, CALENDAR, FINAL, INNER, RANKS, TITLES
+from synthesizer.text.abbreviations import BEFORE_NUMBER, BOOKS, CALENDAR, FINAL, INNER
 from synthesizer.text.letters import ends_with_letter
 from synthesizer.text.matching import word_set
+from synthesizer.text.titles import CAPITALIZED, RANKS, TITLES
 
 MAX_CHARACTERS = 200  # about 14 s of speech, a little more than the longest training utterances
 _EXTRA_PER_DIGIT = 4  # a digit is spoken as about a word: "1999" is as long as "nineteen ninety-nine"
@@ -18,14 +19,16 @@ _TERMINATOR = re.compile(rf"(?:\.{{2,}}|[.!?…]+)[{_CLOSERS}]*(?=\s)|[。！？
 _PARAGRAPH = re.compile(r"\s*\n\s*")
 _INLINE = re.compile(r"\{[^{}]*\}")
 _CONTINUES = re.compile(r"\s+[&+=/]\s")
+_RANGE = re.compile(r"\s+[-–—]\s+[A-Z]")
 _LAST_WORD = re.compile(r"(?:[^\W\d_]\.)*[^\W_]+$")
 
 _NEVER_LAST = frozenset(TITLES) | frozenset(RANKS) | frozenset(INNER) | {"sq", "cu", "fl"}
 _BEFORE_NUMBER = frozenset(BEFORE_NUMBER) | {word.lower() for word in [*CALENDAR, *BOOKS]} | {"c", "ca", "rs"}
 _AMOUNT = re.compile(r"\d\s?/?(?:(?:sq|cu|fl)\.?\s)?[a-z]+$")
-_UNITS = word_set(
-    "in ft yd yds ozs mi oz lb lbs tsp tbsp gal qt pt min mins sec secs hr hrs yr yrs mo mos wk wks sq cu fl"
-)
+_UNITS = word_set("""
+    in ft yd yds ozs mi oz lb lbs tsp tbsp gal qt pt min mins sec secs hr hrs yr yrs mo mos wk wks sq cu fl km cm mm m
+    kg g mg ml cl dl doz pcs
+""")
 _MAYBE_LAST = frozenset(FINAL) | {"st", "al"}
 # Words that begin a sentence and are not part of a name
 _STARTER_WORDS = """
@@ -119,6 +122,12 @@ def _ends_sentence(paragraph: str, start: int, match: re.Match[str], any_capital
     numbered = next_word[:1].isdigit() or re.fullmatch("[IVX]{2,}|[VX]", next_word)
     if lower in _NEVER_LAST or word in ("max", "min") or (lower in _BEFORE_NUMBER | _UNITS and numbered):
         return False
+    if word in CAPITALIZED and next_word[:1].isupper():
+        return False  # "Sec. Clinton", but not "in 5 sec. Then"
+    if word in CALENDAR and (next_word in CALENDAR or _RANGE.match(paragraph, match.end())):
+        return False
+    if len(word) == 1 and word.islower() and not paragraph[start : match.start() - 1].rpartition(",")[2].strip():
+        return False  # "a. first, b. second"
     if lower in _UNITS and next_word[:1].islower() and _AMOUNT.search(paragraph[start : match.start()][-20:]):
         return False  # "10 lb. of sugar", also in a text without capitals
     if word == "v" and next_word[:1].isupper():
@@ -127,7 +136,9 @@ def _ends_sentence(paragraph: str, start: int, match: re.Match[str], any_capital
         return next_word[:1].isupper() or next_word[:1].isdigit() or not next_word
     if lower in _MAYBE_LAST or "." in lower or (len(word) == 1 and word.isupper()):
         # "Co.", "U.S." and the initial "J." end a sentence where the next word would not be part of a name.
-        return lower == "etc" or (next_word[:1].isupper() and next_word.lower() in _STARTERS)
+        is_initial = len(next_word) == 1 and next_word != "I" and paragraph[match.end() :].lstrip()[1:2] == "."
+        starts = next_word[:1].isupper() and next_word.lower() in _STARTERS and not is_initial
+        return lower == "etc" or starts
     return True
 
 

@@ -178,6 +178,21 @@ UNITS: dict[str, tuple[str, str]] = {
     "deg C": ("degree Celsius", "degrees Celsius"),
     "deg F": ("degree Fahrenheit", "degrees Fahrenheit"),
     "°K": ("kelvin", "kelvin"),
+    "kmh": ("kilometer per hour", "kilometers per hour"),
+    "km/hr": ("kilometer per hour", "kilometers per hour"),
+    "mm Hg": ("millimeter of mercury", "millimeters of mercury"),
+    "ft-lbs": ("foot pound", "foot pounds"),
+    "kb": ("kilobit", "kilobits"),
+    "Mb": ("megabit", "megabits"),
+    "Gb": ("gigabit", "gigabits"),
+    "ly": ("light year", "light years"),
+    "kn": ("knot", "knots"),
+    "kts": ("knot", "knots"),
+    "kt": ("knot", "knots"),
+    "VDC": ("volt D C", "volts D C"),
+    "VAC": ("volt \u1d00 C", "volts \u1d00 C"),
+    "doz": ("dozen", "dozen"),
+    "pcs": ("piece", "pieces"),
 }
 # Letters that are units only after a space and before punctuation.
 LETTER_UNITS: dict[str, tuple[str, str]] = {

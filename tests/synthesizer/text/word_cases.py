@@ -138,7 +138,7 @@ WORD_CASES = {
         ("12/4=3", "twelve divided by four equals three"),
         ("an A- in math", "an a minus in math"),
         ("&amp; and ∞", "and and infinity"),
-        ("if (a) { f(x); }", "if (a) ( f(x); )"),
+        ("if (a) { f(x); }", "if (a) (f(x);)"),
         ("I ❤️ it", "i love it"),
         ("you & me @ home", "you and me at home"),
         ("#fun", "hashtag fun"),
