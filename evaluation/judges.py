@@ -51,7 +51,7 @@ def load_judges(settings: JudgeSettings, notes: Notes) -> Judges:
     speakers: list[SpeakerJudge] = []
     if settings.speaker_judge is not None:
         judge = load_speaker_model(settings.speaker_judge, settings.speaker_input, settings.speaker_threshold)
-        if judge.name == Resemblyzer.name:
+        if judge.name == Resemblyzer.NAME:
             raise ConfigError(f"{judge.name} is the name of another judge: give --speaker-judge label=FILE.")
         speakers.append(judge)
     recogniser = load_recogniser(settings.recogniser)

@@ -65,7 +65,7 @@ class JudgeSettings:
     recogniser: str = POCKETSPHINX
     """Speech recogniser: pocketsphinx, none, or faster-whisper:MODEL with a folder, or a name to download once."""
     speaker_judge: str | None = None
-    """Speaker model that judges similarity: an ONNX or TorchScript file, or label=FILE."""
+    """Speaker model that judges similarity: ONNX, TorchScript or encoder file, or label=FILE."""
     speaker_input: SpeakerInput = "auto"
     """Input of the speaker model at 16 kHz: waveform, or 80 log mel bands as in Kaldi, minus their mean (fbank)."""
     speaker_threshold: float | None = None

@@ -24,25 +24,19 @@ class SpeakerJudge(Protocol):
         ...
 
 
-class Resemblyzer:
-    """The public encoder as a `SpeakerJudge`: the fallback that needs no model file.
+class EncoderJudge:
+    """A `SpeakerEncoder` as a `SpeakerJudge`. It is independent if nothing was trained on its embeddings.
 
     Args:
-        encoder: a `SpeakerEncoder`; the public one if None.
-
-    Raises:
-        ConfigError: the public encoder is not installed.
+        encoder: the `SpeakerEncoder`.
+        name, threshold: see `SpeakerJudge`.
     """
 
-    name = "resemblyzer"
-    note = (
-        "Voice: resemblyzer is not independent. It is the teacher of the default encoder, so it overrates clones by "
-        "that encoder. An independent model can be given with --speaker-judge."
-    )
-    threshold: float | None = None
-
-    def __init__(self, encoder: Any = None) -> None:
-        self.encoder = encoder or public_encoder()
+    def __init__(self, encoder: Any, name: str, threshold: float | None = None) -> None:
+        self.encoder = encoder
+        self.name = name
+        self.note = f"Voice: {name} is an encoder of this toolkit.{acceptance(threshold)}"
+        self.threshold = threshold
 
     def embed(self, wav: np.ndarray) -> np.ndarray | None:
         """float32 [256]; None if no speech is detected. Args: wav: float32 [samples] at 16 kHz, in [-1, 1]."""
@@ -50,6 +44,28 @@ class Resemblyzer:
             return self.encoder.embed(wav)
         except AudioError:
             return None
+
+
+class Resemblyzer(EncoderJudge):
+    """The public encoder: the fallback that needs no model file.
+
+    Raises:
+        ConfigError: the public encoder is not installed.
+    """
+
+    NAME = "resemblyzer"
+
+    def __init__(self) -> None:
+        super().__init__(public_encoder(), self.NAME)
+        self.note = (
+            "Voice: resemblyzer is not independent. It is the teacher of the default encoder, so it overrates clones "
+            "by that encoder. An independent model can be given with --speaker-judge."
+        )
+
+
+def acceptance(threshold: float | None) -> str:
+    """What a threshold means, as a sentence for a note; empty without one."""
+    return "" if threshold is None else f" It accepts a clip as the speaker from a cosine of {threshold:g}."
 
 
 def public_encoder() -> Any:

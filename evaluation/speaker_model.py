@@ -1,4 +1,4 @@
-"""Any speaker model as a judge of similarity: an ONNX graph, or a TorchScript file."""
+"""Any speaker model as a judge of similarity: an ONNX graph, a TorchScript file, or an encoder of this toolkit."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from evaluation.settings import SpeakerInput, labelled
+from evaluation.similarity import EncoderJudge, SpeakerJudge, acceptance
 from speech.audio import SAMPLE_RATE
 from speech.errors import ConfigError, ModelFileError
 from speech.packages import require_package
@@ -36,9 +37,7 @@ class SpeakerModel:
         self._features = features
         self.name = name
         self.threshold = threshold
-        self.note = f"Voice: {name} is an independent speaker model."
-        if threshold is not None:
-            self.note += f" It accepts a clip as the speaker from a cosine of {threshold:g}."
+        self.note = f"Voice: {name} is an independent speaker model.{acceptance(threshold)}"
 
     def embed(self, wav: np.ndarray) -> np.ndarray | None:
         """float32 [dim], L2 norm 1; None if the clip is shorter than 0.5 s, or the model gives no finite values.
@@ -53,31 +52,37 @@ class SpeakerModel:
         return embedding / norm if np.isfinite(norm) and norm > 0 else None
 
 
-def load_speaker_model(name: str, kind: SpeakerInput = "auto", threshold: float | None = None) -> SpeakerModel:
+def load_speaker_model(name: str, kind: SpeakerInput = "auto", threshold: float | None = None) -> SpeakerJudge:
     """A speaker model of a file. It is run once, so that a wrong input is reported before anything is measured.
 
     Args:
-        name: FILE.onnx, a TorchScript FILE, or label=FILE. A TorchScript file can contain code: use only trusted ones.
+        name: FILE or label=FILE: ONNX (.onnx), an encoder of this toolkit (.safetensors), or TorchScript. A TorchScript
+            file can contain code, so it must be trusted.
         kind: what the model takes; "auto" reads it from the shape of the ONNX graph's input.
 
     Raises:
         ConfigError: the input is not clear, or a package is missing.
         ModelFileError: the file is missing, cannot be read, or cannot be run on this input.
     """
-    label, path = labelled(name)
-    if not Path(path).is_file():
-        raise ModelFileError(f"There is no speaker model {path}: name an ONNX or a TorchScript file.")
-    run, shape = _load_onnx(Path(path)) if path.endswith(".onnx") else (_load_torchscript(Path(path)), None)
-    model = SpeakerModel(run, feature_extractor(shape, kind, Path(path).name), label, threshold)
+    label, file = labelled(name)
+    path = Path(file)
+    if not path.is_file():
+        raise ModelFileError(f"There is no speaker model {path}: name an ONNX, TorchScript or encoder file.")
+    if path.suffix == ".safetensors":
+        from encoder import SpeakerEncoder
+
+        return EncoderJudge(SpeakerEncoder.load(path), label, threshold)
+    run, shape = _load_onnx(path) if path.suffix == ".onnx" else (_load_torchscript(path), None)
+    features = feature_extractor(shape, kind, path.name)
+    model = SpeakerModel(run, features, label, threshold)
+    noise = 0.1 * np.random.default_rng(0).standard_normal(2 * SAMPLE_RATE, dtype=np.float32)
     try:
-        embedding = model.embed(0.1 * np.random.default_rng(0).standard_normal(2 * SAMPLE_RATE, dtype=np.float32))
-    except (ConfigError, ModelFileError):
-        raise
+        embedding = model.embed(noise)
     except Exception as error:  # the runtimes raise classes of their own
-        reason = str(error).strip().splitlines()[-1][:200] if str(error).strip() else type(error).__name__
-        raise ModelFileError(f"{path} cannot be run ({reason}): check the model and --speaker-input.") from error
+        sizes = list(features(noise).shape)
+        raise ModelFileError(f"{path} cannot be run on an input of shape {sizes}: check --speaker-input.") from error
     if embedding is None:
-        raise ModelFileError(f"{path} gives no finite embedding: check the model and --speaker-input.")
+        raise ModelFileError(f"{path} gives no finite embedding: check --speaker-input.")
     return model
 
 

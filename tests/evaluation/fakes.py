@@ -40,7 +40,7 @@ class FakeSentences:
 class FakeSpeakerJudge:
     """Embeds a voice as its spectrum below 400 Hz."""
 
-    name = "resemblyzer"
+    NAME = name = "resemblyzer"
     note = "Voice: fake."
 
     def __init__(self, threshold: float | None = None) -> None:

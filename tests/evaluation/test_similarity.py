@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from evaluation.similarity import Resemblyzer, embed_voices, nearest
+from evaluation.similarity import EncoderJudge, Resemblyzer, embed_voices, nearest
 from speech.errors import ConfigError
 from tests.evaluation.fakes import FakeSpeakerJudge
 from tests.toy_models import speech_like, toy_encoder
@@ -24,7 +24,9 @@ def test_a_voice_is_the_normalised_mean_of_its_clips():
 
 
 def test_silence_has_no_embedding():
-    assert Resemblyzer(toy_encoder()).embed(np.zeros(16_000, np.float32)) is None
+    judge = EncoderJudge(toy_encoder(), "toy", 0.5)
+    assert judge.embed(np.zeros(16_000, np.float32)) is None
+    assert np.linalg.norm(np.asarray(judge.embed(speech_like(1.0)))) == pytest.approx(1, abs=1e-5)
 
 
 def test_the_public_weights_may_be_missing(monkeypatch):

@@ -9,7 +9,7 @@ import torch
 
 from evaluation.speaker_model import SpeakerModel, feature_extractor, load_speaker_model
 from speech.errors import ConfigError, ModelFileError
-from tests.toy_models import speech_like
+from tests.toy_models import speech_like, toy_encoder
 
 WAV = speech_like(1.0)
 
@@ -187,6 +187,14 @@ def test_an_onnx_session(tmp_path, monkeypatch):
     monkeypatch.setattr(Session, "inputs", (SimpleNamespace(name="other", shape=[1, "n"]),))
     with pytest.raises(ModelFileError, match="cannot be run"):
         load_speaker_model(str(path))
+
+
+def test_an_encoder_file(tmp_path):
+    encoder = toy_encoder()
+    encoder.save(tmp_path / "toy.safetensors")
+    judge = load_speaker_model(str(tmp_path / "toy.safetensors"), threshold=0.5)
+    assert (judge.name, judge.threshold) == ("toy", 0.5)
+    np.testing.assert_allclose(np.asarray(judge.embed(WAV)), encoder.embed(WAV), atol=1e-5)
 
 
 def test_files_that_are_no_model(tmp_path):
