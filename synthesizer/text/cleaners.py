@@ -84,6 +84,8 @@ def normalize(text: str) -> str:
 
     def keep(match: re.Match[str]) -> str:
         inside = match.group()[1:-1]
+        if not inside.strip():
+            return losses.drop(match)  # "{}"
         if not is_phoneme_attempt(inside):
             return f"({inside})"  # other braces, as in code
         phonemes.append("{" + " ".join(parse_phonemes(inside)) + "}")

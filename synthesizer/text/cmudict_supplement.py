@@ -116,5 +116,17 @@ _TABLE = """
     kronor     K R OW1 N AO2 R
     ore        AO1 R
     nabla      N AE1 B L AH0
+    deja       D EY0 ZH AA1
+    pureed     P Y UH0 R EY1 D
+    precis     P R EY0 S IY1
+    etat       EY0 T AA1
+    d'etat     D EY0 T AA1
+    d'etre     D EH1 T R AH0
+    raison     R EY0 Z OW1 N
+    elan       EY0 L AA1 N
+    debutante  D EH1 B Y UW0 T AA2 N T
+    doppelganger  D AA1 P AH0 L G AE2 NG ER0
+    oauth      OW1 AO2 TH
+    oled       OW1 L EH2 D
 """
 CMUDICT_SUPPLEMENT = {word: " ".join(phonemes) for word, *phonemes in map(str.split, _TABLE.strip().splitlines())}

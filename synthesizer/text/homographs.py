@@ -5,65 +5,60 @@ that are both noun and verb depends on the word before: "the record", "to record
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
 
+from synthesizer.text.homograph_context import (
+    AFTER_NOUN,
+    HAVE_OR_BE,
+    NOUN_AFTER,
+    OBJECTS,
+    PRONOUNS,
+    SUBJECTS,
+    VERB_AFTER,
+    Context,
+    is_noun,
+    is_third_person,
+    is_verb,
+)
+from synthesizer.text.inflection import plural_phonemes
 from synthesizer.text.matching import word_set
 from synthesizer.text.noun_verb_homographs import NOUN_OR_VERB
 
 Phonemes = tuple[str, ...]
 
 
-class Context(NamedTuple):
-    """The two words on either side of a word; empty beyond punctuation or the ends of the text."""
-
-    before: str
-    before_that: str
-    after: str
-    after_that: str
-    first: bool  # the first word of its clause
-    near: frozenset[str] = frozenset()  # the words of the clause up to eight words away
-
-
-# Words that precede a verb, and words that precede a noun or an adjective
-_VERB_AFTER = word_set("""
-    to will would can could should shall must may might do does did don't didn't doesn't can't cannot couldn't won't
-    wouldn't shouldn't let's i'll you'll he'll she'll we'll they'll it'll i'd you'd we'd they'd not never please i you
-    we they who let helped help
-""")
-_NOUN_AFTER = word_set("""
-    a an the this that these those his her my our your their its no any some every each another one of in for with by on
-    at from into under about as's new old good bad great first last next whose world own world's
-""")
-_OBJECTS = word_set("the a an this that it them him me us my your his her our their its all every each")
-_HAVE_OR_BE = word_set(
-    "have has had having i've you've we've they've he's she's was were is are be been being well already"
-)
-
-
 def _phonemes(text: str) -> Phonemes:
     return tuple(text.split())
 
 
-def _is_verb(context: Context) -> bool:
-    return context.before in _VERB_AFTER or (context.first and context.after in _OBJECTS)
+_ASKING = word_set("do does did don't didn't can could will would should may must let help when if once before unless")
+_HABIT = word_set("usually often always sometimes rarely daily nowadays aloud")
 
 
 def _read(c: Context) -> bool:  # present tense
-    past = c.before in _HAVE_OR_BE or c.before_that in _HAVE_OR_BE
-    reads = c.before in _VERB_AFTER - word_set("i you we they who never") or c.before in word_set(
-        "a good long quick easy and/or"
+    if c.before_that in _ASKING and c.before in PRONOUNS:
+        return True  # "Did you read it?", "let me read"
+    if c.before == "to" or c.after == "only":
+        return True
+    if c.before in ("i", "you", "we", "they", "people") and (c.near & _HABIT or "every" in (c.after, c.after_that)):
+        return True
+    past = c.before in HAVE_OR_BE or c.before_that in HAVE_OR_BE
+    reads = c.before in VERB_AFTER - word_set("i you we they who never") or c.before in word_set(
+        "a good long quick easy and/or must"
     )
     return not past and (
-        reads or c.after == "aloud" or (c.first and c.after in _OBJECTS | word_set("more on about carefully"))
+        reads or c.after == "aloud" or (c.first and c.after in OBJECTS | word_set("more on about carefully"))
     )
 
 
 def _lead(c: Context) -> bool:  # the metal
     things = word_set("""pipe pipes paint paints poisoning pencil pencils shot bullet bullets weight weights oxide acid
-        glass crystal sheet sheets roof roofs mine mines ore levels exposure contamination battery batteries""")
+        glass crystal sheet sheets roof roofs mine mines ore levels exposure contamination battery batteries balloon
+        free dust solder acetate apron vest""")
+    metals = word_set("metal metals toxic poisonous zinc copper tin cadmium mercury soldered blood")
     return (
         c.after in things
-        or c.before in word_set("molten liquid metallic white red")
+        or (bool(c.near & metals) and c.before not in VERB_AFTER | PRONOUNS)
+        or c.before in word_set("molten liquid metallic white red pencil")
         or (c.before in word_set("of with contains contain containing like as") and not c.after)
     )
 
@@ -71,12 +66,14 @@ def _lead(c: Context) -> bool:  # the metal
 def _live(c: Context) -> bool:  # the adjective
     if c.before in word_set("is are was were we're they're it's i'm you're") and c.after != "in":
         return True
-    things = word_set("""music show shows concert concerts broadcast broadcasts performance performances audience
+    things = word_set("""fish ammo lobster lobsters bacteria demo demos data feed feeds chat session sessions webinar
+        stage crowd scores score cam traffic view preview blog q game games match coding bird plants trap podcast call
+        calls music show shows concert concerts broadcast broadcasts performance performances audience
         audiences tv television stream streams streaming ammunition wire wires animals birds bait recording recordings
         coverage band bands event events update updates chat action album theater theatre entertainment report version
         from""")
-    shown = word_set("broadcast performed aired recorded go goes going went gone streamed shown")
-    verb = c.before in _VERB_AFTER
+    shown = word_set("broadcast performed aired recorded go goes going went gone streamed shown streaming")
+    verb = c.before in VERB_AFTER
     return (not verb and (c.after in things or c.before in word_set("a the this his our some"))) or c.before in shown
 
 
@@ -99,18 +96,18 @@ def _close(c: Context) -> bool:  # the verb
     near = c.after in word_set("to by enough together at") or c.before in word_set(
         "so too very how as quite pretty was were is are"
     )
-    verb = c.before in _VERB_AFTER or (c.first and c.after in _OBJECTS)
+    verb = c.before in VERB_AFTER or (c.first and c.after in OBJECTS)
     return (
-        (verb and not (near and c.before not in _VERB_AFTER))
+        (verb and not (near and c.before not in VERB_AFTER))
         or (c.before == "the" and c.after == "of")
-        or (c.before == "and" and c.after in _OBJECTS)
+        or (c.before == "and" and c.after in OBJECTS)
     )
 
 
 def _wind(c: Context) -> bool:  # the verb
     ways = word_set("up down through around back along its their")
-    return (c.before in _VERB_AFTER and c.before not in word_set("who never i")) or (
-        c.first and c.after in _OBJECTS | ways
+    return (c.before in VERB_AFTER and c.before not in word_set("who never i")) or (
+        c.first and c.after in OBJECTS | ways
     )
 
 
@@ -127,17 +124,17 @@ _EYES = word_set("""
 
 
 def _tear(c: Context) -> bool:  # of the eye
-    if _is_verb(c):
+    if is_verb(c):
         return False
     return (
-        c.after in word_set("gas drop drops duct ducts stained fell rolled ran")
+        c.after in word_set("gas jerker jerkers drop drops duct ducts stained fell rolled ran")
         or c.before in word_set("single every bitter")
         or bool(c.near & _EYES)
     )
 
 
 def _tears(c: Context) -> bool:  # of the eye
-    apart = c.after in word_set("up apart down off open away the his her it them")
+    apart = c.after in word_set("up apart down off open away the his her it them easily")
     return not apart or c.before in word_set("in into of with to her his my their our your the")
 
 
@@ -147,16 +144,20 @@ def _bow(c: Context) -> bool:  # the weapon, for a violin, or a knot
     return bool(c.near & things) and not c.near & word_set("ship ship's boat deck stern vessel sailor")
 
 
+def _bows(c: Context) -> bool:  # bends
+    return c.before in SUBJECTS or c.after in word_set("to down before") or bool(c.near & word_set("ship ships takes"))
+
+
 def _sow(c: Context) -> bool:  # the verb
-    is_noun = c.before in _NOUN_AFTER or (c.before_that in ("a", "an") and c.before not in _VERB_AFTER)
-    return not is_noun or c.after in _OBJECTS
+    is_noun = c.before in NOUN_AFTER or (c.before_that in ("a", "an") and c.before not in VERB_AFTER)
+    return not is_noun or c.after in OBJECTS
 
 
 def _used(c: Context) -> bool:  # "used to"
     if c.after != "to":
         return False
-    is_passive = c.before in _HAVE_OR_BE - word_set("i've you've we've they've")
-    return not is_passive or c.after_that in _OBJECTS or c.after_that.endswith("ing")
+    is_passive = c.before in HAVE_OR_BE - word_set("i've you've we've they've")
+    return not is_passive or c.after_that in OBJECTS or c.after_that.endswith("ing")
 
 
 def _axes(c: Context) -> bool:  # plural of axis
@@ -168,13 +169,13 @@ def _invalid(c: Context) -> bool:  # the noun
 
 
 def _moped(c: Context) -> bool:  # the vehicle
-    return c.before in _NOUN_AFTER | word_set("electric rented parked")
+    return c.before in NOUN_AFTER | word_set("electric rented parked")
 
 
 def _dove(c: Context) -> bool:  # past tense of dive
     if c.before in word_set("he she they we i it who"):
         return True
-    return c.after in word_set("into in down under off for headfirst deep back through") and c.before not in _NOUN_AFTER
+    return c.after in word_set("into in down under off for headfirst deep back through") and c.before not in NOUN_AFTER
 
 
 def _bass(c: Context) -> bool:  # the fish
@@ -185,15 +186,17 @@ def _bass(c: Context) -> bool:  # the fish
 
 
 def _minute(c: Context) -> bool:  # tiny
-    return c.after in word_set(
-        "detail details amount amounts quantity quantities difference differences particles traces"
+    tiny = word_set(
+        "detail details amount amounts quantity quantities difference differences particles traces dose doses"
     )
+    predicate = c.before in word_set("is are was were so very almost") and not c.after
+    return c.after in tiny or predicate
 
 
 def _wound(c: Context) -> bool:  # past tense of wind
-    return (
-        c.after in word_set("up down around through its his along round back tightly") and c.before not in _NOUN_AFTER
-    )
+    ways = word_set("up down around through its his along round back tightly past")
+    winding = c.before in PRONOUNS and c.after in OBJECTS
+    return winding or (c.after in ways and c.before not in NOUN_AFTER)
 
 
 def _resume(c: Context) -> bool:  # a curriculum vitae
@@ -201,35 +204,40 @@ def _resume(c: Context) -> bool:  # a curriculum vitae
 
 
 def _use(c: Context) -> bool:  # the verb
-    noun = c.before in _NOUN_AFTER | word_set(
+    noun = c.before in NOUN_AFTER | word_set(
         "much little common public make making made makes drug land water daily no"
     )
-    return not noun and bool(c.after or _is_verb(c))
+    return not noun and bool(c.after or is_verb(c))
 
 
 def _uses(c: Context) -> bool:  # the verb
-    return c.before in word_set("he she it who which that and also often always never one") or c.after in _OBJECTS
+    return c.before in word_set("he she it who which that and also often always never one") or c.after in OBJECTS
 
 
 def _house(c: Context) -> bool:  # the verb
-    return c.before in _VERB_AFTER - word_set("who i") and c.after in _OBJECTS | word_set(
-        "up more over thousands hundreds people"
+    crowds = word_set(
+        "up more over thousands hundreds people refugees students prisoners families troops workers animals"
     )
+    verb = c.before in VERB_AFTER - word_set("who i")
+    return (verb and c.after in OBJECTS | crowds) or (c.first and c.after in ("the", "them", "these"))
 
 
 def _excuse(c: Context) -> bool:  # the verb
-    return c.before in _VERB_AFTER or (
-        c.after in word_set("me us him my her your them the") and c.before not in _NOUN_AFTER
+    return c.before in VERB_AFTER or (
+        c.after in word_set("me us him my her your them the") and c.before not in NOUN_AFTER
     )
 
 
 def _content(c: Context) -> bool:  # the adjective
     be = word_set("be was is were are am feel felt feels seem seems seemed i'm he's she's perfectly quite not more")
-    return c.before in be or (c.after in word_set("to with") and c.before not in _NOUN_AFTER)
+    return c.before in be or (c.after in word_set("to with") and c.before not in NOUN_AFTER)
 
 
 def _polish(c: Context) -> bool:  # from Poland
-    return c.after in word_set("people language government border army president zloty town city jews")
+    polish = word_set("""people language government border army president zloty town city jews food sausage vodka man
+        woman citizen citizens parliament team history culture film""")
+    command = OBJECTS | AFTER_NOUN | word_set("off up until your remover")
+    return c.after in polish or (c.first and bool(c.after) and c.after not in command)
 
 
 # word: rule, pronunciation if it holds, pronunciation otherwise
@@ -244,6 +252,7 @@ _BY_RULE: dict[str, tuple[Callable[[Context], bool], str, str]] = {
     "tear": (_tear, "T IH1 R", "T EH1 R"),
     "tears": (_tears, "T IH1 R Z", "T EH1 R Z"),
     "bow": (_bow, "B OW1", "B AW1"),
+    "bows": (_bows, "B AW1 Z", "B OW1 Z"),
     "dove": (_dove, "D OW1 V", "D AH1 V"),
     "sow": (_sow, "S OW1", "S AW1"),
     "sows": (_sow, "S OW1 Z", "S AW1 Z"),
@@ -264,9 +273,9 @@ _BY_RULE: dict[str, tuple[Callable[[Context], bool], str, str]] = {
 }
 
 # Plurals and third persons: "records"
-_WITH_S = {word + "s": word for word in NOUN_OR_VERB if not word.endswith(("s", "se", "te", "y", "ct", "st"))}
+_NO_OWN_PLURAL = ("ss", "ate", "ly", "perfect", "incense")  # "compress", "estimate", "ally"
+_WITH_S = {word + "s": word for word in NOUN_OR_VERB if not word.endswith(_NO_OWN_PLURAL)}
 HOMOGRAPHS = frozenset(_BY_RULE) | frozenset(NOUN_OR_VERB) | frozenset(_WITH_S)
-_SUBJECTS = word_set("he she it who which nobody everybody everyone never always often also usually")
 
 
 def disambiguate(word: str, context: Context) -> Phonemes | None:
@@ -276,13 +285,24 @@ def disambiguate(word: str, context: Context) -> Phonemes | None:
         return _phonemes(if_true if rule(context) else otherwise)
     if word in _WITH_S:
         noun, verb, _ = NOUN_OR_VERB[_WITH_S[word]]
-        stem = verb if context.before in _SUBJECTS else noun
-        return (*stem, "S" if stem[-1] in ("P", "T", "K", "F") else "Z")
+        stem = verb if is_third_person(context) else noun
+        return stem + plural_phonemes(stem)
     if word not in NOUN_OR_VERB:
         return None
     noun, verb, default = NOUN_OR_VERB[word]
-    if context.before in _NOUN_AFTER:
+    if context.before in NOUN_AFTER:
         return noun
-    if _is_verb(context):
+    command = word in _COMMANDS and context.first and context.after and context.after not in _NOT_OBJECTS
+    if command or is_verb(context):
         return verb
+    if is_noun(context):
+        return noun
     return verb if default == "verb" else noun
+
+
+# "Import numpy.", but not "import duties"
+_COMMANDS = word_set("import export")
+_NOT_OBJECTS = AFTER_NOUN | word_set("""
+    duty duties tax taxes tariff tariffs controls licence license market markets sales prices price business ban bans
+    quota quotas statement statements
+""")

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from speech.errors import TextError
-from synthesizer.text.pronunciation import plural_phonemes, transcribe
+from synthesizer.text.inflection import plural_phonemes
+from synthesizer.text.pronunciation import transcribe
 from synthesizer.text.transcript import parse_phonemes
 
 _HEADERS = ("word", "phrase")

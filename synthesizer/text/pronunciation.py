@@ -5,7 +5,9 @@ import re
 
 from synthesizer.text.dictionary import look_up
 from synthesizer.text.g2p import predict_phonemes
-from synthesizer.text.homographs import HOMOGRAPHS, Context, disambiguate
+from synthesizer.text.homograph_context import Context
+from synthesizer.text.homographs import HOMOGRAPHS, disambiguate
+from synthesizer.text.inflection import past_phonemes, plural_phonemes
 from synthesizer.text.letters import AFTER_LETTER, BEFORE_LETTER
 from synthesizer.text.marked_words import ACCENTS, MARKED_PRONUNCIATIONS, respelled, without_marks
 from synthesizer.text.transcript import Token, Transcript, encode, parse_phonemes
@@ -15,8 +17,6 @@ __all__ = ["Token", "Transcript", "encode", "parse_phonemes", "pronounce", "tran
 # Inline phonemes, a word with the apostrophes in and around it, a run of spaces, or one other character.
 _TOKEN = re.compile(rf"\{{[^{{}}]*\}}|'?[A-Za-z{ACCENTS}]+(?:'[a-z]+)*'?|\s+|.", re.DOTALL)
 _MARKED = re.compile(rf"(?P<word>[a-z]*[A-Z{ACCENTS}][a-z{ACCENTS}]*?)(?P<suffix>'?s)?(?P<quote>')?")
-_SIBILANTS = frozenset({"S", "Z", "SH", "ZH", "CH", "JH"})
-_VOICELESS = frozenset({"P", "T", "K", "F", "TH"})
 _CLITICS = {"t": ("T",), "ll": ("AH0", "L"), "ve": ("V",), "re": ("ER0",), "m": ("M",)}
 # Suffixes with their phonemes, and the letters that a stem may lose before them
 _SUFFIXES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
@@ -169,7 +169,7 @@ def _with_suffix(word: str) -> tuple[str, ...] | None:
             return base + plural_phonemes(base)
     for stem in _stems(word, "ed", ("", "e")) + _stems(word, "ied", ("y",)):
         if base := look_up(stem):
-            return base + _past_phonemes(base)
+            return base + past_phonemes(base)
     for suffix, sound, restored in _SUFFIXES:
         for stem in _stems(word, suffix, restored):
             if base := look_up(stem):
@@ -190,19 +190,6 @@ def _stems(word: str, suffix: str, restored: tuple[str, ...], forbidden: str = "
     return stems
 
 
-def plural_phonemes(base: tuple[str, ...]) -> tuple[str, ...]:
-    """Phonemes of the suffix -s after a word, as in "cats", "dogs" or "horses"."""
-    if base[-1] in _SIBILANTS:
-        return ("IH0", "Z")
-    return ("S",) if base[-1] in _VOICELESS else ("Z",)
-
-
-def _past_phonemes(base: tuple[str, ...]) -> tuple[str, ...]:
-    if base[-1] in ("T", "D"):
-        return ("IH0", "D")
-    return ("T",) if base[-1] in _VOICELESS | {"S", "SH", "CH"} else ("D",)
-
-
 def _contraction(word: str) -> tuple[str, ...] | None:
     """Known parts joined by an apostrophe (y'all'd, l'amour)."""
     head, apostrophe, clitic = word.rpartition("'")
@@ -212,7 +199,7 @@ def _contraction(word: str) -> tuple[str, ...] | None:
     if base is None:
         return None
     if clitic == "d":
-        return base + _past_phonemes(base)
+        return base + past_phonemes(base)
     tail = _CLITICS.get(clitic) or pronounce(clitic)
     return tail and base + tail
 

@@ -14,6 +14,7 @@ from speech.errors import TextError
 from synthesizer.text.symbols import EOS_ID, PHONEME_MARK, PHONEMES, STRESSES, VOWELS, symbol_ids
 
 _ARPABET_LIKE = re.compile(r"[A-Za-z]{1,3}\d?")
+_PLACEHOLDERS = frozenset(["ID", "IP", "OK", "IT", "TO", "NO", "AM", "PM", "US", "UK", "UI", "ME", "MY"])
 _KNOWN_PHONEMES = frozenset(PHONEMES)
 _VOWELS = frozenset(VOWELS)
 
@@ -109,14 +110,14 @@ def parse_phonemes(text: str) -> tuple[str, ...]:
 def is_phoneme_attempt(text: str) -> bool:
     """Whether a text in braces looks like ARPABET, even if it has errors: '{HH QQ}', but not '{name}' or '{id}'.
 
-    Its words have up to three letters and a digit. They are in capitals, or one of them is a phoneme. An empty text is
-    an attempt too.
+    Its words have up to three letters and a digit. One of them is a phoneme, or they are in capitals and at most two
+    letters long. A single placeholder such as '{URL}' or '{ID}' is not an attempt.
     """
     words = text.split()
-    if not all(_ARPABET_LIKE.fullmatch(word) for word in words):
+    if not words or text in _PLACEHOLDERS or not all(_ARPABET_LIKE.fullmatch(word) for word in words):
         return False
     known = any(word.upper() in _KNOWN_PHONEMES | _VOWELS for word in words if len(word) > 1 or word.isupper())
-    return not words or known or (text.isupper() and all(len(word) <= 3 for word in words))
+    return known or (text.isupper() and all(len(word.rstrip("0123456789")) == 2 for word in words))
 
 
 def encode(transcript: Transcript, phoneme_probability: float, rng: np.random.Generator | None = None) -> np.ndarray:
