@@ -119,20 +119,19 @@ class VoiceCloner:
             TypeError: a reference is neither a path nor an array.
         """
         from encoder.enrolment import enrolment_report
-        from speech.mel_f0 import median_f0
 
-        pitches: list[float | None] = []
+        samples: list[np.ndarray] = []
 
         def read(reference: Reference) -> tuple[str, np.ndarray | AudioError]:
             source, wav = _read_reference(reference)
-            pitches.append(None if isinstance(wav, AudioError) else median_f0(wav))
+            samples.append(np.zeros(0, np.float32) if isinstance(wav, AudioError) else wav)
             return source, wav
 
         report = enrolment_report(map(read, _listed(references)), self.encoder, weights)
         report.raise_for_errors()
         for source, remark in report.all_remarks:
             (on_remark or _log_remark)(source, remark)
-        return voice_of_clips(report, pitches, self.encoder.embedding_space, name, consent)
+        return voice_of_clips(report, samples, self.encoder.embedding_space, name, consent)
 
     @overload
     def speak(self, text: str, voice: Voice | str, options: SpeechOptions = ..., **changes: Any) -> Speech: ...

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from cloning.voices import Voice
+from speech.reference_mel import ReferenceMel
 
 if TYPE_CHECKING:
     from encoder.enrolment import EnrolmentReport
@@ -13,27 +17,34 @@ if TYPE_CHECKING:
 
 def voice_of_clips(
     report: EnrolmentReport,
-    median_f0s: Iterable[float | None],
+    samples: Iterable[np.ndarray],
     embedding_space: str,
     name: str = "",
     consent: str = "",
 ) -> Voice:
-    """The voice of some clips: the normalised weighted mean of their embeddings, and their mean pitch.
+    """The voice of some clips.
 
-    Skipped clips are left out.
+    It has the normalised weighted mean of their embeddings, their mean pitch, and a few seconds of the clip with the
+    greatest weight. Skipped clips are left out.
 
     Args:
-        median_f0s: of each clip, in Hz; None if unknown.
+        samples: of each clip, float32 [samples] at 16 kHz; empty for one that cannot be read.
         embedding_space: of the encoder that examined the clips.
 
     Raises:
         AudioError: a clip cannot be used.
     """
+    from speech.mel_f0 import median_f0
+
     report.raise_for_errors()
-    voices = [
-        Voice(clip.embedding, embedding_space, sources=(clip.source,), pitch=median_f0)
-        for clip, median_f0 in zip(report.clips, median_f0s, strict=True)
+    used = [
+        (clip, wav, float(weight))
+        for clip, wav, weight in zip(report.clips, samples, report.weights, strict=True)
         if not clip.skipped
     ]
-    weights = [float(weight) for clip, weight in zip(report.clips, report.weights, strict=True) if not clip.skipped]
-    return Voice.average(voices, name, consent, weights)
+    voices = [
+        Voice(clip.embedding, embedding_space, sources=(clip.source,), pitch=median_f0(wav)) for clip, wav, _ in used
+    ]
+    voice = Voice.average(voices, name, consent, [weight for *_, weight in used])
+    _, longest, _ = max(used, key=lambda one: one[2])
+    return dataclasses.replace(voice, reference=ReferenceMel.of_recording(longest))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,8 @@ import numpy as np
 from cloning.user_folders import user_data_folder
 from speech.errors import ConfigError, ModelFileError, StorageError
 from speech.files import write_bytes
+from speech.mel_config import MelConfig
+from speech.reference_mel import ReferenceMel
 
 VOICE_FORMAT = 1
 VOICE_SUFFIX = ".safetensors"
@@ -52,6 +55,8 @@ class Voice:
         created: ISO date.
         consent: whose voice it is and who gave consent, as entered by the user.
         pitch: median F0 of the clips in Hz; None if unknown.
+        reference: a few seconds of one clip, for synthesizers with a refiner; None in voices saved before there were
+            such synthesizers, and in mixtures of voices.
     """
 
     embedding: np.ndarray
@@ -61,6 +66,7 @@ class Voice:
     created: str = ""
     consent: str = ""
     pitch: float | None = None
+    reference: ReferenceMel | None = None
 
     def __post_init__(self) -> None:
         if self.pitch is not None and not 20 <= self.pitch <= 2000:  # also refuses NaN
@@ -117,11 +123,18 @@ class Voice:
         path = Path(path)
         if path.exists() and not overwrite:
             raise StorageError(f"{path} exists already: choose another name, or allow overwriting.")
-        write_bytes(path, save({"embedding": np.array(self.embedding)}, self.header()))
+        tensors = {"embedding": np.array(self.embedding)}
+        if self.reference is not None:
+            tensors["reference"] = np.array(self.reference.coded)
+        write_bytes(path, save(tensors, self.header()))
 
     def header(self) -> dict[str, str]:
         """The header entries of a voice file."""
-        pitch = {} if self.pitch is None else {"pitch": f"{self.pitch:.2f}"}
+        optional = {}
+        if self.pitch is not None:
+            optional["pitch"] = f"{self.pitch:.2f}"
+        if self.reference is not None:
+            optional["reference_mel_config"] = json.dumps(dataclasses.asdict(self.reference.config))
         return {
             "format_version": str(VOICE_FORMAT),
             "kind": "voice",
@@ -130,7 +143,7 @@ class Voice:
             "sources": json.dumps(self.sources, ensure_ascii=False),
             "created": self.created,
             "consent": self.consent,
-        } | pitch
+        } | optional
 
     @classmethod
     def load(cls, path: str | Path) -> Voice:
@@ -143,7 +156,10 @@ class Voice:
         try:
             with safe_open(path, framework="np") as file:
                 metadata = file.metadata() or {}
-                embedding = file.get_tensor("embedding") if "embedding" in file.keys() else None  # noqa: SIM118
+                embedding, coded = (
+                    file.get_tensor(name) if name in file.keys() else None  # noqa: SIM118
+                    for name in ("embedding", "reference")
+                )
             if metadata.get("kind") != "voice" or embedding is None or embedding.ndim != 1:
                 raise ModelFileError(f"{path} is not a voice file: give one that was saved by this toolkit.")
             if int(metadata.get("format_version", "0")) > VOICE_FORMAT:
@@ -156,8 +172,9 @@ class Voice:
                 metadata.get("created", ""),
                 metadata.get("consent", ""),
                 float(metadata["pitch"]) if "pitch" in metadata else None,
+                None if coded is None else _reference(coded, metadata),
             )
-        except (SafetensorError, OSError, ValueError, TypeError, ConfigError) as error:
+        except (SafetensorError, OSError, ValueError, TypeError, KeyError, ConfigError) as error:
             raise ModelFileError(f"{path} is not a voice file or is damaged: save the voice again.") from error
 
 
@@ -202,6 +219,10 @@ def mean_pitch(pitches: Sequence[float | None], factors: np.ndarray) -> float | 
     known = [(np.log2(pitch), factor) for pitch, factor in zip(pitches, factors, strict=True) if pitch]
     total = sum(factor for _, factor in known)
     return float(2 ** (sum(octaves * factor for octaves, factor in known) / total)) if total > 0 else None
+
+
+def _reference(coded: np.ndarray, metadata: Mapping[str, str]) -> ReferenceMel:
+    return ReferenceMel(coded, MelConfig.from_json(json.loads(metadata["reference_mel_config"])))
 
 
 def _today() -> str:

@@ -39,7 +39,8 @@ def fine_structure(mel: NDArray[np.floating]) -> NDArray[np.floating]:
 def pulse_train(f0: NDArray[np.floating], config: MelConfig) -> Floats:
     """A waveform with all harmonics of equal amplitude up to `config.fmax`.
 
-    The sum of N cosines of equal amplitude has the closed form sin(N x / 2) cos((N + 1) x / 2) / sin(x / 2).
+    The sum of N cosines of equal amplitude has the closed form sin(N x / 2) cos((N + 1) x / 2) / sin(x / 2), and N
+    where the denominator is 0.
 
     Args:
         f0: [frames] in Hz, 0 for unvoiced frames.
@@ -57,8 +58,9 @@ def pulse_train(f0: NDArray[np.floating], config: MelConfig) -> Floats:
     half = np.pi * np.cumsum(frequency) / config.sample_rate
     count = np.floor(config.fmax / frequency)
     denominator = np.sin(half)
-    denominator = np.where(np.abs(denominator) < EPSILON, EPSILON, denominator)
-    wave = np.sin(count * half) * np.cos((count + 1) * half) / denominator / np.sqrt(count)
+    at_peak = np.abs(denominator) < EPSILON
+    wave = np.sin(count * half) * np.cos((count + 1) * half) / np.where(at_peak, 1.0, denominator)
+    wave = np.where(at_peak, count, wave) / np.sqrt(count)
     return (PULSE_LEVEL * wave * is_voiced).astype(np.float32)
 
 
@@ -80,7 +82,7 @@ def median_f0(wav: NDArray[np.floating], config: MelConfig | None = None) -> flo
         config: mel settings, by default those of the default models.
     """
     config = config or MelConfig()
-    wav = _first_minute_of_speech(remove_offset(np.asarray(wav), config.sample_rate), config.sample_rate)
+    wav = first_minute_of_speech(remove_offset(np.asarray(wav), config.sample_rate), config.sample_rate)
     peak = float(np.abs(wav).max(initial=0))
     if len(wav) < config.win_length or peak < EPSILON:
         return None
@@ -89,7 +91,7 @@ def median_f0(wav: NDArray[np.floating], config: MelConfig | None = None) -> flo
     return float(np.median(voiced)) if len(voiced) >= MIN_VOICED_SECONDS * config.frames_per_second else None
 
 
-def _first_minute_of_speech(wav: NDArray[np.floating], sample_rate: int) -> NDArray[np.floating]:
+def first_minute_of_speech(wav: NDArray[np.floating], sample_rate: int) -> NDArray[np.floating]:
     """All of a shorter recording; the first minute of one in which no speech is detected."""
     limit = MAX_SECONDS * sample_rate
     if len(wav) <= limit:

@@ -244,8 +244,10 @@ class Synthesizer(ABC):
     ) -> list[SentenceRequest]:
         """The index of a sentence in its text is part of its seed, so that a batch does not change the result."""
         embedding = self._checked(voice.embedding)
+        known = voice.reference if voice.reference and voice.reference.config == self.mel_config else None
+        reference = known.mel if known else None
         return [
-            SentenceRequest(line.transcript, embedding, (seed, number), options.pitch_range, voice.pitch)
+            SentenceRequest(line.transcript, embedding, (seed, number), options.pitch_range, voice.pitch, reference)
             for number, line in enumerate(lines)
         ]
 

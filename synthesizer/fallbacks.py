@@ -50,6 +50,7 @@ class SentenceRequest:
         seed: numbers that identify this decoding; each attempt appends its own number.
         pitch_range: scale of the F0 contour; 1 is the model's own.
         median_f0: of the voice in Hz; None if unknown.
+        reference: mel of a recording of the speaker, float32 [n_mels, frames]; None if there is none.
     """
 
     transcript: Transcript
@@ -57,6 +58,7 @@ class SentenceRequest:
     seed: tuple[int, ...]
     pitch_range: float = 1.0
     median_f0: float | None = None
+    reference: NDArray[np.float32] | None = None
 
 
 class Decode(Protocol):

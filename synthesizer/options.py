@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from speech.reference_mel import ReferenceMel
     from synthesizer.text.lexicon import Lexicon
 
 RANGES = {"speed": (0.5, 2.0), "pauses": (0.0, 5.0), "pitch_range": (0.0, 3.0)}
@@ -48,6 +49,7 @@ class SpeakerVoice(Protocol):
     Attributes:
         embedding: float32 [embedding_size], L2 norm 1.
         pitch: median F0 in Hz; None if unknown.
+        reference: a few seconds of the speaker; None if there are none.
     """
 
     @property
@@ -56,6 +58,9 @@ class SpeakerVoice(Protocol):
     @property
     def pitch(self) -> float | None: ...
 
+    @property
+    def reference(self) -> ReferenceMel | None: ...
+
 
 @dataclass(frozen=True, eq=False)
 class EmbeddedVoice:
@@ -63,3 +68,4 @@ class EmbeddedVoice:
 
     embedding: NDArray[np.float32]
     pitch: float | None = None
+    reference: ReferenceMel | None = None

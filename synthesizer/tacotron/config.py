@@ -92,6 +92,11 @@ class Architecture:
     postfilter_kernel: int = 9
     """Kernel of the postfilter's convolutions over time."""
 
+    refiner_size: int = 0
+    """Width of the refiner, which makes the mel sharp by flow matching; 0 for none."""
+    refiner_layers: int = 8
+    """Blocks of the refiner."""
+
     mel: MelConfig = field(default_factory=MelConfig)
 
     def __post_init__(self) -> None:
@@ -107,6 +112,10 @@ class Architecture:
         require_range(self, "prenet_blur", 0, 20)
         require_range(self, "postfilter_size", 0, 4096)
         require_range(self, "postfilter_layers", 1, 64)
+        require_range(self, "refiner_size", 0, 4096)
+        require_range(self, "refiner_layers", 1, 64)
+        if self.refiner_size % 4:
+            raise ConfigError("refiner_size must be a multiple of 4, the number of attention heads")
         if self.pitch_predictor_size < 0:
             raise ConfigError("pitch_predictor_size must not be negative")
         if self.mel.max_abs_value != MelConfig.max_abs_value:
@@ -170,6 +179,10 @@ class InferenceSettings:
     """Per mel band: standard deviation in recordings over that in generated mels, measured in training."""
     variance_emphasis: float = 1.0
     """How much of the lost variance is restored; 0 for nothing."""
+    refiner_steps: int = 6
+    """Steps of the refiner; 0 to leave it out."""
+    refiner_temperature: float = 1.0
+    """Standard deviation of the noise that the refiner starts from."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "variance_gains", tuple(self.variance_gains))
@@ -180,6 +193,8 @@ class InferenceSettings:
         require_range(self, "voice_emphasis", 0, 10)
         for name in ("pitch_predictor_emphasis", "pitch_gain", "variance_emphasis"):
             require_range(self, name, 0, 5)
+        require_range(self, "refiner_steps", 0, 100)
+        require_range(self, "refiner_temperature", 0, 2)
         if not all(0 < gain <= 10 for gain in self.variance_gains):
             raise ConfigError("variance_gains must lie above 0 and up to 10")
 

@@ -19,7 +19,8 @@ from synthesizer.tacotron.config import InferenceSettings
 from synthesizer.tacotron.fast_convolutions import Cancelled, stop_if
 from synthesizer.tacotron.fast_decoder import fast_decoder_of
 from synthesizer.tacotron.model import SILENCE, Tacotron2, length_mask
-from synthesizer.tacotron.postfilter import apply_postfilter
+from synthesizer.tacotron.postfilter import add_harmonics, predicted_f0
+from synthesizer.tacotron.refiner.sampling import CoarseMel, refine, spoken_symbols
 from synthesizer.tacotron.variance import restore_variance
 
 SECONDS_PER_TOKEN = 0.2  # speech is faster than this; it bounds an utterance that never stops
@@ -44,6 +45,8 @@ class SentenceInput:
         pitch_range: factor on the F0 contour, for a model with a pitch predictor or a postfilter.
         rises: F0 rises at the end, as in a question; for a model with a postfilter.
         median_f0: of the voice in Hz, None if unknown; for a model with a postfilter.
+        reference: mel of a recording of the speaker, [n_mels, frames], None if there is none; for a model with a
+            refiner.
     """
 
     symbols: np.ndarray
@@ -52,6 +55,7 @@ class SentenceInput:
     pitch_range: float = 1.0
     rises: bool = False
     median_f0: float | None = None
+    reference: np.ndarray | None = None
 
 
 class PrenetMasks:
@@ -151,29 +155,47 @@ def free_run(
     if not refined:
         return results
     return [
-        replace(result, mel=_finished(job, result.mel, voice, sentence))
+        replace(result, mel=_finished(job, result, voice, sentence))
         for result, voice, sentence in zip(results, job.voices, sentences, strict=True)
     ]
 
 
-def _finished(job: _Job, mel: np.ndarray, voice: Tensor, sentence: SentenceInput) -> np.ndarray:
-    """Apply the postfilter and restore the variance of a mel [n_mels, frames]."""
+def _finished(job: _Job, result: Decoded, voice: Tensor, sentence: SentenceInput) -> np.ndarray:
+    """The mel [n_mels, frames] of a sentence after refiner, or after postfilter and restoration of the variance."""
     stop_if(job.cancelled)
-    model, settings = job.model, job.settings
+    model, settings, mel = job.model, job.settings, result.mel
     if model.postfilter is not None:
         whole = torch.from_numpy(mel).to(voice.device)
-        voice = model.emphasise(voice[None], settings.voice_emphasis)[0]
-        finished = apply_postfilter(
+        emphasised = model.emphasise(voice[None], settings.voice_emphasis)[0]
+        contour = predicted_f0(
             model.postfilter,
             whole,
-            voice,
+            emphasised,
             model.config.mel,
             gain=settings.pitch_gain * sentence.pitch_range,
             final_rise=sentence.pitch_range if sentence.rises else None,
             median_f0=sentence.median_f0,
         )
+        if model.refiner is not None and settings.refiner_steps:
+            return _refined(job, result, contour, sentence)
+        finished = add_harmonics(model.postfilter, whole, emphasised, contour, model.config.mel)
         mel = finished.contiguous().cpu().numpy()
     return restore_variance(mel, settings.variance_gains, settings.variance_emphasis)
+
+
+def _refined(job: _Job, result: Decoded, contour: np.ndarray, sentence: SentenceInput) -> np.ndarray:
+    refiner, settings = job.model.refiner, job.settings
+    assert refiner is not None
+    symbols = spoken_symbols(sentence.symbols, result.alignment, result.mel.shape[1])
+    coarse = CoarseMel(result.mel, symbols, contour, sentence.embedding, sentence.reference)
+    return refine(
+        refiner,
+        coarse,
+        settings.refiner_steps,
+        sentence.seed,
+        settings.refiner_temperature,
+        check=lambda: stop_if(job.cancelled),
+    )
 
 
 def _run_compiled(job: _Job) -> list[Decoded]:

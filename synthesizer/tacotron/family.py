@@ -29,11 +29,13 @@ def load(
 
 
 def plan(flags: TacotronFlags, store: FeatureStore, run: TrainingRun) -> TrainingPlan:
-    """Training of the whole network, or of its postfilter."""
+    """Training of the whole network, of its postfilter or of its refiner."""
     from synthesizer.tacotron.plan import plan_network
     from synthesizer.tacotron.postfilter_plan import plan_postfilter
+    from synthesizer.tacotron.refiner.plan import plan_refiner
 
-    return plan_postfilter(flags, store, run) if flags.postfilter else plan_network(flags, store, run)
+    chosen = plan_postfilter if flags.postfilter else plan_refiner if flags.refiner else plan_network
+    return chosen(flags, store, run)
 
 
 FAMILY = Family(kind=KIND, config=TacotronConfig, load=load, training_flags=TacotronFlags, plan=plan, order=10)

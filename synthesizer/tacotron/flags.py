@@ -13,6 +13,7 @@ from modelfile.locations import DEFAULT_MODELS
 from speech.errors import ConfigError
 from synthesizer.tacotron.config import KIND, Architecture, InferenceSettings, TrainingSettings
 from synthesizer.tacotron.postfilter_flags import PostfilterFlags
+from synthesizer.tacotron.refiner.flags import RefinerFlags
 from synthesizer.training_flags import SynthesizerFlags
 from training.flags import Kind
 
@@ -55,6 +56,9 @@ class TacotronFlags(SynthesizerFlags):
     postfilter: bool = False
     """Train the postfilter of the finished model of --warm-start, which restores harmonics; the rest is not changed."""
     post: PostfilterFlags = field(default_factory=PostfilterFlags)
+    refiner: bool = False
+    """Train the refiner of the finished model of --warm-start, which makes mels sharp; the rest is not changed."""
+    refine: RefinerFlags = field(default_factory=RefinerFlags)
     voice_loss: float = 0.0
     """Weight of the speaker-consistency loss with teacher forcing."""
     free_voice_loss: float = 0.0
@@ -66,8 +70,9 @@ class TacotronFlags(SynthesizerFlags):
     inference: OmitArgPrefixes[InferenceSettings] = field(default_factory=InferenceSettings)
 
     def resolved(self) -> Self:
-        if self.adapt is not None and self.postfilter:
+        given = [f"--{name}" for name in ("adapt", "postfilter", "refiner") if getattr(self, name)]
+        if len(given) > 1:
             raise ConfigError(
-                "--adapt and --postfilter exclude each other: do one, then the other from its best.safetensors."
+                f"{given[0]} and {given[1]} exclude each other: do one, then the other from its best.safetensors."
             )
         return super().resolved()

@@ -126,6 +126,7 @@ def _sentence_input(request: SentenceRequest, symbols: NDArray[np.int64]) -> Sen
         pitch_range=request.pitch_range,
         rises=rises(request.transcript),
         median_f0=request.median_f0,
+        reference=request.reference,
     )
 
 

@@ -26,6 +26,7 @@ from synthesizer.tacotron.recurrence import (
     lstm_step,
     zoneout,
 )
+from synthesizer.tacotron.refiner.network import Refiner
 
 SILENCE = -4.0  # mel value of silence, and of the frame before the first
 
@@ -197,7 +198,8 @@ class Tacotron2(nn.Module):
         self.to_frames = nn.Linear(outputs, config.mel.n_mels * config.max_reduction_factor)
         self.to_stop = nn.Linear(outputs, 1)
         self.postnet = Postnet(config, training.postnet_dropout)
-        self.postfilter = Postfilter(config) if config.postfilter_size else None  # trained last
+        self.postfilter = Postfilter(config) if config.postfilter_size else None  # trained when the rest is finished
+        self.refiner = Refiner(config) if config.refiner_size else None  # trained last
         self.fast_decoder: object = None  # cache of `fast_decoder.fast_decoder_of`
 
     def emphasise(self, embedding: Tensor, emphasis: float) -> Tensor:

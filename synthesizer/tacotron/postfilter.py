@@ -106,7 +106,7 @@ class Postfilter(nn.Module):
 
 
 @torch.no_grad()
-def apply_postfilter(
+def predicted_f0(
     postfilter: Postfilter,
     mel: Tensor,
     embedding: Tensor,
@@ -114,8 +114,8 @@ def apply_postfilter(
     gain: float = 1.0,
     final_rise: float | None = None,
     median_f0: float | None = None,
-) -> Tensor:
-    """Add harmonics to one utterance, with the predicted F0.
+) -> np.ndarray:
+    """The predicted F0 contour of one utterance.
 
     Args:
         mel: [n_mels, frames], dB scaled to [-4, 4]; embedding: [embedding_size].
@@ -124,20 +124,20 @@ def apply_postfilter(
         median_f0: of the voice in Hz; None for the predicted one.
 
     Returns:
-        [n_mels, frames] in [-4, 4].
+        float64 [frames] in Hz, 0 where unvoiced.
     """
     octaves, voiced = postfilter.pitch(mel.T[None], embedding[None])
     contour = f0_contour(octaves[0].cpu().numpy(), voiced[0].cpu().numpy(), gain, median_f0)
     if final_rise is not None:
         contour = np.minimum(raise_end(contour, mel_config.frames_per_second, final_rise), MAX_F0)
-    return add_harmonics(postfilter, mel, embedding, contour, mel_config)
+    return contour
 
 
 @torch.no_grad()
 def add_harmonics(
     postfilter: Postfilter, mel: Tensor, embedding: Tensor, f0: np.ndarray, mel_config: MelConfig
 ) -> Tensor:
-    """Add harmonics to one utterance, with a known F0.
+    """Add harmonics to one utterance.
 
     Args:
         mel: [n_mels, frames], dB scaled to [-4, 4]; embedding: [embedding_size].

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from speech.errors import CorpusError
 from synthesizer.tacotron.config import TacotronConfig
 from synthesizer.tacotron.model import Tacotron2
-from synthesizer.tacotron.postfilter import LIMIT, REFERENCE, apply_postfilter, f0_contour
+from synthesizer.tacotron.postfilter import LIMIT, REFERENCE, add_harmonics, f0_contour, predicted_f0
 from synthesizer.tacotron.postfilter_data import MelPair, PostfilterBatch
 from synthesizer.tacotron.task_audio import AUDIO_CLIPS, ValidationAudio
 from synthesizer.tacotron.variance import variance_gains
@@ -116,7 +116,8 @@ class PostfilterTask(Task):
         octaves, voiced = (part[0].cpu().numpy() for part in self.postfilter.pitch(generated[None], voice[None]))
         predicted = f0_contour(octaves, voiced, 1.0)
         gain, mel_config = self.config.inference.pitch_gain, self.config.architecture.mel
-        free = apply_postfilter(self.postfilter, generated.T, voice, mel_config, gain).T
+        contour = predicted_f0(self.postfilter, generated.T, voice, mel_config, gain)
+        free = add_harmonics(self.postfilter, generated.T, voice, contour, mel_config).T
         both = (predicted > 0) & (pair.f0 > 0)
         figures = {
             "validation_mel": float((given_f0 - recorded).abs().mean()),

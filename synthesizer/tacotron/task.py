@@ -92,8 +92,9 @@ class TacotronTask(Task):
         self.header = header
         self.speaker_loss = speaker_loss
         self.audio = ValidationAudio(vocode, config.architecture.mel)
-        if model.postfilter is not None:
-            model.postfilter.requires_grad_(False)  # it is trained on its own
+        for part in (model.postfilter, model.refiner):  # trained on their own
+            if part is not None:
+                part.requires_grad_(False)
         indices = store.select(split="validation")
         if not indices:
             raise CorpusError(f"{store.directory} has no validation speakers: preprocess a corpus with more speakers.")

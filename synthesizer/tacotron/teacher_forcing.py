@@ -18,6 +18,7 @@ from synthesizer.base import AlignedMel
 from synthesizer.tacotron.config import TacotronConfig
 from synthesizer.tacotron.model import SILENCE, Tacotron2, TeacherForcing
 from synthesizer.tacotron.postfilter import add_harmonics
+from synthesizer.tacotron.refiner.sampling import CoarseMel, refine, spoken_symbols
 from synthesizer.tacotron.variance import restore_variance
 from synthesizer.text.transcript import Transcript, encode
 
@@ -29,10 +30,11 @@ def align_mel(
 ) -> AlignedMel:
     """Teacher-forced mel and alignment of a recording, see `synthesizer.base.Synthesizer.align`.
 
-    The postfilter is given the F0 of the recording.
+    The refiner, or the postfilter, is given the F0 of the recording.
     """
     device, inference = next(model.parameters()).device, config.inference
     factor, frames = inference.reduction_factor, mel.shape[1]
+    seed = zlib.crc32(key.encode("utf-8", "surrogatepass"))
     steps = -(-frames // factor)
     padded = np.full(((steps + config.training.tail_steps) * factor, len(mel)), SILENCE, np.float32)
     padded[:frames] = mel.T
@@ -46,12 +48,18 @@ def align_mel(
         voice[None],
     )
     with torch.random.fork_rng(devices=[]), torch.inference_mode():
-        torch.manual_seed(zlib.crc32(key.encode("utf-8", "surrogatepass")))
+        torch.manual_seed(seed)
         output = model(given, factor, pitch_scale=inference.pitch_predictor_emphasis)
     mel_config = config.architecture.mel
     limit = mel_config.max_abs_value
     made = output.mel[0, :frames].float().clamp(-limit, limit).T
+    alignment = output.alignments[0, :, :steps].float().cpu().numpy()
+    if model.refiner is not None and inference.refiner_steps:
+        spoken = spoken_symbols(symbols[0].numpy(), alignment, steps * factor)[:frames]
+        coarse = CoarseMel(made.cpu().numpy(), spoken, f0_from_mel(mel, mel_config), embedding)
+        refined = refine(model.refiner, coarse, inference.refiner_steps, seed, inference.refiner_temperature)
+        return AlignedMel(refined, alignment)
     if model.postfilter is not None:
         made = add_harmonics(model.postfilter, made, voice, f0_from_mel(mel, mel_config), mel_config)
     restored = restore_variance(made.cpu().numpy(), inference.variance_gains, inference.variance_emphasis, limit)
-    return AlignedMel(np.ascontiguousarray(restored), output.alignments[0, :, :steps].float().cpu().numpy())
+    return AlignedMel(np.ascontiguousarray(restored), alignment)

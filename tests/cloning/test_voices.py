@@ -11,6 +11,8 @@ from safetensors.numpy import save_file
 from cloning.voices import Voice, VoiceLibrary, check_voice_name, default_library
 from speech import files
 from speech.errors import ConfigError, ModelFileError, StorageError
+from speech.mel_config import MelConfig
+from speech.reference_mel import ReferenceMel
 
 
 def _embedding(seed: int = 0) -> np.ndarray:
@@ -78,6 +80,37 @@ def test_a_voice_keeps_its_pitch_and_averages_it_in_octaves(tmp_path):
     for bad in (float("nan"), -1.0, 0.0, 1e9):
         with pytest.raises(ConfigError, match="pitch"):
             Voice(_embedding(), "toy", pitch=bad)
+
+
+def test_a_voice_keeps_its_reference(tmp_path):
+    coded = np.random.default_rng(0).integers(0, 255, (120, 80)).astype(np.uint8)
+    voice = Voice(_embedding(), "toy", "ann", reference=ReferenceMel(coded, MelConfig()))
+    voice.save(tmp_path / "a.safetensors")
+    back = Voice.load(tmp_path / "a.safetensors")
+    assert back.reference is not None
+    np.testing.assert_array_equal(back.reference.coded, coded)
+    assert back.reference.config == MelConfig()
+    assert Voice.average([back, back]).reference is None
+
+
+@pytest.mark.parametrize(
+    ("tensor", "config"),
+    [
+        (np.zeros((120, 40), np.uint8), "{}"),
+        (np.zeros((9000, 80), np.uint8), "{}"),
+        (np.zeros((120, 80), np.float32), "{}"),
+        (np.zeros((120, 80), np.uint8), None),
+        (np.zeros((120, 80), np.uint8), '{"n_mels": -1}'),
+        (np.zeros((120, 80), np.uint8), "not json"),
+    ],
+)
+def test_a_damaged_reference_is_refused(tmp_path, tensor, config):
+    header = Voice(_embedding(), "toy", "ann").header()
+    if config is not None:
+        header["reference_mel_config"] = config
+    save_file({"embedding": _embedding(), "reference": tensor}, tmp_path / "a.safetensors", header)
+    with pytest.raises(ModelFileError, match="damaged"):
+        Voice.load(tmp_path / "a.safetensors")
 
 
 def test_the_average_of_one_keeps_its_direction():

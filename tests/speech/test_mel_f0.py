@@ -121,3 +121,11 @@ def test_speech_after_the_first_minute_at_another_sample_rate() -> None:
 def test_long_recordings_without_speech_have_no_median_f0() -> None:
     for wav in (SILENCE, HISS, CLICKS):
         assert median_f0(wav) is None
+
+
+@pytest.mark.parametrize("f0", [80.0, 110.0, 125.0, 160.0, 170.0, 200.0, 250.0, 320.0, 400.0])
+def test_pulse_train_is_the_sum_of_its_cosines(f0):
+    phase = 2 * np.pi * f0 / CONFIG.sample_rate * np.arange(1, 10 * CONFIG.hop_length + 1)
+    count = int(CONFIG.fmax / f0)
+    expected = 0.05 * sum(np.cos(k * phase) for k in range(1, count + 1)) / np.sqrt(count)
+    assert np.abs(pulse_train(np.full(10, f0), CONFIG) - expected).max() < 1e-5

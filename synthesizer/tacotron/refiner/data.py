@@ -1,0 +1,227 @@
+"""Training data of a refiner: decoded mels beside those of the recordings, and references of the same speaker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from corpora.store import FeatureStore, FeatureWriter
+from speech.errors import CorpusError
+from speech.mel import code_mel, decode_mel
+from speech.mel_f0 import f0_from_mel
+from synthesizer.tacotron.data import BatchConfig, collate
+from synthesizer.tacotron.model import SILENCE, Tacotron2
+from synthesizer.tacotron.refiner.flags import RefinerFlags
+from synthesizer.tacotron.refiner.network import FRAMES, Conditions
+from synthesizer.tacotron.refiner.sampling import spoken_symbols
+from synthesizer.tacotron.task_inputs import teacher_forcing
+from training.processes import to_device
+
+Floats = NDArray[np.float32]
+Progress = Callable[[Iterable[int], str], Iterable[int]]  # (iterable, label) -> the same iterable
+
+SEED_STRIDE = 1_000_003
+BATCH_ROWS = 16  # recordings in a teacher-forced batch
+LEAST_REFERENCE = 96  # frames: 1.2 s
+
+# How often the network lacks an input, so that it can do without, and so that it uses each of the others.
+COARSE_UNKNOWN = 0.2
+COARSE_CHANGED = 0.6  # of the others: another vocal tract and spectral tilt, which the network has to correct
+EMBEDDING_UNKNOWN = 0.2
+REFERENCE_UNKNOWN = 0.15
+EMBEDDING_NOISE = 0.02  # standard deviation per value: embeddings differ between clips of a voice
+
+WARP = 0.16  # largest change of the frequency scale
+TILT_POINTS = 6  # of the curve that is added to the spectrum
+TILT = 0.35  # standard deviation of these points; 1 is 12.5 dB
+COARSE_NOISE = 0.15  # largest standard deviation of noise in the decoder's mel
+
+
+@dataclass(frozen=True)
+class RefinerBatch:
+    """Crops: conditions and the mels of the recordings, [rows, frames, n_mels]."""
+
+    given: Conditions
+    recorded: Tensor
+
+
+@torch.no_grad()
+def decode_recordings(
+    model: Tacotron2,
+    store: FeatureStore,
+    indices: Sequence[int],
+    reduction_factor: int,
+    directory: Path,
+    origin: str,
+    progress: Progress,
+) -> FeatureStore:
+    """Decode recordings of a store by teacher forcing into another store; those that are there already are kept.
+
+    The items have the keys of `store` and hold `generated` (uint8 [frames, n_mels], see `speech.mel.code_mel`),
+    `symbols` (uint8 [frames], the spoken symbol) and `f0` (float16 [frames] in Hz, 0 where unvoiced).
+
+    Args:
+        origin: identifies the weights of `model`. A store of other weights is refused.
+
+    Raises:
+        StorageError: the store has mels of a different model, or cannot be written.
+    """
+    device, mel_config = next(model.parameters()).device, model.config.mel
+    with FeatureWriter(directory) as writer:
+        writer.write_info({"stage": "refiner", "model": origin, "reduction_factor": reduction_factor})
+        missing = [index for index in indices if store.keys[index] not in writer.done]
+        missing.sort(key=lambda index: store.shape(index, "mel")[0])
+        for first in progress(range(0, len(missing), BATCH_ROWS), "teacher forcing"):
+            chosen = missing[first : first + BATCH_ROWS]
+            batch = to_device(collate(store, chosen, BatchConfig(), reduction_factor, None), device)
+            output = model(teacher_forcing(batch, batch.embedding), reduction_factor)
+            for row, index in enumerate(chosen):
+                recorded = decode_mel(store.array(index, "mel"), mel_config.max_abs_value)
+                frames, tokens = len(recorded), int(batch.symbol_lengths[row])
+                steps = int(batch.speech_steps[row])
+                alignment = output.alignments[row, :tokens, :steps].float().cpu().numpy()
+                symbols = batch.symbols[row, :tokens].cpu().numpy()
+                arrays = {
+                    "generated": code_mel(output.mel[row, :frames].float().cpu().numpy(), mel_config.max_abs_value),
+                    "symbols": spoken_symbols(symbols, alignment, steps * reduction_factor)[:frames].astype(np.uint8),
+                    "f0": f0_from_mel(recorded.T, mel_config).astype(np.float16),
+                }
+                writer.add(store.keys[index], arrays, {})
+    return FeatureStore(directory)
+
+
+class RefinerItems:
+    """Utterances with their decoded mel, and the other utterances of each speaker.
+
+    Args:
+        store: the recordings. generated: the store of `decode_recordings`.
+        indices: of `store`; those without a decoded mel are left out.
+
+    Raises:
+        CorpusError: nothing is left.
+    """
+
+    def __init__(self, store: FeatureStore, generated: FeatureStore, indices: Sequence[int], flags: RefinerFlags):
+        self.store, self.generated, self.flags = store, generated, flags
+        self.limit = store.mel_config.max_abs_value
+        decoded = set(generated.keys)
+        self.indices = [index for index in indices if store.keys[index] in decoded]
+        if not self.indices:
+            raise CorpusError(
+                f"{store.directory} has no utterances for a refiner: preprocess a corpus with more speakers."
+            )
+        self.by_speaker: dict[str, list[int]] = {}
+        for index in indices:
+            self.by_speaker.setdefault(store.meta(index)["speaker"], []).append(index)
+
+    def crop(self, index: int, rng: np.random.Generator, augmented: bool) -> tuple[np.ndarray, ...]:
+        """The conditions of a random crop, in the order of `Conditions`, and its recorded mel last."""
+        own = self.generated.find(self.store.keys[index])
+        recorded, generated = (
+            decode_mel(mel, self.limit)
+            for mel in (self.store.array(index, "mel"), self.generated.array(own, "generated"))
+        )
+        symbols, f0 = (self.generated.array(own, name) for name in ("symbols", "f0"))
+        frames, wanted = len(recorded), self.flags.frames
+        start = int(rng.integers(max(1, frames - wanted + 1)))
+        part = slice(start, start + wanted)
+        coarse_known = embedding_known = 1.0
+        coarse = generated[part]
+        reference = self._reference(index, rng, part)
+        embedding = np.asarray(self.store.array(index, "embedding"), np.float32)
+        if augmented:
+            coarse_known = float(rng.random() >= COARSE_UNKNOWN)
+            embedding_known = float(rng.random() >= EMBEDDING_UNKNOWN)
+            if rng.random() < COARSE_CHANGED:
+                coarse = change_voice(coarse, rng)
+            coarse = coarse + rng.uniform(0, COARSE_NOISE) * rng.standard_normal(coarse.shape, np.float32)
+            if rng.random() < REFERENCE_UNKNOWN:
+                reference = reference[:0]
+            embedding = embedding + EMBEDDING_NOISE * rng.standard_normal(len(embedding), np.float32)
+            embedding = embedding / np.linalg.norm(embedding)
+        return (
+            _padded(coarse, wanted, SILENCE),
+            np.array(coarse_known, np.float32),
+            _padded(symbols[part], wanted, symbols[-1]),
+            _padded(np.asarray(f0[part], np.float32), wanted, 0),
+            embedding * embedding_known,
+            reference,
+            _padded(recorded[part], wanted, SILENCE),
+        )
+
+    def _reference(self, index: int, rng: np.random.Generator, part: slice) -> Floats:
+        """A part of another utterance of the speaker, or of the rest of this one: [frames, n_mels], perhaps empty."""
+        others = [other for other in self.by_speaker[self.store.meta(index)["speaker"]] if other != index]
+        if others:
+            mel = self.store.array(others[int(rng.integers(len(others)))], "mel")
+        else:
+            mel = self.store.array(index, "mel")
+            mel = max(mel[: part.start], mel[part.stop :], key=len)
+        most = self.flags.reference_frames
+        length = int(rng.integers(min(LEAST_REFERENCE, most), most + 1))
+        length = min(length, len(mel)) // FRAMES * FRAMES
+        start = int(rng.integers(len(mel) - length + 1))
+        return decode_mel(mel[start : start + length], self.limit)
+
+    def batch(self, indices: Sequence[int], rng: np.random.Generator, augmented: bool) -> RefinerBatch:
+        """A crop of each of these utterances."""
+        crops = [self.crop(index, rng, augmented) for index in indices]
+        coarse, known, symbols, f0, embeddings, references, recorded = zip(*crops, strict=True)
+        lengths = [len(reference) for reference in references]
+        longest = max(FRAMES, *lengths)
+        padded = [_padded(reference, longest, SILENCE) for reference in references]
+        arrays = (coarse, known, symbols, f0, embeddings, padded)
+        tensors = [torch.from_numpy(np.stack(values).astype(np.float32)) for values in arrays]
+        tensors[2] = tensors[2].long()
+        tensors.append(torch.tensor(lengths))
+        return RefinerBatch(Conditions(*tensors), torch.from_numpy(np.stack(recorded).astype(np.float32)))
+
+    def statistics(self, count: int = 500) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of each band of the recordings, [n_mels] each."""
+        chosen = np.random.default_rng(0).permutation(self.indices)[:count]
+        mels = np.concatenate([decode_mel(self.store.array(int(index), "mel"), self.limit) for index in chosen])
+        return torch.from_numpy(mels.mean(0)), torch.from_numpy(mels.std(0) + 1e-3)
+
+
+class RefinerBatches:
+    """Training batches by step. A speaker is drawn in proportion to the square root of its utterances."""
+
+    def __init__(self, items: RefinerItems, seed: int, rank: int = 0) -> None:
+        self.items, self.seed, self.rank = items, seed, rank
+        groups: dict[str, list[int]] = {}
+        for index in items.indices:
+            groups.setdefault(items.store.meta(index)["speaker"], []).append(index)
+        self.groups = list(groups.values())
+        weights = np.sqrt([len(group) for group in self.groups])
+        self.cumulative = np.cumsum(weights / weights.sum())
+
+    def batch_at(self, step: int) -> RefinerBatch:
+        """The batch of one step: a function of seed, step and rank only."""
+        rng = np.random.default_rng((self.seed, SEED_STRIDE, step, self.rank))
+        groups = np.searchsorted(self.cumulative, rng.random(self.items.flags.rows) * self.cumulative[-1])
+        chosen = [self.groups[number][int(rng.integers(len(self.groups[number])))] for number in groups]
+        return self.items.batch(chosen, rng, augmented=True)
+
+
+def change_voice(mel: Floats, rng: np.random.Generator) -> Floats:
+    """A mel [frames, n_mels] with another frequency scale, as of another vocal tract, and another spectral tilt."""
+    bands = mel.shape[1]
+    factor = np.exp(rng.uniform(-WARP, WARP))
+    source = np.clip(np.arange(bands) * factor, 0, bands - 1)
+    low = np.minimum(source.astype(int), bands - 2)
+    share = (source - low).astype(np.float32)
+    warped = mel[:, low] * (1 - share) + mel[:, low + 1] * share
+    curve = np.interp(np.arange(bands), np.linspace(0, bands - 1, TILT_POINTS), TILT * rng.standard_normal(TILT_POINTS))
+    return np.maximum(warped + curve.astype(np.float32), SILENCE)
+
+
+def _padded(values: np.ndarray, length: int, value: float) -> np.ndarray:
+    """The values with more rows of `value` at the end, up to a length."""
+    more = [(0, length - len(values))] + [(0, 0)] * (values.ndim - 1)
+    return np.pad(values, more, constant_values=value)

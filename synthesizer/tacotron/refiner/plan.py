@@ -1,0 +1,120 @@
+"""Training of a refiner as the flags describe it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from modelfile.checkpoint import warm_start
+from speech.errors import ConfigError
+from synthesizer.tacotron.config import TacotronConfig
+from synthesizer.tacotron.flags import TacotronFlags
+from synthesizer.tacotron.model import Tacotron2
+from synthesizer.tacotron.plan import header_entries, read_model, with_mel_of
+from synthesizer.tacotron.refiner.data import RefinerBatches, RefinerItems, decode_recordings
+from synthesizer.tacotron.refiner.task import RefinerTask
+from synthesizer.training_flags import TrainingRun
+from training.config import TrainingPlan
+from training.flags import fit_config
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from corpora.store import FeatureStore
+
+DEFAULT_SIZE = 288  # if neither the model nor --refiner-size gives one
+HELD_OUT = 256  # utterances of held-out speakers
+
+
+def plan_refiner(flags: TacotronFlags, store: FeatureStore, run: TrainingRun) -> TrainingPlan:
+    """Decode recordings of the store by teacher forcing, then train the refiner on the result.
+
+    Raises:
+        ConfigError, CorpusError, ModelFileError: the flags, the store and the model do not fit.
+    """
+    if flags.threads:
+        torch.set_num_threads(flags.threads)
+    rank = int(os.environ.get("RANK", "0"))
+    torch.manual_seed(flags.seed)
+    model, config, weights = model_with_refiner(flags, store)
+    training, validation = (
+        [int(index) for index in np.random.default_rng(0).permutation(store.select(split=split))]
+        for split in ("train", "validation")
+    )
+    generated = decode_recordings(
+        model,
+        store,
+        training[: flags.refine.recordings] + validation[:HELD_OUT],
+        config.inference.reduction_factor,
+        flags.refine.generated or run.path / "generated",
+        digest(weights),
+        _bar,
+    )
+    items = RefinerItems(store, generated, training, flags.refine)
+    held_out = RefinerItems(store, generated, validation, flags.refine)
+    assert model.refiner is not None
+    if not bool((model.refiner.deviation != 1).any()):
+        for buffer, values in zip((model.refiner.mean, model.refiner.deviation), items.statistics(), strict=True):
+            buffer.copy_(values)
+    task = RefinerTask(model, held_out, config, header_entries(flags, store), run.vocode)
+    fit = fit_config(
+        flags,
+        warmup_steps=min(500, flags.steps // 10),
+        decay="cosine",
+        decay_start=flags.steps * 3 // 4,
+        decay_steps=flags.steps // 4,
+        weight_decay=1e-2,
+        clip_norm=1.0,
+        ema_decay=0.999,
+    )
+    refine = asdict(flags.refine)
+    del refine["generated"]  # where the decoded mels are kept does not change the result
+    settings = {"store": str(flags.store), "start": str(flags.warm_start), "refiner": refine}
+    return TrainingPlan(task, RefinerBatches(items, flags.seed, rank), fit, settings)
+
+
+def model_with_refiner(
+    flags: TacotronFlags, store: FeatureStore
+) -> tuple[Tacotron2, TacotronConfig, dict[str, Tensor]]:
+    """The frozen model of `--warm-start` with a trainable refiner: its own, or a new one.
+
+    Raises:
+        ConfigError: the model has no postfilter, whose F0 the refiner needs.
+    """
+    found, weights = read_model(flags)
+    found = with_mel_of(found, store, from_file=True)
+    if not found.architecture.postfilter_size:
+        raise ConfigError(
+            "The model to start from has no postfilter, which predicts the F0: train it with --postfilter."
+        )
+    size = found.architecture.refiner_size or flags.architecture.refiner_size or DEFAULT_SIZE
+    layers = (found if found.architecture.refiner_size else flags).architecture.refiner_layers
+    architecture = replace(found.architecture, refiner_size=size, refiner_layers=layers)
+    config = replace(found, architecture=architecture)
+    model = Tacotron2(config.architecture, config.training).eval().requires_grad_(False)
+    missing = [name for name in warm_start(model, weights) if not name.startswith("refiner.")]
+    if missing:
+        raise ConfigError(f"The model to start from lacks parts of a synthesizer: {', '.join(missing)}.")
+    assert model.refiner is not None
+    model.refiner.requires_grad_(True)
+    return model, config, weights
+
+
+def digest(weights: dict[str, Tensor]) -> str:
+    """Identifies the weights of the network whose mels the refiner is trained on."""
+    found = hashlib.sha256()
+    for name in sorted(weights):
+        if not name.startswith(("refiner.", "postfilter.")):
+            found.update(name.encode() + weights[name].contiguous().numpy().tobytes())
+    return found.hexdigest()[:16]
+
+
+def _bar(items: Iterable[int], label: str) -> Iterable[int]:
+    return tqdm(items, label, unit="batch", dynamic_ncols=True, disable=None)
