@@ -33,8 +33,9 @@ LEAST_REFERENCE = 96  # frames: 1.2 s
 # How often the network lacks an input, so that it can do without, and so that it uses each of the others.
 COARSE_UNKNOWN = 0.2
 COARSE_CHANGED = 0.6  # of the others: another vocal tract and spectral tilt, which the network has to correct
-EMBEDDING_UNKNOWN = 0.2
-REFERENCE_UNKNOWN = 0.15
+SPEAKER_UNKNOWN = 0.1  # neither embedding nor reference, for classifier-free guidance (arXiv 2207.12598)
+EMBEDDING_UNKNOWN = 0.1
+REFERENCE_UNKNOWN = 0.1
 EMBEDDING_NOISE = 0.02  # standard deviation per value: embeddings differ between clips of a voice
 
 WARP = 0.16  # largest change of the frequency scale
@@ -137,11 +138,12 @@ class RefinerItems:
         embedding = np.asarray(self.store.array(index, "embedding"), np.float32)
         if augmented:
             coarse_known = float(rng.random() >= COARSE_UNKNOWN)
-            embedding_known = float(rng.random() >= EMBEDDING_UNKNOWN)
+            speaker_known = rng.random() >= SPEAKER_UNKNOWN
+            embedding_known = float(speaker_known and rng.random() >= EMBEDDING_UNKNOWN)
             if rng.random() < COARSE_CHANGED:
                 coarse = change_voice(coarse, rng)
             coarse = coarse + rng.uniform(0, COARSE_NOISE) * rng.standard_normal(coarse.shape, np.float32)
-            if rng.random() < REFERENCE_UNKNOWN:
+            if not speaker_known or rng.random() < REFERENCE_UNKNOWN:
                 reference = reference[:0]
             embedding = embedding + EMBEDDING_NOISE * rng.standard_normal(len(embedding), np.float32)
             embedding = embedding / np.linalg.norm(embedding)
