@@ -183,6 +183,8 @@ class InferenceSettings:
     """Steps of the refiner; 0 to leave it out."""
     refiner_temperature: float = 1.0
     """Standard deviation of the noise that the refiner starts from."""
+    refiner_guidance: float = 1.0
+    """Classifier-free guidance of the refiner towards the speaker (arXiv 2207.12598); 1 for none. Doubles its work."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "variance_gains", tuple(self.variance_gains))
@@ -195,6 +197,7 @@ class InferenceSettings:
             require_range(self, name, 0, 5)
         require_range(self, "refiner_steps", 0, 100)
         require_range(self, "refiner_temperature", 0, 2)
+        require_range(self, "refiner_guidance", 1, 10)
         if not all(0 < gain <= 10 for gain in self.variance_gains):
             raise ConfigError("variance_gains must lie above 0 and up to 10")
 

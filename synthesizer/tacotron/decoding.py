@@ -188,14 +188,7 @@ def _refined(job: _Job, result: Decoded, contour: np.ndarray, sentence: Sentence
     assert refiner is not None
     symbols = spoken_symbols(sentence.symbols, result.alignment, result.mel.shape[1])
     coarse = CoarseMel(result.mel, symbols, contour, sentence.embedding, sentence.reference)
-    return refine(
-        refiner,
-        coarse,
-        settings.refiner_steps,
-        sentence.seed,
-        settings.refiner_temperature,
-        check=lambda: stop_if(job.cancelled),
-    )
+    return refine(refiner, coarse, settings, sentence.seed, check=lambda: stop_if(job.cancelled))
 
 
 def _run_compiled(job: _Job) -> list[Decoded]:

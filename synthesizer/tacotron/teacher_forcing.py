@@ -57,8 +57,7 @@ def align_mel(
     if model.refiner is not None and inference.refiner_steps:
         spoken = spoken_symbols(symbols[0].numpy(), alignment, steps * factor)[:frames]
         coarse = CoarseMel(made.cpu().numpy(), spoken, f0_from_mel(mel, mel_config), embedding)
-        refined = refine(model.refiner, coarse, inference.refiner_steps, seed, inference.refiner_temperature)
-        return AlignedMel(refined, alignment)
+        return AlignedMel(refine(model.refiner, coarse, inference, seed), alignment)
     if model.postfilter is not None:
         made = add_harmonics(model.postfilter, made, voice, f0_from_mel(mel, mel_config), mel_config)
     restored = restore_variance(made.cpu().numpy(), inference.variance_gains, inference.variance_emphasis, limit)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from synthesizer.tacotron.config import InferenceSettings
 from synthesizer.tacotron.refiner.network import FRAMES, Conditions, Refiner
 
 Floats = NDArray[np.float32]
@@ -62,31 +63,35 @@ def time_steps(steps: int) -> list[float]:
 def refine(
     refiner: Refiner,
     coarse: CoarseMel,
-    steps: int,
+    settings: InferenceSettings,
     seed: int,
-    temperature: float = 1.0,
     check: Callable[[], None] | None = None,
 ) -> Floats:
     """A sharp mel for a decoded sentence.
 
     Args:
-        steps: of the integration.
-        temperature: standard deviation of the noise.
+        settings: those whose names begin with refiner_.
         check: called between steps; it can raise to stop.
 
     Returns:
         float32 [n_mels, frames] in [-4, 4].
     """
     given = conditions_of(coarse, refiner.mean.device)
-    encoded = refiner.encode(given)
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(given.coarse.shape, generator=generator).to(given.coarse.device)
-    values = temperature * noise
-    times = time_steps(steps)
+    values = settings.refiner_temperature * noise
+    guidance = settings.refiner_guidance
+    if guidance != 1:
+        given = Conditions(*(torch.cat(both) for both in zip(given, _without_speaker(given), strict=True)))
+    encoded = refiner.encode(given)
+    times = time_steps(settings.refiner_steps)
     for now, then in zip(times, times[1:], strict=False):
         if check is not None:
             check()
-        values = values + (then - now) * refiner.velocity(values, values.new_full((1,), now), encoded)
+        velocity = refiner.velocity(values.expand_as(given.coarse), values.new_full((len(given.coarse),), now), encoded)
+        if guidance != 1:
+            velocity = torch.lerp(velocity[1:], velocity[:1], guidance)
+        values = values + (then - now) * velocity
     limit = refiner.mel_config.max_abs_value
     mel = refiner.restore(values)[0, : coarse.mel.shape[1]].T.clamp(-limit, limit)
     return np.ascontiguousarray(mel.cpu().numpy())
@@ -103,6 +108,12 @@ def conditions_of(coarse: CoarseMel, device: torch.device) -> Conditions:
     embedding = torch.from_numpy(np.array(coarse.embedding, np.float32))
     tensors = (mel, torch.ones(()), symbols, f0, embedding, reference, torch.tensor(length))
     return Conditions(*(tensor[None].to(device) for tensor in tensors))
+
+
+def _without_speaker(given: Conditions) -> Conditions:
+    return given._replace(
+        embedding=torch.zeros_like(given.embedding), reference_lengths=torch.zeros_like(given.reference_lengths)
+    )
 
 
 def _reference(reference: Floats | None, like: Tensor) -> tuple[Tensor, int]:

@@ -120,7 +120,7 @@ class RefinerTask(Task):
                 given.embedding[row].numpy(),
                 reference.T.numpy() if len(reference) else None,
             )
-            refined = torch.from_numpy(refine(self.refiner, coarse, self.config.inference.refiner_steps, number)).T
+            refined = torch.from_numpy(refine(self.refiner, coarse, self.config.inference, number)).T
             for name, mel in (("", refined), ("_before", given.coarse[row])):
                 figures.setdefault(f"texture{name}", []).append(texture_distance(mel, recorded))
                 figures.setdefault(f"mel{name}", []).append(float((mel - recorded).abs().mean()))

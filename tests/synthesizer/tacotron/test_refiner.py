@@ -13,7 +13,7 @@ from speech.mel_config import MelConfig
 from speech.mel_f0 import harmonic_pattern
 from speech.reference_mel import ReferenceMel
 from synthesizer.options import EmbeddedVoice
-from synthesizer.tacotron.config import TacotronConfig
+from synthesizer.tacotron.config import InferenceSettings, TacotronConfig
 from synthesizer.tacotron.model import Tacotron2
 from synthesizer.tacotron.refiner.data import RefinerBatches, RefinerItems, change_voice, decode_recordings
 from synthesizer.tacotron.refiner.flags import RefinerFlags
@@ -23,6 +23,7 @@ from synthesizer.tacotron.refiner.task import RefinerTask
 from tests.synthesizer.toy import HEADER, facade, toy_config, toy_run, toy_store
 
 SIZES: dict[str, Any] = {"postfilter_size": 8, "postfilter_layers": 1, "refiner_size": 16, "refiner_layers": 2}
+THREE = InferenceSettings(refiner_steps=3)
 FLAGS = RefinerFlags(rows=4, frames=32, reference_frames=32)
 
 
@@ -65,13 +66,13 @@ def batch_of(rows: int, frames: int = 32, reference_frames: int = 40) -> Conditi
 
 @pytest.mark.parametrize("frames", [1, 2, 33, 160])
 def test_result_has_the_shape_of_the_coarse_mel_and_is_clipped(frames):
-    made = refine(refiner(), coarse(frames=frames), steps=3, seed=0)
+    made = refine(refiner(), coarse(frames=frames), settings=THREE, seed=0)
     assert made.shape == (80, frames) and made.dtype == np.float32
     assert np.isfinite(made).all() and np.abs(made).max() <= 4
 
 
 def test_same_seed_same_mel():
-    one, again, other = (refine(refiner(), coarse(), steps=3, seed=seed) for seed in (1, 1, 2))
+    one, again, other = (refine(refiner(), coarse(), settings=THREE, seed=seed) for seed in (1, 1, 2))
     assert np.array_equal(one, again)
     assert not np.array_equal(one, other)
 
@@ -79,16 +80,30 @@ def test_same_seed_same_mel():
 @pytest.mark.parametrize("name", ["mel", "symbols", "f0", "embedding", "reference"])
 def test_result_depends_on_each_condition(name):
     given = getattr(coarse(5), name)
-    one, other = refine(refiner(), coarse(), 3, 0), refine(refiner(), coarse(**{name: given}), 3, 0)
+    one, other = refine(refiner(), coarse(), THREE, 0), refine(refiner(), coarse(**{name: given}), THREE, 0)
     if name == "f0":
-        other = refine(refiner(), coarse(f0=np.full(33, 200.0)), 3, 0)
+        other = refine(refiner(), coarse(f0=np.full(33, 200.0)), THREE, 0)
     assert np.abs(one - other).max() > 1e-4
 
 
+def test_guidance_moves_away_from_the_result_without_a_speaker():
+    made = [
+        refine(refiner(), coarse(), InferenceSettings(refiner_steps=1, refiner_guidance=guidance), 0)
+        for guidance in (1.0, 2.0, 3.0)
+    ]
+    unknown = refine(
+        refiner(), coarse(embedding=np.zeros(256, np.float32), reference=None), InferenceSettings(refiner_steps=1), 0
+    )
+    inside = np.all([np.abs(mel) < 4 for mel in (*made, unknown)], axis=0)
+    assert inside.mean() > 0.5
+    for number, mel in enumerate(made, start=1):
+        assert np.abs(mel - unknown - number * (made[0] - unknown))[inside].max() < 1e-3
+
+
 def test_a_reference_is_optional():
-    without = refine(refiner(), coarse(reference=None), 3, 0)
+    without = refine(refiner(), coarse(reference=None), THREE, 0)
     assert np.isfinite(without).all()
-    assert not np.allclose(without, refine(refiner(), coarse(), 3, 0))
+    assert not np.allclose(without, refine(refiner(), coarse(), THREE, 0))
 
 
 def test_padding_of_the_reference_does_not_matter():
