@@ -21,6 +21,7 @@ from synthesizer.tacotron.refiner.flags import RefinerFlags
 from synthesizer.tacotron.refiner.network import FRAMES, Conditions
 from synthesizer.tacotron.refiner.sampling import spoken_symbols
 from synthesizer.tacotron.task_inputs import teacher_forcing
+from synthesizer.text.symbols import PAD_ID
 from training.processes import to_device
 
 Floats = NDArray[np.float32]
@@ -33,6 +34,7 @@ LEAST_REFERENCE = 96  # frames: 1.2 s
 # How often the network lacks an input, so that it can do without, and so that it uses each of the others.
 COARSE_UNKNOWN = 0.2
 COARSE_CHANGED = 0.6  # of the others: another vocal tract and spectral tilt, which the network has to correct
+SYMBOLS_UNKNOWN = 0.1  # of the crops with a known mel
 SPEAKER_UNKNOWN = 0.1  # neither embedding nor reference, for classifier-free guidance (arXiv 2207.12598)
 EMBEDDING_UNKNOWN = 0.1
 REFERENCE_UNKNOWN = 0.1
@@ -138,6 +140,8 @@ class RefinerItems:
         embedding = np.asarray(self.store.array(index, "embedding"), np.float32)
         if augmented:
             coarse_known = float(rng.random() >= COARSE_UNKNOWN)
+            if coarse_known and rng.random() < SYMBOLS_UNKNOWN:
+                symbols = np.full_like(symbols, PAD_ID)
             speaker_known = rng.random() >= SPEAKER_UNKNOWN
             embedding_known = float(speaker_known and rng.random() >= EMBEDDING_UNKNOWN)
             if rng.random() < COARSE_CHANGED:

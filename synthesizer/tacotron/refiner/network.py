@@ -40,7 +40,7 @@ class Conditions(NamedTuple):
     Attributes:
         coarse: mel of the decoder, [batch, frames, n_mels], dB scaled to [-4, 4].
         coarse_known: [batch], 1, or 0 for a mel that the network does not get.
-        symbols: the symbol that is spoken, int64 [batch, frames].
+        symbols: the symbol that is spoken, int64 [batch, frames]; PAD_ID if unknown.
         f0: [batch, frames] in Hz, 0 where unvoiced.
         embedding: [batch, embedding_size], L2 norm 1; zeros if unknown.
         reference: mel of another recording of the speaker, [batch, reference_frames, n_mels].
