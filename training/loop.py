@@ -23,7 +23,7 @@ from tqdm import tqdm
 from training import processes, schedule
 from training.config import FREE_TO_CHANGE, Batches, FitConfig, FitResult, Task, as_json
 from training.prefetch import Prefetcher
-from training.run_directory import RunDirectory
+from training.run_directory import RunDirectory, SavedState
 from training.session import Session
 from training.stopping import StopRequest
 from training.timing import ProgressBar
@@ -64,14 +64,15 @@ def fit(
     run = RunDirectory(run_dir)
     accelerator = processes.make_accelerator(config)
     try:
-        state = None
-        if accelerator.is_main_process:
-            description = {**describe_run(task, config, settings), "command_lines": [*map(list, command_lines)]}
+        description = {**describe_run(task, config, settings), "command_lines": [*map(list, command_lines)]}
+
+        def open_run() -> SavedState | None:
             if resume:
-                state = run.resume(description, FREE_TO_CHANGE, former_names)
-            else:
-                run.start(description)
-        accelerator.wait_for_everyone()
+                return run.resume(description, FREE_TO_CHANGE, former_names)
+            run.start(description)
+            return None
+
+        state = processes.in_first_process(accelerator, open_run)
         if resume and not accelerator.is_main_process:
             state = run.latest_state()
         with numerics(config, accelerator.device.type):

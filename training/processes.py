@@ -3,20 +3,22 @@
 import dataclasses
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
 
-from speech.errors import ConfigError
+from speech.errors import EXIT_SPEECH_ERROR, ConfigError, SpeechError
 from training.config import FitConfig
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 MAX_WAIT = timedelta(hours=4)  # of other processes, while the first one validates and saves
 
@@ -160,6 +162,28 @@ def average_gradients(
         if count:
             parameter.grad = (total / world).view_as(parameter).to(parameter.dtype)
     return tail.tolist()
+
+
+def in_first_process(accelerator: "Accelerator", work: Callable[[], T]) -> T | None:
+    """Call `work` in the first process while the others wait. Returns its result there, None in the others.
+
+    Raises:
+        SpeechError: `work` raised it. The other processes then end without a message of their own.
+    """
+    result, error = None, None
+    if accelerator.is_main_process:
+        try:
+            result = work()
+        except SpeechError as raised:
+            error = raised
+    if accelerator.num_processes > 1:
+        failed = torch.tensor(float(error is not None), device=accelerator.device)
+        torch.distributed.broadcast(failed, src=0)
+        if failed.item() and not accelerator.is_main_process:
+            raise SystemExit(EXIT_SPEECH_ERROR)
+    if error is not None:
+        raise error
+    return result
 
 
 def share_from_first(tensors: Sequence[torch.Tensor]) -> None:

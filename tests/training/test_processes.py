@@ -63,6 +63,19 @@ def test_terminated_then_killed_then_resumed_equals_straight(tmp_path):
 
 
 @pytest.mark.slow
+def test_an_error_of_two_processes_is_reported_once(tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.json").write_text("{}")
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+    process = start(run, launcher=launcher)
+    out, errors = process.communicate(timeout=600)
+    assert process.returncode != 0 and out == ""
+    assert errors.count("error: ") == errors.count("already holds a training run") == 1
+    assert 'toy.py", line' not in errors  # no traceback of a worker; the launcher prints one of its own
+
+
+@pytest.mark.slow
 def test_two_processes_stop_together_and_agree(tmp_path):
     """Only the second process receives a signal. Both stop after the same step, which the first one has saved."""
     run = tmp_path / "run"
