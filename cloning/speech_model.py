@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cloning.adaptation import Recording, adapt_voice
 from cloning.compatibility import require_fitting_vocoder, require_same_space
 from cloning.finishing import check_finite
 from cloning.monitor import SILENT, Monitor
 from cloning.options import SpeechOptions
-from speech.errors import TextError
+from speech.errors import ConfigError, TextError
 
 if TYPE_CHECKING:
     from cloning.voices import Voice
@@ -70,6 +71,14 @@ class SpeechModel(ABC):
     ) -> Iterator[np.ndarray]:
         """What `stream` returns, for checked arguments and options with a seed."""
 
+    def adapt(self, voice: Voice, recordings: Iterable[Recording], monitor: Monitor = SILENT, seed: int = 0) -> Voice:
+        """The voice with an adapter of the model, see `cloning.adaptation.adapt_voice`.
+
+        Raises:
+            ConfigError: the model cannot be adapted, or the voice is of another embedding space.
+        """
+        raise ConfigError("This model cannot be adapted to a voice.")
+
     def warm_up(self) -> None:  # noqa: B027 - optional
         """Load models and compile kernels before the first text."""
 
@@ -77,6 +86,10 @@ class SpeechModel(ABC):
         """Raises: TextError for a text without characters, ConfigError for a voice of another embedding space."""
         if not text.strip():
             raise TextError("The text is empty: enter a text to speak.")
+        self.check_voice(voice)
+
+    def check_voice(self, voice: Voice) -> None:
+        """Raises: ConfigError for a voice of another embedding space."""
         advice = "enrol it again with the encoder of these models"
         require_same_space(voice.embedding_space, self.embedding_space, f"the voice {voice.name!r}", advice=advice)
 
@@ -100,6 +113,10 @@ class TwoStage(SpeechModel):
     @property
     def embedding_space(self) -> str:
         return self.synthesizer.embedding_space
+
+    def adapt(self, voice: Voice, recordings: Iterable[Recording], monitor: Monitor = SILENT, seed: int = 0) -> Voice:
+        self.check_voice(voice)
+        return adapt_voice(self.synthesizer, voice, recordings, monitor, seed)
 
     def warm_up(self) -> None:
         self.synthesizer.warm_up()

@@ -18,9 +18,11 @@ from speech.errors import ConfigError, ModelFileError, StorageError
 from speech.files import write_bytes
 from speech.mel_config import MelConfig
 from speech.reference_mel import ReferenceMel
+from synthesizer.adapter import VoiceAdapter
 
 VOICE_FORMAT = 1
 VOICE_SUFFIX = ".safetensors"
+ADAPTER = "adapter."  # prefix of its tensors
 
 _NAME = re.compile(r"\w[\w .\-]{0,62}\w|\w")
 _RESERVED = re.compile(
@@ -57,6 +59,7 @@ class Voice:
         pitch: median F0 of the clips in Hz; None if unknown.
         reference: a few seconds of one clip, for synthesizers with a refiner; None in voices saved before there were
             such synthesizers, and in mixtures of voices.
+        adapter: what a synthesizer was adapted to the voice with; None if it was not.
     """
 
     embedding: np.ndarray
@@ -67,6 +70,7 @@ class Voice:
     consent: str = ""
     pitch: float | None = None
     reference: ReferenceMel | None = None
+    adapter: VoiceAdapter | None = None
 
     def __post_init__(self) -> None:
         if self.pitch is not None and not 20 <= self.pitch <= 2000:  # also refuses NaN
@@ -126,6 +130,8 @@ class Voice:
         tensors = {"embedding": np.array(self.embedding)}
         if self.reference is not None:
             tensors["reference"] = np.array(self.reference.coded)
+        if self.adapter is not None:
+            tensors |= {f"{ADAPTER}{name}": np.array(values) for name, values in self.adapter.tensors.items()}
         write_bytes(path, save(tensors, self.header()))
 
     def header(self) -> dict[str, str]:
@@ -135,6 +141,8 @@ class Voice:
             optional["pitch"] = f"{self.pitch:.2f}"
         if self.reference is not None:
             optional["reference_mel_config"] = json.dumps(dataclasses.asdict(self.reference.config))
+        if self.adapter is not None:
+            optional["adapter_model"] = self.adapter.model
         return {
             "format_version": str(VOICE_FORMAT),
             "kind": "voice",
@@ -156,10 +164,13 @@ class Voice:
         try:
             with safe_open(path, framework="np") as file:
                 metadata = file.metadata() or {}
+                names = set(file.keys())
                 embedding, coded = (
-                    file.get_tensor(name) if name in file.keys() else None  # noqa: SIM118
-                    for name in ("embedding", "reference")
+                    file.get_tensor(name) if name in names else None for name in ("embedding", "reference")
                 )
+                adapter = {
+                    name.removeprefix(ADAPTER): file.get_tensor(name) for name in names if name.startswith(ADAPTER)
+                }
             if metadata.get("kind") != "voice" or embedding is None or embedding.ndim != 1:
                 raise ModelFileError(f"{path} is not a voice file: give one that was saved by this toolkit.")
             if int(metadata.get("format_version", "0")) > VOICE_FORMAT:
@@ -173,6 +184,7 @@ class Voice:
                 metadata.get("consent", ""),
                 float(metadata["pitch"]) if "pitch" in metadata else None,
                 None if coded is None else _reference(coded, metadata),
+                VoiceAdapter(adapter, metadata["adapter_model"]) if adapter else None,
             )
         except (SafetensorError, OSError, ValueError, TypeError, KeyError, ConfigError) as error:
             raise ModelFileError(f"{path} is not a voice file or is damaged: save the voice again.") from error

@@ -3,6 +3,7 @@
 Nothing is unpickled. A damaged or foreign file ends in a `ModelFileError` of one sentence.
 """
 
+import hashlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -160,3 +161,11 @@ def _to_stored(name: str, tensor: torch.Tensor, dtype: torch.dtype | None) -> to
         largest = float(tensor.abs().max())
         raise ModelFileError(f"{name} holds {largest:.3g}, too much for {dtype}: save this model as float32.")
     return stored
+
+
+def weights_digest(weights: Mapping[str, torch.Tensor]) -> str:
+    """Identifies weights: 16 hexadecimal digits that depend on names and values."""
+    found = hashlib.sha256()
+    for name in sorted(weights):
+        found.update(name.encode() + weights[name].detach().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()[:16]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from speech.errors import ConfigError
 from speech.mel_config import MelConfig
+from synthesizer.adapter import AdaptationClip, VoiceAdapter
 from synthesizer.decoding_check import Decoded
 from synthesizer.fallbacks import FallbackDecoder, Outcome, SentenceRequest
 from synthesizer.options import EmbeddedVoice, SpeakerVoice, SynthesisOptions
@@ -119,6 +120,27 @@ class Synthesizer(ABC):
         self, transcript: Transcript, mel: NDArray[np.float32], embedding: NDArray[np.float32], key: str
     ) -> AlignedMel:
         """What `align` does, with checked arguments."""
+
+    def adapt(
+        self,
+        clips: Sequence[AdaptationClip],
+        *,
+        seed: int = 0,
+        progress: Progress | None = None,
+        cancelled: Cancelled | None = None,
+    ) -> VoiceAdapter:
+        """Train a small change of the weights on recordings of one person; the model itself is not changed.
+
+        Args:
+            clips: half a minute of speech in all, better a minute or more.
+            progress: called with (steps done, steps in all). cancelled: polled; True stops it.
+
+        Raises:
+            ConfigError: the model cannot be adapted.
+            CorpusError: the clips are too short.
+            WorkCancelled: `cancelled` returned True.
+        """
+        raise ConfigError("This synthesizer cannot be adapted to a voice: it has no refiner.")
 
     def align(self, text: str | Transcript, mel: NDArray[np.float32], voice: SpeakerVoice, key: str = "") -> AlignedMel:
         """Predict the mel of a recording by teacher forcing, with the timing of the recording.
@@ -247,7 +269,15 @@ class Synthesizer(ABC):
         known = voice.reference if voice.reference and voice.reference.config == self.mel_config else None
         reference = known.mel if known else None
         return [
-            SentenceRequest(line.transcript, embedding, (seed, number), options.pitch_range, voice.pitch, reference)
+            SentenceRequest(
+                line.transcript,
+                embedding,
+                (seed, number),
+                options.pitch_range,
+                voice.pitch,
+                reference,
+                voice.adapter,
+            )
             for number, line in enumerate(lines)
         ]
 

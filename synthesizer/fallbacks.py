@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speech.mel_config import MelConfig
+from synthesizer.adapter import VoiceAdapter
 from synthesizer.decoding_check import Decoded, DecodingCheck, check_decoding
 from synthesizer.splitting import Cut, split_transcript
 from synthesizer.text.transcript import Transcript
@@ -51,6 +52,7 @@ class SentenceRequest:
         pitch_range: scale of the F0 contour; 1 is the model's own.
         median_f0: of the voice in Hz; None if unknown.
         reference: mel of a recording of the speaker, float32 [n_mels, frames]; None if there is none.
+        adapter: what the model was adapted to the voice with; None if it was not.
     """
 
     transcript: Transcript
@@ -59,6 +61,7 @@ class SentenceRequest:
     pitch_range: float = 1.0
     median_f0: float | None = None
     reference: NDArray[np.float32] | None = None
+    adapter: VoiceAdapter | None = None
 
 
 class Decode(Protocol):

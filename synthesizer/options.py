@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from speech.reference_mel import ReferenceMel
+    from synthesizer.adapter import VoiceAdapter
     from synthesizer.text.lexicon import Lexicon
 
 RANGES = {"speed": (0.5, 2.0), "pauses": (0.0, 5.0), "pitch_range": (0.0, 3.0)}
@@ -50,6 +51,7 @@ class SpeakerVoice(Protocol):
         embedding: float32 [embedding_size], L2 norm 1.
         pitch: median F0 in Hz; None if unknown.
         reference: a few seconds of the speaker; None if there are none.
+        adapter: what the synthesizer was adapted to the voice with; None if it was not.
     """
 
     @property
@@ -61,6 +63,9 @@ class SpeakerVoice(Protocol):
     @property
     def reference(self) -> ReferenceMel | None: ...
 
+    @property
+    def adapter(self) -> VoiceAdapter | None: ...
+
 
 @dataclass(frozen=True, eq=False)
 class EmbeddedVoice:
@@ -69,3 +74,4 @@ class EmbeddedVoice:
     embedding: NDArray[np.float32]
     pitch: float | None = None
     reference: ReferenceMel | None = None
+    adapter: VoiceAdapter | None = None

@@ -20,6 +20,7 @@ from synthesizer.tacotron.fast_convolutions import Cancelled, stop_if
 from synthesizer.tacotron.fast_decoder import fast_decoder_of
 from synthesizer.tacotron.model import SILENCE, Tacotron2, length_mask
 from synthesizer.tacotron.postfilter import add_harmonics, predicted_f0
+from synthesizer.tacotron.refiner.network import Refiner
 from synthesizer.tacotron.refiner.sampling import CoarseMel, refine, spoken_symbols
 from synthesizer.tacotron.variance import restore_variance
 
@@ -47,6 +48,7 @@ class SentenceInput:
         median_f0: of the voice in Hz, None if unknown; for a model with a postfilter.
         reference: mel of a recording of the speaker, [n_mels, frames], None if there is none; for a model with a
             refiner.
+        refiner: used instead of the model's own, for a voice that the model was adapted to.
     """
 
     symbols: np.ndarray
@@ -56,6 +58,7 @@ class SentenceInput:
     rises: bool = False
     median_f0: float | None = None
     reference: np.ndarray | None = None
+    refiner: Refiner | None = None
 
 
 class PrenetMasks:
@@ -184,7 +187,7 @@ def _finished(job: _Job, result: Decoded, voice: Tensor, sentence: SentenceInput
 
 
 def _refined(job: _Job, result: Decoded, contour: np.ndarray, sentence: SentenceInput) -> np.ndarray:
-    refiner, settings = job.model.refiner, job.settings
+    refiner, settings = sentence.refiner or job.model.refiner, job.settings
     assert refiner is not None
     symbols = spoken_symbols(sentence.symbols, result.alignment, result.mel.shape[1])
     coarse = CoarseMel(result.mel, symbols, contour, sentence.embedding, sentence.reference)

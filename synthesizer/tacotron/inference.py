@@ -13,14 +13,18 @@ from numpy.typing import NDArray
 from modelfile.checkpoint import load_into, save_model
 from modelfile.header import ModelHeader
 from speech.errors import ConfigError
-from synthesizer.base import STAGE, AlignedMel, Origin, Synthesizer
+from synthesizer.adapter import AdaptationClip, VoiceAdapter
+from synthesizer.base import STAGE, AlignedMel, Cancelled, Origin, Progress, Synthesizer
 from synthesizer.decoding_check import Decoded
 from synthesizer.fallbacks import SentenceRequest
 from synthesizer.tacotron.config import KIND, TacotronConfig, read_config
 from synthesizer.tacotron.decoding import SentenceInput, free_run
+from synthesizer.tacotron.fast_convolutions import stop_if
 from synthesizer.tacotron.intonation import rises
 from synthesizer.tacotron.model import Tacotron2
-from synthesizer.tacotron.teacher_forcing import align_mel
+from synthesizer.tacotron.refiner.adaptation import AdaptedRefiners, adapt_refiner
+from synthesizer.tacotron.refiner.network import Refiner
+from synthesizer.tacotron.teacher_forcing import align_mel, spoken_mel
 from synthesizer.text.symbols import SYMBOLS
 from synthesizer.text.transcript import Transcript, encode
 
@@ -51,6 +55,7 @@ class TacotronSynthesizer(Synthesizer):
         self.device = torch.device(device)
         self.config = config
         self.model = model.to(self.device).eval().requires_grad_(False)
+        self._refiners = AdaptedRefiners(self.model.refiner)
 
     def save(self, path: str | Path, dtype: torch.dtype | Literal["int8"] | None = None) -> None:
         header = ModelHeader(STAGE, KIND, self.config, self.step, self.licence, self.trained_on, self.embedding_space)
@@ -66,13 +71,14 @@ class TacotronSynthesizer(Synthesizer):
     ) -> list[Decoded]:
         """One decoding of each, in groups of similar length, as the longest one decides how long a group takes."""
         texts = [encode(request.transcript, 1.0) for request in requests]
+        refiners = [self._refiners.of(request.adapter) for request in requests]
         order = sorted(range(len(requests)), key=lambda k: len(texts[k]))
         decoded: dict[int, Decoded] = {}
         for first in range(0, len(order), SENTENCES_PER_PASS):
             chosen = order[first : first + SENTENCES_PER_PASS]
             results = free_run(
                 self.model,
-                [_sentence_input(requests[k], texts[k]) for k in chosen],
+                [_sentence_input(requests[k], texts[k], refiners[k]) for k in chosen],
                 self.config.inference,
                 window=WINDOW if windowed else None,
                 cancelled=cancelled,
@@ -81,6 +87,26 @@ class TacotronSynthesizer(Synthesizer):
             if progress is not None:
                 progress(len(decoded))
         return [decoded[k] for k in range(len(requests))]
+
+    def adapt(
+        self,
+        clips: Sequence[AdaptationClip],
+        *,
+        seed: int = 0,
+        progress: Progress | None = None,
+        cancelled: Cancelled | None = None,
+    ) -> VoiceAdapter:
+        if self.model.refiner is None:
+            return super().adapt(clips)
+
+        def check() -> None:
+            stop_if(cancelled)
+
+        spoken = []
+        for clip in clips:
+            check()
+            spoken.append(spoken_mel(self.model, self.config, clip))
+        return adapt_refiner(self.model.refiner, spoken, seed, progress, check)
 
     def align_transcript(self, transcript: Transcript, mel: Floats, embedding: Floats, key: str) -> AlignedMel:
         return align_mel(self.model, self.config, mel, transcript, embedding, key)
@@ -118,7 +144,9 @@ def current_names(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor
     return renamed
 
 
-def _sentence_input(request: SentenceRequest, symbols: NDArray[np.int64]) -> SentenceInput:
+def _sentence_input(
+    request: SentenceRequest, symbols: NDArray[np.int64], refiner: Refiner | None = None
+) -> SentenceInput:
     return SentenceInput(
         symbols,
         request.embedding,
@@ -127,6 +155,7 @@ def _sentence_input(request: SentenceRequest, symbols: NDArray[np.int64]) -> Sen
         rises=rises(request.transcript),
         median_f0=request.median_f0,
         reference=request.reference,
+        refiner=refiner,
     )
 
 

@@ -14,10 +14,12 @@ import torch
 from numpy.typing import NDArray
 
 from speech.mel_f0 import f0_from_mel
+from synthesizer.adapter import AdaptationClip
 from synthesizer.base import AlignedMel
 from synthesizer.tacotron.config import TacotronConfig
 from synthesizer.tacotron.model import SILENCE, Tacotron2, TeacherForcing
 from synthesizer.tacotron.postfilter import add_harmonics
+from synthesizer.tacotron.refiner.adaptation import SpokenMel, without_transcript
 from synthesizer.tacotron.refiner.sampling import CoarseMel, refine, spoken_symbols
 from synthesizer.tacotron.variance import restore_variance
 from synthesizer.text.transcript import Transcript, encode
@@ -32,17 +34,51 @@ def align_mel(
 
     The refiner, or the postfilter, is given the F0 of the recording.
     """
+    inference, mel_config = config.inference, config.architecture.mel
+    seed = zlib.crc32(key.encode("utf-8", "surrogatepass"))
+    symbols = np.asarray(encode(transcript, 1.0), np.int64)
+    made, alignment = _decode(model, config, mel, symbols, embedding, seed)
+    f0 = f0_from_mel(mel, mel_config)
+    if model.refiner is not None and inference.refiner_steps:
+        spoken = spoken_symbols(symbols, alignment, made.shape[1])
+        return AlignedMel(refine(model.refiner, CoarseMel(made, spoken, f0, embedding), inference, seed), alignment)
+    if model.postfilter is not None:
+        device = next(model.parameters()).device
+        given, voice = (torch.from_numpy(np.array(values, np.float32)).to(device) for values in (made, embedding))
+        made = add_harmonics(model.postfilter, given, voice, f0, mel_config).cpu().numpy()
+    restored = restore_variance(made, inference.variance_gains, inference.variance_emphasis, mel_config.max_abs_value)
+    return AlignedMel(np.ascontiguousarray(restored), alignment)
+
+
+def spoken_mel(model: Tacotron2, config: TacotronConfig, clip: AdaptationClip) -> SpokenMel:
+    """A recording as the refiner is trained on it.
+
+    Raises:
+        TextError: nothing in its text can be spoken.
+    """
+    from synthesizer.text.front_end import text_to_transcript
+
+    f0 = f0_from_mel(clip.mel, config.architecture.mel)
+    if clip.text is None:
+        return without_transcript(clip.mel, f0, clip.embedding)
+    symbols = np.asarray(encode(text_to_transcript(clip.text), 1.0), np.int64)
+    made, alignment = _decode(model, config, clip.mel, symbols, clip.embedding, seed=0)
+    return SpokenMel(clip.mel, made, spoken_symbols(symbols, alignment, made.shape[1]), f0, clip.embedding)
+
+
+def _decode(
+    model: Tacotron2, config: TacotronConfig, mel: Floats, symbols: NDArray[np.int64], embedding: Floats, seed: int
+) -> tuple[Floats, Floats]:
+    """The decoder's mel [n_mels, frames] of a recording and its alignment [tokens, steps], by teacher forcing."""
     device, inference = next(model.parameters()).device, config.inference
     factor, frames = inference.reduction_factor, mel.shape[1]
-    seed = zlib.crc32(key.encode("utf-8", "surrogatepass"))
     steps = -(-frames // factor)
     padded = np.full(((steps + config.training.tail_steps) * factor, len(mel)), SILENCE, np.float32)
     padded[:frames] = mel.T
-    symbols = torch.from_numpy(np.asarray(encode(transcript, 1.0), np.int64))[None]
     voice = torch.from_numpy(np.array(embedding, np.float32)).to(device)
     given = TeacherForcing(
-        symbols.to(device),
-        torch.tensor([symbols.shape[1]], device=device),
+        torch.from_numpy(symbols)[None].to(device),
+        torch.tensor([len(symbols)], device=device),
         torch.from_numpy(padded)[None].to(device),
         torch.tensor([len(padded)], device=device),
         voice[None],
@@ -50,15 +86,6 @@ def align_mel(
     with torch.random.fork_rng(devices=[]), torch.inference_mode():
         torch.manual_seed(seed)
         output = model(given, factor, pitch_scale=inference.pitch_predictor_emphasis)
-    mel_config = config.architecture.mel
-    limit = mel_config.max_abs_value
+    limit = config.architecture.mel.max_abs_value
     made = output.mel[0, :frames].float().clamp(-limit, limit).T
-    alignment = output.alignments[0, :, :steps].float().cpu().numpy()
-    if model.refiner is not None and inference.refiner_steps:
-        spoken = spoken_symbols(symbols[0].numpy(), alignment, steps * factor)[:frames]
-        coarse = CoarseMel(made.cpu().numpy(), spoken, f0_from_mel(mel, mel_config), embedding)
-        return AlignedMel(refine(model.refiner, coarse, inference, seed), alignment)
-    if model.postfilter is not None:
-        made = add_harmonics(model.postfilter, made, voice, f0_from_mel(mel, mel_config), mel_config)
-    restored = restore_variance(made.cpu().numpy(), inference.variance_gains, inference.variance_emphasis, limit)
-    return AlignedMel(np.ascontiguousarray(restored), alignment)
+    return np.ascontiguousarray(made.cpu().numpy()), output.alignments[0, :, :steps].float().cpu().numpy()

@@ -152,13 +152,13 @@ class RefinerItems:
             embedding = embedding + EMBEDDING_NOISE * rng.standard_normal(len(embedding), np.float32)
             embedding = embedding / np.linalg.norm(embedding)
         return (
-            _padded(coarse, wanted, SILENCE),
+            padded(coarse, wanted, SILENCE),
             np.array(coarse_known, np.float32),
-            _padded(symbols[part], wanted, symbols[-1]),
-            _padded(np.asarray(f0[part], np.float32), wanted, 0),
+            padded(symbols[part], wanted, symbols[-1]),
+            padded(np.asarray(f0[part], np.float32), wanted, 0),
             embedding * embedding_known,
             reference,
-            _padded(recorded[part], wanted, SILENCE),
+            padded(recorded[part], wanted, SILENCE),
         )
 
     def _reference(self, index: int, rng: np.random.Generator, part: slice) -> Floats:
@@ -181,8 +181,8 @@ class RefinerItems:
         coarse, known, symbols, f0, embeddings, references, recorded = zip(*crops, strict=True)
         lengths = [len(reference) for reference in references]
         longest = max(FRAMES, *lengths)
-        padded = [_padded(reference, longest, SILENCE) for reference in references]
-        arrays = (coarse, known, symbols, f0, embeddings, padded)
+        filled = [padded(reference, longest, SILENCE) for reference in references]
+        arrays = (coarse, known, symbols, f0, embeddings, filled)
         tensors = [torch.from_numpy(np.stack(values).astype(np.float32)) for values in arrays]
         tensors[2] = tensors[2].long()
         tensors.append(torch.tensor(lengths))
@@ -227,7 +227,7 @@ def change_voice(mel: Floats, rng: np.random.Generator) -> Floats:
     return np.maximum(warped + curve.astype(np.float32), SILENCE)
 
 
-def _padded(values: np.ndarray, length: int, value: float) -> np.ndarray:
+def padded(values: np.ndarray, length: int, value: float) -> np.ndarray:
     """The values with more rows of `value` at the end, up to a length."""
     more = [(0, length - len(values))] + [(0, 0)] * (values.ndim - 1)
     return np.pad(values, more, constant_values=value)

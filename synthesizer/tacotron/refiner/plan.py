@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable
 from dataclasses import asdict, replace
@@ -12,7 +11,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from modelfile.checkpoint import warm_start
+from modelfile.checkpoint import warm_start, weights_digest
 from speech.errors import ConfigError
 from synthesizer.tacotron.config import TacotronConfig
 from synthesizer.tacotron.flags import TacotronFlags
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from corpora.store import FeatureStore
 
 DEFAULT_SIZE = 288  # if neither the model nor --refiner-size gives one
+TRAINED_LATER = ("postfilter.", "refiner.")  # do not change the mels that the refiner is trained on
 HELD_OUT = 256  # utterances of held-out speakers
 
 
@@ -54,7 +54,7 @@ def plan_refiner(flags: TacotronFlags, store: FeatureStore, run: TrainingRun) ->
         training[: flags.refine.recordings] + validation[:HELD_OUT],
         config.inference.reduction_factor,
         flags.refine.generated or run.path / "generated",
-        digest(weights),
+        weights_digest({name: value for name, value in weights.items() if not name.startswith(TRAINED_LATER)}),
         _bar,
     )
     items = RefinerItems(store, generated, training, flags.refine)
@@ -105,15 +105,6 @@ def model_with_refiner(
     assert model.refiner is not None
     model.refiner.requires_grad_(True)
     return model, config, weights
-
-
-def digest(weights: dict[str, Tensor]) -> str:
-    """Identifies the weights of the network whose mels the refiner is trained on."""
-    found = hashlib.sha256()
-    for name in sorted(weights):
-        if not name.startswith(("refiner.", "postfilter.")):
-            found.update(name.encode() + weights[name].contiguous().numpy().tobytes())
-    return found.hexdigest()[:16]
 
 
 def _bar(items: Iterable[int], label: str) -> Iterable[int]:
