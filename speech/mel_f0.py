@@ -32,8 +32,8 @@ MAX_SECONDS = 60  # of speech; the median F0 changes little after that
 
 
 def fine_structure(mel: NDArray[np.floating]) -> NDArray[np.floating]:
-    """A mel spectrogram without its envelope over the bands: [n_mels, frames], same unit."""
-    return mel - gaussian_filter1d(mel, ENVELOPE_BANDS, axis=0)
+    """A mel spectrogram without its envelope over the bands: [..., n_mels, frames], same unit."""
+    return mel - gaussian_filter1d(mel, ENVELOPE_BANDS, axis=-2)
 
 
 def pulse_train(f0: NDArray[np.floating], config: MelConfig) -> Floats:
@@ -119,6 +119,18 @@ def _patterns(config: MelConfig) -> Floats:
     return patterns / np.linalg.norm(patterns, axis=1, keepdims=True)
 
 
+@functools.lru_cache(maxsize=1)
+def _transition_costs() -> NDArray[np.float64]:
+    """Cost of each change from frame to frame, symmetric; the last state is unvoiced: [candidates + 1] squared."""
+    count = len(f0_candidates())
+    costs = np.full((count + 1, count + 1), VOICING_COST)
+    costs[:count, :count] = np.minimum(
+        np.abs(np.arange(count)[:, None] - np.arange(count)) * (OCTAVE_COST / STEPS_PER_OCTAVE), MAX_F0_COST
+    )
+    costs[count, count] = 0
+    return costs
+
+
 def f0_from_mel(mel: NDArray[np.floating], config: MelConfig) -> Floats:
     """F0 contour of a mel spectrogram.
 
@@ -131,23 +143,39 @@ def f0_from_mel(mel: NDArray[np.floating], config: MelConfig) -> Floats:
     Returns:
         float32 [frames] in Hz; 0 for unvoiced frames.
     """
-    patterns = _patterns(config)
-    structure = fine_structure(mel)[:COMPARED_BANDS]
-    similarity = (patterns @ structure) / np.maximum(np.linalg.norm(structure, axis=0), 1.0)
-    count, frames = similarity.shape
-    scores = np.concatenate([similarity, np.full((1, frames), MIN_SIMILARITY)])  # the last state is unvoiced
-    costs = np.full((count + 1, count + 1), VOICING_COST)
-    costs[:count, :count] = np.minimum(
-        np.abs(np.arange(count)[:, None] - np.arange(count)) * (OCTAVE_COST / STEPS_PER_OCTAVE), MAX_F0_COST
-    )
-    costs[count, count] = 0
-    previous, total = np.zeros((frames, count + 1), np.int64), scores[:, 0]
-    for frame in range(1, frames):
-        transitions = total[:, None] - costs
-        previous[frame] = transitions.argmax(0)
-        total = transitions.max(0) + scores[:, frame]
-    path = np.zeros(frames, np.int64)
+    return f0_and_similarity(mel[None], config)[0][0]
+
+
+def f0_and_similarity(mels: NDArray[np.floating], config: MelConfig) -> tuple[Floats, Floats]:
+    """F0 contours of several mel spectrograms, and how clear the pitch is.
+
+    Args:
+        mels: [mels, n_mels, frames], dB scaled to [-4, 4].
+
+    Returns:
+        float32 [mels, frames] as `f0_from_mel` returns it, and float32 [mels, frames], the cosine similarity to the
+        pattern of the F0; `MIN_SIMILARITY` for unvoiced frames.
+    """
+    patterns, costs = _patterns(config), _transition_costs()
+    structure = fine_structure(mels)[:, :COMPARED_BANDS]
+    similarity = (patterns @ structure) / np.maximum(np.linalg.norm(structure, axis=1), 1.0)[:, None]
+    unvoiced = np.full((len(mels), 1, similarity.shape[2]), MIN_SIMILARITY)
+    scores = np.concatenate([similarity, unvoiced], axis=1).transpose(2, 0, 1)  # [frames, mels, candidates + 1]
+    path = np.stack([_best_path(scores[:, index], costs) for index in range(len(mels))])
+    chosen = np.take_along_axis(scores.transpose(1, 0, 2), path[:, :, None], axis=2)[:, :, 0]
+    return np.append(f0_candidates(), 0.0)[path].astype(np.float32), chosen.astype(np.float32)
+
+
+def _best_path(scores: NDArray[np.float64], costs: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The Viterbi path through scores [frames, states] with symmetric costs [states, states]: int64 [frames]."""
+    previous, total = np.zeros(scores.shape, np.int64), scores[0]
+    states = np.arange(len(total))
+    for frame in range(1, len(scores)):
+        transitions = total - costs  # [to, from]
+        previous[frame] = transitions.argmax(1)
+        total = transitions[states, previous[frame]] + scores[frame]
+    path = np.zeros(len(scores), np.int64)
     path[-1] = total.argmax()
-    for frame in range(frames - 1, 0, -1):
+    for frame in range(len(scores) - 1, 0, -1):
         path[frame - 1] = previous[frame, path[frame]]
-    return np.append(f0_candidates(), 0.0)[path].astype(np.float32)
+    return path

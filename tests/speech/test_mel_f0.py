@@ -5,7 +5,16 @@ import pytest
 
 from speech.audio import SAMPLE_RATE, resample
 from speech.mel import MelConfig, synthesis_mel
-from speech.mel_f0 import f0_candidates, f0_from_mel, fine_structure, harmonic_pattern, median_f0, pulse_train
+from speech.mel_f0 import (
+    MIN_SIMILARITY,
+    f0_and_similarity,
+    f0_candidates,
+    f0_from_mel,
+    fine_structure,
+    harmonic_pattern,
+    median_f0,
+    pulse_train,
+)
 from tests.toy_models import speech_like
 
 CONFIG = MelConfig()
@@ -38,6 +47,15 @@ def test_f0_from_mel(low: float, high: float) -> None:
     assert both.sum() > 0.9 * (wanted > 0).sum()
     assert np.abs(1200 * np.log2(found[both] / wanted[both])).max() < 60
     assert np.mean((found > 0) != (wanted > 0)) < 0.15  # the window of 50 ms overlaps the end of the voice
+
+
+def test_several_mels_at_once() -> None:
+    mels = np.stack([synthesis_mel(vowel(contour(low, 2 * low)), CONFIG) for low in (90, 130)])
+    f0, similarity = f0_and_similarity(mels, CONFIG)
+    assert similarity.dtype == np.float32 and similarity.shape == f0.shape == (2, mels.shape[2])
+    np.testing.assert_array_equal(f0, [f0_from_mel(mel, CONFIG) for mel in mels])
+    assert (similarity[f0 == 0] == np.float32(MIN_SIMILARITY)).all()
+    assert np.median(similarity[f0 > 0]) > 0.7 and similarity.max() <= 1
 
 
 def test_noise_and_silence_are_unvoiced() -> None:
