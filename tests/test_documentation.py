@@ -1,11 +1,13 @@
 """README and documents: their format, their links, and the code that they show."""
 
+import importlib.util
 import itertools
 import re
 import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -46,6 +48,30 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert target.exists(), f"{link} does not exist"
         if anchor:
             assert anchor in anchors(target), f"{link} has no such heading"
+
+
+@pytest.fixture(scope="module")
+def runner() -> ModuleType:
+    """The script that runs the documents' commands."""
+    path = REPOSITORY / ".ci" / "run_documents.py"
+    if not path.is_file():
+        pytest.skip("this is not a checkout")
+    spec = importlib.util.spec_from_file_location("run_documents", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # for its dataclasses
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_exception_of_the_documents_commands_is_needed(runner: ModuleType) -> None:
+    assert runner.unused_entries() == []
+    assert {"README.md", "docs/training.md", "models/candidates/README.md"} <= set(runner.all_pages())
+
+
+def test_commands_are_read_as_a_shell_reads_them(runner: ModuleType) -> None:
+    block = "# a comment\npython a.py --x 1 \\\n    --y 2  # why\n\necho '#1' | cat\n"
+    assert [*runner.shell_commands(block)] == ["python a.py --x 1 --y 2", "echo '#1' | cat"]
 
 
 def guide_commands() -> list[list[str]]:
