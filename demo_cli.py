@@ -23,7 +23,7 @@ import tyro
 
 from cloning.batch import speak_batch
 from cloning.narration import Narrator, converse, speakable
-from cloning.options import SpeechOptions
+from cloning.options import DEFAULT_LOUDNESS, SpeechOptions
 from cloning.targets import (
     STANDARD_INPUT,
     check_batch,
@@ -88,6 +88,8 @@ class Arguments:
     """Length of the pauses, 0 to 5. 2 doubles them, 0 removes them."""
     pitch_range: Annotated[float, tyro.conf.arg(aliases=("--expression",))] = 1.0
     """Scale of the pitch contour, 0 to 3. 2 doubles its range, 0 is monotone. (--expression is the old name.)"""
+    loudness: Annotated[float, tyro.conf.arg(metavar="LUFS")] = DEFAULT_LOUDNESS
+    """Loudness of every sentence in LUFS (ITU-R BS.1770), -40 to -14. Peaks stay below -1 dB."""
     lexicon: Annotated[Path | None, *_optional(Path, "FILE")] = None
     """Pronunciations that override the dictionary: a .csv with a word and its ARPABET phonemes per line."""
 
@@ -249,6 +251,7 @@ def read_options(arguments: Arguments) -> SpeechOptions:
         speed=arguments.speed,
         pauses=arguments.pauses,
         pitch_range=arguments.pitch_range,
+        loudness=arguments.loudness,
         lexicon=lexicon,
     )
 

@@ -1,4 +1,4 @@
-"""The last steps of the chain: level and fades of the waveform, and a summary of the alignment checks."""
+"""The last steps of the chain: loudness and fades of the audio, and a summary of the checks of the sentences."""
 
 from __future__ import annotations
 
@@ -8,39 +8,72 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from speech.errors import ModelFileError
+from speech.loudness import level
 
 if TYPE_CHECKING:
     from synthesizer import Sentence
 
-PEAK = 0.9  # the level that vocoders are trained at, with headroom for lossy codecs
-MAX_GAIN = 10.0  # 20 dB; a nearly silent result is a failure, and amplified noise would hide it
+CHUNK_SECONDS = 0.1
 FADE_SECONDS = 0.005  # long enough to avoid a click, too short to be audible as a fade
 
 
-def finish(wav: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Scale the vocoder's output to a peak of 0.9 (by 20 dB at most) and fade 5 ms in and out.
+def finish_stream(
+    chunks: Iterable[np.ndarray], lengths: Sequence[int], sample_rate: int, loudness: float
+) -> Iterator[np.ndarray]:
+    """Bring each sentence of a stream to a loudness, and fade the edges.
+
+    A sentence is held back until its last sample is known. So the result does not depend on the chunks.
 
     Args:
-        wav: float32 [samples].
+        chunks: float32 [samples] each, as the vocoder generates them.
+        lengths: samples of each sentence with the pause after it. May grow, but has a sentence's before its samples.
         sample_rate: in Hz.
+        loudness: in LUFS, of each sentence.
 
     Returns:
-        float32 [samples].
+        float32 [samples] each, at most 0.1 s.
+    """
+    size = round(CHUNK_SECONDS * sample_rate)
+    for sentence in fade_edges(_levelled(chunks, lengths, sample_rate, loudness), sample_rate):
+        for start in range(0, len(sentence), size):
+            yield sentence[start : start + size]
+
+
+def finish(wav: np.ndarray, lengths: Sequence[int], sample_rate: int, loudness: float) -> np.ndarray:
+    """What `finish_stream` gives for audio that is complete: float32 [samples] -> float32 [samples].
 
     Raises:
         ModelFileError: the waveform is empty or not finite, which only a damaged model produces.
     """
     check_finite(wav)
-    if not len(wav):
+    return joined(finish_stream([wav], lengths, sample_rate, loudness))
+
+
+def joined(chunks: Iterable[np.ndarray]) -> np.ndarray:
+    """The chunks of finished audio as one. Raises: ModelFileError if there are no samples."""
+    parts = list(chunks)
+    if not sum(map(len, parts)):
         raise ModelFileError("The models produced no audio: their files are damaged or do not belong together.")
-    largest = float(np.max(np.abs(wav)))
-    wav = wav * np.float32(min(PEAK / max(largest, 1e-9), MAX_GAIN))
-    fade = min(round(FADE_SECONDS * sample_rate), len(wav) // 2)
-    if fade:
-        ramp = np.linspace(0, 1, fade, endpoint=False, dtype=np.float32)
-        wav[:fade] *= ramp
-        wav[-fade:] *= ramp[::-1]
-    return wav.astype(np.float32, copy=False)
+    return np.concatenate(parts)
+
+
+def samples_of(sentences: Sequence[Sentence], sample_rate: int) -> list[int]:
+    """Samples of each sentence with the pause after it."""
+    return [round((sentence.seconds + sentence.pause) * sample_rate) for sentence in sentences]
+
+
+def _levelled(
+    chunks: Iterable[np.ndarray], lengths: Sequence[int], sample_rate: int, loudness: float
+) -> Iterator[np.ndarray]:
+    """Sentence by sentence; samples after the last one are a sentence of their own."""
+    held, number = np.zeros(0, np.float32), 0
+    for chunk in chunks:
+        held = np.concatenate([held, chunk])
+        while number < len(lengths) and len(held) >= lengths[number]:
+            yield level(held[: lengths[number]], sample_rate, loudness)
+            held = held[lengths[number] :]
+            number += 1
+    yield level(held, sample_rate, loudness)
 
 
 def check_finite(wav: np.ndarray) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cloning.finishing import check_alignment, finish
+from cloning.finishing import check_alignment
 
 if TYPE_CHECKING:
     from synthesizer import Sentence, Synthesis
@@ -22,7 +22,7 @@ class Speech:
     """A spoken text.
 
     Attributes:
-        wav: float32 [samples], peak 0.9 at most.
+        wav: float32 [samples], at the loudness of the options, true peak -1 dB at most.
         sample_rate: in Hz.
         text: as it was given.
         seed: the seed that gives the same samples again.
@@ -46,18 +46,11 @@ class Speech:
     sentences: tuple[Sentence, ...] = ()
 
     @classmethod
-    def from_audio(cls, wav: np.ndarray, synthesis: Synthesis, sample_rate: int, text: str, seed: int) -> Speech:
-        """The finished result of a vocoder's output.
-
-        Args:
-            wav: float32 [samples], as the vocoder generated it.
-
-        Raises:
-            ModelFileError: the waveform is empty or not finite.
-        """
+    def of(cls, wav: np.ndarray, synthesis: Synthesis, sample_rate: int, text: str, seed: int) -> Speech:
+        """The result of finished audio, float32 [samples]."""
         score, remarks = check_alignment(synthesis.sentences)
         return cls(
-            wav=finish(wav, sample_rate),
+            wav=wav,
             sample_rate=sample_rate,
             text=text,
             seed=seed,

@@ -14,6 +14,7 @@ from cloning.finishing import check_finite
 from cloning.monitor import SILENT, Monitor
 from cloning.options import SpeechOptions
 from speech.errors import ConfigError, TextError
+from speech.loudness import load_meter
 
 if TYPE_CHECKING:
     from cloning.voices import Voice
@@ -119,6 +120,7 @@ class TwoStage(SpeechModel):
         return adapt_voice(self.synthesizer, voice, recordings, monitor, seed)
 
     def warm_up(self) -> None:
+        load_meter()
         self.synthesizer.warm_up()
         self.vocoder.warm_up()
 

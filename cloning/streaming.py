@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cloning.finishing import fade_edges
+from cloning.finishing import finish_stream, joined, samples_of
 from cloning.monitor import SILENT, Monitor
 from cloning.options import SpeechOptions
 from cloning.result import Speech
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 class SpeechStream:
-    """Iterates over the chunks of a text, float32 [samples] in [-1, 1] each, with faded edges.
+    """Iterates over the chunks of a text, float32 [samples] in [-1, 1] each. Together they are the audio of `speech`.
 
-    The chunks have the level of the vocoder; `speech` has the level and the fades of a finished result.
+    The first chunk comes when the first sentence is complete, because its loudness is measured.
 
     Attributes:
         options: with the seed that is used.
@@ -43,35 +43,34 @@ class SpeechStream:
     ) -> None:
         self.text, self.options, self.sample_rate = text, options.seeded(), model.sample_rate
         self.syntheses: list[Synthesis] = []
+        self._lengths: list[int] = []
         self._on_synthesis = monitor.on_synthesis
-        self._raw: list[np.ndarray] = []
+        self._given: list[np.ndarray] = []
         own = replace(monitor, on_synthesis=self._collect)
         chunks = model.stream(text, voice, self.options, own, whole=whole)
-        self._chunks = fade_edges(self._kept(chunks), self.sample_rate)
+        self._chunks = finish_stream(chunks, self._lengths, self.sample_rate, self.options.loudness)
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return self
 
     def __next__(self) -> np.ndarray:
-        return np.clip(next(self._chunks), -1, 1)
+        chunk = next(self._chunks)
+        self._given.append(chunk)
+        return chunk
 
     @property
     def speech(self) -> Speech:
         """The finished result; generates the chunks that have not been asked for."""
-        for _ in self._chunks:
+        for _ in self:
             pass
         from synthesizer.synthesis import join_syntheses
 
         assert self.options.seed is not None
-        wav = np.concatenate(self._raw) if self._raw else np.zeros(0, np.float32)
-        return Speech.from_audio(wav, join_syntheses(self.syntheses), self.sample_rate, self.text, self.options.seed)
+        wav, synthesis = joined(self._given), join_syntheses(self.syntheses)
+        return Speech.of(wav, synthesis, self.sample_rate, self.text, self.options.seed)
 
     def _collect(self, synthesis: Synthesis) -> None:
         self.syntheses.append(synthesis)
+        self._lengths += samples_of(synthesis.sentences, self.sample_rate)
         if self._on_synthesis is not None:
             self._on_synthesis(synthesis)
-
-    def _kept(self, chunks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-        for chunk in chunks:
-            self._raw.append(chunk)
-            yield chunk

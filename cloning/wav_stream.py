@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from speech.audio import pcm16
 from speech.errors import StorageError, disk_full_error
 
 UNKNOWN_SIZE = 0xFFFFFFFF  # wav readers interpret it as "until the end"
@@ -42,7 +43,7 @@ class WavStream:
             raise
 
     def write(self, wav: np.ndarray) -> None:
-        samples = np.clip(np.rint(wav * np.float32(32767)), -32767, 32767).astype("<i2").tobytes()
+        samples = pcm16(wav).tobytes()
         self._size += len(samples)
         self._write(samples)
 

@@ -85,8 +85,14 @@ def write_audio(
 
     # Encode in memory first: a full disk then raises an OSError here, not an assertion inside the encoder.
     encoded = io.BytesIO()
-    soundfile.write(encoded, np.clip(wav, -1, 1), sample_rate, format=form[0], subtype=form[1])
+    samples = pcm16(wav) if form[1] == "PCM_16" else np.clip(wav, -1, 1)
+    soundfile.write(encoded, samples, sample_rate, format=form[0], subtype=form[1])
     write_bytes(path, encoded.getbuffer(), make_folder=False)
+
+
+def pcm16(wav: np.ndarray) -> np.ndarray:
+    """Round to 16-bit samples; values beyond +-1 are clipped: float32 [samples] -> int16 [samples]."""
+    return np.clip(np.rint(wav * np.float32(32768)), -32768, 32767).astype("<i2")
 
 
 def as_wav(wav: np.ndarray) -> np.ndarray:

@@ -65,6 +65,7 @@ class Sentence:
         excess_pause: seconds that were cut out of overlong pauses.
         remarks: remaining faults, one phrase each.
         seconds: duration without the pause after it.
+        pause: seconds of silence after it.
     """
 
     text: str
@@ -78,6 +79,7 @@ class Sentence:
     excess_pause: float = 0.0
     remarks: tuple[str, ...] = ()
     seconds: float = 0.0
+    pause: float = 0.0
 
     @property
     def ok(self) -> bool:
@@ -210,6 +212,7 @@ def assemble(
         excess_pause=excess_pause,
         remarks=outcome.remarks,
         seconds=frames / config.frames_per_second,
+        pause=(whole.mel.shape[1] - frames) / config.frames_per_second,
     )
     return Synthesis(whole.mel, whole.alignment, whole.tokens, whole.stopped, (sentence,))
 

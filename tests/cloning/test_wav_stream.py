@@ -33,17 +33,17 @@ def test_a_stream_file_grows_and_ends_as_a_valid_wav(tmp_path):
         stream.write(noise(100, seed))
         sizes.append(path.stat().st_size)
     assert sizes == [44, 244, 444, 644]
-    assert np.array_equal(np.frombuffer(path.read_bytes()[44:], "<i2")[:100], np.rint(noise(100) * 32767))
+    assert np.array_equal(np.frombuffer(path.read_bytes()[44:], "<i2")[:100], np.rint(noise(100) * 32768))
     stream.close()
     wav = read_wav(path.read_bytes())
-    assert len(wav) == 300 and np.array_equal(wav[200:], np.rint(noise(100, 2) * 32767))
+    assert len(wav) == 300 and np.array_equal(wav[200:], np.rint(noise(100, 2) * 32768))
 
 
 def test_samples_out_of_range_are_clipped(tmp_path):
     stream = WavStream(tmp_path / "out.wav", RATE)
     stream.write(np.array([-2, 0, 2], np.float32))
     stream.close()
-    assert read_wav((tmp_path / "out.wav").read_bytes()).tolist() == [-32767, 0, 32767]
+    assert read_wav((tmp_path / "out.wav").read_bytes()).tolist() == [-32768, 0, 32767]
 
 
 def test_an_open_pipe_receives_all_audio_and_stays_open():

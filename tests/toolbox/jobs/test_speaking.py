@@ -39,10 +39,7 @@ def test_lines_are_utterances_with_breaks_between(models, files, voice, recorder
     gap = round(0.15 * RATE)
     assert len(result.wav) == first + gap + second and not result.wav[first : first + gap].any()
     live = recorder.audio()
-    assert len(live) == len(result.wav) and np.abs(result.wav).max() <= 0.901
-    # live playback and result differ only in level, where playback is not clipped
-    inside = np.flatnonzero(np.abs(live[200 : first - 200]) < 1) + 200
-    assert np.corrcoef(result.wav[inside], live[inside])[0, 1] > 0.999
+    assert np.array_equal(live, result.wav)
     lines = [chunk for chunk in recorder.chunks if isinstance(chunk, Line)]
     assert [line.text for line in lines] == ["First line.", "Second one."]
     assert [type(chunk).__name__ for chunk in recorder.chunks[:2]] == ["Line", "AudioChunk"]
@@ -112,7 +109,7 @@ def test_a_lexicon_is_read_again_when_its_file_changes(lexicon, tmp_path):
 
 
 def test_synthesizing_then_vocoding_gives_the_samples_of_speaking(models, files, voice, recorder, make_recorder):
-    both_lines = request("First line.\nSecond one.", voice, 3, speed=1.2)
+    both_lines = request("First line. And more.\nSecond one.", voice, 3, speed=1.2, loudness=-20.0)
     draft = jobs.synthesize(recorder.context, models, files, both_lines)
     assert draft.seconds == 0 and "vocoder" not in draft.models and len(recorder.chunks) == 2
     recorder.check_progress()
