@@ -85,6 +85,7 @@ def settings_of(voice: Voice, options: SpeechOptions, files: ModelFiles | None) 
         "pauses": options.pauses,
         "pitch_range": options.pitch_range,
         "lexicon_digest": lexicon,
+        "loudness": options.loudness,
     }
 
 
