@@ -11,7 +11,9 @@ from synthesizer.text.titles import TITLE_RULES
 INNER = word_table("""
     vs versus, approx approximately, est established, cf compare, viz namely, ca circa, incl including,
     excl excluding, e.g for example, eg for example, i.e that is, ie that is, resp respectively, ea each,
-    temp temperature, tel telephone, esp especially, misc miscellaneous, avg average, usu usually, vit vitamin
+    temp temperature, tel telephone, attn attention, esp especially, misc miscellaneous, avg average,
+    usu usually, vit vitamin, amt amount, wt weight, ht height, lat latitude, dim dimensions, addr address,
+    dir director
 """)
 # Only before a number.
 BEFORE_NUMBER = word_table("""
@@ -24,9 +26,9 @@ BEFORE_NUMBER = word_table("""
 # Possibly at the end of a sentence, which then shares the full stop.
 FINAL = word_table("""
     etc et cetera, inc incorporated, corp corporation, co company, ltd limited, bros brothers, jr junior, sr senior,
-    dept department, ave avenue, blvd boulevard, rd road, ln lane, hwy highway, pkwy parkway, apt apartment,
-    esq esquire, utd united, intl international, natl national, mfg manufacturing, dist district, univ university,
-    assn association, govt government, yr year, yrs years, al al
+    dept department, ave avenue, blvd boulevard, rd road, ln lane, hwy highway, pkwy parkway, apt apartment, bldg
+    building, ct court, esq esquire, utd united, intl international, natl national, mfg manufacturing, dist district,
+    univ university, assn association, govt government, yr year, yrs years, al al
 """)
 CALENDAR = word_table("""
     Jan January, Feb February, Mar March, Apr April, Jun June, Jul July, Aug August, Sep September, Sept September,
@@ -38,10 +40,13 @@ _MONTHS = _SHORT_MONTHS + "|May|June|July"
 _SHORT_DAYS = "Mon Tues Tue Weds Wed Thurs Thur Thu Fri Sat Sun".replace(" ", "|")
 # Chat and text messages
 _CHAT = word_table("""
-    thx thanks, pls please, plz please, gr8 great, l8r later, b4 before, omg o m g, idk i d k, imo i m o,
-    imho i m h o, fyi f y i, aka a k a, irl i r l, iirc i i r c, afaik a f a i k, lmao l m a o, tl;dr t l d r,
-    btw by the way, 2nite tonight, 2day today, m8 mate, ppl people, fwd forward, b/c because, c/o care of,
-    w/o without, s/he she or he, and/or and or
+    thx thanks, pls please, plz please, gr8 great, l8r later, b4 before, omg o m g, idk i d k, imo i m o, imho i m h
+    o, fyi f y i, aka a k a, irl i r l, iirc i i r c, afaik a f a i k, lmao l m a o, tl;dr t l d r, btw by the way, ur
+    your, rn right now, np no problem, tmrw tomorrow, nvm never mind, ttyl t t y l, idc i d c, ikr i k r, ily i l y,
+    y/y year over year, yoy year over year, m/m month over month, q/q quarter over quarter, n/a n a, a/c a c, qty
+    quantity, 2nite tonight, 2day today, m8 mate, ppl people, fwd forward, b/c because, c/o care of, w/o without,
+    gov't government, wknd weekend, msg message, msgs messages, sry sorry, omw on my way, bday birthday, hbd happy
+    birthday, w8 wait, xmas christmas, tho though, cuz because, lmk let me know, s/he she or he, and/or and or
 """)
 _NOT_STREETS = one_of(
     word_set("""
@@ -75,6 +80,26 @@ def _weekdays(match: re.Match[str]) -> str:
     return re.sub(r"\s?[&/+]\s?", " and ", spoken) + stop
 
 
+def _chat(match: re.Match[str]) -> str:
+    word = match.group()
+    if word in ("RN", "NP"):  # nurses
+        return word
+    return re.sub(r"\ba\b", LETTER_MARK, _CHAT[word.lower()])
+
+
+def _label(match: re.Match[str]) -> str:
+    """'Hrs.: 9-5' -> 'hours: 9-5', 'Model no. XR-500B'."""
+    return {"no": "number", "hrs": "hours", "long": "longitude"}[match["word"].lower()]
+
+
+def _inside(match: re.Match[str]) -> str:
+    """An abbreviation inside a sentence; "EST." in capitals is the time zone."""
+    word = match["word"]
+    if word.isupper() and word != "VS":
+        return match.group()
+    return INNER[word.lower()] + final_stop(match, before_capital=False)
+
+
 _STREET_ENDS = re.compile(r"\s*(?:[,;)]|$|\.(?:\s|$))")
 
 
@@ -99,7 +124,7 @@ def _saint_or_street(match: re.Match[str]) -> str:
 _EITHER = one_of(_CHOICES)
 # In order: each rule sees the output of those above.
 _EARLY_RULES = compile_rules(
-    (rf"(?i)(?<![\w/'.-]){one_of(_CHAT)}(?![\w/'])", lambda m: re.sub(r"\ba\b", LETTER_MARK, _CHAT[m.group().lower()])),
+    (rf"(?i)(?<![\w/'.-]){one_of(_CHAT)}(?![\w/'])", _chat),
     (r"(?<![\w/])(?:w/(?=\s|[a-z])|W/(?=\s|[A-Z]?[a-z]{2}))", "with "),
     (rf"(?i)(?<![\w/])(?P<first>{_EITHER})/(?={_EITHER}(?![\w/]))", r"\g<first> or "),
     (r"(?<=\b[A-Z]{2})/(?=[A-Z]{2}\b)|(?<=\b[A-Z]{3})/(?=[A-Z]{2,4}\b)", " "),
@@ -124,6 +149,8 @@ _EARLY_RULES = compile_rules(
         rf"\b(?:{_SHORT_MONTHS})\b\.?(?:(?:,\s|,?\s(?:[&+]|and|or|to|thru|through)\s)(?:{_SHORT_MONTHS})\b(?!\.?\s\d)\.?)+",
         _weekdays,
     ),
+    (r"\b(?P<day>Tues|Thurs|Thur|Weds|Fri)\b(?![.-]|\s?/)", lambda m: CALENDAR[m["day"]]),
+    (r"(?<=\b(?:to|of|do|or) )(?P<day>Wed|Sat)\b(?=$|[,;:!?)]|\s[a-z\d])", lambda m: CALENDAR[m["day"]]),
     (
         rf"(?P<before>\b(?:[Ee]very|[Ee]ach|[Ll]ast|[Nn]ext|[Tt]his|[Oo]n|[Bb]y|[Uu]ntil|[Ss]ince)\s)"
         rf"(?P<day>{_SHORT_DAYS})\b(?!\.|\s?-|\s[A-Z])",
@@ -151,13 +178,20 @@ _LATER_RULES = compile_rules(
     ),
     (r"\b[Rr]ev\.\s(?=[A-Z](?:$|[\s,;:)]))", "revision "),
     (r"\bc\.\s?(?=\d{3,4}\b)", "circa "),
-    (r"(?<!\d)(?<!\d )\b(?P<word>min|max)\.(?=\s[a-z\d])", lambda m: m["word"] + "imum"),
+    (
+        r"\b(?P<word>[Bb]ldg|[Aa]pt|[Ss]te|[Rr]m|[Ff]ig|[Ss]ec|[Tt]bl|[Vv]ol)\.\s(?=[B-HJ-Z](?!\w|\.\s\w))",
+        lambda m: BEFORE_NUMBER[m["word"].lower()] + " ",
+    ),
+    (r"(?<!\d)(?<!\d )\b(?P<word>[Mm]in|[Mm]ax)\.(?=\s[a-z\d])", lambda m: m["word"] + "imum"),
+    (r"\bincl\.(?=\s*(?:[);]|$))", "included"),
+    (r"\b(?P<word>[Nn]o|[Hh]rs|[Ll]ong)\.(?=:|(?<=[Nn]o\.)\s[A-Z]{1,4}-?\d|(?<=ong\.)\s\d+(?:\.\d+)?°)", _label),
+    (r"(?<=[a-z]\s)4(?=\s(?:the|u|you|me|him|her|us|them|my|ur|your|sure|real|ever|lunch|dinner|game)\b)", "for"),
     (r"\beg\b(?=[,:]?\s)", "for example"),
     (r"\bie\b(?=[,:]?\s)", "that is"),
     (r"(?<=[\w.] )vs?\b\.?(?= [A-Z])|\bvs\b\.?", "versus"),
     (
         rf"(?i)(?<![\w.])(?P<word>{one_of(INNER)})\.",
-        lambda m: INNER[m["word"].lower()] + final_stop(m, before_capital=False),
+        _inside,
     ),
     (rf"(?i)(?<![\w.])(?P<word>{one_of(FINAL)})\.(?![A-Za-z])", lambda m: FINAL[m["word"].lower()] + final_stop(m)),
     (rf"\b(?P<word>{one_of(CALENDAR)})\.", lambda m: CALENDAR[m["word"]] + final_stop(m)),

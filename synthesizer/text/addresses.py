@@ -2,7 +2,7 @@
 
 import re
 
-from synthesizer.text.matching import one_of, word_set
+from synthesizer.text.matching import final_stop, one_of, word_set, word_table
 from synthesizer.text.numbers import spell_digits
 
 _STATES = {
@@ -52,11 +52,11 @@ _STATE = re.compile(
     rf"|(?<=[a-z],\s)(?P<state>{'|'.join(s for s in _STATES if s not in _AMBIGUOUS)})\b(?=$|[\s,.;:)?!])"
 )
 _STREET = re.compile(
-    rf"(?P<name>\b(?:[A-Z][a-z]+(?:'s)?|\d+(?:st|nd|rd|th))\s)(?P<street>{one_of(_STREETS)})(?=$|[\s,;)&])"
+    rf"(?P<name>\b(?:[A-Z][a-z]+(?:'s)?|\d+(?:st|nd|rd|th))\s)(?P<street>{one_of(_STREETS)})(?:\.(?=\s?[,;)]|\s[a-z\d]))?(?=$|[\s,;)&])"
 )
 _DIRECTION = re.compile(
     rf"(?P<before>\b(?:[Aa]venue|Ave\.?|[Ss]treet|St\.?|[Rr]oad|Rd\.?|[Ww]inds?|[Hh]eading|[Ff]rom|[Tt]he),?\s)"
-    rf"(?P<direction>{'|'.join(_DIRECTIONS)})\b|\b(?P<alone>{'|'.join(_DIRECTIONS)})(?=\s(?:of|winds?|corner|\d+(?:st|nd|rd|th))\b)"
+    rf"(?P<direction>{'|'.join(_DIRECTIONS)})\b|\b(?P<alone>{'|'.join(_DIRECTIONS)})(?=\s(?:of|winds?|corner|\d+(?:st|nd|rd|th)|\d{{1,3}}(?:-\d{{1,3}})?\s?(?:mph|km/h|kph|knots|kts?))\b)"
 )
 
 
@@ -68,11 +68,23 @@ _SIDES = {"N": "North", "S": "South", "E": "East", "W": "West"}
 _PARTY = re.compile(rf"\((?P<party>[DRI])-(?P<state>{'|'.join(_STATES)})\)")
 
 
+# "Montecito, Calif., in 2020"
+_LONG_STATES = word_table("""
+    Ala Alabama, Ariz Arizona, Ark Arkansas, Calif California, Colo Colorado, Conn Connecticut, Del Delaware, Fla
+    Florida, Ga Georgia, Ill Illinois, Ind Indiana, Kan Kansas, Ky Kentucky, La Louisiana, Mass Massachusetts, Md
+    Maryland, Mich Michigan, Minn Minnesota, Miss Mississippi, Mont Montana, Neb Nebraska, Nev Nevada, Okla Oklahoma,
+    Ore Oregon, Pa Pennsylvania, Tenn Tennessee, Tex Texas, Va Virginia, Vt Vermont, Wash Washington, Wis Wisconsin,
+    Wyo Wyoming, Ont Ontario, Que Quebec
+""")
+_LONG_STATE = re.compile(rf"(?<=[a-z],\s)(?P<state>{one_of(_LONG_STATES)})\.")
+
+
 def expand_addresses(text: str) -> str:
     """'Springfield, IL 62704' -> 'Springfield, Illinois six two seven zero four', '5th Ave' -> '5th avenue'."""
     text = _PARTY.sub(lambda m: f"({m['party']}, {_STATES[m['state']]})", text)
     text = _HOUSE_DIRECTION.sub(lambda m: _SIDES[m["side"]] + " ", text)
     text = _STATE_ZIP.sub(_state_and_code, text)
+    text = _LONG_STATE.sub(lambda m: _LONG_STATES[m["state"]] + final_stop(m), text)
     text = _STATE.sub(lambda m: _STATES[m.group()], text)
     text = _DIRECTION.sub(lambda m: (m["before"] or "") + _DIRECTIONS[m["direction"] or m["alone"]], text)
     return _STREET.sub(lambda m: m["name"] + _STREETS[m["street"]], text)

@@ -1,4 +1,4 @@
-"""Pronunciations of common words that CMUdict lacks; entries of CMUdict take precedence."""
+"""Pronunciations of common words that CMUdict lacks or has only for a name ("deja"); they take precedence."""
 
 _TABLE = """
     miz        M IH1 Z
@@ -117,6 +117,8 @@ _TABLE = """
     ore        AO1 R
     nabla      N AE1 B L AH0
     deja       D EY0 ZH AA1
+    uber       UW1 B ER0
+    creme      K R EH1 M
     pureed     P Y UH0 R EY1 D
     precis     P R EY0 S IY1
     etat       EY0 T AA1

@@ -85,7 +85,10 @@ _RULES = compile_rules(
     (r"(?<=\d):(?=(?:19|20)\d\d\b)(?<=\b(?:ISO|IEC|DIN)\s\d{4}:)", " "),
     (r"\bIPv(?=[46]\b)", "I P v "),
     (rf"(?<![\w-])(?=[A-Za-z]*\d)(?:{_ELEMENT}(?:[1-9]\d?)?){{2,}}(?![\w-])", _formula),
-    (r"(?<![\w.&-])(?P<word>[A-Z]{2})(?=\d)(?!\d+'?s\b)", lambda m: spelled(m["word"]) + " "),  # ES6, UE5
+    (
+        r"(?<![\w.&-])(?P<word>[A-Z]{2})(?=\d)(?!\d+'?s\b|\d\d(?: \d{4}){2})",
+        lambda m: spelled(m["word"]) + " ",
+    ),
     # "1.0.0-beta.2", "2.0rc1", "version 2.1a"
     (r"(?<=\d)-?(?P<stage>alpha|beta|rc|dev|pre|preview)[.-]?(?P<number>\d*)\b", r" \g<stage> \g<number>"),
     (

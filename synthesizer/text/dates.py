@@ -23,7 +23,9 @@ _WEEKDAY = "(?:mon|tues|wednes|thurs|fri|satur|sun)day"
 _HALF = r"(?P<half>[ap]\.m\.|[ap]m\b|[AP]\.M\.|[AP]M\b)"
 _CLOCK = r"\d\d?(?:[:.]\d\d)?\s?(?:[ap]\.m\.|[ap]m\b|[AP]\.M\.|[AP]M\b)"
 _LAST_DAY = r"(?:\s?-\s?(?P<last>0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?\b(?![-:/]|\.\d|\s?%))?"
-_TIME_ZONE = re.compile(r"\s(?:[ECMP][SD]?T|GMT|UTC|BST|CES?T)\b")
+_SAME_SENTENCE = re.compile(
+    rf"\s(?:(?:[ECMP][SD]?T|GMT|UTC|BST|CES?T|{_FULL_MONTH})\b|(?i:{_WEEKDAY})\b|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\b)"
+)
 _YEAR_BEFORE = r"(?:[Ii]n|[Yy]ear|[Ss]ince|[Uu]ntil|[Bb]efore|[Aa]fter|[Ff]rom|[Cc]irca|AD|A\.D\.|of)"
 _NOT_COUNTED = (
     r"(?!\s(?!(?:was|is|has|as|this|its|his|us|always|across|plus|times)\b)[a-z]+s\b|\s(?:people|men|women|children)\b)"
@@ -90,7 +92,7 @@ def _half_of_day(match: re.Match[str]) -> str:
     suffix = match["half"]
     if not suffix:
         return ""
-    ends = suffix.endswith(".") and not _TIME_ZONE.match(match.string, match.end())
+    ends = suffix.endswith(".") and not _SAME_SENTENCE.match(match.string, match.end())
     return f" {spelled(suffix[0])} m" + (final_stop(match) if ends else "")
 
 
@@ -182,6 +184,11 @@ _RULES = compile_rules(
         r"(?![\w/]|\.\d|\s?%|\sof\b|\s?[=+*x])",
         _short_date,
     ),
+    (
+        START + r"(?P<before>)(?P<month>\d\d?)/(?P<day>\d\d?)"
+        r"(?=\s(?:lecture|meeting|class|exam|deadline|appointment|party|concert|event|issue|edition)\b)",
+        _short_date,
+    ),
     (START + r"(?P<first>(?:1[6-9]|20)\d\d)[/](?P<last>(?:1[6-9]|20)?\d\d)(?![\w/])", _season),
     (
         r"(?<![\w.,:/])'?(?P<first>\d\d)/'?(?P<last>\d\d)(?=\s(?:season|winter|academic|school|budget|financial|fiscal))",
@@ -189,7 +196,7 @@ _RULES = compile_rules(
     ),
     (r"(?<=\b[Ss]eason )(?P<first>\d\d)/(?P<last>\d\d)(?![\w/])", _short_season),
     (rf"\b{_MONTH}\s+{_DAY}(?!\s?%){_LAST_DAY}{_YEAR}", _month_first),
-    (rf"(?P<the>\b[Tt]he\s+)?{START}{_DAY}(?:\s+of)?\s+{_MONTH}{_YEAR}", _day_first),
+    (rf"(?P<the>\b(?:[Tt]he|[Hh]appy)\s+)?{START}{_DAY}(?:\s+of)?\s+{_MONTH}{_YEAR}", _day_first),
     # "9:30-10:45", "9am-5pm", "6-8 p.m."
     (
         rf"(?P<from>{_CLOCK}|\b\d\d?:\d\d|\b(?:[Nn]oon|[Mm]idnight))\s?-{{1,2}}\s?(?=\d\d?:\d\d|{_CLOCK})",
@@ -199,9 +206,10 @@ _RULES = compile_rules(
     (r"(?P<before>\b(?:at|from|until|to)\s)(?P<hour>\d\d?)h\b(?!\s?\d)", r"\g<before>\g<hour>:00"),
     (r"(?<=\d:[0-5]\d)\s?h(?:rs?)?\b\.?", lambda m: final_stop(m) if m.group().endswith(".") else ""),
     (
-        r"(?P<before>\b(?:at|by|from|until|before|after|to|and|since)\s|(?<![\w.,:/])(?=0\d{3}\s?(?:h|hrs|hours)\b))"
+        r"(?P<before>\b(?:at|by|from|until|before|after|to|and|since)\s|(?<![\w.,:/])(?=0\d{3}\s?(?:h|hrs|hours|GMT|UTC|Zulu)\b))"
         r"(?P<hour>[01]\d|2[0-3])(?P<minute>[0-5]\d)"
-        r"(?:(?P<hours>\s?(?:hrs|hours)\b)|\s?h\b\.?|(?=\s(?:to|-|until|and)\s\d{4}\s?(?:h|hrs|hours)\b))",
+        r"(?:(?P<hours>\s?(?:hrs|hours)\b)|\s?h\b\.?|(?=\s(?:to|-|until|and)\s\d{4}\s?(?:h|hrs|hours)\b)"
+        r"|(?=\s(?:GMT|UTC|Zulu|local|[ECMP][SD]?T)\b))",
         _military_time,
     ),
     (

@@ -24,6 +24,6 @@ def is_known(word: str) -> bool:
 
 
 def look_up(word: str) -> tuple[str, ...] | None:
-    """The phonemes of a lower-case word in CMUdict or its supplement, else None."""
-    entry = dictionary().get(word) or CMUDICT_SUPPLEMENT.get(word)
+    """The phonemes of a lower-case word in the supplement of CMUdict or in CMUdict, else None."""
+    entry = CMUDICT_SUPPLEMENT.get(word) or dictionary().get(word)
     return None if entry is None else tuple(entry.split())

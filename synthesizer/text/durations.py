@@ -44,6 +44,8 @@ def expand_durations(text: str) -> str:
 
 def _duration(match: re.Match[str]) -> str:
     """The parts in words, if there is one part or if some part has a lower rank than the one before it."""
+    if re.fullmatch(r"\d{3,4}\s?m", match.group()):
+        return match.group()  # "a 100m walk" has meters
     if _MODIFIES.match(match.string, match.end()):
         return _PARTS.sub(lambda part: f"{cardinal(part[1])} {_UNITS[part[2]][1]}", match.group())
     ranks = [_UNITS[unit][0] for _, unit in _PARTS.findall(match.group())]

@@ -36,6 +36,11 @@ HAVE_OR_BE = word_set(
 PRONOUNS = word_set("""
     i you he she it we they who which everyone everybody someone nobody anyone people men women children police
 """)
+_PEOPLE = word_set("""
+    people men women children students workers kids parents teachers farmers scientists researchers artists users
+    developers officials experts companies members fans players critics residents voters drivers nurses doctors
+    countries citizens activists protesters employees engineers employers firms rebels farms
+""")
 _DEGREES = word_set("very so too quite more most rather always often also just only")
 _PLURAL_SUBJECTS = word_set("these those several few many two three four five")
 AFTER_NOUN = word_set("""
@@ -56,6 +61,8 @@ class Context(NamedTuple):
 
 def is_verb(context: Context) -> bool:
     joined = context.before in ("and", "or", "then", "but", "always", "often", "also", "usually", "only", "just")
+    if context.before in _PEOPLE:
+        return bool(context.after) and context.after not in _FINITE | AFTER_NOUN
     return context.before in VERB_AFTER or ((context.first or joined) and context.after in OBJECTS)
 
 
@@ -74,13 +81,20 @@ def is_third_person(context: Context) -> bool:
     before, after = context.before, context.after
     if before in SUBJECTS:
         return True
-    if not before or before in NOUN_AFTER or after in _FINITE or before in VERB_AFTER:
+    if not before:
+        return after in OBJECTS  # ", converts each row"
+    if before in NOUN_AFTER or after in _FINITE or before in VERB_AFTER:
         return False
+    initialism = len(before) == 1 and len(context.before_that) == 1  # "the U.S. exports"
+    if initialism:
+        return bool(after) and after not in AFTER_NOUN
     if after in OBJECTS:
         return not before.endswith("s") or before.endswith("ss")
+    if before in ("and", "or", "then", "but"):
+        return after.endswith("s") and after not in AFTER_NOUN
     # A determiner and a singular noun are the subject of a verb, if an object or adverb follows.
     if not context.before_that and not before.endswith(("s", "ing")) and after not in AFTER_NOUN:
-        return after.endswith("s") or context.after_that in ("to", "from")  # "Germany exports cars."
+        return after.endswith("s") or context.after_that in ("to", "from", "through", "via")  # "Germany exports cars."
     singular = not before.endswith(("s", "ing", "ed", "al", "ic", "ive", "ous", "ary", "able"))
     subject = context.before_that in _DETERMINERS - _PLURAL_SUBJECTS and singular
     return subject and bool(after) and after not in AFTER_NOUN

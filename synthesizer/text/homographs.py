@@ -285,7 +285,8 @@ def disambiguate(word: str, context: Context) -> Phonemes | None:
         return _phonemes(if_true if rule(context) else otherwise)
     if word in _WITH_S:
         noun, verb, _ = NOUN_OR_VERB[_WITH_S[word]]
-        stem = verb if is_third_person(context) else noun
+        objects_to = word == "objects" and context.after == "to"
+        stem = verb if objects_to or is_third_person(context) else noun
         return stem + plural_phonemes(stem)
     if word not in NOUN_OR_VERB:
         return None

@@ -10,25 +10,35 @@ from synthesizer.text.matching import final_stop, word_set
 _SPELLED = word_set("""
     US USA UK EU UN BBC FBI CIA IBM AI ID TV PC CEO CFO CTO UFO DIY FAQ GPS IQ OS VIP ATM API UI IP LA MIT MBA EST
     EDT CST CDT MST MDT PST PDT GMT UTC CET AC DC PO ER ICU UX IM PE HR ISP SUV UAE AKA ETA LED IDE NGO ROI EEG POS
-    SAT SOS RIP IRA DOE ALS LAX RAF TIA BA AAA DI EV OT ENT
+    DOB SAT SOS RIP IRA DOE ALS LAX RAF TIA BA AAA DI EV OT ENT
 """)
 _ACRONYMS = word_set("""
     NASA NATO UNESCO UNICEF OPEC AIDS FIFA UEFA NAFTA ASEAN COVID SARS LASER RADAR PIN GIF JPEG JSON CAPTCHA FOMO
-    YOLO NIMBY SCUBA SWAT FEMA OSHA POTUS SCOTUS MERS EBITDA NASDAQ BOGO RAM ROM SIM ZIP LOL ASAP MOMA SONAR RAID
+    YOLO NIMBY SCUBA SWAT FEMA OSHA POTUS SCOTUS MERS EBITDA NASDAQ BOGO RAM
+    WAV NAS LAN WAN MIDI BIOS CRUD ROM SIM ZIP LOL OLED ASAP MOMA SONAR RAID
 """)
+# Two capitals are an initialism unless they are one of these words.
+_SHORT_WORDS = word_set("""
+    ah am an as at aw be by do eh er go ha he hi ho hm if in is it ma me mm my no of oh oi ok on or ow pa re so sh st to
+    uh um up us we ya ye yo mr ms dr jr sr vs mt ft
+""")
+_HALIDES = word_set("HCl KCl HBr LiCl AgCl")
 _WORDS_IN_ALL_CAPS = word_set("US AI ID LA ER IM PE OS LED SAT RIP IRA DOE LAX TIA")  # words in an all-caps text
 _CAPITALS = re.compile(r"(?<![A-Za-z'])(?P<word>[A-Z]{2,})(?P<plural>s|'s)?(?![A-Za-z])")
 _CONSONANTS = re.compile(
     r"(?<![A-Za-z'.-])(?P<word>[b-df-hj-np-tv-xzB-DF-HJ-NP-TV-XZ]?[b-df-hj-np-tv-xz]{1,4})(?<=..)(?![A-Za-z'])"
 )
 _BEFORE_DIGIT = re.compile(r"(?<![A-Za-z])(?P<word>[A-Z]{2,3})(?=\d)")
+_SMALL_LAST = re.compile(r"\b(?P<capitals>[A-Z]{3,5})(?P<small>[a-rt-z])\b")  # NVMe, PCIe
 _SMALL_FIRST = re.compile(r"\b(?P<small>[a-z])(?P<rest>[A-Z]{1,4})\b")  # mRNA, pH, iOS
 _CHEMICAL = re.compile(r"\b(?=[A-Za-z]{3,5}\b)(?=[A-Z]*[A-Z][a-z])[A-Z][a-z]?[A-Z][a-z]?(?:[A-Z][a-z]?)?\b")  # NaCl
 _OF_INSIDE = re.compile(r"\b[A-Z]o[A-Z](?=s?\b)")  # IoT, DoD, QoS
 _IT = re.compile(
     r"\bAM(?=\s(?:radio|band|stations?|and FM|or FM|frequency)\b)|(?<=\bFM and )AM\b"
     r"|\bIT(?=\s(?:department|support|team|manager|specialist|staff|professionals?|industry|infrastructure|systems?|security"
-    r"|consultants?|admin|services?|projects?|skills|budget|guy|person|company)\b)|(?<=\b[Tt]he )WHO\b"
+    r"|consultants?|admin|services?|projects?|skills|budget|guy|person|company)\b)"
+    r"|(?:(?<=\b[Tt]he )|(?<=\bthat )|(?<=\bfrom )|(?<=\bby )|(?<=\bat ))WHO\b"
+    r"|\bWHO(?=\s(?:said|says|warned|warns|recommends?|estimates?|reports?|declared|guidelines?|officials?|chief)\b)"
     r"|(?:(?<=\b[Ii]n )|(?<=\bour )|(?<=\b[Aa]n ))IT\b(?!\s(?:is|was|has|will)\b)"
 )
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z][A-Za-z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -53,7 +63,8 @@ def expand_initials(text: str) -> str:
 
 def _degree(match: re.Match[str]) -> str:
     """'M.Sc.' -> 'M S C', 'B.Eng.' -> 'B Eng': a part with a vowel is a word."""
-    parts = re.findall(r"LL|Ph|[A-Z][a-z]*", match.group())
+    written = match.group().removesuffix("s") if match["plural"] else match.group()
+    parts = re.findall(r"LL|Ph(?![a-z])|[A-Z][a-z]*", written)
     spoken = [part if len(part) > 1 and set(part.lower()) & set("aeiouy") else spelled(part) for part in parts]
     spoken[-1] += "'s" if match["plural"] else ""
     return " ".join(spoken) + (final_stop(match) if match.group().endswith(".") else "")
@@ -91,6 +102,7 @@ def expand_initialisms(text: str, all_caps: bool) -> str:
         text = _IT.sub(lambda m: " ".join(m.group()), text)
     text = _OF_INSIDE.sub(lambda m: spelled(m.group()), text)
     text = _SMALL_FIRST.sub(lambda m: f"{m['small']} {spelled(m['rest'])}", text)
+    text = _SMALL_LAST.sub(lambda m: spelled(m.group()), text) if not all_caps else text
     text = _CHEMICAL.sub(_chemical, text)
     text = _MIXED.sub(_split_camel_case, text)
     text = _CAPITALS.sub(spell, text)
@@ -103,6 +115,8 @@ def _known(word: str) -> bool:
 
 def _chemical(match: re.Match[str]) -> str:
     word = match.group()
+    if word in _HALIDES:
+        return spelled(word)
     if (
         word[:-1].isupper()
         or _known(word)
@@ -138,4 +152,4 @@ def _is_spelled(word: str, all_caps: bool) -> bool:
         return len(word) <= 6 and not (all_caps and _known(word))
     if all_caps or len(word) > 5:
         return False
-    return not _known(word)
+    return not _known(word) or (len(word) == 2 and word.lower() not in _SHORT_WORDS)

@@ -19,7 +19,7 @@ _AFTER_INITIAL_LETTER = AFTER_LETTER | word_set("""
     vs v versus equals means stands comes goes can could must should would may might won beat lost at through between
     on by with from than as but not does did had have if were be isn't wasn't doesn't the
 """)
-_BESIDE_DIGIT = re.compile(r"(?<![\w'.&$/])A(?=\d)|(?<![\w.,])(?P<digits>\d{1,3})[Aa](?![\w'])")
+_BESIDE_DIGIT = re.compile(r"(?<![\w'.&$/])A(?=\d)|(?<![\w.,])(?P<digits>\d{1,3})[Aa](?![\w']|\.[mM]\b)")
 _BEGINS_SENTENCE = re.compile(r"(?:^|[.!?:;\n]|--)\W*$|[\"'(\[]$")
 _LONE_A = re.compile(r"(?<![\w'.&$-])A(?![\w&$]|'[A-Za-z]|\.\w|\.\.|-|\s?--)")
 _NOUN_BEFORE = re.compile(rf"\b(?:{one_of(BEFORE_LETTER)})\s[\"']?$", re.IGNORECASE)

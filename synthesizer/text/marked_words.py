@@ -19,7 +19,7 @@ MARKED_PRONUNCIATIONS = word_table("""
     flambé F L AA0 M B EY1, brulée B R UW0 L EY1, consommé K AA2 N S AH0 M EY1, appliqué AE2 P L AH0 K EY1,
     fiancée F IY0 AA1 N S EY2, protegée P R OW1 T AH0 ZH EY2, divorcée D IH0 V AO2 R S EY1,
     divorcé D IH0 V AO2 R S EY1, glacé G L AE0 S EY1, saké S AA1 K EY0, plié P L IY0 EY1, roué R UW0 EY1,
-    mâché M AH0 SH EY1, retroussé R AH0 T R UW0 S EY1, recherché R AH0 SH EH1 R SH EY0, dégagé D EY0 G AA0 ZH EY1,
+    maché M AH0 SH EY1, retroussé R AH0 T R UW0 S EY1, recherché R AH0 SH EH1 R SH EY0, dégagé D EY0 G AA0 ZH EY1,
     poincaré P W AE2 N K AA0 R EY1, émigré EH1 M AH0 G R EY2, soigné S W AA0 N Y EY1, manqué M AA0 NG K EY1,
     negligée N EH1 G L AH0 ZH EY2, piñata P IY0 N Y AA1 T AH0, piña P IY1 N Y AH0, mañana M AH0 N Y AA1 N AH0,
     señor S EY0 N Y AO1 R, señora S EY0 N Y AO1 R AH0, señorita S EY2 N Y ER0 IY1 T AH0, niño N IY1 N Y OW0,

@@ -39,7 +39,7 @@ _FACE = re.compile(
     r"(?:[︵\s]*[┻━┳]+)?"
 )
 _LOVE = re.compile(r"\b(?P<who>I|i|We|we|You|you|They|they)\s<3+\s(?=[A-Za-z])")
-_HEART = re.compile(r"(?P<before>(?:^|[^\s<]+)\s*)(?<![\w<])(?:<3+\s*)+(?=$|[.!?,;)])")
+_HEART = re.compile(r"(?P<before>(?:^|[^\s<]+)\s*)(?<![\w<])(?:<3+\s*)+(?=$|[.!?,;)]|(?<=\s)[A-Z])")
 _COMPARED = re.compile(r"[^\WIiu]|[~<>=]*[\d.,]+[a-z%]?")
 _BEFORE_COMPARISON = word_set("and or is are was were be been to of at with when if than but not only by for in ~")
 _COMPARISONS = word_table("""
@@ -125,7 +125,10 @@ _SYMBOL_RULES = compile_rules(
     (r"(?<![~\w])~\s?(?=[$£€]?\d)", "about "),
     (r"(?<=[\w)])\*\*(?=\d)", "^"),
     (r"\bCtrl\b", "control"),
-    (r"(?<=\d)\s?\*\s?(?=\d)", " times "),
+    (r"(?<=[\d)])\s?\*\s?(?=\d)|(?<=\b[a-z])\*(?=\d)", " times "),
+    (r"(?<!\S)\./(?=\w)", "dot slash "),
+    (r"\bf/(?=\d)", "f "),
+    (r"\bmc(?=\^?2)", "m c"),
     (r"\b(?P<grade>AB|[A-DFO])-(?=$|[,.;:)!?\s]\s?(?!-))(?! [a-z]+-)", r"\g<grade> minus"),
     (r"(?<=[A-Za-z])\$(?=[A-Za-z])", "s"),  # Ke$ha
     (r"\b(?P<first>[A-Z])&(?P<last>[A-Z])(?P<plural>s?)\b", _joined_letters),

@@ -10,7 +10,7 @@ from synthesizer.text.units import LETTER_UNITS, PER_WORDS, UNITS
 _UNIT = one_of(UNITS)
 _PER_WORD = one_of(PER_WORDS)
 _QUANTITY = rf"(?P<number>(?:\d{{1,4}}\s)?\d{{1,3}}/\d{{1,3}}|{NUMBER})(?:\^(?P<exponent>-?\d+))?"
-_STOP = r"(?:\.(?=\s+[a-z(\d]|\s*[,;:)]))?"  # full stop of an abbreviation, unless it also ends the sentence
+_STOP = r"(?:\.(?=\s+[a-z(\d=]|\s*[,;:)]))?"  # full stop of an abbreviation, unless it also ends the sentence
 _SIDES = {"N": "north", "S": "south", "E": "east", "W": "west"}
 _SCALES = {"C": "Celsius", "F": "Fahrenheit"}
 _PER_ALONE = {"km/h": "kilometers per hour", "m/s": "meters per second"}
@@ -24,13 +24,13 @@ _NOUN = re.compile(
     r"|with|without|within|per|an?|the|away|each|every|more|less|between|above|below|under|over|into|through|around|along"
     r"|behind|before|after|during|until|since|across|beyond|towards?|than|then|when|where|while|that|which|who|because|if"
     r"|as|apart|ahead|long|wide|tall|deep|high|thick|older|younger|longer|later|earlier|ago|left|remaining|up|down|off"
-    r"|out|back|north|south|east|west|it|he|she|we|they|you|not|so|too)\b)[a-z]{3,}"
+    r"|out|back|north|south|east|west|it|he|she|we|they|you|not|so|too)\b)(?:[a-z]{3,}|[A-Z]{2,})"
 )
 # Nouns that a measure before them modifies, also without an article: "a 400 m race", "1,200 sq. ft. house"
 _MODIFIED = re.compile(
     r"\s(?:race|dash|sprint|hurdles|relay|freestyle|final|event|champion|backstroke|butterfly|steeplechase|run|walk|drive"
     r"|ride|hike|swim|flight|trip|delay|wait|break|video|clip|nap|house|home|homes|apartment|office|lot|room|bag|bags|box"
-    r"|boxes|bottle|bottles|can|cans|jar|tank|tanks|engine|motor|camera|lens|sensor|screen|monitor|laptop|display|drive|disk"
+    r"|boxes|bottle|bottles|can|cans|jar|tank|tanks|engine|motor|camera|lens|sensor|screen|monitor|laptop|display|drive|disks?"
     r"|battery|batteries|charger|cable|adapter|bulb|bulbs|fuse|resistor|pipe|pipes|board|boards|rope|fence|wall|pole|ladder"
     r"|truck|trailer|screws?|bolts?|nails|tarp|rod|steak|baby|dog|man|woman|limit|zone|increments)\b"
 )
@@ -81,6 +81,13 @@ def _measure(match: re.Match[str]) -> str:
 
 def _blood_pressure(match: re.Match[str]) -> str:
     return f"{cardinal(match['top'])} over {cardinal(match['bottom'])} millimeters of mercury"
+
+
+def _times(match: re.Match[str]) -> str:
+    """'x2' -> 'times two', '2x' -> 'two times', '2x lattes' -> 'two lattes'."""
+    if match["factor"]:
+        return f"times {cardinal(match['factor'])}"
+    return cardinal(match["count"]) if match["count"] else f"{decimal(match['number'])} times"
 
 
 def _side(number: str) -> str:
@@ -146,6 +153,8 @@ _DEGREE_RULES = compile_rules(
 _RULES = compile_rules(
     (r"(?<![\d/])(?P<top>\d{2,3})/(?P<bottom>\d{2,3})\s?mm\s?Hg\b", _blood_pressure),
     (r"(?<=\d)(?P<gap>\s?)(?P<unit>(?:[a-zA-Z]\.){2,3}(?!\w))", _dotted),
+    # "2.9 m x 2.7 m x 2.2 m"
+    (r"(?<=\d)(?P<unit>\s?(?:cm|mm|m|in|ft|km))\s?[x×]\s?(?=\d[\d.]*\s?(?:cm|mm|m|in|ft|km)\b)", r"\g<unit> by "),
     (r"(?<=\d)(?P<area>[- ](?:sq|cu))\.?-(?P<unit>ft|in|yd|m|mi)\b\.?", r"\g<area> \g<unit>"),
     (r"(?<=\d)(?P<gap>\s?)in\^2\b", " sq in"),
     (r"(?<=km) / (?=hr?\b)|(?<=\dm) / (?=s\b)| / (?=h\b)", "/"),
@@ -161,8 +170,12 @@ _RULES = compile_rules(
     ),
     (
         rf"(?<![A-Za-z\d^/.]){_QUANTITY}(?P<gap>\s?|-)(?P<unit>{_UNIT})(?:\^(?P<power>[23]))?"
-        rf"(?:/(?P<per>{_UNIT}|{_PER_WORD})(?:\^(?P<per_power>[23]))?)?(?![\w°^])(?!/\d){_STOP}",
+        rf"(?:/(?P<per>{_UNIT}|{_PER_WORD})(?:\^(?P<per_power>[23]))?)?(?![\w°^])(?:(?<=[A-Za-z]{{2}})|(?!/\d)){_STOP}",
         _measure,
+    ),
+    (
+        rf"(?<![\w.,]){_QUANTITY}\sc\.(?=\s[a-z])",
+        lambda m: _counted(m, ("cup", "cups")),
     ),
     (
         rf"(?<![\w.,]){_QUANTITY}\s(?P<unit>{one_of(LETTER_UNITS)})(?=[.,;:)]|$|\s(?:and|or|to|of)\b)",
@@ -170,15 +183,20 @@ _RULES = compile_rules(
     ),
     (
         r"(?<![\w.,/])(?<!\d\s)(?P<number>(?:\d{1,3}\s)?\d{1,2}/\d{1,2}|\d{1,3}(?:\.\d+)?)(?P<exponent>(?!))?(?P<gap>\s|-)"
-        r"in(?:\.(?=\s+[a-z(\d]|\s*[,;:)])"
+        r"in(?:\.(?=\s+[a-z(\d=]|\s*[,;:)])"
         r"|(?=[.,;)]|$|\s(?:long|wide|tall|high|deep|thick|across|screen|of (?:rain|snow))\b))",
         lambda m: _counted(m, ("inch", "inch" if m["gap"] == "-" else "inches")),
     ),
     (r"(?<=\d)x(?=/(?:day|week|month|year|hour|d|wk)\b)", " times"),
     (
-        r"(?<![\w.,])(?P<number>\d+(?:\.\d+)?)\s?[xX×](?![\w-])"
+        r"(?<![\w.,])(?P<count>\d{1,2})[xX](?=\s(?!less|as|plus|times|this|its|his|faster)[a-z]{3,}s\b)"
+        r"|(?<![\w.,])(?P<number>\d+(?:\.\d+)?)\s?[xX×](?![\w-])"
         r"(?!\s?[-+=*/^)]\s?\w|\s(?:minus|plus|times|equals)\b)|(?<![\w.])[x×](?!(?:86|64|32)\b)(?P<factor>\d{1,3})\b",
-        lambda m: f"times {cardinal(m['factor'])}" if m["factor"] else f"{decimal(m['number'])} times",
+        _times,
+    ),
+    (
+        rf"(?<=(?:thousand|.million|.billion) )(?P<unit>{_UNIT})(?![\w/°^]){_STOP}",
+        lambda m: UNITS[m["unit"]][1],
     ),
     # The remaining units follow a price or a word: "£2/kg".
     (

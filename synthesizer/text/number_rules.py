@@ -109,7 +109,7 @@ def _internet_address(match: re.Match[str]) -> str:
 
 
 _MAGNITUDES = {"mn": "million", "bn": "billion", "tn": "trillion"}
-_LETTERS = {"K": "thousand", "M": "million", "B": "billion"}
+_LETTERS = {"K": "thousand", "M": "million", "B": "billion", "T": "trillion"}
 _FRACTION = r"(?:(?P<whole>\d{1,6})\s+)?(?P<top>\d{1,6})/(?P<bottom>\d{1,6})"
 
 # A word before a number that makes it a name: "Room 12 345 is free", "July 4 500 people"
@@ -144,8 +144,13 @@ _FIRST_RULES = compile_rules(
     (START + r"(?P<number>\d+(?:\.\d+)?)[eE](?P<exponent>[+-]?\d{1,3})(?!\w|\.\d)", _scientific),
     (r"(?<![\d,.])(?P<whole>\d{1,3}),(?P<part>\d{1,2})(?=\s?(?:kg|km|cm|mm|m|g|l|ml|%|°))", _decimal_comma),
     (
-        r"(?<![\w.,])(?!3M|[48]K)(?P<number>\d+(?:\.\d+)?)(?P<letter>[KMB])(?=\s(?:[a-z]+s|people|men|women|children)\b)",
-        lambda m: f"{m['number']} {_LETTERS[m['letter']]}",
+        r"(?<![\w.,])(?!3M|[48]K)(?P<number>\d+(?:\.\d+)?)(?P<letter>[KMBT]|(?<=\d\d)k)(?=\s(?!run|race)(?:[a-z]+s|people|men|women|children)\b)",
+        lambda m: f"{m['number']} {_LETTERS[m['letter'].upper()]}",
+    ),
+    (r"(?<=\d)\.x\b", " point x"),  # version 2.x
+    (
+        START + r"(?P<score>\d\.\d)/(?P<most>5|10)(?![\w/]|\.\d)",
+        lambda m: f"{decimal(m['score'])} out of {cardinal(m['most'])}",
     ),
     (r"(?<=\d)\s?(?P<magnitude>[mbt]n)\b", lambda m: f" {_MAGNITUDES[m['magnitude']]}"),
     (
@@ -161,9 +166,14 @@ _FIRST_RULES = compile_rules(
     ),
     (START + r"(?P<digit>[79])/11\b(?!/|\sof\b)", lambda m: f"{cardinal(m['digit'])} eleven"),
     (
-        START + r"(?P<top>\d{1,3})/(?P<bottom>\d{1,3})(?=\s(?:stars?|points|rating|score|would)\b)"
+        START + r"(?P<top>\d{1,3})/(?P<bottom>\d{1,3})(?=,?\s(?:stars?|points|rating|score|would)\b)"
         r"|(?<![\w.,:/])(?P<both>[2-9]|10|100)/(?P=both)(?![\w/])",
         lambda m: f"{cardinal(m['top'] or m['both'])} out of {cardinal(m['bottom'] or m['both'])}",
+    ),
+    (
+        START + r"(?P<top>\d\d)/100(?![\w/])|(?<=\b(?i:score|grade|rated): )(?P<points>\d{1,3})"
+        r"/(?P<bottom>\d{1,3})(?![\w/])",
+        lambda m: f"{cardinal(m['top'] or m['points'])} out of {cardinal(m['bottom'] or '100')}",
     ),
     (START + r"(?P<same>50|20)[/-](?P=same)\b(?![-/])", lambda m: f"{cardinal(m['same'])} {cardinal(m['same'])}"),
     (START + r"(?P<lines>480|720|1080|1440|2160)(?P<scan>[pi])\b", lambda m: f"{pairs(m['lines'])} {m['scan']}"),

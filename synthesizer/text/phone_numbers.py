@@ -2,6 +2,7 @@
 
 import re
 
+from synthesizer.text.letters import LETTER_MARK
 from synthesizer.text.matching import apply_rules, compile_rules
 from synthesizer.text.numbers import START, cardinal, spell_digits
 
@@ -37,7 +38,18 @@ def _called(match: re.Match[str]) -> str:
     return match["before"] + ", ".join(spell_digits(group) for group in groups if group) + other
 
 
+def _code(match: re.Match[str]) -> str:
+    """Digits and letters one by one, in the groups of the text: '00:1A:2B', 'DE89 3704 0044'."""
+    groups = re.findall(rf"[\dA-Z{LETTER_MARK}]+", match.group())
+    return ", ".join(" ".join(spell_digits(c) if c.isdigit() else c for c in group) for group in groups)
+
+
 _RULES = compile_rules(
+    (
+        rf"\b(?:[\dA-F{LETTER_MARK}]{{2}}:){{3,7}}[\dA-F{LETTER_MARK}]{{2}}\b"
+        r"|\b[A-Z]{2}\d{2}(?: \d{4}){3,7}(?: \d{1,4})?(?![\w-])",
+        _code,
+    ),
     (rf"\b(?P<name>{_CALL})[.:]\s?(?=[+(\d])", r"\g<name>: "),
     (
         r"(?:(?<=\d{3}[-. ]\d{4})(?:,?\s?(?:ext\.?|extension)|\sx)|(?<=[-.]\d{4})x)\s?(?P<number>\d{1,5})\b",
@@ -78,11 +90,17 @@ _RULES = compile_rules(
     (START + r"\d{4}(?: \d{4}){2,3}(?![\w-])", _digits),
     (r"(?<![\w.,:/-])\d(?:-\d){2,}(?![\w-])", lambda m: spell_digits(m.group().replace("-", ""))),
     (r"(?<![\w.,:/-])\+?\d+(?:-\d+){2,}(?![\w-])", _digits),
+    # Numbers of orders: 2023-0457
+    (
+        r"(?<![\w.,:/-])(?P<first>\d{2,6})-(?P<last>0\d{2,5})(?![\w-])",
+        lambda m: f"{m['first']}, {spell_digits(m['last'])}",
+    ),
     # After "call": any digits
     (
         rf"(?P<before>\b{_CALL}(?:ed|ing)?(?:\s(?:me|us|him|her|them|number|[A-Z]{{2,10}}))?"
-        rf"(?:\s(?:at|on|is|to))?:?\s|\b(?:[Nn]umber|[Pp]hone|[Cc]ell|[Mm]obile)\s(?:is|was)\s(?=\d{{7,}}))"
-        rf"(?P<number>[1-9]\d{{2}}(?:[ ]?\d{{3,4}}){{0,3}}|[1-9]\d{{3,4}}){_END}"
+        rf"(?:\s(?:at|on|is|to))?:?\s|\b(?:[Nn]umber|[Pp]hone|[Cc]ell|[Mm]obile)(?:\s(?:is|was)|:)\s(?=\d{{7,}})"
+        r"|\b(?i:code|pin|passcode|password)(?:\s(?:is|was)|:)\s(?=\d{4,8}\b))"
+        rf"(?P<number>[1-9]\d{{2}}(?:[ ]?\d{{3,4}}){{0,3}}|[1-9]\d{{3,12}}){_END}"
         r"(?:\sor\s(?P<other>\d{3})\b(?!,\d))?(?!,\d|\s(?:[a-z]+s|people|men|women|children)\b)",
         _called,
     ),

@@ -58,7 +58,22 @@ def _year(match: re.Match[str]) -> str:
     return year(str(value)) if 1100 <= value <= 2099 else cardinal(str(value))
 
 
+_HEADINGS = word_set("""
+    Introduction Background Overview Summary Abstract Preface Methods Results Discussion Conclusion Conclusions Purpose
+    Scope Goals Objectives Definitions General Experience Education References Appendix
+""")
+
+
+def _item(match: re.Match[str]) -> str:
+    """'II. Methods' -> 'two. Methods'; "I." is an initial unless a usual heading follows."""
+    heading = re.match(r"[A-Z][a-z]+", match.string[match.end() :])
+    if len(match["numeral"]) == 1 and (heading is None or heading.group() not in _HEADINGS):
+        return match.group()
+    return match["start"] + _in_words(match["numeral"], match["numeral"]) + ". "
+
+
 _RULES = compile_rules(
+    (r"(?m)^(?P<start>\s*)(?P<numeral>[IVX]{2,5}|[IVX])\.\s+(?=[A-Z][a-z]+\b)", _item),
     (r"\bWW(I{1,3})\b", r"World War \1"),
     (rf"\b(?P<name>(?i:{one_of(_COUNTED_NOUNS)}))\s+(?P<numeral>[IVXLCDM]+|[ivx]+)\b", _cardinal),
     (r"\b(?P<numeral>[IVX]+)(?:(?:st|nd|rd|th)\b|(?=\s+centur(?:y|ies)\b))", _century),

@@ -24,11 +24,12 @@ _LAST_WORD = re.compile(r"(?:[^\W\d_]\.)*[^\W_]+$")
 
 _NEVER_LAST = frozenset(TITLES) | frozenset(RANKS) | frozenset(INNER) | {"sq", "cu", "fl"}
 _BEFORE_NUMBER = frozenset(BEFORE_NUMBER) | {word.lower() for word in [*CALENDAR, *BOOKS]} | {"c", "ca", "rs"}
-_AMOUNT = re.compile(r"\d\s?/?(?:(?:sq|cu|fl)\.?\s)?[a-z]+$")
+_AMOUNT = re.compile(r"[\d½¼¾⅓⅔⅛⅜⅝⅞]\s?/?(?:(?:sq|cu|fl)\.?\s)?[a-z]+$")
 _UNITS = word_set("""
     in ft yd yds ozs mi oz lb lbs tsp tbsp gal qt pt min mins sec secs hr hrs yr yrs mo mos wk wks sq cu fl km cm mm m
-    kg g mg ml cl dl doz pcs
+    kg g mg ml cl dl doz pcs qts pts ozs c
 """)
+_BEFORE_LETTER = word_set("bldg apt ste rm fig sec tbl vol rev")
 _MAYBE_LAST = frozenset(FINAL) | {"st", "al"}
 # Words that begin a sentence and are not part of a name
 _STARTER_WORDS = """
@@ -41,9 +42,10 @@ _STARTERS = frozenset(_STARTER_WORDS.split())
 _BREAKS = tuple(
     re.compile(pattern)
     for pattern in (
-        rf"[;:.!?…][{_CLOSERS}]*\s+|\s(?:--|[—–-])\s+|[—]",
+        rf"(?:[;:!?…]|(?<=[a-z]{{4}})\.(?=[{_CLOSERS}]*\s+[A-Z]))[{_CLOSERS}]*\s+|\s(?:--|[—–-])\s+|[—]",
         rf",[{_CLOSERS}]*\s+|[、，；：]",
         r"\s+(?=(?:and|but|or|nor|because|although|though|while|when|where|which|who|that|if|unless|so|than|as)\s)",
+        r"\s+(?=(?:between|from|with|in|on|at|for|by|after|before|during|about|into|over|under|through)\s)",
         r"\s+",
     )
 )
@@ -116,12 +118,16 @@ def _ends_sentence(paragraph: str, start: int, match: re.Match[str], any_capital
         return False
     before = _LAST_WORD.search(paragraph, max(start, match.start() - 40), match.start())
     word = before.group() if before else ""
-    if word.isdigit() and not paragraph[start : match.start() - len(word)].strip():
+    if (word.isdigit() or re.fullmatch("[IVX]+", word)) and not paragraph[start : match.start() - len(word)].strip():
         return False  # "1. Open the door": the number of an item
     lower = word.lower()
     numbered = next_word[:1].isdigit() or re.fullmatch("[IVX]{2,}|[VX]", next_word)
+    if lower in _BEFORE_LETTER and re.match(r"\s[B-HJ-Z](?!\w|\.\s\w)", paragraph[match.end() : match.end() + 4]):
+        return False  # "Bldg. C"
     if lower in _NEVER_LAST or word in ("max", "min") or (lower in _BEFORE_NUMBER | _UNITS and numbered):
         return False
+    if lower == "no" and re.match(r"\s[A-Z]{1,4}-?\d", paragraph[match.end() : match.end() + 8]):
+        return False  # "Model no. XR-500B"
     if word in CAPITALIZED and next_word[:1].isupper():
         return False  # "Sec. Clinton", but not "in 5 sec. Then"
     if word in CALENDAR and (next_word in CALENDAR or _RANGE.match(paragraph, match.end())):

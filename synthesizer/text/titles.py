@@ -77,11 +77,12 @@ def _senior(match: re.Match[str]) -> str:
 
 
 _MIXED_CASE = one_of([*map(str.capitalize, RANKS), *map(str.upper, RANKS)])
+_NOT_NAMES = one_of(_JOBS | word_set("The A And Our My Hi Dear Hello To From Fr With By"))
 # In order: each rule sees the output of those above.
 TITLE_RULES = compile_rules(
     # After a name, "Sr." and "Jr." belong to it.
     (
-        rf"(?P<name>\b(?!(?:{one_of(_JOBS)}|The|A|And|Our|My|Hi|Dear|Hello|To|From|Fr|With|By)\b)[A-Z][a-z]+,?\s)(?P<word>[SJ]r)\b"
+        rf"(?P<name>\b(?!(?:{_NOT_NAMES})\b)[A-Z][a-z]+(?:,\s(?=[SJ]r\b(?!\.?\s[A-Z]))|\s))(?P<word>[SJ]r)\b"
         r"(?P<stop>\.?)(?=\W*$|[\s,;:)'’])(?!\s(?:Manager|Developer|Engineer|Analyst|Director|VP)\b)",
         lambda m: m["name"] + {"Sr": "senior", "Jr": "junior"}[m["word"]] + (final_stop(m) if m["stop"] else ""),
     ),

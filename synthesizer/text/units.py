@@ -192,6 +192,7 @@ UNITS: dict[str, tuple[str, str]] = {
     "VDC": ("volt D C", "volts D C"),
     "VAC": ("volt \u1d00 C", "volts \u1d00 C"),
     "doz": ("dozen", "dozen"),
+    "pts": ("point", "points"),
     "pcs": ("piece", "pieces"),
 }
 # Letters that are units only after a space and before punctuation.
@@ -204,5 +205,6 @@ LETTER_UNITS: dict[str, tuple[str, str]] = {
 # Words after a slash that mean "per".
 PER_WORDS = word_set("""
     second minute hour day week month year night person item unit user head share gallon mile pound liter student
+    barrel ton acre ounce page bottle dose request kid adult child slice meter kilometer
     piece ticket seat room game month
 """)

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from speech.errors import TextError
 from synthesizer.text.cleaners import clean
 from synthesizer.text.symbols import CLEAN_CHARACTERS
+from tests.synthesizer.text.code_cases import CODE_CASES
 from tests.synthesizer.text.measure_cases import MEASURE_CASES
 from tests.synthesizer.text.number_cases import NUMBER_CASES
+from tests.synthesizer.text.title_cases import TITLE_CASES
 from tests.synthesizer.text.word_cases import WORD_CASES
 
 # Where the reference implementation is wrong: the right reading, and why.
@@ -35,7 +37,8 @@ def test_reference_behaviour(golden_dir):
         assert clean(item["text"]) == expected
 
 
-CASES = NUMBER_CASES | MEASURE_CASES | WORD_CASES
+_TABLES = (NUMBER_CASES, MEASURE_CASES, CODE_CASES, TITLE_CASES, WORD_CASES)
+CASES = {f"{number}: {kind}": cases for number, table in enumerate(_TABLES) for kind, cases in table.items()}
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ def pronunciations_of_a(text: str) -> list[str]:
         "AI is here.", "Use AI.", "The AI's answer", "Team A won.", "A vs. B", "Option A is right.", "Plan A failed.",
         "Choose A, B or C.", "A is for apple.", "A to Z", "Serie A clubs", "He got an A.", "I live in flat 4A.",
         "Print it on A4 paper.", "It starts with the letter \"a\".", "His name is A. Smith.", "an A+ student",
-        "VITAMIN A HELPS",
+        "VITAMIN A HELPS", "Take exit A. Then turn left.", "Gate A is there.", "Model A and Model T", "a.io is down.",
+        "a b c", "He lives in the u s a.", "at 5 a.m. sharp",
     ],
 )  # fmt: skip
 def test_the_letter(text):
@@ -27,7 +28,9 @@ def test_the_letter(text):
     "text",
     [
         "A friend came.", "# A title", "- A list item", "Once Upon A Time", "The Tale Of A City", "It ends. A new day",
-        '"A friend," he said.', "Plan a trip.", "as I a man", "Note: A friend came.",
+        '"A friend," he said.', "Plan a trip.", "as I a man", "Note: A friend came.", "A BBC reporter came.",
+        "I got a B in math.", "a Ph.D. student", "A PhD student", "a B.S. degree", "A T-shirt", "a C# developer",
+        "Vitamin C a day helps.", "At 5 p.m. a man came.",
     ],
 )  # fmt: skip
 def test_the_article(text):
@@ -43,6 +46,12 @@ def test_the_article(text):
         ["Draw a line from A to B.", "Measure it."],
         ["He got a B.", "Mary got an A."],
         ["So did Mary and I.", "Bob left."],
+        ["Press A.", "Press B.", "Done."],
+        ["Give me an A.", "Give me a B."],
+        ["Answer: A.", "Correct!"],
+        ["Take exit A.", "Turn left."],
+        ["Choose between C and J.", "Nobody knows."],
+        ["He loves AI.", "Bob does not."],
     ],
 )
 def test_letters_at_the_end_of_a_sentence(sentences):
@@ -50,7 +59,18 @@ def test_letters_at_the_end_of_a_sentence(sentences):
 
 
 @pytest.mark.parametrize(
-    "text", ["It was written by J. Smith.", "Samuel L. Jackson came.", "His name is A. Smith.", "We met J. R. Jones."]
+    "text",
+    [
+        "It was written by J. Smith.",
+        "Samuel L. Jackson came.",
+        "His name is A. Smith.",
+        "We met J. R. Jones.",
+        "D and J. Smith came.",
+        "Messrs. D and J. Smith",
+        "He was A. Smith.",
+        "A. A. Milne wrote it.",
+        "a. first, b. second",
+    ],
 )
 def test_initials_do_not_end_a_sentence(text):
     assert split_sentences(text) == [text]

@@ -40,6 +40,12 @@ from synthesizer.text.sentences import MAX_CHARACTERS, split_sentences, spoken_l
         ["Go to example.com now.", "Then read."],
         ["你好。", "再见！"],
         ["Say {HH AH0 L OW1}.", "And {B AY1}."],
+        ["Sgt. 1st Class Jones met Sec. Clinton.", "Wait 5 sec.", "Then go."],
+        ["Sr. Mary met Sr. Garcia.", "He left."],
+        ["Closed Sat. - Sun. and on Mon. Wed. Fri. in May."],
+        ["Model no. XR-500B is in Bldg. C of it.", "No.", "XR is better."],
+        ["II. Methods of it"],
+        ["add 3 km. of rope, 5 qts. of water and ¼ tsp. of salt"],
     ],
 )
 def test_sentence_ends(sentences):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from speech.errors import TextError
 from synthesizer.text.symbols import CLEAN_CHARACTERS, EOS_ID, PHONEMES, SYMBOLS, symbol_ids
-from synthesizer.text.transcript import Token, Transcript, encode, parse_phonemes
+from synthesizer.text.transcript import Token, Transcript, encode, is_phoneme_attempt, parse_phonemes
 
 HELLO = Token("hello", ("HH", "AH0", "L", "OW1"))
 UNKNOWN = Token("zorble")
@@ -81,6 +81,16 @@ def test_unknown_phonemes_are_named(written, named):
 def test_empty_braces_are_refused():
     with pytest.raises(TextError, match="Empty braces"):
         parse_phonemes("  ")
+
+
+@pytest.mark.parametrize("text", ["HH AH0 L OW1", "hh ah0 l ow1", "QQ", "HH QQ", "T AX1", "er"])
+def test_phoneme_attempts(text):
+    assert is_phoneme_attempt(text)
+
+
+@pytest.mark.parametrize("text", ["", "name", "URL", "ID", "X", "DAY", "first name", "0", "user.name", "to be"])
+def test_placeholders_are_no_phoneme_attempts(text):
+    assert not is_phoneme_attempt(text)
 
 
 def test_encode_as_phonemes_keeps_unknown_words_as_characters():

@@ -1,0 +1,52 @@
+"""Normalization of codes, versions and phone numbers: (text, normalized text) by kind."""
+
+CODE_CASES = {
+    "plans and sections": [
+        ("401(k)s, a 401 (k) plan", "four oh one k's, a four oh one k plan"),
+        ("my 401(k)'s value, 403(b)s", "my four oh one k's value, four oh three b's"),
+        ("457(b), a 529 plan", "four fifty-seven b, a five twenty-nine plan"),
+        ("501(c)(3)s, 501c3, 501(c)3", "five oh one c three's, five oh one c three, five oh one c three"),
+        ("Section 179(d)(1)(A)", "section one seventy-nine d one a"),
+        ("Section 8(a)", "section eight a"),
+        ("Form 1040, 1099-K, 1040EZ", "form ten forty, ten ninety-nine k, ten forty e z"),
+    ],
+    "versions": [
+        ("ARMv8, ARMv7-A", "arm v eight, arm v seven-a"),
+        ("TLSv1.3, SSLv3, IPv4", "t l s v one point three, s s l v three, i p v four"),
+        ("MobileNetV2, a V8 engine", "mobile net v two, a v eight engine"),
+        (
+            "v.2.0, v118.0.5993",
+            "v two point zero, v one hundred eighteen point zero point five thousand nine hundred ninety-three",
+        ),
+        ("node v18.2", "node v eighteen point two"),
+        ("version 2.x", "version two point x"),
+        ("SHA-256, AES-256", "sha two fifty-six, a e s two fifty-six"),
+        ("RTX 4090, GTX 1080, RFC 2616", "r t x forty ninety, g t x ten eighty, r f c twenty-six sixteen"),
+        ("802.11 b/g/n, 802.3af", "eight oh two dot eleven b g n, eight oh two dot three a f"),
+        ("ES6, UE5, PS5, MP3s", "e s six, u e five, p s five, m p three s"),
+        ("PCIe and NVMe", "p c i e and n v m e"),
+    ],
+    "phone numbers": [
+        ("+44 (0) 20 7946 0958", "plus four four, zero, two zero, seven nine four six, zero nine five eight"),
+        ("+44(0)2079460958", "plus four four, zero, two zero seven nine four six zero nine five eight"),
+        ("(+44) 20 7946 0958", "plus four four, two zero, seven nine four six, zero nine five eight"),
+        ("(0)20 7946 0958", "zero, two zero, seven nine four six, zero nine five eight"),
+        ("01.42.68.53.00", "zero one, four two, six eight, five three, zero zero"),
+        ("8 (495) 123-45-67", "eight, four nine five, one two three, four five, six seven"),
+        ("+91-9876543210", "plus nine one, nine eight seven six five four three two one zero"),
+        ("212/555-0199", "two one two, five five five, zero one nine nine"),
+        ("00 33 1 42 68 53 00", "zero zero, three three, one, four two, six eight, five three, zero zero"),
+        ("1-800-CALL-NOW, 555-HELP", "one, eight hundred, call-now, five five five, help"),
+        ("Text 88202, text STOP to 12345", "text eight eight two zero two, text stop to one two three four five"),
+        ("dial *123#", "dial star one two three pound"),
+        ("My number is 5551234567.", "my number is five five five, one two three, four five six seven."),
+        ("in 5551234 parts", "in five million five hundred fifty-one thousand two hundred thirty-four parts"),
+    ],
+    "codes digit by digit": [
+        ("MAC 00:1A:2B:3C:4D:5E", "mac zero zero, one a, two b, three c, four d, five e"),
+        ("DE89 3704 0044 0532", "d e eight nine, three seven zero four, zero zero four four, zero five three two"),
+        ("order 2023-0457", "order twenty twenty-three, zero four five seven"),
+        ("The code is 4821.", "the code is four eight two one."),
+        ("Passport no.: 123456789", "passport number: one two three, four five six, seven eight nine"),
+    ],
+}
