@@ -73,19 +73,20 @@ class Manifest:
 
 def settings_of(voice: Voice, options: SpeechOptions, files: ModelFiles | None) -> dict[str, Any]:
     """What determines the samples besides the text, as JSON values."""
+    reference = b"" if voice.reference is None else voice.reference.coded.tobytes()
     lexicon = None if options.lexicon is None else _digest(repr(options.lexicon).encode())
     return {
         "version": _version(),
         "models": {} if files is None else files.digests(),
         "voice": voice.name,
-        "voice_digest": _digest(voice.embedding.tobytes(), str(voice.pitch).encode()),
+        "voice_digest": _digest(voice.embedding.tobytes(), str(voice.pitch).encode(), reference),
         "references": list(voice.sources),
         "seed": options.seed,
         "speed": options.speed,
         "pauses": options.pauses,
         "pitch_range": options.pitch_range,
-        "lexicon_digest": lexicon,
         "loudness": options.loudness,
+        "lexicon_digest": lexicon,
     }
 
 
