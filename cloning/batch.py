@@ -73,13 +73,12 @@ class Manifest:
 
 def settings_of(voice: Voice, options: SpeechOptions, files: ModelFiles | None) -> dict[str, Any]:
     """What determines the samples besides the text, as JSON values."""
-    reference = b"" if voice.reference is None else voice.reference.coded.tobytes()
     lexicon = None if options.lexicon is None else _digest(repr(options.lexicon).encode())
     return {
         "version": _version(),
         "models": {} if files is None else files.digests(),
         "voice": voice.name,
-        "voice_digest": _digest(voice.embedding.tobytes(), str(voice.pitch).encode(), reference),
+        "voice_digest": _voice_digest(voice),
         "references": list(voice.sources),
         "seed": options.seed,
         "speed": options.speed,
@@ -88,6 +87,14 @@ def settings_of(voice: Voice, options: SpeechOptions, files: ModelFiles | None) 
         "loudness": options.loudness,
         "lexicon_digest": lexicon,
     }
+
+
+def _voice_digest(voice: Voice) -> str:
+    """Identifies what a synthesizer takes of a voice."""
+    reference = b"" if voice.reference is None else voice.reference.coded.tobytes()
+    adapter = {} if voice.adapter is None else voice.adapter.tensors
+    changes = (adapter[name].tobytes() for name in sorted(adapter))
+    return _digest(voice.embedding.tobytes(), str(voice.pitch).encode(), reference, *changes)
 
 
 def speak_batch(narrator: Narrator, jobs: Sequence[Job], files: ModelFiles | None, overwrite: bool) -> None:
