@@ -80,7 +80,7 @@ class DatasetBrowser(QWidget):
     def _lay_out(self) -> None:
         self.splitter = QSplitter(Qt.Horizontal)
         self.splitter.setChildrenCollapsible(False)
-        for column, stretch in zip(self.columns, (2, 1, 3), strict=True):
+        for column, stretch in zip(self.columns, (2, 1, 5), strict=True):
             self.splitter.addWidget(column)
             self.splitter.setStretchFactor(self.splitter.count() - 1, stretch)
         whole = QVBoxLayout(self)
@@ -96,9 +96,9 @@ class DatasetBrowser(QWidget):
         whole.addWidget(self.empty, 1)
         whole.addWidget(self.splitter, 1)
         whole.addWidget(self.preview)
-        whole.addLayout(
-            FlowLayout(self.listen_button, self.load_button, self.auto_next, self.map_button, self.speaker_button)
-        )
+        for one in (self.listen_button, self.load_button):
+            self.preview.head.addWidget(one)
+        whole.addLayout(FlowLayout(self.auto_next, self.map_button, self.speaker_button))
 
     # --- folders
 

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
-from PyQt5.QtCore import QAbstractTableModel, QEvent, QItemSelectionModel, QModelIndex, QStringListModel, Qt, QTimer
+from PyQt5.QtCore import (
+    QAbstractTableModel,
+    QEvent,
+    QItemSelectionModel,
+    QModelIndex,
+    QSize,
+    QStringListModel,
+    Qt,
+    QTimer,
+)
 from PyQt5.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
 from toolbox.state.session import Session
@@ -34,9 +44,10 @@ class Column(Card):
         self.view = view
         self.view.setAccessibleName(title)
         self.view.setEditTriggers(QAbstractItemView.NoEditTriggers)
-        self.view.setTextElideMode(Qt.ElideMiddle)
         what = title.lower().removesuffix("s")
-        self.random_button = button(f"Random {what}", f"Choose a random {what} and use one of its utterances", random)
+        tip = "Use a random utterance" if what == "utterance" else f"Use a random utterance of a random {what}"
+        self.random_button = button("Random", tip, random)
+        self.random_button.setAccessibleName(f"Random {what}")
         self.column.addWidget(self.view, 1)
         self.column.addWidget(self.random_button)
 
@@ -61,6 +72,7 @@ class NameColumn(Column):
         self.model = QStringListModel()
         view.setModel(self.model)
         view.setUniformItemSizes(True)
+        view.setTextElideMode(Qt.ElideMiddle)
 
     def show_names(self, names: list[str]) -> None:
         self.model.setStringList(names)
@@ -96,6 +108,7 @@ class UtteranceModel(QAbstractTableModel):
         super().__init__()
         self._session = session
         self._rows: Sequence[Utterance] = ()
+        self._whole_names = False  # because several files in different folders have the same name
         self.lengths: dict[Utterance, float] = {}
         self._wanted: dict[Utterance, None] = {}  # ordered; the latest is the most likely to be visible
         self._job: Job | None = None
@@ -106,6 +119,7 @@ class UtteranceModel(QAbstractTableModel):
     def show(self, utterances: Sequence[Utterance]) -> None:
         self.beginResetModel()
         self._rows = utterances
+        self._whole_names = len({Path(one.name).name for one in utterances}) < len(utterances)
         self._wanted.clear()
         self.endResetModel()
 
@@ -119,6 +133,8 @@ class UtteranceModel(QAbstractTableModel):
         return len(HEADERS)
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.DisplayRole) -> Any:
+        if role == Qt.TextAlignmentRole:
+            return int((Qt.AlignRight if section == LENGTH else Qt.AlignLeft) | Qt.AlignVCenter)
         return HEADERS[section] if role == Qt.DisplayRole and orientation == Qt.Horizontal else None
 
     def data(self, index: QModelIndex, role: int = Qt.DisplayRole) -> Any:
@@ -133,7 +149,9 @@ class UtteranceModel(QAbstractTableModel):
             return None
         if column == LENGTH:
             return self._length(one)
-        return one.name if column == NAME else one.text
+        if column == TEXT:
+            return one.text
+        return one.name if self._whole_names else Path(one.name).name
 
     def _length(self, one: Utterance) -> str:
         seconds = self.lengths.get(one)
@@ -189,7 +207,6 @@ class UtteranceTable(QTableView):
         rows.setSectionResizeMode(QHeaderView.Fixed)
         columns.setHighlightSections(False)
         columns.setSectionResizeMode(QHeaderView.Interactive)
-        columns.setDefaultAlignment(Qt.AlignLeft | Qt.AlignVCenter)
         self._fit_rows()
 
     def fit_columns(self) -> None:
@@ -204,6 +221,9 @@ class UtteranceTable(QTableView):
             columns.setResizeContentsPrecision(50)  # rows
             width = min(self.sizeHintForColumn(NAME) + 8, round(NAME_SHARE * self.viewport().width()))
             columns.resizeSection(NAME, max(width, columns.minimumSectionSize()))
+
+    def sizeHint(self) -> QSize:
+        return QSize(super().sizeHint().width(), 5 * self.verticalHeader().defaultSectionSize())
 
     def _fit_rows(self) -> None:
         self.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 6)

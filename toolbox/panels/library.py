@@ -29,7 +29,7 @@ from toolbox.storage.voice_store import Reference, StoredVoice
 from toolbox.widgets import style
 from toolbox.widgets.parts import Card, button, faint, list_keys, row, selectable
 
-COLUMNS = ("Recording", "Speech", "Added", "Similarity to the others", "")
+COLUMNS = ("Recording", "Speech", "Added", "Similarity", "")
 
 
 class LibraryPanel(QWidget):
@@ -50,6 +50,9 @@ class LibraryPanel(QWidget):
         self.table = QTableWidget(0, len(COLUMNS))
         self.table.setAccessibleName("References of the voice")
         self.table.setHorizontalHeaderLabels(COLUMNS)
+        self.table.horizontalHeaderItem(COLUMNS.index("Similarity")).setToolTip(
+            "Cosine of this recording's embedding and the mean of the others"
+        )
         self.table.verticalHeader().hide()
         self.table.setSelectionBehavior(QAbstractItemView.SelectRows)
         self.table.setEditTriggers(QAbstractItemView.NoEditTriggers)

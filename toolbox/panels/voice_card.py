@@ -77,13 +77,13 @@ class VoiceCard(Card):
         texts.addWidget(self.about)
         texts.addWidget(self.remarks)
         self.column.addLayout(row(self.box, self.listen_button))
-        self.column.addLayout(
-            FlowLayout(self.open_button, self.record_button, self.mix_button, self.save_button, self.trim_button)
-        )
         line = row(self.embedding)
         line.addWidget(self.waveform, 1)
         self.column.addLayout(line)
         self.column.addLayout(texts)
+        self.column.addLayout(
+            FlowLayout(self.open_button, self.record_button, self.mix_button, self.save_button, self.trim_button)
+        )
         self.column.addWidget(faint("You can also drop recordings into this window. Clone a voice only with consent."))
         session.voices.changed.connect(self.refresh)
         session.voices.library_changed.connect(lambda _names: self.refresh())

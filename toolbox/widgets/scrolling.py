@@ -68,17 +68,24 @@ class FlowLayout(QLayout):
         return [item for item in self._items if not item.isEmpty()]
 
     def _arrange(self, area: QRect, move: bool) -> int:
-        """Place the widgets. Returns: the height that they need."""
-        x, y, line_height = area.x(), area.y(), 0
+        """Place the widgets, each in the vertical middle of its line. Returns: the height that they need."""
+        lines: list[list[tuple[QLayoutItem, int, QSize]]] = [[]]
+        x = 0
         for item in self._shown():
-            size = item.sizeHint()
-            if line_height and x + size.width() > area.x() + area.width():
-                x, y, line_height = area.x(), y + line_height + self.spacing(), 0
-            if move:
-                item.setGeometry(QRect(QPoint(x, y), QSize(min(size.width(), area.width()), size.height())))
+            size = item.sizeHint().boundedTo(QSize(area.width(), item.sizeHint().height()))
+            if lines[-1] and x + size.width() > area.width():
+                lines.append([])
+                x = 0
+            lines[-1].append((item, x, size))
             x += size.width() + self.spacing()
-            line_height = max(line_height, size.height())
-        return y + line_height - area.y()
+        y = area.y()
+        for line in lines:
+            height = max((size.height() for _, _, size in line), default=0)
+            if move:
+                for item, left, size in line:
+                    item.setGeometry(QRect(QPoint(area.x() + left, y + (height - size.height()) // 2), size))
+            y += height + self.spacing()
+        return y - self.spacing() - area.y()
 
 
 class ScrollPage(QScrollArea):

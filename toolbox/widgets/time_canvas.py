@@ -85,6 +85,10 @@ class TimeCanvas(Canvas):
         side = max(SIDE_MARGIN, AXIS_SIZE * metrics.horizontalAdvance("audio") + 10) if self.side else 6.0
         return side, max(TIME_MARGIN, AXIS_SIZE * metrics.height() + 2)
 
+    def _labels_end(self) -> float:
+        """The pixel at which the labels of the seconds end."""
+        return self.plot().right()
+
     def x_of(self, seconds: float) -> float:
         """The pixel of a time; outside of the plot for a time that is not visible."""
         area, axis = self.plot(), self.axis
@@ -210,8 +214,8 @@ class TimeCanvas(Canvas):
             x = self.x_of(min(self.playhead, self.axis.end))
             painter.drawLine(QPointF(x, self.plot().top()), QPointF(x, self.plot().bottom()))
 
-    def draw_caption(self, painter: QPainter, text: str, taken: int = 0) -> None:
-        """A text in the upper left corner, on a translucent background. Args: taken: pixels at the right."""
+    def draw_caption(self, painter: QPainter, text: str) -> None:
+        """A text in the upper left corner, on a translucent background."""
         theme = style.current()
         painter.save()
         font = painter.font()
@@ -219,7 +223,7 @@ class TimeCanvas(Canvas):
         painter.setFont(font)
         metrics = painter.fontMetrics()
         area = self.plot()
-        text = metrics.elidedText(text, Qt.ElideRight, max(0, int(area.width()) - 12 - taken))
+        text = metrics.elidedText(text, Qt.ElideRight, max(0, int(area.width()) - 12))
         box = QRectF(area.left(), area.top(), metrics.horizontalAdvance(text) + 12, metrics.height() + 4)
         ground = QColor(theme.card)
         ground.setAlpha(215)
@@ -245,6 +249,8 @@ class TimeCanvas(Canvas):
             text = f"{number * step:.10g} s"
             width = painter.fontMetrics().horizontalAdvance(text)
             left_edge = min(max(x - width / 2, area.left()), area.right() - width)
+            if left_edge + width > self._labels_end():
+                break
             painter.drawText(QRectF(left_edge, area.bottom(), width + 2, time_margin), Qt.AlignCenter, text)
         painter.restore()
 

@@ -14,6 +14,7 @@ from toolbox.widgets import style
 from toolbox.widgets.time_axis import TimeAxis
 from toolbox.widgets.time_canvas import TimeCanvas
 
+MIN_HEIGHT = 64  # pixels
 BINS_PER_SECOND = 100  # each stores the lowest and the highest sample
 
 
@@ -29,8 +30,10 @@ class Waveform(TimeCanvas):
         self._blocks: list[np.ndarray] = []
         self._rest = np.zeros(0, np.float32)
         self._samples, self._sample_rate = 0, 16_000
+        self.setMinimumHeight(MIN_HEIGHT)
         self.buttons = ZoomButtons(self)
         self.buttons.hide()
+        self.buttons.place()
 
     def has_picture(self) -> bool:
         return self._samples > 0
@@ -110,12 +113,19 @@ class Waveform(TimeCanvas):
         self.draw_selection(painter)
         if axis.selection is not None:
             length = axis.selection[1] - axis.selection[0]
-            self.draw_caption(painter, f"{length:.2f} s selected", self.buttons.width())
+            self.draw_caption(painter, f"{length:.2f} s selected")
         self.draw_playhead(painter)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self.buttons.place()
+
+    def _margins(self) -> tuple[float, float]:
+        side, below = super()._margins()
+        return side, max(below, self.buttons.sizeHint().height() + 2)
+
+    def _labels_end(self) -> float:
+        return super()._labels_end() - self.buttons.width() - 4
 
     def _bin_size(self) -> int:
         return max(1, self._sample_rate // BINS_PER_SECOND)
@@ -130,7 +140,7 @@ class Waveform(TimeCanvas):
 
 
 class ZoomButtons(QWidget):
-    """Three small buttons in the upper right corner of a picture. The keys of the picture do the same."""
+    """Three small buttons in the lower right corner of a picture. The keys of the picture do the same."""
 
     def __init__(self, canvas: TimeCanvas) -> None:
         super().__init__(canvas)
@@ -153,7 +163,6 @@ class ZoomButtons(QWidget):
             one.setFocusPolicy(Qt.NoFocus)
             one.clicked.connect(lambda _checked=False, act=action: act())
             line.addWidget(one)
-        self.place()
 
     def event(self, event: QEvent) -> bool:
         if event.type() == QEvent.LayoutRequest:  # the text size has changed
@@ -165,5 +174,4 @@ class ZoomButtons(QWidget):
         canvas = self.parentWidget()
         assert isinstance(canvas, TimeCanvas)
         self.adjustSize()
-        area = canvas.plot()
-        self.move(max(0, round(area.right()) - self.width()), round(area.top()))
+        self.move(max(0, round(canvas.plot().right()) - self.width()), canvas.height() - self.height())

@@ -215,8 +215,8 @@ class MainWindow(QMainWindow):
         voice, text, result, history = self.voice_card, self.text_card, self.result_view, self.history
         options = text.options
         chain = [
-            self.tabs.tabBar(), voice.box, voice.listen_button, voice.open_button, voice.record_button,
-            voice.mix_button, voice.save_button, voice.trim_button, voice.waveform, text.text, text.fold.button,
+            self.tabs.tabBar(), voice.box, voice.listen_button, voice.waveform, voice.open_button,
+            voice.record_button, voice.mix_button, voice.save_button, voice.trim_button, text.text, text.fold.button,
             *options.sliders.values(), options.lexicon_button, options.clear_button, options.trim, options.fixed,
             options.seed, text.speak_button, text.more_button, result.first_button, result.play_button,
             result.export_button, result.waveform, history.list, history.replay_button, history.delete_button,

@@ -105,6 +105,7 @@ def test_the_tab_key_follows_the_three_steps(app):
         app.qtbot.keyClick(QApplication.focusWidget(), Qt.Key_Tab)
     wanted = [
         window.voice_card.box,
+        window.voice_card.waveform,
         window.voice_card.open_button,
         window.text_card.text,
         window.text_card.speak_button,

@@ -64,3 +64,70 @@ def test_a_result_is_dragged_out_as_a_file(app):
     window.text_card.synthesize()
     app.settle()
     assert not model.flags(model.index(0)) & Qt.ItemIsDragEnabled, "there is no audio yet"
+
+
+def test_the_map_is_kept_between_two_starts(app, clips):
+    window = app.open()
+    app.voices.use_clips(clips)
+    app.settle()
+    app.speak("Hello there.")
+    before = [(point.speaker, point.name) for point in window.map.map.points]
+    title = app.voices.chosen.title
+    assert before == [
+        ("slt", "slt.flac"),
+        *((title, clip.name) for clip in clips),
+        (f"Results: {title}", "Hello there."),
+    ]
+    positions = window.map.map.positions.copy()
+    app.close()
+    window = app.open()
+    app.settle()
+    assert [(point.speaker, point.name) for point in window.map.map.points] == before, "nothing is added twice"
+    np.testing.assert_array_equal(window.map.map.positions, positions)
+    assert window.map.state.text().startswith("2 people, 4 recordings, 1 result: ")
+    window.map.clear_button.click()
+    assert len(window.map.map) == 0
+    app.notices[-1][1]()
+    assert len(window.map.map) == 5, "clearing is undone"
+    window.map.clear()
+    app.close()
+    window = app.open()
+    app.settle()
+    assert [point.speaker for point in window.map.map.points] == ["slt"], "a cleared map is kept as well"
+
+
+def test_a_damaged_map_starts_empty(app):
+    app.data.mkdir()
+    (app.data / "map.safetensors").write_bytes(b"nothing")
+    window = app.open()
+    app.settle()
+    assert len(window.map.map) == 1 and not app.errors
+
+
+def test_the_map_counts_a_person_once_under_all_names(app, clips):
+    window = app.open()
+    window.map.clear()
+    app.voices.use_clips([clips[0]])
+    app.settle()
+    app.speak("One.")
+    window.voice_card.waveform.axis.select(0.5, 2.5)
+    window.voice_card.trim()
+    app.settle()
+    app.speak("Two.")
+    assert window.map.state.text().startswith("1 person, 1 recording, 2 results: ")
+    app.session.undo()
+    app.voices.save_chosen("ann", "")
+    app.until(lambda: app.voices.chosen.kind == "saved")
+    app.settle()
+    app.speak("Three.")
+    assert window.map.map.speakers == ["ann", "Results: ann"]
+    app.session.point_added.emit(np.eye(1, 16, dtype=np.float32)[0], "corpus p1", "a", "toy")
+    assert window.map.state.text().startswith("2 people, 2 recordings, 3 results: ")
+
+
+def test_another_encoder_starts_a_new_map(app):
+    window = app.open()
+    app.session.point_added.emit(np.eye(1, 16, dtype=np.float32)[0], "p1", "a", "another encoder")
+    assert [point.speaker for point in window.map.map.points] == ["p1"]
+    items = [window.map.speakers.item(row).text() for row in range(window.map.speakers.count())]
+    assert items == ["p1"]
