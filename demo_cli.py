@@ -37,6 +37,7 @@ from speech.errors import AudioError, ConfigError, StorageError, exit_on_speech_
 from vocoder.families import vocoder_names
 
 if TYPE_CHECKING:
+    from cloning import Voice, VoiceCloner
     from cloning.playback import Sinks
     from speech.quality import Remark
 
@@ -112,6 +113,9 @@ class Arguments:
     """Name of a saved voice to use instead of reference clips."""
     save_voice: Annotated[str | None, *_optional(str, "NAME")] = None
     """Save the voice of the reference clips under this name."""
+    adapt: bool = False
+    """Adapt the synthesizer to the voice first, with a minute or more of reference clips. Takes one to two minutes. A
+    .txt file beside a clip is taken as its transcript. With --save-voice the adaptation is kept with the voice."""
     consent: Annotated[str, *_optional(str, "TEXT")] = ""
     """With --save-voice: whose voice it is and who gave consent."""
     voices: Annotated[Path | None, *_optional(Path, "DIR", "this user's data folder")] = None
@@ -153,6 +157,8 @@ def run(arguments: Arguments, pipe: TextIO) -> None:
     )
     cloner = VoiceCloner.load(files, device=arguments.device, threads=arguments.threads)
     voice = saved or cloner.enroll(arguments.references, arguments.save_voice or "", arguments.consent, _warn)
+    if arguments.adapt:
+        voice = adapt(cloner, voice, arguments.references)
     if arguments.save_voice is not None:
         print(f"voice saved as {library.save(voice, overwrite=arguments.force)}")
 
@@ -167,6 +173,28 @@ def run(arguments: Arguments, pipe: TextIO) -> None:
             speak_batch(narrator, jobs, files, arguments.force)
         if narrator.speech_seconds:
             print(narrator.summary())
+
+
+def adapt(cloner: VoiceCloner, voice: Voice, references: Sequence[Path]) -> Voice:
+    """Adapt the models to the voice of the clips, with a progress bar.
+
+    Raises:
+        CorpusError: the clips are too short. ConfigError: the synthesizer cannot be adapted.
+        TextError: a transcript cannot be read or spoken.
+    """
+    from tqdm import tqdm
+
+    from cloning.monitor import Monitor
+
+    sides = [reference.with_suffix(".txt") for reference in references]
+    texts = [read_text(side) if side.is_file() else None for side in sides]
+    with tqdm(desc="adapting", unit="step", disable=None) as bar:
+
+        def show(_: str, done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        return cloner.adapt(voice, references, texts, monitor=Monitor(progress=show))
 
 
 # --- where the audio goes ---------------------------------------------------------------------------------------------
@@ -219,6 +247,7 @@ def check_flags(arguments: Arguments) -> None:
         (given.references and given.voice is not None, "Give reference clips or --voice, not both."),
         (not given.references and given.voice is None, "Give a reference clip, or a saved voice with --voice."),
         (given.save_voice is not None and given.voice is not None, "--save-voice saves the voice of reference clips."),
+        (given.adapt and not given.references, "--adapt needs reference clips: give a minute or more of the voice."),
         (given.consent and given.save_voice is None, "--consent is kept with a voice: give --save-voice too."),
         (given.text is not None and given.text_file is not None, "Give --text or --text-file, not both."),
         (

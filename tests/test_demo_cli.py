@@ -23,7 +23,7 @@ from cloning import targets
 from cloning.narration import Narrator
 from speech.errors import StorageError
 from tests.fakes import FakeSoundDevice
-from tests.toy_models import save_toy_models, speech_like, toy_encoder
+from tests.toy_models import save_toy_models, speech_like, toy_encoder, toy_synthesizer
 
 TEXT = "Hello there."
 
@@ -202,6 +202,42 @@ def test_a_saved_voice_gives_the_samples_of_its_references(cli, toy):
     assert again.code == 0, again
     assert np.array_equal(wav_of("a.wav"), wav_of("b.wav"))
     assert first.out.splitlines()[-1].split("similarity")[1] == again.out.splitlines()[-1].split("similarity")[1]
+
+
+# --- adaptation -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def refined(tmp_path, monkeypatch) -> Path:
+    """A toy synthesizer with a refiner, and a minute of the clip `me.wav` with its transcript."""
+    monkeypatch.setattr("synthesizer.tacotron.refiner.adaptation.STEPS", 5)
+    sizes = {"postfilter_size": 8, "postfilter_layers": 1, "refiner_size": 16, "refiner_layers": 2}
+    toy_synthesizer(sizes=sizes).save(tmp_path / "refined.safetensors")
+    soundfile.write(tmp_path / "me.wav", speech_like(25, 150), 16_000)
+    (tmp_path / "me.txt").write_text("What is said in this clip.")
+    return tmp_path
+
+
+def test_a_voice_is_adapted_and_kept(cli, refined):
+    base = ["--synthesizer", refined / "refined.safetensors", "--text", TEXT, "--seed", 1]
+    assert cli(refined / "me.wav", *base, "--out", "plain.wav").code == 0
+    result = cli(refined / "me.wav", *base, "--adapt", "--save-voice", "me", "--out", "adapted.wav")
+    assert result.code == 0, result
+    assert not np.array_equal(wav_of("plain.wav"), wav_of("adapted.wav"))
+    assert cli("--voice", "me", *base, "--out", "again.wav").code == 0
+    assert np.array_equal(wav_of("again.wav"), wav_of("adapted.wav"))
+
+
+def test_adaptation_that_is_not_possible_is_one_sentence(cli, toy, refined):
+    synthesizer = ["--synthesizer", refined / "refined.safetensors"]
+    assert_refused(cli(toy / "low.wav", *synthesizer, "--text", TEXT, "--adapt"), "at least 20 s")
+    assert_refused(cli(refined / "me.wav", "--text", TEXT, "--adapt"), "cannot be adapted")
+    assert_refused(cli("--voice", "ann", *synthesizer, "--text", TEXT, "--adapt"), "--adapt needs reference clips")
+    (refined / "me.txt").write_bytes(b"\xff\xfe\x00")
+    assert_refused(cli(refined / "me.wav", *synthesizer, "--text", TEXT, "--adapt"), "me.txt", "UTF-8")
+
+
+# --- the loop ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("ending", ["", "quit\n", "  QUIT\nnot said\n", "\n\nexit\n"])

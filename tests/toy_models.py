@@ -5,8 +5,10 @@ Their output is not language, but it has duration, level and spectrum, and runs 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from vocoder import Vocoder
 
 TOY_SPACE = "toy"
+NO_SIZES: Mapping[str, Any] = MappingProxyType({})
 EMBEDDING_SIZE = 16
 SAMPLE_RATE = 16_000
 
@@ -35,8 +38,14 @@ def toy_encoder(seed: int = 0, space: str = TOY_SPACE) -> SpeakerEncoder:
     return LSTMEncoder(model, embedding_space=space, licence="CC0", trained_on="nothing")
 
 
-def toy_synthesizer(seed: int = 0, space: str = TOY_SPACE) -> Synthesizer:
-    """A Tacotron 2 with 8 to 16 units per layer. The prior alone moves its attention to the end of the text."""
+def toy_synthesizer(
+    seed: int = 0, space: str = TOY_SPACE, sizes: Mapping[str, Any] = MappingProxyType({})
+) -> Synthesizer:
+    """A Tacotron 2 with 8 to 16 units per layer. The prior alone moves its attention to the end of the text.
+
+    Args:
+        sizes: further sizes of `Architecture`, such as those of a postfilter and a refiner.
+    """
     import torch
 
     from synthesizer.base import Origin
@@ -47,7 +56,7 @@ def toy_synthesizer(seed: int = 0, space: str = TOY_SPACE) -> Synthesizer:
     config = Architecture(
         symbol_size=8, encoder_size=8, encoder_layers=1, speaker_embedding_size=EMBEDDING_SIZE, speaker_size=4,
         attention_size=8, attention_filters=2, attention_kernel=5, prenet_sizes=(8, 8), decoder_size=16,
-        postnet_size=8, postnet_layers=1,
+        postnet_size=8, postnet_layers=1, **sizes,
     )  # fmt: skip
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
