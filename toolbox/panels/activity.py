@@ -94,7 +94,7 @@ class ActivityBar(QWidget):
             return
         job, waiting = self._jobs[0], len(self._jobs) - 1
         if self._note:
-            self.label.set_text(f"{job.title}: {self._note}")
+            self.label.set_text(self._note)  # without the title, so that it fits
             self.bar.setRange(0, 0)
             return
         stage = f": {self._stage[:1].lower()}{self._stage[1:]}" if self._stage and self._stage != job.title else ""

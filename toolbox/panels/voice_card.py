@@ -60,7 +60,7 @@ class VoiceCard(Card):
         )  # fmt: skip
         self._shown: ChosenVoice | None = None
         self.waveform = PlayedWaveform(
-            session, "reference", "Waveform of the reference", "No recording is stored.", side=""
+            session, "reference", "Waveform of the reference", "The waveform of the reference", side=""
         )
         self.waveform.setFixedHeight(PICTURE_PIXELS)
         self.waveform.axis.selection_changed.connect(self._enable_trim)

@@ -18,6 +18,7 @@ from toolbox.storage.datasets import (
     natural_order,
     random_choice,
     recordings_in,
+    seconds_of,
 )
 
 WAV = np.random.default_rng(0).uniform(-0.5, 0.5, 1600).astype(np.float32)
@@ -143,6 +144,22 @@ def test_librispeech(tmp_path):
     }  # fmt: skip
 
 
+def test_texts_of_speakers_folders(tmp_path):
+    put(tmp_path, "libri/19/198/19-198-0000.flac", "libri/19/198/19-198-0001.flac", "libri/20/1/20-1-0000.flac")
+    (tmp_path / "libri/19/198/19-198.trans.txt").write_text("19-198-0000 HELLO  THERE\n19-198-0001 AGAIN\n")
+    put(tmp_path, "tts/7/1/7_1_000.wav", "plain/ann/a.wav", "plain/ann/b.wav", "plain/bob/c.wav")
+    (tmp_path / "tts/7/1/7_1_000.normalized.txt").write_text("Seven one.")
+    (tmp_path / "tts/7/1/7_1_000.original.txt").write_text("7 1.")
+    (tmp_path / "plain/ann/a.TXT").write_text("Über naïve\nfaçades.", encoding="utf-8")
+    (tmp_path / "plain/ann/b.txt").write_bytes(b"\xff\xfe\xfd")
+    texts = {
+        dataset.name: [one.text for name in dataset.speakers() for one in dataset.utterances(name)]
+        for dataset in find_datasets([tmp_path])
+    }
+    assert texts == {"libri": ["HELLO THERE", "AGAIN", ""], "plain": ["Über naïve façades.", "", ""],
+                     "tts": ["Seven one."]}  # fmt: skip
+
+
 def test_voxceleb(tmp_path):
     put(tmp_path, "wav/id10001/video/00001.wav", "wav/id10002/video/00001.wav", "wav/id10001/other/00002.m4a")
     for dataset in find_datasets([tmp_path]):
@@ -223,6 +240,28 @@ def test_reading_an_utterance(tmp_path):
 
 
 # --- choosing ---------------------------------------------------------------------------------------------------------
+
+
+def test_lengths_are_read_from_headers(tmp_path, monkeypatch):
+    put(tmp_path, "ann/a.wav", "ann/b.flac", "ann/c.ogg", "ann/d.wav")
+    (tmp_path / "ann" / "d.wav").write_bytes(b"no audio")
+    (dataset,) = find_datasets([tmp_path])
+    utterances = [one for name in dataset.speakers() for one in dataset.utterances(name)]
+    missing = Utterance("x", "ann", "e.wav", tmp_path / "e.wav")
+    monkeypatch.setattr("speech.audio.read_audio", lambda *_: pytest.fail("only headers are read"))
+    assert seconds_of([*utterances, missing]) == pytest.approx([0.1, 0.1, 0.1, 0.0, 0.0])
+    assert seconds_of([]) == []
+
+
+def test_reading_lengths_can_be_stopped(tmp_path):
+    class Enough(Exception):
+        pass
+
+    def check() -> None:
+        raise Enough
+
+    with pytest.raises(Enough):
+        seconds_of([Utterance("x", "ann", "a", tmp_path / "a.wav")], check)
 
 
 def test_a_random_utterance_of_all_datasets_of_one_or_of_a_speaker(tmp_path):

@@ -28,7 +28,7 @@ def test_the_status_bar_says_that_the_first_run_compiles(app):
     try:
         app.session.submit("Speaking", compile_kernels)
         app.until(lambda: "once" in window.activity.label.toolTip())
-        assert window.activity.label.toolTip().startswith("Speaking: Compiling") and window.activity.bar.maximum() == 0
+        assert window.activity.label.toolTip().startswith("Compiling") and window.activity.bar.maximum() == 0
         go_on.set()
         app.settle()
         assert "Compiling" not in window.activity.label.toolTip()
