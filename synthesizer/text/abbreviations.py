@@ -21,14 +21,14 @@ BEFORE_NUMBER = word_table("""
     chap chapter, sec section, sect section, para paragraph, paras paragraphs, cl clause, col column, bk book,
     ex example, ver version, thm theorem, iss issue, fn footnote, tbl table, eq equation, eqn equation, art article,
     pt part, pts parts, ext extension, apt apartment, rm room, bldg building, fl floor, ste suite, rte route,
-    hwy highway, op opus, rev revision
+    hwy highway, op opus, rev revision, alt altitude, elev elevation
 """)
 # Possibly at the end of a sentence, which then shares the full stop.
 FINAL = word_table("""
     etc et cetera, inc incorporated, corp corporation, co company, ltd limited, bros brothers, jr junior, sr senior,
     dept department, ave avenue, blvd boulevard, rd road, ln lane, hwy highway, pkwy parkway, apt apartment, bldg
-    building, ct court, esq esquire, utd united, intl international, natl national, mfg manufacturing, dist district,
-    univ university, assn association, govt government, yr year, yrs years, al al
+    building, ct court, hr hour, ret retired, esq esquire, utd united, intl international, natl national, mfg
+    manufacturing, dist district, univ university, assn association, govt government, yr year, yrs years, al al
 """)
 CALENDAR = word_table("""
     Jan January, Feb February, Mar March, Apr April, Jun June, Jul July, Aug August, Sep September, Sept September,
@@ -46,7 +46,8 @@ _CHAT = word_table("""
     y/y year over year, yoy year over year, m/m month over month, q/q quarter over quarter, n/a n a, a/c a c, qty
     quantity, 2nite tonight, 2day today, m8 mate, ppl people, fwd forward, b/c because, c/o care of, w/o without,
     gov't government, wknd weekend, msg message, msgs messages, sry sorry, omw on my way, bday birthday, hbd happy
-    birthday, w8 wait, xmas christmas, tho though, cuz because, lmk let me know, s/he she or he, and/or and or
+    birthday, w8 wait, xmas christmas, tho though, cuz because, lmk let me know, pkg package, appt appointment, im
+    i'm, bf boyfriend, gf girlfriend, s/he she or he, and/or and or
 """)
 _NOT_STREETS = one_of(
     word_set("""
@@ -85,6 +86,12 @@ def _chat(match: re.Match[str]) -> str:
     if word in ("RN", "NP"):  # nurses
         return word
     return re.sub(r"\ba\b", LETTER_MARK, _CHAT[word.lower()])
+
+
+def _final(match: re.Match[str]) -> str:
+    if match["word"] in ("HR", "CT", "AL"):
+        return match.group()
+    return FINAL[match["word"].lower()] + final_stop(match)
 
 
 def _label(match: re.Match[str]) -> str:
@@ -152,6 +159,10 @@ _EARLY_RULES = compile_rules(
     (r"\b(?P<day>Tues|Thurs|Thur|Weds|Fri)\b(?![.-]|\s?/)", lambda m: CALENDAR[m["day"]]),
     (r"(?<=\b(?:to|of|do|or) )(?P<day>Wed|Sat)\b(?=$|[,;:!?)]|\s[a-z\d])", lambda m: CALENDAR[m["day"]]),
     (
+        r"(?<=[a-z]\s)(?P<day>Wed|Sat|(?:Sun|Mon)(?=\s(?:not|instead|@)\s))(?=$|[,.!?]|\s(?:not|instead|at|@|or|if|then)\b)",
+        lambda m: CALENDAR[m["day"]],
+    ),
+    (
         rf"(?P<before>\b(?:[Ee]very|[Ee]ach|[Ll]ast|[Nn]ext|[Tt]his|[Oo]n|[Bb]y|[Uu]ntil|[Ss]ince)\s)"
         rf"(?P<day>{_SHORT_DAYS})\b(?!\.|\s?-|\s[A-Z])",
         lambda m: m["before"] + CALENDAR[m["day"]],
@@ -183,6 +194,7 @@ _LATER_RULES = compile_rules(
         lambda m: BEFORE_NUMBER[m["word"].lower()] + " ",
     ),
     (r"(?<!\d)(?<!\d )\b(?P<word>[Mm]in|[Mm]ax)\.(?=\s[a-z\d])", lambda m: m["word"] + "imum"),
+    (r"\b[Ee]st\.(?=\s?[$£€~]|\s\d{1,3}(?:[,%\s]|$))", "estimated"),
     (r"\bincl\.(?=\s*(?:[);]|$))", "included"),
     (r"\b(?P<word>[Nn]o|[Hh]rs|[Ll]ong)\.(?=:|(?<=[Nn]o\.)\s[A-Z]{1,4}-?\d|(?<=ong\.)\s\d+(?:\.\d+)?°)", _label),
     (r"(?<=[a-z]\s)4(?=\s(?:the|u|you|me|him|her|us|them|my|ur|your|sure|real|ever|lunch|dinner|game)\b)", "for"),
@@ -193,6 +205,6 @@ _LATER_RULES = compile_rules(
         rf"(?i)(?<![\w.])(?P<word>{one_of(INNER)})\.",
         _inside,
     ),
-    (rf"(?i)(?<![\w.])(?P<word>{one_of(FINAL)})\.(?![A-Za-z])", lambda m: FINAL[m["word"].lower()] + final_stop(m)),
+    (rf"(?i)(?<![\w.])(?P<word>{one_of(FINAL)})\.(?![A-Za-z])", _final),
     (rf"\b(?P<word>{one_of(CALENDAR)})\.", lambda m: CALENDAR[m["word"]] + final_stop(m)),
 )

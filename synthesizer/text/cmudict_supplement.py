@@ -128,6 +128,7 @@ _TABLE = """
     elan       EY0 L AA1 N
     debutante  D EH1 B Y UW0 T AA2 N T
     doppelganger  D AA1 P AH0 L G AE2 NG ER0
+    docx       D AA1 K EH2 K S
     oauth      OW1 AO2 TH
     oled       OW1 L EH2 D
 """

@@ -57,7 +57,7 @@ _RULES = compile_rules(
     ),
     (
         START + r"(?P<number>401|403|457|529|501)(?P<letter>[kKbBcC])(?P<part>\d?)(?P<plural>'?s)?(?!\w)"
-        r"|\b529(?=\splans?\b)",
+        r"|\b(?:401|403|457|529)(?=\splans?\b)",
         _short_statute,
     ),
     # Tax forms: "Form 1040", "1099-K"

@@ -194,6 +194,7 @@ _RULES = compile_rules(
         r"(?<![\w.,:/])'?(?P<first>\d\d)/'?(?P<last>\d\d)(?=\s(?:season|winter|academic|school|budget|financial|fiscal))",
         _short_season,
     ),
+    (r"(?:(?<=\bFY)|(?<=\bF Y)) ?(?P<first>\d\d)/(?P<last>\d\d)(?![\w/])", lambda m: " " + _short_season(m)),
     (r"(?<=\b[Ss]eason )(?P<first>\d\d)/(?P<last>\d\d)(?![\w/])", _short_season),
     (rf"\b{_MONTH}\s+{_DAY}(?!\s?%){_LAST_DAY}{_YEAR}", _month_first),
     (rf"(?P<the>\b(?:[Tt]he|[Hh]appy)\s+)?{START}{_DAY}(?:\s+of)?\s+{_MONTH}{_YEAR}", _day_first),

@@ -64,7 +64,8 @@ _RULES = compile_rules(
         lambda m: m["before"] + counted(m["number"], ("day", "days")),
     ),
     (
-        r"(?P<before>\b(?:wait|waits|waited|every|back in|there in|starts? in|brb|takes?|took)\s)(?P<number>\d{1,2})m\b"
+        r"(?P<before>\b(?:wait|waits|waited|every|back in|there in|starts? in|brb|takes?|took|timer for|alarm for"
+        r"|timeout of|delay of)\s)(?P<number>\d{1,2})m\b"
         r"(?!\s(?:of|deep|away|long|wide|high|tall))",
         lambda m: m["before"] + counted(m["number"], ("minute", "minutes")),
     ),

@@ -8,8 +8,8 @@ SUBJECTS = word_set("he she it who which nobody everybody everyone someone never
 # Words that precede a verb, and words that precede a noun or an adjective
 VERB_AFTER = word_set("""
     to will would can could should shall must may might do does did don't didn't doesn't can't cannot couldn't won't
-    wouldn't shouldn't let's i'll you'll he'll she'll we'll they'll it'll i'd you'd we'd they'd not never please i you
-    we they who let helped help
+    wouldn't shouldn't let's i'll you'll he'll she'll we'll they'll it'll i'd you'd he'd she'd it'd who'd we'd they'd
+    not never please i you we they who let helped help
 """)
 NOUN_AFTER = word_set("""
     a an the this that these those his her my our your their its no any some every each another one of in for with by on

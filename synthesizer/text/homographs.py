@@ -134,13 +134,16 @@ def _tear(c: Context) -> bool:  # of the eye
 
 
 def _tears(c: Context) -> bool:  # of the eye
-    apart = c.after in word_set("up apart down off open away the his her it them easily")
+    if c.before in SUBJECTS:
+        return False
+    apart = not c.near & _EYES and c.after in word_set("up apart down off open away the his her it them easily")
     return not apart or c.before in word_set("in into of with to her his my their our your the")
 
 
 def _bow(c: Context) -> bool:  # the weapon, for a violin, or a knot
     things = word_set("""arrow arrows archer archers archery quiver ribbon ribbons tie ties tied tying knot knots gift
-        gifts hair violin fiddle cello viola string hunter silk satin pink cross shoelaces""")
+        gifts hair violin fiddle cello viola string hunter silk satin pink cross shoelaces red blue white
+        black big box wrapped shoot shot shooting hunting decorated""")
     return bool(c.near & things) and not c.near & word_set("ship ship's boat deck stern vessel sailor")
 
 
@@ -207,7 +210,7 @@ def _use(c: Context) -> bool:  # the verb
     noun = c.before in NOUN_AFTER | word_set(
         "much little common public make making made makes drug land water daily no"
     )
-    return not noun and bool(c.after or is_verb(c))
+    return not noun and c.after != "of" and (c.first or bool(c.after) or is_verb(c))
 
 
 def _uses(c: Context) -> bool:  # the verb

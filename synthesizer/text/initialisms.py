@@ -10,7 +10,7 @@ from synthesizer.text.matching import final_stop, word_set
 _SPELLED = word_set("""
     US USA UK EU UN BBC FBI CIA IBM AI ID TV PC CEO CFO CTO UFO DIY FAQ GPS IQ OS VIP ATM API UI IP LA MIT MBA EST
     EDT CST CDT MST MDT PST PDT GMT UTC CET AC DC PO ER ICU UX IM PE HR ISP SUV UAE AKA ETA LED IDE NGO ROI EEG POS
-    DOB SAT SOS RIP IRA DOE ALS LAX RAF TIA BA AAA DI EV OT ENT
+    DOB VAT SAT SOS RIP IRA DOE ALS LAX RAF TIA BA AAA DI EV OT ENT
 """)
 _ACRONYMS = word_set("""
     NASA NATO UNESCO UNICEF OPEC AIDS FIFA UEFA NAFTA ASEAN COVID SARS LASER RADAR PIN GIF JPEG JSON CAPTCHA FOMO
@@ -23,7 +23,7 @@ _SHORT_WORDS = word_set("""
     uh um up us we ya ye yo mr ms dr jr sr vs mt ft
 """)
 _HALIDES = word_set("HCl KCl HBr LiCl AgCl")
-_WORDS_IN_ALL_CAPS = word_set("US AI ID LA ER IM PE OS LED SAT RIP IRA DOE LAX TIA")  # words in an all-caps text
+_WORDS_IN_ALL_CAPS = word_set("US AI ID LA ER IM PE OS LED VAT SAT RIP IRA DOE LAX TIA")  # words in an all-caps text
 _CAPITALS = re.compile(r"(?<![A-Za-z'])(?P<word>[A-Z]{2,})(?P<plural>s|'s)?(?![A-Za-z])")
 _CONSONANTS = re.compile(
     r"(?<![A-Za-z'.-])(?P<word>[b-df-hj-np-tv-xzB-DF-HJ-NP-TV-XZ]?[b-df-hj-np-tv-xz]{1,4})(?<=..)(?![A-Za-z'])"
@@ -32,9 +32,10 @@ _BEFORE_DIGIT = re.compile(r"(?<![A-Za-z])(?P<word>[A-Z]{2,3})(?=\d)")
 _SMALL_LAST = re.compile(r"\b(?P<capitals>[A-Z]{3,5})(?P<small>[a-rt-z])\b")  # NVMe, PCIe
 _SMALL_FIRST = re.compile(r"\b(?P<small>[a-z])(?P<rest>[A-Z]{1,4})\b")  # mRNA, pH, iOS
 _CHEMICAL = re.compile(r"\b(?=[A-Za-z]{3,5}\b)(?=[A-Z]*[A-Z][a-z])[A-Z][a-z]?[A-Z][a-z]?(?:[A-Z][a-z]?)?\b")  # NaCl
-_OF_INSIDE = re.compile(r"\b[A-Z]o[A-Z](?=s?\b)")  # IoT, DoD, QoS
+_PRONOUNCEABLE = re.compile(r"[B-DF-HJ-NP-TV-Z][AEIOU][B-DF-HJ-NP-TV-Z][AEIOU][B-DF-HJ-NP-TV-Z]")  # NOTAM
+_OF_INSIDE = re.compile(r"\b[A-Z]{1,2}o[A-Z](?=s?\b)")  # IoT, DoD, QoS
 _IT = re.compile(
-    r"\bAM(?=\s(?:radio|band|stations?|and FM|or FM|frequency)\b)|(?<=\bFM and )AM\b"
+    r"\bAM(?=\s(?:radio|band|stations?|and FM|or FM|frequency|FM)\b)|(?<=\bFM and )AM\b"
     r"|\bIT(?=\s(?:department|support|team|manager|specialist|staff|professionals?|industry|infrastructure|systems?|security"
     r"|consultants?|admin|services?|projects?|skills|budget|guy|person|company)\b)"
     r"|(?:(?<=\b[Tt]he )|(?<=\bthat )|(?<=\bfrom )|(?<=\bby )|(?<=\bat ))WHO\b"
@@ -150,6 +151,6 @@ def _is_spelled(word: str, all_caps: bool) -> bool:
         return not (all_caps and word in _WORDS_IN_ALL_CAPS)
     if not set(word) & set("AEIOUY"):
         return len(word) <= 6 and not (all_caps and _known(word))
-    if all_caps or len(word) > 5:
+    if all_caps or len(word) > 5 or _PRONOUNCEABLE.fullmatch(word):
         return False
     return not _known(word) or (len(word) == 2 and word.lower() not in _SHORT_WORDS)

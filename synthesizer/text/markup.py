@@ -39,7 +39,8 @@ _FACE = re.compile(
     r"(?:[︵\s]*[┻━┳]+)?"
 )
 _LOVE = re.compile(r"\b(?P<who>I|i|We|we|You|you|They|they)\s<3+\s(?=[A-Za-z])")
-_HEART = re.compile(r"(?P<before>(?:^|[^\s<]+)\s*)(?<![\w<])(?:<3+\s*)+(?=$|[.!?,;)]|(?<=\s)[A-Z])")
+_HEART = re.compile(r"(?P<before>(?:^|[^\s<]{1,40})\s{0,3})(?<![\w<])(?:<3+\s*)+(?=$|[.!?,;)]|(?<=\s)[A-Z])")
+_LEADING_HEART = re.compile(r"(?m)^\s*<3+(?=\s+[A-Za-z])")
 _COMPARED = re.compile(r"[^\WIiu]|[~<>=]*[\d.,]+[a-z%]?")
 _BEFORE_COMPARISON = word_set("and or is are was were be been to of at with when if than but not only by for in ~")
 _COMPARISONS = word_table("""
@@ -59,6 +60,7 @@ def remove_markup(text: str, losses: Losses) -> str:
     """Remove tags, Markdown, quote marks at the start of lines and emoticons; write comparison operators as words."""
     text = _ENTITY.sub(lambda m: _entity(m.group()), text)
     text = _LOVE.sub(r"\g<who> love ", text)
+    text = _LEADING_HEART.sub(losses.drop, text)
     text = _HEART.sub(lambda m: _heart(m, losses), text)
     closed = set(re.findall(rf"</({_NAME})\s*>", text))
     text = _OPENING_TAG.sub(lambda m: losses.drop(m) if m["name"] in _SSML | closed else m.group(), text)
@@ -120,7 +122,10 @@ _SYMBOL_RULES = compile_rules(
     (r"\b(?P<note>[A-G])#(?!\w)", r"\g<note> sharp"),
     (r"\b([Aa]t)\s+@(?=\w)", r"\1 "),
     (r"\bCO ?2\b", "C O 2"),
-    (r"\s?\+/-(?=\s?[\d.$£€])|\s?(?<![\w+])\+-(?=[\d.$£€])|(?<!\S)\+(?:/|\s?or\s?)-(?=\s)", " plus or minus "),
+    (
+        r"\s?\+/-(?=\s?[\d.$£€])|\s?(?<![\w+])\+-(?=[\d.$£€])|(?<!\S)\+(?:/|\s?or\s?)-(?=\s)|\bplus/minus\b",
+        " plus or minus ",
+    ),
     (r"\s?(?<![\w-])-/\+(?!\S*[A-Za-z])", " minus or plus "),
     (r"(?<![~\w])~\s?(?=[$£€]?\d)", "about "),
     (r"(?<=[\w)])\*\*(?=\d)", "^"),
@@ -130,6 +135,8 @@ _SYMBOL_RULES = compile_rules(
     (r"\bf/(?=\d)", "f "),
     (r"\bmc(?=\^?2)", "m c"),
     (r"\b(?P<grade>AB|[A-DFO])-(?=$|[,.;:)!?\s]\s?(?!-))(?! [a-z]+-)", r"\g<grade> minus"),
+    (r"\$(?=[A-Z_]{2,}\b)", "dollar "),  # $PATH
+    (r"(?<=\)) \* (?=[\w(])|(?<=\b\w) \* (?=\w\b)", " times "),
     (r"(?<=[A-Za-z])\$(?=[A-Za-z])", "s"),  # Ke$ha
     (r"\b(?P<first>[A-Z])&(?P<last>[A-Z])(?P<plural>s?)\b", _joined_letters),
     (r"(?<=[A-Za-z])!(?=[a-z]{2})", "i"),  # P!nk

@@ -32,7 +32,7 @@ _MODIFIED = re.compile(
     r"|ride|hike|swim|flight|trip|delay|wait|break|video|clip|nap|house|home|homes|apartment|office|lot|room|bag|bags|box"
     r"|boxes|bottle|bottles|can|cans|jar|tank|tanks|engine|motor|camera|lens|sensor|screen|monitor|laptop|display|drive|disks?"
     r"|battery|batteries|charger|cable|adapter|bulb|bulbs|fuse|resistor|pipe|pipes|board|boards|rope|fence|wall|pole|ladder"
-    r"|truck|trailer|screws?|bolts?|nails|tarp|rod|steak|baby|dog|man|woman|limit|zone|increments)\b"
+    r"|truck|trailer|screws?|bolts?|nails|tarp|rod|steak|baby|dog|man|woman|shift|angle|turn|rotation|area|view|limit|zone|increments)\b"
 )
 
 
@@ -153,9 +153,11 @@ _DEGREE_RULES = compile_rules(
 _RULES = compile_rules(
     (r"(?<![\d/])(?P<top>\d{2,3})/(?P<bottom>\d{2,3})\s?mm\s?Hg\b", _blood_pressure),
     (r"(?<=\d)(?P<gap>\s?)(?P<unit>(?:[a-zA-Z]\.){2,3}(?!\w))", _dotted),
+    (r"(?<![\d/] )(?<![\d/])\b[Ss]q\. ?ft\.", "square feet"),
     # "2.9 m x 2.7 m x 2.2 m"
     (r"(?<=\d)(?P<unit>\s?(?:cm|mm|m|in|ft|km))\s?[x×]\s?(?=\d[\d.]*\s?(?:cm|mm|m|in|ft|km)\b)", r"\g<unit> by "),
     (r"(?<=\d)(?P<area>[- ](?:sq|cu))\.?-(?P<unit>ft|in|yd|m|mi)\b\.?", r"\g<area> \g<unit>"),
+    (r"(?<=\d)\s?(?:l|L)/100\s?km\b", " liters per 100 km"),
     (r"(?<=\d)(?P<gap>\s?)in\^2\b", " sq in"),
     (r"(?<=km) / (?=hr?\b)|(?<=\dm) / (?=s\b)| / (?=h\b)", "/"),
     (r"(?<=\d)k(?=\s(?:gold|white gold)\b)|(?<=\d) kt(?=\sgold\b)", " karat"),
@@ -169,7 +171,7 @@ _RULES = compile_rules(
         _size,
     ),
     (
-        rf"(?<![A-Za-z\d^/.]){_QUANTITY}(?P<gap>\s?|-)(?P<unit>{_UNIT})(?:\^(?P<power>[23]))?"
+        rf"(?<![A-Za-z\d^.])(?<!\d/){_QUANTITY}(?P<gap>\s?|-)(?P<unit>{_UNIT})(?:\^(?P<power>[23]))?"
         rf"(?:/(?P<per>{_UNIT}|{_PER_WORD})(?:\^(?P<per_power>[23]))?)?(?![\w°^])(?:(?<=[A-Za-z]{{2}})|(?!/\d)){_STOP}",
         _measure,
     ),

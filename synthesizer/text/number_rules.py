@@ -130,7 +130,7 @@ _SIMPLE_FRACTION = r"(?:[1-7]/[2-8]|[1-9]/10|\d{1,2}/(?:16|32|64))(?![\d/])"
 _FIRST_RULES = compile_rules(
     # Digit groups of Indian and continental European notation become one number.
     (r"(?<![\d,.])\d{1,2}(?:,\d\d)+,\d{3}(?!\d|,\d)", lambda m: m.group().replace(",", "")),
-    (r"(?<![\w.,:/+-])[1-9]\d{0,2}(?: \d{3}){2,4}(?![\d-]| \d)", _grouped),
+    (r"(?<![\w.,:/+-])[1-9]\d{0,2}(?: \d{3}){2,4}(?!\d|-(?![a-z])| \d)", _grouped),
     (
         r"(?<![\w.,:/+'])(?<!\D-)[1-9]\d{0,2} \d{3}(?:(?P<comma>,)(?P<part>\d\d?))?"
         r"(?!\d|-(?!\d{1,3} \d{3}|[a-z])| \d)"
@@ -148,6 +148,7 @@ _FIRST_RULES = compile_rules(
         lambda m: f"{m['number']} {_LETTERS[m['letter'].upper()]}",
     ),
     (r"(?<=\d)\.x\b", " point x"),  # version 2.x
+    (r"(?<=\d\.\d)-(?=\d{1,3}B\b)|(?<=\d\.\d\d\.\d)-(?=\d{1,3}\b)|(?<=\d\.\d\.\d)-(?=\d{1,3}\b)", " "),
     (
         START + r"(?P<score>\d\.\d)/(?P<most>5|10)(?![\w/]|\.\d)",
         lambda m: f"{decimal(m['score'])} out of {cardinal(m['most'])}",

@@ -67,7 +67,7 @@ _RULES = compile_rules(
     ),
     # North America: (555) 123-4567, +1 555.123.4567
     (
-        START + r"(?:\+?\d{1,3}[-. ]?(?=\(|[-. ]?\d{3}[-. ]))?"
+        START + r"(?<!\))(?:\+?\d{1,3}[-. ]?(?=\(|[-. ]?\d{3}[-. ]))?"
         r"(?:\(\d{3}\)[-. ]{0,2}|\d{3}(?:[-. ]{1,2}|/))\d{3}[-. ]\d{4}(?![\w-])",
         _digits,
     ),
@@ -90,6 +90,7 @@ _RULES = compile_rules(
     (START + r"\d{4}(?: \d{4}){2,3}(?![\w-])", _digits),
     (r"(?<![\w.,:/-])\d(?:-\d){2,}(?![\w-])", lambda m: spell_digits(m.group().replace("-", ""))),
     (r"(?<![\w.,:/-])\+?\d+(?:-\d+){2,}(?![\w-])", _digits),
+    (r"(?:(?<=[A-Z])|(?<=\b[A-Z] ))(?P<number>\d{7,})\b", lambda m: " " + spell_digits(m["number"])),  # GB123456789
     # Numbers of orders: 2023-0457
     (
         r"(?<![\w.,:/-])(?P<first>\d{2,6})-(?P<last>0\d{2,5})(?![\w-])",

@@ -27,7 +27,7 @@ _BEFORE_NUMBER = frozenset(BEFORE_NUMBER) | {word.lower() for word in [*CALENDAR
 _AMOUNT = re.compile(r"[\d½¼¾⅓⅔⅛⅜⅝⅞]\s?/?(?:(?:sq|cu|fl)\.?\s)?[a-z]+$")
 _UNITS = word_set("""
     in ft yd yds ozs mi oz lb lbs tsp tbsp gal qt pt min mins sec secs hr hrs yr yrs mo mos wk wks sq cu fl km cm mm m
-    kg g mg ml cl dl doz pcs qts pts ozs c
+    kg g mg ml cl dl doz pcs qts pts ozs c tab tabs
 """)
 _BEFORE_LETTER = word_set("bldg apt ste rm fig sec tbl vol rev")
 _MAYBE_LAST = frozenset(FINAL) | {"st", "al"}

@@ -105,7 +105,7 @@ TITLE_RULES = compile_rules(
         lambda m: TITLES[m["title"].lower()],
     ),
     (
-        rf"\b(?P<rank>{_MIXED_CASE})(?:\.\s*(?=['\"(]?[A-Za-z])|\s+(?=[A-Z]))",
+        rf"\b(?P<rank>{_MIXED_CASE})(?:\.\s*(?=['\"(]?(?:[A-Za-z]|1st|2nd|3rd))|\s+(?=[A-Z]))",
         lambda m: RANKS[m["rank"].lower()] + " ",
     ),
 )

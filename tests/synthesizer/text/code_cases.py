@@ -9,6 +9,7 @@ CODE_CASES = {
         ("Section 179(d)(1)(A)", "section one seventy-nine d one a"),
         ("Section 8(a)", "section eight a"),
         ("Form 1040, 1099-K, 1040EZ", "form ten forty, ten ninety-nine k, ten forty e z"),
+        ("a 457 plan, a Roth 401(k)", "a four fifty-seven plan, a roth four oh one k"),
     ],
     "versions": [
         ("ARMv8, ARMv7-A", "arm v eight, arm v seven-a"),
@@ -25,6 +26,9 @@ CODE_CASES = {
         ("802.11 b/g/n, 802.3af", "eight oh two dot eleven b g n, eight oh two dot three a f"),
         ("ES6, UE5, PS5, MP3s", "e s six, u e five, p s five, m p three s"),
         ("PCIe and NVMe", "p c i e and n v m e"),
+        ("Linux 5.15.0-91, Qwen2.5-7B", "linux five point fifteen point zero ninety-one, qwen two point five seven b"),
+        ("DDoS and QoS", "d d o s and q o s"),
+        ("C++17, ISO 9001", "c plus plus seventeen, i s o nine thousand one"),
     ],
     "phone numbers": [
         ("+44 (0) 20 7946 0958", "plus four four, zero, two zero, seven nine four six, zero nine five eight"),
@@ -41,6 +45,10 @@ CODE_CASES = {
         ("dial *123#", "dial star one two three pound"),
         ("My number is 5551234567.", "my number is five five five, one two three, four five six seven."),
         ("in 5551234 parts", "in five million five hundred fifty-one thousand two hundred thirty-four parts"),
+        ("+44 (0)161 496 0000", "plus four four, zero, one six one, four nine six, zero zero zero zero"),
+        ("(0161) 496 0000", "zero one six one, four nine six, zero zero zero zero"),
+        ("+49 (30) 901820", "plus four nine, three zero, nine zero one eight two zero"),
+        ("+353 (0)1 234 5678", "plus three five three, zero, one, two three four, five six seven eight"),
     ],
     "codes digit by digit": [
         ("MAC 00:1A:2B:3C:4D:5E", "mac zero zero, one a, two b, three c, four d, five e"),
@@ -48,5 +56,6 @@ CODE_CASES = {
         ("order 2023-0457", "order twenty twenty-three, zero four five seven"),
         ("The code is 4821.", "the code is four eight two one."),
         ("Passport no.: 123456789", "passport number: one two three, four five six, seven eight nine"),
+        ("VAT no. GB123456789", "v a t number g b one two three four five six seven eight nine"),
     ],
 }

@@ -58,6 +58,9 @@ MEASURE_CASES = {
         ("7d trial, it lasts 3d", "seven day trial, it lasts three days"),
         ("10d ago, 1yr 6mo", "ten days ago, one year six months"),
         ("a 100m walk", "a one hundred meter walk"),
+        ("an 8h shift", "an eight hour shift"),
+        ("a timer for 10m", "a timer for ten minutes"),
+        ("2m 30s delay", "two minute thirty second delay"),
     ],
     "dotted units and powers": [
         ("100 sq. ft. of space", "one hundred square feet of space"),
@@ -97,6 +100,12 @@ MEASURE_CASES = {
         ("2x lattes, 2x faster", "two lattes, two times faster"),
         ("5 doz. eggs, 3 pcs.", "five dozen eggs, three pieces."),
         ("20 fl. oz. bottle, 5 lb. bag", "twenty fluid ounce bottle, five pound bag"),
+        ("8GB RAM/256GB SSD", "eight gigabytes ram slash two hundred fifty-six gigabytes s s d"),
+        ("48 kHz/24-bit", "forty-eight kilohertz slash twenty-four bit"),
+        ("6.5 L/100km", "six point five liters per one hundred kilometers"),
+        ("100 nF, 5 µF", "one hundred nanofarads, five microfarads"),
+        ("400 sqft, 400 sq.ft.", "four hundred square feet, four hundred square feet."),
+        ("Sq. ft.: 1,850", "square feet: one thousand eight hundred fifty"),
     ],
     "degrees": [
         ("98.6 F, -40C", "ninety-eight point six degrees fahrenheit, minus forty degrees celsius"),
@@ -112,5 +121,6 @@ MEASURE_CASES = {
             "twenty to twenty-five degrees celsius, forty-five degrees fahrenheit, seven degrees celsius",
         ),
         ("seat 14C, gate 30C", "seat fourteen c, gate thirty c"),
+        ("180° turn, 90° angle", "one hundred eighty degree turn, ninety degree angle"),
     ],
 }

@@ -47,6 +47,8 @@ NUMBER_CASES = {
             "It has 1 200 000 members, 5 000 of them here.",
             "it has one million two hundred thousand members, five thousand of them here.",
         ),
+        ("a 4 000 000-year-old rock", "a four million-year-old rock"),
+        ("3 000-4 000 people", "three thousand to four thousand people"),
     ],
     "plus or minus": [
         ("+/-5 percent", "plus or minus five percent"),
@@ -57,6 +59,7 @@ NUMBER_CASES = {
         ("+ or - 5", "plus or minus five"),
         ("±$5, +/- $5", "plus or minus five dollars, plus or minus five dollars"),
         ("3.5 (±0.2) kg", "three point five (plus or minus zero point two) kilograms"),
+        ("plus/minus 3", "plus or minus three"),
     ],
     "codes and versions": [
         ("401(k) plan", "four oh one k plan"),
@@ -144,6 +147,7 @@ NUMBER_CASES = {
             "FY 2019/20, academic year 2022/23",
             "f y twenty nineteen to twenty, academic year twenty twenty-two to twenty-three",
         ),
+        ("FY20/21, 2009/10", "f y twenty to twenty-one, two thousand nine to ten"),
     ],
     "dates": [
         ("Mon-Fri, Sat 5 May", "monday to friday, saturday the fifth of may"),

@@ -12,6 +12,8 @@ TITLE_CASES = {
         ("Spc. Adams and Ofc. Brown", "specialist adams and officer brown"),
         ("Atty. Gen. Garland, Maj. Gen. Hill", "attorney general garland, major general hill"),
         ("PFC Ryan, Lt Smith, Adm Nelson", "private first class ryan, lieutenant smith, admiral nelson"),
+        ("Pvt. 1st Class Smith", "private first class smith"),
+        ("Lt. Col. Smith, U.S. Army, Ret.", "lieutenant colonel smith, u s army, retired."),
     ],
     "titles": [
         ("Sens. Warren and Sanders, Reps. Lee and Hall", "senators warren and sanders, representatives lee and hall"),
@@ -57,6 +59,7 @@ TITLE_CASES = {
         ("Mar. 3 and Mar. 4th", "march third and march fourth"),
         ("moved to Wed at 3pm", "moved to wednesday at three p m"),
         ("at 11 a.m. Friday", "at eleven a m friday"),
+        ("I meant Sat not Sun", "i meant saturday not sun"),
     ],
     "references": [
         ("Rev. 2 and Rev. B", "revision two and revision b"),

@@ -91,6 +91,7 @@ WORD_CASES = {
         ("the WHO said, WHO officials", "the w h o said, w h o officials"),
         ("AAA batteries", "a a a batteries"),
         ("#NYC", "hashtag n y c"),
+        ("NOTAM, VAT and AM/FM", "notam, v a t and a m f m"),
     ],
     "links": [
         ("Node.js, file.txt", "node dot j s, file dot t x t"),
@@ -133,6 +134,8 @@ WORD_CASES = {
         ("foo?bar=1&baz=2", "foo question mark bar equals one and baz equals two"),
         ("mailto:me@x.org?subject=Hi", "mailto: me at x dot org question mark subject equals hi"),
         ("Is it example.com?", "is it example dot com?"),
+        ("www.a.com?x=1", "w w w dot a dot com question mark x equals one"),
+        ("a.com/?a=1&b=2", "a dot com slash question mark a equals one and b equals two"),
     ],
     "hashtags": [
         ("#100DaysOfCode", "hashtag one hundred days of code"),
@@ -153,6 +156,8 @@ WORD_CASES = {
         ("so ¯\\_(ツ)_/¯", "so"),
         ("the best <3<3", "the best"),
         ("Rosa <3 You rock", "rosa you rock"),
+        ("<3 you", "you"),
+        ("we <3 it!", "we love it!"),
     ],
     "braces": [
         ("{name} is {first_name} {id} {x}", "(name) is (first name) (id) (x)"),
@@ -179,6 +184,7 @@ WORD_CASES = {
         ("[aside] snake_case a|b", "(aside) snake case a, b"),
         ("π and 5 Ω", "pi and five ohms"),
         ("© 2020", "copyright twenty twenty"),
+        ("$PATH, malloc(n) * m", "dollar path, malloc(n) times m"),
     ],
     "quotes, dashes, spaces": [
         ("“Yes” — ‘no’…", "\"yes\" -- 'no'..."),
@@ -205,6 +211,9 @@ WORD_CASES = {
         ("4 the wknd", "four the weekend"),
         ("gov't, bldg.", "government, building."),
         ("hbd, omw, lmk", "happy birthday, on my way, let me know"),
+        ("im late, pkg, appt", "i'm late, package, appointment"),
+        ("rush hr. is on", "rush hour is on"),
+        ("est. £3,000, Est. 1985", "estimated three thousand pounds, established nineteen eighty-five"),
     ],
     "states": [
         ("Montecito, Calif., in 2020", "montecito, california, in twenty twenty"),
