@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import tyro
 
 from preparation.features import encoder_ready, stored_encoder_mel
 from preparation.settings import Settings
 from preparation.task import Refused, Task, check_length, refusing
+from speech.errors import ConfigError
 
 if TYPE_CHECKING:
     from corpora.corpus import Utterance
@@ -20,8 +21,30 @@ if TYPE_CHECKING:
     from corpora.workers import Timer
 
 
+DEFAULT_N_MELS = 40
+MAX_N_MELS = 128  # the lowest bands span 47 Hz then, just more than the 40 Hz between two frequencies of the window
+
+
 @dataclass(frozen=True, kw_only=True)
-class Encoder(Settings):
+class PowerMelSettings(Settings):
+    """The settings of stores that hold power mels, for the speaker encoder."""
+
+    n_mels: int = DEFAULT_N_MELS
+    """Mel bands: 40 for the encoder family lstm, 80 for campplus. Speech and noise need the same number."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 1 <= self.n_mels <= MAX_N_MELS:
+            raise ConfigError(f"--n-mels must lie between 1 and {MAX_N_MELS}, not {self.n_mels}.")
+
+    def info(self) -> dict[str, Any]:
+        # stores of older versions name no number, and have the default
+        bands = {} if self.n_mels == DEFAULT_N_MELS else {"n_mels": self.n_mels}
+        return {**super().info(), **bands}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoder(PowerMelSettings):
     """Mel spectrograms for the speaker encoder. Transcripts are not needed."""
 
     max_seconds: float = 600.0
@@ -47,12 +70,12 @@ class Encoder(Settings):
                 wav = encoder_ready(task.read(timer, self.decode_limit(task), SAMPLE_RATE), SAMPLE_RATE)
                 seconds = len(wav) / SAMPLE_RATE
                 check_length(seconds, self.min_seconds, self.longest)
-                yield Clip(task.key, {"mel": stored_encoder_mel(wav)}, task.meta(seconds))
+                yield Clip(task.key, {"mel": stored_encoder_mel(wav, self.n_mels)}, task.meta(seconds))
             yield from refused
 
 
 @dataclass(frozen=True, kw_only=True)
-class Noise(Settings):
+class Noise(PowerMelSettings):
     """Mel spectrograms of noise that the training of the speaker encoder mixes into speech."""
 
     min_seconds: float = 1.0
@@ -86,5 +109,5 @@ class Noise(Settings):
                 check_length(seconds, self.min_seconds, self.longest)
                 if not wav.any():
                     raise Refused("silent")
-                yield Clip(task.key, {"mel": stored_encoder_mel(raise_volume(wav))}, task.meta(seconds))
+                yield Clip(task.key, {"mel": stored_encoder_mel(raise_volume(wav), self.n_mels)}, task.meta(seconds))
             yield from refused

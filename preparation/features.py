@@ -48,12 +48,12 @@ def encoder_ready(wav: np.ndarray, sample_rate: int) -> np.ndarray:
     return wav
 
 
-def stored_encoder_mel(wav: np.ndarray) -> np.ndarray:
-    """Power mels as the store of the speaker encoder holds them: float16 [frames, 40]. Args: wav: at 16 kHz."""
+def stored_encoder_mel(wav: np.ndarray, n_mels: int) -> np.ndarray:
+    """Power mels as the store of the speaker encoder holds them: float16 [frames, n_mels]. Args: wav: at 16 kHz."""
     from preparation.float16 import to_float16
     from speech.mel import encoder_mel
 
-    return to_float16(encoder_mel(wav))
+    return to_float16(encoder_mel(wav, n_mels=n_mels))
 
 
 def stored_mel(wav: np.ndarray, config: MelConfig) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 Both use numpy and scipy in float32 and the Slaney mel filter bank (Slaney, "Auditory Toolbox", 1998): linear below
 1 kHz, logarithmic above, each triangle scaled to unit area. The settings of the log mels are a `MelConfig`; those of
-the power mels are fixed, because public speaker encoders depend on them.
+the power mels are fixed but for the number of bands, because public speaker encoders depend on them.
 """
 
 import functools
@@ -27,18 +27,18 @@ SLANEY_BREAK_HZ = 1000.0
 SLANEY_LOG_STEP = np.log(6.4) / 27  # above the break 27 mels span a factor of 6.4
 
 
-def encoder_mel(wav: np.ndarray, frames: int | None = None) -> np.ndarray:
+def encoder_mel(wav: np.ndarray, frames: int | None = None, n_mels: int = ENCODER_N_MELS) -> np.ndarray:
     """Power mels for the speaker encoder.
 
     Args:
         wav: float32 [samples] at 16 kHz, volume raised and long silences trimmed.
         frames: number of frames wanted; the wav is padded with zeros for those after its end.
     Returns:
-        float32 [frames, 40], power (no logarithm); frames = samples // 160 + 1 unless given.
+        float32 [frames, n_mels], power (no logarithm); frames = samples // 160 + 1 unless given.
     Raises:
         AudioError: the wav is empty or not mono.
     """
-    filters = _filters_transposed(SAMPLE_RATE, ENCODER_WINDOW, ENCODER_N_MELS, 0.0, SAMPLE_RATE / 2)
+    filters = _filters_transposed(SAMPLE_RATE, ENCODER_WINDOW, n_mels, 0.0, SAMPLE_RATE / 2)
     return _mel_frames(wav, ENCODER_WINDOW, ENCODER_HOP, ENCODER_WINDOW, filters, _power, frames)
 
 

@@ -89,6 +89,17 @@ def test_encoder_store(tmp_path, corpus, capsys):
     assert "left out: 4" in printed and "no speech, for example toy/s1/silent.wav" in printed
 
 
+def test_encoder_store_with_more_bands(tmp_path, corpus, capsys):
+    run("encoder", corpus, "--out", tmp_path, "--jobs", 0, "--n-mels", 80)
+    store = FeatureStore(tmp_path)
+    assert store.info["n_mels"] == 80
+    mel = store.array(0, "mel")
+    assert mel.dtype == np.float16 and mel.shape[1] == 80 and (mel.max(axis=0) > 0).all()
+    with pytest.raises(SystemExit):
+        run("encoder", corpus, "--out", tmp_path, "--jobs", 0)
+    assert "n_mels is 80 in the store" in capsys.readouterr().err
+
+
 def test_vocoder_store(tmp_path, corpus):
     run("vocoder", corpus, "--out", tmp_path, "--jobs", 0)
     store = FeatureStore(tmp_path)
@@ -274,6 +285,7 @@ def test_a_second_run_adds_only_what_is_new(tmp_path, corpus, capsys):
         (["vocoder", "c", "--out", "x", "--min-seconds", "70"], "--min-seconds"),
         (["vocoder", "{tmp}/bad", "--out", "{tmp}/x", "--jobs", "0"], "Nothing is left"),
         (["encoder", "{tmp}/vox", "--out", "{tmp}/x", "--nationalities", "UK", "USA"], "put vox1_meta.csv into"),
+        (["encoder", "c", "--out", "{tmp}/x", "--n-mels", "129"], "--n-mels"),
         (["synthesizer", "c", "--out", "{tmp}/x", "--encoder", "{tmp}/none.safetensors"], "none.safetensors"),
     ],
 )

@@ -56,6 +56,7 @@ def test_filter_bank_equals_librosa(sample_rate, n_fft, n_mels, fmin, fmax):
 def test_shapes_and_range():
     wav = chirp(1.0)
     assert encoder_mel(wav).shape == (101, 40)
+    assert encoder_mel(wav, frames=120, n_mels=80).shape == (120, 80)
     mel = synthesis_mel(wav)
     assert mel.shape == (80, 81)
     assert mel.min() >= -4 and mel.max() <= 4
