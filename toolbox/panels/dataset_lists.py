@@ -223,7 +223,7 @@ class UtteranceTable(QTableView):
             columns.resizeSection(NAME, max(width, columns.minimumSectionSize()))
 
     def sizeHint(self) -> QSize:
-        return QSize(super().sizeHint().width(), 5 * self.verticalHeader().defaultSectionSize())
+        return QSize(super().sizeHint().width(), 4 * self.verticalHeader().defaultSectionSize())
 
     def _fit_rows(self) -> None:
         self.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 6)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PyQt5.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
+from PyQt5.QtWidgets import QComboBox, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from cloning.models import ModelFiles
 from toolbox.panels.dialogs import MODELS, ask_for_files
 from toolbox.state.session import Session
 from toolbox.storage.model_files import STAGES, ModelFile, incompatibility, list_models, read_model_file
 from toolbox.widgets.parts import Card, button, faint, row, selectable
+from toolbox.widgets.scrolling import MIN_HEIGHT, ScrollPage
 
 PURPOSES = {
     "encoder": "Computes the speaker embedding of a recording.",
@@ -53,7 +54,13 @@ class ModelsPanel(QWidget):
             cards.addWidget(card, 1)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 8, 0, 0)
-        column.addLayout(cards, 1)
+        inner = QWidget()
+        inner.setLayout(cards)
+        cards.setContentsMargins(0, 0, 0, 0)
+        area = ScrollPage(inner)  # so that the buttons below stay in view
+        area.setSizePolicy(QSizePolicy.Preferred, QSizePolicy.Ignored)
+        area.setMinimumHeight(MIN_HEIGHT)
+        column.addWidget(area, 1)
         column.addWidget(self.remark)
         column.addLayout(row(self.folder_button, self.file_button, self.rescan_button, None, self.load_button))
         session.models_changed.connect(self._select_loaded)

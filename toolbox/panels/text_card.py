@@ -12,6 +12,7 @@ from toolbox.panels.options_panel import OptionsPanel
 from toolbox.state.requests import Requests, TextRequest
 from toolbox.state.session import Session
 from toolbox.widgets.parts import Card, ElidedLabel, Fold, button, clock, paint_icon, row
+from toolbox.widgets.scrolling import ScrollColumn
 
 FIRST_TEXT = "Hello. I have never said this sentence before, and yet you can hear me say it."
 CHARACTERS_PER_SECOND = 14.0  # of English read aloud
@@ -57,7 +58,8 @@ class TextCard(Card):
         self.length.setAlignment(Qt.AlignRight | Qt.AlignVCenter)
         self.head.addWidget(self.length, 20)
         self.options = OptionsPanel(session)
-        self.fold = Fold("Op&tions", "Show or hide speed, pauses, pitch range, lexicon and seed", self.options)
+        tip = "Show or hide speed, pauses, pitch range, lexicon, loudness and seed"
+        self.fold = Fold("Op&tions", tip, ScrollColumn(self.options))  # which scrolls so that Speak stays in view
         self.fold.set_open(session.preferences.get("options_open", False))
         self.options.changed.connect(self._show_options)
         self.speak_button = button(

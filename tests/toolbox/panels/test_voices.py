@@ -214,3 +214,34 @@ def test_a_sample_replaces_a_saved_voice_that_is_gone_at_the_start(app, damage):
     assert damage == "damaged" or not app.errors
     app.speak()
     assert app.requests.result.voice.name == "slt"
+
+
+def test_a_voice_that_was_deleted_elsewhere_leaves_the_list_when_it_is_chosen(app):
+    window = app.open()
+    for name in ("ann", "bob"):
+        app.voices.save_chosen(name, "")
+        app.until(lambda name=name: app.voices.chosen.key == name)
+        app.settle()
+    (app.data / "voices" / "ann.safetensors").unlink()
+    box = window.voice_card.box
+    box.activated.emit(box.findText("ann"))
+    app.settle()
+    assert "ann" in app.errors[-1] and app.voices.chosen.key == "bob"
+    assert box.findText("ann") == -1 and box.currentText() == "bob" and app.voices.saved_names == ["bob"]
+
+
+def test_a_deleted_voice_stays_in_use_and_is_marked(app):
+    window = app.open()
+    app.voices.save_chosen("ann", "")
+    app.until(lambda: app.voices.chosen.kind == "saved")
+    app.settle()
+    box = window.voice_card.box
+    assert box.currentText() == "ann"
+    window.library.delete()
+    app.settle()
+    assert box.currentText() == "ann (deleted)"
+    app.speak("Still here.")
+    assert app.requests.result.voice.name == "ann" and not app.errors
+    app.session.undo()
+    app.settle()
+    assert box.currentText() == "ann"

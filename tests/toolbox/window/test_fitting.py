@@ -58,13 +58,27 @@ def test_no_text_is_cut_on_usual_screens(app, sized, points):
 
 
 @pytest.mark.parametrize("points", [10, 14])
-def test_the_three_columns_and_the_speak_button_are_in_view(app, sized, points):
+@pytest.mark.parametrize("opened", [False, True])
+def test_the_important_controls_are_in_view(app, sized, points, opened):
     window = sized(points)
     app.speak("Hello there.")
-    window.resize(1008, 650)
-    settle()
-    for one in (window.text_card.speak_button, window.result_view.export_button, window.history.compare_button):
-        assert one.visibleRegion().boundingRect() == QRect(0, 0, one.width(), one.height()), one.text()
+    window.text_card.fold.set_open(opened)
+    for height in (592, 650):
+        window.resize(1008, height)
+        window.show_page("Speak")
+        settle()
+        wanted = [window.text_card.speak_button, window.result_view.export_button]
+        wanted += [window.history.compare_button] * (height == 650) + [window.voice_card.waveform] * (not opened)
+        window.show_page("Models")
+        settle()
+        assert in_view(window.models.load_button)
+        window.show_page("Speak")
+        settle()
+        assert [one.accessibleName() for one in wanted if not in_view(one)] == [], height
+
+
+def in_view(one):
+    return one.visibleRegion().boundingRect() == QRect(0, 0, one.width(), one.height())
 
 
 @pytest.mark.parametrize("screen", [(1024, 640), (1280, 800), (1920, 1080)])
