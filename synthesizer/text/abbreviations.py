@@ -18,10 +18,11 @@ INNER = word_table("""
 # Only before a number.
 BEFORE_NUMBER = word_table("""
     no number, nos numbers, fig figure, figs figures, vol volume, vols volumes, p page, pp pages, pg page, ch chapter,
-    chap chapter, sec section, sect section, para paragraph, paras paragraphs, cl clause, col column, bk book,
-    ex example, ver version, thm theorem, iss issue, fn footnote, tbl table, eq equation, eqn equation, art article,
-    pt part, pts parts, ext extension, apt apartment, rm room, bldg building, fl floor, ste suite, rte route,
-    hwy highway, op opus, rev revision, alt altitude, elev elevation
+    chap chapter, sec section, sect section, para paragraph, paras paragraphs, cl clause, col column, bk book, ex
+    example, ver version, thm theorem, iss issue, fn footnote, tbl table, eq equation, eqn equation, art article, pt
+    part, pts parts, ext extension, apt apartment, rm room, bldg building, fl floor, ste suite, rte route, hwy
+    highway, op opus, rev revision, rt route, wk week, wks weeks, lvl level, ep episode, eps episodes, lec lecture,
+    pgs pages, prob problem, alt altitude, elev elevation
 """)
 # Possibly at the end of a sentence, which then shares the full stop.
 FINAL = word_table("""
@@ -29,6 +30,16 @@ FINAL = word_table("""
     dept department, ave avenue, blvd boulevard, rd road, ln lane, hwy highway, pkwy parkway, apt apartment, bldg
     building, ct court, hr hour, ret retired, esq esquire, utd united, intl international, natl national, mfg
     manufacturing, dist district, univ university, assn association, govt government, yr year, yrs years, al al
+""")
+# Not words otherwise, so that the full stop may be missing
+CLIPPED = word_table("""
+    qty quantity, doz dozen, chopd chopped, mgr manager, mgrs managers, mgmt management, mtg meeting, mtgs meetings,
+    pkg package, pkgs packages, pkt packet, acct account, accts accounts, appt appointment, appts appointments, bdrm
+    bedroom, bdrms bedrooms, cont'd continued, contd continued, ctr center, hosp hospital, mfr manufacturer, mkt
+    market, mtn mountain, mtns mountains, nat'l national, int'l international, rec'd received, recd received, sched
+    schedule, twp township, wkly weekly, qtr quarter, svc service, svcs services, depts departments, bldgs buildings,
+    hwys highways, yrbk yearbook, bkfst breakfast, approx approximately, tbd to be determined, tba to be announced,
+    w/in within, w/out without
 """)
 CALENDAR = word_table("""
     Jan January, Feb February, Mar March, Apr April, Jun June, Jul July, Aug August, Sep September, Sept September,
@@ -43,11 +54,11 @@ _CHAT = word_table("""
     thx thanks, pls please, plz please, gr8 great, l8r later, b4 before, omg o m g, idk i d k, imo i m o, imho i m h
     o, fyi f y i, aka a k a, irl i r l, iirc i i r c, afaik a f a i k, lmao l m a o, tl;dr t l d r, btw by the way, ur
     your, rn right now, np no problem, tmrw tomorrow, nvm never mind, ttyl t t y l, idc i d c, ikr i k r, ily i l y,
-    y/y year over year, yoy year over year, m/m month over month, q/q quarter over quarter, n/a n a, a/c a c, qty
-    quantity, 2nite tonight, 2day today, m8 mate, ppl people, fwd forward, b/c because, c/o care of, w/o without,
-    gov't government, wknd weekend, msg message, msgs messages, sry sorry, omw on my way, bday birthday, hbd happy
-    birthday, w8 wait, xmas christmas, tho though, cuz because, lmk let me know, pkg package, appt appointment, im
-    i'm, bf boyfriend, gf girlfriend, s/he she or he, and/or and or
+    y/y year over year, yoy year over year, m/m month over month, q/q quarter over quarter, n/a n a, a/c a c, 2nite
+    tonight, 2day today, m8 mate, ppl people, fwd forward, b/c because, c/o care of, w/o without, gov't government,
+    wknd weekend, msg message, msgs messages, sry sorry, omw on my way, bday birthday, hbd happy birthday, w8 wait,
+    xmas christmas, tho though, cuz because, lmk let me know, im i'm, bf boyfriend, gf girlfriend, s/he she or he,
+    and/or and or
 """)
 _NOT_STREETS = one_of(
     word_set("""
@@ -83,9 +94,14 @@ def _weekdays(match: re.Match[str]) -> str:
 
 def _chat(match: re.Match[str]) -> str:
     word = match.group()
-    if word in ("RN", "NP"):  # nurses
+    if word in ("RN", "NP", "M8"):  # nurses, a bolt
         return word
     return re.sub(r"\ba\b", LETTER_MARK, _CHAT[word.lower()])
+
+
+def _clipped(match: re.Match[str]) -> str:
+    word = match.group().rstrip(".")
+    return CLIPPED[word.lower()] + (final_stop(match) if match.group().endswith(".") else "")
 
 
 def _final(match: re.Match[str]) -> str:
@@ -159,7 +175,7 @@ _EARLY_RULES = compile_rules(
     (r"\b(?P<day>Tues|Thurs|Thur|Weds|Fri)\b(?![.-]|\s?/)", lambda m: CALENDAR[m["day"]]),
     (r"(?<=\b(?:to|of|do|or) )(?P<day>Wed|Sat)\b(?=$|[,;:!?)]|\s[a-z\d])", lambda m: CALENDAR[m["day"]]),
     (
-        r"(?<=[a-z]\s)(?P<day>Wed|Sat|(?:Sun|Mon)(?=\s(?:not|instead|@)\s))(?=$|[,.!?]|\s(?:not|instead|at|@|or|if|then)\b)",
+        r"(?<=[a-z]\s)(?P<day>Wed|Sat|(?:Sun|Mon)(?=\s(?:not|instead|@)\s))(?=$|[,.!?]|\s(?:(?:not|instead|at|or|if|then)\b|@))",
         lambda m: CALENDAR[m["day"]],
     ),
     (
@@ -194,6 +210,19 @@ _LATER_RULES = compile_rules(
         lambda m: BEFORE_NUMBER[m["word"].lower()] + " ",
     ),
     (r"(?<!\d)(?<!\d )\b(?P<word>[Mm]in|[Mm]ax)\.(?=\s[a-z\d])", lambda m: m["word"] + "imum"),
+    (rf"(?i)(?<![\w.]){one_of(CLIPPED)}(?!\w)\.?", _clipped),
+    (r"(?<!\d)(?<!\d )\b[Hh]rs(?=:)", "hours"),
+    (r"\b[Nn]o\.(?=\sof\b)", "number"),
+    (r"\b[Dd]ist\.(?=:|\s\d)", "distance"),
+    (r"\b[Rr]ef\.(?=:|\s(?:no\b|number|\d|#))", "reference"),
+    (r"\b(?P<word>[bd])\.\s(?=(?:1\d|20)\d\d\b)", lambda m: {"b": "born ", "d": "died "}[m["word"]]),
+    (r"\bSec\.(?=\s(?:of|[Gg]en)\b)", "secretary"),
+    (r"(?<=\d(?:st|nd|rd|th) )(?:Fl|fl)\.?(?!\w)", "floor"),
+    (
+        r"\b(?P<size>[Mm]ed|[Ll]g|[Ss]ml?)\.?(?=\s(?:heat|speed|flame|eggs?|onions?|bowl|pot|pan|pieces|potato(?:es)?"
+        r"|carrots?|tomato(?:es)?|size|saucepan|skillet|cloves?|shrimp|bananas?|apples?|lemons?)\b)",
+        lambda m: {"m": "medium", "l": "large", "s": "small"}[m["size"][0].lower()],
+    ),
     (r"\b[Ee]st\.(?=\s?[$£€~]|\s\d{1,3}(?:[,%\s]|$))", "estimated"),
     (r"\bincl\.(?=\s*(?:[);]|$))", "included"),
     (r"\b(?P<word>[Nn]o|[Hh]rs|[Ll]ong)\.(?=:|(?<=[Nn]o\.)\s[A-Z]{1,4}-?\d|(?<=ong\.)\s\d+(?:\.\d+)?°)", _label),

@@ -2,9 +2,9 @@
 
 import re
 
-from synthesizer.text.letters import spelled
+from synthesizer.text.letters import LETTER_MARK, spelled
 from synthesizer.text.matching import apply_rules, compile_rules
-from synthesizer.text.numbers import START, cardinal, code_number, pairs
+from synthesizer.text.numbers import START, cardinal, code_number, pairs, plural
 
 
 def expand_codes(text: str) -> str:
@@ -67,6 +67,12 @@ _RULES = compile_rules(
     ),
     (r"(?<=[A-Z]{2})v(?=\d)|(?<=[a-z])V(?=\d)", lambda m: f" {m.group()} "),  # ARMv8, TLSv1.3, MobileNetV2
     (r"\bv\.\s?(?=\d)", "v "),
+    (r"\b0x(?P<digits>[\da-fA-F]+)\b", lambda m: "zero x " + " ".join(m["digits"].upper()).replace("A", LETTER_MARK)),
+    # A320s, F-16s
+    (
+        rf"(?P<letter>[A-Z{LETTER_MARK}])(?P<gap>-?)(?P<number>\d{{1,3}})s\b",
+        lambda m: f"{m['letter']}{m['gap'] or ' '}{plural(pairs(m['number']))}",
+    ),
     # SHA-256, RTX 4090
     (
         r"\b(?P<name>SHA|AES|MD|RSA|HMAC|[A-Z]{2,4}(?=-))(?P<gap>-?)(?P<number>[1-9]\d\d)\b(?![-,.]\d)",

@@ -174,6 +174,7 @@ _RULES = compile_rules(
     ),
     (START + r"(?P<month>0?[1-9]|1[0-2])/(?P<year>(?:19|20)\d\d)(?![\w/])", _month_of_year),
     (
+        r"(?<!ltiply )(?<!ltiplied )(?<!ivide )(?<!ivided )"
         rf"(?P<before>\b(?i:by|on|before|after|until|due|since|dated|{_WEEKDAY}),?\s)"
         r"(?P<month>\d\d?)/(?P<day>\d\d?)(?![\w/]|\.\d|\s?%|\sof\b)",
         _short_date,

@@ -81,13 +81,12 @@ def is_third_person(context: Context) -> bool:
     before, after = context.before, context.after
     if before in SUBJECTS:
         return True
+    if len(before) == 1 and len(context.before_that) == 1:  # "the U.S. exports", "the API uses"
+        return bool(after) and after not in AFTER_NOUN | _FINITE
     if not before:
         return after in OBJECTS  # ", converts each row"
     if before in NOUN_AFTER or after in _FINITE or before in VERB_AFTER:
         return False
-    initialism = len(before) == 1 and len(context.before_that) == 1  # "the U.S. exports"
-    if initialism:
-        return bool(after) and after not in AFTER_NOUN
     if after in OBJECTS:
         return not before.endswith("s") or before.endswith("ss")
     if before in ("and", "or", "then", "but"):

@@ -214,7 +214,8 @@ def _use(c: Context) -> bool:  # the verb
 
 
 def _uses(c: Context) -> bool:  # the verb
-    return c.before in word_set("he she it who which that and also often always never one") or c.after in OBJECTS
+    subject = word_set("he she it who which that and also often always never one")
+    return c.before in subject or c.after in OBJECTS or is_third_person(c)
 
 
 def _house(c: Context) -> bool:  # the verb

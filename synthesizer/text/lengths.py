@@ -9,7 +9,7 @@ _NUMBER = r"(?P<number>\d{1,3}\s\d{1,2}/\d{1,2}|\d{1,2}/\d{1,2}|\d{1,4}(?:\.\d+)
 _INCHES = r"(?P<inches>\d{1,2}(?:\.\d+|\s\d/\d{1,2})?)"
 _PLURAL_BEFORE = (
     r"\s?(?:$|[.,;:!?)x×]|(?:long|wide|tall|high|deep|thick|across|away|apart|above|below|of|in|by|and|or|to|from|on|at|"
-    r"is|was|per|shorter|taller|longer|wider|deeper|higher|lower)\b)"
+    r"is|was|per|already|now|so far|today|overnight|shorter|taller|longer|wider|deeper|higher|lower)\b)"
 )
 _FOLLOWED_BY_PLURAL = re.compile(_PLURAL_BEFORE)
 _MEASURED = re.compile(r"\s?(?:long|wide|tall|high|deep|thick|across|x|×|by)\b")

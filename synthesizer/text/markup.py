@@ -135,6 +135,7 @@ _SYMBOL_RULES = compile_rules(
     (r"\bf/(?=\d)", "f "),
     (r"\bmc(?=\^?2)", "m c"),
     (r"\b(?P<grade>AB|[A-DFO])-(?=$|[,.;:)!?\s]\s?(?!-))(?! [a-z]+-)", r"\g<grade> minus"),
+    (r"(?<=[ (\[]n)-(?=\d\b)|(?<=[ (\[][ijkxyN])-(?=\d\b)", " minus "),
     (r"\$(?=[A-Z_]{2,}\b)", "dollar "),  # $PATH
     (r"(?<=\)) \* (?=[\w(])|(?<=\b\w) \* (?=\w\b)", " times "),
     (r"(?<=[A-Za-z])\$(?=[A-Za-z])", "s"),  # Ke$ha

@@ -10,7 +10,7 @@ from synthesizer.text.units import LETTER_UNITS, PER_WORDS, UNITS
 _UNIT = one_of(UNITS)
 _PER_WORD = one_of(PER_WORDS)
 _QUANTITY = rf"(?P<number>(?:\d{{1,4}}\s)?\d{{1,3}}/\d{{1,3}}|{NUMBER})(?:\^(?P<exponent>-?\d+))?"
-_STOP = r"(?:\.(?=\s+[a-z(\d=]|\s*[,;:)]))?"  # full stop of an abbreviation, unless it also ends the sentence
+_STOP = r"(?:\.(?=/[a-z]|\s+[a-z(\d=]|\s*[,;:)]))?"  # full stop of an abbreviation, unless it also ends the sentence
 _SIDES = {"N": "north", "S": "south", "E": "east", "W": "west"}
 _SCALES = {"C": "Celsius", "F": "Fahrenheit"}
 _PER_ALONE = {"km/h": "kilometers per hour", "m/s": "meters per second"}
@@ -171,8 +171,9 @@ _RULES = compile_rules(
         _size,
     ),
     (
-        rf"(?<![A-Za-z\d^.])(?<!\d/){_QUANTITY}(?P<gap>\s?|-)(?P<unit>{_UNIT})(?:\^(?P<power>[23]))?"
-        rf"(?:/(?P<per>{_UNIT}|{_PER_WORD})(?:\^(?P<per_power>[23]))?)?(?![\w°^])(?:(?<=[A-Za-z]{{2}})|(?!/\d)){_STOP}",
+        rf"(?<![\w^.])(?<!\d/){_QUANTITY}(?P<gap>\s?|-)(?P<unit>{_UNIT})(?:\^(?P<power>[23]))?"
+        rf"(?:/(?P<per>{_UNIT}|{_PER_WORD})(?:\^(?P<per_power>[23]))?)?(?![\w°^])"
+        rf"(?:(?<=[A-Za-z]{{2}})|(?<=\d [VAW])|(?!/\d)){_STOP}",
         _measure,
     ),
     (
@@ -192,7 +193,7 @@ _RULES = compile_rules(
     (r"(?<=\d)x(?=/(?:day|week|month|year|hour|d|wk)\b)", " times"),
     (
         r"(?<![\w.,])(?P<count>\d{1,2})[xX](?=\s(?!less|as|plus|times|this|its|his|faster)[a-z]{3,}s\b)"
-        r"|(?<![\w.,])(?P<number>\d+(?:\.\d+)?)\s?[xX×](?![\w-])"
+        r"|(?<![\w.,])(?<!=)(?<!= )(?P<number>\d+(?:\.\d+)?)\s?[xX×](?![\w-])"
         r"(?!\s?[-+=*/^)]\s?\w|\s(?:minus|plus|times|equals)\b)|(?<![\w.])[x×](?!(?:86|64|32)\b)(?P<factor>\d{1,3})\b",
         _times,
     ),
@@ -202,8 +203,8 @@ _RULES = compile_rules(
     ),
     # The remaining units follow a price or a word: "£2/kg".
     (
-        rf"(?<=[A-Za-z\d])/(?P<per>{_PER_WORD}|kg|lb|km|min|hr|h|oz|g|GB|MB|yr|mo|wk|gal|sq\.? (?:ft|m|km|mi|in|yd))\b"
-        rf"{_STOP}",
+        rf"(?<=[A-Za-z\d])/(?P<per>{_PER_WORD}|kg|lb|km|min|hr|h|oz|g|GB|MB|yr|mo|wk|gal|bbl"
+        rf"|sq\.? (?:ft|m|km|mi|in|yd))\b{_STOP}",
         lambda m: f" per {UNITS[m['per']][0] if m['per'] in UNITS else m['per']}",
     ),
     (

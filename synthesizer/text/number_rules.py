@@ -153,6 +153,12 @@ _FIRST_RULES = compile_rules(
         START + r"(?P<score>\d\.\d)/(?P<most>5|10)(?![\w/]|\.\d)",
         lambda m: f"{decimal(m['score'])} out of {cardinal(m['most'])}",
     ),
+    (
+        r"(?<=\d)m(?=\s(?:people|users|children|women|men|jobs|homes|viewers|visitors|copies|tonnes|tons|barrels|households"
+        r"|customers|members|passengers|patients|voters|workers|views|downloads|subscribers|followers|shares|euros)\b)",
+        " million",
+    ),
+    (r"(?<=\d[kKmMbB])-(?=[$£€]\d)", " to "),
     (r"(?<=\d)\s?(?P<magnitude>[mbt]n)\b", lambda m: f" {_MAGNITUDES[m['magnitude']]}"),
     (
         START + r"(?P<number>(?:10{1,6}|(?:1,0|10,0|100,0)00|1,000,000))s(?=\s(?:of|or|and)\b)",
@@ -168,7 +174,7 @@ _FIRST_RULES = compile_rules(
     (START + r"(?P<digit>[79])/11\b(?!/|\sof\b)", lambda m: f"{cardinal(m['digit'])} eleven"),
     (
         START + r"(?P<top>\d{1,3})/(?P<bottom>\d{1,3})(?=,?\s(?:stars?|points|rating|score|would)\b)"
-        r"|(?<![\w.,:/])(?P<both>[2-9]|10|100)/(?P=both)(?![\w/])",
+        r"|(?<![\w.,:/])(?<!day )(?<!\bon )(?<!\bby )(?P<both>[2-9]|10|100)/(?P=both)(?![\w/])",
         lambda m: f"{cardinal(m['top'] or m['both'])} out of {cardinal(m['bottom'] or m['both'])}",
     ),
     (

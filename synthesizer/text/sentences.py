@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from synthesizer.text.abbreviations import BEFORE_NUMBER, BOOKS, CALENDAR, FINAL, INNER
+from synthesizer.text.abbreviations import BEFORE_NUMBER, BOOKS, CALENDAR, CLIPPED, FINAL, INNER
 from synthesizer.text.letters import ends_with_letter
 from synthesizer.text.matching import word_set
 from synthesizer.text.titles import CAPITALIZED, RANKS, TITLES
@@ -30,7 +30,7 @@ _UNITS = word_set("""
     kg g mg ml cl dl doz pcs qts pts ozs c tab tabs
 """)
 _BEFORE_LETTER = word_set("bldg apt ste rm fig sec tbl vol rev")
-_MAYBE_LAST = frozenset(FINAL) | {"st", "al"}
+_MAYBE_LAST = frozenset(FINAL) | frozenset(CLIPPED) | {"st", "al"}
 # Words that begin a sentence and are not part of a name
 _STARTER_WORDS = """
     the a an he she it we they you i this that these those there here but and or so yet then when while if as at in on
@@ -125,6 +125,10 @@ def _ends_sentence(paragraph: str, start: int, match: re.Match[str], any_capital
     if lower in _BEFORE_LETTER and re.match(r"\s[B-HJ-Z](?!\w|\.\s\w)", paragraph[match.end() : match.end() + 4]):
         return False  # "Bldg. C"
     if lower in _NEVER_LAST or word in ("max", "min") or (lower in _BEFORE_NUMBER | _UNITS and numbered):
+        return False
+    if lower == "ref" and next_word in ("no", "No"):
+        return False
+    if word == "Sec" and next_word == "of":
         return False
     if lower == "no" and re.match(r"\s[A-Z]{1,4}-?\d", paragraph[match.end() : match.end() + 8]):
         return False  # "Model no. XR-500B"

@@ -200,6 +200,7 @@ UNITS: dict[str, tuple[str, str]] = {
     "pF": ("picofarad", "picofarads"),
     "mH": ("millihenry", "millihenries"),
     "μH": ("microhenry", "microhenries"),
+    "bbl": ("barrel", "barrels"),
     "pts": ("point", "points"),
     "pcs": ("piece", "pieces"),
 }
@@ -214,5 +215,5 @@ LETTER_UNITS: dict[str, tuple[str, str]] = {
 PER_WORDS = word_set("""
     second minute hour day week month year night person item unit user head share gallon mile pound liter student
     barrel ton acre ounce page bottle dose request kid adult child slice meter kilometer
-    piece ticket seat room game month
+    box pack case piece ticket seat room game month
 """)

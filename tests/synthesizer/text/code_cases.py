@@ -24,7 +24,7 @@ CODE_CASES = {
         ("SHA-256, AES-256", "sha two fifty-six, a e s two fifty-six"),
         ("RTX 4090, GTX 1080, RFC 2616", "r t x forty ninety, g t x ten eighty, r f c twenty-six sixteen"),
         ("802.11 b/g/n, 802.3af", "eight oh two dot eleven b g n, eight oh two dot three a f"),
-        ("ES6, UE5, PS5, MP3s", "e s six, u e five, p s five, m p three s"),
+        ("ES6, UE5, PS5, MP3s", "e s six, u e five, p s five, m p threes"),
         ("PCIe and NVMe", "p c i e and n v m e"),
         ("Linux 5.15.0-91, Qwen2.5-7B", "linux five point fifteen point zero ninety-one, qwen two point five seven b"),
         ("DDoS and QoS", "d d o s and q o s"),
