@@ -175,7 +175,7 @@ _EARLY_RULES = compile_rules(
     (r"\b(?P<day>Tues|Thurs|Thur|Weds|Fri)\b(?![.-]|\s?/)", lambda m: CALENDAR[m["day"]]),
     (r"(?<=\b(?:to|of|do|or) )(?P<day>Wed|Sat)\b(?=$|[,;:!?)]|\s[a-z\d])", lambda m: CALENDAR[m["day"]]),
     (
-        r"(?<=[a-z]\s)(?P<day>Wed|Sat|(?:Sun|Mon)(?=\s(?:not|instead|@)\s))(?=$|[,.!?]|\s(?:(?:not|instead|at|or|if|then)\b|@))",
+        r"(?<=[a-z]\s)(?P<day>Wed|Sat|(?:Sun|Mon)(?=\s(?:not|instead|@)\s))(?=$|[,!?]|\s(?:(?:not|instead|at|or|if|then)\b|@))",
         lambda m: CALENDAR[m["day"]],
     ),
     (

@@ -76,7 +76,10 @@ _RULES = compile_rules(
     (r"(?m)^(?P<start>\s*)(?P<numeral>[IVX]{2,5}|[IVX])\.\s+(?=[A-Z][a-z]+\b)", _item),
     (r"\bWW(I{1,3})\b", r"World War \1"),
     (rf"\b(?P<name>(?i:{one_of(_COUNTED_NOUNS)}))\s+(?P<numeral>[IVXLCDM]+|[ivx]+)\b", _cardinal),
-    (r"\b(?P<numeral>[IVX]+)(?:(?:st|nd|rd|th)\b|(?=\s+centur(?:y|ies)\b))", _century),
+    (
+        r"\b(?P<numeral>[IVX]{2,}(?=(?:st|nd|rd|th)\b)|[IVX]+(?=\s+centur))(?:(?:st|nd|rd|th)\b|(?=\s+centur(?:y|ies)\b))",
+        _century,
+    ),
     (
         rf"\b(?P<name>{one_of(_REGNAL)})\s+(?P<numeral>[IVX])\b(?=$|\s*[.,;:!?)\"]|'s\b"
         r"|\s+(?:of|was|is|had|and|died|ruled|became|reigned|the|in|who|from|to)\b)",

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from synthesizer.text.abbreviations import BEFORE_NUMBER, BOOKS, CALENDAR, CLIPPED, FINAL, INNER
 from synthesizer.text.letters import ends_with_letter
@@ -116,40 +117,63 @@ def _ends_sentence(paragraph: str, start: int, match: re.Match[str], any_capital
         return not (continues and mark[-1] in _CLOSERS)
     if continues or _CONTINUES.match(paragraph, match.end()):
         return False
-    before = _LAST_WORD.search(paragraph, max(start, match.start() - 40), match.start())
-    word = before.group() if before else ""
-    if (word.isdigit() or re.fullmatch("[IVX]+", word)) and not paragraph[start : match.start() - len(word)].strip():
-        return False  # "1. Open the door": the number of an item
-    lower = word.lower()
-    numbered = next_word[:1].isdigit() or re.fullmatch("[IVX]{2,}|[VX]", next_word)
-    if lower in _BEFORE_LETTER and re.match(r"\s[B-HJ-Z](?!\w|\.\s\w)", paragraph[match.end() : match.end() + 4]):
-        return False  # "Bldg. C"
-    if lower in _NEVER_LAST or word in ("max", "min") or (lower in _BEFORE_NUMBER | _UNITS and numbered):
+    found = _LAST_WORD.search(paragraph, max(start, match.start() - 40), match.start())
+    word = found.group() if found else ""
+    before = paragraph[max(start, match.start() - len(word) - 40) : match.start() - len(word)]
+    stop = _Stop(word, next_word, before, paragraph[match.end() : match.end() + 8])
+    if _is_item(stop) or _is_abbreviation(stop):
         return False
-    if lower == "ref" and next_word in ("no", "No"):
-        return False
-    if word == "Sec" and next_word == "of":
-        return False
-    if lower == "no" and re.match(r"\s[A-Z]{1,4}-?\d", paragraph[match.end() : match.end() + 8]):
-        return False  # "Model no. XR-500B"
-    if word in CAPITALIZED and next_word[:1].isupper():
-        return False  # "Sec. Clinton", but not "in 5 sec. Then"
-    if word in CALENDAR and (next_word in CALENDAR or _RANGE.match(paragraph, match.end())):
-        return False
-    if len(word) == 1 and word.islower() and not paragraph[start : match.start() - 1].rpartition(",")[2].strip():
-        return False  # "a. first, b. second"
-    if lower in _UNITS and next_word[:1].islower() and _AMOUNT.search(paragraph[start : match.start()][-20:]):
-        return False  # "10 lb. of sugar", also in a text without capitals
-    if word == "v" and next_word[:1].isupper():
-        return False  # Roe v. Wade
-    if len(word) == 1 and word.isupper() and ends_with_letter(paragraph[start : match.start()]):
+    if len(word) == 1 and word.isupper() and ends_with_letter(before + word):
         return next_word[:1].isupper() or next_word[:1].isdigit() or not next_word
-    if lower in _MAYBE_LAST or "." in lower or (len(word) == 1 and word.isupper()):
+    if stop.lower in _MAYBE_LAST or "." in word or (len(word) == 1 and word.isupper()):
         # "Co.", "U.S." and the initial "J." end a sentence where the next word would not be part of a name.
-        is_initial = len(next_word) == 1 and next_word != "I" and paragraph[match.end() :].lstrip()[1:2] == "."
-        starts = next_word[:1].isupper() and next_word.lower() in _STARTERS and not is_initial
-        return lower == "etc" or starts
+        is_initial = len(next_word) == 1 and next_word != "I" and stop.after.lstrip()[1:2] == "."
+        return stop.lower == "etc" or (next_word[:1].isupper() and next_word.lower() in _STARTERS and not is_initial)
     return True
+
+
+@dataclass(frozen=True)
+class _Stop:
+    """A full stop: the words on either side, and some text before the word and after the stop."""
+
+    word: str
+    next_word: str
+    before: str
+    after: str
+
+    @property
+    def lower(self) -> str:
+        return self.word.lower()
+
+
+def _is_item(stop: _Stop) -> bool:
+    """Whether the stop belongs to the number of an item: "1. Open the door", "II. Methods", "a. first, b. second"."""
+    if stop.word.isdigit() or re.fullmatch("[IVX]+", stop.word):
+        return not stop.before.strip()
+    lettered = len(stop.word) == 1 and stop.word.islower()
+    return lettered and (not stop.before.strip() or stop.before.endswith(", "))
+
+
+def _is_abbreviation(stop: _Stop) -> bool:
+    """Whether the stop belongs to an abbreviation that does not end the sentence there."""
+    word, lower, next_word = stop.word, stop.lower, stop.next_word
+    amount = _AMOUNT.search((stop.before + word)[-20:])
+    if lower in ("ft", "pt") and amount and next_word.lower() in _STARTERS:
+        return False  # "He is 6 ft. He is tall."
+    numbered = next_word[:1].isdigit() or re.fullmatch("[IVX]{2,}|[VX]", next_word)
+    lettered = re.match(r"\s[B-HJ-Z](?!\w|\.\s\w)", stop.after)
+    capital = next_word[:1].isupper()
+    return bool(
+        lower in _NEVER_LAST
+        or word in ("max", "min")
+        or (lower in _BEFORE_NUMBER | _UNITS and numbered)
+        or (lower in _BEFORE_LETTER and lettered)  # "Bldg. C"
+        or (lower == "no" and re.match(r"\s[A-Z]{1,4}-?\d", stop.after))  # "Model no. XR-500B"
+        or (lower, next_word.lower()) in (("ref", "no"), ("sec", "of"))
+        or ((word in CAPITALIZED or word == "v") and capital)  # "Sec. Clinton", "Roe v. Wade"
+        or (word in CALENDAR and (next_word in CALENDAR or _RANGE.match(stop.after)))
+        or (lower in _UNITS and amount and next_word[:1].islower())  # "10 lb. of sugar" in a text without capitals
+    )
 
 
 def _merge_unspeakable(segments: list[str]) -> list[str]:

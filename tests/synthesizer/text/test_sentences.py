@@ -44,6 +44,7 @@ from synthesizer.text.sentences import MAX_CHARACTERS, split_sentences, spoken_l
         ["Sr. Mary met Sr. Garcia.", "He left."],
         ["Closed Sat. - Sun. and on Mon. Wed. Fri. in May."],
         ["Model no. XR-500B is in Bldg. C of it.", "No.", "XR is better."],
+        ["He is 6 ft. tall.", "He is 6 ft.", "She is 5 ft. 2 in."],
         ["II. Methods of it"],
         ["add 3 km. of rope, 5 qts. of water and ¼ tsp. of salt"],
     ],

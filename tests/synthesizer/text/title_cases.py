@@ -58,6 +58,7 @@ TITLE_CASES = {
         ("Apr/May, June/July, Jan–Feb", "april to may, june to july, january to february"),
         ("Mar. 3 and Mar. 4th", "march third and march fourth"),
         ("moved to Wed at 3pm", "moved to wednesday at three p m"),
+        ("on Wed., Oct. 19", "on wednesday, october nineteenth"),
         ("at 11 a.m. Friday", "at eleven a m friday"),
         ("I meant Sat not Sun", "i meant saturday not sun"),
     ],
