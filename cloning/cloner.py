@@ -30,6 +30,7 @@ from cloning.speech_model import SpeechModel
 from cloning.streaming import SpeechStream
 from cloning.voices import Voice, VoiceLibrary
 from speech.errors import AudioError, ConfigError
+from speech.files import readable
 
 if TYPE_CHECKING:
     from encoder import SpeakerEncoder
@@ -281,7 +282,7 @@ def _read_reference(reference: Reference) -> tuple[str, np.ndarray | AudioError]
 
     if isinstance(reference, np.ndarray):
         return "a recording", reference
-    return Path(reference).name, read_clip(reference)
+    return readable(Path(reference).name), read_clip(reference)
 
 
 def _log_remark(source: str, remark: Remark) -> None:

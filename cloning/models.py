@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelfile.locations import DEFAULT_MODELS
 from speech.errors import ConfigError, ModelFileError
+from speech.files import readable
 
 if TYPE_CHECKING:
     from cloning.speech_model import SpeechModel
@@ -70,7 +71,7 @@ class ModelFiles:
 
 def _named_digest(path: Path) -> str:
     with path.open("rb") as file:
-        return f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()[:16]}"
+        return f"{readable(path.name)} {hashlib.file_digest(file, 'sha256').hexdigest()[:16]}"
 
 
 def _chosen_vocoder(directory: Path, choice: str | Path | None) -> Path | None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from cloning.user_folders import user_data_folder
 from speech.errors import ConfigError, ModelFileError, StorageError
-from speech.files import write_bytes
+from speech.files import readable, write_bytes
 from speech.mel_config import MelConfig
 from speech.reference_mel import ReferenceMel
 from synthesizer.adapter import VoiceAdapter
@@ -150,7 +150,7 @@ class Voice:
             "embedding_space": self.embedding_space,
             "sources": json.dumps(self.sources, ensure_ascii=False),
             "created": self.created,
-            "consent": self.consent,
+            "consent": readable(self.consent),
         } | optional
 
     @classmethod

@@ -27,6 +27,7 @@ from corpora.manifests import MANIFEST_PATTERN, manifest_cuts, manifest_files
 from corpora.recordings import Found, OnReject
 from speech.audio import SAMPLE_RATE, as_wav, read_audio, resample
 from speech.errors import AudioError, CorpusError
+from speech.files import readable
 
 logger = logging.getLogger(__name__)
 
@@ -110,7 +111,7 @@ def _read_corpus(path: Path, corpus: str, reject: OnReject, listing: Listing, jo
         return
     found = list(listing(folder, corpus, reject))
     for recording, header in zip(found, read_headers([item.path for item in found], jobs), strict=True):
-        key = f"{corpus}/{recording.name}"
+        key = readable(f"{corpus}/{recording.name}")
         if isinstance(header, str):
             reject(key, header)
         else:
@@ -119,7 +120,7 @@ def _read_corpus(path: Path, corpus: str, reject: OnReject, listing: Listing, jo
 
 def _whole_file(key: str, found: Found, header: Header, corpus: str) -> Utterance:
     seconds = header.samples / header.rate
-    return Utterance(key, found.path, 0.0, seconds, found.speaker, " ".join(found.text.split()), corpus)
+    return Utterance(key, found.path, 0.0, seconds, readable(found.speaker), " ".join(found.text.split()), corpus)
 
 
 def _utterance_of_cut(cut: Any, corpus: str) -> Utterance:
@@ -171,8 +172,8 @@ def _corpus_name(path: str | Path) -> str:
     """The name of the folder, or of the manifest file without its suffix."""
     path = Path(path).resolve()
     if path.name == "metadata.csv":
-        return path.parent.name
-    return MANIFEST_PATTERN.sub("", path.name) if path.is_file() else path.name
+        return readable(path.parent.name)
+    return readable(MANIFEST_PATTERN.sub("", path.name) if path.is_file() else path.name)
 
 
 def _log_rejected(key: str, reason: str) -> None:

@@ -21,6 +21,7 @@ import tyro
 from encoder.partials import normalised_weights
 from modelfile.locations import DEFAULT_MODELS
 from speech.errors import AudioError, ConfigError, exit_on_speech_error
+from speech.files import readable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -304,7 +305,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from encoder.base import SpeakerEncoder
 
     encoder = SpeakerEncoder.load(arguments.encoder)
-    report = enrolment_report(((path.name, read_clip(path)) for path in arguments.clips), encoder)
+    report = enrolment_report(((readable(path.name), read_clip(path)) for path in arguments.clips), encoder)
     print("\n".join(report.lines()))
     if arguments.picture is not None:
         save_figure(similarity_figure(report), arguments.picture)

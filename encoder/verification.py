@@ -29,6 +29,7 @@ from encoder.metrics import (
     threshold_at_min_dcf,
 )
 from speech.errors import ConfigError, CorpusError, exit_on_speech_error
+from speech.files import readable
 
 KALDI_LABELS = {"target": True, "nontarget": False}
 VOXCELEB_LABELS = {"1": True, "0": False}
@@ -94,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         write_text(given.scores, scores.lines())
         print(f"scores written to {given.scores}")
     if given.det is not None:
-        save_figure(det_figure({given.encoder.stem: (scores.values, scores.same)}), given.det)
+        save_figure(det_figure({readable(given.encoder.stem): (scores.values, scores.same)}), given.det)
         print(f"picture written to {given.det}")
     return 0
 

@@ -15,6 +15,7 @@ from corpora.splits import splits_of
 from evaluation.report import Notes
 from speech.audio import SAMPLE_RATE, normalize_peak
 from speech.errors import AudioError, CorpusError, TextError
+from speech.files import readable
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def find_references(paths: Sequence[Path]) -> list[Reference]:
 
 def _references_of(path: Path) -> Iterator[Reference]:
     if path.is_file():
-        yield Reference(path.stem, path)
+        yield Reference(readable(path.stem), path)
     elif (path / "metadata.csv").is_file():
         for item in iter_utterances([path]):
             yield Reference(item.speaker, item.path)
@@ -55,7 +56,7 @@ def _references_of(path: Path) -> Iterator[Reference]:
         if not clips:
             raise CorpusError(f"There is no audio file in {path}: name a folder of reference clips.")
         for clip in clips:
-            yield Reference(clip.stem, clip)
+            yield Reference(readable(clip.stem), clip)
     else:
         raise CorpusError(f"There is nothing at {path}: name reference clips, or folders of them.")
 

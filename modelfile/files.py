@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 
-from speech.files import TEMPORARY_SUFFIX, write_atomically, write_bytes
+from speech.files import TEMPORARY_SUFFIX, readable, write_atomically, write_bytes
 
 if TYPE_CHECKING:
     import torch
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8, atomically."""
-    write_bytes(path, text.encode())
+    """Write `text` as UTF-8, atomically. Surrogates, which UTF-8 does not have, become escapes as in JSON."""
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -36,7 +36,7 @@ def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Map
 
     def write(temporary: Path) -> None:
         try:
-            save_file(_without_shared_memory(plain), temporary, dict(metadata))
+            save_file(_without_shared_memory(plain), temporary, {key: readable(text) for key, text in metadata.items()})
         except SafetensorError as error:
             raise _as_os_error(error, temporary) from error
         temporary.chmod(0o666 & ~_umask())

@@ -1,4 +1,4 @@
-"""Atomic writing: a crash, a kill or a full disk leaves either the old file or the new one, never part of it."""
+"""File names as text, and atomic writing: a crash or a full disk leaves the old file or the new one, never a part."""
 
 import contextlib
 import errno
@@ -10,6 +10,11 @@ from pathlib import Path
 from speech.errors import StorageError
 
 TEMPORARY_SUFFIX = ".partial"
+
+
+def readable(name: str) -> str:
+    """A file name or argument as text that UTF-8 can encode: bytes that are not UTF-8 become escapes such as \\xe9."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def write_atomically(path: Path, write: Callable[[Path], object], make_folder: bool = True) -> None:

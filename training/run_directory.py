@@ -24,7 +24,7 @@ from safetensors import SafetensorError, safe_open
 
 from modelfile.files import remove_temporaries, write_json, write_tensors, write_text
 from speech.errors import StorageError, TrainingError
-from speech.files import storage_error
+from speech.files import readable, storage_error
 
 logger = logging.getLogger(__name__)
 
@@ -189,6 +189,11 @@ class RunDirectory:
 
     def open_events(self, purge_step: int | None = None) -> None:
         """Open the TensorBoard `writer`. Events from `purge_step` on, of a run that was killed, are hidden."""
+        if readable(str(self.events)) != str(self.events):
+            logger.warning(
+                "TensorBoard cannot write to %s, whose name is not UTF-8: log.jsonl has the figures", self.path
+            )
+            return
         from torch.utils.tensorboard import SummaryWriter  # slow to import
 
         self.writer = SummaryWriter(str(self.events), purge_step=purge_step)

@@ -1,6 +1,7 @@
 """Voice files and the voice library."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -32,6 +33,13 @@ def test_a_saved_voice_is_loaded_unchanged(tmp_path):
     for key in ("name", "sources", "created", "consent", "embedding_space"):
         assert getattr(back, key) == getattr(voice, key)
     assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
+
+
+@pytest.mark.parametrize("consent", [b"Ren\xe9", b"\xff", "René".encode()])
+def test_a_consent_note_of_any_bytes_is_kept(tmp_path, consent):
+    path = tmp_path / "voice.safetensors"
+    Voice(np.ones(4), "toy", name="a", consent=os.fsdecode(consent)).save(path)
+    assert Voice.load(path).consent == consent.decode("utf-8", "backslashreplace")
 
 
 def test_the_embedding_is_normalised_and_cannot_be_changed():

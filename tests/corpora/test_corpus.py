@@ -1,6 +1,8 @@
 """Corpora of every layout, with unusable files among the usable ones."""
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +107,23 @@ def test_speaker_folders(tmp_path):
     stereo = read_utterance(utterances["folders/ben/stereo.flac"])
     assert stereo.shape == (8000,) and stereo.dtype == np.float32
     assert np.abs(stereo).max() == pytest.approx(0.45, abs=0.01)  # the mean of the two channels
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems allow Unicode names only")
+def test_names_that_are_not_utf8(tmp_path):
+    for folder, name in ((b"caf\xe9", b"a\xff"), (b"caf\xc3\xa9", b"b"), (b"\xe9", b"c")):
+        target = tmp_path / "folders" / os.fsdecode(folder) / f"{os.fsdecode(name)}.wav"
+        target.parent.mkdir(parents=True)
+        write_clip(tmp_path / "clip.wav").rename(target)
+    utterances, rejected = read(tmp_path / "folders")
+    speakers = {key: utterance.speaker for key, utterance in utterances.items()}
+    assert speakers == {
+        "folders/caf\\xe9/a\\xff.wav": "caf\\xe9", "folders/café/b.wav": "café", "folders/\\xe9/c.wav": "\\xe9",
+    }  # fmt: skip
+    assert not rejected
+    assert all(len(read_utterance(utterance)) == 8000 for utterance in utterances.values())
+    (key,) = read(tmp_path / "folders" / os.fsdecode(b"caf\xe9"))[0]
+    assert key == "caf\\xe9/a\\xff.wav"
 
 
 @pytest.mark.parametrize("root", ["train", "train/clean"])

@@ -1,12 +1,15 @@
 """Atomic writing."""
 
 import errno
+import json
+import os
 import resource
 
 import pytest
 import torch
+from safetensors import safe_open
 
-from modelfile.files import write_json, write_tensors
+from modelfile.files import write_json, write_tensors, write_text
 from speech.errors import StorageError
 from speech.files import write_atomically
 
@@ -39,3 +42,13 @@ def test_a_file_in_place_of_a_folder_is_reported(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot be written"):
         write_json(tmp_path / "file" / "config.json", {})
+
+
+@pytest.mark.parametrize("text", [b"caf\xe9", b"\xff\xff", "café".encode()])
+def test_text_of_any_bytes_is_written(tmp_path, text):
+    content = {"text": os.fsdecode(text)}
+    write_text(tmp_path / "a.json", json.dumps(content, ensure_ascii=False))
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == content
+    write_tensors(tmp_path / "a.safetensors", {"w": torch.zeros(1)}, content)
+    with safe_open(tmp_path / "a.safetensors", "pt") as file:
+        assert file.metadata() == {"text": text.decode("utf-8", "backslashreplace")}

@@ -1,4 +1,4 @@
-"""Atomic file writes."""
+"""File names as text, and atomic file writes."""
 
 import errno
 import os
@@ -8,7 +8,7 @@ import pytest
 
 from speech import files
 from speech.errors import StorageError
-from speech.files import write_bytes
+from speech.files import readable, write_bytes
 
 
 def names_in(folder: Path) -> list[str]:
@@ -20,6 +20,21 @@ def fail_with(number: int):
         raise OSError(number, os.strerror(number))
 
     return fail
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are Unicode there")
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        (b"a b.wav", "a b.wav"),
+        ("café".encode(), "café"),
+        (b"caf\xe9", "caf\\xe9"),
+        (b"\xff\xc3\xa9", "\\xffé"),
+        (b"", ""),
+    ],
+)
+def test_any_file_name_is_readable(name, shown):
+    assert readable(os.fsdecode(name)) == shown
 
 
 def test_a_file_is_replaced_and_nothing_is_left_beside_it(tmp_path):

@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -133,6 +135,16 @@ def test_one_step_changes_every_parameter(tmp_path):
 def test_a_run_directory_is_not_started_twice(straight):
     with pytest.raises(TrainingError, match="--resume"):
         fit(ToyTask(), ToyBatches(), config(), straight)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems allow Unicode names only")
+@pytest.mark.parametrize("name", [b"caf\xe9", b"\xff\xfe", b"\xc3"])
+def test_a_run_directory_whose_name_is_not_utf8(tmp_path, name, caplog):
+    run = tmp_path / os.fsdecode(name)
+    fit(ToyTask(), ToyBatches(), config(steps=2), run)
+    assert "TensorBoard cannot write" in caplog.text
+    assert fit(ToyTask(), ToyBatches(), config(steps=4), run, resume=True).step == 4
+    assert read_header(run / "best.safetensors").step == 4 and run_log(run)
 
 
 def test_resume_needs_a_run(tmp_path):

@@ -13,6 +13,7 @@ from cloning.enrolment import voice_of_clips
 from cloning.models import ModelFiles
 from cloning.voices import Voice
 from speech.errors import AudioError
+from speech.files import readable
 from toolbox.jobs.context import JobContext
 from toolbox.jobs.loaded_models import Models
 from toolbox.storage.datasets import Utterance
@@ -155,7 +156,7 @@ def source_name(source: Source) -> str:
     """Name of a clip: that of its file, without folders."""
     if isinstance(source, tuple):
         return source[0]
-    return Path(source if isinstance(source, str | Path) else source.name).name
+    return readable(Path(source if isinstance(source, str | Path) else source.name).name)
 
 
 def _analysed(name: str, wav: np.ndarray, clip: ExaminedClip, space: str) -> AnalysedClip:
