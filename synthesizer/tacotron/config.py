@@ -182,7 +182,7 @@ class InferenceSettings:
     refiner_steps: int = 6
     """Steps of the refiner; 0 to leave it out."""
     refiner_temperature: float = 1.0
-    """Standard deviation of the noise that the refiner starts from."""
+    """Scale of the noise that the refiner starts from."""
     refiner_guidance: float = 1.0
     """Classifier-free guidance of the refiner towards the speaker (arXiv 2207.12598); 1 for none. Doubles its work."""
 

@@ -197,10 +197,10 @@ def _loss(
     recorded = torch.stack([crop[1] for crop in crops])
     time = (torch.arange(ROWS) + torch.rand(ROWS, generator=generator)) / ROWS
     noise = torch.randn(recorded.shape, generator=generator)
-    target = refiner.standardise(recorded)
+    target, start = refiner.standardise(recorded), refiner.start(given, noise)
     with torch.autocast("cpu", torch.bfloat16):
-        velocity = refiner.velocity(torch.lerp(noise, target, time[:, None, None]), time, refiner.encode(given))
-    return (velocity.float() - (target - noise)).square().mean()
+        velocity = refiner.velocity(torch.lerp(start, target, time[:, None, None]), time, refiner.encode(given))
+    return (velocity.float() - (target - start)).square().mean()
 
 
 def _crop(one: SpokenMel, spoken: Sequence[SpokenMel], rng: np.random.Generator) -> tuple[Conditions, Tensor]:

@@ -1,9 +1,10 @@
 """The vector field of the refiner.
 
 Conditional flow matching (Lipman et al., arXiv 2210.02747; Tong et al., arXiv 2302.00482; for speech Matcha-TTS, arXiv
-2309.03199): a network is trained to predict the velocity from noise to the mel of a recording, and sampling integrates
-it in a few steps. The velocity depends on the mel of the decoder, the spoken symbols, F0, the speaker embedding, and on
-a few seconds of another recording of the speaker (the reference), which is read by cross-attention. Voicebox (arXiv
+2309.03199): a network is trained to predict the velocity from a random start to the mel of a recording, and sampling
+integrates it in a few steps. The start is the mel of the decoder with noise, which is much nearer than noise alone (as
+in Bridge-TTS, arXiv 2312.03491). The velocity depends on that mel, the spoken symbols, F0, the speaker embedding, and
+on a few seconds of another recording of the speaker (the reference), which is read by cross-attention. Voicebox (arXiv
 2306.15687) has such a prompt in the same sequence; cross-attention encodes it once for all sampling steps.
 """
 
@@ -32,6 +33,7 @@ TIME_SIZE = 64
 EXPANSION = 3
 PATTERN_STEPS = 96  # F0 values per octave in the table of harmonic patterns
 ATTENTION_EVERY = 2  # blocks
+START_DEVIATION = 0.5  # of the noise around the decoder's mel: about its distance from the recording
 
 
 class Conditions(NamedTuple):
@@ -121,7 +123,7 @@ class ReferenceAttention(nn.Module):
 
 
 class Refiner(nn.Module):
-    """Velocity of the mel between noise (time 0) and a recording (time 1).
+    """Velocity of the mel between its start (time 0) and a recording (time 1).
 
     Args:
         config: `refiner_size` is the width, `refiner_layers` the number of blocks.
@@ -164,6 +166,15 @@ class Refiner(nn.Module):
     def restore(self, values: Tensor) -> Tensor:
         """The inverse of `standardise`."""
         return values * self.deviation + self.mean
+
+    def start(self, given: Conditions, noise: Tensor) -> Tensor:
+        """The values at time 0: the decoder's mel with noise around it, or noise alone where that mel is unknown.
+
+        Args:
+            noise: of deviation 1, [batch, frames, n_mels].
+        """
+        known = given.coarse_known[:, None, None]
+        return known * self.standardise(given.coarse) + (1 - known * (1 - START_DEVIATION)) * noise
 
     def encode(self, given: Conditions) -> Encoded:
         """The parts of the network that do not depend on time."""

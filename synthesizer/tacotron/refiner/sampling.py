@@ -1,4 +1,4 @@
-"""Sampling of a refined mel: from noise along the velocity."""
+"""Sampling of a refined mel: from the decoder's mel with noise along the velocity."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def refine(
     given = conditions_of(coarse, refiner.mean.device)
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(given.coarse.shape, generator=generator).to(given.coarse.device)
-    values = settings.refiner_temperature * noise
+    values = refiner.start(given, settings.refiner_temperature * noise)
     guidance = settings.refiner_guidance
     if guidance != 1:
         given = Conditions(*(torch.cat(both) for both in zip(given, _without_speaker(given), strict=True)))

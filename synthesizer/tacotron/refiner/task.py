@@ -14,7 +14,7 @@ from synthesizer.tacotron.config import TacotronConfig
 from synthesizer.tacotron.model import Tacotron2
 from synthesizer.tacotron.postfilter_task import texture_distance
 from synthesizer.tacotron.refiner.data import RefinerBatch, RefinerItems
-from synthesizer.tacotron.refiner.network import Encoded
+from synthesizer.tacotron.refiner.network import Conditions, Encoded
 from synthesizer.tacotron.refiner.sampling import CoarseMel, refine
 from synthesizer.tacotron.task_audio import AUDIO_CLIPS, ValidationAudio
 from synthesizer.training_flags import Vocode
@@ -67,15 +67,18 @@ class RefinerTask(Task):
         rows = len(batch.recorded)
         time = (torch.arange(rows) + torch.rand(rows, generator=generator)) / rows
         noise = torch.randn(batch.recorded.shape, generator=generator)
-        loss = self._flow_loss(batch, self.refiner.encode(batch.given), time, noise)
+        loss = self._flow_loss(batch, batch.given, self.refiner.encode(batch.given), time, noise)
         return {"loss": loss, "items": torch.tensor(batch.recorded.shape[0] * batch.recorded.shape[1])}
 
-    def _flow_loss(self, batch: RefinerBatch, encoded: Encoded, time: Tensor, noise: Tensor) -> Tensor:
+    def _flow_loss(
+        self, batch: RefinerBatch, given: Conditions, encoded: Encoded, time: Tensor, noise: Tensor
+    ) -> Tensor:
         device = batch.recorded.device
         time, noise = time.to(device), noise.to(device)
         target = self.refiner.standardise(batch.recorded)
-        noisy = torch.lerp(noise, target, time[:, None, None])
-        return (self.refiner.velocity(noisy, time, encoded).float() - (target - noise)).square().mean()
+        start = self.refiner.start(given, noise)
+        now = torch.lerp(start, target, time[:, None, None])
+        return (self.refiner.velocity(now, time, encoded).float() - (target - start)).square().mean()
 
     @torch.no_grad()
     def validate(self, step: int, run: RunDirectory) -> dict[str, float]:
@@ -102,7 +105,7 @@ class RefinerTask(Task):
             for name, conditions in variants.items():
                 encoded = self.refiner.encode(conditions)
                 for time in VALIDATION_TIMES:
-                    loss = self._flow_loss(batch, encoded, torch.full((len(noise),), time), noise)
+                    loss = self._flow_loss(batch, conditions, encoded, torch.full((len(noise),), time), noise)
                     figures.setdefault(name, []).append(float(loss))
         self._sample(step, run, figures)
         return {name: float(np.mean(values)) for name, values in figures.items()}
