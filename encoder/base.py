@@ -1,9 +1,9 @@
 """The facade of all encoder families: from waveforms to speaker embeddings."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 import numpy as np
 import torch
@@ -13,6 +13,9 @@ from torch import nn
 from encoder.config import EncoderSettings
 from encoder.partials import Floats, Partials, mean_embedding, partial_starts
 from speech.errors import AudioError, ConfigError
+
+if TYPE_CHECKING:
+    from modelfile.header import ModelHeader
 
 Precision = Literal["auto", "fp32"]
 
@@ -100,6 +103,36 @@ class SpeakerEncoder(ABC):
         from modelfile.families import load_family
 
         return load_family(STAGE, path, device, precision=precision)
+
+    @classmethod
+    def of_file(
+        cls,
+        model: EncoderModel,
+        header: "ModelHeader",
+        weights: Mapping[str, torch.Tensor],
+        device: str | torch.device = "cpu",
+        **options: Any,
+    ) -> Self:
+        """The encoder of a family's model file: `model` with the weights of the file.
+
+        Args:
+            options: `precision`.
+
+        Raises:
+            ModelFileError: the weights do not fit the model.
+        """
+        from modelfile.checkpoint import load_into
+
+        load_into(model, weights)
+        return cls(
+            model,
+            embedding_space=header.embedding_space,
+            device=device,
+            licence=header.licence,
+            trained_on=header.trained_on,
+            step=header.step,
+            **options,
+        )
 
     def save(self, path: str | Path, dtype: torch.dtype | None = None) -> None:
         """Write a model file, as float32 or, at half the size, as `torch.float16`."""

@@ -1,4 +1,4 @@
-"""Convert the public SV2TTS encoder (RTVC's `encoder.pt`; Resemblyzer ships the same kind of file).
+"""The public SV2TTS encoder: RTVC's `encoder.pt`, or the same weights inside the PyPI package `resemblyzer`.
 
 `python -m encoder.convert OUT.safetensors` writes it as a model file, for inference or as a teacher.
 """
@@ -6,18 +6,13 @@
 import argparse
 import importlib.util
 from pathlib import Path
+from typing import Any
 
-from torch import Tensor
-
-from encoder.base import Precision
-from encoder.lstm.config import PUBLIC_SPACE, LSTMConfig
-from encoder.lstm.inference import LSTMEncoder
-from encoder.lstm.model import SpeakerEncoderModel
-from modelfile.public import read_public_checkpoint
+from encoder.base import STAGE, Precision, SpeakerEncoder
+from modelfile.checkpoint import save_model
+from modelfile.convert import describe, read_converted
+from modelfile.families import family_of
 from speech.errors import ModelFileError, StorageError, exit_on_speech_error
-
-PUBLIC_LICENCE = "Apache-2.0"
-PUBLIC_TRAINED_ON = "LibriSpeech train-other, VoxCeleb1, VoxCeleb2 (public SV2TTS encoder, weights of Resemblyzer)"
 
 
 def find_resemblyzer_weights() -> Path | None:
@@ -32,55 +27,18 @@ def find_resemblyzer_weights() -> Path | None:
     return weights if weights.is_file() else None
 
 
-def load_public_encoder(path: str | Path, precision: Precision = "auto") -> LSTMEncoder:
-    """Load a public encoder checkpoint.
+def load_public_encoder(path: str | Path, precision: Precision = "auto") -> SpeakerEncoder:
+    """Load a public encoder checkpoint (`.pt`).
 
     Args:
-        path: `.pt` file whose "model_state" holds `lstm.*` and `linear.*` tensors; others are ignored.
         precision: as for `SpeakerEncoder`.
 
     Raises:
         ModelFileError: missing, not a PyTorch file of plain tensors, or a different model.
     """
-    state, step = read_public_checkpoint(path, "encoder")
-    try:
-        model = _build(state)
-    except (KeyError, RuntimeError, IndexError) as error:
-        raise ModelFileError(f"{path} is not the public speaker encoder ({error}): give its .pt file.") from error
-    return LSTMEncoder(
-        model,
-        embedding_space=PUBLIC_SPACE,
-        precision=precision,
-        licence=PUBLIC_LICENCE,
-        trained_on=PUBLIC_TRAINED_ON,
-        step=step,
-    )
-
-
-def convert_public_encoder(path: str | Path, output: str | Path) -> LSTMEncoder:
-    """Write a public encoder checkpoint as a model file (float32).
-
-    Raises:
-        ModelFileError: as `load_public_encoder`.
-        StorageError: the output cannot be written.
-    """
-    encoder = load_public_encoder(path)
-    encoder.save(output)
+    header, weights = read_converted(path, STAGE)
+    encoder: Any = family_of(STAGE, header.kind).load(header, weights, "cpu", precision=precision)
     return encoder
-
-
-def _build(state: dict[str, Tensor]) -> SpeakerEncoderModel:
-    """Build the model with the sizes of the tensors."""
-    config = LSTMConfig(
-        n_mels=state["lstm.weight_ih_l0"].shape[1],
-        hidden_size=state["lstm.weight_hh_l0"].shape[1],
-        num_layers=sum(name.startswith("lstm.weight_ih_l") for name in state),
-        embedding_size=state["linear.weight"].shape[0],
-    )
-    weights = {name: value.float() for name, value in state.items() if name.startswith(("lstm.", "linear."))}
-    model = SpeakerEncoderModel(config)
-    model.load_state_dict(weights)
-    return model
 
 
 @exit_on_speech_error
@@ -98,8 +56,9 @@ def main(arguments: list[str] | None = None) -> None:
     source = args.source or find_resemblyzer_weights()
     if source is None:
         raise ModelFileError("The package resemblyzer is not installed: install it, or give a .pt file with --source.")
-    encoder = convert_public_encoder(source, args.output)
-    print(f"{args.output}: encoder of {source}, step {encoder.step}, embedding space {encoder.embedding_space}")
+    header, weights = read_converted(source, STAGE)
+    save_model(args.output, weights, header)
+    print(describe(STAGE, args.output))
 
 
 if __name__ == "__main__":

@@ -46,11 +46,11 @@ def plan_training(
     model = network(start.config if start else config)
     if start:
         model.load_state_dict(start.model.state_dict())
+    check_bands(store, model.config.n_mels, "encoder")
     loss, batch = losses(flags, teacher is not None), batch_config(flags, model.config.partials.partial_frames)
     augmentation = flags.augmentation if flags.augment else no_augmentation()
-    batches = SpeakerBatches(
-        store, batch, augmentation, load_noise(flags.noise, "train"), seed=flags.seed, rank=process_rank()
-    )
+    noise = {split: load_noise(flags.noise, split, model.config.n_mels) for split in ("train", "validation")}
+    batches = SpeakerBatches(store, batch, augmentation, noise["train"], seed=flags.seed, rank=process_rank())
     logger.info("%s: %d utterances, %d training speakers", flags.store, len(store), len(batches.names))
     task = task_type(
         model,
@@ -58,7 +58,7 @@ def plan_training(
         ModelHeader(STAGE, flags.kind, licence=flags.licence, trained_on=trained_on(flags, store)),
         loss,
         teacher=teacher,
-        noise=load_noise(flags.noise, "validation"),
+        noise=noise["validation"],
         pictures=flags.pictures,
     )
     settings = {
@@ -105,6 +105,23 @@ def optimisation(flags: EncoderFlags) -> FitConfig:
     )
 
 
+def check_bands(store: FeatureStore, n_mels: int, subcommand: str) -> None:
+    """Check that a store has as many mel bands as the encoder.
+
+    Args:
+        subcommand: of preprocess.py, which made the store.
+
+    Raises:
+        CorpusError: it has a different number.
+    """
+    found = store.array(0, "mel").shape[1] if len(store) else n_mels
+    if found != n_mels:
+        raise CorpusError(
+            f"{store.directory} has {found} mel bands and the encoder takes {n_mels}: "
+            f"make a store with `preprocess.py {subcommand} --n-mels {n_mels}`."
+        )
+
+
 def load_encoder(path: Path | None, kind: str) -> SpeakerEncoder | None:
     """The encoder to start from or to distil, None without a path.
 
@@ -121,15 +138,16 @@ def load_encoder(path: Path | None, kind: str) -> SpeakerEncoder | None:
     return encoder
 
 
-def load_noise(path: Path | None, split: str) -> list[np.ndarray]:
+def load_noise(path: Path | None, split: str, n_mels: int) -> list[np.ndarray]:
     """The mels [frames, n_mels] of one split of a noise store; none without a path.
 
     Raises:
-        CorpusError: not a noise store.
+        CorpusError: not a noise store, or one with a different number of bands.
     """
     if path is None:
         return []
     store = FeatureStore(path)
     if store.info.get("stage") != "noise":
         raise CorpusError(f"{path} holds no noise: make a noise store with `preprocess.py noise`.")
+    check_bands(store, n_mels, "noise")
     return [store.array(index, "mel") for index in store.select(split=split)]

@@ -10,6 +10,8 @@ from safetensors.numpy import load_file
 
 from corpora.store import FeatureWriter
 from encoder import SpeakerEncoder
+from encoder.campplus.config import CAMPPlusConfig
+from encoder.campplus.family import CAMPPlusFlags
 from encoder.config import PartialsConfig
 from encoder.lstm.config import LSTMConfig
 from encoder.lstm.family import LSTMFlags
@@ -17,6 +19,11 @@ from train_encoder import main
 from training.flags import read_flags
 
 TOY = LSTMConfig(hidden_size=8, num_layers=1, embedding_size=6, compression="log", partials=PartialsConfig(12, 6))
+
+CAMPPLUS = CAMPPlusConfig(
+    embedding_size=6, head_channels=2, channels=4, growth_rate=2, bottleneck=2, layers=(1, 1, 1), segment_frames=5,
+    partials=PartialsConfig(12, 6),
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +109,13 @@ def test_training_starts_from_a_model_file(store: Path, tmp_path: Path) -> None:
     before, after = (load_file(path) for path in (first, tmp_path / "second" / "model.safetensors"))
     for name, value in before.items():
         np.testing.assert_allclose(value, after[name], atol=1e-5, err_msg=name)
+
+
+def test_a_store_of_another_number_of_bands_is_refused(store: Path, tmp_path: Path, capsys) -> None:
+    main_flags = CAMPPlusFlags(store, run=tmp_path / "run", model=CAMPPLUS)
+    with pytest.raises(SystemExit):
+        main(main_flags)
+    assert "has 40 mel bands and the encoder takes 80" in capsys.readouterr().err
 
 
 def test_trains_with_noise_from_a_store(store: Path, tmp_path: Path, capsys) -> None:

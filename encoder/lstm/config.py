@@ -12,9 +12,6 @@ if TYPE_CHECKING:
 
 Compression = Literal["none", "log"]
 
-PUBLIC_SPACE = "ge2e-public-256"
-"""Name of the embedding space of the public SV2TTS encoder and of all encoders distilled from it."""
-
 
 @dataclass(frozen=True)
 class LSTMConfig:

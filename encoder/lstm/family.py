@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from corpora.store import FeatureStore
     from encoder.lstm.inference import LSTMEncoder
     from modelfile.header import ModelHeader
+    from modelfile.public import Converted, PublicCheckpoint
     from training.config import TrainingPlan
 
 
@@ -45,19 +46,8 @@ def load(header: "ModelHeader", weights: "dict[str, Tensor]", device: Any = "cpu
     from encoder.lstm.config import read_config
     from encoder.lstm.inference import LSTMEncoder
     from encoder.lstm.model import SpeakerEncoderModel
-    from modelfile.checkpoint import load_into
 
-    model = SpeakerEncoderModel(read_config(header))
-    load_into(model, weights)
-    return LSTMEncoder(
-        model,
-        embedding_space=header.embedding_space,
-        device=device,
-        licence=header.licence,
-        trained_on=header.trained_on,
-        step=header.step,
-        **options,
-    )
+    return LSTMEncoder.of_file(SpeakerEncoderModel(read_config(header)), header, weights, device, **options)
 
 
 def plan(flags: LSTMFlags, store: "FeatureStore", run: Path) -> "TrainingPlan":
@@ -69,4 +59,13 @@ def plan(flags: LSTMFlags, store: "FeatureStore", run: Path) -> "TrainingPlan":
     return plan_training(flags, store, SpeakerEncoderModel, flags.model, LSTMTask)
 
 
-FAMILY = Family(kind="lstm", config=LSTMConfig, load=load, training_flags=LSTMFlags, plan=plan, order=10)
+def convert(checkpoint: "PublicCheckpoint") -> "Converted | None":
+    """The public SV2TTS encoder as a model file."""
+    from encoder.lstm.convert import convert_public
+
+    return convert_public(checkpoint)
+
+
+FAMILY = Family(
+    kind="lstm", config=LSTMConfig, load=load, training_flags=LSTMFlags, plan=plan, convert=convert, order=10
+)

@@ -5,9 +5,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from encoder.base import EncoderModel
+from encoder.compression import log_mels
 from encoder.lstm.config import LSTMConfig
-
-LOG_FLOOR = 1e-5  # power of a silent mel band; the median of speech at -30 dBFS is near 4e-4
 
 
 class SpeakerEncoderModel(EncoderModel):
@@ -80,8 +79,7 @@ class SpeakerEncoderModel(EncoderModel):
 
     def _states(self, mels: Tensor) -> Tensor:
         if self.config.compression == "log":
-            # from about -0.8 (silence) to 2; in float32, because in bfloat16 the floor is lost in the sum
-            mels = (mels.float().clamp_min(0) + LOG_FLOOR).log() / 6 + 1.1
+            mels = log_mels(mels) / 6 + 1.1  # from about -0.8 (silence) to 2
         states, _ = self.lstm(mels)
         return states
 

@@ -5,7 +5,11 @@ import pytest
 import torch
 
 from encoder import SpeakerEncoder
-from encoder.convert import convert_public_encoder, find_resemblyzer_weights, load_public_encoder, main
+from encoder.convert import find_resemblyzer_weights, load_public_encoder, main
+from encoder.lstm.convert import convert_public
+from modelfile.convert import convert_file
+from modelfile.header import read_header
+from modelfile.public import PUBLIC_SPACE, PublicCheckpoint
 from speech.errors import ModelFileError
 
 
@@ -71,42 +75,26 @@ def public_state(hidden: int = 8) -> dict[str, torch.Tensor]:
 
 def test_sizes_are_read_off_the_tensors(tmp_path: Path) -> None:
     torch.save({"step": 12, "model_state": public_state()}, tmp_path / "small.pt")
-    encoder = convert_public_encoder(tmp_path / "small.pt", tmp_path / "small.safetensors")
-    assert (encoder.config.hidden_size, encoder.config.num_layers, encoder.config.embedding_size) == (
-        8,
-        2,
-        6,
-    )
+    convert_file(tmp_path / "small.pt", tmp_path / "small.safetensors")
+    encoder = SpeakerEncoder.load(tmp_path / "small.safetensors")
+    config = encoder.config
+    assert (config.hidden_size, config.num_layers, config.embedding_size) == (8, 2, 6)
     assert encoder.step == 12
+    assert read_header(tmp_path / "small.safetensors").extra["converted_from"] == "small.pt"
 
 
-def test_wrong_files_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match="no public encoder"):
-        load_public_encoder(tmp_path / "missing.pt")
-    (tmp_path / "text.pt").write_text("hello")
-    with pytest.raises(ModelFileError, match="not a PyTorch file"):
-        load_public_encoder(tmp_path / "text.pt")
-    (tmp_path / "empty.pt").write_bytes(b"")
-    with pytest.raises(ModelFileError, match="not a PyTorch file"):
-        load_public_encoder(tmp_path / "empty.pt")
-    torch.save({"weights": torch.zeros(2)}, tmp_path / "other.pt")
-    with pytest.raises(ModelFileError, match="model_state"):
-        load_public_encoder(tmp_path / "other.pt")
+def test_an_encoder_of_different_weights_has_an_embedding_space_of_its_own() -> None:
+    spaces = set()
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        converted = convert_public(PublicCheckpoint("encoder.pt", public_state()))
+        assert converted is not None
+        spaces.add(converted[0].embedding_space)
+    assert len(spaces) == 2 and all(space.startswith("ge2e-") and space != PUBLIC_SPACE for space in spaces)
+
+
+def test_missing_tensors_are_refused() -> None:
     state = public_state()
-    del state["lstm.weight_hh_l1"]
-    torch.save({"model_state": state}, tmp_path / "torn.pt")
-    with pytest.raises(ModelFileError, match="not the public speaker encoder"):
-        load_public_encoder(tmp_path / "torn.pt")
-
-
-class _Evil:
-    def __reduce__(self) -> tuple:
-        return (Path.touch, (Path("executed"),))
-
-
-def test_nothing_in_a_pickle_is_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    torch.save({"model_state": _Evil()}, tmp_path / "evil.pt")
-    with pytest.raises(ModelFileError):
-        load_public_encoder(tmp_path / "evil.pt")
-    assert not (tmp_path / "executed").exists()
+    del state["lstm.weight_hh_l0"]
+    with pytest.raises(ModelFileError, match="incomplete speaker encoder"):
+        convert_public(PublicCheckpoint("encoder.pt", state))

@@ -129,7 +129,7 @@ def store(tmp_path: Path) -> Path:
 
 @pytest.mark.usefixtures("toy_family")
 def test_a_folder_is_a_family(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert list(families_of("encoder")) == ["lstm", "toy"]
+    assert list(families_of("encoder")) == ["lstm", "campplus", "toy"]
     run = tmp_path / "run"
     words = ["--model", "toy", "--steps", "2", "--speakers", "3", "--embedding-size", "5", "--no-pictures"]
     monkeypatch.setattr(sys, "argv", ["train_encoder.py", str(store), "--run", str(run), *words])

@@ -1,0 +1,49 @@
+"""Architecture and front end of the CAM++ encoder."""
+
+from dataclasses import dataclass, field
+
+from encoder.config import PartialsConfig
+from speech.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class CAMPPlusConfig:
+    """Architecture of the encoder, stored whole in its model file.
+
+    The default has half the width of the paper, so that it embeds on a CPU about as fast as the LSTM encoder. The
+    paper's sizes are head_channels 32, channels 128, growth_rate 32 and embedding_size 512.
+    """
+
+    n_mels: int = 80
+    """Mel bands, a multiple of 8."""
+    embedding_size: int = 192
+    """Length of an embedding."""
+    head_channels: int = 16
+    """Channels of the 2-D convolutions at the input."""
+    channels: int = 64
+    """Channels at the input of the first dense block."""
+    growth_rate: int = 16
+    """Channels that each layer of a dense block adds."""
+    bottleneck: int = 4
+    """Channels of a layer's bottleneck, as a multiple of the growth rate."""
+    layers: tuple[int, int, int] = (12, 24, 16)
+    """Layers of the three dense blocks."""
+    segment_frames: int = 100
+    """Frames of 20 ms in a segment of the context-aware masking."""
+    sample_rate: int = 16_000
+    """Samples per second."""
+    hop_length: int = 160
+    """Samples between two frames."""
+    partials: PartialsConfig = field(default_factory=lambda: PartialsConfig(partial_frames=200, partial_step=200))
+
+    def __post_init__(self) -> None:
+        for name in (
+            "n_mels", "embedding_size", "head_channels", "channels", "growth_rate", "bottleneck", "segment_frames",
+            "sample_rate", "hop_length",
+        ):  # fmt: skip
+            if getattr(self, name) < 1:
+                raise ConfigError(f"The encoder's {name} is {getattr(self, name)}: it must be at least 1.")
+        if self.n_mels % 8:
+            raise ConfigError(f"The encoder's n_mels is {self.n_mels}: CAM++ needs a multiple of 8.")
+        if len(self.layers) != 3 or min(self.layers) < 1:
+            raise ConfigError(f"The encoder's layers are {self.layers}: give three numbers of at least 1.")
