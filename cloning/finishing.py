@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from synthesizer import Sentence
 
 CHUNK_SECONDS = 0.1
+UNINTELLIGIBLE = "the speech is probably unintelligible: train the synthesizer longer, or choose another one"
 FADE_SECONDS = 0.005  # long enough to avoid a click, too short to be audible as a fade
 
 
@@ -112,10 +113,18 @@ def fade_edges(chunks: Iterable[np.ndarray], sample_rate: int) -> Iterator[np.nd
 
 
 def check_alignment(sentences: Sequence[Sentence]) -> tuple[float, tuple[str, ...]]:
-    """The lowest alignment score of the sentences, 0 to 1, and a remark for each fault that was found."""
-    remarks = [
+    """The lowest score of the sentences, 0 to 1, and a remark for each fault that was found."""
+    remarks = [] if is_intelligible(sentences) else [UNINTELLIGIBLE]
+    remarks += [
         f"sentence {number}: {remark}"
         for number, sentence in enumerate(sentences, start=1)
         for remark in sentence.remarks
     ]
     return round(min((sentence.score for sentence in sentences), default=0.0), 3), tuple(remarks)
+
+
+def is_intelligible(sentences: Sequence[Sentence]) -> bool:
+    """Whether at least half of the time can probably be understood."""
+    seconds = [sentence.seconds or 1.0 for sentence in sentences]
+    understood = (each for each, sentence in zip(seconds, sentences, strict=True) if sentence.intelligible)
+    return sum(understood) >= sum(seconds) / 2

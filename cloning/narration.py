@@ -97,6 +97,7 @@ class Narrator:
             "seconds": round(speech.seconds, 3),
             "seed": speech.seed,
             "alignment_score": speech.alignment_score,
+            "intelligible": speech.intelligible,
             "similarity": None if similarity is None else round(similarity, 4),
             "remarks": list(speech.remarks),
             "sentences": [sentence_entry(sentence) for sentence in speech.sentences],
@@ -129,6 +130,7 @@ def sentence_entry(sentence: Sentence) -> dict[str, Any]:
         "text": sentence.text,
         "seconds": round(sentence.seconds, 3),
         "score": round(sentence.score, 3),
+        "intelligible": sentence.intelligible,
         "attempts": sentence.attempts,
         "fallbacks": list(sentence.fallbacks),
         "done": list(sentence.done),
@@ -144,7 +146,9 @@ def count_sentences(sentences: Sequence[Sentence]) -> str:
         split = sum(sentence.parts > 1 for sentence in again)
         counts += f", {len(again)} decoded again" + (f" ({split} split)" if split else "")
     doubtful = sum(not sentence.ok for sentence in sentences)
-    return counts + (f", {doubtful} doubtful" if doubtful else "")
+    unintelligible = sum(not sentence.intelligible for sentence in sentences)
+    counts += f", {doubtful} doubtful" if doubtful else ""
+    return counts + (f", {unintelligible} probably unintelligible" if unintelligible else "")
 
 
 def _write(path: Path, speech: Speech, overwrite: bool) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cloning.finishing import check_alignment
+from cloning.finishing import check_alignment, is_intelligible
 
 if TYPE_CHECKING:
     from synthesizer import Sentence, Synthesis
@@ -29,8 +29,9 @@ class Speech:
         mel: float32 [n_mels, frames] in [-4, 4].
         alignment: float32 [tokens, steps], attention weights; of a very long text not every step.
         tokens: symbol of each row of the alignment.
-        alignment_score: that of the worst sentence, 0 to 1; 1 if all were decoded completely and in order.
-        remarks: one sentence for each fault of the alignment; empty if there is none.
+        alignment_score: that of the worst sentence, 0 to 1; 1 if all were decoded completely and in order, 0 if one is
+            silent or no speech at all.
+        remarks: one sentence for each fault that was found; empty if there is none.
         sentences: attempts, corrections, score and remarks of each sentence.
     """
 
@@ -61,6 +62,11 @@ class Speech:
             remarks=remarks,
             sentences=tuple(synthesis.sentences),
         )
+
+    @property
+    def intelligible(self) -> bool:
+        """False if at least half of it probably cannot be understood, as with a synthesizer after few steps."""
+        return is_intelligible(self.sentences)
 
     @property
     def seconds(self) -> float:

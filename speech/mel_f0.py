@@ -146,6 +146,20 @@ def f0_from_mel(mel: NDArray[np.floating], config: MelConfig) -> Floats:
     return f0_and_similarity(mel[None], config)[0][0]
 
 
+def harmonic_similarity(mels: NDArray[np.floating], config: MelConfig) -> NDArray[np.floating]:
+    """Cosine similarity of each frame to the harmonic pattern of each F0 candidate.
+
+    Args:
+        mels: [mels, n_mels, frames], dB scaled to [-4, 4].
+
+    Returns:
+        [mels, candidates, frames]; at `MIN_SIMILARITY` or above a frame can be voiced.
+    """
+    structure = fine_structure(mels)[:, :COMPARED_BANDS]
+    similarity: NDArray[np.floating] = _patterns(config) @ structure
+    return similarity / np.maximum(np.linalg.norm(structure, axis=1), 1.0)[:, None]
+
+
 def f0_and_similarity(mels: NDArray[np.floating], config: MelConfig) -> tuple[Floats, Floats]:
     """F0 contours of several mel spectrograms, and how clear the pitch is.
 
@@ -156,9 +170,7 @@ def f0_and_similarity(mels: NDArray[np.floating], config: MelConfig) -> tuple[Fl
         float32 [mels, frames] as `f0_from_mel` returns it, and float32 [mels, frames], the cosine similarity to the
         pattern of the F0; `MIN_SIMILARITY` for unvoiced frames.
     """
-    patterns, costs = _patterns(config), _transition_costs()
-    structure = fine_structure(mels)[:, :COMPARED_BANDS]
-    similarity = (patterns @ structure) / np.maximum(np.linalg.norm(structure, axis=1), 1.0)[:, None]
+    similarity, costs = harmonic_similarity(mels, config), _transition_costs()
     unvoiced = np.full((len(mels), 1, similarity.shape[2]), MIN_SIMILARITY)
     scores = np.concatenate([similarity, unvoiced], axis=1).transpose(2, 0, 1)  # [frames, mels, candidates + 1]
     path = np.stack([_best_path(scores[:, index], costs) for index in range(len(mels))])

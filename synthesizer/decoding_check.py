@@ -16,12 +16,16 @@ from numpy.typing import NDArray
 from speech.mel_config import MelConfig
 from synthesizer.alignment_score import MINIMUM_FOCUS, AlignmentReport, alignment_report, words_missed
 from synthesizer.pacing import LONGEST_PAUSE_SECONDS, frame_levels, loudest, silences
+from synthesizer.speech_likeness import unlike_speech
 from synthesizer.splitting import Word, breaks_of, words_of
 from synthesizer.text.transcript import Transcript
 
 LONGEST_HOLD_SECONDS = 1.0  # at most 0.4 in natural speech
 FASTEST, SLOWEST = 19.5, 4.0  # symbols per second without silences; 2,484 natural clips lie between 6.0 and 18.9
 FEWEST_SYMBOLS = 10  # a shorter text has no meaningful rate
+IMPOSSIBLY_FAST, IMPOSSIBLY_SLOW = 30.0, 2.0  # the same for speech that nobody would understand
+EQUAL_DURATIONS = 0.1  # standard deviation of the tokens' durations, relative to their mean; 0.32 and more in speech
+FEWEST_STEPS = 1.5  # per token; with fewer, durations are equal because steps are coarse
 SILENT_DECIBELS = -60.0  # the level of speech is around -30
 WORDS_NAMED = 5
 
@@ -52,6 +56,8 @@ class DecodingCheck:
         longest_hold: longest time in seconds on one token while there is speech.
         rate: symbols (phonemes or letters) per second of speech; None for a very short text.
         silent: the mel has no speech in it.
+        unlike_speech: why the mel cannot be speech; "" if it can. Decoding it in another way does not help.
+        unintelligible: why it is probably unintelligible, from the mel or the durations; "" if it is not.
         stuck: the token where attention first jumped, else the one it stayed on longest; None if nothing went wrong.
         in_pause: attention did not jump but stayed too long at a pause.
         score: 0 to 1, see `check_decoding`.
@@ -64,6 +70,8 @@ class DecodingCheck:
     longest_hold: float
     rate: float | None
     silent: bool
+    unlike_speech: str
+    unintelligible: str
     stuck: int | None
     in_pause: bool
     score: float
@@ -79,7 +87,7 @@ def check_decoding(decoded: Decoded, transcript: Transcript, config: MelConfig) 
 
     The score is the fraction of the text that was spoken (of its tokens or of its words, whichever is less), divided
     by one more than the number of faults: backward jumps, end not reached, no stop, a held token, an implausible rate.
-    It is 0 for silence.
+    It is 0 for silence and for what is probably unintelligible.
     """
     words = words_of(transcript)
     report = alignment_report(decoded.alignment, decoded.stopped)
@@ -91,6 +99,8 @@ def check_decoding(decoded: Decoded, transcript: Transcript, config: MelConfig) 
     held, held_token = _longest_hold(path, ~quiet & (path < tokens - 1))
     rate = _rate(words, missed, np.count_nonzero(~quiet) * seconds_per_step)
     silent = loudest(frame_levels(decoded.mel, config), config) < SILENT_DECIBELS
+    unlike = "" if silent else unlike_speech(decoded.mel, config)
+    unintelligible = unlike or _implausible_durations(path, words, rate)
     hangs = held * seconds_per_step > LONGEST_HOLD_SECONDS
     odd_rate = rate is not None and not SLOWEST <= rate <= FASTEST
 
@@ -102,6 +112,7 @@ def check_decoding(decoded: Decoded, transcript: Transcript, config: MelConfig) 
     names = tuple(words[number].spelling for number in missed)
     phrases = [
         (silent, "there is no speech in it"),
+        (bool(unintelligible), f"it is probably unintelligible: {unintelligible}"),
         (bool(names), f"{_listed(names)} {'is' if len(names) == 1 else 'are'} probably missing"),
         (not names and not report.ok and report.coverage < 0.9, f"{1 - report.coverage:.0%} of the text was skipped"),
         (not names and not report.reached_end, "the end is probably cut off"),
@@ -119,9 +130,11 @@ def check_decoding(decoded: Decoded, transcript: Transcript, config: MelConfig) 
         longest_hold=held * seconds_per_step,
         rate=rate,
         silent=bool(silent),
+        unlike_speech=unlike,
+        unintelligible=unintelligible,
         stuck=stuck if remarks else None,
         in_pause=bool(remarks) and report.first_jump is None and stuck is not None and breaks_of(transcript)[stuck],
-        score=0.0 if silent else round(spoken / (1 + faults), 4),
+        score=0.0 if silent or unintelligible else round(spoken / (1 + faults), 4),
         remarks=remarks,
     )
 
@@ -157,6 +170,19 @@ def _longest_hold(path: NDArray[np.int64], counted: NDArray[np.bool_]) -> tuple[
 def _rate(words: Sequence[Word], missed: Sequence[int], seconds: float) -> float | None:
     symbols = sum(word.last - word.first for number, word in enumerate(words) if number not in missed)
     return symbols / seconds if symbols >= FEWEST_SYMBOLS and seconds > 0 else None
+
+
+def _implausible_durations(path: NDArray[np.int64], words: Sequence[Word], rate: float | None) -> str:
+    """Why the durations cannot be those of speech, or "". path: token of each step, [steps]."""
+    if rate is None:
+        return ""
+    if not IMPOSSIBLY_SLOW <= rate <= IMPOSSIBLY_FAST:
+        return f"it has {rate:.1f} symbols a second"
+    spoken = [token for word in words for token in range(word.first, word.last)]
+    steps = np.bincount(path, minlength=spoken[-1] + 1)[spoken]
+    if steps.mean() >= FEWEST_STEPS and steps.std() < EQUAL_DURATIONS * steps.mean():
+        return "all its sounds have the same duration"
+    return ""
 
 
 def _listed(words: Sequence[str]) -> str:

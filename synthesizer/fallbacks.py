@@ -12,6 +12,9 @@ A sentence that got stuck in a pause is split first and windowed last: another s
 not move attention forward. If attention jumps or advances too fast, a window keeps the sentence whole at half the cost
 of splitting.
 
+A sentence whose mel cannot be speech is only decoded with another seed: the model is not trained, and the other steps
+mend the alignment.
+
 The best attempt is kept: one without a fault, else the one with the highest score. The result depends on the seed and
 not on the rest of the batch.
 """
@@ -39,6 +42,7 @@ Cancelled = Callable[[], bool]
 
 MAX_SPLIT_DEPTH = 2  # so that a part can be split once more
 SEED, SPLIT, WINDOWED = "another seed", "split", "windowed"
+MANY_ATTEMPTS, POOR_SCORE = 4, 0.25  # a sentence that still has this score after so many is not understood
 LEFT, RIGHT = 10, 11  # in the seeds of parts; above any attempt's number, so that no two decodings share a seed
 
 
@@ -133,8 +137,18 @@ class Outcome:
         return float(np.average([part.check.score for part in self.parts], weights=tokens))
 
     @property
+    def intelligible(self) -> bool:
+        """False if it probably cannot be understood: not speech, or still mostly wrong after many attempts."""
+        return not self._given_up and not any(part.check.silent or part.check.unintelligible for part in self.parts)
+
+    @property
+    def _given_up(self) -> bool:
+        return self.attempts >= MANY_ATTEMPTS and self.score < POOR_SCORE
+
+    @property
     def remarks(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(remark for part in self.parts for remark in part.check.remarks))
+        remarks = tuple(dict.fromkeys(remark for part in self.parts for remark in part.check.remarks))
+        return (*remarks, f"all {self.attempts} attempts failed") if self._given_up else remarks
 
     def better_than(self, other: Outcome) -> bool:
         return (self.ok, self.score) > (other.ok, other.score)
@@ -168,7 +182,7 @@ class FallbackDecoder:
     ) -> list[Outcome]:
         outcomes = self._attempt(requests, 0, False, progress, cancelled)
         cuts = {
-            k: cut for k in _failed(outcomes) if depth < MAX_SPLIT_DEPTH and (cut := _cut(requests[k], outcomes[k]))
+            k: cut for k in _hopeful(outcomes) if depth < MAX_SPLIT_DEPTH and (cut := _cut(requests[k], outcomes[k]))
         }
 
         def windowed(chosen: Sequence[int]) -> None:
@@ -179,9 +193,9 @@ class FallbackDecoder:
         others = [k for k in _failed(outcomes) if k not in paused]
         again = [requests[k] for k in others]
         self._retry(outcomes, others, SEED, lambda: self._attempt(again, 1, False, None, cancelled))
-        windowed([k for k in others if not outcomes[k].ok])
+        windowed([k for k in _hopeful(outcomes) if k in others])
 
-        split = [k for k in _failed(outcomes) if k in cuts]
+        split = [k for k in _hopeful(outcomes) if k in cuts]
         parts = [part for k in split for part in _halves(requests[k], cuts[k])]
         chosen = [cuts[k] for k in split]
         self._retry(
@@ -222,6 +236,11 @@ class FallbackDecoder:
 
 def _failed(outcomes: Sequence[Outcome]) -> list[int]:
     return [k for k, outcome in enumerate(outcomes) if not outcome.ok]
+
+
+def _hopeful(outcomes: Sequence[Outcome]) -> list[int]:
+    """Those that failed although their mels could be speech. The others are signs of an untrained model."""
+    return [k for k in _failed(outcomes) if not any(part.check.unlike_speech for part in outcomes[k].parts)]
 
 
 def _cut(request: SentenceRequest, outcome: Outcome) -> Cut | None:

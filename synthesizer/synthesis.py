@@ -66,6 +66,7 @@ class Sentence:
         remarks: remaining faults, one phrase each.
         seconds: duration without the pause after it.
         pause: seconds of silence after it.
+        intelligible: False if it probably cannot be understood, see `synthesizer.fallbacks.Outcome`.
     """
 
     text: str
@@ -80,6 +81,7 @@ class Sentence:
     remarks: tuple[str, ...] = ()
     seconds: float = 0.0
     pause: float = 0.0
+    intelligible: bool = True
 
     @property
     def ok(self) -> bool:
@@ -212,6 +214,7 @@ def assemble(
         excess_pause=excess_pause,
         remarks=outcome.remarks,
         seconds=frames / config.frames_per_second,
+        intelligible=outcome.intelligible,
         pause=(whole.mel.shape[1] - frames) / config.frames_per_second,
     )
     return Synthesis(whole.mel, whole.alignment, whole.tokens, whole.stopped, (sentence,))

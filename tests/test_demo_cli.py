@@ -145,6 +145,8 @@ def test_a_text_file_becomes_numbered_wavs_and_a_manifest(cli, toy):
         assert 0 <= entry["alignment_score"] <= 1
         assert entry["similarity"] is None or -1 <= entry["similarity"] <= 1
         assert all(isinstance(remark, str) for remark in entry["remarks"])
+        assert entry["intelligible"] is False  # the models are not trained
+        assert "the speech is probably unintelligible: train the synthesizer longer" in result.out
     # the samples of a line do not depend on the other lines
     assert cli(toy / "low.wav", toy / "high.wav", "--text", "It costs £5.", "--seed", 5).code == 0
     assert np.array_equal(wav_of("out.wav"), wav_of("out/002.wav"))

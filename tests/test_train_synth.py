@@ -20,6 +20,7 @@ from preparation.synthesizer import Synthesizer as Settings
 from speech.alignment import Segment
 from speech.audio import write_audio
 from speech.errors import ConfigError
+from synthesizer.options import EmbeddedVoice
 from synthesizer.tacotron.config import Architecture
 from synthesizer.tacotron.flags import TacotronFlags
 from synthesizer.tacotron.model import Tacotron2
@@ -58,6 +59,16 @@ def test_resumed_training_equals_uninterrupted_training(store, tmp_path) -> None
     assert whole.keys() == parts.keys()
     for name, value in whole.items():
         assert torch.equal(value, parts[name]), name
+
+
+def test_speech_after_twenty_steps_is_called_unintelligible(store, tmp_path) -> None:
+    main(flags_for(store, tmp_path / "run", steps=20))
+    synthesizer = load_file(tmp_path / "run" / "model.safetensors")
+    voice = EmbeddedVoice(np.full(256, 1 / 16, np.float32))
+    for text in ("Hello there.", "A cat sat on the mat.", "Yes, indeed it did."):
+        (sentence,) = synthesizer.synthesize(text, voice, seed=1).sentences
+        assert not sentence.intelligible and sentence.score == 0
+        assert sentence.remarks[0].startswith("it is probably unintelligible: ") and sentence.attempts == 2
 
 
 def test_model_file_loads_and_is_a_warm_start(store, tmp_path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 import demo_cli
 from cloning import ModelFiles, Monitor, SpeechOptions, TwoStage, Voice, VoiceCloner, VoiceLibrary, resolve_device
-from cloning.finishing import check_alignment
+from cloning.finishing import UNINTELLIGIBLE, check_alignment, is_intelligible
 from speech.audio import read_audio, write_audio
 from speech.errors import AudioError, ConfigError, ModelFileError, StorageError, TextError
 from speech.loudness import integrated_loudness
@@ -206,6 +206,34 @@ def test_the_alignment_score_is_that_of_the_worst_sentence():
     score, remarks = check_alignment([good, bad])
     assert score == 0.25
     assert remarks == ('sentence 2: "two" is probably missing', "sentence 2: it hums")
+
+
+@pytest.mark.parametrize(("seconds", "intelligible"), [((3.0, 1.0), True), ((1.0, 3.0), False), ((0.0, 0.0), True)])
+def test_speech_is_unintelligible_if_more_than_half_of_it_is(seconds, intelligible):
+    alignment = np.eye(5, dtype=np.float32)
+    good = Sentence("one.", alignment, True, 1, seconds=seconds[0])
+    noise = Sentence("two.", alignment, True, 2, 0.0, remarks=("noise",), seconds=seconds[1], intelligible=False)
+    remarks = check_alignment([good, noise])[1]
+    assert remarks == (("sentence 2: noise",) if intelligible else (UNINTELLIGIBLE, "sentence 2: noise"))
+    assert is_intelligible([good, noise]) == intelligible
+    assert is_intelligible([good]) and not is_intelligible([noise])
+
+
+def test_an_untrained_synthesizer_is_noticed(cloner, voice):
+    speech = cloner.speak("A cat sat on the mat. Yes, indeed it did.", voice, seed=4)
+    assert not speech.intelligible and speech.alignment_score == 0
+    assert speech.remarks[0] == UNINTELLIGIBLE
+    assert all(sentence.attempts == 2 for sentence in speech.sentences)  # no other fallback steps
+
+
+@pytest.mark.slow
+def test_speech_of_the_default_models_is_intelligible(samples_dir):
+    cloner = VoiceCloner.load(device="cpu")
+    texts = ["Yes.", "Really?", "Bring me warm water.", "Hello. I have never said this sentence before.",
+             "Snow covered the railway station and the fields around it, but the last train still came."]  # fmt: skip
+    for name in ("awb", "kal", "rms", "slt"):
+        for speech in cloner.speak(texts, cloner.enroll(samples_dir / f"{name}.flac"), seed=1):
+            assert speech.intelligible and all(sentence.intelligible for sentence in speech.sentences)
 
 
 def test_speed_pauses_and_lexicon_reach_the_synthesizer(cloner, voice):

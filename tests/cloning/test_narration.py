@@ -21,11 +21,13 @@ SPLIT = Sentence(
     "two, three.", ALIGNMENT, True, 3, fallbacks=("split",), kept="split", parts=2, excess_pause=1.25, seconds=2.0
 )
 BAD = Sentence("four.", ALIGNMENT, False, 4, score=0.25, fallbacks=("another seed", "windowed"), remarks=("it hums",))
+NOISE = Sentence("five.", ALIGNMENT, True, 2, score=0.0, remarks=("it is probably unintelligible",), intelligible=False)
 
 
 def test_sentences_are_counted():
     assert count_sentences([GOOD]) == "1 sentence"
     assert count_sentences([GOOD, SPLIT]) == "2 sentences, 1 decoded again (1 split)"
+    assert count_sentences([GOOD, NOISE]) == "2 sentences, 1 doubtful, 1 probably unintelligible"
     assert count_sentences([GOOD, SPLIT, BAD]) == "3 sentences, 2 decoded again (1 split), 1 doubtful"
 
 
@@ -35,6 +37,7 @@ def test_the_manifest_has_an_entry_for_each_sentence():
     entry = sentence_entry(BAD)
     assert (entry["score"], entry["attempts"], entry["remarks"]) == (0.25, 4, ["it hums"])
     assert entry["done"] == ["decoded 4 times: the first attempt was the best"]
+    assert entry["intelligible"] and not sentence_entry(NOISE)["intelligible"]
     json.dumps([entry, sentence_entry(SPLIT)])
 
 
@@ -50,6 +53,7 @@ def test_the_options_are_passed_on_and_written(tmp_path):
             seconds=1.0,
             seed=3,
             alignment_score=1.0,
+            intelligible=True,
             remarks=(),
             sentences=(GOOD,),
             save=lambda path, overwrite: path.write_bytes(b""),

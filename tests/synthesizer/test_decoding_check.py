@@ -10,7 +10,7 @@ from synthesizer.decoding_check import DecodingCheck, check_decoding
 from synthesizer.splitting import words_of
 from synthesizer.text.front_end import text_to_transcript
 from synthesizer.text.transcript import encode
-from tests.synthesizer.toy_decodings import path_of, toy_decoding
+from tests.synthesizer.toy_decodings import KINDS, gibberish, path_of, toy_decoding
 
 CONFIG = MelConfig()
 TEXT = text_to_transcript("the old clock, they said, will ring again.")
@@ -84,11 +84,35 @@ def test_missing_stop_silence_and_unfocused_attention():
     unstopped = check((0, TOKENS), stopped=False)
     assert len(unstopped.remarks) == 1 and "did not stop" in unstopped.remarks[0]
     assert unstopped.score == 0.5
-    assert "there is no speech in it" in check((0, TOKENS), level=-3.5).remarks
-    assert check((0, TOKENS), level=-3.5).score == 0
+    assert "there is no speech in it" in check((0, TOKENS), level=-4.5).remarks
+    assert check((0, TOKENS), level=-4.5).score == 0
     good = toy_decoding(TEXT)
     unfocused = dataclasses.replace(good, alignment=0.02 * good.alignment + 0.98 / TOKENS)
     assert "the words are probably unclear" in check_decoding(unfocused, TEXT, CONFIG).remarks
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_perfect_alignment_of_gibberish_is_no_success(kind):
+    good = toy_decoding(TEXT)
+    found = check_decoding(dataclasses.replace(good, mel=gibberish(kind, good.mel.shape[1])), TEXT, CONFIG)
+    assert found.report.ok and found.missed == ()
+    assert found.score == 0 and found.unlike_speech and found.unintelligible == found.unlike_speech
+    assert found.remarks[0] == f"it is probably unintelligible: {found.unlike_speech}"
+
+
+def test_a_linear_march_through_the_text_is_no_speech():
+    march = toy_decoding(TEXT, np.repeat(np.arange(TOKENS), 3))
+    found = check_decoding(march, TEXT, CONFIG)
+    assert found.unintelligible == "all its sounds have the same duration" and found.unlike_speech == ""
+    coarse = check_decoding(toy_decoding(TEXT, np.arange(TOKENS)), TEXT, CONFIG)
+    assert coarse.unintelligible == ""  # one step each: a faster tempo cannot be told from it
+
+
+def test_impossible_rates_are_unintelligible():
+    fast = check_decoding(toy_decoding(TEXT, np.arange(0, TOKENS, 3)), TEXT, CONFIG)
+    assert "symbols a second" in fast.unintelligible and fast.unlike_speech == ""
+    slow = check((0, TOKENS, 14))
+    assert slow.unintelligible and slow.score == 0
 
 
 def test_empty_decoding():

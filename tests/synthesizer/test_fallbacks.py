@@ -1,18 +1,21 @@
 """Fallback steps, with a stub decoder that fails on request, and with toy models."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from speech.errors import WorkCancelled
 from speech.mel_config import MelConfig
-from synthesizer.decoding_check import Decoded
-from synthesizer.fallbacks import SEED, SPLIT, WINDOWED, FallbackDecoder, SentenceRequest
+from synthesizer.alignment_score import alignment_report
+from synthesizer.decoding_check import Decoded, DecodingCheck
+from synthesizer.fallbacks import SEED, SPLIT, WINDOWED, FallbackDecoder, Outcome, Part, SentenceRequest
 from synthesizer.tacotron.model import Tacotron2
 from synthesizer.text.front_end import text_to_transcript
 from synthesizer.text.transcript import encode
 from tests.synthesizer.toy import facade, toy_config
-from tests.synthesizer.toy_decodings import toy_decoding
+from tests.synthesizer.toy_decodings import gibberish, toy_decoding
 
 VOICE = np.full(256, 1 / 16, np.float32)
 PAUSED = "hello there, this is streamed."
@@ -37,6 +40,9 @@ class StubDecoder:
         how = self.good(transcript.text, windowed, len(self.calls))
         if how is True:
             return toy_decoding(transcript)
+        if how == "noise":
+            good = toy_decoding(transcript)
+            return replace(good, mel=gibberish("noise", good.mel.shape[1]))
         tokens = len(encode(transcript, 1.0))
         stop = transcript.text.find(",") + 1 if how == "pause" else tokens // 2
         if how == "pause":  # never leaves the space after the comma
@@ -111,6 +117,29 @@ def test_best_attempt_is_kept_if_all_fail() -> None:
     assert (outcome.ok, outcome.kept, outcome.attempts) == (False, "", 3)
     assert outcome.remarks
     assert 0 < outcome.score < 1
+
+
+def test_gibberish_is_only_decoded_with_another_seed() -> None:
+    outcomes, decoder, _ = decode(lambda *_: "noise", PLAIN, PAUSED)
+    assert len(decoder.calls) == 2
+    for outcome in outcomes:
+        assert (outcome.ok, outcome.intelligible, outcome.score) == (False, False, 0)
+        assert (outcome.fallbacks, outcome.attempts) == ((SEED,), 2)
+
+
+def test_an_occasional_gibberish_sentence_is_mended() -> None:
+    outcomes, _, _ = decode(lambda _, __, call: "noise" if call == 1 else True, PLAIN)
+    assert (outcomes[0].ok, outcomes[0].intelligible, outcomes[0].kept) == (True, True, SEED)
+
+
+def test_a_sentence_that_fails_in_many_ways_is_given_up() -> None:
+    poor = DecodingCheck(
+        alignment_report(np.eye(9), True), ("cat",), 0.0, 0.0, None, False, "", "", None, False, 0.2, ("it is slow",)
+    )
+    part = Part(text_to_transcript(PLAIN), toy_decoding(PLAIN), poor)
+    few, many = Outcome((part,), attempts=3), Outcome((part,), attempts=4)
+    assert few.intelligible and few.remarks == ("it is slow",)
+    assert not many.intelligible and many.remarks == ("it is slow", "all 4 attempts failed")
 
 
 def test_all_attempts_have_different_seeds() -> None:
