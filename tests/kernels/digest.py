@@ -62,10 +62,20 @@ def blend() -> Iterator[np.ndarray]:
 
 
 def wavernn(shape: str) -> Iterator[np.ndarray]:
-    for mode in ("raw", "mol"):
+    for mode in ("raw",) if shape == "excitation" else ("raw", "mol"):
         model = build_wavernn(make_config(shape, mode, hidden_size=40, fc_size=24)).eval().requires_grad_(False)
         samples = RNG.integers(0, 512, 400) if mode == "raw" else RNG.uniform(-1, 1, 400).astype(np.float32)
         yield CompiledSampler(model).outputs(RNG.uniform(-4, 4, (80, 2)).astype(np.float32), samples)
+
+
+def closed_loop() -> Iterator[np.ndarray]:
+    from vocoder.wavernn.excitation_data import run_closed_loop
+
+    config, samples = make_config("excitation"), 400
+    wav = RNG.uniform(-0.1, 0.1, samples + 16).astype(np.float32)
+    noise = RNG.normal(size=samples).astype(np.float32)
+    coefficients = RNG.normal(size=(2, 4, 16)).astype(np.float32) / 16
+    yield from run_closed_loop(wav, noise, coefficients, np.full((2, 4), 90, np.float32), config)
 
 
 RESULTS = {
@@ -73,6 +83,7 @@ RESULTS = {
     "decoder-location": lambda: decoder("location-sensitive"),
     "network": network, "search": search, "blend": blend,
     "compact": lambda: wavernn("compact"), "classic": lambda: wavernn("classic"),
+    "excitation": lambda: wavernn("excitation"), "closed-loop": closed_loop,
 }  # fmt: skip
 
 if __name__ == "__main__":

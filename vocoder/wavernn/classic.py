@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from vocoder.wavernn.config import WaveRNNConfig
 from vocoder.wavernn.recurrence import gru_weights
 from vocoder.wavernn.samples import as_values
+from vocoder.wavernn.stepper import Stepper
 
 
 class _ResidualBlock(nn.Module):
@@ -106,8 +107,8 @@ class ClassicWaveRNN(nn.Module):
         return ClassicStepper(self, batch)
 
 
-class ClassicStepper:
-    """A classic WaveRNN that generates one sample at a time; see `model.Stepper`."""
+class ClassicStepper(Stepper):
+    """A classic WaveRNN that generates one sample at a time."""
 
     def __init__(self, model: ClassicWaveRNN, batch: int) -> None:
         self.model = model
@@ -121,9 +122,9 @@ class ClassicStepper:
         self.upsampled, frame = self.model.condition(windows)
         self.parts = frame[:, 0].chunk(4, dim=1)
 
-    def step(self, offset: int, samples: Tensor) -> Tensor:
+    def step(self, offset: int, drawn: Tensor) -> Tensor:
         model = self.model
-        values = as_values(samples, model.config).unsqueeze(1).to(self.upsampled.dtype)
+        values = as_values(drawn, model.config).unsqueeze(1).to(self.upsampled.dtype)
         x = model.input(torch.cat([values, self.upsampled[:, offset], self.parts[0]], dim=1))
         self.first = _cell(model.gru1, x, self.first)
         x = x + self.first

@@ -1,7 +1,5 @@
 """The compiled loops of the compact WaveRNN; see `kernels` for the layout of their arguments."""
 
-import math
-
 import numpy as np
 
 from kernels.parts import exact_part
@@ -9,11 +7,11 @@ from kernels.simd import load16, store
 from vocoder.wavernn import packing as at
 from vocoder.wavernn.kernels import (
     NO_FLOOR,
-    ONE,
     OWN_BIAS,
     START,
     ZERO,
     add,
+    as_label,
     finish_step,
     gru,
     silu,
@@ -27,26 +25,28 @@ _RECURRENT, _FC, _OUTPUT, _CONTEXT, _DENSE, _DENSE_2, _SPREAD, _GATES = map(np.i
 
 
 @exact_part
-def _as_label(value, labels):
-    """The mu-law label of a value in [-1, 1], see `samples.as_labels`."""
-    mu = np.float32(labels - 1)
-    curved = math.copysign(np.float32(math.log1p(mu * min(abs(value), ONE))), value) / np.float32(math.log1p(mu))
-    return min(labels - 1, max(0, math.floor((curved + ONE) / np.float32(2.0) * mu + np.float32(0.5))))
-
-
-@exact_part
-def _look_up(net, sizes, memory, rows, conditions, condition, width):
+def look_up_labels(net, sizes, memory, rows, conditions, condition, width):
     """The gates' inputs: each lane's row of the label table plus its conditions."""
     _, floats, _ = net
     inputs, last, count = sizes[at.INPUTS] * width, sizes[at.LAST] * width, 3 * sizes[at.HIDDEN]
     for lane in range(width):
         value = memory[last + lane]
-        label = _as_label(value, sizes[at.LABELS]) if sizes[at.MIXTURE] else int(value)
+        label = as_label(value, sizes[at.LABELS]) if sizes[at.MIXTURE] else int(value)
         rows[lane] = sizes[at.LABEL_TABLE] + label * count
     for i in range(0, count, WIDE):
         for lane in range(width):
             here = i * width + lane * WIDE
             store(memory, inputs + here, load16(floats, rows[lane] + i) + load16(conditions, condition + here))
+
+
+@exact_part
+def run_network(net, sizes, memory, here, following, width):
+    """The GRU from the state `here` to the state `following`, and the outputs."""
+    hidden, inputs, gates = sizes[at.HIDDEN], sizes[at.INPUTS] * width, sizes[at.GATES] * width
+    layer, logits = sizes[at.LAYER_1] * width, sizes[at.LOGITS] * width
+    gru(net, _RECURRENT, memory, gates, inputs, here, following, OWN_BIAS, OWN_BIAS, hidden, width)
+    product(net, _FC, memory, following, memory, OWN_BIAS, memory, layer, ZERO, width)
+    product(net, _OUTPUT, memory, layer, memory, OWN_BIAS, memory, logits, NO_FLOOR, width)
 
 
 @exact_part
@@ -63,18 +63,14 @@ def compact_steps(net, sizes, memory, rows, conditions, tape, probe, probing, ou
         out: [count, width], the samples.
         offset: of the first sample, counted from the first of the conditions.
     """
-    hidden, here = sizes[at.HIDDEN], sizes[at.STATE] * width
-    following, inputs, gates = sizes[at.NEXT_STATE] * width, sizes[at.INPUTS] * width, sizes[at.GATES] * width
-    layer, logits = sizes[at.LAYER_1] * width, sizes[at.LOGITS] * width
+    here, following = sizes[at.STATE] * width, sizes[at.NEXT_STATE] * width
     for step in range(count):
         condition = (offset + step) // sizes[at.PER_CONDITION] * sizes[at.CONDITION] * width
-        _look_up(net, sizes, memory, rows, conditions, condition, width)
-        gru(net, _RECURRENT, memory, gates, inputs, here, following, OWN_BIAS, OWN_BIAS, hidden, width)
-        product(net, _FC, memory, following, memory, OWN_BIAS, memory, layer, ZERO, width)
-        product(net, _OUTPUT, memory, layer, memory, OWN_BIAS, memory, logits, NO_FLOOR, width)
+        look_up_labels(net, sizes, memory, rows, conditions, condition, width)
+        run_network(net, sizes, memory, here, following, width)
         finish_step(sizes, memory, tape, probe, probing, out, step, width)
         here, following = following, here
-    store_state(memory, here, sizes[at.STATE] * width, hidden * width)
+    store_state(memory, here, sizes[at.STATE] * width, sizes[at.HIDDEN] * width)
 
 
 @exact_part

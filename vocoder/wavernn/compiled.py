@@ -1,18 +1,22 @@
-"""The compiled loops of each WaveRNN shape as functions; see `kernels.machine_code`."""
+"""The compiled loops of each WaveRNN shape and of its training crops, as functions; see `kernels.machine_code`."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 from kernels.machine_code import Library, functions_of
 
-_MODULES = ("packing", "products", "kernels", "compact_kernels", "classic_kernels", "entries")
+_MODULES = (
+    *("packing", "products", "kernels", "compact_kernels", "classic_kernels", "excitation_kernels", "prediction"),
+    "entries",
+)
 _SOURCES = (
     *(f"kernels.{module}" for module in ("parts", "builders", "simd", "activations")),
     *(f"vocoder.wavernn.{module}" for module in _MODULES),
 )
 LIBRARIES = {
-    shape: Library(shape, "vocoder.wavernn.entries", _SOURCES, (shape,)) for shape in ("compact", "classic")
-}  # fmt: skip
+    name: Library(name, "vocoder.wavernn.entries", _SOURCES, (name,))
+    for name in ("compact", "classic", "excitation", "closed-loop")
+}
 
 
 class Kernels(NamedTuple):
@@ -29,3 +33,12 @@ def kernels_of(shape: str) -> Kernels:
         The errors of `functions_of`.
     """
     return Kernels(**functions_of(LIBRARIES[shape]))
+
+
+def closed_loop() -> Callable[..., None]:
+    """`excitation_kernels.closed_loop`; compiled if it is not in the cache.
+
+    Raises:
+        The errors of `functions_of`.
+    """
+    return functions_of(LIBRARIES["closed-loop"])["closed_loop"]

@@ -8,18 +8,20 @@ from speech.errors import ConfigError
 from speech.mel_config import MelConfig
 
 MIXTURES = 10
+MAX_ORDER = 16  # coefficients of the linear prediction, which fill a vector register
 
 
 @dataclass(frozen=True)
 class WaveRNNConfig:
     """Architecture of a WaveRNN (Kalchbrenner et al. 2018)."""
 
-    shape: Literal["compact", "classic"] = "compact"
+    shape: Literal["compact", "classic", "excitation"] = "compact"
     """"compact" has one GRU and looks up the last sample in a table. "classic" is the two-GRU network of public SV2TTS
-    checkpoints, which have a hidden size and fc size of 512."""
+    checkpoints, which have a hidden size and fc size of 512. "excitation" is compact with linear prediction from the
+    mel: the network predicts only the excitation (Valin & Skoglund 2019, "LPCNet")."""
     mode: Literal["raw", "mol"] = "raw"
     """"raw" predicts one of 2**bits mu-law labels; "mol" predicts a mixture of logistic distributions over a continuous
-    sample (Salimans et al. 2017)."""
+    sample (Salimans et al. 2017; not for excitation)."""
     bits: int = 9
     """Bit depth of the mu-law labels."""
     hidden_size: int = 384
@@ -31,9 +33,11 @@ class WaveRNNConfig:
     condition_size: int = 128
     """Channels of the conditioning network and of its output."""
     subframes: int = 4
-    """Conditioning vectors of each mel frame (compact)."""
+    """Conditioning vectors of each mel frame, and sets of prediction coefficients (compact and excitation)."""
     sample_embedding_size: int = 64
-    """Size of the embedding of the last sample (compact)."""
+    """Size of the embedding of the last sample (compact) or excitation, and of that of the prediction (excitation)."""
+    prediction_order: int = 16
+    """Coefficients of the linear prediction, at most 16 (excitation)."""
     upsample_factors: tuple[int, ...] = (5, 5, 8)
     """Upsampling steps from frames to samples; their product is the hop (classic)."""
     residual_size: int = 128
@@ -48,11 +52,15 @@ class WaveRNNConfig:
     """Mel settings of the input. A new model takes them from the feature store unless they are given."""
 
     def __post_init__(self) -> None:
-        if self.shape not in ("compact", "classic") or self.mode not in ("raw", "mol"):
+        if self.shape not in ("compact", "classic", "excitation") or self.mode not in ("raw", "mol"):
             raise ConfigError(
                 f"There is no WaveRNN of shape '{self.shape}' and mode '{self.mode}': "
-                "choose compact or classic, raw or mol."
+                "choose compact, classic or excitation, and raw or mol."
             )
+        if self.predicts and self.mode == "mol":
+            raise ConfigError("A WaveRNN of shape excitation predicts labels: choose the mode raw.")
+        if not 1 <= self.prediction_order <= MAX_ORDER:
+            raise ConfigError(f"A linear prediction of order {self.prediction_order}: choose 1 to {MAX_ORDER}.")
         if not 4 <= self.bits <= 12:
             raise ConfigError(f"A WaveRNN of {self.bits} bits is out of range: choose 4 to 12.")
         for name in ("hidden_size", "fc_size", "condition_size", "subframes", "sample_embedding_size", "residual_size"):
@@ -68,7 +76,7 @@ class WaveRNNConfig:
             raise ConfigError(
                 f"Blocks of {self.block} are out of range: give rows and columns of 1 to 64, such as 16 1."
             )
-        if self.shape == "compact" and self.hop_length % self.subframes:
+        if self.shape != "classic" and self.hop_length % self.subframes:
             raise ConfigError(f"{self.subframes} subframes do not divide a hop of {self.hop_length} samples.")
         if self.shape == "classic" and math.prod(self.upsample_factors) != self.hop_length:
             raise ConfigError(
@@ -82,6 +90,17 @@ class WaveRNNConfig:
     @property
     def hop_length(self) -> int:
         return self.mel.hop_length
+
+    @property
+    def predicts(self) -> bool:
+        """Whether the network predicts the excitation of a linear prediction instead of the sample."""
+        return self.shape == "excitation"
+
+    @property
+    def samples_are_labels(self) -> bool:
+        """Whether a generated sample is a mu-law label. A sample of the excitation shape is a float: the sum of the
+        prediction and the excitation, whose label was drawn."""
+        return self.mode == "raw" and not self.predicts
 
     @property
     def labels(self) -> int:

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from speech.mel import decode_mel
-from vocoder.data import INT16_SCALE, CropBatches, VocoderStore
+from vocoder.data import INT16_SCALE, VocoderStore
 from vocoder.wavernn.config import WaveRNNConfig
 from vocoder.wavernn.samples import encode_wav
 
 
 class Batch(TypedDict):
-    """One batch of crops.
+    """One batch of crops of the compact or the classic shape.
 
     samples: [batch, frames * hop + 1], labels (int64) or values (float32); the first is the one before the crop.
     mel: float32 [batch, n_mels, frames + 2 * pad] in [-1, 1].
@@ -22,15 +22,6 @@ class Batch(TypedDict):
 
     samples: Tensor
     mel: Tensor
-
-
-class WaveRNNBatches(CropBatches):
-    """See `CropBatches`; the config defines the representation of samples and the context of a frame."""
-
-    config: WaveRNNConfig
-
-    def _batch(self, crops: Sequence[tuple[int, int]]) -> Batch:
-        return collate([cut_crop(self.store, item, start, self.frames, self.config) for item, start in crops])
 
 
 def mel_window(mel: np.ndarray, start: int, frames: int, pad: int, config: WaveRNNConfig) -> np.ndarray:
@@ -54,15 +45,19 @@ def cut_crop(
     store: VocoderStore, item: int, start: int, frames: int, config: WaveRNNConfig
 ) -> tuple[np.ndarray, np.ndarray]:
     """Samples [frames * hop + 1] and mel [n_mels, frames + 2 * pad] of one crop; see `Batch`."""
-    first, last = start * config.hop_length, (start + frames) * config.hop_length
-    # Two samples more: the network's first input, and the one before it, which the pre-emphasis needs.
-    wav = np.asarray(store.array(item, "wav")[max(0, first - 2) : last], dtype=np.float32) / np.float32(INT16_SCALE)
-    wav = np.pad(wav, (last - first + 2 - len(wav), 0))
-    samples = encode_wav(wav[1:], config, before=float(wav[0]))
+    samples = cut_samples(store, item, start * config.hop_length - 1, (start + frames) * config.hop_length, config)
     return samples, mel_window(store.array(item, "mel"), start, frames, config.pad, config)
 
 
-def collate(crops: list[tuple[np.ndarray, np.ndarray]]) -> Batch:
+def cut_samples(store: VocoderStore, item: int, first: int, stop: int, config: WaveRNNConfig) -> np.ndarray:
+    """Samples [first, stop) of an utterance, silent before its beginning."""
+    begin = first - 1  # the pre-emphasis needs the sample before
+    wav = np.asarray(store.array(item, "wav")[max(0, begin) : stop], dtype=np.float32) / np.float32(INT16_SCALE)
+    wav = np.pad(wav, (stop - begin - len(wav), 0))
+    return encode_wav(wav[1:], config, before=float(wav[0]))
+
+
+def collate(crops: Sequence[tuple[np.ndarray, np.ndarray]]) -> Batch:
     """Stack crops into a batch."""
     samples, mels = zip(*crops, strict=True)
     return {"samples": torch.from_numpy(np.stack(samples)), "mel": torch.from_numpy(np.stack(mels))}

@@ -34,15 +34,16 @@ class CompiledSampler(Sampler):
     Args:
         model: its weights are copied.
         threads: for `sample_folds`.
+        sharpen: sharpen the distributions where the pitch is clear (excitation shape only).
 
     Raises:
         ModelFileError: weights are not finite.
     """
 
-    def __init__(self, model: WaveRNN, threads: int = 1) -> None:
+    def __init__(self, model: WaveRNN, threads: int = 1, sharpen: bool = True) -> None:
         self.config = model.config
         self.threads = max(1, threads)
-        self._packed = pack(model)
+        self._packed = pack(model, sharpen)
         self._warm = False
 
     def warm_up(self) -> None:
@@ -93,7 +94,7 @@ class CompiledSampler(Sampler):
 
         Args:
             mel: float32 [n_mels, frames], scaled to [-max_abs_value, max_abs_value].
-            samples: [frames * hop].
+            samples: [frames * hop], labels of the excitation in the excitation shape.
 
         Returns:
             float32 [frames * hop, config.outputs]; row i depends on the samples before i.

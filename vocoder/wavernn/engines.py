@@ -41,20 +41,22 @@ class Running:
         return choose_count(frames, SHORTEST_FOLD, LONGEST_FOLD, OVERLAP_FRAMES, self.cost)
 
 
-def start_engine(model: WaveRNN, engine: Engine, threads: int | None) -> Running:
+def start_engine(model: WaveRNN, engine: Engine, threads: int | None, sharpen: bool = True) -> Running:
     """Create an engine and warm it up.
 
     Args:
         model: on the device on which PyTorch runs it.
+        sharpen: see `WaveRNNVocoder`.
 
     Raises:
         ConfigError: the engine is "compiled" and does not work on this machine.
         ModelFileError: the weights are not finite.
     """
     device = next(model.parameters()).device.type
-    if engine != "torch" and device == "cpu":
+    # The loop of the excitation shape has no CUDA graph: its compiled loop is faster on any machine.
+    if engine != "torch" and (device == "cpu" or model.config.predicts):
         try:
-            return _start_compiled(model, threads or torch.get_num_threads())
+            return _start_compiled(model, threads or torch.get_num_threads(), sharpen)
         except SpeechError:
             raise
         except Exception as error:  # no numba, or no code for this processor; the reference always works
@@ -64,17 +66,17 @@ def start_engine(model: WaveRNN, engine: Engine, threads: int | None) -> Running
                 f"The compiled vocoder does not work here ({reason}): install numba, or use engine torch."
             )
         logger.warning("The compiled vocoder does not work here (%s). PyTorch runs it, many times slower.", reason)
-    if engine == "auto" and device == "cuda":
+    if engine == "auto" and device == "cuda" and not model.config.predicts:
         from vocoder.wavernn.half import BATCHES, HalfSampler
 
         return Running(HalfSampler(model), _batch_cost(BATCHES[-1]))
-    return Running(TorchSampler(model), _batch_cost(LANES))
+    return Running(TorchSampler(model, sharpen), _batch_cost(LANES))
 
 
-def _start_compiled(model: WaveRNN, threads: int) -> Running:
+def _start_compiled(model: WaveRNN, threads: int, sharpen: bool) -> Running:
     from vocoder.wavernn.engine import CompiledSampler
 
-    sampler = CompiledSampler(model, threads)
+    sampler = CompiledSampler(model, threads, sharpen)
     sampler.warm_up()
     return Running(sampler, functools.partial(_lanes_cost, threads=threads))
 

@@ -42,6 +42,9 @@ class WaveRNNFlags(VocoderFlags):
     """Steps over which the sparsity rises to --sparsity."""
     prune_every: int = 20
     """Steps from one update of the pruning masks to the next."""
+    history_noise: float = 3.0
+    """Largest standard deviation, in labels, of the noise on the history of the excitation shape. Each crop draws its
+    own between 0 and this."""
     model: OmitArgPrefixes[WaveRNNConfig] = field(default_factory=WaveRNNConfig)
 
 
@@ -49,7 +52,7 @@ def load(header: "ModelHeader", weights: "dict[str, Tensor]", device: Any = "cpu
     """Build the model that a file describes, its matrices dense or in sparse blocks.
 
     Args:
-        options: `engine` and `threads` of `WaveRNNVocoder`.
+        options: `engine`, `threads` and `sharpen` of `WaveRNNVocoder`.
 
     Raises:
         ModelFileError: its config is refused or the weights do not fit it.
@@ -72,13 +75,16 @@ def plan(flags: WaveRNNFlags, store: "FeatureStore", run: Path) -> "TrainingPlan
     from training.processes import process_rank
     from training.starting import take_over
     from vocoder.plan import plan_of, start_of
-    from vocoder.wavernn.data import WaveRNNBatches
+    from vocoder.wavernn.batches import WaveRNNBatches
     from vocoder.wavernn.model import build_wavernn
     from vocoder.wavernn.pruning import unpack_sparse
     from vocoder.wavernn.task import WaveRNNTask
 
+    if not 0 <= flags.history_noise <= 100:
+        raise ConfigError(f"A --history-noise of {flags.history_noise} is out of range: choose 0 to 100.")
     config, weights = start_of(flags, flags.model, store, unpack_sparse)
-    batches = WaveRNNBatches(store, config, flags.batch_size, flags.frames, seed=flags.seed, rank=process_rank())
+    sizes, noise = (flags.batch_size, flags.frames), flags.history_noise
+    batches = WaveRNNBatches(store, config, *sizes, seed=flags.seed, rank=process_rank(), noise=noise)
     model = build_wavernn(config)
     take_over(model, weights, flags.start_from)
     pruner = make_pruner(flags, model)
@@ -90,7 +96,9 @@ def plan(flags: WaveRNNFlags, store: "FeatureStore", run: Path) -> "TrainingPlan
         decay="exponential",
         ema_decay=0.998,
     )
-    settings = {} if pruner is None else {"pruning": asdict(pruner.schedule)}
+    settings: dict[str, Any] = {} if pruner is None else {"pruning": asdict(pruner.schedule)}
+    if config.predicts:
+        settings["history_noise"] = flags.history_noise
     return plan_of(flags, task, batches, fit, **settings)
 
 

@@ -24,7 +24,7 @@ from vocoder.wavernn.sampling import (
     ReadTape,
     Sampler,
     Tape,
-    first_samples,
+    first_drawn,
     fold_windows,
     label_type,
     longest_first,
@@ -143,7 +143,7 @@ class _FrameLoop:
         self.config = config
         self.windows = torch.zeros(batch, config.mel.n_mels, 2 * config.pad + 1, device=device, dtype=dtype)
         self.tape = torch.zeros(config.hop_length, batch, config.uniforms, device=device)
-        self.samples = first_samples(config, batch, device)
+        self.samples = first_drawn(config, batch, device)
         self.made = torch.zeros(config.hop_length, batch, device=device, dtype=self.samples.dtype)
         self.stepper = model.stepper(batch)
         self.states = {name: getattr(self.stepper, name).to(dtype).clone() for name in STATES[config.shape]}
@@ -152,7 +152,7 @@ class _FrameLoop:
     def reset(self) -> None:
         """Set the last samples to silence and the states to zero."""
         with torch.inference_mode():
-            self.samples.copy_(first_samples(self.config, len(self.samples), self.samples.device))
+            self.samples.copy_(first_drawn(self.config, len(self.samples), self.samples.device))
             for state in self.states.values():
                 state.zero_()
 

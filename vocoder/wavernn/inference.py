@@ -32,8 +32,11 @@ class WaveRNNVocoder(Vocoder):
         model: its weights must not change afterwards, because the compiled engine copies them.
         device: on which PyTorch runs the model.
         engine: "compiled" runs on the CPU and "torch" is the reference. "auto" is the compiled engine on a CPU, half
-            precision on a CUDA GPU, and the reference elsewhere or where the compiled engine does not work.
+            precision on a CUDA GPU, and the reference elsewhere or where the compiled engine does not work. The
+            excitation shape uses the compiled engine on any device.
         threads: of the compiled engine; by default as many as PyTorch uses.
+        sharpen: sharpen the distributions where the pitch is clear, which makes voiced speech less noisy (excitation
+            shape only).
         about: `licence`, `trained_on` and `step` of the model.
 
     Raises:
@@ -49,6 +52,7 @@ class WaveRNNVocoder(Vocoder):
         *,
         engine: Engine = "auto",
         threads: int | None = None,
+        sharpen: bool = True,
         **about: Unpack[About],
     ) -> None:
         super().__init__(**about)
@@ -63,7 +67,7 @@ class WaveRNNVocoder(Vocoder):
             raise ConfigError(f"A vocoder cannot run on {threads} threads: choose 1 or more.")
         self.config = model.config
         self.model = model.to(self.device).eval().requires_grad_(False)
-        self.engine, self.threads = engine, threads
+        self.engine, self.threads, self.sharpen = engine, threads, sharpen
 
     def save(self, path: str | Path, dtype: torch.dtype | None = None) -> None:
         from modelfile.checkpoint import save_model
@@ -80,7 +84,7 @@ class WaveRNNVocoder(Vocoder):
     @functools.cached_property
     def running(self) -> Running:
         """The engine, created and warmed up at first use."""
-        return start_engine(self.model, self.engine, self.threads)
+        return start_engine(self.model, self.engine, self.threads, self.sharpen)
 
     def warm_up(self) -> None:
         self.running  # noqa: B018

@@ -1,4 +1,4 @@
-"""Parts of the compiled loops that both WaveRNN shapes share: a step of a GRU, and drawing a sample.
+"""Parts of the compiled loops that all WaveRNN shapes share: a step of a GRU, and drawing a sample.
 
 A kernel works on `width` lanes: 1 is a single stream, 2, 4 or 8 are folds side by side. The values of a lane are laid
 out in tiles [units / 16, width, 16], so that every load takes 16 units of one lane at any width, and element-wise
@@ -22,7 +22,7 @@ from vocoder.wavernn.products import WIDE, look_up, multiply_gates
 
 NO_FLOOR = np.float32(-np.inf)
 ZERO = np.float32(0.0)
-ONE = np.float32(1.0)
+HALF, ONE, TWO = np.float32(0.5), np.float32(1.0), np.float32(2.0)
 _MIN_LOG_SCALE = np.float32(-7.0)  # of a logistic, as in `samples`
 # Integer arguments of kernels. numba would treat plain constants as separate types and compile a copy for each.
 OWN_BIAS, START = np.int64(-1), np.int64(0)
@@ -118,17 +118,36 @@ def _find_label(memory, weights, sums, labels, uniform, width):
 
 
 @exact_part
-def _draw_labels(memory, logits, sums, labels, tape, uniforms, drawn, width):
-    """Draw a label for each lane from the softmax of its logits, which are overwritten."""
-    tile = WIDE * width
+def as_label(value, labels):
+    """The mu-law label of a value in [-1, 1], see `samples.as_labels`."""
+    mu = np.float32(labels - 1)
+    return min(labels - 1, max(0, math.floor((on_curve(value, labels) + ONE) / TWO * mu + HALF)))
+
+
+@exact_inline
+def on_curve(value, labels):
+    """A value on the mu-law curve, see `samples.curve_of`."""
+    mu = np.float32(labels - 1)
+    return math.copysign(np.float32(math.log1p(mu * min(abs(value), ONE))), value) / np.float32(math.log1p(mu))
+
+
+@exact_part
+def _draw_labels(memory, logits, sums, labels, sharpness, tape, uniforms, drawn, width):
+    """Draw a label for each lane from the softmax of its logits, which are overwritten.
+
+    `sharpness` has the power to which the distribution of each lane is raised, then what is subtracted from it,
+    relative to the largest probability: 1 and 0 leave it as it is.
+    """
+    tile, none = WIDE * width, splat16(ZERO)
     for lane in range(width):
+        power, least = splat16(memory[sharpness + lane]), splat16(memory[sharpness + WIDE * width + lane])
         begin, end = logits + lane * WIDE, logits + labels * width
         high = load16(memory, begin)
         for i in range(begin + tile, end, tile):
             high = maximum(high, load16(memory, i))
         high, running, block = splat16(largest_lane(high)), ZERO, sums
         for i in range(begin, end, tile):
-            weight = softmax_weight(load16(memory, i) - high)
+            weight = maximum(softmax_weight((load16(memory, i) - high) * power) - least, none)
             store(memory, i, weight)
             running += sum_lanes(weight)
             memory[block] = running
@@ -137,7 +156,7 @@ def _draw_labels(memory, logits, sums, labels, tape, uniforms, drawn, width):
 
 
 @exact_inline
-def _tiled(unit, width):
+def tiled(unit, width):
     """The offset of a unit of a lane from the lane's first."""
     return unit // WIDE * WIDE * width + unit % WIDE
 
@@ -148,17 +167,17 @@ def _draw_value(memory, outputs, lane, width, uniform, logit):
     outputs += lane * WIDE
     top = memory[outputs]
     for k in range(1, MIXTURES):
-        top = max(top, memory[outputs + _tiled(k, width)])
+        top = max(top, memory[outputs + tiled(k, width)])
     total = ZERO
     for k in range(MIXTURES):
-        total += np.float32(math.exp(memory[outputs + _tiled(k, width)] - top))
+        total += np.float32(math.exp(memory[outputs + tiled(k, width)] - top))
     chosen, aim = 0, uniform * total
     running = np.float32(math.exp(memory[outputs] - top))
     while running <= aim and chosen < MIXTURES - 1:
         chosen += 1
-        running += np.float32(math.exp(memory[outputs + _tiled(chosen, width)] - top))
-    mean = memory[outputs + _tiled(MIXTURES + chosen, width)]
-    log_scale = memory[outputs + _tiled(2 * MIXTURES + chosen, width)]
+        running += np.float32(math.exp(memory[outputs + tiled(chosen, width)] - top))
+    mean = memory[outputs + tiled(MIXTURES + chosen, width)]
+    log_scale = memory[outputs + tiled(2 * MIXTURES + chosen, width)]
     value = mean + np.float32(math.exp(max(log_scale, _MIN_LOG_SCALE))) * logit
     return max(-ONE, min(ONE, value))
 
@@ -180,7 +199,8 @@ def finish_step(sizes, memory, tape, probe, probing, out, step, width):
             uniform, logit = tape[2 * here + lane], tape[2 * here + width + lane]
             memory[last + lane] = _draw_value(memory, logits, lane, width, uniform, logit)
     else:
-        _draw_labels(memory, logits, sizes[at.SUMS] * width, labels, tape, here, last, width)
+        sums, sharpness = sizes[at.SUMS] * width, sizes[at.SHARPNESS] * width
+        _draw_labels(memory, logits, sums, labels, sharpness, tape, here, last, width)
     for lane in range(width):
         out[here + lane] = memory[last + lane]
 

@@ -12,6 +12,7 @@ from vocoder.wavernn.config import WaveRNNConfig
 from vocoder.wavernn.data import mel_window
 from vocoder.wavernn.folding import Fold
 from vocoder.wavernn.packing import PackedWaveRNN, aligned
+from vocoder.wavernn.prediction import FLOOR, predict_from_mel
 from vocoder.wavernn.sampling import ReadTape, label_type
 
 WIDTHS = (1, 2, 4, 8)  # numbers of lanes for which there are kernels
@@ -74,6 +75,7 @@ class Lanes:
         self._block = TILE // width  # frames that are prepared together: their windows fill a vector
         self._rows = int(sizes[at.CONDITION]) * (hop // int(sizes[at.PER_CONDITION]))  # conditioning values of a frame
         self._memory = _zeros(int(sizes[at.MEMORY]) * width)
+        self._memory[sizes[at.SHARPNESS] * width :][:width] = 1
         self._tiles, self._states = self._memory.reshape(-1, width, TILE), int(sizes[at.INPUTS]) // TILE
         self._windows = _zeros(int(sizes[at.TAPS] * sizes[at.MELS]) * TILE)
         self._raw = _zeros(self._rows * TILE)
@@ -179,8 +181,22 @@ class Lanes:
                 uniform = rows[:, 1].clip(1e-5, 1 - 1e-5)
                 tape[: len(rows), 1, lane] = np.log(uniform / (1 - uniform))
         self._kernels.condition(*self._net, self._workspace, self._windows, self._raw)
+        if self.config.predicts:
+            self._predict()
         by_frame = self._raw.reshape(-1, TILE, self._block, width).transpose(2, 0, 3, 1)
         self._conditions.reshape(by_frame.shape)[...] = by_frame
+
+    def _predict(self) -> None:
+        """Compute the linear prediction and the pitch of the frames in the windows."""
+        config = self.config
+        windows = self._windows.reshape(-1, config.mel.n_mels, TILE).transpose(2, 1, 0)
+        prediction = predict_from_mel(windows, config)
+        parts = self._raw.reshape(config.subframes, -1, TILE)[:, -at.PREDICTION_UNITS :].transpose(2, 0, 1)
+        parts[..., : config.prediction_order] = prediction.coefficients
+        values = parts[..., TILE:]
+        values[..., at.LAG] = prediction.lags
+        values[..., at.POWER] = prediction.powers() if self._packed.sharpen else 1
+        values[..., at.LEAST] = FLOOR if self._packed.sharpen else 0
 
     def _call(self, first: int, count: int, probe: np.ndarray) -> None:
         """Generate samples [first, first + count) of the prepared block into the beginning of `out`."""

@@ -3,12 +3,13 @@
 Matrices of the sample loop are stored in blocks of 16 rows and one column. Zero blocks are omitted if there are enough
 of them. Constant products are computed in advance:
 
-- compact: the label embedding times the GRU's input weights.
+- compact: the label embedding times the GRU's input weights. excitation: also that of the prediction's labels.
 - classic: the input layer times the first GRU's input weights, because the operations between them are linear. The
   upsampling is a fixed linear combination of neighbouring frames whose coefficients depend only on the position within
   a frame, so the matrix product is computed per frame and its results are combined.
 """
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,13 +18,15 @@ import numpy as np
 from speech.errors import ModelFileError
 from vocoder.wavernn.blocks import BLOCK, block_matrix, pad_rows
 from vocoder.wavernn.config import WaveRNNConfig
+from vocoder.wavernn.prediction import AROUND, longest_lag
+from vocoder.wavernn.samples import level_table
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from vocoder.wavernn.classic import ClassicWaveRNN
-    from vocoder.wavernn.compact import CompactWaveRNN
     from vocoder.wavernn.model import WaveRNN
+    from vocoder.wavernn.single_gru import SingleGRU
 
 # Columns of `PackedWaveRNN.plan`, which has a row for each matrix
 VALUES, COLUMNS, STARTS, BIAS, BLOCK_ROWS, DIAGONAL = range(6)
@@ -35,7 +38,7 @@ CLASSIC = (
     *("recurrent1", "input2", "recurrent2", "fc1", "fc2", "output"),
     *("context", "residual_output", "bands", "aux1", "aux2", "aux3", "aux4"),  # then two for each residual block
 )
-SAMPLE_LOOP = {"compact": COMPACT[:3], "classic": CLASSIC[:6]}
+SAMPLE_LOOP = {"compact": COMPACT[:3], "excitation": COMPACT[:3], "classic": CLASSIC[:6]}
 
 # Entries of `PackedWaveRNN.sizes`: numbers of units (multiples of 16, except LABELS), ...
 HIDDEN, FC, OUTPUTS, LABELS = range(4)
@@ -45,11 +48,19 @@ MIXTURE, PER_CONDITION, CONDITION = range(4, 7)
 # (compact: subframes), and the units of its workspace, ...
 TAPS, MELS, CHANNELS, PART, DEPTH, WORKSPACE = range(7, 13)
 # ... offsets of tables in `floats`: rows for labels (compact), coefficients of the upsampling and the weights of the
-# last sample (classic), ...
-LABEL_TABLE, TAP_TABLE, SAMPLE_COLUMN = range(13, 16)
-# ... and the offset of each buffer of a lane in the workspace; the last entry is the size of the workspace.
-STATE, NEXT_STATE, STATE_2, NEXT_STATE_2, INPUTS, INPUTS_2, SUM_1, SUM_2, GATES, LAYER_1, LAYER_2, LOGITS, SUMS, LAST, \
-    MEMORY = range(16, 31)  # fmt: skip
+# last sample (classic), rows for labels of the prediction, rows for signals, and the value of each label, with the
+# length of the ring that holds the excitation (excitation), ...
+LABEL_TABLE, TAP_TABLE, SAMPLE_COLUMN, PREDICTION_TABLE, SIGNAL_ROWS, LEVELS, RING = range(13, 20)
+# ... and the offset of each buffer of a lane in the workspace; the last entry is the size of the workspace. The buffers
+# before INPUTS are the states that are kept from call to call.
+STATE, NEXT_STATE, STATE_2, NEXT_STATE_2, PAST, PERIODS, CELLS, INPUTS, INPUTS_2, SUM_1, SUM_2, GATES, LAYER_1, \
+    LAYER_2, LOGITS, SUMS, SIGNALS_AT, SHARPNESS, LAST, MEMORY = range(20, 40)  # fmt: skip
+
+# Excitation: units of a subframe's conditions after those of the gates: the coefficients, then these values
+PREDICTION_UNITS = 2 * BLOCK
+LAG, POWER, LEAST = range(3)
+# Excitation: numbers in a lane's CELLS: the next position in the ring, and the prediction of this step
+POSITION, PREDICTED = range(2)
 
 
 @dataclass(frozen=True)
@@ -63,6 +74,7 @@ class PackedWaveRNN:
         sizes: int64, numbers of units and offsets, by the constants above.
         floats: float32, all weights.
         ints: int32.
+        sharpen: sharpen the distributions where the pitch is clear (excitation shape only).
     """
 
     config: WaveRNNConfig
@@ -70,6 +82,7 @@ class PackedWaveRNN:
     sizes: np.ndarray
     floats: np.ndarray
     ints: np.ndarray
+    sharpen: bool
 
 
 def aligned(array: np.ndarray) -> np.ndarray:
@@ -81,8 +94,11 @@ def aligned(array: np.ndarray) -> np.ndarray:
     return copy
 
 
-def pack(model: "WaveRNN") -> PackedWaveRNN:
-    """Pack a model of either shape.
+def pack(model: "WaveRNN", sharpen: bool = True) -> PackedWaveRNN:
+    """Pack a model of any shape.
+
+    Args:
+        sharpen: see `PackedWaveRNN`.
 
     Raises:
         ModelFileError: weights are not finite.
@@ -94,8 +110,8 @@ def pack(model: "WaveRNN") -> PackedWaveRNN:
     if model.config.shape == "classic":
         _pack_classic(cast("ClassicWaveRNN", model), weights, store)
     else:
-        _pack_compact(cast("CompactWaveRNN", model), weights, store)
-    return store.finish(model.config)
+        _pack_single_gru(cast("SingleGRU", model), weights, store)
+    return store.finish(model.config, sharpen)
 
 
 class _Store:
@@ -124,14 +140,17 @@ class _Store:
         self._lengths[kind] += array.size + padding
         return offset
 
-    def finish(self, config: WaveRNNConfig) -> PackedWaveRNN:
+    def finish(self, config: WaveRNNConfig, sharpen: bool) -> PackedWaveRNN:
         sizes = np.zeros(MEMORY + 1, dtype=np.int64)
         self.sizes[MIXTURE], self.sizes[LABELS] = int(config.mode == "mol"), config.labels
         self.sizes[TAPS], self.sizes[MELS] = 2 * config.pad + 1, config.mel.n_mels
         sizes[list(self.sizes)] = list(self.sizes.values())
-        hidden, fc, outputs = (int(sizes[which]) for which in (HIDDEN, FC, OUTPUTS))
+        hidden, fc, outputs, ring = (int(sizes[which]) for which in (HIDDEN, FC, OUTPUTS, RING))
         buffers = {
             **dict.fromkeys((STATE, NEXT_STATE, STATE_2, NEXT_STATE_2, SUM_1, SUM_2), hidden),
+            PAST: BLOCK if ring else 0,
+            PERIODS: ring,
+            CELLS: BLOCK if ring else 0,
             INPUTS: 4 * hidden,
             INPUTS_2: 3 * hidden,
             GATES: 3 * BLOCK,
@@ -139,6 +158,8 @@ class _Store:
             LAYER_2: fc,
             LOGITS: outputs,
             SUMS: outputs,
+            SIGNALS_AT: BLOCK if ring else 0,
+            SHARPNESS: 2 * BLOCK,
             LAST: BLOCK,
         }
         sizes[STATE + 1 :] = np.cumsum([buffers[which] for which in range(STATE, MEMORY)])
@@ -148,10 +169,11 @@ class _Store:
             sizes=sizes,
             floats=aligned(np.concatenate(self._parts["float32"])),
             ints=aligned(np.concatenate(self._parts["int32"])),
+            sharpen=sharpen,
         )
 
 
-def _pack_compact(model: "CompactWaveRNN", weights: dict[str, np.ndarray], store: _Store) -> None:
+def _pack_single_gru(model: "SingleGRU", weights: dict[str, np.ndarray], store: _Store) -> None:
     config, rank = model.config, model.config.sample_embedding_size
     inputs = weights["gru.weight_ih_l0"]
     store.add_matrix(weights["gru.weight_hh_l0"], weights["gru.bias_hh_l0"], gates=3, recurrent=True)
@@ -163,20 +185,34 @@ def _pack_compact(model: "CompactWaveRNN", weights: dict[str, np.ndarray], store
     store.add_matrix(_window_rows(conditioning["context.weight"]), conditioning["context.bias"], sparse=False)
     for layer in ("dense.0", "dense.1", "spread"):
         store.add_matrix(conditioning[f"{layer}.weight"][:, :, 0], conditioning[f"{layer}.bias"], sparse=False)
-    store.add_matrix(inputs[:, rank:], weights["gru.bias_ih_l0"], gates=3, sparse=False)
-    table = inputs[:, :rank].astype(np.float64) @ weights["sample_embedding.weight"].astype(np.float64).T
+    known = rank + config.condition_size
+    store.add_matrix(inputs[:, rank:known], weights["gru.bias_ih_l0"], gates=3, sparse=False)
     hidden = _padded(config.hidden_size)
     store.sizes |= {
         HIDDEN: hidden,
         FC: _padded(config.fc_size),
         OUTPUTS: _padded(config.outputs),
         PER_CONDITION: config.hop_length // config.subframes,
-        CONDITION: 3 * hidden,
+        CONDITION: 3 * hidden + (PREDICTION_UNITS if config.predicts else 0),
         CHANNELS: config.condition_size,
         DEPTH: config.subframes,
         WORKSPACE: _padded(config.condition_size),
-        LABEL_TABLE: store.add(np.ascontiguousarray(pad_rows(table, 3).T, dtype=np.float32)),
+        LABEL_TABLE: store.add(_label_rows(inputs[:, :rank], weights["sample_embedding.weight"])),
     }
+    if config.predicts:
+        columns = inputs[:, known : known + rank]
+        store.sizes |= {
+            PREDICTION_TABLE: store.add(_label_rows(columns, weights["prediction_embedding.weight"])),
+            SIGNAL_ROWS: store.add(np.ascontiguousarray(pad_rows(inputs[:, known + rank :], 3).T)),
+            LEVELS: store.add(level_table(config)),
+            RING: 2 ** math.ceil(math.log2(longest_lag(config) + AROUND)),
+        }
+
+
+def _label_rows(weight: np.ndarray, embedding: np.ndarray) -> np.ndarray:
+    """Contribution of each label to the gates: float32 [labels, 3 * hidden, padded]."""
+    table = weight.astype(np.float64) @ embedding.astype(np.float64).T
+    return np.ascontiguousarray(pad_rows(table, 3).T, dtype=np.float32)
 
 
 def _pack_classic(model: "ClassicWaveRNN", weights: dict[str, np.ndarray], store: _Store) -> None:

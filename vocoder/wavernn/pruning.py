@@ -52,11 +52,11 @@ class LoopMatrix:
 def loop_matrices(config: WaveRNNConfig) -> list[LoopMatrix]:
     """The matrices of the sample loop that are pruned.
 
-    The compact shape has no input matrix in its loop, because it uses precomputed tables. The first layer of the
-    classic shape has a single column that changes with the sample, and stays dense.
+    The compact and the excitation shape have no wide input matrix in their loop, because they use precomputed tables.
+    The first layer of the classic shape has a single column that changes with the sample, and stays dense.
     """
     hidden, fc, part = config.hidden_size, config.fc_size, config.condition_size // 4
-    if config.shape == "compact":
+    if config.shape != "classic":
         return [
             LoopMatrix("gru.weight_hh_l0", 3, hidden, hidden, recurrent=True),
             LoopMatrix("fc.weight", 1, fc, hidden),

@@ -1,7 +1,7 @@
-"""The GRU of the compact vocoder over a whole training crop, faster on a CPU than a general GRU layer.
+"""The GRU of the compact and the excitation shape over a whole training crop, faster on a CPU than a general GRU layer.
 
-- The input of a step is a table row (of the last sample's label) plus a conditioning vector that many steps share, so
-  there is no input projection per sample.
+- The input of a step is the sum of table rows (of the last sample's label, for example), of a conditioning vector that
+  many steps share, and of a product with a few signals, so there is no wide input projection per sample.
 - The recurrent weights are transposed, and cast to bfloat16 if requested, once for all steps.
 - The backward pass combines all derivatives of the gates into coefficients, computed for many steps at once. Each step
   is then one elementwise product and one matrix product, and the weight's gradient is one product over many steps.
@@ -32,14 +32,28 @@ def gru_weights(gru: nn.GRU) -> GRUWeights:
     return GRUWeights(*gru.all_weights[0])
 
 
+class StepInputs(NamedTuple):
+    """What changes with every step of a GRU.
+
+    rows: int64 [steps, batch, tables], the table rows of each step.
+    table: [rows, 3 * hidden], contribution of each row to the gate inputs.
+    signals: float32 [steps, batch, signals]; there may be none. They get no gradient.
+    signal_weight: [signals, 3 * hidden], contribution of the signals to the gate inputs.
+    """
+
+    rows: Tensor
+    table: Tensor
+    signals: Tensor
+    signal_weight: Tensor
+
+
 def label_gru(
-    labels: Tensor, table: Tensor, condition: Tensor, weight: Tensor, bias: Tensor, start: Tensor, *, low: bool = False
+    inputs: StepInputs, condition: Tensor, weight: Tensor, bias: Tensor, start: Tensor, *, low: bool = False
 ) -> Tensor:
-    """Run a GRU whose input at each step is `table[label] + condition`.
+    """Run a GRU whose input at each step is `sum(table[rows]) + signals @ signal_weight + condition`.
 
     Args:
-        labels: int64 [steps, batch], the table row of each step.
-        table: [rows, 3 * hidden], contribution of each label to the gate inputs.
+        inputs: of the steps.
         condition: [blocks, batch, 3 * hidden], added to all steps // blocks steps of a block; blocks divides steps.
         weight: [3 * hidden, hidden], recurrent weights in PyTorch's gate order.
         bias: [3 * hidden], added to the recurrent product (so the n part is inside the reset gate).
@@ -49,7 +63,7 @@ def label_gru(
     Returns:
         [steps, batch, hidden] states after each step; bfloat16 where `low`, else float32.
     """
-    return _LabelGRU.apply(labels, table, condition, weight, bias, start, low)
+    return _LabelGRU.apply(*inputs, condition, weight, bias, start, low)
 
 
 class _LabelGRU(torch.autograd.Function):
@@ -58,13 +72,15 @@ class _LabelGRU(torch.autograd.Function):
         ctx: Any,
         labels: Tensor,
         table: Tensor,
+        signals: Tensor,
+        signal_weight: Tensor,
         condition: Tensor,
         weight: Tensor,
         bias: Tensor,
         start: Tensor,
         low: bool,
     ) -> Tensor:
-        steps, batch = labels.shape
+        steps, batch, tables = labels.shape
         hidden = start.shape[1]
         dtype = torch.bfloat16 if low else torch.float32
         transposed, bias = weight.t().to(dtype).contiguous(), bias.to(dtype)
@@ -75,8 +91,13 @@ class _LabelGRU(torch.autograd.Function):
         state = start.float().clone()
         saved = []
         per_block = steps // condition.shape[0]
-        for block, rows in enumerate(labels.split(per_block)):
-            gates = table.index_select(0, rows.reshape(-1)).view(per_block, batch, 3 * hidden)
+        for block, (rows, extra) in enumerate(zip(labels.split(per_block), signals.split(per_block), strict=True)):
+            flat = rows.reshape(-1, tables)
+            gates = table.index_select(0, flat[:, 0]).view(per_block, batch, 3 * hidden)
+            for more in range(1, tables):
+                gates += table.index_select(0, flat[:, more]).view_as(gates)
+            if len(signal_weight):
+                gates += extra @ signal_weight
             gates += condition[block]
             recurrent = torch.empty(per_block, batch, hidden)
             first = block * per_block
@@ -93,20 +114,21 @@ class _LabelGRU(torch.autograd.Function):
                 torch.lerp(n_t, state, z_t, out=state)
                 new_t.copy_(state)
             saved += [gates, recurrent]
-        ctx.save_for_backward(labels, weight, states, *saved)
+        ctx.save_for_backward(labels, signals, weight, states, *saved)
         ctx.rows = table.shape[0]
         return states[1:]
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
-        labels, weight, states, *saved = ctx.saved_tensors
+        labels, signals, weight, states, *saved = ctx.saved_tensors
         (grad_states,) = grad_outputs
-        (steps, batch), hidden, dtype = labels.shape, weight.shape[1], states.dtype
+        (steps, batch, tables), hidden, dtype = labels.shape, weight.shape[1], states.dtype
         blocks = len(saved) // 2
         per_block = steps // blocks
         weight = weight.to(dtype).contiguous()
         grad_weight, grad_bias = torch.zeros(3 * hidden, hidden), torch.zeros(3 * hidden)
         grad_table, grad_condition = torch.zeros(ctx.rows, 3 * hidden), torch.empty(blocks, batch, 3 * hidden)
+        grad_signals = torch.zeros(signals.shape[2], 3 * hidden)
         low_gates = torch.empty(per_block, batch, 3 * hidden, dtype=dtype)
         flow, product = torch.empty(per_block, batch, hidden), torch.empty(batch, hidden, dtype=dtype)
         carried = torch.zeros(batch, hidden)
@@ -130,8 +152,12 @@ class _LabelGRU(torch.autograd.Function):
             # Until here the n part was the gradient of the recurrent product. The input does not pass the reset gate.
             torch.mul(flow, to_n, out=grad_gates[:, :, 2 * hidden :])
             torch.sum(grad_gates, 0, out=grad_condition[block])
-            grad_table.index_add_(0, labels[span].reshape(-1), grad_gates.view(per_block * batch, 3 * hidden))
-        return None, grad_table, grad_condition, grad_weight, grad_bias, carried, None
+            flat = grad_gates.view(per_block * batch, 3 * hidden)
+            for each in range(tables):
+                grad_table.index_add_(0, labels[span, :, each].reshape(-1), flat)
+            if len(grad_signals):
+                grad_signals += signals[span].reshape(len(flat), -1).t() @ flat
+        return None, grad_table, None, grad_signals, grad_condition, grad_weight, grad_bias, carried, None
 
 
 def _coefficients(gates: Tensor, recurrent: Tensor, old: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,7 @@
 """Samples of a WaveRNN: mu-law labels or continuous values, their losses, and drawing from a distribution.
 
-A "sample" is the network's input and prediction: an int64 label in raw mode, a float32 in [-1, 1] in mol mode.
+A "sample" is the network's input and prediction: an int64 label in raw mode, a float32 in [-1, 1] in mol mode. In the
+excitation shape what is drawn are labels of the excitation, and the samples are float32 in [-1, 1].
 """
 
 import numpy as np
@@ -20,23 +21,50 @@ def encode_wav(wav: np.ndarray, config: WaveRNNConfig, before: float = 0.0) -> n
     """Wav float32 [samples] in [-1, 1] -> targets [samples]; `before` is the value before the wav."""
     joined = np.concatenate([np.array([before], dtype=np.float32), wav.astype(np.float32, copy=False)])
     emphasised = np.clip(preemphasis(joined, config.mel.preemphasis)[1:], -1, 1)
-    if config.mode == "mol":
-        return emphasised.astype(np.float32)
-    return mu_law_encode(emphasised, config.bits)
+    if config.samples_are_labels:
+        return mu_law_encode(emphasised, config.bits)
+    return emphasised.astype(np.float32)
 
 
 def decode_samples(samples: np.ndarray, config: WaveRNNConfig) -> np.ndarray:
     """Samples -> pre-emphasised float32 in [-1, 1]."""
-    return mu_law_decode(samples, config.bits) if config.mode == "raw" else samples.astype(np.float32)
+    return mu_law_decode(samples, config.bits) if config.samples_are_labels else samples.astype(np.float32)
+
+
+def level_table(config: WaveRNNConfig) -> np.ndarray:
+    """The value of each label: float32 [labels] in [-1, 1]."""
+    return mu_law_decode(np.arange(config.labels), config.bits)
+
+
+def mean_log_width(targets: Tensor, config: WaveRNNConfig) -> float:
+    """Mean logarithm of the width of the targets' bins, in nats.
+
+    A loss in nats per label plus this is a differential entropy, which can be compared between modes and shapes.
+
+    Args:
+        targets: labels or float32 values, any shape.
+    """
+    if config.mode == "mol":
+        return float(np.log(2 * _HALF_STEP))
+    edges = np.clip(np.arange(config.labels + 1) - 0.5, 0, config.labels - 1)
+    widths = np.diff(mu_law_decode(edges, config.bits).astype(np.float64))
+    return float(torch.from_numpy(np.log(widths)).to(targets.device)[targets].mean())
 
 
 def as_labels(samples: Tensor, config: WaveRNNConfig) -> Tensor:
     """Samples of either mode -> int64 labels, any shape."""
-    if config.mode == "raw":
-        return samples
+    return samples if config.mode == "raw" else label_of_curve(curve_of(samples, config), config)
+
+
+def curve_of(values: Tensor, config: WaveRNNConfig) -> Tensor:
+    """Values on the mu-law curve: any shape, clipped to [-1, 1] -> [-1, 1]."""
     mu = config.labels - 1
-    curved = samples.sign() * torch.log1p(mu * samples.abs().clamp(max=1)) / float(np.log1p(mu))
-    return ((curved + 1) / 2 * mu + 0.5).floor().long()
+    return values.sign() * torch.log1p(mu * values.abs().clamp(max=1)) / float(np.log1p(mu))
+
+
+def label_of_curve(curved: Tensor, config: WaveRNNConfig) -> Tensor:
+    """Labels of values on the mu-law curve: any shape -> int64."""
+    return ((curved + 1) / 2 * (config.labels - 1) + 0.5).floor().long()
 
 
 def as_values(samples: Tensor, config: WaveRNNConfig) -> Tensor:

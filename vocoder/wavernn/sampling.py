@@ -18,6 +18,7 @@ from vocoder.wavernn.data import mel_window
 from vocoder.wavernn.folding import Fold
 from vocoder.wavernn.model import WaveRNN
 from vocoder.wavernn.samples import draw_samples
+from vocoder.wavernn.stepper import Stepper
 
 LANES = 64  # largest batch of folds in the reference; a step with more would delay cancelling too much
 
@@ -41,7 +42,8 @@ class Sampler(ABC):
             tapes: for each fold float32 [fold.frames * hop, config.uniforms], or a function for its next n rows.
 
         Returns:
-            For each fold its samples [fold.frames * hop]: int16 labels, or float32 values in mol mode.
+            For each fold its samples [fold.frames * hop]: int16 labels, or float32 values in mol mode and in the
+            excitation shape.
 
         Raises:
             WorkCancelled: `control.cancelled` returned True. It is called in the caller's thread, as is `progress`.
@@ -65,10 +67,11 @@ class TorchSampler(Sampler):
 
     Args:
         model: in eval mode.
+        sharpen: sharpen the distributions where the pitch is clear (excitation shape only).
     """
 
-    def __init__(self, model: WaveRNN) -> None:
-        self.model, self.config = model, model.config
+    def __init__(self, model: WaveRNN, sharpen: bool = True) -> None:
+        self.model, self.config, self.sharpen = model, model.config, sharpen
         self.device = next(model.parameters()).device
 
     def sample_folds(
@@ -95,7 +98,7 @@ class TorchSampler(Sampler):
         """Windows of each frame, as `fold_windows` has them -> its samples [active folds, hop]."""
         readers = [read_tape(tape) for tape in tapes]
         with torch.inference_mode():
-            stream = FrameStepper(self.model, len(readers), self.device)
+            stream = FrameStepper(self.model, len(readers), self.device, self.sharpen)
         for windows in all_windows:
             tape = np.stack([read(self.config.hop_length) for read in readers[: len(windows)]], axis=1)
             with torch.inference_mode():  # not around a yield: the mode belongs to the thread, not to this generator
@@ -128,29 +131,31 @@ def read_tape(tape: Tape) -> ReadTape:
     return read
 
 
-def first_samples(config: WaveRNNConfig, batch: int, device: torch.device) -> Tensor:
-    """The samples [batch] before the first ones: silence."""
+def first_drawn(config: WaveRNNConfig, batch: int, device: torch.device) -> Tensor:
+    """What counts as drawn [batch] before the first samples: silence."""
     return torch.full((batch,), config.silence if config.mode == "raw" else 0.0, device=device)
 
 
 class FrameStepper:
     """Generates a batch of streams frame by frame."""
 
-    def __init__(self, model: WaveRNN, batch: int, device: torch.device) -> None:
-        self.model, self.config = model, model.config
-        self.stepper = model.stepper(batch)
-        self.samples = first_samples(self.config, batch, device)
+    def __init__(self, model: WaveRNN, batch: int, device: torch.device, sharpen: bool = True) -> None:
+        self.model, self.config, self.sharpen = model, model.config, sharpen
+        self.stepper: Stepper = model.stepper(batch)
+        self.drawn = first_drawn(self.config, batch, device)
 
     def run_frame(self, windows: Tensor, tape: Tensor, control: Control) -> Tensor:
         """Windows [batch, n_mels, 2 * pad + 1] and tape [hop, batch, uniforms] -> the frame's samples [batch, hop]."""
-        self.samples = self.samples[: len(windows)]
+        self.drawn = self.drawn[: len(windows)]
         self.stepper.begin_frame(windows)
         made = []
         for offset in range(self.config.hop_length):
             control.check()
-            outputs = self.stepper.step(offset, self.samples)
-            self.samples = draw_samples(outputs, tape[offset], self.config)
-            made.append(self.samples)
+            outputs = self.stepper.step(offset, self.drawn)
+            if self.sharpen:
+                outputs = self.stepper.sharpened(outputs)
+            self.drawn = draw_samples(outputs, tape[offset], self.config)
+            made.append(self.stepper.samples(self.drawn))
         return torch.stack(made, dim=1)
 
 
@@ -209,7 +214,7 @@ def regrouped(parts: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
 
 def label_type(config: WaveRNNConfig) -> type[np.generic]:
     """Type of stored samples. Labels take 2 bytes, which saves memory for long utterances."""
-    return np.int16 if config.mode == "raw" else np.float32
+    return np.int16 if config.samples_are_labels else np.float32
 
 
 def to_device(array: np.ndarray, device: torch.device) -> Tensor:

@@ -37,9 +37,9 @@ def test_a_compile_is_kept(compilations, monkeypatch, tmp_path):
 
 
 def test_each_shape_has_its_kernels(compilations):
-    for shape in ("compact", "classic", "compact"):
+    for shape in ("compact", "classic", "compact", "excitation"):
         compiled.kernels_of(shape)
-    assert compilations == ["compact", "classic"]
+    assert compilations == ["compact", "classic", "excitation"]
 
 
 def test_kernels_that_are_ready_are_not_announced(toy_config, caplog):

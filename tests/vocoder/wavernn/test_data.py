@@ -6,7 +6,8 @@ from corpora.store import FeatureStore, FeatureWriter
 from speech.errors import ConfigError, CorpusError, SpeechError
 from speech.mel import decode_mel
 from vocoder.data import split_items
-from vocoder.wavernn.data import WaveRNNBatches, cut_crop, mel_window
+from vocoder.wavernn.batches import WaveRNNBatches
+from vocoder.wavernn.data import cut_crop, mel_window
 from vocoder.wavernn.samples import encode_wav
 
 

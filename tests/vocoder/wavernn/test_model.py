@@ -1,35 +1,24 @@
+import math
+
 import numpy as np
 import pytest
 import torch
 
-from speech.audio import mu_law_encode
+from speech.audio import mu_law_decode, mu_law_encode
 from speech.errors import ConfigError
-from vocoder.wavernn.compact import CompactWaveRNN
+from vocoder.wavernn.batches import WaveRNNBatches, split_batch
 from vocoder.wavernn.config import WaveRNNConfig, classic_config
-from vocoder.wavernn.convert import load_public_wavernn
-from vocoder.wavernn.data import WaveRNNBatches
 from vocoder.wavernn.model import build_wavernn
-from vocoder.wavernn.recurrence import label_gru
-from vocoder.wavernn.samples import as_labels, draw_samples, encode_wav, sample_loss
+from vocoder.wavernn.recurrence import StepInputs, label_gru
+from vocoder.wavernn.samples import as_labels, draw_samples, encode_wav, mean_log_width, sample_loss
+from vocoder.wavernn.single_gru import SingleGRU
 
+ALL_MODELS = pytest.mark.parametrize(
+    ("shape", "mode"),
+    [("compact", "raw"), ("compact", "mol"), ("classic", "raw"), ("classic", "mol"), ("excitation", "raw")],
+)
 BOTH_SHAPES = pytest.mark.parametrize("shape", ["compact", "classic"])
 BOTH_MODES = pytest.mark.parametrize("mode", ["raw", "mol"])
-
-
-@BOTH_MODES
-def test_converted_public_weights_give_the_golden_outputs(golden_dir, mode):
-    golden = np.load(golden_dir / f"vocoder_small_{mode}.npz")
-    model = load_public_wavernn(golden_dir / f"vocoder_small_{mode}.pt")
-    assert model.config.mode == mode and model.config.residual_blocks == 3
-    mel = torch.from_numpy(np.pad(golden["mel"], ((0, 0), (2, 2)))[None])
-    values = torch.from_numpy(golden["x"])[None]
-    samples = values if mode == "mol" else (values + 1) * 511 / 2  # fractional labels, as recorded
-    with torch.no_grad():
-        upsampled, frames = model.condition(mel)
-        outputs = model(samples, mel)[0, :600]
-    assert np.abs(upsampled[0].numpy() - golden["upsampled_mel"]).max() < 1e-4
-    assert np.abs(frames[0].repeat_interleave(200, dim=0).numpy() - golden["aux"]).max() < 1e-4
-    assert np.abs(outputs.numpy() - golden["logits"]).max() < 1e-4
 
 
 @BOTH_SHAPES
@@ -60,8 +49,7 @@ def test_one_sample_at_a_time_equals_the_whole_crop(toy_config, shape, mode):
     torch.testing.assert_close(torch.stack(steps, dim=1), whole, atol=1e-5, rtol=1e-4)
 
 
-@BOTH_SHAPES
-@BOTH_MODES
+@ALL_MODELS
 def test_one_step_changes_every_parameter(toy_config, toy_store, shape, mode):
     torch.manual_seed(0)
     config = toy_config(shape, mode)
@@ -69,24 +57,26 @@ def test_one_step_changes_every_parameter(toy_config, toy_store, shape, mode):
     before = {name: value.clone() for name, value in model.named_parameters()}
     batch = WaveRNNBatches(toy_store, config, batch_size=4, frames=2).batch_at(0)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-    sample_loss(model(batch["samples"][:, :-1], batch["mel"]), batch["samples"][:, 1:], config).backward()
+    inputs, targets = split_batch(batch)
+    sample_loss(model(*inputs), targets, config).backward()
     optimizer.step()
     unchanged = [name for name, value in model.named_parameters() if torch.equal(value, before[name])]
     assert not unchanged
 
 
 @pytest.mark.parametrize(
-    ("shape", "mode", "gain"), [("compact", "raw", 2.0), ("classic", "raw", 1.0), ("compact", "mol", 1.5)]
+    ("shape", "mode", "gain"),
+    [("compact", "raw", 2.0), ("classic", "raw", 1.0), ("compact", "mol", 1.5), ("excitation", "raw", 2.0)],
 )
 def test_one_batch_overfits(toy_config, toy_store, shape, mode, gain):
     torch.manual_seed(0)
     config = toy_config(shape, mode, hidden_size=48, fc_size=48)
     model = build_wavernn(config)
-    batch = WaveRNNBatches(toy_store, config, batch_size=2, frames=1).batch_at(0)
+    inputs, targets = split_batch(WaveRNNBatches(toy_store, config, batch_size=2, frames=1).batch_at(0))
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-2)
     losses = []
     for _ in range(15 if shape == "classic" else 30):  # a general GRU layer is slow on a CPU
-        loss = sample_loss(model(batch["samples"][:, :-1], batch["mel"]), batch["samples"][:, 1:], config)
+        loss = sample_loss(model(*inputs), targets, config)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -95,62 +85,70 @@ def test_one_batch_overfits(toy_config, toy_store, shape, mode, gain):
     assert min(losses) < losses[0] - gain
 
 
-def reference_gru(labels, table, condition, weight, bias, start):
+def reference_gru(inputs, condition, weight, bias, start):
     """PyTorch's GRU on precomputed gate inputs."""
     size = weight.shape[0]
     gru = torch.nn.GRU(size, weight.shape[1]).double()
-    inputs = table[labels] + condition.repeat_interleave(len(labels) // len(condition), dim=0)
+    summed = inputs.table[inputs.rows].sum(2) + inputs.signals @ inputs.signal_weight
+    summed = summed + condition.repeat_interleave(len(summed) // len(condition), dim=0)
     parameters = {
         "weight_ih_l0": torch.eye(size).double(),
         "weight_hh_l0": weight,
         "bias_ih_l0": torch.zeros(size).double(),
         "bias_hh_l0": bias,
     }
-    return torch.func.functional_call(gru, parameters, (inputs, start[None]))[0]
+    return torch.func.functional_call(gru, parameters, (summed, start[None]))[0]
 
 
-def test_label_gru_and_its_gradients_equal_pytorchs():
+@pytest.mark.parametrize(("tables", "signals"), [(1, 0), (2, 3)])
+def test_label_gru_and_its_gradients_equal_pytorchs(tables, signals):
     torch.manual_seed(0)
-    hidden, batch, labels = 5, 3, torch.randint(7, (12, 3))
-    shapes = [(7, 3 * hidden), (4, batch, 3 * hidden), (3 * hidden, hidden), (3 * hidden,), (batch, hidden)]
-    inputs = [torch.randn(shape, requires_grad=True) for shape in shapes]
-    doubles = [value.detach().double().requires_grad_() for value in inputs]
-    result, expected = label_gru(labels, *inputs), reference_gru(labels, *doubles)
+    hidden, batch = 5, 3
+    rows, given = torch.randint(7, (12, batch, tables)), torch.randn(12, batch, signals)
+    shapes = [(7, 3 * hidden), (signals, 3 * hidden), (4, batch, 3 * hidden), (3 * hidden, hidden), (3 * hidden,)]
+    values = [torch.randn(shape, requires_grad=True) for shape in (*shapes, (batch, hidden))]
+    doubles = [value.detach().double().requires_grad_() for value in values]
+    result = label_gru(StepInputs(rows, values[0], given, values[1]), *values[2:])
+    expected = reference_gru(StepInputs(rows, doubles[0], given.double(), doubles[1]), *doubles[2:])
     torch.testing.assert_close(result.double(), expected, atol=1e-5, rtol=1e-4)
     direction = torch.randn(result.shape)
-    gradients = torch.autograd.grad(result, inputs, direction)
+    gradients = torch.autograd.grad(result, values, direction)
     for got, reference in zip(gradients, torch.autograd.grad(expected, doubles, direction.double()), strict=True):
         torch.testing.assert_close(got.double(), reference, atol=1e-5, rtol=1e-3)
 
 
 def test_label_gru_in_bfloat16_is_close():
     torch.manual_seed(0)
-    labels = torch.randint(7, (40, 2))
-    shapes = [(7, 48), (4, 2, 48), (48, 16), (48,), (2, 16)]
-    inputs = [(0.5 * torch.randn(shape)).requires_grad_() for shape in shapes]
-    low, full = label_gru(labels, *inputs, low=True), label_gru(labels, *inputs)
+    shapes = [(7, 48), (0, 48), (4, 2, 48), (48, 16), (48,), (2, 16)]
+    table, weight, *others = [(0.5 * torch.randn(shape)).requires_grad_() for shape in shapes]
+    inputs = StepInputs(torch.randint(7, (40, 2, 1)), table, torch.zeros(40, 2, 0), weight)
+    low, full = label_gru(inputs, *others, low=True), label_gru(inputs, *others)
     assert low.dtype == torch.bfloat16
     assert (low.float() - full).abs().max() < 0.05
-    exact = torch.autograd.grad(full.sum(), inputs)
-    for got, reference in zip(torch.autograd.grad(low.float().sum(), inputs), exact, strict=True):
+    exact = torch.autograd.grad(full.sum(), [table, *others])
+    for got, reference in zip(torch.autograd.grad(low.float().sum(), [table, *others]), exact, strict=True):
         assert (got - reference).norm() < 0.05 * reference.norm()
 
 
-def test_compact_equals_pytorchs_gru_kernel(toy_config):
+@pytest.mark.parametrize("shape", ["compact", "excitation"])
+def test_states_equal_those_of_pytorchs_gru(toy_config, toy_store, shape):
     """On a GPU the model uses nn.GRU instead."""
     torch.manual_seed(0)
-    config = toy_config()
-    model = CompactWaveRNN(config)
-    labels, mel = torch.randint(512, (2, 400)), torch.rand(2, 80, 2 + 2 * config.pad)
-    torch.testing.assert_close(model._states(labels, mel), model._states_on_cpu(labels, mel), atol=1e-5, rtol=1e-4)
+    model = build_wavernn(toy_config(shape))
+    inputs, _ = split_batch(WaveRNNBatches(toy_store, model.config, batch_size=2, frames=2).batch_at(0))
+    if shape == "compact":
+        inputs = (inputs[0][..., None], torch.zeros(2, 400, 0), inputs[1])
+    assert isinstance(model, SingleGRU)
+    torch.testing.assert_close(model._states(*inputs), model._states_on_cpu(*inputs), atol=1e-5, rtol=1e-4)
 
 
-def test_bf16_autocast_trains_the_compact_shape(toy_config):
-    config = toy_config()
+@pytest.mark.parametrize("shape", ["compact", "excitation"])
+def test_bf16_autocast_trains_a_single_gru(toy_config, toy_store, shape):
+    config = toy_config(shape)
     model = build_wavernn(config)
-    labels, mel = torch.randint(512, (2, 401)), torch.rand(2, 80, 2 + 2 * config.pad)
+    inputs, targets = split_batch(WaveRNNBatches(toy_store, config, batch_size=2, frames=2).batch_at(0))
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        loss = sample_loss(model(labels[:, :-1], mel), labels[:, 1:], config)
+        loss = sample_loss(model(*inputs), targets, config)
     loss.backward()
     assert all(value.grad is not None and value.grad.isfinite().all() for value in model.parameters())
 
@@ -174,6 +172,19 @@ def test_drawing_inverts_the_distribution(toy_config):
     probabilities = torch.tensor([0.1, 0.0, 0.6, 0.3]).expand(6, 4)
     uniforms = torch.tensor([[0.0], [0.09], [0.11], [0.69], [0.71], [0.9999999]])
     assert draw_samples(probabilities.log(), uniforms, config).tolist() == [0, 0, 2, 2, 3, 3]
+
+
+def test_entropies_of_both_modes_can_be_compared(toy_config):
+    """A uniform distribution over [-1, 1] has a differential entropy of log(2) in every mode and with any bits."""
+    values = torch.linspace(-0.9999, 0.9999, 20_001)
+    for bits in (8, 9, 10):
+        config = toy_config(bits=bits)
+        labels = as_labels(values, toy_config(mode="mol", bits=bits))
+        edges = np.clip(np.arange(config.labels + 1) - 0.5, 0, config.labels - 1)
+        mass = torch.from_numpy(np.diff(mu_law_decode(edges, bits)) / 2)
+        loss = sample_loss(mass.log().expand(len(labels), -1), labels, config)
+        assert float(loss) + mean_log_width(labels, config) == pytest.approx(math.log(2), abs=1e-3)
+    assert mean_log_width(values, toy_config(mode="mol")) == pytest.approx(math.log(2 / 65535))
 
 
 def test_mixture_likelihood_sums_to_one_and_matches_drawn_samples(toy_config):
@@ -200,6 +211,9 @@ def test_mixture_likelihood_sums_to_one_and_matches_drawn_samples(toy_config):
         {"subframes": 3},
         {"shape": "classic", "upsample_factors": (5, 5, 5)},
         {"shape": "classic", "condition_size": 30},
+        {"shape": "excitation", "mode": "mol"},
+        {"shape": "excitation", "subframes": 3},
+        {"prediction_order": 17},
     ],
 )
 def test_wrong_settings_are_refused(wrong):

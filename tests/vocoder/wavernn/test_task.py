@@ -7,7 +7,7 @@ import torch
 
 from corpora.store import FeatureStore, FeatureWriter
 from speech.errors import CorpusError
-from vocoder.wavernn.data import WaveRNNBatches
+from vocoder.wavernn.batches import WaveRNNBatches
 from vocoder.wavernn.model import build_wavernn
 from vocoder.wavernn.pruning import Pruner, PruningSchedule
 from vocoder.wavernn.task import Validation, WaveRNNTask
@@ -20,7 +20,10 @@ def test_validation_writes_audio_and_images(toy_config, toy_store, run):
 
     task = WaveRNNTask(build_wavernn(toy_config()).eval(), toy_store, size=SMALL)
     figures = task.validate(7, run)
-    assert set(figures) == {"validation_loss", "mel_error"} and task.best_metric == "validation_loss"
+    assert (
+        set(figures) == {"validation_loss", "differential_entropy", "mel_error"}
+        and task.best_metric == "validation_loss"
+    )
     assert figures["validation_loss"] == pytest.approx(math.log(512), abs=0.5)
     run.close()
     assert {path.name for path in run.samples.iterdir()} == {"step-000000007-0.wav", "step-000000007-1.wav"}
