@@ -223,6 +223,8 @@ _LATER_RULES = compile_rules(
         r"|carrots?|tomato(?:es)?|size|saucepan|skillet|cloves?|shrimp|bananas?|apples?|lemons?)\b)",
         lambda m: {"m": "medium", "l": "large", "s": "small"}[m["size"][0].lower()],
     ),
+    (r"\b[Ee]st\.(?=\s(?:delivery|arrival|time|cost|value|price|date|budget)\b)", "estimated"),
+    (r"\b[Ee]xp\.(?=\s\d)", "expires"),
     (r"\b[Ee]st\.(?=\s?[$£€~]|\s\d{1,3}(?:[,%\s]|$))", "estimated"),
     (r"\bincl\.(?=\s*(?:[);]|$))", "included"),
     (r"\b(?P<word>[Nn]o|[Hh]rs|[Ll]ong)\.(?=:|(?<=[Nn]o\.)\s[A-Z]{1,4}-?\d|(?<=ong\.)\s\d+(?:\.\d+)?°)", _label),

@@ -297,6 +297,8 @@ def disambiguate(word: str, context: Context) -> Phonemes | None:
     noun, verb, default = NOUN_OR_VERB[word]
     if context.before in NOUN_AFTER:
         return noun
+    if word == "object" and context.after == "to" and context.before:
+        return verb  # "some residents object to it"
     command = word in _COMMANDS and context.first and context.after and context.after not in _NOT_OBJECTS
     if command or is_verb(context):
         return verb

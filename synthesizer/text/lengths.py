@@ -33,7 +33,11 @@ def _feet_and_inches(match: re.Match[str]) -> str:
 
 def _spelled_out(match: re.Match[str]) -> str:
     stop = "." if match["mark"].endswith(".") and not match.string[match.end() :].strip("\"') ") else ""
-    return f"{counted(match['feet'], ('foot', 'feet'))} {counted(match['inches'], ('inch', 'inches'))}{stop}"
+    return f"{counted(match['feet'], ('foot', 'feet'))} {_inches(match['inches'])}{stop}"
+
+
+def _inches(number: str) -> str:
+    return f"{mixed_fraction(number)} inches" if "/" in number else counted(number, ("inch", "inches"))
 
 
 def _length(match: re.Match[str]) -> str:
@@ -60,6 +64,10 @@ _RULES = compile_rules(
     (
         rf"(?<![\w.,])(?P<feet>\d{{1,3}})(?:'|\s?(?:ft|feet|foot)(?![a-z])\.?,?)\s?{_INCHES}\s?(?P<mark>in\b\.?|inch(?:es)?\b)",
         _spelled_out,
+    ),
+    (
+        rf"(?<![\w.,'])(?P<feet>\d{{3}})'\s?{_INCHES}(?:\"|'')",
+        lambda m: f"{cardinal(m['feet'])} feet {_inches(m['inches'])}",
     ),
     (rf"(?<![\w.,'])(?P<feet>\d{{1,2}})'[\s-]?{_INCHES}(?P<mark>\"|'')", _feet_and_inches),
     (rf"(?<![\w.,'])(?P<feet>\d{{1,2}})'{_INCHES}(?P<mark>)(?![\w':]|\.\d)", _feet_and_inches),

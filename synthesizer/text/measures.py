@@ -52,7 +52,8 @@ def _counted(match: re.Match[str], names: tuple[str, str]) -> str:
     spoken = mixed_fraction(number)
     if " " in number:
         return f"{spoken} {names[1]}"
-    return f"{spoken} {names[0]}" if number.startswith("1/") else f"{spoken} of a {names[0]}"
+    article = "an" if names[0][0] in "aeio" else "a"
+    return f"{spoken} {names[0]}" if number.startswith("1/") else f"{spoken} of {article} {names[0]}"
 
 
 def _dotted(match: re.Match[str]) -> str:

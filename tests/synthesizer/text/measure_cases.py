@@ -32,6 +32,11 @@ MEASURE_CASES = {
         ('He said "I have 6" and left.', 'he said "i have six" and left.'),
         ("He said 'I have 6' and left.", "he said 'i have six' and left."),
         ("the '60s", "the sixties"),
+        (
+            "6 ft 2 1/2 in tall, 5 ft. 3/4 in.",
+            "six feet two and a half inches tall, five feet three quarters of an inch.",
+        ),
+        ("117' 5\" wide", "one hundred seventeen feet five inches wide"),
         ("He's 6'2.", "he's six foot two."),
         ("5ft4in, 5ft 4in", "five feet four inches, five feet four inches"),
         (

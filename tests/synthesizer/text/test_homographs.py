@@ -71,6 +71,7 @@ from synthesizer.text.homographs import HOMOGRAPHS
         ("exports", "EH1 K S P AO0 R T S", ["Our exports grew.", "Exports rose by 5%.", "the exports of the EU"]),
         ("records", "R IH0 K AO1 R D Z", ["The camera records video.", "Every test records its time."]),
         ("objects", "AH0 B JH EH1 K T S", ["He objects to it.", "Russia objects to it."]),
+        ("object", "AH0 B JH EH1 K T", ["Some residents object to the plan.", "I object to it."]),
         ("objects", "AA1 B JH EH0 K T S", ["the objects", "Two objects fell."]),
         ("produces", "P R AH0 D UW1 S IH0 Z", ["The farm produces milk.", "It produces heat."]),
         ("produce", "P R OW1 D UW0 S", ["Fresh produce is good.", "the produce"]),
