@@ -5,6 +5,7 @@ vocabulary of an n-gram model (Bisani and Ney, 2008, Joint-sequence models for g
 modified Kneser-Ney smoothing (Chen and Goodman, 1998) and pruning of rare n-grams.
 """
 
+import argparse
 import math
 import random
 from collections import Counter, defaultdict
@@ -219,6 +220,7 @@ def _save(path: Path, vocabulary: list[str], kept: list[dict[Ngram, float]], bac
 
 def main() -> None:
     """Train the model, write it beside this file and print its size."""
+    argparse.ArgumentParser("python -m synthesizer.text.train_g2p", description=main.__doc__).parse_args()
     entries, held = split_dictionary()
     aligned = align(entries)
     counted = Counter(graphone for graphones in aligned for graphone in graphones)
