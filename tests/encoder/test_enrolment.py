@@ -253,6 +253,14 @@ def test_one_sample_voice_passes_and_two_do_not(default_encoder, samples_dir):
     assert start == pytest.approx(6, abs=1) and end == pytest.approx(11, abs=0.5)
 
 
+@pytest.mark.parametrize("offset", [0.05, -0.05, 0.2, -0.5, 0.9])
+def test_an_offset_neither_moves_the_embedding_nor_gives_a_remark(default_encoder, samples_dir, offset: float) -> None:
+    wav = read_audio(samples_dir / "slt.flac")
+    report = enrolment_report([("shifted", wav + np.float32(offset))], default_encoder)
+    assert report.all_remarks == []
+    assert report.embedding @ default_encoder.embed(wav) > 0.999
+
+
 def test_good_recordings_get_no_remark(default_encoder, shared_dir: Path) -> None:
     for path in sorted((shared_dir / "data" / "demo_references" / "audio").iterdir()):
         assert examine_clip(path.name, read_audio(path), default_encoder).report.remarks == ()
