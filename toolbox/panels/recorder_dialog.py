@@ -75,6 +75,8 @@ class RecorderDialog(QDialog):
 
     def open_beside(self) -> None:
         """Show the dialog and search for microphones."""
+        width = max(self.width(), self.minimumSizeHint().width())
+        self.resize(width, max(self.height(), self.layout().totalHeightForWidth(width)))  # at large text
         self.show()
         self.raise_()
         self._timer.start(POLL_MILLISECONDS)

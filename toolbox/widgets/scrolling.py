@@ -6,7 +6,7 @@ from PyQt5.QtCore import QEvent, QObject, QPoint, QRect, QSize, Qt
 from PyQt5.QtGui import QResizeEvent
 from PyQt5.QtWidgets import QFrame, QLayout, QLayoutItem, QScrollArea, QSizePolicy, QWidget
 
-MIN_HEIGHT = 120  # pixels of a column that scrolls
+MIN_HEIGHT = 110  # pixels of a column that scrolls
 
 
 class FlowLayout(QLayout):
@@ -117,7 +117,9 @@ class ScrollColumn(ScrollPage):
     def sizeHint(self) -> QSize:
         content = self.widget()
         hint = content.sizeHint()
-        return QSize(hint.width(), max(hint.height(), content.heightForWidth(self.width())))
+        # Beside a scroll bar the content may need more lines. With room for them the bar disappears, and with it the
+        # need for that room.
+        return QSize(hint.width(), max(hint.height(), content.heightForWidth(self.viewport().width())))
 
     def minimumSizeHint(self) -> QSize:
         content = self.widget().minimumSizeHint()

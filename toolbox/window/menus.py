@@ -19,6 +19,14 @@ class MenuEntry:
     action: Callable[[], object]
 
 
+OTHERS = (
+    ("Space", "In a list or a waveform: play, pause or stop"),
+    ("Return", "In a list: play the result, use the voice"),
+    ("Del", "In a list: delete"),
+    ("Left, Right, Home, End", "In a waveform: move the cursor; with Shift, select"),
+    ("Ctrl+A", "In a waveform: select all"),
+    ("+, -, 0", "In a waveform: zoom in, zoom out, show all"),
+)  # keys that belong to no menu
 Menus = Mapping[str, Sequence[MenuEntry | None]]  # by title; None is a separator
 
 
@@ -39,11 +47,11 @@ def fill_menus(window: QMainWindow, menus: Menus) -> None:
 
 
 def shortcut_table(window: QMainWindow) -> str:
-    """All shortcuts of a window, as a table in rich text."""
-    lines = []
-    for action in window.findChildren(QAction):
-        if not action.shortcut().isEmpty():
-            keys = action.shortcut().toString(QKeySequence.NativeText)
-            name = action.text().replace("&", "").rstrip(".")
-            lines.append(f"<tr><td><b>{keys}</b>&nbsp;&nbsp;&nbsp;</td><td>{name}</td></tr>")
+    """All keys of a window, as a table in rich text: those of the menus, of lists and of waveforms."""
+    menus = [
+        (action.shortcut().toString(QKeySequence.NativeText), action.text().replace("&", "").rstrip("."))
+        for action in window.findChildren(QAction)
+        if not action.shortcut().isEmpty()
+    ]
+    lines = [f"<tr><td><b>{keys}</b>&nbsp;&nbsp;&nbsp;</td><td>{name}</td></tr>" for keys, name in (*menus, *OTHERS)]
     return f"<table>{''.join(lines)}</table>"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from PyQt5.QtCore import Qt
-from PyQt5.QtWidgets import QDialog, QMainWindow, QMessageBox
+from PyQt5.QtCore import QSize, Qt
+from PyQt5.QtWidgets import QDialog, QLabel, QMainWindow, QVBoxLayout
 
 from toolbox.panels.mixer_dialog import MixerDialog
 from toolbox.panels.recorder_dialog import RecorderDialog
 from toolbox.panels.trash_dialog import TrashDialog
 from toolbox.state.requests import Requests
 from toolbox.state.session import Session
+from toolbox.widgets.parts import button, row
+from toolbox.widgets.scrolling import ScrollPage
 from toolbox.window.menus import shortcut_table
 
 
@@ -39,11 +41,18 @@ class SideWindows:
 
     def show_help(self) -> None:
         """The keyboard shortcuts."""
-        table = shortcut_table(self._parent)
-        box = QMessageBox(QMessageBox.NoIcon, "Keyboard shortcuts", table, QMessageBox.Close, self._parent)
-        box.setAttribute(Qt.WA_DeleteOnClose)
-        box.setModal(False)
-        box.show()
+        dialog = QDialog(self._parent)
+        dialog.setWindowTitle("Keyboard shortcuts")
+        dialog.setAttribute(Qt.WA_DeleteOnClose)
+        area = ScrollPage(QLabel(shortcut_table(self._parent)))
+        area.setFocusPolicy(Qt.StrongFocus)  # so that the arrow keys scroll
+        column = QVBoxLayout(dialog)
+        column.addWidget(area, 1)
+        column.addLayout(row(None, button("Close", "Close this window", dialog.close)))
+        bar = area.verticalScrollBar().sizeHint().width()
+        wanted = dialog.sizeHint() + QSize(2 * bar, 0)
+        dialog.resize(wanted.boundedTo(self._parent.size()))
+        dialog.show()
 
 
 def _show(dialog: QDialog) -> None:

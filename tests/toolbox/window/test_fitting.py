@@ -69,16 +69,27 @@ def test_the_important_controls_are_in_view(app, sized, points, opened):
         settle()
         wanted = [window.text_card.speak_button, window.result_view.export_button]
         wanted += [window.history.compare_button] * (height == 650) + [window.voice_card.waveform] * (not opened)
+        assert [one.accessibleName() for one in wanted if not in_view(one)] == [], height
         window.show_page("Models")
         settle()
         assert in_view(window.models.load_button)
-        window.show_page("Speak")
-        settle()
-        assert [one.accessibleName() for one in wanted if not in_view(one)] == [], height
 
 
 def in_view(one):
     return one.visibleRegion().boundingRect() == QRect(0, 0, one.width(), one.height())
+
+
+@pytest.mark.parametrize("width", [1008, 1264, 1300])
+def test_a_column_does_not_keep_a_scroll_bar_that_it_no_longer_needs(app, width):
+    window = app.open()
+    window.resize(width, 750)
+    settle()
+    column = window.voice_card.parentWidget().parentWidget()
+    for lines in (8, 1, 8, 1):
+        window.voice_card.about.setText("\n".join(["A line."] * lines))
+        settle()
+        assert not column.verticalScrollBar().isVisible(), f"{lines} lines"
+        assert column.height() >= window.voice_card.heightForWidth(column.viewport().width())
 
 
 @pytest.mark.parametrize("screen", [(1024, 640), (1280, 800), (1920, 1080)])

@@ -4,10 +4,20 @@ import itertools
 
 import pytest
 from PyQt5.QtCore import QPoint, Qt
-from PyQt5.QtWidgets import QAbstractButton, QApplication, QCheckBox, QComboBox, QLabel, QPushButton, QWidget
+from PyQt5.QtWidgets import (
+    QAbstractButton,
+    QApplication,
+    QCheckBox,
+    QComboBox,
+    QDialog,
+    QLabel,
+    QPushButton,
+    QWidget,
+)
 
 from toolbox.widgets import style
 from toolbox.widgets.parts import ElidedLabel
+from toolbox.window.menus import shortcut_table
 
 
 def visible(window, kind):
@@ -120,9 +130,29 @@ def test_shortcuts_open_the_pages_and_are_listed(app):
     for number, name in enumerate(window.pages, start=1):
         app.qtbot.keyClick(window, getattr(Qt, f"Key_{number}"), Qt.ControlModifier)
         assert window.tabs.currentWidget() is window.pages[name]
-    from toolbox.window.menus import shortcut_table
+    table = shortcut_table(window)
+    for keys in ("Ctrl+Return", "Esc", "Ctrl+Z", "Ctrl+Shift+X", "Space", "Del", "+, -, 0"):
+        assert f"<b>{keys}</b>" in table
 
-    assert "Ctrl+Return" in shortcut_table(window) and "Esc" in shortcut_table(window)
+
+@pytest.mark.parametrize("points", [10, 14, 20])
+def test_the_windows_beside_the_main_window_fit_a_small_screen(app, points):
+    window = app.open()
+    app.session.preferences.set("text_points", points)
+    window.restyle()
+    window.resize(1008, 592)
+    window.beside.record()
+    window.beside.mix()
+    window.beside.open_trash()
+    window.beside.show_help()
+    for _ in range(10):
+        QApplication.processEvents()
+    dialogs = [one for one in window.findChildren(QDialog) if one.isVisible()]
+    assert len(dialogs) == 4
+    for dialog in dialogs:
+        assert dialog.width() <= 1008 and dialog.height() <= 592, dialog.windowTitle()
+        assert cut(dialog) == [], dialog.windowTitle()
+    style.apply(QApplication.instance(), style.LIGHT)
 
 
 @pytest.mark.parametrize("theme", [style.LIGHT, style.DARK])
