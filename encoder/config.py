@@ -118,3 +118,26 @@ def no_augmentation() -> AugmentationConfig:
         field.name: 0.0 for field in fields(AugmentationConfig) if field.name.endswith("_probability")
     }
     return AugmentationConfig(gain_db=0.0, **never)
+
+
+@dataclass(frozen=True)
+class MarginConfig:
+    """Settings of AAM-softmax, which classifies the training speakers with a margin."""
+
+    margin: float = 0.2
+    """Angle in radians that is added between an embedding and its speaker. It rises from 0, because early in training
+    it would hide the differences between speakers."""
+    rise: tuple[float, float] = (0.2, 0.6)
+    """Where the margin starts and ends to rise, as fractions of all steps."""
+    scale: float = 32.0
+    """Factor of the cosines before the softmax."""
+    speeds: tuple[float, ...] = (0.9, 1.0, 1.1)
+    """Speeds of the training windows. Each makes new speakers, because the pitch changes too."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.margin < 1.5:
+            raise ConfigError(f"The margin is {self.margin}: it must be at least 0 and below 1.5 radians.")
+        if not 0 <= self.rise[0] <= self.rise[1] <= 1:
+            raise ConfigError(f"The rise of the margin is {self.rise}: give two fractions of the steps, in order.")
+        if not self.scale > 0:
+            raise ConfigError(f"The scale of the cosines is {self.scale}: it must be above 0.")

@@ -48,7 +48,8 @@ class Batch(TypedDict):
             they make new voices, for which a teacher gives targets.
         clean_frames: int64 [speakers, utterances, frames], for each frame of `mels` the last frame of `clean` that
             occurred up to it; a pause delays it.
-        speakers: int64 [speakers], index of each speaker in `SpeakerBatches.names`.
+        speakers: int64 [speakers], class of each speaker, below `SpeakerBatches.classes`: its index in
+            `SpeakerBatches.names`, or with `BatchConfig.speeds` that index times their number plus that of the speed.
     """
 
     mels: Tensor
@@ -72,6 +73,9 @@ class BatchConfig:
     with little speech; 1 uses all speech equally often and lets speakers with much speech dominate."""
     pause_grid: int = 10
     """Pauses start at and last for multiples of this number of frames."""
+    speeds: tuple[float, ...] = ()
+    """Speeds of a speaker's windows, equally often; each makes a class of its own. Without any, the augmentation
+    draws the speed."""
 
     def __post_init__(self) -> None:
         if self.speakers < 2 or self.utterances < 2:
@@ -83,6 +87,8 @@ class BatchConfig:
                 f"windows_per_utterance is {self.windows_per_utterance}: it must lie between 1 and the number of "
                 f"windows of a speaker ({self.utterances})."
             )
+        if any(not 0.5 < speed < 2 for speed in self.speeds) or len(set(self.speeds)) < len(self.speeds):
+            raise ConfigError(f"The speeds are {self.speeds}: they must differ and lie between 0.5 and 2.")
 
 
 class SpeakerBatches:
@@ -125,6 +131,7 @@ class SpeakerBatches:
                 "add speakers, or use smaller batches (--speakers)."
             )
         seconds = np.array([sum(len(store.array(i, "mel")) for i in self.items[name]) for name in self.names])
+        self.classes = len(self.names) * max(1, len(self.config.speeds))
         self._log_weights = self.config.duration_power * np.log(np.maximum(seconds, 1))
 
     def batch_at(self, step: int) -> Batch:
@@ -133,7 +140,9 @@ class SpeakerBatches:
         # Gumbel-top-k: the largest of log weight + Gumbel noise are a weighted draw without replacement
         keys = self._log_weights + rng.gumbel(size=len(self.names))
         chosen = np.argsort(-keys)[: self.config.speakers]
-        clean = np.stack([self._speaker_windows(self.names[index], rng) for index in chosen])
+        drawn = [self._speaker_windows(self.names[index], rng) for index in chosen]
+        clean = np.stack([windows for windows, _ in drawn])
+        classes = chosen * max(1, len(self.config.speeds)) + np.array([speed for _, speed in drawn])
         clean = mix_voices(clean, self.augmentation, rng)
         flat = clean.reshape(-1, *clean.shape[2:])
         pauses = draw_pauses(len(flat), flat.shape[1], self.config.pause_grid, self.augmentation, rng)
@@ -143,17 +152,23 @@ class SpeakerBatches:
             "mels": torch.from_numpy(mels.reshape(clean.shape)),
             "clean": torch.from_numpy(clean),
             "clean_frames": torch.from_numpy(clean_frames.reshape(clean.shape[:3])),
-            "speakers": torch.from_numpy(chosen),
+            "speakers": torch.from_numpy(classes),
         }
 
-    def _speaker_windows(self, name: str, rng: np.random.Generator) -> Floats:
-        """[utterances, frames, n_mels] of one speaker, from as many different utterances as possible and configured."""
+    def _speaker_windows(self, name: str, rng: np.random.Generator) -> tuple[Floats, int]:
+        """[utterances, frames, n_mels] of one speaker, from as many different utterances as possible and configured.
+
+        Also the index of their speed in `config.speeds`; 0 without any.
+        """
         config, items = self.config, self.items[name]
         wanted = -(-config.utterances // config.windows_per_utterance)
         order = rng.permutation(len(items))[:wanted]
         picks = [items[order[turn % len(order)]] for turn in range(config.utterances)]
-        speed = 1.0
-        if rng.random() < self.augmentation.speed_probability:
+        speed, speed_index = 1.0, 0
+        if config.speeds:
+            speed_index = int(rng.integers(len(config.speeds)))
+            speed = config.speeds[speed_index]
+        elif rng.random() < self.augmentation.speed_probability:
             speed += rng.uniform(-self.augmentation.speed_range, self.augmentation.speed_range)
         windows = []
         for turn, item in enumerate(picks):
@@ -161,7 +176,7 @@ class SpeakerBatches:
             section, sections = turn // len(order), (len(picks) - 1 - turn % len(order)) // len(order) + 1
             position = (section + rng.random()) / sections
             windows.append(cut_window(self.store.array(item, "mel"), config.frames, position, speed))
-        return np.stack(windows)
+        return np.stack(windows), speed_index
 
 
 def items_by_speaker(store: MelStore, split: str) -> dict[str, list[int]]:

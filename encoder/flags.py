@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from encoder.config import AugmentationConfig
+from encoder.config import AugmentationConfig, MarginConfig
 from training.flags import TrainingFlags
+
+Objective = Literal["ge2e", "aam"]
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,9 @@ class EncoderFlags(TrainingFlags):
 
     run: Path = Path("runs/encoder")
     learning_rate: float = 2e-3
+    objective: Objective = "ge2e"
+    """What to train with: "ge2e" is GE2E, or distillation with a teacher; "aam" classifies the training speakers by
+    AAM-softmax."""
     teacher: Path | None = None
     """Model file of the encoder to distil, for example one written by `python -m encoder.convert`."""
     init: Path | None = None
@@ -43,4 +48,5 @@ class EncoderFlags(TrainingFlags):
     """Feature store of noise, made by `preprocess.py noise`; synthetic stationary noise if not given."""
     pictures: bool = True
     """Draw a DET curve and a map of the speakers at each validation."""
+    aam: MarginConfig = field(default_factory=MarginConfig)
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)

@@ -1,8 +1,7 @@
-"""Training plans of encoder families: batches, losses, validation and optimiser settings from the flags."""
+"""Training plans of encoder families: the model, teacher and noise that the flags name, and their objective."""
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +9,14 @@ import numpy as np
 
 from corpora.store import FeatureStore
 from encoder.base import STAGE, EncoderModel, SpeakerEncoder
-from encoder.config import EncoderSettings, no_augmentation
-from encoder.data import BatchConfig, SpeakerBatches
+from encoder.config import EncoderSettings
 from encoder.flags import EncoderFlags
-from encoder.task import EncoderTask, LossConfig
+from encoder.objectives import Start, plan_objective
+from encoder.task import EncoderTask
 from modelfile.header import ModelHeader
 from speech.errors import CorpusError, ModelFileError
-from training.config import FitConfig, TrainingPlan
-from training.flags import fit_config, trained_on
-from training.processes import process_rank
+from training.config import TrainingPlan
+from training.flags import trained_on
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +33,7 @@ def plan_training(
     Args:
         network: makes the untrained model of a config.
         config: of the model, unless there is a file to start from.
-        task_type: losses of the family.
+        task_type: GE2E and distillation of the family.
 
     Raises:
         ModelFileError: --init or --teacher is not an encoder of the family.
@@ -47,62 +45,10 @@ def plan_training(
     if start:
         model.load_state_dict(start.model.state_dict())
     check_bands(store, model.config.n_mels, "encoder")
-    loss, batch = losses(flags, teacher is not None), batch_config(flags, model.config.partials.partial_frames)
-    augmentation = flags.augmentation if flags.augment else no_augmentation()
+    logger.info("%s: %d utterances", flags.store, len(store))
+    header = ModelHeader(STAGE, flags.kind, licence=flags.licence, trained_on=trained_on(flags, store))
     noise = {split: load_noise(flags.noise, split, model.config.n_mels) for split in ("train", "validation")}
-    batches = SpeakerBatches(store, batch, augmentation, noise["train"], seed=flags.seed, rank=process_rank())
-    logger.info("%s: %d utterances, %d training speakers", flags.store, len(store), len(batches.names))
-    task = task_type(
-        model,
-        store,
-        ModelHeader(STAGE, flags.kind, licence=flags.licence, trained_on=trained_on(flags, store)),
-        loss,
-        teacher=teacher,
-        noise=noise["validation"],
-        pictures=flags.pictures,
-    )
-    settings = {
-        "store": str(flags.store),
-        "teacher": str(flags.teacher or ""),
-        "init": str(flags.init or ""),
-        "loss": asdict(loss),
-        "batch": asdict(batch),
-        "augmentation": asdict(augmentation),
-        "noise": str(flags.noise or ""),
-    }
-    return TrainingPlan(task, batches, optimisation(flags), settings)
-
-
-def losses(flags: EncoderFlags, with_teacher: bool) -> LossConfig:
-    """The losses: by default GE2E without a teacher, and distillation with one."""
-    ge2e, distillation = flags.ge2e_weight, flags.distill_weight
-    return LossConfig(
-        ge2e=flags.ge2e,
-        ge2e_weight=float(not with_teacher) if ge2e is None else ge2e,
-        distill_weight=float(with_teacher) if distillation is None else distillation,
-    )
-
-
-def batch_config(flags: EncoderFlags, frames: int) -> BatchConfig:
-    """Batches of windows of `frames`."""
-    return BatchConfig(
-        speakers=flags.speakers,
-        utterances=flags.utterances,
-        windows_per_utterance=flags.windows_per_utterance,
-        frames=frames,
-    )
-
-
-def optimisation(flags: EncoderFlags) -> FitConfig:
-    """AdamW with a short warm-up, cosine decay and averaged weights."""
-    return fit_config(
-        flags,
-        final_learning_rate=flags.learning_rate / 50,
-        warmup_steps=min(200, flags.steps // 10),
-        decay="cosine",
-        weight_decay=1e-4,
-        ema_decay=0.998,
-    )
+    return plan_objective(Start(flags, store, model, header, teacher, noise, task_type))
 
 
 def check_bands(store: FeatureStore, n_mels: int, subcommand: str) -> None:

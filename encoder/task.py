@@ -1,29 +1,19 @@
-"""Training of a speaker encoder: GE2E, distillation, and validation by verification trials."""
+"""Training of a speaker encoder with GE2E, distillation, or both."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from encoder.base import EncoderModel, SpeakerEncoder, fingerprint
+from encoder.base import EncoderModel, SpeakerEncoder
 from encoder.config import EncoderSettings
 from encoder.data import Batch, MelStore
 from encoder.ge2e import GE2ELoss
-from encoder.pictures import add_pictures
-from encoder.trials import VerificationTrials
+from encoder.speaker_task import SpeakerTask
 from modelfile.header import ModelHeader
 from speech.errors import ConfigError
-from training.config import Task
-
-if TYPE_CHECKING:
-    from training.run_directory import RunDirectory
-
-WINDOWS_PER_PASS = 128
-WINDOWS_PER_SPEAKER = 8
 
 
 @dataclass(frozen=True)
@@ -62,7 +52,7 @@ def distillation_loss(embeddings: Tensor, targets: Tensor) -> Tensor:
     return 2 - (embeddings * targets).sum(dim=-1).mean() - centred.mean()
 
 
-class EncoderTask(Task):
+class EncoderTask(SpeakerTask):
     """Trains an encoder to distinguish speakers (GE2E), to imitate a teacher (distillation), or both.
 
     A student shares its teacher's embedding space, which its file names. Without a teacher the weights define a new
@@ -71,13 +61,9 @@ class EncoderTask(Task):
     A family may override `embeddings` and `targets`, and `step` to train with a different loss.
 
     Args:
-        model: the encoder to train.
-        store: feature store. The speakers of its validation split are for validation.
-        header: stage, family, licence and training data for the model file.
         loss: weights of the losses.
         teacher: encoder whose embeddings are the targets, needed if `loss.distill_weight` is above 0.
-        noise: recorded noise for the noisy validation windows, power mels [frames, n_mels] that training does not use.
-        pictures: draw a DET curve and a map of the speakers at each validation, for TensorBoard and `samples/`.
+        others: as `SpeakerTask`.
 
     Raises:
         ConfigError: distillation without a teacher, or with one of different sizes.
@@ -92,24 +78,20 @@ class EncoderTask(Task):
         loss: LossConfig | None = None,
         *,
         teacher: SpeakerEncoder | None = None,
-        noise: Sequence[np.ndarray] = (),
-        pictures: bool = False,
+        **others: Any,
     ):
-        self.model: EncoderModel = model
-        self.header = header
         self.loss = loss or LossConfig()
         if self.loss.distill_weight > 0 and teacher is None:
             raise ConfigError("Distillation needs a teacher: give one with --teacher FILE, or set --distill-weight 0.")
         self.teacher = teacher if self.loss.distill_weight > 0 else None
         if self.teacher is not None:
             _check_same_sizes(model.config, self.teacher.config)
+        super().__init__(model, store, header, **others)
         self.ge2e = GE2ELoss(self.loss.ge2e)
         # trained, but not needed afterwards: part of the resumable state, not of the model file
         self.extra_modules: dict[str, nn.Module] = {"ge2e": self.ge2e} if self.loss.ge2e_weight > 0 else {}
         self.best_metric = "eer" if self.teacher is None else "teacher_cosine"
         self.best_mode: Literal["min", "max"] = "min" if self.teacher is None else "max"
-        self.trials = VerificationTrials(store, model.config.partials.partial_frames, WINDOWS_PER_SPEAKER, noise)
-        self.pictures = pictures
         self._teacher_embeddings: Tensor | None = None
 
     def embeddings(self, batch: Batch) -> Tensor:
@@ -136,39 +118,19 @@ class EncoderTask(Task):
         loss = torch.stack([weights[name] * part for name, part in parts.items()]).sum()
         return {"loss": loss, **parts, "items": torch.tensor(speakers * utterances)}
 
-    def validate(self, step: int, run: "RunDirectory") -> dict[str, float]:
-        """Figures on windows of held-out speakers.
-
-        Returns:
-            `eer` and `min_dcf` over single windows, and `noisy_eer` with noise added; with a teacher also
-            `teacher_cosine` and `noisy_teacher_cosine`, the cosine with the teacher's embeddings of the clean windows.
-        """
-        embeddings, noisy = self._embed(self.model, self.trials.windows), self._embed(self.model, self.trials.noisy)
-        figures = {
-            "eer": self.trials.equal_error_rate(embeddings),
-            "min_dcf": self.trials.min_dcf(embeddings),
-            "noisy_eer": self.trials.equal_error_rate(noisy),
-        }
+    def figures(self, embeddings: Tensor, noisy: Tensor) -> dict[str, float]:
+        """With a teacher also `teacher_cosine` and `noisy_teacher_cosine`, with its embeddings of the clean windows."""
+        figures = super().figures(embeddings, noisy)
         if self.teacher is not None:
             if self._teacher_embeddings is None:
-                self._teacher_embeddings = self._embed(self.teacher.model, self.trials.windows)
+                self._teacher_embeddings = self.embed(self.teacher.model, self.trials.windows)
             figures["teacher_cosine"] = float((embeddings * self._teacher_embeddings).sum(dim=-1).mean())
             figures["noisy_teacher_cosine"] = float((noisy * self._teacher_embeddings).sum(dim=-1).mean())
-        if self.pictures:
-            add_pictures(run, step, self.trials, {"clean": embeddings, "noise": noisy})
         return figures
 
-    def model_file(self) -> dict[str, Any]:
-        """Fields of the model file's `ModelHeader`."""
-        space = self.teacher.embedding_space if self.teacher is not None else fingerprint(self.model)
-        return vars(replace(self.header, config=self.model.config, embedding_space=space))
-
-    def _embed(self, model: nn.Module, windows: Tensor) -> Tensor:
-        """Embeddings of windows [n, frames, n_mels]: float32 [n, dim], on the CPU."""
-        device = next(self.model.parameters()).device
-        model = model.to(device)
-        with torch.inference_mode():
-            return torch.cat([model(part.to(device)).float().cpu() for part in windows.split(WINDOWS_PER_PASS)])
+    def embedding_space(self) -> str:
+        """The space of the teacher, if there is one."""
+        return self.teacher.embedding_space if self.teacher is not None else super().embedding_space()
 
 
 def _check_same_sizes(student: EncoderSettings, teacher: EncoderSettings) -> None:

@@ -118,6 +118,53 @@ def test_a_store_of_another_number_of_bands_is_refused(store: Path, tmp_path: Pa
     assert "has 40 mel bands and the encoder takes 80" in capsys.readouterr().err
 
 
+@pytest.fixture(scope="module")
+def wide_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four training and two validation speakers, with 80 bands."""
+    folder = tmp_path_factory.mktemp("stores") / "wide"
+    rng = np.random.default_rng(0)
+    with FeatureWriter(folder) as writer:
+        writer.write_info({"stage": "encoder", "n_mels": 80})
+        for speaker in range(6):
+            for utterance in range(2):
+                meta = {"speaker": str(speaker), "corpus": "toy", "split": "train" if speaker < 4 else "validation"}
+                mel = (rng.random((30, 80)) * rng.random(80)).astype(np.float16)
+                writer.add(f"{speaker}/{utterance}", {"mel": mel}, meta)
+    return folder
+
+
+def campplus_flags(store: Path, run: Path, **others) -> CAMPPlusFlags:
+    base = CAMPPlusFlags(
+        store, run=run, steps=6, speakers=3, threads=1, validate_every=3, save_every=2, model=CAMPPLUS, pictures=False
+    )
+    return replace(base, **others)
+
+
+@pytest.mark.parametrize("objective", ["ge2e", "aam"])
+def test_campplus_is_trained_and_resumed_exactly(wide_store: Path, tmp_path: Path, objective) -> None:
+    main(campplus_flags(wide_store, tmp_path / "whole", objective=objective))
+    for resume in (False, True):  # a session of no minutes takes one step
+        flags = campplus_flags(wide_store, tmp_path / "resumed", objective=objective, resume=resume)
+        main(replace(flags, max_minutes=1e-9))
+    main(campplus_flags(wide_store, tmp_path / "resumed", objective=objective, resume=True))
+    whole, resumed = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "resumed"))
+    assert whole.keys() == resumed.keys()
+    for name, value in whole.items():
+        np.testing.assert_array_equal(value, resumed[name], err_msg=name)
+    encoder = SpeakerEncoder.load(tmp_path / "whole" / "best.safetensors")
+    assert (encoder.kind, encoder.config) == ("campplus", CAMPPLUS)
+    log = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in log if "validation/eer" in line] == [3, 6]
+
+
+def test_a_teacher_is_refused_with_other_objectives(wide_store: Path, tmp_path: Path, capsys) -> None:
+    main(campplus_flags(wide_store, tmp_path / "teacher", steps=1))
+    teacher = tmp_path / "teacher" / "model.safetensors"
+    with pytest.raises(SystemExit):
+        main(campplus_flags(wide_store, tmp_path / "run", teacher=teacher))
+    assert "give --objective ge2e" in capsys.readouterr().err
+
+
 def test_trains_with_noise_from_a_store(store: Path, tmp_path: Path, capsys) -> None:
     rng = np.random.default_rng(1)
     with FeatureWriter(tmp_path / "noise") as writer:

@@ -37,8 +37,13 @@ def warmup_cosine(
     """Linear increase to `peak`, plateau to `decay_start`, half-cosine decay over `decay_steps`, then `final`."""
     if step < warmup_steps:
         return warmup_constant(step, peak=peak, warmup_steps=warmup_steps)
-    progress = _progress(step, max(decay_start, warmup_steps), decay_steps)
-    return final + (peak - final) * 0.5 * (1 + math.cos(math.pi * progress))
+    return cosine(step, start=peak, end=final, first=max(decay_start, warmup_steps), steps=decay_steps)
+
+
+def cosine(step: int, *, start: float, end: float, first: int = 0, steps: int) -> float:
+    """`start` up to the step `first`, half a cosine over `steps`, then `end`, which may be higher or lower."""
+    progress = _progress(step, first, steps)
+    return end + (start - end) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 def staircase(step: int, stairs: Sequence[tuple[int, T]]) -> T:

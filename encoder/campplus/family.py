@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tyro.conf import OmitArgPrefixes
 
 from encoder.campplus.config import CAMPPlusConfig
-from encoder.flags import EncoderFlags
+from encoder.flags import EncoderFlags, Objective
 from modelfile.families import Family
 from training.flags import Kind
 
@@ -26,6 +26,7 @@ class CAMPPlusFlags(EncoderFlags):
 
     kind: Kind = "campplus"
     run: Path = Path("runs/campplus")
+    objective: Objective = "aam"
     model: OmitArgPrefixes[CAMPPlusConfig] = field(default_factory=CAMPPlusConfig)
 
 

@@ -163,3 +163,20 @@ class _Store:
 
     def array(self, i: int, name: str) -> np.ndarray:
         return self.items[i][1]
+
+
+def test_each_speed_makes_a_class_of_its_own(toy_store) -> None:
+    config = BatchConfig(speakers=4, utterances=2, frames=20, speeds=(0.9, 1.0, 1.1))
+    batches = SpeakerBatches(toy_store, config)
+    assert batches.classes == 18
+    drawn = torch.stack([batches.batch_at(step)["speakers"] for step in range(60)])
+    assert set(drawn.flatten().tolist()) == set(range(18))
+    plain = SpeakerBatches(toy_store, replace(config, speeds=()))
+    assert plain.classes == 6
+    assert torch.equal(drawn[0] // 3, plain.batch_at(0)["speakers"])
+
+
+@pytest.mark.parametrize("speeds", [(1.0, 1.0), (0.1,), (3.0,)])
+def test_speeds_must_differ_and_be_moderate(speeds) -> None:
+    with pytest.raises(ConfigError, match="speeds"):
+        BatchConfig(speeds=speeds)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.schedule import cubic_sparsity, staircase, warmup_constant, warmup_cosine, warmup_exponential
+from training.schedule import cosine, cubic_sparsity, staircase, warmup_constant, warmup_cosine, warmup_exponential
 
 
 def test_warm_up_rises_linearly_and_never_starts_at_zero():
@@ -23,6 +23,12 @@ def test_decays_go_from_peak_to_final_and_stay_there(shape):
 def test_halfway_points():
     assert warmup_exponential(50, peak=1e-2, final=1e-4, decay_steps=100) == pytest.approx(1e-3)
     assert warmup_cosine(50, peak=1.0, final=0.0, decay_steps=100) == pytest.approx(0.5)
+
+
+def test_a_cosine_goes_from_start_to_end_in_both_directions():
+    rising = [cosine(step, start=0.0, end=0.2, first=10, steps=100) for step in (0, 10, 60, 110, 500)]
+    assert rising == pytest.approx([0.0, 0.0, 0.1, 0.2, 0.2])
+    assert cosine(25, start=2.0, end=1.0, steps=100) == pytest.approx(1.5 + 0.5 * math.cos(math.pi / 4))
 
 
 def test_staircase_changes_on_the_named_step():
