@@ -27,7 +27,7 @@ _UNITS = {
 }
 _PART = rf"\d{{1,4}}\s?{one_of(_UNITS)}"
 _PARTS = re.compile(rf"(\d+)\s?({one_of(_UNITS)})")
-_FOLLOWING = r"ago|later|left|remaining|earlier|from now|to go|old"
+_FOLLOWING = r"ago|later|late|left|remaining|earlier|from now|to go|old"
 # Nouns that a duration before them modifies: "a 30s video", "a 5m walk"
 _MODIFIED = (
     r"timeout|timer|interval|delay|window|break|cooldown|video|clip|ad|spot|trailer|song|track|recording|pause|walk|wait|drive"

@@ -35,6 +35,7 @@ CODE_CASES = {
         ("+44(0)2079460958", "plus four four, zero, two zero seven nine four six zero nine five eight"),
         ("(+44) 20 7946 0958", "plus four four, two zero, seven nine four six, zero nine five eight"),
         ("(0)20 7946 0958", "zero, two zero, seven nine four six, zero nine five eight"),
+        ("(+1) 555 123 4567", "plus one, five five five, one two three, four five six seven"),
         ("01.42.68.53.00", "zero one, four two, six eight, five three, zero zero"),
         ("8 (495) 123-45-67", "eight, four nine five, one two three, four five, six seven"),
         ("+91-9876543210", "plus nine one, nine eight seven six five four three two one zero"),

@@ -50,6 +50,7 @@ MEASURE_CASES = {
         ("It took 1h 20m.", "it took one hour twenty minutes."),
         ("1h20m, 5m 30s", "one hour twenty minutes, five minutes thirty seconds"),
         ("2d 3h, 1d 4h 30m", "two days three hours, one day four hours thirty minutes"),
+        ("45m late", "forty-five minutes late"),
         ("45m ago", "forty-five minutes ago"),
         ("3d ago, 2w ago, 5y ago", "three days ago, two weeks ago, five years ago"),
         ("1hr20 or 1hr 20min", "one hour twenty minutes or one hour twenty minutes"),
