@@ -57,8 +57,10 @@ def test_resumed_run_equals_an_uninterrupted_one(store, tmp_path):
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
-def test_resumed_pruning_equals_an_uninterrupted_one(store, tmp_path):
-    pruned = {"model": dataclasses.replace(TOY, sparsity=0.75), "prune_start": 1, "prune_steps": 4, "prune_every": 1}
+@pytest.mark.parametrize("shape", ["compact", "excitation"])
+def test_resumed_pruning_equals_an_uninterrupted_one(store, tmp_path, shape):
+    config = dataclasses.replace(TOY, shape=shape, sparsity=0.75)
+    pruned = {"model": config, "prune_start": 1, "prune_steps": 4, "prune_every": 1}
     train(store, tmp_path / "whole", **pruned)
     train(store, tmp_path / "parts", **pruned, steps=6, max_minutes=1e-9)
     train(store, tmp_path / "parts", **pruned, resume=True)
