@@ -132,9 +132,8 @@ class Services(QObject):
         self.notify(sentence, "&Undo", self._undo.add(take_back))
 
     def undo(self) -> None:
-        """Take back the latest change."""
-        if not self._undo.undo():
-            self.notify("There is nothing to undo.")
+        """Take back the latest change. The notice replaces the one that offered to do this."""
+        self.notify("The change was undone." if self._undo.undo() else "There is nothing to undo.")
 
     @property
     def busy(self) -> bool:

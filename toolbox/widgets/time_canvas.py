@@ -232,8 +232,8 @@ class TimeCanvas(Canvas):
         painter.drawText(box, Qt.AlignCenter, text)
         painter.restore()
 
-    def draw_axes(self, painter: QPainter) -> None:
-        """Label of the vertical axis, and seconds below."""
+    def draw_axes(self, painter: QPainter, note: str = "") -> None:
+        """Label of the vertical axis, and seconds below. Args: note: a text that takes the place of the seconds."""
         theme, area, axis = style.current(), self.plot(), self.axis
         painter.save()
         painter.setPen(QColor(theme.faint))
@@ -243,6 +243,13 @@ class TimeCanvas(Canvas):
         side_margin, time_margin = self._margins()
         left = QRectF(0, area.top(), side_margin - 4, area.height())
         painter.drawText(left, Qt.AlignRight | Qt.AlignVCenter | Qt.TextWordWrap, self.side)
+        if note:
+            painter.setPen(QColor(theme.text))
+            room = QRectF(area.left(), area.bottom(), max(0.0, self._labels_end() - area.left()), time_margin)
+            text = painter.fontMetrics().elidedText(note, Qt.ElideRight, int(room.width()))
+            painter.drawText(room, Qt.AlignLeft | Qt.AlignVCenter, text)
+            painter.restore()
+            return
         step = round_step(axis.end - axis.start, max(2, int(area.width() / 70)))
         for number in range(math.ceil(axis.start / step - 1e-9), math.floor(axis.end / step + 1e-9) + 1):
             x = self.x_of(number * step)

@@ -109,11 +109,9 @@ class Waveform(TimeCanvas):
             painter.setBrush(QColor(theme.accent))
             painter.drawPolygon(QPolygonF(outline))
             painter.restore()
-        self.draw_axes(painter)
+        selected = "" if axis.selection is None else f"{axis.selection[1] - axis.selection[0]:.2f} s selected"
+        self.draw_axes(painter, selected)
         self.draw_selection(painter)
-        if axis.selection is not None:
-            length = axis.selection[1] - axis.selection[0]
-            self.draw_caption(painter, f"{length:.2f} s selected")
         self.draw_playhead(painter)
 
     def resizeEvent(self, event: QResizeEvent) -> None:

@@ -72,7 +72,8 @@ def test_the_voice_is_made_of_the_selected_part_only(app, clips):
     assert clips[0].read_bytes() == before, "the recording stays as it is"
     app.qtbot.keyClick(window, Qt.Key_Z, Qt.ControlModifier)
     assert app.voices.chosen is whole and card.waveform.seconds == pytest.approx(3.0)
-    assert "selected 1.8 s" in app.notices[-1][0] and not app.errors
+    assert "selected 1.8 s" in app.notices[-2][0] and not app.errors
+    assert window.messages.sentence == "The change was undone." and not window.messages.offer_button.isVisible()
 
 
 def test_a_part_of_several_recordings_can_be_selected(app, clips):
