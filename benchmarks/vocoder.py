@@ -10,7 +10,8 @@ affects all of them alike. Memory is the peak of a separate process, minus that 
 mel. All cases take half an hour or more, most of it for the reference and dense models. --quick takes three minutes.
 
 A case is named by model (classic: two GRU-512 as in public checkpoints; compact: the default sizes; compact512: one
-GRU-512), percent pruned, mode (stream or folds), threads, and seconds of speech.
+GRU-512; excitation: the default sizes with linear prediction), percent pruned, mode (stream or folds), threads, and
+seconds of speech.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ SHAPES = {
     "classic": ("classic", 512, 512),
     "compact": ("compact", 384, 256),
     "compact512": ("compact", 512, 256),
+    "excitation": ("excitation", 384, 256),
 }  # shape, GRU units, fully connected width
 SPARSITIES = {"dense": 0.0, "90": 0.9, "95": 0.95, "975": 0.975}
 REFERENCE_TARGET, REFERENCE_OVERLAP = 8000, 400  # samples: the settings of public SV2TTS vocoders
@@ -142,7 +144,12 @@ def measure_speed(arguments: Arguments) -> Rows:
 
 def configurations(arguments: Arguments) -> list[tuple[str, tuple[str, str, int, str]]]:
     """Runs of the compiled engine: a name, then shape, percent pruned, threads, and mode."""
-    quick = (("classic", "95", "folds", 2), ("classic", "95", "stream", 1), ("compact", "95", "stream", 1))
+    quick = (
+        ("classic", "95", "folds", 2),
+        ("classic", "95", "stream", 1),
+        ("compact", "95", "stream", 1),
+        ("excitation", "90", "stream", 1),
+    )
     modes = (("stream", 1), ("folds", 1), ("folds", 2))
     full = [(*model, *mode) for model in itertools.product(SHAPES, SPARSITIES) for mode in modes]
     return [
