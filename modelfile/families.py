@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from modelfile.header import ModelHeader
+    from modelfile.public import Converted, PublicCheckpoint
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Family:
         training_flags: subclass of `training.flags.TrainingFlags`; None for a family that is not trained.
         plan: (flags, store, run) -> `training.config.TrainingPlan`; None for a family that is not trained.
         needs_file: whether it has model files; without them, `load` takes None for header and weights.
+        convert: a public checkpoint -> header and weights of a model file, or None for checkpoints of other families;
+            raises `ModelFileError` for one that is incomplete. None for a family without public checkpoints.
         order: position in lists. Files without a kind in their header are read as the first family.
     """
 
@@ -42,6 +45,7 @@ class Family:
     training_flags: type | None = None
     plan: Callable[..., Any] | None = None
     needs_file: bool = True
+    convert: "Callable[[PublicCheckpoint], Converted | None] | None" = None
     order: int = 100
 
 

@@ -1,20 +1,18 @@
-"""Convert public SV2TTS vocoders (RTVC's `vocoder.pt`, fatchord's WaveRNN): classic shape, raw or mol.
+"""Public WaveRNN checkpoints (RTVC's `vocoder.pt`, fatchord's WaveRNN) as model files: classic shape, raw or mol."""
 
-`python -m vocoder.wavernn.convert vocoder.pt OUT.safetensors`
-"""
-
-import argparse
+import math
 import re
-from pathlib import Path
 
 from torch import Tensor
 
-from modelfile.public import read_public_checkpoint
-from speech.errors import ConfigError, ModelFileError, StorageError, exit_on_speech_error
+from modelfile.header import ModelHeader
+from modelfile.public import Converted, PublicCheckpoint
+from speech.errors import ConfigError, ModelFileError
 from speech.mel_config import MelConfig
-from vocoder.wavernn.classic import ClassicWaveRNN
+from vocoder.base import STAGE
 from vocoder.wavernn.config import MIXTURES, WaveRNNConfig
-from vocoder.wavernn.inference import WaveRNNVocoder
+
+KIND = "wavernn"
 
 # Public names -> names of this project; `_renamed` handles residual blocks and filters.
 _NAMES = {
@@ -30,57 +28,47 @@ _NAMES = {
 _IN_BLOCK = {"conv1": 0, "batch_norm1": 1, "conv2": 3, "batch_norm2": 4}
 
 
-def load_public_wavernn(path: str | Path, mel: MelConfig | None = None) -> ClassicWaveRNN:
-    """Load a public WaveRNN checkpoint. Sizes and mode are those of its tensors.
-
-    Args:
-        path: `.pt` file whose "model_state" holds the tensors; only tensors are unpickled.
-        mel: its mel settings; public checkpoints use the defaults.
+def convert_public(checkpoint: PublicCheckpoint) -> Converted | None:
+    """Header and weights, or None if it is not a WaveRNN. Sizes and mode are those of its tensors.
 
     Raises:
-        ModelFileError: missing, not a PyTorch file of plain tensors, or a different model.
+        ModelFileError: tensors are missing or unknown, or it was trained on different mels than public SV2TTS vocoders.
     """
-    state = {name: value for name, value in read_public_checkpoint(path, "vocoder")[0].items() if name != "step"}
+    state = checkpoint.tensors
+    if not {"upsample.resnet.conv_in.weight", "rnn1.weight_hh_l0"} <= set(state):
+        return None
     try:
-        config = _config_of(state, mel or MelConfig())
-        model = ClassicWaveRNN(config)
-        blocks = config.residual_blocks
-        model.load_state_dict({_renamed(name, blocks): _reshaped(name, value) for name, value in state.items()})
-    except (KeyError, IndexError, RuntimeError, ConfigError) as error:
-        raise ModelFileError(f"{path} is not a public WaveRNN ({error}): give its .pt file.") from error
-    return model.eval()
+        config = _config_of(checkpoint)
+        weights = {_renamed(name, config.residual_blocks): _reshaped(name, value) for name, value in state.items()}
+    except (KeyError, IndexError, ConfigError) as error:
+        raise ModelFileError(f"{checkpoint.name} is not a public WaveRNN that can be converted: {error}.") from error
+    return ModelHeader(STAGE, KIND, config, checkpoint.step), weights
 
 
-def convert_public_wavernn(path: str | Path, output: str | Path) -> WaveRNNVocoder:
-    """Convert a public WaveRNN checkpoint to a model file.
-
-    Raises:
-        ModelFileError: as `load_public_wavernn`.
-        StorageError: the output cannot be written.
-    """
-    _, step = read_public_checkpoint(path, "vocoder")
-    vocoder = WaveRNNVocoder(load_public_wavernn(path), trained_on="a public SV2TTS vocoder, converted", step=step)
-    vocoder.save(output)
-    return vocoder
-
-
-def _config_of(state: dict[str, Tensor], mel: MelConfig) -> WaveRNNConfig:
-    outputs = state["fc3.weight"].shape[0]
+def _config_of(checkpoint: PublicCheckpoint) -> WaveRNNConfig:
+    state, mel = checkpoint.tensors, MelConfig()
+    outputs = checkpoint.shape("fc3.weight")[0]
     filters = sorted((n for n in state if n.startswith("upsample.up_layers.")), key=lambda n: int(n.split(".")[2]))
+    factors = tuple((checkpoint.shape(name)[-1] - 1) // 2 for name in filters)
     blocks = {match[1] for name in state if (match := re.match(r"upsample\.resnet\.layers\.(\d+)\.", name))}
-    residual_size, n_mels, width = state["upsample.resnet.conv_in.weight"].shape
-    if n_mels != mel.n_mels:
-        raise KeyError(f"{n_mels} mel bands instead of {mel.n_mels}")
+    residual_size, n_mels, width = checkpoint.shape("upsample.resnet.conv_in.weight")
+    if (n_mels, math.prod(factors)) != (mel.n_mels, mel.hop_length):
+        raise ConfigError(
+            f"it was trained on {n_mels} mel bands every {math.prod(factors)} samples, "
+            f"and public SV2TTS vocoders on {mel.n_mels} bands every {mel.hop_length} samples"
+        )
     raw = outputs != 3 * MIXTURES
+    if raw and outputs & (outputs - 1):
+        raise ConfigError(f"it has {outputs} outputs, which is neither a power of 2 (raw) nor {3 * MIXTURES} (mol)")
     return WaveRNNConfig(
         shape="classic",
         mode="raw" if raw else "mol",
         bits=outputs.bit_length() - 1 if raw else 9,
-        hidden_size=state["rnn1.weight_hh_l0"].shape[1],
-        fc_size=state["fc1.weight"].shape[0],
+        hidden_size=checkpoint.shape("rnn1.weight_hh_l0")[1],
+        fc_size=checkpoint.shape("fc1.weight")[0],
         pad=(width - 1) // 2,
-        condition_size=state["upsample.resnet.conv_out.weight"].shape[0],
-        upsample_factors=tuple((state[name].shape[-1] - 1) // 2 for name in filters),
+        condition_size=checkpoint.shape("upsample.resnet.conv_out.weight")[0],
+        upsample_factors=factors,
         residual_size=residual_size,
         residual_blocks=len(blocks),
         mel=mel,
@@ -101,21 +89,3 @@ def _renamed(name: str, blocks: int) -> str:
 def _reshaped(name: str, value: Tensor) -> Tensor:
     """Public smoothing filters are 2-D, [1, 1, 1, width]; here they are 1-D."""
     return value[:, :, 0] if name.startswith("upsample.up_layers.") else value
-
-
-@exit_on_speech_error
-def main(arguments: list[str] | None = None) -> None:
-    """Convert a public vocoder on the command line."""
-    parser = argparse.ArgumentParser(description="Convert a public WaveRNN checkpoint to a model file.")
-    parser.add_argument("source", type=Path, help="the .pt file")
-    parser.add_argument("output", type=Path, help="the .safetensors file to write")
-    parser.add_argument("--force", action="store_true", help="overwrite the output")
-    args = parser.parse_args(arguments)
-    if args.output.exists() and not args.force:
-        raise StorageError(f"{args.output} exists: choose another name, or overwrite it with --force.")
-    vocoder = convert_public_wavernn(args.source, args.output)
-    print(f"{args.output}: {vocoder.config.mode} WaveRNN of step {vocoder.step}")
-
-
-if __name__ == "__main__":
-    main()

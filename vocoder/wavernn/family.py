@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from corpora.store import FeatureStore
     from modelfile.header import ModelHeader
+    from modelfile.public import Converted, PublicCheckpoint
     from training.config import TrainingPlan
     from vocoder.wavernn.inference import WaveRNNVocoder
     from vocoder.wavernn.model import WaveRNN
@@ -122,4 +123,13 @@ def make_pruner(flags: WaveRNNFlags, model: "WaveRNN") -> "Pruner | None":
     return pruner
 
 
-FAMILY = Family(kind="wavernn", config=WaveRNNConfig, load=load, training_flags=WaveRNNFlags, plan=plan, order=10)
+def convert(checkpoint: "PublicCheckpoint") -> "Converted | None":
+    """A public WaveRNN as a model file."""
+    from vocoder.wavernn.convert import convert_public
+
+    return convert_public(checkpoint)
+
+
+FAMILY = Family(
+    kind="wavernn", config=WaveRNNConfig, load=load, training_flags=WaveRNNFlags, plan=plan, convert=convert, order=10
+)

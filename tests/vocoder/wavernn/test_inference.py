@@ -16,7 +16,6 @@ from vocoder import Vocoder
 from vocoder.control import Control
 from vocoder.wavernn import inference
 from vocoder.wavernn.config import WaveRNNConfig
-from vocoder.wavernn.convert import convert_public_wavernn, main
 from vocoder.wavernn.folding import Fold
 from vocoder.wavernn.inference import WaveRNNVocoder
 from vocoder.wavernn.model import build_wavernn
@@ -279,24 +278,3 @@ def test_bad_files_are_refused_in_one_sentence(vocoder, tmp_path):
         with pytest.raises(ModelFileError) as error:
             Vocoder.load(tmp_path / name)
         assert "\n" not in str(error.value)
-
-
-def test_public_checkpoint_becomes_a_model_file(golden_dir, tmp_path, capsys):
-    output = tmp_path / "public.safetensors"
-    main([str(golden_dir / "vocoder_small_raw.pt"), str(output)])
-    assert "raw WaveRNN" in capsys.readouterr().out
-    vocoder = Vocoder.load(output)
-    assert isinstance(vocoder, WaveRNNVocoder) and vocoder.config.shape == "classic"
-    assert Vocoder.load(output, engine="torch").vocode(random_mel(1), seed=0).shape == (200,)
-    with pytest.raises(SystemExit):
-        main([str(golden_dir / "vocoder_small_raw.pt"), str(output)])
-
-
-def test_bad_public_checkpoints_are_refused(golden_dir, tmp_path):
-    (tmp_path / "text.pt").write_text("no checkpoint")
-    torch.save({"model_state": {"a": torch.zeros(2)}}, tmp_path / "other.pt")
-    torch.save([1, 2], tmp_path / "list.pt")
-    sources = [tmp_path / name for name in ("missing.pt", "text.pt", "other.pt", "list.pt")]
-    for source in [*sources, golden_dir / "synthesizer_small.pt"]:
-        with pytest.raises(ModelFileError):
-            convert_public_wavernn(source, tmp_path / "out.safetensors")

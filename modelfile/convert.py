@@ -1,0 +1,159 @@
+"""Convert public PyTorch checkpoints to model files: `python -m modelfile.convert FILE.pt [...] --out DIR`.
+
+Recognised are the encoder, synthesizer and vocoder of Real-Time-Voice-Cloning and other files of the same layout. Each
+model family knows its own (`Family.convert`).
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from modelfile.families import families_of
+from modelfile.public import Converted, PublicCheckpoint, is_public_checkpoint, read_public_checkpoint
+from speech.errors import ModelFileError, StorageError, exit_on_speech_error
+
+STAGES = ("encoder", "synthesizer", "vocoder")
+KNOWN = "the encoder, synthesizer or vocoder of Real-Time-Voice-Cloning, or a WaveRNN of the same layout"
+
+
+def convert_checkpoint(checkpoint: PublicCheckpoint) -> Converted:
+    """Header and weights of the model in a public checkpoint. All sizes are those of its tensors.
+
+    Raises:
+        ModelFileError: no family knows it, or it is incomplete.
+    """
+    for stage in STAGES:
+        for family in families_of(stage).values():
+            converted = family.convert(checkpoint) if family.convert is not None else None
+            if converted is not None:
+                header, weights = converted
+                as_stored = json.loads(json.dumps(header.config))
+                header = replace(header, config=as_stored, extra={**header.extra, **checkpoint.provenance})
+                family.load(header, weights, "cpu")  # checks names and shapes
+                return header, weights
+    raise ModelFileError(f"{checkpoint.name} is not a model that can be converted: give {KNOWN}.")
+
+
+def convert_file(source: str | Path, output: str | Path) -> None:
+    """Write a public checkpoint as a model file, replacing an older one.
+
+    Raises:
+        ModelFileError: as `read_converted`.
+        StorageError: the output cannot be written.
+    """
+    _save(Path(output), read_converted(source))
+
+
+def read_converted(source: str | Path, stage: str | None = None) -> Converted:
+    """Header and weights of a public checkpoint, of one stage if it is given.
+
+    Raises:
+        ModelFileError: it is not a PyTorch file of plain tensors, or of no known model, or of a different stage.
+    """
+    header, weights = convert_checkpoint(read_public_checkpoint(source))
+    if stage is not None and header.stage != stage:
+        raise ModelFileError(f"{source} is a public {header.stage}: give a file of a public {stage}.")
+    return header, weights
+
+
+def convert_files(sources: Sequence[str | Path], folder: str | Path, *, overwrite: bool = False) -> dict[str, Path]:
+    """Write public checkpoints as the models of a folder, which `--models` takes: `encoder.safetensors` and so on.
+
+    A synthesizer is taken to belong to the encoder among the files; without one, to the public encoder.
+
+    Args:
+        sources: at most one of each stage.
+        overwrite: replace the models that the folder holds.
+
+    Returns:
+        The written files by stage. Nothing is written unless all can be converted.
+
+    Raises:
+        ModelFileError: as `convert_file`, or two files are of the same stage.
+        StorageError: the folder holds such a model already, or cannot be written.
+    """
+    checkpoints = [read_public_checkpoint(source) for source in sources]
+    models: dict[str, Converted] = {}
+    named: dict[str, str] = {}
+    for checkpoint in sorted(checkpoints, key=lambda each: "encoder_proj.weight" in each.tensors):  # encoders first
+        if "encoder" in models:
+            checkpoint = replace(checkpoint, embedding_space=models["encoder"][0].embedding_space)
+        header, weights = convert_checkpoint(checkpoint)
+        if header.stage in models:
+            raise ModelFileError(
+                f"{named[header.stage]} and {checkpoint.name} are both for the {header.stage} stage: "
+                "convert them to different folders."
+            )
+        models[header.stage], named[header.stage] = (header, weights), checkpoint.name
+    outputs = {stage: Path(folder) / f"{stage}.safetensors" for stage in STAGES if stage in models}
+    for output in outputs.values():
+        if output.exists() and not overwrite:
+            raise StorageError(f"{output} exists: give a different folder, or --force to overwrite it.")
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    for stage, output in outputs.items():
+        _save(output, models[stage])
+    return outputs
+
+
+def model_file(path: str | Path, convert: bool = False) -> Path:
+    """The model file to use for a path that a user gave.
+
+    Args:
+        path: a model file, or a public checkpoint, which is never opened in place.
+        convert: convert a public checkpoint to a model file beside it, unless that is there and newer.
+
+    Raises:
+        ModelFileError: a public checkpoint that may not or cannot be converted.
+        StorageError: the model file cannot be written.
+    """
+    path = Path(path)
+    if not is_public_checkpoint(path):
+        return path
+    output = path.with_suffix(".safetensors")
+    if not convert:
+        raise ModelFileError(
+            f"{path} is a pickled PyTorch file, which could run any program: add --convert to convert it to "
+            f"{output.name} first, in a process of its own that cannot."
+        )
+    if not path.is_file():
+        raise ModelFileError(f"There is no file {path}: give the path of a .pt file.")
+    if not output.is_file() or output.stat().st_mtime < path.stat().st_mtime:
+        convert_file(path, output)
+    return output
+
+
+def _save(output: Path, model: Converted) -> None:
+    from modelfile.checkpoint import save_model
+
+    header, weights = model
+    save_model(output, weights, header)
+
+
+@exit_on_speech_error
+def main(arguments: list[str] | None = None) -> None:
+    """Convert public PyTorch checkpoints (.pt) to the model files of a folder."""
+    parser = argparse.ArgumentParser(prog="python -m modelfile.convert", description=main.__doc__)
+    parser.add_argument("files", type=Path, nargs="+", metavar="FILE.pt", help=f"checkpoint of {KNOWN}")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="models folder to write to")
+    parser.add_argument("--force", action="store_true", help="overwrite the models in the folder")
+    args = parser.parse_args(arguments)
+    outputs = convert_files(args.files, args.out, overwrite=args.force)
+    for stage, output in outputs.items():
+        print(describe(stage, output))
+
+
+def describe(stage: str, output: Path) -> str:
+    """One line about a converted model file."""
+    from modelfile.header import read_header
+
+    header = read_header(output)
+    size = output.stat().st_size / 1e6
+    space = f", embedding space {header.embedding_space}" if header.embedding_space else ""
+    source = header.extra["converted_from"]
+    return f"{output}: {stage} ({header.kind}) of {source}, step {header.step}{space}, {size:.1f} MB"
+
+
+if __name__ == "__main__":
+    main()
