@@ -22,6 +22,7 @@ from synthesizer.synthesis import Line, Synthesis, assemble, join_syntheses, rea
 if TYPE_CHECKING:
     import torch
 
+    from synthesizer.text.lexicon import Lexicon
     from synthesizer.text.transcript import Transcript
 
 STAGE = "synthesizer"
@@ -63,7 +64,8 @@ class AlignedMel:
 class Synthesizer(ABC):
     """Synthesizes text in a voice. Holds no state besides the weights.
 
-    A family implements `decode`, `align_transcript` and `save`; checks, fallback steps, tempo and pauses are shared.
+    A family implements `decode`, `align_transcript` and `save`, and `transcribe` if it reads no phonemes. Checks,
+    fallback steps, tempo and pauses are shared.
 
     Args:
         origin: header entries of the model file.
@@ -142,6 +144,12 @@ class Synthesizer(ABC):
         """
         raise ConfigError("This synthesizer cannot be adapted to a voice: it has no refiner.")
 
+    def transcribe(self, text: str, lexicon: Lexicon | None = None) -> Transcript:
+        """A sentence as the family reads it. Raises: TextError if nothing in it can be spoken."""
+        from synthesizer.text.front_end import text_to_transcript
+
+        return text_to_transcript(text, lexicon)
+
     def align(self, text: str | Transcript, mel: NDArray[np.float32], voice: SpeakerVoice, key: str = "") -> AlignedMel:
         """Predict the mel of a recording by teacher forcing, with the timing of the recording.
 
@@ -160,11 +168,9 @@ class Synthesizer(ABC):
             TextError: nothing in the text can be spoken.
             ConfigError: the mel or the embedding has the wrong shape.
         """
-        from synthesizer.text.front_end import text_to_transcript
-
         if mel.ndim != 2 or mel.shape[0] != self.mel_config.n_mels or not mel.shape[1]:
             raise ConfigError(f"The mel must have the shape ({self.mel_config.n_mels}, frames), not {mel.shape}.")
-        transcript = text_to_transcript(text) if isinstance(text, str) else text
+        transcript = self.transcribe(text) if isinstance(text, str) else text
         return self.align_transcript(transcript, mel, self._checked(voice.embedding), key)
 
     def warm_up(self) -> None:
@@ -216,7 +222,7 @@ class Synthesizer(ABC):
         Args:
             texts, voices, seeds: one of each for every text; for the rest and for errors see `synthesize`.
         """
-        texts_lines = [read_lines(text, options.lexicon) for text in texts]
+        texts_lines = [read_lines(text, options.lexicon, self.transcribe) for text in texts]
         requests = [
             request
             for lines, voice, seed in zip(texts_lines, voices, seeds, strict=True)
@@ -246,7 +252,7 @@ class Synthesizer(ABC):
         Arguments and errors are those of `synthesize`. `join_syntheses` of the parts equals its result. A pause
         belongs to the sentence before it.
         """
-        lines = read_lines(text, options.lexicon)
+        lines = read_lines(text, options.lexicon, self.transcribe)
         return self._stream(lines, self._requests(lines, voice, seed, options), options, cancelled)
 
     def _stream(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from synthesizer.text.lexicon import Lexicon
 
 Floats = NDArray[np.float32]
+Transcribe = Callable[[str, "Lexicon | None"], Transcript]
 logger = logging.getLogger(__name__)
 
 MAX_CHARACTERS = 120  # about the longest utterance of the training data
@@ -119,17 +120,24 @@ class Synthesis:
     sentences: tuple[Sentence, ...]
 
 
-def read_lines(text: str, lexicon: Lexicon | None = None) -> list[Line]:
-    """Split a text into sentences and look up their pronunciation; each ends in a punctuation mark, as in training.
+def read_lines(text: str, lexicon: Lexicon | None = None, transcribe: Transcribe | None = None) -> list[Line]:
+    """Split a text into sentences and transcribe them; each ends in a punctuation mark, as in training.
+
+    Args:
+        transcribe: reads a sentence, as the text front end does by default.
 
     Raises:
         TextError: nothing in the text can be spoken.
     """
+    if transcribe is None:
+        from synthesizer.text.front_end import text_to_transcript
+
+        transcribe = text_to_transcript
     lines: list[Line] = []
     unspeakable = TextError("The text is empty: enter a text to speak.")
     for paragraph in PARAGRAPHS.split(text):
         try:
-            transcripts = _read_paragraph(paragraph, lexicon)
+            transcripts = _read_paragraph(paragraph, lexicon, transcribe)
         except TextError as error:
             if "{" in paragraph:
                 raise
@@ -144,15 +152,14 @@ def read_lines(text: str, lexicon: Lexicon | None = None) -> list[Line]:
     return lines
 
 
-def _read_paragraph(text: str, lexicon: Lexicon | None) -> list[Transcript]:
+def _read_paragraph(text: str, lexicon: Lexicon | None, transcribe: Transcribe) -> list[Transcript]:
     """Raises: TextError if the text is not empty, but nothing in it can be spoken."""
-    from synthesizer.text.front_end import text_to_transcript
     from synthesizer.text.sentences import split_sentences
 
     transcripts, unspeakable = [], None
     for sentence in split_sentences(text, MAX_CHARACTERS):
         try:
-            transcript = text_to_transcript(sentence, lexicon)
+            transcript = transcribe(sentence, lexicon)
         except TextError as error:
             if "{" in sentence:
                 raise
@@ -160,7 +167,7 @@ def _read_paragraph(text: str, lexicon: Lexicon | None) -> list[Transcript]:
             unspeakable = error
             continue
         if not _bare(transcript).endswith(PUNCTUATION):
-            transcript = text_to_transcript(sentence.rstrip() + ".", lexicon)
+            transcript = transcribe(sentence.rstrip() + ".", lexicon)
         transcripts.append(transcript)
     if not transcripts and unspeakable is not None:
         raise unspeakable

@@ -1,0 +1,117 @@
+"""The Tacotron 1 behind the stage's facade."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from modelfile.checkpoint import load_into, save_model
+from modelfile.header import ModelHeader, config_from_header
+from synthesizer.base import STAGE, AlignedMel, Origin, Synthesizer
+from synthesizer.decoding_check import Decoded
+from synthesizer.fallbacks import SentenceRequest
+from synthesizer.tacotron1.cleaning import letters_only, read_letters
+from synthesizer.tacotron1.config import KIND, Tacotron1Config
+from synthesizer.tacotron1.decoding import Sentence, finished, free_run
+from synthesizer.tacotron1.model import Tacotron1
+from synthesizer.text.transcript import Transcript, encode
+
+if TYPE_CHECKING:
+    from synthesizer.text.lexicon import Lexicon
+
+Floats = NDArray[np.float32]
+
+WINDOW = (1, 3)  # tokens behind and ahead of the focus; three letters in 25 ms are more than any speech has
+
+
+class Tacotron1Synthesizer(Synthesizer):
+    """A Tacotron 1. It reads letters: pronunciations of a lexicon and phonemes in braces are not for it.
+
+    Args:
+        model: the network.
+        config: its settings.
+        origin: header entries of the model file.
+    """
+
+    def __init__(
+        self, model: Tacotron1, config: Tacotron1Config, origin: Origin, device: str | torch.device = "cpu"
+    ) -> None:
+        sizes = config.architecture
+        super().__init__(origin, sizes.mel, sizes.speaker_embedding_size, config.inference.reduction_factor)
+        self.device = torch.device(device)
+        self.config = config
+        self.model = model.to(self.device).eval().requires_grad_(False)
+
+    def save(self, path: str | Path, dtype: torch.dtype | Literal["int8"] | None = None) -> None:
+        header = ModelHeader(STAGE, KIND, self.config, self.step, self.licence, self.trained_on, self.embedding_space)
+        save_model(path, self.model, header, dtype)
+
+    def transcribe(self, text: str, lexicon: Lexicon | None = None) -> Transcript:
+        return read_letters(text, lexicon)
+
+    def decode(
+        self,
+        requests: Sequence[SentenceRequest],
+        *,
+        windowed: bool = False,
+        progress: Callable[[int], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> list[Decoded]:
+        """One decoding of each."""
+        settings = self.config.inference
+        decoded = []
+        for request in requests:
+            run = free_run(
+                self.model,
+                Sentence(encode(request.transcript, 0.0), request.embedding, _seed(request.seed)),
+                settings,
+                window=WINDOW if windowed else None,
+                cancelled=cancelled,
+            )
+            decoded.append(finished(run, settings, self.mel_config.max_abs_value))
+            if progress is not None:
+                progress(len(decoded))
+        return decoded
+
+    def align_transcript(self, transcript: Transcript, mel: Floats, embedding: Floats, key: str) -> AlignedMel:
+        symbols = torch.from_numpy(encode(letters_only(transcript), 0.0))[None].to(self.device)
+        factor, frames = self.reduction_factor, mel.shape[1]
+        steps = -(-frames // factor)
+        padded = np.full((steps * factor, len(mel)), -self.mel_config.max_abs_value, np.float32)
+        padded[:frames] = mel.T
+        given = torch.from_numpy(padded)[None].to(self.device)
+        speaker = torch.from_numpy(np.array(embedding, np.float32))[None].to(self.device)
+        generator = torch.Generator().manual_seed(zlib.crc32(key.encode("utf-8", "surrogatepass")))
+        with torch.inference_mode():
+            memory = self.model.read(symbols, torch.ones_like(symbols, dtype=torch.bool), speaker, generator)
+            valid = torch.ones(given.shape[:2], dtype=torch.bool, device=self.device)
+            output = self.model(memory, given, valid, factor, generator)
+        limit = self.mel_config.max_abs_value
+        made = output.mel[0, :frames].clamp(-limit, limit).T
+        return AlignedMel(np.ascontiguousarray(made.cpu().numpy()), output.alignments[0].cpu().numpy())
+
+
+def load_tacotron1(
+    header: ModelHeader, weights: Mapping[str, torch.Tensor], device: str | torch.device = "cpu"
+) -> Tacotron1Synthesizer:
+    """The synthesizer of a model file.
+
+    Raises:
+        ModelFileError: the settings or the weights do not fit.
+    """
+    config = config_from_header(Tacotron1Config, header)
+    model = Tacotron1(config.architecture)
+    load_into(model, weights)
+    origin = Origin(header.embedding_space, header.licence, header.trained_on, header.step)
+    return Tacotron1Synthesizer(model, config, origin, device)
+
+
+def _seed(numbers: tuple[int, ...]) -> int:
+    """A seed of 63 bits from the numbers that identify a decoding."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
