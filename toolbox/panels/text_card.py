@@ -17,6 +17,7 @@ from toolbox.widgets.scrolling import ScrollColumn
 FIRST_TEXT = "Hello. I have never said this sentence before, and yet you can hear me say it."
 CHARACTERS_PER_SECOND = 14.0  # of English read aloud
 MAX_REMEMBERED = 20_000  # characters
+OPTIONS_PIXELS = 136  # least height of the options
 
 
 class TextBox(QPlainTextEdit):
@@ -59,7 +60,7 @@ class TextCard(Card):
         self.head.addWidget(self.length, 20)
         self.options = OptionsPanel(session)
         tip = "Show or hide speed, pauses, pitch range, lexicon, loudness and seed"
-        self.fold = Fold("Op&tions", tip, ScrollColumn(self.options))  # which scrolls so that Speak stays in view
+        self.fold = Fold("Op&tions", tip, ScrollColumn(self.options, OPTIONS_PIXELS))  # Speak stays in view
         self.fold.set_open(session.preferences.get("options_open", False))
         self.options.changed.connect(self._show_options)
         self.speak_button = button(

@@ -106,10 +106,15 @@ class ScrollPage(QScrollArea):
 
 
 class ScrollColumn(ScrollPage):
-    """A part of a page, as wide as its content, that scrolls vertically where its height is too small."""
+    """A part of a page, as wide as its content, that scrolls vertically where its height is too small.
 
-    def __init__(self, content: QWidget) -> None:
+    Args:
+        min_height: in pixels.
+    """
+
+    def __init__(self, content: QWidget, min_height: int = MIN_HEIGHT) -> None:
         super().__init__(content)
+        self._min_height = min_height
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarAlwaysOff)
         self.setSizePolicy(QSizePolicy.Preferred, QSizePolicy.Maximum)
         content.installEventFilter(self)
@@ -124,7 +129,7 @@ class ScrollColumn(ScrollPage):
     def minimumSizeHint(self) -> QSize:
         content = self.widget().minimumSizeHint()
         bar = self.verticalScrollBar().sizeHint().width()
-        return QSize(content.width() + bar, min(content.height(), MIN_HEIGHT))
+        return QSize(content.width() + bar, min(content.height(), self._min_height))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

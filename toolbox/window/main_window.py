@@ -47,6 +47,7 @@ from toolbox.window.side_windows import SideWindows
 TITLE = "Voice cloning toolbox"
 MIN_SIZE = (800, 480)
 FIRST_SIZE = (1366, 740)
+VOICE_PIXELS = 84  # least height of the voice card: its list stays in view
 FRAME = (16, 48)  # pixels that the frame and the title bar of a window may need
 
 
@@ -114,7 +115,7 @@ class MainWindow(QMainWindow):
         left = QWidget()
         column = QVBoxLayout(left)
         column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(ScrollColumn(self.voice_card))
+        column.addWidget(ScrollColumn(self.voice_card, VOICE_PIXELS))
         column.addWidget(self.text_card, 1)
         self.columns = QSplitter(Qt.Horizontal)
         self.columns.setChildrenCollapsible(False)
