@@ -95,13 +95,15 @@ class Arguments:
     """Pronunciations that override the dictionary: a .csv with a word and its ARPABET phonemes per line."""
 
     models: Annotated[Path | None, *_optional(Path, "DIR", "models/default")] = None
-    """Folder of the model files."""
+    """Folder of the model files, or the name of fetched models (python -m modelfile.fetch rtvc)."""
     encoder: Annotated[Path | None, *_optional(Path, "FILE")] = None
     """Encoder checkpoint to use instead of the one in --models."""
     synthesizer: Annotated[Path | None, *_optional(Path, "FILE")] = None
     """Synthesizer checkpoint to use instead of the one in --models."""
     vocoder: Annotated[str | None, *_optional(str, "|".join((*vocoder_names(), "FILE")))] = None
     """Vocoder to use instead of the default of --models: a family by name, or a checkpoint."""
+    convert: bool = False
+    """Convert PyTorch checkpoints of public models (.pt) that are given above to model files beside them first."""
     griffin_lim: bool = False
     """Short for --vocoder griffin-lim."""
     device: Annotated[str, *_optional(str, "NAME", "auto")] = "auto"
@@ -144,16 +146,22 @@ def run(arguments: Arguments, pipe: TextIO) -> None:
     jobs = plan(arguments, options)
 
     from cloning import DEFAULT_MODELS, ModelFiles, VoiceCloner, VoiceLibrary
+    from modelfile.convert import model_file
+    from modelfile.public import is_public_checkpoint
 
     library = VoiceLibrary(arguments.voices)
     if arguments.save_voice is not None and arguments.save_voice in library and not arguments.force:
         raise StorageError(f"There is a voice {arguments.save_voice!r} already: choose another name, or give --force.")
     saved = library.load(arguments.voice) if arguments.voice is not None else None
+    encoder, synthesizer, vocoder = (
+        model_file(choice, arguments.convert) if choice and is_public_checkpoint(choice) else choice
+        for choice in (arguments.encoder, arguments.synthesizer, arguments.vocoder)
+    )
     files = ModelFiles.find(
         arguments.models or DEFAULT_MODELS,
-        encoder=arguments.encoder,
-        synthesizer=arguments.synthesizer,
-        vocoder="griffin-lim" if arguments.griffin_lim else arguments.vocoder,
+        encoder=encoder,
+        synthesizer=synthesizer,
+        vocoder="griffin-lim" if arguments.griffin_lim else vocoder,
     )
     cloner = VoiceCloner.load(files, device=arguments.device, threads=arguments.threads)
     voice = saved or cloner.enroll(arguments.references, arguments.save_voice or "", arguments.consent, _warn)

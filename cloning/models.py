@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelfile.locations import DEFAULT_MODELS
+from modelfile.locations import DEFAULT_MODELS, models_folder
 from speech.errors import ConfigError, ModelFileError
 from speech.files import readable
 
@@ -45,12 +45,13 @@ class ModelFiles:
         "vocoder" of its `defaults.json`, if there is one, names the vocoder file to use, or a vocoder without one.
 
         Args:
+            directory: a folder, or the name of models that `modelfile.fetch` has downloaded.
             vocoder: a file, or a family name as `--vocoder` takes it.
 
         Raises:
             ModelFileError: a file is missing, or `defaults.json` cannot be read.
         """
-        directory = Path(directory)
+        directory = models_folder(directory)
         files = cls(
             Path(encoder) if encoder else directory / "encoder.safetensors",
             Path(synthesizer) if synthesizer else directory / "synthesizer.safetensors",

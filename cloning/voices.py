@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cloning.user_folders import user_data_folder
+from modelfile.user_folders import user_data_folder
 from speech.errors import ConfigError, ModelFileError, StorageError
 from speech.files import readable, write_bytes
 from speech.mel_config import MelConfig

@@ -430,6 +430,26 @@ def test_invalid_text_files_are_refused(cli, toy, tmp_path, content):
 
 
 @pytest.mark.parametrize("stage", ["encoder", "synthesizer", "vocoder"])
+def test_a_pickled_checkpoint_is_not_opened_unless_asked_for(cli, toy, tmp_path, stage):
+    path = tmp_path / "public.pt"
+    path.write_bytes(b"PK\x03\x04" + bytes(100))
+    command = (toy / "low.wav", "--text", TEXT, "--out", "out.wav", f"--{stage}", path)
+    assert_refused(cli(*command), "public.pt", "--convert")
+    assert not path.with_suffix(".safetensors").exists()
+
+
+@pytest.mark.slow
+def test_a_checkpoint_is_converted_and_used(cli, toy, tmp_path, golden_dir):
+    path = tmp_path / "public.pt"
+    shutil.copy(golden_dir / "vocoder_small_raw.pt", path)
+    command = (toy / "low.wav", "--text", TEXT, "--out", "out.wav", "--vocoder", path, "--convert", "--seed", "1")
+    assert cli(*command).code == 0 and path.with_suffix(".safetensors").is_file()
+    first = wav_of("out.wav")
+    assert cli(*command, "--force").code == 0  # by the model file that is there now
+    np.testing.assert_array_equal(wav_of("out.wav"), first)
+
+
+@pytest.mark.parametrize("stage", ["encoder", "synthesizer", "vocoder"])
 @pytest.mark.parametrize("kind", ["missing", "text", "pickle", "empty", "cut", "stage", "folder"])
 def test_invalid_model_files_are_refused(cli, toy, tmp_path, stage, kind):
     path = tmp_path / "model.safetensors"

@@ -125,7 +125,7 @@ def attempt():
         script = script.replace(old, new)
     (tmp_path / "attempts.py").write_text(script, encoding="utf-8")
     monkeypatch.setattr("modelfile.public.PROCESS", tmp_path / "attempts.py")
-    with pytest.raises(ModelFileError, match=r"managed: \.$"):
+    with pytest.raises(ModelFileError, match=r"managed:\.$"):
         read_public_checkpoint(saved({"model_state": {"a": torch.zeros(2)}}, tmp_path / "model.pt"))
 
 

@@ -8,8 +8,8 @@ import logging
 from pathlib import Path
 from typing import Any, TypeVar
 
-from cloning.user_folders import config_folder
 from modelfile.files import write_json
+from modelfile.user_folders import config_folder
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cloning.user_folders import user_data_folder
+from modelfile.user_folders import user_data_folder
 from speech.errors import ModelFileError, StorageError
 from speech.files import flush_to_disk, storage_error, write_flushed
 from toolbox.storage.files import remove_leftovers

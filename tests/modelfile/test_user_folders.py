@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from cloning.user_folders import config_folder
+from modelfile.user_folders import config_folder
 
 
 @pytest.mark.parametrize(
