@@ -171,7 +171,7 @@ def test_a_missing_file_is_an_error(hub: SimpleNamespace, tmp_path: Path) -> Non
 
 def test_the_package_of_the_hub_is_optional(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(ConfigError, match="requirements-fetch.txt"):
+    with pytest.raises(ConfigError, match=r"requirements-fetch\.txt"):
         fetch(REPOSITORY, tmp_path)
 
 
