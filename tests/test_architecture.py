@@ -53,6 +53,18 @@ def test_no_module_imports_a_script(repository: Path) -> None:
     assert {name: imported & scripts for name, imported in graph.items() if imported & scripts} == {}
 
 
+def test_media_is_opened_in_one_place(repository: Path) -> None:
+    """FFmpeg follows addresses in playlists unless it is restricted, as `speech.containers` does."""
+    openers = set()
+    for name, path in project_files(repository).items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute) and node.attr == "open" and ast.unparse(node.value) == "av":
+                openers.add(name)
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "av":
+                openers.add(name)
+    assert openers == {"speech.containers"}
+
+
 def test_the_state_of_the_toolbox_imports_only_the_core_of_qt(repository: Path) -> None:
     for path in (repository / "toolbox" / "state").glob("*.py"):
         nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
