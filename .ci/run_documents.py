@@ -70,6 +70,8 @@ NOT_RUN = (
     ("--models models/rtvc", "needs public checkpoints"),
     ("--models rtvc", "needs public checkpoints"),
     ("--vocoder vocoder.pt", "needs public checkpoints"),
+    ("--warm-start models/rtvc", "needs public checkpoints"),
+    ("--model tacotron1 --run", "the training of the default family is run; a test trains this one"),
     ("python -m training.export", "is named without its arguments"),
     ("python demo_cli.py --voice NAME", "is named without a voice"),
     ("python evaluate.py encoder CORPORA", "is named without its corpora"),

@@ -77,9 +77,7 @@ def convert_files(sources: Sequence[str | Path], folder: str | Path, *, overwrit
     checkpoints = [read_public_checkpoint(source) for source in sources]
     models: dict[str, Converted] = {}
     named: dict[str, str] = {}
-    for checkpoint in sorted(checkpoints, key=lambda each: "encoder_proj.weight" in each.tensors):  # encoders first
-        if "encoder" in models:
-            checkpoint = replace(checkpoint, embedding_space=models["encoder"][0].embedding_space)
+    for checkpoint in checkpoints:
         header, weights = convert_checkpoint(checkpoint)
         if header.stage in models:
             raise ModelFileError(
@@ -87,6 +85,9 @@ def convert_files(sources: Sequence[str | Path], folder: str | Path, *, overwrit
                 "convert them to different folders."
             )
         models[header.stage], named[header.stage] = (header, weights), checkpoint.name
+    if "encoder" in models and "synthesizer" in models:
+        header, weights = models["synthesizer"]
+        models["synthesizer"] = replace(header, embedding_space=models["encoder"][0].embedding_space), weights
     outputs = {stage: Path(folder) / f"{stage}.safetensors" for stage in STAGES if stage in models}
     for output in outputs.values():
         if output.exists() and not overwrite:

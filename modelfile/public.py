@@ -40,14 +40,12 @@ class PublicCheckpoint:
         tensors: by their public names; without a training step.
         step: training step; 0 if unknown.
         digest: SHA-256 of the file.
-        embedding_space: that a synthesizer among several files was trained with.
     """
 
     name: str
     tensors: Mapping[str, Tensor]
     step: int = 0
     digest: str = ""
-    embedding_space: str = PUBLIC_SPACE
 
     @property
     def provenance(self) -> dict[str, str]:

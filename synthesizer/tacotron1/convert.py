@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modelfile.header import ModelHeader
-from modelfile.public import Converted, PublicCheckpoint
+from modelfile.public import PUBLIC_SPACE, Converted, PublicCheckpoint
 from speech.errors import ConfigError, ModelFileError
 from synthesizer.base import STAGE
 from synthesizer.tacotron1.config import KIND, Architecture, InferenceSettings, Tacotron1Config
@@ -56,7 +56,7 @@ def convert_public(checkpoint: PublicCheckpoint) -> Converted | None:
             f"{checkpoint.name} is not a public synthesizer that can be converted: {str(error).rstrip('.')}."
         ) from error
     weights = {_renamed(name): value for name, value in checkpoint.tensors.items() if name not in _SETTINGS}
-    header = ModelHeader(STAGE, KIND, config, checkpoint.step, embedding_space=checkpoint.embedding_space)
+    header = ModelHeader(STAGE, KIND, config, checkpoint.step, embedding_space=PUBLIC_SPACE)
     return header, weights
 
 

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from modelfile.families import Family
 from synthesizer.tacotron1.config import KIND, Tacotron1Config
+from synthesizer.tacotron1.flags import Tacotron1Flags
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from corpora.store import FeatureStore
     from modelfile.header import ModelHeader
     from modelfile.public import Converted, PublicCheckpoint
     from synthesizer.tacotron1.inference import Tacotron1Synthesizer
+    from synthesizer.training_flags import TrainingRun
+    from training.config import TrainingPlan
 
 
 def load(
@@ -32,4 +36,19 @@ def convert(checkpoint: PublicCheckpoint) -> Converted | None:
     return convert_public(checkpoint)
 
 
-FAMILY = Family(kind=KIND, config=Tacotron1Config, load=load, convert=convert, order=20)
+def plan(flags: Tacotron1Flags, store: FeatureStore, run: TrainingRun) -> TrainingPlan:
+    """Training or fine-tuning of the whole network."""
+    from synthesizer.tacotron1.training import plan_training
+
+    return plan_training(flags, store)
+
+
+FAMILY = Family(
+    kind=KIND,
+    config=Tacotron1Config,
+    load=load,
+    training_flags=Tacotron1Flags,
+    plan=plan,
+    convert=convert,
+    order=20,
+)

@@ -43,7 +43,8 @@ class Highway(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., size] -> [..., size]"""
-        return torch.lerp(x, torch.relu(self.transform(x)), torch.sigmoid(self.gate(x)))
+        gate = torch.sigmoid(self.gate(x))
+        return gate * torch.relu(self.transform(x)) + (1 - gate) * x
 
 
 class NormalisedConvolution(nn.Module):

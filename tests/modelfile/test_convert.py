@@ -12,7 +12,7 @@ import torch
 
 from modelfile.convert import convert_files, main, model_file
 from modelfile.header import ModelHeader, read_header
-from modelfile.public import PROCESS, PublicCheckpoint, read_public_checkpoint
+from modelfile.public import PROCESS, PUBLIC_SPACE, PublicCheckpoint, read_public_checkpoint
 from speech.errors import ModelFileError, StorageError
 
 
@@ -156,12 +156,10 @@ def toy_families(monkeypatch: pytest.MonkeyPatch) -> None:
     """A family for each stage, whose checkpoints have a tensor of its name; the encoder's space is its value."""
 
     def family_of_stage(stage: str) -> SimpleNamespace:
-        marker = "encoder_proj.weight" if stage == "synthesizer" else stage
-
         def convert(checkpoint: PublicCheckpoint):
-            if marker not in checkpoint.tensors:
+            if stage not in checkpoint.tensors:
                 return None
-            space = "own" if stage == "encoder" else checkpoint.embedding_space if stage == "synthesizer" else ""
+            space = {"encoder": "own", "synthesizer": PUBLIC_SPACE, "vocoder": ""}[stage]
             return ModelHeader(stage, "toy", step=checkpoint.step, embedding_space=space), dict(checkpoint.tensors)
 
         return SimpleNamespace(kind="toy", convert=convert, load=lambda *_: None)
@@ -175,7 +173,7 @@ def toy_families(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_files_become_the_models_of_a_folder(toy_families: None, tmp_path: Path, capsys) -> None:
-    outputs = convert_files(["encoder_proj.weight.pt", "vocoder.pt", "encoder.pt"], tmp_path)
+    outputs = convert_files(["synthesizer.pt", "vocoder.pt", "encoder.pt"], tmp_path)
     assert list(outputs) == ["encoder", "synthesizer", "vocoder"]
     headers = {stage: read_header(output) for stage, output in outputs.items()}
     assert [path.name for path in outputs.values()] == [f"{stage}.safetensors" for stage in outputs]
@@ -186,8 +184,8 @@ def test_files_become_the_models_of_a_folder(toy_families: None, tmp_path: Path,
 
 
 def test_a_synthesizer_alone_belongs_to_the_public_encoder(toy_families: None, tmp_path: Path) -> None:
-    outputs = convert_files(["encoder_proj.weight.pt"], tmp_path)
-    assert read_header(outputs["synthesizer"]).embedding_space == "ge2e-public-256"
+    outputs = convert_files(["synthesizer.pt"], tmp_path)
+    assert read_header(outputs["synthesizer"]).embedding_space == PUBLIC_SPACE
 
 
 def test_nothing_is_overwritten_or_written_in_part(toy_families: None, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ class Hub(http.server.BaseHTTPRequestHandler):
     """Serves `server.files`. The first `server.cuts` answers end after half of their bytes."""
 
     protocol_version = "HTTP/1.1"
-    server: SimpleNamespace
+    server: SimpleNamespace  # type: ignore[assignment]
 
     def do_HEAD(self) -> None:
         self._answer(body=False)
