@@ -72,6 +72,7 @@ NOT_RUN = (
     ("--vocoder vocoder.pt", "needs public checkpoints"),
     ("--warm-start models/rtvc", "needs public checkpoints"),
     ("--model tacotron1 --run", "the training of the default family is run; a test trains this one"),
+    ("python -m encoder.export", "needs optional packages"),
     ("python -m training.export", "is named without its arguments"),
     ("python demo_cli.py --voice NAME", "is named without a voice"),
     ("python evaluate.py encoder CORPORA", "is named without its corpora"),

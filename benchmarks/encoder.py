@@ -1,4 +1,4 @@
-"""Speed and memory of the speaker encoder, compared with Resemblyzer and with a GE2E loss written as a loop.
+"""Speed and memory of the speaker encoders, compared with Resemblyzer and with a GE2E loss written as a loop.
 
     python benchmarks/encoder.py [--quick] [--json FILE]
 
@@ -62,7 +62,7 @@ class Arguments(BenchmarkArguments):
 @exit_on_speech_error
 def main(argv: list[str] | None = None) -> None:
     arguments = Arguments.parse(argv, __doc__)
-    measures = (compare_with_resemblyzer, compare_losses, measure_preparation, measure_memory)
+    measures = (compare_with_resemblyzer, compare_families, compare_losses, measure_preparation, measure_memory)
     with tempfile.TemporaryDirectory() as scratch:
         report((row for measure in measures for row in measure(arguments, Path(scratch))), arguments.json)
 
@@ -110,6 +110,38 @@ def _compared(case: str, repeats: int, ours: Callable[[], object], theirs: Calla
     own, other = minimum_times(repeats, ours, theirs)
     yield case, own, "s"
     yield f"{case}_vs_resemblyzer", other / own, "times"
+
+
+def compare_families(arguments: Arguments, scratch: Path) -> Rows:
+    """An untrained CAM++ of the default sizes and of the paper's, compared with the LSTM: embedding of prepared audio.
+
+    Both without bfloat16, which only the LSTM uses, and once with it.
+    """
+    from encoder import SpeakerEncoder
+    from encoder.campplus.config import CAMPPlusConfig
+    from encoder.campplus.inference import CAMPPlusEncoder
+    from encoder.campplus.model import CAMPPlusModel
+
+    default = ROOT / "models/default/encoder.safetensors"
+    sizes = {
+        "campplus": CAMPPlusConfig(),
+        "campplus_paper": CAMPPlusConfig(
+            head_channels=32, channels=128, growth_rate=32, layers=(12, 24, 16), embedding_size=512
+        ),
+    }
+    encoders: dict[str, SpeakerEncoder] = {
+        "lstm": SpeakerEncoder.load(default),
+        "lstm_fp32": SpeakerEncoder.load(default, precision="fp32"),
+        **{name: CAMPPlusEncoder(CAMPPlusModel(size), embedding_space="untrained") for name, size in sizes.items()},
+    }
+    for seconds in SECONDS[:2]:
+        speech = prepare_reference(speech_of(2 * seconds))[: seconds * SAMPLE_RATE]
+        calls = [partial(encoder.embed, speech, prepared=True) for encoder in encoders.values()]
+        times = dict(zip(encoders, minimum_times(arguments.repeats, *calls), strict=True))
+        for name in sizes:
+            yield f"{name}_{seconds}s", times[name], "s"
+            for other in ("lstm", "lstm_fp32"):
+                yield f"{name}_{seconds}s_vs_{other}", times[other] / times[name], "times"
 
 
 # --- the loss -------------------------------------------------------------------------------------------------------
