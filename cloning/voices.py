@@ -127,12 +127,16 @@ class Voice:
         path = Path(path)
         if path.exists() and not overwrite:
             raise StorageError(f"{path} exists already: choose another name, or allow overwriting.")
+        write_bytes(path, save(self.tensors(), self.header()))
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """The tensors of a voice file."""
         tensors = {"embedding": np.array(self.embedding)}
         if self.reference is not None:
             tensors["reference"] = np.array(self.reference.coded)
         if self.adapter is not None:
             tensors |= {f"{ADAPTER}{name}": np.array(values) for name, values in self.adapter.tensors.items()}
-        write_bytes(path, save(tensors, self.header()))
+        return tensors
 
     def header(self) -> dict[str, str]:
         """The header entries of a voice file."""

@@ -3,9 +3,10 @@
     worker.submit("Speaking", lambda context: jobs.speak(context, models, files, jobs.SpeechRequest(text, voice)))
 
 Progress counts the whole job (`done` of `total`); the stage says what is being done. The models belong to one worker
-thread. The jobs are in `loaded_models`, `enrolment`, `speaking` and `text_files`.
+thread. The jobs are in `loaded_models`, `enrolment`, `adaptation`, `speaking` and `text_files`.
 """
 
+from toolbox.jobs.adaptation import adapt
 from toolbox.jobs.enrolment import AnalysedClip, Enrolment, Source, analyse_clip, embed, enrol
 from toolbox.jobs.interrupted import interrupted_result
 from toolbox.jobs.loaded_models import Models, load_models
@@ -30,6 +31,7 @@ __all__ = [
     "Source",
     "SpeechRequest",
     "WrittenFile",
+    "adapt",
     "analyse_clip",
     "embed",
     "enrol",

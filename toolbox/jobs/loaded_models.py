@@ -13,6 +13,7 @@ from cloning.options import SpeechOptions
 from cloning.speech_model import Monitor, TwoStage
 from cloning.voices import Voice
 from modelfile.header import read_header
+from speech.errors import ConfigError, CorpusError
 from toolbox.jobs.context import JobContext
 
 if TYPE_CHECKING:
@@ -60,6 +61,16 @@ class Models:
             context.check()
             self._stage(stage, files)
         return TwoStage(self._stage("synthesizer", files), self._stage("vocoder", files))
+
+    def can_adapt(self, files: ModelFiles) -> bool:
+        """Whether the synthesizer can be adapted to a voice."""
+        try:
+            self._stage("synthesizer", files).adapt([])
+        except ConfigError:
+            return False
+        except CorpusError:  # it can, but not to nothing
+            return True
+        return True
 
     def descriptions(self, files: ModelFiles) -> dict[str, str]:
         """File name and step of each loaded stage, for the card of a result."""

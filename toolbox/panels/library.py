@@ -24,6 +24,7 @@ from speech.errors import AudioError
 from toolbox import jobs
 from toolbox.panels.dialogs import RECORDINGS, NameDialog, ask_for_files
 from toolbox.state.session import Session
+from toolbox.state.voice_choice import ADAPTER_DROPPED
 from toolbox.state.worker import JobContext
 from toolbox.storage.voice_store import Reference, StoredVoice
 from toolbox.widgets import style
@@ -230,7 +231,7 @@ class LibraryPanel(QWidget):
         models, store = session.models, session.voices.store
 
         def add(context: JobContext) -> list[str]:
-            skipped = []
+            skipped, adapted = [], store.is_adapted(name)
             for path in paths:
                 clip = jobs.analyse_clip(context, models, files, path)
                 problem = f"{clip.source}: {' '.join(remark.sentence for remark in clip.remarks)}"
@@ -243,11 +244,12 @@ class LibraryPanel(QWidget):
                 store.add_reference(name, clip.as_reference())
             if len(skipped) == len(paths):
                 raise AudioError(" ".join(skipped))
-            return skipped
+            remarks = [f"Some recordings were skipped. {' '.join(skipped)}"] * bool(skipped)
+            return remarks + [f"Recordings were added to {name}. {ADAPTER_DROPPED}"] * adapted
 
-        def added(skipped: list[str]) -> None:
-            if skipped:
-                session.notify(f"Some recordings were skipped. {' '.join(skipped)}")
+        def added(remarks: list[str]) -> None:
+            if remarks:
+                session.notify(" ".join(remarks))
 
         job = session.submit(f"Adding to {name}", add, added)
         job.ended.connect(session.voices.refresh_library)
@@ -257,15 +259,19 @@ class LibraryPanel(QWidget):
         if reference is None or not self.remove_button.isEnabled():
             return
 
-        def take_out() -> str:
+        def take_out() -> tuple[str, bool]:
+            adapted = voices.store.is_adapted(name)
             voices.store.remove_reference(name, reference.key)
-            return voices.store.trash()[0][0]
+            return voices.store.trash()[0][0], adapted
 
-        def taken_out(token: str) -> None:
+        def taken_out(done: tuple[str, bool]) -> None:
+            token, adapted = done
+
             def put_back() -> None:
                 voices.change_library("Restoring the recording", lambda: voices.store.restore_over(token))
 
-            self._session.offer_undo(f"{reference.source} was removed from {name}.", put_back)
+            remark = f" {ADAPTER_DROPPED}" * adapted
+            self._session.offer_undo(f"{reference.source} was removed from {name}.{remark}", put_back)
 
         voices.change_library(f"Changing {name}", take_out, taken_out)
 

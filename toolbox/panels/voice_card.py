@@ -16,9 +16,13 @@ from toolbox.widgets.canvas import EmbeddingMap
 from toolbox.widgets.parts import Card, button, faint, paint_icon, row, selectable
 from toolbox.widgets.scrolling import FlowLayout
 
-NOT_SAVED, DELETED = "not saved", "deleted"
+NOT_SAVED, DELETED, ADAPTED = "not saved", "deleted", "adapted"
 MAX_REMARKS = 3
 PICTURE_PIXELS = 64
+ADAPT_TIP = (
+    "Make it more like this person: adapt the synthesizer to the recordings of this voice, better a minute or more. "
+    "Takes one to two minutes. The model is not changed"
+)
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,8 @@ class VoiceCard(Card):
             "&Trim", "Make the voice of the part that is selected in the waveform only; Ctrl+Z undoes it", self.trim,
             shortcut="Ctrl+Shift+X",
         )  # fmt: skip
+        self.adapt_button = button("&Adapt", ADAPT_TIP, self.adapt, shortcut="Ctrl+Shift+A")
+        self._adapt_tip = self.adapt_button.toolTip()
         self._shown: ChosenVoice | None = None
         self.waveform = PlayedWaveform(
             session, "reference", "Waveform of the reference", "The waveform of the reference", side=""
@@ -82,12 +88,16 @@ class VoiceCard(Card):
         self.column.addLayout(line)
         self.column.addLayout(texts)
         self.column.addLayout(
-            FlowLayout(self.open_button, self.record_button, self.mix_button, self.save_button, self.trim_button)
-        )
+            FlowLayout(
+                self.open_button, self.record_button, self.mix_button, self.save_button, self.trim_button,
+                self.adapt_button,
+            )
+        )  # fmt: skip
         self.column.addWidget(faint("You can also drop recordings into this window. Clone a voice only with consent."))
         session.voices.changed.connect(self.refresh)
         session.voices.library_changed.connect(lambda _names: self.refresh())
         session.playing_changed.connect(self._show_playing)
+        session.models_changed.connect(self._enable_adapt)
         self.refresh()
 
     def refresh(self) -> None:
@@ -125,11 +135,15 @@ class VoiceCard(Card):
             if chosen is not None:
                 self.waveform.show_audio(chosen.wav, SAMPLE_RATE)
         self._enable_trim()
+        self._enable_adapt()
         if chosen is None:
             self.about.setText("Preparing the voice." if self._session.voices.choosing else "No voice is selected.")
             self.remarks.hide()
             return
-        self.about.setText("\n".join(chosen.lines[:4]))
+        lines = list(chosen.lines[:4])
+        if chosen.voice.adapter is not None and lines:
+            lines[0] = f"{lines[0]}, {ADAPTED}"
+        self.about.setText("\n".join(lines))
         sentences = [remark.sentence for remark in chosen.remarks[:MAX_REMARKS]]
         self.remarks.setText("\n".join(sentences))
         self.remarks.setStyleSheet(f"color: {style.current().warning};")
@@ -151,6 +165,30 @@ class VoiceCard(Card):
             self._session.notify("Nothing is selected: drag over a part of the reference's waveform first.")
         else:
             self._session.voices.trim(*selection)
+
+    def adapt(self) -> None:
+        """Adapt the synthesizer to the recordings of the voice."""
+        reason = self._cannot_adapt()
+        if reason:
+            self._session.notify(reason)
+        else:
+            self._session.voices.adapt()
+
+    def _cannot_adapt(self) -> str:
+        """Why the voice cannot be adapted now; "" if it can."""
+        session, chosen = self._session, self._session.voices.chosen
+        if not session.descriptions:
+            return "The models are not loaded yet."
+        if not session.can_adapt:
+            return "This synthesizer has no refiner, so it cannot be adapted: choose another one on the page Models."
+        if chosen is None or session.voices.choosing:
+            return "The voice is not ready yet."
+        return "" if chosen.recordings else "This voice has no recordings to adapt to."
+
+    def _enable_adapt(self) -> None:
+        reason = self._cannot_adapt()
+        self.adapt_button.setEnabled(not reason)
+        self.adapt_button.setToolTip(reason or self._adapt_tip)
 
     def _enable_trim(self) -> None:
         self.trim_button.setEnabled(self.waveform.axis.selection is not None)

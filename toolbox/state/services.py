@@ -38,6 +38,7 @@ class Services(QObject):
     Attributes:
         files: the models in use; None until some are found.
         descriptions: file name and step of each loaded stage.
+        can_adapt: whether the synthesizer in use can be adapted to a voice.
         playing: what is playing: "result", "reference", another name, or "" for nothing.
 
     Signals:
@@ -77,6 +78,7 @@ class Services(QObject):
         self.models = jobs.Models(device)
         self.files: ModelFiles | None = None
         self.descriptions: dict[str, str] = {}
+        self.can_adapt = False
         self.results = results or ResultStore()
         self.audio_library = audio_library
         self.player = Player(self.preferences.get("output_device", "") or None, audio_library)

@@ -76,14 +76,14 @@ class Session(Services):
         models = self.models
         return self.submit(
             "Loading the models",
-            lambda context: jobs.load_models(context, models, files),
-            lambda descriptions: self._models_loaded(files, descriptions),
+            lambda context: (jobs.load_models(context, models, files), models.can_adapt(files)),
+            lambda loaded: self._models_loaded(files, *loaded),
             by_user=by_user,
         )
 
-    def _models_loaded(self, files: ModelFiles, descriptions: dict[str, str]) -> None:
+    def _models_loaded(self, files: ModelFiles, descriptions: dict[str, str], can_adapt: bool) -> None:
         changed_encoder = self.files is not None and self.files.encoder != files.encoder
-        self.files, self.descriptions = files, descriptions
+        self.files, self.descriptions, self.can_adapt = files, descriptions, can_adapt
         self.preferences.set("models_folder", str(self.models_folder))
         self.preferences.set("model_files", paths_of(files))
         self.models_changed.emit()

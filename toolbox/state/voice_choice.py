@@ -21,6 +21,7 @@ from toolbox.storage.voice_store import VoiceStore
 
 PART = "Part of "  # begins the title of a voice that was trimmed
 FIRST_SAMPLE = "slt.flac"
+ADAPTER_DROPPED = "Its adaptation was removed, because its recordings changed: adapt the voice again."
 
 
 class VoiceChoice(QObject):
@@ -141,6 +142,42 @@ class VoiceChoice(QObject):
         job.done.connect(offer)
         return job
 
+    def adapt(self) -> Job | None:
+        """Adapt the synthesizer to the recordings of the voice in use, which can be undone.
+
+        The model is not changed: the voice has an adapter then, and a saved voice keeps it.
+        """
+        files, before = self._services.models_in_use(), self.chosen
+        if files is None or before is None:
+            return None
+        models, store, key = self._services.models, self.store, before.key
+        adapted: list[ChosenVoice] = []  # the voice as it was when the job began
+
+        def make(context: JobContext) -> ChosenVoice:
+            saved = before.kind == "saved" and key in store
+            adapted.append(self._saved(key) if saved else before)
+            voice = jobs.adapt(context, models, files, adapted[0].voice, adapted[0].to_adapt)
+            context.check()
+            if not saved:
+                return replace(before, voice=voice)
+            store.set_adapter(key, voice.adapter)
+            return self._saved(key)
+
+        def take_back() -> None:
+            if before.kind == "saved" and key in self.saved_names:
+                old = adapted[0].voice.adapter
+                self.change_library(
+                    f"Restoring {key}", lambda: store.set_adapter(key, old), lambda _voice: self.choose("saved", key)
+                )
+            else:
+                self.use(before)
+
+        job = self._choose(f"Adapting to {before.title}", make, True)
+        job.done.connect(lambda _chosen: self._services.offer_undo(
+            f"{before.title} is adapted to its recordings: Speak uses that from now on.", take_back
+        ))  # fmt: skip
+        return job
+
     def mix(self, weights: Mapping[tuple[str, str], float]) -> Job | None:
         """Use a mix of voices. Args: weights: by (kind, key) as `choose` takes them."""
         files = self._services.models_in_use()
@@ -226,13 +263,15 @@ class VoiceChoice(QObject):
 
     def _saved(self, name: str) -> ChosenVoice:
         stored = self.store.load(name)
-        recordings = tuple(self.store.recordings(name))
+        found = self.store.recordings(name)
+        recordings = tuple((reference.source, wav) for reference, wav in found)
+        texts = tuple(reference.text for reference, _ in found)
         count = len(stored.references)
         lines = [f"{count} reference{'s' * (count > 1)}", *stored.lines()]
         if stored.consent:
             lines.append(f"Consent: {stored.consent}")
         voice = self.store.library.load(name)  # exactly what the command line uses
-        return ChosenVoice("saved", name, voice, name, recordings, first_mel(recordings), tuple(lines))
+        return ChosenVoice("saved", name, voice, name, recordings, first_mel(recordings), tuple(lines), texts=texts)
 
     # --- saved voices
 
@@ -253,20 +292,24 @@ class VoiceChoice(QObject):
         return job
 
     def save_chosen(self, name: str, consent: str) -> Job | None:
-        """Save the voice in use. If the name exists, its clips are added to that voice."""
+        """Save the voice in use with its adapter. If the name exists, its clips are added to that voice."""
         chosen, store = self.chosen, self.store
         if chosen is None:
             return None
+        adapter = chosen.voice.adapter
 
         def save() -> str:
+            dropped = store.is_adapted(name) and adapter is None
             for clip in chosen.clips:
                 store.add_reference(name, clip.as_reference(), consent)
             if not chosen.clips:
                 store.save_voice(replace(chosen.voice, name=name, consent=consent))
-            return name
+            elif adapter is not None:
+                store.set_adapter(name, adapter)
+            return ADAPTER_DROPPED if dropped else ""
 
-        def saved(name: str) -> None:
-            self._services.notify(f"The voice was saved as {name}.")
+        def saved(remark: str) -> None:
+            self._services.notify(f"The voice was saved as {name}. {remark}".strip())
             if chosen.kind == "clips" and not chosen.speaker:
                 self.person_renamed.emit(chosen.person, name)
             self.choose("saved", name)

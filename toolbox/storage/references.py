@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from cloning.voices import Voice, mean_pitch
+from speech.reference_mel import ReferenceMel
+from synthesizer.adapter import VoiceAdapter
 
 # Measured with the default encoder on 35 speakers of three corpora, 700 draws each. Of 3 to 8 clips of one person none
 # was marked, of two clips 4 in 1,000 draws. Of clips of a different person among 2 to 8 clips, 92 to 97 % were marked.
@@ -27,6 +29,7 @@ class Reference:
         key: unique within its voice.
         has_audio: whether a copy of its audio is stored (`VoiceStore.audio`).
         pitch: median F0 in Hz; None if unknown.
+        text: transcript of its audio; None if unknown.
     """
 
     embedding: np.ndarray
@@ -36,6 +39,7 @@ class Reference:
     key: str = field(default_factory=lambda: secrets.token_hex(6))
     has_audio: bool = False
     pitch: float | None = None
+    text: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +47,9 @@ class StoredVoice:
     """A voice with its references.
 
     Attributes:
+        reference: a few seconds of one reference, for synthesizers with a refiner; None if no audio is known.
+        reference_of: the key of that reference.
+        adapter: what a synthesizer was adapted to the references with; None if it was not.
         similarity: float32 [references], cosine of each with the mean of the others; NaN for a single one.
         outliers: keys of references that differ from the others.
     """
@@ -52,6 +59,9 @@ class StoredVoice:
     references: tuple[Reference, ...]
     consent: str = ""
     created: str = ""
+    reference: ReferenceMel | None = None
+    reference_of: str = ""
+    adapter: VoiceAdapter | None = None
 
     @property
     def voice(self) -> Voice:
@@ -60,7 +70,27 @@ class StoredVoice:
         sources = tuple(reference.source for reference in self.references)
         weights = _weights(self.references)
         pitch = mean_pitch([reference.pitch for reference in self.references], weights)
-        return Voice(weights @ rows, self.embedding_space, self.name, sources, self.created, self.consent, pitch)
+        return Voice(
+            weights @ rows, self.embedding_space, self.name, sources, self.created, self.consent, pitch,
+            self.reference, self.adapter,
+        )  # fmt: skip
+
+    def with_reference_mel(self, audio_of: Callable[[str], np.ndarray | None]) -> StoredVoice:
+        """The voice with the `reference` of the clip that has the greatest weight, among those with known audio.
+
+        Args:
+            audio_of: the audio of a clip by its key, float32 [samples] at 16 kHz; None if unknown.
+        """
+        weights = _weights(self.references)
+        for number in np.argsort(-weights, kind="stable"):
+            key = self.references[number].key
+            if self.reference is not None and key == self.reference_of:
+                return self
+            wav = audio_of(key)
+            mel = None if wav is None else ReferenceMel.of_recording(wav)
+            if mel is not None:
+                return replace(self, reference=mel, reference_of=key)
+        return replace(self, reference=None, reference_of="")
 
     @property
     def similarity(self) -> np.ndarray:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import io
 import itertools
 import re
 import threading
@@ -22,11 +21,14 @@ import numpy as np
 from cloning.voices import VOICE_SUFFIX, Voice, VoiceLibrary, check_voice_name
 from speech.errors import ConfigError, ModelFileError, StorageError
 from speech.files import storage_error, write_bytes
+from synthesizer.adapter import VoiceAdapter
 from toolbox.storage.files import remove_leftovers
 from toolbox.storage.references import Reference, StoredVoice
 from toolbox.storage.voice_store_files import (
     SAMPLE_RATE,
+    STORED_SECONDS,
     as_flac,
+    from_flac,
     read_audio_copies,
     read_references,
     write_voice_file,
@@ -49,6 +51,7 @@ class NewReference:
         embedding: [embedding_size].
         seconds: of speech in it; 0 if unknown.
         wav: float32 [samples] at 16 kHz, of which the first 30 seconds are stored; None stores no audio.
+        text: transcript, which is stored if all of the audio is; None if unknown.
     """
 
     embedding: np.ndarray
@@ -56,6 +59,7 @@ class NewReference:
     source: str
     seconds: float = 0.0
     wav: np.ndarray | None = None
+    text: str | None = None
 
 
 class VoiceStore:
@@ -86,35 +90,35 @@ class VoiceStore:
             ModelFileError: there is no voice of that name, or its file is damaged.
         """
         voice = self.library.load(name)
-        references = read_references(self.library.path(name))
+        references, reference_of = read_references(self.library.path(name))
         if not references:
             source = ", ".join(voice.sources) or "saved voice"
             references = (Reference(np.array(voice.embedding), source, voice.created, key="first", pitch=voice.pitch),)
-        return StoredVoice(check_voice_name(name), voice.embedding_space, references, voice.consent, voice.created)
+            reference_of = "first"
+        return StoredVoice(
+            check_voice_name(name), voice.embedding_space, references, voice.consent, voice.created,
+            voice.reference, reference_of, voice.adapter,
+        )  # fmt: skip
 
     def audio(self, name: str, key: str) -> tuple[np.ndarray, int]:
         """The stored copy of a reference: float32 [samples], rate. Raises: ModelFileError if there is none."""
-        import soundfile
-
         data = read_audio_copies(self.library.path(name)).get(key)
         if data is None:
             raise ModelFileError("No audio was stored with this reference: add the recording again.")
-        return soundfile.read(io.BytesIO(data), dtype="float32")
+        return from_flac(data), SAMPLE_RATE
 
-    def recordings(self, name: str) -> list[tuple[str, np.ndarray]]:
-        """Source and stored audio of each reference, float32 [samples] at 16 kHz, ten minutes in all at most."""
-        import soundfile
-
+    def recordings(self, name: str) -> list[tuple[Reference, np.ndarray]]:
+        """The references with stored audio, float32 [samples] at 16 kHz, ten minutes in all at most."""
         copies, found, samples = read_audio_copies(self.library.path(name)), [], 0
         for reference in self.load(name).references:
             if reference.key in copies and samples < MAX_RECORDED:
-                wav = soundfile.read(io.BytesIO(copies[reference.key]), dtype="float32")[0]
-                found.append((reference.source, wav))
+                wav = from_flac(copies[reference.key])
+                found.append((reference, wav))
                 samples += len(wav)
         return found
 
     def add_reference(self, name: str, clip: NewReference, consent: str | None = None) -> StoredVoice:
-        """Add a clip to a new or existing voice.
+        """Add a clip to a new or existing voice. An adapter is dropped: it belongs to the references.
 
         Args:
             consent: whose voice it is and who permitted its use; None keeps the existing note.
@@ -127,14 +131,16 @@ class VoiceStore:
         name = check_voice_name(name)
         wav, space = clip.wav, clip.embedding_space
         embedding = np.array(Voice(clip.embedding, space).embedding)  # checked: finite, of norm 1
+        whole = wav is not None and len(wav) <= STORED_SECONDS * SAMPLE_RATE
         reference = Reference(
             embedding, clip.source, _today(), max(0.0, float(clip.seconds)),
-            has_audio=wav is not None, pitch=None if wav is None else median_f0(wav),
+            has_audio=wav is not None, pitch=None if wav is None else median_f0(wav), text=clip.text if whole else None,
         )  # fmt: skip
         added = {} if wav is None else {reference.key: as_flac(wav)}
+        samples = {} if wav is None else {reference.key: wav}
         with self._lock:
             if name not in self:
-                return self._write(StoredVoice(name, space, (reference,), consent or "", _today()), added)
+                return self._write(StoredVoice(name, space, (reference,), consent or "", _today()), added, samples)
             old = self.load(name)
             if old.embedding_space != space or old.references[0].embedding.shape != embedding.shape:
                 raise ConfigError(
@@ -144,11 +150,13 @@ class VoiceStore:
             if len(old.references) >= MAX_REFERENCES:
                 raise ConfigError(f"The voice {name!r} already has {MAX_REFERENCES} references, the maximum.")
             note = old.consent if consent is None else consent
-            voice = replace(old, references=(*old.references, reference), consent=note)
-            return self._write(voice, read_audio_copies(self.library.path(name)) | added)
+            voice = replace(old, references=(*old.references, reference), consent=note, adapter=None)
+            return self._write(voice, read_audio_copies(self.library.path(name)) | added, samples)
 
     def remove_reference(self, name: str, key: str) -> StoredVoice:
         """Remove a clip from a voice. The old version goes to the trash, where `restore_over` finds it.
+
+        An adapter is dropped: it belongs to the references.
 
         Raises:
             ConfigError: it is the only reference, or there is none with that key.
@@ -162,12 +170,22 @@ class VoiceStore:
                 raise ConfigError(f"This is the only reference of {name!r}: delete the whole voice instead.")
             audio = read_audio_copies(self.library.path(name))
             self._copy_to_trash(self.library.path(name))
-            return self._write(replace(old, references=left), audio)
+            return self._write(replace(old, references=left, adapter=None), audio)
 
     def set_consent(self, name: str, consent: str) -> StoredVoice:
         """Record whose voice it is and who permitted its use."""
         with self._lock:
             voice = replace(self.load(name), consent=consent.strip())
+            return self._write(voice, read_audio_copies(self.library.path(name)))
+
+    def is_adapted(self, name: str) -> bool:
+        """Whether there is a voice of that name with an adapter."""
+        return name in self and self.load(name).adapter is not None
+
+    def set_adapter(self, name: str, adapter: VoiceAdapter | None) -> StoredVoice:
+        """Keep what a synthesizer was adapted to the voice with; None removes it."""
+        with self._lock:
+            voice = replace(self.load(name), adapter=adapter)
             return self._write(voice, read_audio_copies(self.library.path(name)))
 
     def rename(self, name: str, new_name: str) -> StoredVoice:
@@ -193,7 +211,10 @@ class VoiceStore:
         name = check_voice_name(voice.name)
         source = ", ".join(dict.fromkeys(voice.sources)) or name
         reference = Reference(np.array(voice.embedding), source[:MAX_SOURCE], _today(), pitch=voice.pitch)
-        stored = StoredVoice(name, voice.embedding_space, (reference,), voice.consent, voice.created or _today())
+        stored = StoredVoice(
+            name, voice.embedding_space, (reference,), voice.consent, voice.created or _today(),
+            voice.reference, reference.key, voice.adapter,
+        )  # fmt: skip
         with self._lock:
             if name in self:
                 raise StorageError(f"There is already a voice {name!r}: choose another name.")
@@ -263,7 +284,17 @@ class VoiceStore:
         except OSError as error:
             raise storage_error(path, error) from error
 
-    def _write(self, voice: StoredVoice, audio: Mapping[str, bytes]) -> StoredVoice:
+    def _write(
+        self, voice: StoredVoice, audio: Mapping[str, bytes], samples: Mapping[str, np.ndarray] | None = None
+    ) -> StoredVoice:
+        """Write a voice. Args: audio: flac by key; samples: whole recordings that are known, by key."""
+
+        def audio_of(key: str) -> np.ndarray | None:
+            if samples and key in samples:
+                return samples[key]
+            return from_flac(audio[key]) if key in audio else None
+
+        voice = voice.with_reference_mel(audio_of)
         write_voice_file(self.library.path(voice.name), voice, audio)
         return voice
 

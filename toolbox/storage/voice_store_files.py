@@ -1,7 +1,8 @@
 """The file of a voice with references: a voice file of `cloning.voices` with further tensors and one header entry.
 
 `embedding` is the mean, as in every voice file; `references` [n, embedding_size] are its parts; `sound.<key>` is the
-audio of one reference as the bytes of a flac file. The header entry "references" lists key, source, date and seconds.
+audio of one reference as the bytes of a flac file. The header entry "references" lists key, source, date, seconds,
+pitch and transcript; "reference_of" is the key of the reference that the tensor `reference` is of.
 """
 
 from __future__ import annotations
@@ -27,8 +28,7 @@ def write_voice_file(path: Path, voice: StoredVoice, audio: Mapping[str, bytes])
     from safetensors.numpy import save
 
     whole = voice.voice
-    tensors: dict[str, np.ndarray] = {
-        "embedding": np.array(whole.embedding),
+    tensors = whole.tensors() | {
         "references": np.stack([reference.embedding for reference in voice.references]).astype(np.float32),
     }
     tensors |= {
@@ -37,34 +37,45 @@ def write_voice_file(path: Path, voice: StoredVoice, audio: Mapping[str, bytes])
         if reference.key in audio
     }
     about = [
-        {"key": one.key, "source": one.source, "date": one.date, "seconds": round(one.seconds, 3), "pitch": one.pitch}
+        {
+            "key": one.key,
+            "source": one.source,
+            "date": one.date,
+            "seconds": round(one.seconds, 3),
+            "pitch": one.pitch,
+            "text": one.text,
+        }
         for one in voice.references
     ]
-    header = whole.header() | {"references": json.dumps(about, ensure_ascii=False)}
+    listed = json.dumps(about, ensure_ascii=False)
+    header = whole.header() | {"references": listed, "reference_of": voice.reference_of}
     write_bytes(path, save(tensors, header))
 
 
-def read_references(path: Path) -> tuple[Reference, ...]:
-    """() for a voice without references. Raises: ModelFileError if they are damaged."""
+def read_references(path: Path) -> tuple[tuple[Reference, ...], str]:
+    """The references, () if there are none, and "reference_of". Raises: ModelFileError if they are damaged."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="np") as file:
-            listed = (file.metadata() or {}).get("references")
+            header = file.metadata() or {}
+            listed = header.get("references")
             names = set(file.keys())
             if listed is None or "references" not in names:
-                return ()
+                return (), ""
             rows = np.asarray(file.get_tensor("references"), np.float32)
         about = json.loads(listed)
         if len(about) != len(rows) or rows.ndim != 2 or not np.isfinite(rows).all() or not len(rows):
             raise ValueError("the references are not complete")
-        return tuple(_reference(row, one, names) for row, one in zip(rows, about, strict=True))
+        references = tuple(_reference(row, one, names) for row, one in zip(rows, about, strict=True))
+        return references, header.get("reference_of", "")
     except (SafetensorError, OSError, ValueError, TypeError, KeyError) as error:
         raise ModelFileError(f"{path} is damaged: its references cannot be read, add them again.") from error
 
 
 def _reference(row: np.ndarray, about: dict[str, Any], names: set[str]) -> Reference:
-    key, seconds, pitch = str(about["key"]), float(about.get("seconds", 0.0)), about.get("pitch")
+    key, seconds = str(about["key"]), float(about.get("seconds", 0.0))
+    pitch, text = about.get("pitch"), about.get("text")
     return Reference(
         row / max(float(np.linalg.norm(row)), 1e-8),
         str(about.get("source", "")),
@@ -73,6 +84,7 @@ def _reference(row: np.ndarray, about: dict[str, Any], names: set[str]) -> Refer
         key,
         f"sound.{key}" in names,
         None if pitch is None else float(pitch),
+        None if text is None else str(text),
     )
 
 
@@ -99,3 +111,11 @@ def as_flac(wav: np.ndarray) -> bytes:
         raise AudioError("This reference has no audio.")
     soundfile.write(encoded, np.clip(start, -1, 1), SAMPLE_RATE, format="FLAC", subtype="PCM_16")
     return encoded.getvalue()
+
+
+def from_flac(data: bytes) -> np.ndarray:
+    """float32 [samples] at 16 kHz."""
+    import soundfile
+
+    wav: np.ndarray = soundfile.read(io.BytesIO(data), dtype="float32")[0]
+    return wav

@@ -183,6 +183,7 @@ class MainWindow(QMainWindow):
                 entry("&Listen to the reference", "Ctrl+L", voice.listen),
                 entry("&Save this voice...", "Ctrl+K", actions.save_voice),
                 entry("&Trim to the selected part", "Ctrl+Shift+X", voice.trim),
+                entry("&Adapt to the recordings", "Ctrl+Shift+A", voice.adapt),
                 entry("&Mix voices...", "Ctrl+M", beside.mix),
                 None,
                 entry("Random &utterance from the datasets", "Ctrl+U", lambda: self.datasets.random(0)),
@@ -217,9 +218,9 @@ class MainWindow(QMainWindow):
         options = text.options
         chain = [
             self.tabs.tabBar(), voice.box, voice.listen_button, voice.waveform, voice.open_button,
-            voice.record_button, voice.mix_button, voice.save_button, voice.trim_button, text.text, text.fold.button,
-            *options.sliders.values(), options.lexicon_button, options.clear_button, options.trim, options.fixed,
-            options.seed, text.speak_button, text.more_button, result.first_button, result.play_button,
+            voice.record_button, voice.mix_button, voice.save_button, voice.trim_button, voice.adapt_button, text.text,
+            text.fold.button, *options.sliders.values(), options.lexicon_button, options.clear_button, options.trim,
+            options.fixed, options.seed, text.speak_button, text.more_button, result.first_button, result.play_button,
             result.export_button, result.waveform, history.list, history.replay_button, history.delete_button,
             history.reuse_button, *history.set_buttons, history.compare_button, self.activity.cancel_button,
         ]  # fmt: skip

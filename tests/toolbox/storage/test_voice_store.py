@@ -13,6 +13,9 @@ import pytest
 from cloning.voices import Voice, VoiceLibrary
 from speech import files as files_module
 from speech.errors import AudioError, ConfigError, ModelFileError, StorageError
+from speech.mel_config import MelConfig
+from speech.reference_mel import ReferenceMel
+from synthesizer.adapter import VoiceAdapter
 from tests.toy_models import speech_like
 from toolbox.storage.voice_store import NewReference, VoiceStore
 
@@ -180,6 +183,111 @@ def test_a_finished_voice_is_saved_with_one_reference(store):
     assert [one.source for one in stored.references] == ["ann.wav, bob.wav"] and stored.consent == "ann: A; bob: B"
     with pytest.raises(StorageError, match="already"):
         store.save_voice(mixed)
+
+
+# --- reference mel and adapter
+
+ADAPTER = VoiceAdapter({"up": np.ones((2, 3), np.float16), "down": np.zeros(4, np.float16)}, "digest")
+
+
+def mel_of(wav: np.ndarray) -> np.ndarray:
+    mel = ReferenceMel.of_recording(wav)
+    assert mel is not None
+    return mel.coded
+
+
+def coded(voice) -> np.ndarray:
+    assert voice.reference is not None
+    return voice.reference.coded
+
+
+def add_spoken(store: VoiceStore, seconds: float, pitch: float, **options) -> np.ndarray:
+    wav = speech_like(seconds, pitch)
+    add(store, "ann", embedding(round(pitch), around=100), f"{pitch}.wav", seconds=seconds, wav=wav, **options)
+    return wav
+
+
+def test_the_reference_mel_is_of_the_clip_with_the_greatest_weight(store):
+    short, long, middle = (add_spoken(store, *clip) for clip in ((2, 110), (5, 150), (4, 190)))
+    assert np.array_equal(coded(store.load("ann")), mel_of(long))
+    assert np.array_equal(coded(VoiceLibrary(store.directory).load("ann")), mel_of(long))
+    keys = [one.key for one in store.load("ann").references]
+    for key, expected in ((keys[0], long), (keys[1], middle)):
+        store.remove_reference("ann", key)
+        difference = np.abs(coded(store.load("ann")).astype(int) - mel_of(expected))
+        assert difference.mean() < 1, "of the stored copy, which has 16 bits"
+    store.restore_over(store.trash()[0][0])
+    assert np.array_equal(coded(store.load("ann")), mel_of(long))
+    assert len(short) == 32_000
+
+
+def test_a_voice_saved_before_there_were_reference_mels_gets_one_when_it_is_changed(store):
+    from safetensors.numpy import load_file, save_file
+
+    wav = add_spoken(store, 3, 120)
+    path = store.library.path("ann")
+    header = store.library.load("ann").header() | {"references": '[{"key": "a", "source": "a.wav", "seconds": 3}]'}
+    del header["reference_mel_config"]
+    tensors = load_file(path)
+    (audio,) = (values for name, values in tensors.items() if name.startswith("sound."))
+    save_file({name: tensors[name] for name in ("embedding", "references")} | {"sound.a": audio}, path, header)
+    assert store.load("ann").reference is None
+    store.set_consent("ann", "by letter")
+    assert np.abs(coded(store.library.load("ann")).astype(int) - mel_of(wav)).mean() < 1
+
+
+def test_clips_without_audio_have_no_reference_mel(store):
+    fill(store)
+    assert store.load("ann").reference is None
+    wav = add_spoken(store, 1.5, 120)  # of less weight than the others
+    assert np.array_equal(coded(store.load("ann")), mel_of(wav))
+
+
+def test_changes_of_the_references_drop_the_adapter_and_others_keep_it(store):
+    add_spoken(store, 3, 110)
+    assert not store.is_adapted("ann") and not store.is_adapted("bob")
+    store.set_adapter("ann", ADAPTER)
+    store.set_consent("ann", "by letter")
+    store.rename("ann", "eve")
+    token = store.delete("eve")
+    store.restore(token)
+    store.rename("eve", "ann")
+    kept = VoiceLibrary(store.directory).load("ann").adapter
+    assert kept is not None and kept.model == "digest" and set(kept.tensors) == {"up", "down"}
+    assert np.array_equal(kept.tensors["up"], ADAPTER.tensors["up"])
+    add_spoken(store, 4, 150)
+    assert not store.is_adapted("ann")
+    store.set_adapter("ann", ADAPTER)
+    store.remove_reference("ann", store.load("ann").references[0].key)
+    assert not store.is_adapted("ann")
+    store.restore_over(store.trash()[0][0])
+    assert store.is_adapted("ann")
+    store.set_adapter("ann", None)
+    assert not store.is_adapted("ann")
+
+
+def test_a_voice_with_adapter_of_the_command_line_is_kept_by_changes(store):
+    wav = speech_like(3)
+    reference = ReferenceMel.of_recording(wav, MelConfig())
+    made = Voice(embedding(0), "toy", "bob", ("b.wav",), pitch=120.0, reference=reference, adapter=ADAPTER)
+    VoiceLibrary(store.directory).save(made)
+    for change in (lambda: store.set_consent("bob", "by mail"), lambda: store.rename("bob", "rob")):
+        change()
+    kept = Voice.load(store.library.path("rob"))
+    assert np.array_equal(coded(kept), mel_of(wav)) and kept.adapter is not None and kept.pitch == 120.0
+    store.save_voice(Voice(kept.embedding, "toy", "copy", reference=kept.reference, adapter=kept.adapter))
+    copy = Voice.load(store.library.path("copy"))
+    assert np.array_equal(coded(copy), mel_of(wav)) and copy.adapter is not None
+    add(store, "rob", embedding(1), "d.wav", wav=speech_like(2, 150))
+    assert np.array_equal(coded(store.load("rob")), mel_of(wav)), "both have the same weight"
+
+
+def test_transcripts_are_stored_if_the_whole_audio_is(store):
+    add_spoken(store, 2, 110, text="Hello there.")
+    add_spoken(store, 31, 120, text="Many words.")
+    add(store, "ann", embedding(3), "no audio.wav", text="Unheard.")
+    assert [one.text for one in store.load("ann").references] == ["Hello there.", None, None]
+    assert [one.source for one, _ in store.recordings("ann")] == ["110.wav", "120.wav"]
 
 
 def test_voices_of_different_encoders_are_not_mixed(store):
