@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from modelfile.user_folders import user_data_folder
-from speech.errors import ConfigError, ModelFileError, StorageError
+from speech.errors import ConfigError, ModelFileError
 from speech.files import readable, write_bytes
 from speech.mel_config import MelConfig
 from speech.reference_mel import ReferenceMel
@@ -117,17 +117,14 @@ class Voice:
         )
 
     def save(self, path: str | Path, overwrite: bool = False) -> None:
-        """Write the voice file atomically.
+        """Write the voice file atomically. Of two processes that save one name at once, the second is refused.
 
         Raises:
             StorageError: the file exists and `overwrite` is False, the folder cannot be written to, the disk is full.
         """
         from safetensors.numpy import save
 
-        path = Path(path)
-        if path.exists() and not overwrite:
-            raise StorageError(f"{path} exists already: choose another name, or allow overwriting.")
-        write_bytes(path, save(self.tensors(), self.header()))
+        write_bytes(Path(path), save(self.tensors(), self.header()), overwrite=overwrite)
 
     def tensors(self) -> dict[str, np.ndarray]:
         """The tensors of a voice file."""

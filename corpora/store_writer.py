@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import time
 import zlib
 from pathlib import Path
 from types import TracebackType
@@ -25,9 +24,10 @@ from corpora.store_files import (
     read_rejected,
 )
 from speech.errors import StorageError
+from speech.files import lock_file
 
 ALIGNMENT = 64  # a cache line, and a multiple of every dtype's own alignment
-LOCK_ATTEMPTS = 50  # 10 s
+LOCK_SECONDS = 10.0  # a worker of a run that was just killed may still be ending
 
 
 class FeatureWriter:
@@ -272,19 +272,9 @@ def _remove_incomplete_line(file: Any) -> None:
 
 def _lock(file: Any, path: Path) -> None:
     """Lock out a second writer of the same name until the file is closed or the process ends."""
-    try:
-        import fcntl
-    except ImportError:  # Windows: two simultaneous runs into one store are not detected
-        return
-    for attempt in range(LOCK_ATTEMPTS):
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if attempt + 1 < LOCK_ATTEMPTS:
-                time.sleep(0.2)  # a worker of a run that was just killed may still be ending
-    file.close()
-    raise StorageError(f"Another process is writing to {path.parent}: wait for it to end, or stop it.")
+    if not lock_file(file, LOCK_SECONDS):
+        file.close()
+        raise StorageError(f"Another process is writing to {path.parent}: wait for it to end, or stop it.")
 
 
 def _append_line(file: Any, line: str) -> None:

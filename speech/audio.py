@@ -87,7 +87,7 @@ def write_audio(
     encoded = io.BytesIO()
     samples = pcm16(wav) if form[1] == "PCM_16" else np.clip(wav, -1, 1)
     soundfile.write(encoded, samples, sample_rate, format=form[0], subtype=form[1])
-    write_bytes(path, encoded.getbuffer(), make_folder=False)
+    write_bytes(path, encoded.getbuffer(), make_folder=False, overwrite=overwrite)
 
 
 def pcm16(wav: np.ndarray) -> np.ndarray:

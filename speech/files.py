@@ -4,12 +4,15 @@ import contextlib
 import errno
 import os
 import secrets
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 from speech.errors import StorageError
 
 TEMPORARY_SUFFIX = ".partial"
+RETRY_SECONDS = 0.2  # between attempts to lock a file
 
 
 def readable(name: str) -> str:
@@ -17,7 +20,9 @@ def readable(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def write_atomically(path: Path, write: Callable[[Path], object], make_folder: bool = True) -> None:
+def write_atomically(
+    path: Path, write: Callable[[Path], object], make_folder: bool = True, overwrite: bool = True
+) -> None:
     """Let `write` fill a temporary sibling of `path`, flush it to the disk, and rename it over `path`.
 
     The sibling is on the same file system, so the rename is atomic. The folder is flushed too, since a power failure
@@ -25,9 +30,11 @@ def write_atomically(path: Path, write: Callable[[Path], object], make_folder: b
 
     Args:
         make_folder: make the folder of `path` if it is missing.
+        overwrite: replace an existing file. Otherwise, of several processes that write `path` at once, one succeeds.
 
     Raises:
-        StorageError: the disk is full or the folder cannot be written. The old file at `path` is unchanged.
+        StorageError: the disk is full, the folder cannot be written, or the file exists and `overwrite` is false. The
+            old file at `path` is unchanged.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
     try:
@@ -35,7 +42,10 @@ def write_atomically(path: Path, write: Callable[[Path], object], make_folder: b
             path.parent.mkdir(parents=True, exist_ok=True)
         write(temporary)
         flush_to_disk(temporary)
-        temporary.replace(path)
+        if overwrite:
+            temporary.replace(path)
+        else:
+            _rename_to_new(temporary, path)
         flush_to_disk(path.parent)
     except OSError as error:
         raise storage_error(path, error) from error
@@ -44,9 +54,23 @@ def write_atomically(path: Path, write: Callable[[Path], object], make_folder: b
             temporary.unlink(missing_ok=True)
 
 
-def write_bytes(path: Path, data: bytes | memoryview, make_folder: bool = True) -> None:
+def _rename_to_new(temporary: Path, path: Path) -> None:
+    """Rename a file. Raises: StorageError if the new name is taken."""
+    try:
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            raise
+        except (OSError, NotImplementedError):  # a file system without hard links
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+            temporary.replace(path)
+    except FileExistsError as error:
+        raise StorageError(f"{path} exists already: choose another name, or allow overwriting it.") from error
+
+
+def write_bytes(path: Path, data: bytes | memoryview, make_folder: bool = True, overwrite: bool = True) -> None:
     """Write `data` atomically; arguments and errors as for `write_atomically`."""
-    write_atomically(path, lambda temporary: write_flushed(temporary, data), make_folder)
+    write_atomically(path, lambda temporary: write_flushed(temporary, data), make_folder, overwrite)
 
 
 def write_flushed(path: Path, data: bytes | memoryview) -> None:
@@ -55,6 +79,31 @@ def write_flushed(path: Path, data: bytes | memoryview) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def lock_file(file: BinaryIO, seconds: float = 0.0) -> bool:
+    """Lock an open file until it is closed or the process ends. Returns whether no other process holds the lock.
+
+    Windows and file systems without locks detect no other process.
+
+    Args:
+        seconds: wait so long for a process that was just killed.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return True
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(RETRY_SECONDS)
+        except OSError:
+            return True
 
 
 def flush_to_disk(path: Path) -> None:

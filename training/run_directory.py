@@ -7,6 +7,7 @@ runs/<name>/config.json         settings and command lines of the run
             log.jsonl           one line per report
             events/             the same for TensorBoard
             samples/            files of the task's validation
+            .lock               locked by the process that trains
 """
 
 import contextlib
@@ -17,18 +18,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from safetensors import SafetensorError, safe_open
 
 from modelfile.files import remove_temporaries, write_json, write_tensors, write_text
 from speech.errors import StorageError, TrainingError
-from speech.files import readable, storage_error
+from speech.files import lock_file, readable, storage_error
 
 logger = logging.getLogger(__name__)
 
 STATE_FORMAT_VERSION = 1
+LOCK_SECONDS = 1.0  # a run that was just killed may still be ending
 STATE_NAME = re.compile(r"step-(\d{9})\.safetensors")
 
 
@@ -66,12 +68,13 @@ class RunDirectory:
         self.samples = self.path / "samples"
         self.log = self.path / "log.jsonl"
         self.writer: Any = NoWriter()  # a TensorBoard SummaryWriter after `open_events`
+        self._lock: BinaryIO | None = None
 
     def start(self, description: Mapping[str, Any]) -> None:
-        """Start a new run. A resumed run is compared with `description`.
+        """Start a new run, and lock it until `close`. A resumed run is compared with `description`.
 
         Raises:
-            TrainingError: this folder holds a run already.
+            TrainingError: this folder holds a run already, or another process starts one in it.
             StorageError: it is a file, or cannot be written.
         """
         if self.exists():
@@ -81,6 +84,7 @@ class RunDirectory:
         if self.path.exists() and not self.path.is_dir():
             raise StorageError(f"{self.path} is a file: choose a different run directory.")
         self._make_folders()
+        self._lock_out_others()
         write_json(self.config, description)
 
     def resume(
@@ -89,7 +93,7 @@ class RunDirectory:
         may_change: Iterable[str] = (),
         former_names: Mapping[str, str] = MappingProxyType({}),
     ) -> SavedState | None:
-        """Check that this is the same run, and return its newest state; None if it has none yet.
+        """Lock the run until `close`, check that it is the same, and return its newest state; None if it has none yet.
 
         Args:
             may_change: names of settings that a resumed run may change, as in "fit.steps".
@@ -97,7 +101,7 @@ class RunDirectory:
                 of a name.
 
         Raises:
-            TrainingError: there is no run here, or a setting differs.
+            TrainingError: there is no run here, a setting differs, or another process trains it.
         """
         if not self.exists():
             raise TrainingError(f"There is no training run in {self.path} to resume: start it without --resume.")
@@ -111,6 +115,7 @@ class RunDirectory:
                     "resume with the old value, or start a new run directory."
                 )
         self._make_folders()
+        self._lock_out_others()
         remove_temporaries(self.path)
         remove_temporaries(self.states)
         state = self.latest_state()
@@ -199,10 +204,13 @@ class RunDirectory:
         self.writer = SummaryWriter(str(self.events), purge_step=purge_step)
 
     def close(self) -> None:
-        """Flush and close the TensorBoard writer."""
+        """Flush and close the TensorBoard writer, and unlock the run."""
         with contextlib.suppress(OSError):
             self.writer.close()
         self.writer = NoWriter()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
 
     def _make_folders(self) -> None:
         for folder in (self.path, self.states, self.events, self.samples):
@@ -210,6 +218,19 @@ class RunDirectory:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise storage_error(folder, error) from error
+
+    def _lock_out_others(self) -> None:
+        path = self.path / ".lock"
+        try:
+            lock = path.open("ab")
+        except OSError as error:
+            raise storage_error(path, error) from error
+        if not lock_file(lock, LOCK_SECONDS):
+            lock.close()
+            raise TrainingError(
+                f"Another process is training in {self.path}: wait for it to end, stop it, or choose another folder."
+            )
+        self._lock = lock
 
     def _cut_log(self, step: int) -> None:
         """Remove the lines after `step`: a killed run logged steps after its last state, which it will repeat."""

@@ -35,6 +35,15 @@ def test_a_saved_voice_is_loaded_unchanged(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
 
 
+def test_of_two_that_save_one_name_at_once_the_second_is_refused(tmp_path, monkeypatch):
+    library = VoiceLibrary(tmp_path)
+    monkeypatch.setattr(type(tmp_path), "exists", lambda *_: False)  # each looks before the other one has written
+    library.save(_voice(0))
+    with pytest.raises(StorageError, match="exists already"):
+        library.save(_voice(1))
+    np.testing.assert_array_equal(library.load("ann").embedding, _voice(0).embedding)
+
+
 @pytest.mark.parametrize("consent", [b"Ren\xe9", b"\xff", "René".encode()])
 def test_a_consent_note_of_any_bytes_is_kept(tmp_path, consent):
     path = tmp_path / "voice.safetensors"

@@ -1,14 +1,15 @@
-"""File names as text, and atomic file writes."""
+"""File names as text, atomic file writes, and locks."""
 
 import errno
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
 from speech import files
 from speech.errors import StorageError
-from speech.files import readable, write_bytes
+from speech.files import lock_file, readable, write_bytes
 
 
 def names_in(folder: Path) -> list[str]:
@@ -59,3 +60,44 @@ def test_a_file_in_place_of_the_folder_is_an_error(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StorageError):
         write_bytes(tmp_path / "file" / "a", b"")
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_of_many_that_create_one_file_at_once_a_single_one_succeeds(tmp_path, monkeypatch, links):
+    if not links:
+        monkeypatch.setattr(os, "link", fail_with(errno.EPERM))
+    path, results, together = tmp_path / "a", [], threading.Barrier(8)
+
+    def create(number: int) -> None:
+        together.wait()
+        try:
+            write_bytes(path, b"%d" % number, overwrite=False)
+            results.append(number)
+        except StorageError as error:
+            assert "exists already" in str(error)
+
+    threads = [threading.Thread(target=create, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 1 and path.read_bytes() == b"%d" % results[0]
+    assert names_in(tmp_path) == ["a"]
+
+
+def test_a_name_that_is_taken_by_a_folder_or_link_is_not_overwritten(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for name in ("folder", "link"):
+        with pytest.raises(StorageError, match="exists already"):
+            write_bytes(tmp_path / name, b"", overwrite=False)
+    assert names_in(tmp_path) == ["folder", "link"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no locks")
+def test_a_lock_keeps_others_out_until_the_file_is_closed(tmp_path):
+    with open(tmp_path / "lock", "ab") as first, open(tmp_path / "lock", "ab") as second:
+        assert lock_file(first)
+        assert not lock_file(second)
+        first.close()
+        assert lock_file(second)

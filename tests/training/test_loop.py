@@ -60,7 +60,7 @@ def straight(tmp_path_factory) -> Path:
 
 def test_files_of_a_run(straight):
     assert {path.name for path in straight.iterdir()} == {
-        "config.json", "model.safetensors", "best.safetensors", "state", "events", "samples", "log.jsonl"
+        "config.json", "model.safetensors", "best.safetensors", "state", "events", "samples", "log.jsonl", ".lock"
     }  # fmt: skip
     assert list((straight / "events").iterdir())
     train = [line for line in run_log(straight) if "loss" in line]
@@ -135,6 +135,28 @@ def test_one_step_changes_every_parameter(tmp_path):
 def test_a_run_directory_is_not_started_twice(straight):
     with pytest.raises(TrainingError, match="--resume"):
         fit(ToyTask(), ToyBatches(), config(), straight)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no locks")
+def test_two_trainings_in_one_run_directory_are_refused(straight, tmp_path):
+    run = tmp_path / "run"
+    task = ToyTask()
+    refused = []
+
+    def start_another(step: int) -> None:
+        random = torch.get_rng_state()  # of this step's dropout, which `ToyTask` would seed again
+        for resume in (True, False) if step == 6 else ():
+            with pytest.raises(TrainingError) as error:
+                fit(ToyTask(), ToyBatches(), config(ema_decay=0.9), run, resume)
+            refused.append(str(error.value))
+        torch.set_rng_state(random)
+
+    task.on_step = start_another
+    fit(task, ToyBatches(), config(ema_decay=0.9), run)
+    assert "Another process is training" in refused[0] and "\n" not in refused[0]
+    assert "already holds a training run" in refused[1]
+    assert same_state(run, straight)
+    fit(ToyTask(), ToyBatches(), config(ema_decay=0.9), run, resume=True)  # the lock is free again
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems allow Unicode names only")
