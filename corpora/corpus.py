@@ -3,6 +3,7 @@
 * `metadata.csv` with a header: `path,speaker,text,duration_s` (only `path` is required);
 * `metadata.csv` in the format of LJ Speech: `name|text|normalised text`, the audio in `wavs/`;
 * lhotse manifests: cuts, or recordings with supervisions, as every lhotse recipe writes them;
+* `SV2TTS` folders that Real-Time-Voice-Cloning has preprocessed (`corpora.preprocessed`);
 * Common Voice, VoxCeleb 1 and 2, VCTK or TIMIT as unpacked;
 * a folder per speaker, nested to any depth, with or without a transcript beside each recording. LibriSpeech and
   LibriTTS, or a part of them, are of this layout.
@@ -24,6 +25,7 @@ import numpy as np
 from corpora.formats import Listing, list_recordings
 from corpora.headers import Header, read_headers
 from corpora.manifests import MANIFEST_PATTERN, manifest_cuts, manifest_files
+from corpora.preprocessed import SUFFIX, read_waveform
 from corpora.recordings import Found, OnReject
 from speech.audio import SAMPLE_RATE, as_wav, read_audio, resample
 from speech.errors import AudioError, CorpusError
@@ -149,6 +151,8 @@ def read_utterance(utterance: Utterance, sample_rate: int = SAMPLE_RATE) -> np.n
     """
     import soundfile
 
+    if utterance.path.suffix == SUFFIX:
+        return read_waveform(utterance.path, sample_rate)
     if utterance.whole and utterance.channel is None:
         return read_audio(utterance.path, sample_rate)
     try:

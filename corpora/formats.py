@@ -19,6 +19,7 @@ from corpora.known import (
     read_voxceleb,
 )
 from corpora.metadata import read_metadata
+from corpora.preprocessed import find_preprocessed, find_speaker_mels, read_preprocessed, read_speaker_mels
 from corpora.recordings import Found, OnReject, audio_files, read_text
 
 Listing = Callable[[Path, str, OnReject], Iterator[Found]]  # (folder, name of the corpus, reject)
@@ -37,6 +38,10 @@ def list_recordings(folder: Path, corpus: str, reject: OnReject, nationalities: 
     """
     if (folder / "metadata.csv").is_file():
         return read_metadata(folder, corpus, reject)
+    if lists := find_preprocessed(folder):
+        return read_preprocessed(*lists, corpus, reject)
+    if speakers := find_speaker_mels(folder):
+        return read_speaker_mels(speakers, folder)
     if tables := find_common_voice(folder):
         return read_common_voice(tables, folder, corpus, reject)
     if roots := find_voxceleb(folder):

@@ -14,7 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
+from corpora.preprocessed import SUFFIX, array_samples
 from corpora.workers import Timer, Work, supervise
+from speech.audio import SAMPLE_RATE
 
 THREADS = 8
 LIMIT_SECONDS = 20.0
@@ -111,6 +113,9 @@ def _plain_header(path: Path) -> Header | str | None:
         size = path.stat().st_size
         if not size:
             return "the file is empty"
+        if path.suffix == SUFFIX:
+            samples = array_samples(path)
+            return Header(SAMPLE_RATE, samples, 1) if samples else "it holds neither a waveform nor mels"
         with open(path, "rb") as file:
             start = file.read(12)
             if start[:4] == b"RIFF" and start[8:] == b"WAVE":

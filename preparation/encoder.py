@@ -12,9 +12,11 @@ import tyro
 from preparation.features import encoder_ready, stored_encoder_mel
 from preparation.settings import Settings
 from preparation.task import Refused, Task, check_length, refusing
-from speech.errors import ConfigError
+from speech.errors import AudioError, ConfigError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from corpora.corpus import Utterance
     from corpora.formats import Listing
     from corpora.store_filling import Clip
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 
 DEFAULT_N_MELS = 40
+FRAMES_PER_SECOND = 100
 MAX_N_MELS = 128  # the lowest bands span 47 Hz then, just more than the 40 Hz between two frequencies of the window
 
 
@@ -62,16 +65,34 @@ class Encoder(PowerMelSettings):
         return functools.partial(list_recordings, nationalities=self.nationalities)
 
     def clips(self, work: Sequence[Task], timer: Timer) -> Iterator[Clip]:
+        from corpora.preprocessed import SUFFIX
         from corpora.store_filling import Clip
         from speech.audio import SAMPLE_RATE
 
         for task in work:
             with refusing(task.key) as refused:
-                wav = encoder_ready(task.read(timer, self.decode_limit(task), SAMPLE_RATE), SAMPLE_RATE)
-                seconds = len(wav) / SAMPLE_RATE
+                if task.utterance.path.suffix == SUFFIX:
+                    mel = self._given_mel(task)
+                    seconds = len(mel) / FRAMES_PER_SECOND
+                else:
+                    wav = encoder_ready(task.read(timer, self.decode_limit(task), SAMPLE_RATE), SAMPLE_RATE)
+                    mel, seconds = stored_encoder_mel(wav, self.n_mels), len(wav) / SAMPLE_RATE
                 check_length(seconds, self.min_seconds, self.longest)
-                yield Clip(task.key, {"mel": stored_encoder_mel(wav, self.n_mels)}, task.meta(seconds))
+                yield Clip(task.key, {"mel": mel}, task.meta(seconds))
             yield from refused
+
+    def _given_mel(self, task: Task) -> np.ndarray:
+        """The mel of a folder that was preprocessed elsewhere, float16 [frames, n_mels]."""
+        from corpora.preprocessed import read_mels
+        from preparation.float16 import to_float16
+
+        try:
+            mel = read_mels(task.utterance.path)
+        except AudioError as error:
+            raise Refused(f"cannot be read ({error})") from error
+        if mel.shape[1] != self.n_mels:
+            raise Refused(f"it has {mel.shape[1]} mel bands instead of {self.n_mels}")
+        return to_float16(mel)
 
 
 @dataclass(frozen=True, kw_only=True)
