@@ -68,8 +68,6 @@ def plan_refiner(flags: TacotronFlags, store: FeatureStore, run: TrainingRun) ->
         flags,
         warmup_steps=min(500, flags.steps // 10),
         decay="cosine",
-        decay_start=flags.steps * 3 // 4,
-        decay_steps=flags.steps // 4,
         weight_decay=1e-2,
         clip_norm=1.0,
         ema_decay=0.999,
