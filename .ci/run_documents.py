@@ -67,7 +67,7 @@ NOT_RUN = (
     ("python -m modelfile.convert", "needs public checkpoints, which no package has; tests convert small ones"),
     ("python -m modelfile.fetch", "downloads 442 MB; a test fetches from a local server"),
     ("requirements-fetch.txt", "`.ci/run` does"),
-    ("preprocess.py encoder SV2TTS", "needs a folder that RTVC has preprocessed; a test makes one"),
+    (" SV2TTS/", "needs folders that RTVC has preprocessed; a test makes some"),
     ("--models models/rtvc", "needs public checkpoints"),
     ("--models rtvc", "needs public checkpoints"),
     ("--vocoder vocoder.pt", "needs public checkpoints"),
