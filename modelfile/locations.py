@@ -9,8 +9,8 @@ DEFAULT_MODELS = ROOT / "models" / "default"
 SAMPLES = ROOT / "samples"
 
 
-def fetched_models(name: str) -> Path:
-    """Where `python -m modelfile.fetch NAME` writes its models."""
+def fetched_models(name: str = "") -> Path:
+    """Where `python -m modelfile.fetch NAME` writes its models; the folder of all such folders without a name."""
     return user_data_folder() / "models" / name
 
 

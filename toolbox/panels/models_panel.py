@@ -7,6 +7,7 @@ from pathlib import Path
 from PyQt5.QtWidgets import QComboBox, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from cloning.models import ModelFiles
+from modelfile.locations import fetched_models
 from toolbox.panels.dialogs import MODELS, ask_for_files
 from toolbox.state.session import Session
 from toolbox.storage.model_files import STAGES, ModelFile, incompatibility, list_models, read_model_file
@@ -27,7 +28,7 @@ class ModelsPanel(QWidget):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._session = session
-        self._folders = [session.models_folder, RUNS.absolute()]
+        self._folders = [session.models_folder, RUNS.absolute(), fetched_models()]
         more: list[str] = session.preferences.get("more_models", [])
         self._folders += [Path(folder) for folder in more]
         self.models: dict[str, list[ModelFile]] = {stage: [] for stage in STAGES}

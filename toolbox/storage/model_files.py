@@ -42,7 +42,8 @@ class ModelFile:
         if self.path is None:
             return f"{kind} (no model file)"
         stem = self.path.stem
-        generic = stem in ("best", "model")  # names that training gives; the folder is more informative
+        # names that training or a conversion gives; the folder is more informative
+        generic = stem in ("best", "model") or (stem in STAGES and "converted_from" in self.header.extra)
         shown = f"{self.path.parent.name}/{stem}" if generic else stem
         return f"{shown} ({kind})" if kind and kind not in shown else shown
 
@@ -55,6 +56,7 @@ class ModelFile:
         lines = [
             f"{self.family} {header.stage}".strip(),
             f"step {header.step:,}" if header.step else "",
+            f"converted from {header.extra['converted_from']}" if "converted_from" in header.extra else "",
             f"trained on {header.trained_on}" if header.trained_on else "",
             f"licence {header.licence}" if header.licence else "licence not stated",
             f"embedding space {header.embedding_space}" if header.embedding_space else "",

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,14 @@ def test_models_of_training_runs_are_named_by_their_run(folder, tmp_path):
     ]  # fmt: skip
 
 
+def test_converted_models_are_named_by_their_folder(folder, tmp_path):
+    public = read_model_file(folder / "vocoder.safetensors")
+    header = replace(public.header, extra={"converted_from": "vocoder.pt"})
+    converted = replace(public, path=tmp_path / "rtvc/vocoder.safetensors", header=header)
+    assert converted.name == "rtvc/vocoder (wavernn)" and "converted from vocoder.pt" in converted.description
+    assert "converted" not in public.description
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [(b"", "not a safetensors"), (b"PK\x03\x04 a zip, with more", "pickled"),
@@ -96,8 +105,6 @@ def test_paths_find_the_same_files_again(folder):
 
 
 def test_incompatible_models_are_reported(folder):
-    from dataclasses import replace
-
     encoder, synthesizer = (read_model_file(folder / f"{stage}.safetensors") for stage in ("encoder", "synthesizer"))
     vocoder = read_model_file(folder / "vocoder.safetensors")
     assert incompatibility(encoder, synthesizer, vocoder) == ""
