@@ -141,3 +141,52 @@ class MarginConfig:
             raise ConfigError(f"The rise of the margin is {self.rise}: give two fractions of the steps, in order.")
         if not self.scale > 0:
             raise ConfigError(f"The scale of the cosines is {self.scale}: it must be above 0.")
+
+
+@dataclass(frozen=True)
+class DinoConfig:
+    """Settings of DINO, which trains without speaker labels. Pairs are the values at the start and at the end."""
+
+    utterances: int = 32
+    """Utterances in a batch."""
+    long_crops: int = 2
+    """Long crops of each utterance, for student and teacher."""
+    long_frames: int = 300
+    """Frames of 10 ms in a long crop."""
+    short_crops: int = 4
+    """Short crops of each utterance, for the student."""
+    short_frames: int = 150
+    """Frames of 10 ms in a short crop."""
+    prototypes: int = 4096
+    """Outputs of the projection head."""
+    head_size: int = 1024
+    """Units in a hidden layer of the projection head."""
+    bottleneck_size: int = 256
+    """Units before the prototypes."""
+    student_temperature: float = 0.1
+    """Temperature of the student's output."""
+    teacher_temperature: tuple[float, float] = (0.04, 0.07)
+    """Temperature of the teacher's output, which rises in the first tenth of the steps."""
+    centre_momentum: float = 0.9
+    """Momentum of the teacher's mean output, which is subtracted from it."""
+    momentum: tuple[float, float] = (0.996, 1.0)
+    """Momentum of the teacher's weights. Short trainings need less, such as 0.98."""
+    weight_decay: tuple[float, float] = (0.0001, 0.001)
+    """Weight decay of matrices."""
+    frozen_steps: float = 0.02
+    """Fraction of the steps in which the prototypes are not trained."""
+    koleo_weight: float = 0.0
+    """Weight of the KoLeo regulariser, which keeps embeddings of different utterances apart; 0 switches it off."""
+
+    def __post_init__(self) -> None:
+        for name in ("long_frames", "short_frames", "prototypes", "head_size", "bottleneck_size", "long_crops"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"The setting {name} of DINO is {getattr(self, name)}: it must be at least 1.")
+        if self.utterances < 2 or self.short_crops < 0 or self.long_crops + self.short_crops < 2:
+            raise ConfigError("DINO needs at least 2 utterances in a batch and 2 crops of each, one of them long.")
+        if min(self.student_temperature, *self.teacher_temperature) <= 0:
+            raise ConfigError("The temperatures of DINO must be above 0.")
+        if any(not 0 <= value <= 1 for value in (*self.momentum, self.centre_momentum, self.frozen_steps)):
+            raise ConfigError("The momenta and frozen_steps of DINO must lie between 0 and 1.")
+        if min(*self.weight_decay, self.koleo_weight) < 0:
+            raise ConfigError("The weight decay and the koleo_weight of DINO must not be negative.")

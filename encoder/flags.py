@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from encoder.config import AugmentationConfig, MarginConfig
+from encoder.config import AugmentationConfig, DinoConfig, MarginConfig
 from training.flags import TrainingFlags
 
-Objective = Literal["ge2e", "aam"]
+Objective = Literal["ge2e", "aam", "dino"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class EncoderFlags(TrainingFlags):
     learning_rate: float = 2e-3
     objective: Objective = "ge2e"
     """What to train with: "ge2e" is GE2E, or distillation with a teacher; "aam" classifies the training speakers by
-    AAM-softmax."""
+    AAM-softmax; "dino" needs no speaker names."""
     teacher: Path | None = None
     """Model file of the encoder to distil, for example one written by `python -m encoder.convert`."""
     init: Path | None = None
@@ -49,4 +49,5 @@ class EncoderFlags(TrainingFlags):
     pictures: bool = True
     """Draw a DET curve and a map of the speakers at each validation."""
     aam: MarginConfig = field(default_factory=MarginConfig)
+    dino: DinoConfig = field(default_factory=DinoConfig)
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)

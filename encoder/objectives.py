@@ -9,7 +9,9 @@ import numpy as np
 from corpora.store import FeatureStore
 from encoder.base import EncoderModel, SpeakerEncoder
 from encoder.config import AugmentationConfig, no_augmentation
+from encoder.crops import CropBatches
 from encoder.data import BatchConfig, SpeakerBatches
+from encoder.dino_task import DinoTask
 from encoder.flags import EncoderFlags
 from encoder.margin import MarginTask
 from encoder.task import EncoderTask, LossConfig
@@ -93,6 +95,20 @@ def aam_plan(start: Start) -> TrainingPlan:
     return TrainingPlan(task, batches, optimisation(flags), settings)
 
 
+def dino_plan(start: Start) -> TrainingPlan:
+    """DINO, without speaker names."""
+    flags, config = start.flags, start.flags.dino
+    augmentation = flags.augmentation if flags.augment else no_augmentation()
+    batches = CropBatches(start.store, config, augmentation, start.noise["train"], seed=flags.seed, rank=process_rank())
+    logger.info("%d training utterances", len(batches.items))
+    task = DinoTask(start.model, start.store, start.header, config, steps=flags.steps, **start.validation)
+    decay, final_decay = config.weight_decay
+    # the teacher is a moving average already
+    fit = replace(optimisation(flags), ema_decay=0.0, weight_decay=decay, final_weight_decay=final_decay)
+    settings = start.settings(objective="dino", dino=asdict(config), augmentation=asdict(augmentation))
+    return TrainingPlan(task, batches, fit, settings)
+
+
 def speaker_batches(start: Start, batch: BatchConfig, augmentation: AugmentationConfig) -> SpeakerBatches:
     """Batches of training speakers. Raises: CorpusError if there are too few."""
     seed, rank = start.flags.seed, process_rank()
@@ -133,7 +149,7 @@ def optimisation(flags: EncoderFlags) -> FitConfig:
     )
 
 
-PLANS = {"ge2e": ge2e_plan, "aam": aam_plan}
+PLANS = {"ge2e": ge2e_plan, "aam": aam_plan, "dino": dino_plan}
 
 
 def plan_objective(start: Start) -> TrainingPlan:

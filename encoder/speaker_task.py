@@ -30,6 +30,7 @@ class SpeakerTask(Task):
         store: feature store. The speakers of its validation split are for validation.
         header: stage, family, licence and training data for the model file.
         noise: recorded noise for the noisy validation windows, power mels [frames, n_mels] that training does not use.
+        names_needed: as `VerificationTrials`.
         pictures: draw a DET curve and a map of the speakers at each validation, for TensorBoard and `samples/`.
 
     Raises:
@@ -46,11 +47,18 @@ class SpeakerTask(Task):
         *,
         noise: Sequence[np.ndarray] = (),
         pictures: bool = False,
+        names_needed: bool = True,
     ):
         self.model: EncoderModel = model
         self.header = header
-        self.trials = VerificationTrials(store, model.config.partials.partial_frames, WINDOWS_PER_SPEAKER, noise)
+        frames = model.config.partials.partial_frames
+        self.trials = VerificationTrials(store, frames, WINDOWS_PER_SPEAKER, noise, names_needed)
         self.pictures = pictures
+
+    @property
+    def embedder(self) -> EncoderModel:
+        """The network that is validated and saved."""
+        return self.model
 
     def validate(self, step: int, run: "RunDirectory") -> dict[str, float]:
         """Figures on windows of held-out speakers.
@@ -58,7 +66,7 @@ class SpeakerTask(Task):
         Returns:
             `eer` and `min_dcf` over single windows, and `noisy_eer` with noise added.
         """
-        embeddings, noisy = self.embed(self.model, self.trials.windows), self.embed(self.model, self.trials.noisy)
+        embeddings, noisy = (self.embed(self.embedder, windows) for windows in (self.trials.windows, self.trials.noisy))
         if self.pictures:
             add_pictures(run, step, self.trials, {"clean": embeddings, "noise": noisy})
         return self.figures(embeddings, noisy)
@@ -77,7 +85,7 @@ class SpeakerTask(Task):
 
     def embedding_space(self) -> str:
         """Name of the space that the weights define."""
-        return fingerprint(self.model)
+        return fingerprint(self.embedder)
 
     def embed(self, model: EncoderModel, windows: Tensor) -> Tensor:
         """Embeddings of windows [n, frames, n_mels]: float32 [n, dim], on the CPU."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 NOISY_SNR_DB = 5.0
+MAX_RECORDINGS = 64  # in the place of speakers
 
 
 class VerificationTrials:
@@ -34,6 +35,8 @@ class VerificationTrials:
         frames: length of a window.
         windows_per_speaker: at most, spread over the speaker's utterances.
         noise: recorded noise, power mels [frames, n_mels]; coloured stationary noise without any.
+        names_needed: otherwise recordings take the place of speakers if the store has too few of them. Windows of one
+            recording are then trials, although room and microphone are the same.
 
     Attributes:
         windows: float32 [windows, frames, n_mels], as recorded.
@@ -45,7 +48,12 @@ class VerificationTrials:
     """
 
     def __init__(
-        self, store: MelStore, frames: int, windows_per_speaker: int, noise: "Sequence[np.ndarray]" = ()
+        self,
+        store: MelStore,
+        frames: int,
+        windows_per_speaker: int,
+        noise: "Sequence[np.ndarray]" = (),
+        names_needed: bool = True,
     ) -> None:
         trained_on = items_by_speaker(store, "train")
         held_out = items_by_speaker(store, "validation")
@@ -56,18 +64,32 @@ class VerificationTrials:
             if self._same.any() and not self._same.all():
                 break
         else:
-            raise CorpusError(
-                "The store is too small for validation, which needs two speakers, one of them with two utterances: "
-                "add speakers and preprocess again."
-            )
-        if choice is not unknown:
+            if names_needed or not all_speakers:
+                raise CorpusError(
+                    "The store is too small for validation, which needs two speakers, one of them with two "
+                    "utterances: add speakers and preprocess again."
+                )
+            self._choose_recordings(list(held_out.values()), windows_per_speaker)
+            if len(set(self.speakers)) < 2:
+                self._choose_recordings(list(all_speakers.values()), windows_per_speaker)
+            logger.warning("the store has too few speakers: the EER tells recordings apart, not speakers")
+        if choice is not unknown and len(all_speakers) > 1:
             logger.warning("the validation split has too few speakers: the EER is of training speakers")
         windows = np.stack([cut_window(store.array(item, "mel"), frames, position) for item, position in self._cuts])
         self.windows = torch.from_numpy(windows)
         add_noise = replace(no_augmentation(), noise_probability=1.0, noise_snr_db=(NOISY_SNR_DB, NOISY_SNR_DB))
         self.noisy = torch.from_numpy(Augmenter(add_noise, noise)(windows, np.random.default_rng(0)))
 
-    def _choose(self, items_of: dict[str, list[int]], windows_per_speaker: int) -> None:
+    def _choose_recordings(self, items: "Sequence[Sequence[int]]", windows_per_recording: int) -> None:
+        """As `_choose`, with recordings in the place of speakers; evenly spread ones if there are many."""
+        recordings = [item for group in items for item in group]
+        step = -(-len(recordings) // MAX_RECORDINGS) or 1
+        items_of = {f"recording {item}": [item] for item in recordings[::step]}
+        self._choose(items_of, windows_per_recording, within_recordings=True)
+
+    def _choose(
+        self, items_of: dict[str, list[int]], windows_per_speaker: int, within_recordings: bool = False
+    ) -> None:
         """Choose the windows (item, position) and list the valid pairs."""
         names, self._cuts = [], []
         for name, items in sorted(items_of.items()):
@@ -77,7 +99,7 @@ class VerificationTrials:
         self.speakers = names
         speakers, recordings = np.array(names, dtype=str), np.array([item for item, _ in self._cuts], dtype=np.int64)
         first, second = np.triu_indices(len(speakers), k=1)
-        valid = recordings[first] != recordings[second]
+        valid = (recordings[first] != recordings[second]) | within_recordings
         self._pairs = first[valid], second[valid]
         self._same = speakers[self._pairs[0]] == speakers[self._pairs[1]]
 

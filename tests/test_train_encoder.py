@@ -12,7 +12,7 @@ from corpora.store import FeatureWriter
 from encoder import SpeakerEncoder
 from encoder.campplus.config import CAMPPlusConfig
 from encoder.campplus.family import CAMPPlusFlags
-from encoder.config import PartialsConfig
+from encoder.config import DinoConfig, PartialsConfig
 from encoder.lstm.config import LSTMConfig
 from encoder.lstm.family import LSTMFlags
 from train_encoder import main
@@ -135,12 +135,13 @@ def wide_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def campplus_flags(store: Path, run: Path, **others) -> CAMPPlusFlags:
     base = CAMPPlusFlags(
-        store, run=run, steps=6, speakers=3, threads=1, validate_every=3, save_every=2, model=CAMPPLUS, pictures=False
-    )
+        store, run=run, steps=6, speakers=3, threads=1, validate_every=3, save_every=2, model=CAMPPLUS, pictures=False,
+        dino=DinoConfig(utterances=4, long_frames=12, short_frames=8, prototypes=16, head_size=8, bottleneck_size=4),
+    )  # fmt: skip
     return replace(base, **others)
 
 
-@pytest.mark.parametrize("objective", ["ge2e", "aam"])
+@pytest.mark.parametrize("objective", ["ge2e", "aam", "dino"])
 def test_campplus_is_trained_and_resumed_exactly(wide_store: Path, tmp_path: Path, objective) -> None:
     main(campplus_flags(wide_store, tmp_path / "whole", objective=objective))
     for resume in (False, True):  # a session of no minutes takes one step
@@ -155,6 +156,20 @@ def test_campplus_is_trained_and_resumed_exactly(wide_store: Path, tmp_path: Pat
     assert (encoder.kind, encoder.config) == ("campplus", CAMPPLUS)
     log = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in log if "validation/eer" in line] == [3, 6]
+
+
+def test_dino_needs_no_speaker_names(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    with FeatureWriter(tmp_path / "store") as writer:
+        writer.write_info({"stage": "encoder", "n_mels": 80})
+        for number in range(6):
+            meta = {"speaker": "flat", "corpus": "flat", "split": "train" if number < 5 else "validation"}
+            writer.add(f"flat/{number}", {"mel": rng.random((30, 80)).astype(np.float16)}, meta)
+    main(campplus_flags(tmp_path / "store", tmp_path / "run", objective="dino"))
+    log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [line["validation/teacher_step"] for line in log if "validation/spread" in line] == [3, 6]
+    assert all({"teacher_entropy", "marginal_entropy", "spread"} <= set(line) for line in log if "loss" in line)
+    assert SpeakerEncoder.load(tmp_path / "run" / "best.safetensors").step == 6
 
 
 def test_a_teacher_is_refused_with_other_objectives(wide_store: Path, tmp_path: Path, capsys) -> None:

@@ -32,6 +32,7 @@ class FitConfig:
         decay: shape of the decay from the peak.
         decay_start, decay_steps: first step and length of the decay; decay_steps 0 means up to `steps`.
         weight_decay, betas, eps: of AdamW (Loshchilov & Hutter 2019); without decay it is Adam.
+        final_weight_decay: the weight decay goes to it along a cosine over `steps`; None for a constant one.
         clip_norm: largest L2 norm of the gradient over all parameters; 0 for no clipping.
         log_every, validate_every, save_every: in steps; 0 means only at the end. Otherwise the first validation of a
             session comes after 3 minutes at the latest, and the first save after 5.
@@ -57,6 +58,7 @@ class FitConfig:
     decay_start: int = 0
     decay_steps: int = 0
     weight_decay: float = 0.0
+    final_weight_decay: float | None = None
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
     clip_norm: float = 1.0
@@ -81,6 +83,9 @@ class FitConfig:
         for name in ("max_minutes", "weight_decay", "clip_norm", "threads", "prefetch", "seed"):
             value = getattr(self, name)
             _require(math.isfinite(value) and value >= 0, name, value, "0 or more")
+        if self.final_weight_decay is not None:
+            value = self.final_weight_decay
+            _require(math.isfinite(value) and value >= 0, "final_weight_decay", value, "0 or more")
         for name in ("learning_rate", "final_learning_rate", "eps"):
             value = getattr(self, name)
             _require(math.isfinite(value) and value > 0, name, value, "above 0")
@@ -176,7 +181,10 @@ class Task(ABC):
         """Fields of the `modelfile.header.ModelHeader`, without the step: stage, kind, config and others."""
 
     def param_groups(self) -> list[dict[str, Any]] | None:
-        """Parameter groups as for a torch optimiser; "lr_scale" multiplies the learning rate. None: one group."""
+        """Parameter groups as for a torch optimiser. None: one group.
+
+        "lr_scale" multiplies the learning rate of a group, and "decay_scale" its weight decay.
+        """
         return None
 
     def after_step(self, done: int, averages: Mapping[str, torch.Tensor]) -> None:  # noqa: B027 - optional hook

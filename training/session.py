@@ -20,6 +20,7 @@ from training.average import WeightAverage
 from training.config import FitConfig, Task
 from training.report import Report, items_of
 from training.run_directory import RunDirectory, SavedState
+from training.schedule import cosine
 from training.timing import Timing
 
 if TYPE_CHECKING:
@@ -68,11 +69,17 @@ class Session:
         if param_groups is None:
             trainable = [p for module in self.modules.values() for p in module.parameters() if p.requires_grad]
             param_groups = [{"params": list(dict.fromkeys(trainable))}]
-        groups = [{"lr_scale": 1.0, **group} for group in param_groups]
+        groups = [{"lr_scale": 1.0, "decay_scale": 1.0, **group} for group in param_groups]
         config = self.config
         return torch.optim.AdamW(
             groups, lr=config.learning_rate, betas=config.betas, eps=config.eps, weight_decay=config.weight_decay
         )
+
+    def _weight_decay(self, step: int) -> float:
+        config = self.config
+        if config.final_weight_decay is None:
+            return config.weight_decay
+        return cosine(step, start=config.weight_decay, end=config.final_weight_decay, steps=config.steps)
 
     # -- one step
 
@@ -92,6 +99,7 @@ class Session:
         rate = self.learning_rate(step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["lr_scale"]
+            group["weight_decay"] = self._weight_decay(step) * group["decay_scale"]
         buffers = self._buffers()
         generator = processes.seed_everything(self.config.seed, self.rank, step)
         batch = processes.to_device(batch, self.device)

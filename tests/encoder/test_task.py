@@ -171,6 +171,16 @@ def test_training_speakers_are_validated_only_without_others(caplog) -> None:
     assert "training speakers" in caplog.text
 
 
+def test_recordings_take_the_place_of_speakers_without_names(caplog) -> None:
+    store = TinyStore(("flat", "train"), ("flat", "train"), ("flat", "validation"))
+    trials = VerificationTrials(store, frames=20, windows_per_speaker=3, names_needed=False)
+    assert int(trials._same.sum()) == 3 * 3  # the pairs of the three windows of each recording
+    assert len(trials._same) == 9 * 8 // 2
+    assert "recordings apart" in caplog.text
+    with pytest.raises(CorpusError):
+        VerificationTrials(TinyStore(), frames=20, windows_per_speaker=3, names_needed=False)
+
+
 def test_a_store_too_small_for_validation_is_refused() -> None:
     for items in ([("a", "train"), ("b", "train")], [("a", "train"), ("a", "validation")], []):
         with pytest.raises(CorpusError, match="two speakers"):

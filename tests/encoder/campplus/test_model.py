@@ -41,8 +41,9 @@ def test_digital_silence_gives_finite_values_and_gradients() -> None:
 
 
 def test_the_sizes_of_the_paper_have_its_number_of_parameters() -> None:
-    sizes = {"head_channels": 32, "channels": 128, "growth_rate": 32, "embedding_size": 512}
-    paper = CAMPPlusModel(CAMPPlusConfig(**sizes, layers=(12, 24, 16)))
+    paper = CAMPPlusModel(
+        CAMPPlusConfig(head_channels=32, channels=128, growth_rate=32, layers=(12, 24, 16), embedding_size=512)
+    )
     assert 7.0e6 < sum(parameter.numel() for parameter in paper.parameters()) < 7.4e6  # paper, table 1: 7.18 M
 
 
