@@ -103,7 +103,7 @@ class Arguments:
     vocoder: Annotated[str | None, *_optional(str, "|".join((*vocoder_names(), "FILE")))] = None
     """Vocoder to use instead of the default of --models: a family by name, or a checkpoint."""
     convert: bool = False
-    """Convert PyTorch checkpoints of public models (.pt) that are given above to model files beside them first."""
+    """Convert PyTorch checkpoints of public models (.pt) that are given, or are in --models, to model files first."""
     griffin_lim: bool = False
     """Short for --vocoder griffin-lim."""
     device: Annotated[str, *_optional(str, "NAME", "auto")] = "auto"
@@ -146,13 +146,15 @@ def run(arguments: Arguments, pipe: TextIO) -> None:
     jobs = plan(arguments, options)
 
     from cloning import DEFAULT_MODELS, ModelFiles, VoiceCloner, VoiceLibrary
-    from modelfile.convert import model_file
+    from modelfile.convert import convert_folder, model_file
     from modelfile.public import is_public_checkpoint
 
     library = VoiceLibrary(arguments.voices)
     if arguments.save_voice is not None and arguments.save_voice in library and not arguments.force:
         raise StorageError(f"There is a voice {arguments.save_voice!r} already: choose another name, or give --force.")
     saved = library.load(arguments.voice) if arguments.voice is not None else None
+    if arguments.models is not None:
+        convert_folder(arguments.models, arguments.convert)
     encoder, synthesizer, vocoder = (
         model_file(choice, arguments.convert) if choice and is_public_checkpoint(choice) else choice
         for choice in (arguments.encoder, arguments.synthesizer, arguments.vocoder)

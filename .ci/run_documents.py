@@ -69,6 +69,7 @@ NOT_RUN = (
     ("requirements-fetch.txt", "`.ci/run` does"),
     (" SV2TTS/", "needs folders that RTVC has preprocessed; a test makes some"),
     ("--models models/rtvc", "needs public checkpoints"),
+    ("--models saved_models", "needs public checkpoints"),
     ("--models rtvc", "needs public checkpoints"),
     ("--vocoder vocoder.pt", "needs public checkpoints"),
     ("--warm-start models/rtvc", "needs public checkpoints"),

@@ -125,6 +125,28 @@ def model_file(path: str | Path, convert: bool = False) -> Path:
     return output
 
 
+def convert_folder(folder: str | Path, convert: bool = False) -> None:
+    """Convert `encoder.pt`, `synthesizer.pt` and `vocoder.pt` of a folder that lacks the model files of these stages.
+
+    Args:
+        convert: whether they may be converted.
+
+    Raises:
+        ModelFileError: there are such files, and they may not or cannot be converted.
+        StorageError: a model file cannot be written.
+    """
+    folder = Path(folder)
+    outputs = {folder / f"{stage}.pt": folder / f"{stage}.safetensors" for stage in STAGES}
+    sources = [source for source, output in outputs.items() if source.is_file() and not output.exists()]
+    if sources and convert:
+        convert_files(sources, folder)
+    elif any(source.stem != "vocoder" for source in sources):  # a vocoder is not always needed
+        raise ModelFileError(
+            f"{folder} holds pickled PyTorch files, which could run any program: add --convert to convert them first, "
+            "in a process of its own that cannot."
+        )
+
+
 def _save(output: Path, model: Converted) -> None:
     from modelfile.checkpoint import save_model
 

@@ -10,16 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from speech.errors import WorkCancelled
 from synthesizer.decoding_check import Decoded
+from synthesizer.tacotron.decoding import EXTRA_SECONDS, REST_SECONDS, SECONDS_PER_TOKEN, STOP_LOGIT
+from synthesizer.tacotron.fast_convolutions import stop_if
 from synthesizer.tacotron1.config import InferenceSettings
 from synthesizer.tacotron1.model import Tacotron1
 
-SECONDS_PER_TOKEN = 0.2  # speech is faster than this; it bounds an utterance that never stops
-EXTRA_SECONDS = 1.5
-STOP_LOGIT = 0.0  # a stop probability of one half
 FEWEST_FRAMES = 10  # before which the stop token is ignored
-REST_SECONDS = 0.4  # attention on the end symbol for this long ends the utterance
 
 Window = tuple[int, int]
 
@@ -91,8 +88,7 @@ def free_run(
     weights: list[Tensor] = []
     resting, stopped = 0, False
     for step in range(most_steps or step_limit(model, factor, last + 1)):
-        if cancelled is not None and cancelled():
-            raise WorkCancelled
+        stop_if(cancelled)
         frames, stop, state = decoder.step(decoder.prenet(frame, generator), state, memory, factor, window)
         frame = frames[:, -1]
         all_frames.append(frames)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from modelfile.checkpoint import load_into, save_model
+from modelfile.checkpoint import load_into, no_larger_than, save_model
 from modelfile.header import ModelHeader, config_from_header
 from synthesizer.base import STAGE, AlignedMel, Origin, Synthesizer
 from synthesizer.decoding_check import Decoded
@@ -106,7 +106,8 @@ def load_tacotron1(
         ModelFileError: the settings or the weights do not fit.
     """
     config = config_from_header(Tacotron1Config, header)
-    model = Tacotron1(config.architecture)
+    with no_larger_than(weights):
+        model = Tacotron1(config.architecture)
     load_into(model, weights)
     origin = Origin(header.embedding_space, header.licence, header.trained_on, header.step)
     return Tacotron1Synthesizer(model, config, origin, device)

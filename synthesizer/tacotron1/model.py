@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from synthesizer.tacotron.attention import MASKED_ENERGY, Window, outside_window
 from synthesizer.tacotron1.config import Architecture
@@ -123,7 +124,8 @@ class Decoder(nn.Module):
         hidden2 = self._zoneout(state.hidden2, hidden2)
         x = x + hidden2
         n_mels, most = self.config.mel.n_mels, self.config.max_reduction_factor
-        frames = self.to_frames(x).view(-1, n_mels, most)[:, :, :factor].transpose(1, 2)
+        used = self.to_frames.weight.view(n_mels, most, -1)[:, :factor].transpose(0, 1)  # of the frames of this step
+        frames = F.linear(x, used.flatten(0, 1)).view(-1, factor, n_mels)
         stop = self.to_stop(torch.cat((x, context), 1)).squeeze(1)
         cumulative = state.cumulative + weights
         return frames, stop, DecoderState(query, hidden1, cell1, hidden2, cell2, context, weights, cumulative)

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from modelfile.convert import convert_files, main, model_file
+from modelfile.convert import convert_files, convert_folder, main, model_file
 from modelfile.header import ModelHeader, read_header
 from modelfile.public import PROCESS, PUBLIC_SPACE, PublicCheckpoint, read_public_checkpoint
 from speech.errors import ModelFileError, StorageError
@@ -212,3 +212,18 @@ def test_a_checkpoint_is_converted_only_on_request(toy_families: None, tmp_path:
     assert output == tmp_path / "vocoder.safetensors" and read_header(output).step == 3
     written = output.stat().st_mtime_ns
     assert model_file(source, convert=True).stat().st_mtime_ns == written  # it is there already
+
+
+def test_a_folder_of_checkpoints_is_converted_only_on_request(toy_families: None, tmp_path: Path) -> None:
+    convert_folder(tmp_path)  # nothing to convert
+    (tmp_path / "vocoder.pt").write_bytes(b"")
+    convert_folder(tmp_path)  # Griffin-Lim needs no file
+    (tmp_path / "encoder.pt").write_bytes(b"")
+    with pytest.raises(ModelFileError, match="add --convert"):
+        convert_folder(tmp_path)
+    convert_folder(tmp_path, convert=True)
+    assert sorted(path.name for path in tmp_path.glob("*.safetensors")) == [
+        "encoder.safetensors",
+        "vocoder.safetensors",
+    ]
+    convert_folder(tmp_path)
