@@ -173,6 +173,7 @@ class VoiceCard(Card):
             self._session.notify(reason)
         else:
             self._session.voices.adapt()
+            self._enable_adapt()
 
     def _cannot_adapt(self) -> str:
         """Why the voice cannot be adapted now; "" if it can."""

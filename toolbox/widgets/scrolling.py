@@ -132,11 +132,20 @@ class ScrollColumn(ScrollPage):
         return QSize(content.width() + bar, min(content.height(), self._min_height))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
+        self._show_bar_if_needed()
         super().resizeEvent(event)
         if event.size().width() != event.oldSize().width():
             self.updateGeometry()  # texts wrap into more or fewer lines
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() == QEvent.LayoutRequest:
+            self._show_bar_if_needed()
             self.updateGeometry()
         return super().eventFilter(watched, event)
+
+    def _show_bar_if_needed(self) -> None:
+        """Qt decides by the height at the present width, and would show and hide the bar in turns without end where
+        the content needs the bar only beside it."""
+        content, free = self.widget().layout(), self.contentsRect().size()
+        fits = content is None or content.minimumHeightForWidth(free.width()) <= free.height()
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarAlwaysOff if fits else Qt.ScrollBarAlwaysOn)

@@ -3,11 +3,11 @@
 import pytest
 from PyQt5.QtCore import QPoint, QRect, QSize
 from PyQt5.QtGui import QCursor
-from PyQt5.QtWidgets import QApplication, QPushButton, QWidget
+from PyQt5.QtWidgets import QApplication, QPushButton, QVBoxLayout, QWidget
 
 from tests.toolbox.window.test_looks import cut, overlapping
 from toolbox.widgets import style
-from toolbox.widgets.scrolling import FlowLayout
+from toolbox.widgets.scrolling import FlowLayout, ScrollColumn
 from toolbox.window import main_window
 
 
@@ -141,3 +141,21 @@ def test_buttons_wrap_into_lines(qtbot):
     assert [(one.x(), one.y()) for one in buttons] == [(0, 0), (110, 0), (0, 40), (110, 40)]
     buttons[0].setParent(None)
     assert layout.count() == 3
+
+
+def test_a_scroll_bar_that_is_needed_only_beside_itself_stays_hidden(qtbot):
+    content = QWidget()
+    buttons = [QPushButton("A button") for _ in range(4)]
+    for one in buttons:
+        one.setFixedSize(100, 30)
+    column = QVBoxLayout(content)
+    column.setContentsMargins(0, 0, 0, 0)
+    column.addLayout(FlowLayout(*buttons, spacing=10))
+    column.addStretch(1)
+    area = ScrollColumn(content, min_height=20)
+    qtbot.addWidget(area)
+    area.show()
+    for size, visible in (((432, 40), False), ((426, 40), True), ((432, 40), False), ((432, 28), True)):
+        area.resize(*size)
+        settle()
+        assert area.verticalScrollBar().isVisible() == visible, size
