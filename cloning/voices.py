@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from modelfile import checksum
+from modelfile.checksum import save_arrays
 from modelfile.user_folders import user_data_folder
 from speech.errors import ConfigError, ModelFileError
 from speech.files import readable, write_bytes
@@ -122,9 +124,7 @@ class Voice:
         Raises:
             StorageError: the file exists and `overwrite` is False, the folder cannot be written to, the disk is full.
         """
-        from safetensors.numpy import save
-
-        write_bytes(Path(path), save(self.tensors(), self.header()), overwrite=overwrite)
+        write_bytes(Path(path), save_arrays(self.tensors(), self.header()), overwrite=overwrite)
 
     def tensors(self) -> dict[str, np.ndarray]:
         """The tensors of a voice file."""
@@ -165,13 +165,12 @@ class Voice:
         try:
             with safe_open(path, framework="np") as file:
                 metadata = file.metadata() or {}
-                names = set(file.keys())
-                embedding, coded = (
-                    file.get_tensor(name) if name in names else None for name in ("embedding", "reference")
-                )
-                adapter = {
-                    name.removeprefix(ADAPTER): file.get_tensor(name) for name in names if name.startswith(ADAPTER)
-                }
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, not a dict
+            checksum.check(metadata, tensors)
+            embedding, coded = tensors.get("embedding"), tensors.get("reference")
+            adapter = {
+                name.removeprefix(ADAPTER): tensor for name, tensor in tensors.items() if name.startswith(ADAPTER)
+            }
             if metadata.get("kind") != "voice" or embedding is None or embedding.ndim != 1:
                 raise ModelFileError(f"{path} is not a voice file: give one that was saved by this toolkit.")
             if int(metadata.get("format_version", "0")) > VOICE_FORMAT:

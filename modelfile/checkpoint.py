@@ -3,16 +3,19 @@
 Nothing is unpickled. A damaged or foreign file ends in a `ModelFileError` of one sentence.
 """
 
+import contextlib
 import hashlib
 import logging
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import nn
 
-from modelfile.files import write_tensors
+from modelfile import checksum
+from modelfile.files import as_array, write_tensors
 from modelfile.header import ModelHeader, open_tensors, read_header
 from modelfile.int8 import SCALES, dequantise, quantise
 from speech.errors import ModelFileError
@@ -22,6 +25,7 @@ logger = logging.getLogger(__name__)
 MAX_TENSORS = 100_000
 MAX_DIMENSIONS = 8
 MAX_SIDE = 2**31 - 1
+SPARE_TENSORS, SPARE_VALUES = 100, 2**20  # of a model beyond twice those of its file
 STORED_FLOATS = {"F16", "BF16", "F32"}
 STORED_OTHERS = {"I64", "I32", "U8", "I8", "BOOL"}  # batch-norm counters, masks, tables, int8 matrices
 
@@ -63,25 +67,19 @@ def load_weights(path: str | Path) -> dict[str, torch.Tensor]:
         ModelFileError: damaged, of an unexpected number type or shape, or with weights that are not finite.
     """
     path = Path(path)
-    weights = {}
     with open_tensors(path, "pt") as file:
         names = list(file.keys())
         if len(names) > MAX_TENSORS:
             raise ModelFileError(f"{path} holds {len(names)} tensors, too many for a model: choose a different file.")
         for name in names:
             _check_slice(path, name, file.get_slice(name))
-        for name in names:
-            # clone: a view of the mapped file would change, or crash, if the file was rewritten meanwhile
-            tensor = file.get_tensor(name).clone()
-            if tensor.is_floating_point():
-                tensor = tensor.float()
-                if not torch.isfinite(tensor).all():
-                    raise ModelFileError(
-                        f"{path} has values in {name} that are not finite: the training that wrote it failed, "
-                        "use an earlier checkpoint."
-                    )
-            weights[name] = tensor
-    return dequantise(weights)
+        # clone: a view of the mapped file would change, or crash, if the file was rewritten meanwhile
+        stored = {name: file.get_tensor(name).clone() for name in names}
+        try:
+            checksum.check(file.metadata() or {}, {name: as_array(tensor) for name, tensor in stored.items()})
+        except ValueError as error:
+            raise ModelFileError(f"{path} is damaged ({error}): copy or download it again.") from error
+    return dequantise({name: _to_float32(path, name, tensor) for name, tensor in stored.items()})
 
 
 def load_model_file(
@@ -98,6 +96,38 @@ def load_model_file(
     if kind is not None and header.kind != kind:
         raise ModelFileError(f"{path} is a {stage} of kind '{header.kind}': give one of kind '{kind}'.")
     return header, load_weights(path)
+
+
+@contextlib.contextmanager
+def no_larger_than(weights: Mapping[str, torch.Tensor]) -> Iterator[None]:
+    """Stop building a model, within the block, that has far more parameters than a file.
+
+    A config is untrusted: its sizes could ask for terabytes, or for millions of layers. Parameters are counted as they
+    are registered, before their memory is filled.
+
+    Raises:
+        ModelFileError: the model is larger than `weights`, or cannot be built.
+    """
+    tensors = 2 * len(weights) + SPARE_TENSORS
+    values = 2 * sum(tensor.numel() for tensor in weights.values()) + SPARE_VALUES
+    thread = threading.get_ident()
+
+    def count(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        nonlocal tensors, values
+        if parameter is None or threading.get_ident() != thread:
+            return
+        tensors -= 1
+        values -= parameter.numel()
+        if tensors < 0 or values < 0:
+            raise ModelFileError("The config describes a much larger model than the file holds: the file is damaged.")
+
+    hook = nn.modules.module.register_module_parameter_registration_hook(count)
+    try:
+        yield
+    except (RuntimeError, MemoryError, OverflowError, TypeError, ValueError) as error:
+        raise ModelFileError("No model can be built with the config in this file: the file is damaged.") from error
+    finally:
+        hook.remove()
 
 
 def load_into(model: nn.Module, weights: Mapping[str, torch.Tensor], strict: bool = True) -> None:
@@ -145,6 +175,18 @@ def _check_slice(path: Path, name: str, view: Any) -> None:
         )
     if len(shape) > MAX_DIMENSIONS or any(side > MAX_SIDE for side in shape):
         raise ModelFileError(f"{path} gives {name} an impossible shape: choose a different file.")
+
+
+def _to_float32(path: Path, name: str, tensor: torch.Tensor) -> torch.Tensor:
+    if not tensor.is_floating_point():
+        return tensor
+    tensor = tensor.float()
+    if not torch.isfinite(tensor).all():
+        raise ModelFileError(
+            f"{path} has values in {name} that are not finite: the training that wrote it failed, "
+            "use an earlier checkpoint."
+        )
+    return tensor
 
 
 def _torch_dtype(dtype: StoredFloat | torch.dtype | None) -> torch.dtype | None:

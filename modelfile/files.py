@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from safetensors import SafetensorError
 
+from modelfile.checksum import with_checksum
 from speech.files import TEMPORARY_SUFFIX, readable, write_atomically, write_bytes
 
 if TYPE_CHECKING:
@@ -29,19 +31,28 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
-    """Write a safetensors file, atomically. Tensors that share memory are written as copies."""
+    """Write a safetensors file with a checksum, atomically. Tensors that share memory are written as copies."""
     from safetensors.torch import save_file
 
     plain = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
+    entries = {key: readable(text) for key, text in metadata.items()}
+    entries = with_checksum(entries, {name: as_array(tensor) for name, tensor in plain.items()})
 
     def write(temporary: Path) -> None:
         try:
-            save_file(_without_shared_memory(plain), temporary, {key: readable(text) for key, text in metadata.items()})
+            save_file(_without_shared_memory(plain), temporary, entries)
         except SafetensorError as error:
             raise _as_os_error(error, temporary) from error
         temporary.chmod(0o666 & ~_umask())
 
     write_atomically(Path(path), write)
+
+
+def as_array(tensor: torch.Tensor) -> np.ndarray:
+    """The values of a tensor on the CPU; bfloat16, which numpy does not have, as the same bits in int16."""
+    import torch
+
+    return (tensor.view(torch.int16) if tensor.dtype == torch.bfloat16 else tensor).numpy()
 
 
 def remove_temporaries(folder: Path) -> None:

@@ -13,7 +13,9 @@ from typing import Any, Literal, TypeVar
 
 from safetensors import SafetensorError, safe_open
 
+from modelfile.checksum import CHECKSUM
 from speech.errors import ModelFileError, SpeechError
+from speech.files import readable
 
 FORMAT_VERSION = 1
 MAX_HEADER_BYTES = 16 * 2**20
@@ -77,6 +79,7 @@ def read_header(path: str | Path) -> ModelHeader:
     path = Path(path)
     with open_tensors(path, "np") as file:
         entries = dict(file.metadata() or {})
+    entries.pop(CHECKSUM, None)  # checked with the weights
     version = entries.pop("format_version", "")
     if not version.isascii() or not version.isdigit() or len(version) > 9 or not entries.get("stage"):
         raise NotAModelError(f"{path} is not a model of this toolkit: its header names no stage and format.")
@@ -118,7 +121,10 @@ def open_tensors(path: Path, framework: Literal["np", "pt"]) -> Any:
             )
         raise ModelFileError(f"{path} is not a safetensors file: give a model file of this toolkit.")
     try:
-        return safe_open(path, framework=framework)
+        if readable(str(path)) == str(path):
+            return safe_open(path, framework=framework)
+        with path.open("rb") as file:  # torch opens only names in UTF-8
+            return safe_open(f"/dev/fd/{file.fileno()}", framework=framework)
     except (SafetensorError, OSError, ValueError, OverflowError, RuntimeError) as error:
         raise ModelFileError(f"{path} is damaged or cut short ({error}): copy or download it again.") from error
 

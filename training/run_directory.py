@@ -21,10 +21,12 @@ from types import MappingProxyType
 from typing import Any, BinaryIO
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 
-from modelfile.files import remove_temporaries, write_json, write_tensors, write_text
-from speech.errors import StorageError, TrainingError
+from modelfile import checksum
+from modelfile.files import as_array, remove_temporaries, write_json, write_tensors, write_text
+from modelfile.header import open_tensors
+from speech.errors import ModelFileError, StorageError, TrainingError
 from speech.files import lock_file, readable, storage_error
 
 logger = logging.getLogger(__name__)
@@ -101,7 +103,7 @@ class RunDirectory:
                 of a name.
 
         Raises:
-            TrainingError: there is no run here, a setting differs, or another process trains it.
+            TrainingError: there is no run here, a setting differs, another process trains it, or no state is readable.
         """
         if not self.exists():
             raise TrainingError(f"There is no training run in {self.path} to resume: start it without --resume.")
@@ -119,6 +121,7 @@ class RunDirectory:
         remove_temporaries(self.path)
         remove_temporaries(self.states)
         state = self.latest_state()
+        self._set_aside_after(state.step if state else -1)
         self._cut_log(state.step if state else 0)
         write_json(self.config, description)
         return state
@@ -159,12 +162,21 @@ class RunDirectory:
             old.unlink(missing_ok=True)
 
     def latest_state(self) -> SavedState | None:
-        """The newest readable state. Damaged states are skipped with a warning."""
-        for path in reversed(self.state_files()):
+        """The newest readable state; None if there are no states. Damaged states are skipped with a warning.
+
+        Raises:
+            TrainingError: all states are damaged, or one was written by a newer version.
+        """
+        files = self.state_files()
+        for path in reversed(files):
             try:
                 return _read_state(path)
-            except (SafetensorError, OSError, ValueError, KeyError) as error:
+            except (ModelFileError, SafetensorError, OSError, ValueError, KeyError) as error:
                 logger.warning("%s cannot be read (%s): using the state before it", path, error)
+        if files:
+            raise TrainingError(
+                f"No state in {self.states} can be read: restore one from a backup, or start a new run directory."
+            )
         return None
 
     def state_files(self) -> list[Path]:
@@ -219,6 +231,13 @@ class RunDirectory:
             except OSError as error:
                 raise storage_error(folder, error) from error
 
+    def _set_aside_after(self, step: int) -> None:
+        """Rename the damaged states after `step`. Otherwise they would count as the newest ones to keep."""
+        for path in self.state_files():
+            if int(STATE_NAME.fullmatch(path.name).group(1)) > step:  # type: ignore[union-attr]
+                with contextlib.suppress(OSError):
+                    path.replace(path.with_name(f"damaged-{path.name}"))
+
     def _lock_out_others(self) -> None:
         path = self.path / ".lock"
         try:
@@ -241,11 +260,15 @@ class RunDirectory:
 
 
 def _read_state(path: Path) -> SavedState:
-    with safe_open(path, framework="pt") as file:
+    with open_tensors(path, "pt") as file:
         metadata = file.metadata() or {}
         if int(metadata["format_version"]) > STATE_FORMAT_VERSION:
-            raise ValueError("it was written by a newer version")
+            raise TrainingError(f"{path} was written by a newer version of this program: update the program.")
         tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118, not a dict
+    checksum.check(metadata, {name: as_array(tensor) for name, tensor in tensors.items()})
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and tensor.isnan().any():
+            raise ValueError(f"{name} contains NaN")
     return SavedState(int(metadata["step"]), tensors, json.loads(metadata["values"]))
 
 

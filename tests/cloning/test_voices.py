@@ -44,6 +44,16 @@ def test_of_two_that_save_one_name_at_once_the_second_is_refused(tmp_path, monke
     np.testing.assert_array_equal(library.load("ann").embedding, _voice(0).embedding)
 
 
+def test_a_flipped_bit_of_a_voice_is_found(tmp_path):
+    path = tmp_path / "a.safetensors"
+    _voice().save(path)
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ModelFileError, match="damaged"):
+        Voice.load(path)
+
+
 @pytest.mark.parametrize("consent", [b"Ren\xe9", b"\xff", "René".encode()])
 def test_a_consent_note_of_any_bytes_is_kept(tmp_path, consent):
     path = tmp_path / "voice.safetensors"

@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
@@ -75,6 +76,35 @@ def test_round_trip(model_file):
     load_into(again, load_weights(model_file))
     x = torch.randn(2, 4)
     assert torch.equal(model(x), again(x))
+
+
+def test_any_flipped_bit_is_found(model_file):
+    whole = model_file.read_bytes()
+    start = 8 + int.from_bytes(whole[:8], "little")
+    for position in (start, (start + len(whole)) // 2, len(whole) - 1, whole.index(b"CC0")):
+        content = bytearray(whole)
+        content[position] ^= 1
+        model_file.write_bytes(content)
+        with pytest.raises(ModelFileError, match="damaged") as error:
+            load_model_file(model_file, "toy")
+        assert one_sentence(error)
+
+
+@pytest.mark.parametrize("dtype", [None, "float16", "bfloat16", "int8"])
+def test_a_copy_has_a_checksum_of_its_own(model_file, tmp_path, dtype):
+    header, weights = load_model_file(model_file, "toy")
+    assert "checksum" not in header.extra
+    save_model(tmp_path / "copy.safetensors", weights, header, dtype)
+    assert load_model_file(tmp_path / "copy.safetensors", "toy")[0] == header
+
+
+def test_files_without_a_checksum_are_read(model_file):
+    with safe_open(model_file, framework="pt") as file:
+        metadata = {key: text for key, text in file.metadata().items() if key != "checksum"}
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    assert len(metadata) == len(read_header(model_file).metadata())
+    save_file(tensors, model_file, metadata)
+    assert load_weights(model_file).keys() == tensors.keys()
 
 
 def test_extra_entries_come_back(tmp_path):

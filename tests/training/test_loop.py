@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors import torch as safetensors_torch
 from safetensors.torch import load_file
 
@@ -109,6 +109,60 @@ def test_a_damaged_newest_state_is_skipped(straight, tmp_path):
     assert same_state(run, straight)
 
 
+def damage(path: Path, kind: str) -> None:
+    """Damage the last tensor of a state, the state's header staying whole."""
+    content = bytearray(path.read_bytes())
+    if kind == "flipped bit":
+        content[-3] ^= 0x10
+        path.write_bytes(content)
+        return
+    with safe_open(path, framework="pt") as file:
+        metadata = dict(file.metadata())
+    tensors = load_file(path)
+    tensors["module/model/last.bias"][0] = float("nan")
+    del metadata["checksum"]  # as of an older version
+    safetensors_torch.save_file(tensors, path, metadata)
+
+
+@pytest.mark.parametrize("kind", ["flipped bit", "NaN"])
+def test_a_damaged_state_with_a_whole_header_is_skipped(straight, tmp_path, caplog, kind):
+    run = tmp_path / "run"
+    fit(stop_at(ToyTask(), 8), ToyBatches(), config(ema_decay=0.9), run)
+    path = RunDirectory(run).state_files()[-1]
+    damage(path, kind)
+    fit(ToyTask(), ToyBatches(), config(ema_decay=0.9, keep_last=1), run, resume=True)
+    assert path.name in caplog.text and "using the state before it" in caplog.text
+    assert same_state(run, straight)
+    assert [path.name for path in (run / "state").glob("[!d]*")] == ["step-000000010.safetensors"]
+    assert (run / "state" / f"damaged-{path.name}").is_file()
+
+
+def test_a_run_whose_states_are_all_damaged_is_not_started_again(tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    fit(ToyTask(), ToyBatches(), config(), run.path)
+    for path in run.state_files():
+        damage(path, "flipped bit")
+    before = run.log.read_text()
+    with pytest.raises(TrainingError, match="No state in"):
+        fit(ToyTask(), ToyBatches(), config(), run.path, resume=True)
+    assert run.log.read_text() == before and len(run.state_files()) == 2
+
+
+def test_states_without_a_checksum_are_read_and_newer_ones_are_refused(tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    fit(ToyTask(), ToyBatches(), config(), run.path)
+    path = run.state_files()[-1]
+    with safe_open(path, framework="pt") as file:
+        metadata = dict(file.metadata())
+    tensors = load_file(path)
+    del metadata["checksum"]
+    safetensors_torch.save_file(tensors, path, metadata)
+    assert newest(run.path).step == 10
+    safetensors_torch.save_file(tensors, path, {**metadata, "format_version": "99"})
+    with pytest.raises(TrainingError, match="newer version"):
+        newest(run.path)
+
+
 def test_validation_does_not_affect_training(straight, tmp_path):
     fit(ToyTask(), ToyBatches(), config(ema_decay=0.9, validate_every=1, log_every=3, save_every=0), tmp_path / "run")
     one, two = (newest(path).tensors for path in (tmp_path / "run", straight))
@@ -165,7 +219,9 @@ def test_a_run_directory_whose_name_is_not_utf8(tmp_path, name, caplog):
     run = tmp_path / os.fsdecode(name)
     fit(ToyTask(), ToyBatches(), config(steps=2), run)
     assert "TensorBoard cannot write" in caplog.text
+    assert newest(run).step == 2
     assert fit(ToyTask(), ToyBatches(), config(steps=4), run, resume=True).step == 4
+    assert load_model_file(run / "best.safetensors", "toy")[1]
     assert read_header(run / "best.safetensors").step == 4 and run_log(run)
 
 
