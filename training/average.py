@@ -8,7 +8,7 @@ from torch import nn
 
 
 class WeightAverage:
-    """Float32 averages of all floating-point entries of a model's `state_dict`.
+    """Float32 averages of the floating-point entries of a model's `state_dict`, without frozen parameters.
 
     The decay after n optimiser steps is min(decay, (1 + n) / (10 + n)), so that the random initial weights soon have
     little effect.
@@ -17,6 +17,8 @@ class WeightAverage:
     def __init__(self, model: nn.Module, decay: float):
         self.decay = decay
         self._model = model
+        # Averaging equal values would still change them by rounding.
+        self._frozen = {name for name, value in model.named_parameters() if not value.requires_grad}
         self.tensors = {name: value.detach().float().clone() for name, value in self._live().items()}
 
     @torch.no_grad()
@@ -37,7 +39,11 @@ class WeightAverage:
             self._write(kept)
 
     def _live(self) -> dict[str, torch.Tensor]:
-        return {name: value for name, value in self._model.state_dict().items() if value.is_floating_point()}
+        return {
+            name: value
+            for name, value in self._model.state_dict().items()
+            if value.is_floating_point() and name not in self._frozen
+        }
 
     @torch.no_grad()
     def _write(self, values: dict[str, torch.Tensor]) -> None:

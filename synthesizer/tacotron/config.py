@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 KIND = "tacotron"
 
+MOST_UNITS, MOST_LAYERS, MOST_TAPS = 8192, 64, 1023  # of a file's config, which is not trusted
+
 AttentionKind = Literal["dynamic-convolution", "location-sensitive"]
 ATTENTION_KINDS: tuple[AttentionKind, ...] = ("dynamic-convolution", "location-sensitive")
 
@@ -104,8 +106,19 @@ class Architecture:
         if self.attention not in ATTENTION_KINDS:
             raise ConfigError(f"attention must be one of {', '.join(ATTENTION_KINDS)}, not {self.attention!r}")
         for name in ("encoder_kernel", "attention_kernel", "postnet_kernel", "postfilter_kernel"):
+            require_range(self, name, 1, MOST_TAPS)
             if getattr(self, name) % 2 == 0:
                 raise ConfigError(f"{name} must be odd, so that a convolution keeps the length")
+        require_range(self, "prior_length", 1, MOST_TAPS)
+        for name in ("encoder_layers", "postnet_layers", "max_reduction_factor"):
+            require_range(self, name, 1, MOST_LAYERS)
+        for name in (
+            "symbol_size", "encoder_size", "speaker_embedding_size", "speaker_size", "attention_size",
+            "attention_filters", "decoder_size", "postnet_size",
+        ):  # fmt: skip
+            require_range(self, name, 1, MOST_UNITS)
+        if len(self.prenet_sizes) != 2 or not all(1 <= size <= MOST_UNITS for size in self.prenet_sizes):
+            raise ConfigError(f"prenet_sizes must be two widths from 1 to {MOST_UNITS}")
         if self.encoder_size % 2:
             raise ConfigError("encoder_size must be even: half of it for each direction of the LSTM")
         require_rates(self, "prenet_dropout", "zoneout")
@@ -116,16 +129,12 @@ class Architecture:
         require_range(self, "refiner_layers", 1, 64)
         if self.refiner_size % 4:
             raise ConfigError("refiner_size must be a multiple of 4, the number of attention heads")
-        if self.pitch_predictor_size < 0:
-            raise ConfigError("pitch_predictor_size must not be negative")
+        require_range(self, "pitch_predictor_size", 0, MOST_UNITS)
         if self.mel.max_abs_value != MelConfig.max_abs_value:
             raise ConfigError(
                 f"A Tacotron needs mels in [-{MelConfig.max_abs_value:g}, {MelConfig.max_abs_value:g}]: "
                 "prepare the store without --mel.max-abs-value"
             )
-        sizes = (self.symbol_size, self.encoder_size, self.speaker_size, self.attention_size, self.decoder_size)
-        if min(*sizes, self.postnet_layers, self.encoder_layers, self.max_reduction_factor) < 1:
-            raise ConfigError("all sizes and numbers of layers must be positive")
 
     @property
     def memory_size(self) -> int:
@@ -159,8 +168,7 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         require_rates(self, "encoder_dropout", "postnet_dropout")
-        if self.tail_steps < 0:
-            raise ConfigError("tail_steps must not be negative")
+        require_range(self, "tail_steps", 0, 1000)
 
 
 @dataclass(frozen=True)

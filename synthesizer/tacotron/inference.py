@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from modelfile.checkpoint import load_into, save_model
+from modelfile.checkpoint import load_into, no_larger_than, save_model
 from modelfile.header import ModelHeader
 from speech.errors import ConfigError
 from synthesizer.adapter import AdaptationClip, VoiceAdapter
@@ -127,7 +127,8 @@ def load_tacotron(
             f"The synthesizer was trained with {config.architecture.n_symbols} text symbols, but this version has "
             f"{len(SYMBOLS)}: use the version of the toolkit that it was trained with, or train it again."
         )
-    model = Tacotron2(config.architecture, config.training)
+    with no_larger_than(weights):
+        model = Tacotron2(config.architecture, config.training)
     load_into(model, current_names(weights))
     origin = Origin(header.embedding_space, header.licence, header.trained_on, header.step)
     return TacotronSynthesizer(model, config, origin, device)

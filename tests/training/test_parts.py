@@ -171,3 +171,18 @@ def test_export_refuses_to_overwrite_and_needs_a_model(run, tmp_path):
         export_model(run, run / "best.safetensors")
     with pytest.raises(ModelFileError, match="no model yet"):
         export_model(tmp_path, tmp_path / "out.safetensors")
+
+
+def test_frozen_parameters_are_not_averaged():
+    torch.manual_seed(0)
+    model = nn.Linear(50, 50)
+    model.weight.requires_grad_(False)
+    frozen = model.weight.detach().clone()
+    average = WeightAverage(model, 0.999)
+    for step in range(300):
+        with torch.no_grad():
+            model.bias += 0.01
+        average.update(step)
+    with average.applied():
+        assert torch.equal(model.weight, frozen)
+        assert not torch.allclose(model.bias, average._live()["bias"] * 0)

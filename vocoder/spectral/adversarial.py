@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from speech.errors import ConfigError
+from training.adversarial import adversarial_loss, balanced, discrimination_loss, feature_distance, gradient_of, ramp
 from vocoder.data import VocoderStore
 from vocoder.spectral.config import MIN_DISCRIMINATED, AdversarialConfig, DiscriminatorConfig
 from vocoder.spectral.data import SpectralBatch
@@ -19,11 +20,6 @@ if TYPE_CHECKING:
 
 MARGIN = 4  # frames at either end of a crop that the discriminators do not get: the generator lacks context there
 DISCRIMINATORS_WEIGHT = 0.02  # keeps their gradient out of the norm that is clipped; Adam does not depend on the scale
-FEATURES_WEIGHT = 2.0  # of feature matching, relative to the adversarial loss, as for HiFi-GAN
-GRADIENT_SCALE = 4096.0  # of the adversarial gradients, so that half precision does not round them to zero
-_TINY = 1e-12
-
-Outputs = list[list[Tensor]]  # of `Discriminators.forward`
 
 
 class AdversarialTask(SpectralTask):
@@ -87,10 +83,9 @@ class AdversarialTask(SpectralTask):
         recorded, generated = self.discriminators(batch["wave"][:, part]), self.discriminators(crop)
         adversarial, features = adversarial_loss(generated), feature_distance(recorded, generated)
         if fraction:
-            scaled = (adversarial + FEATURES_WEIGHT * features) * GRADIENT_SCALE
-            (change,) = torch.autograd.grad(scaled, crop, retain_graph=True)
+            change = gradient_of(adversarial, features, crop)
             (change,) = torch.autograd.grad(wave[:, part], free, change)
-            gradient = gradient + change * (fraction * gradient.norm() / change.norm().clamp_min(_TINY))
+            gradient = balanced(gradient, change, fraction)
         discrimination = discrimination_loss(recorded, generated)
         # A term of value 0 whose gradient at the generator's output is `gradient`.
         carrier = (parts * gradient).sum()
@@ -102,8 +97,7 @@ class AdversarialTask(SpectralTask):
 
     def fraction_at(self, step: int) -> float:
         """Norm of the adversarial gradient relative to the spectral one: 0 in the warm-up, then rising linearly."""
-        warmup = self.settings.discriminator_warmup_steps
-        return self.settings.adversarial_weight * min(1.0, max(0.0, (step - warmup + 1) / max(1, warmup)))
+        return ramp(step, self.settings.discriminator_warmup_steps, self.settings.adversarial_weight)
 
     def param_groups(self) -> list[dict[str, Any]]:
         """Separate learning rates for the generator and the discriminators."""
@@ -135,37 +129,6 @@ class AdversarialTask(SpectralTask):
         count, hop = self.settings.discriminator_frames, self.config.hop_length
         start = MARGIN + int(torch.randint(frames - count - 2 * MARGIN + 1, (), generator=generator))
         return slice(start * hop, (start + count) * hop)
-
-
-def discrimination_loss(recorded: Outputs, generated: Outputs) -> Tensor:
-    """Hinge loss of the discriminators (Lim and Ye, arXiv 1705.02894), mean over the discriminators."""
-    parts = [
-        _mean((1 - real[-1]).relu()) + _mean((1 + fake[-1]).relu())
-        for real, fake in zip(recorded, generated, strict=True)
-    ]
-    return torch.stack(parts).mean()
-
-
-def adversarial_loss(generated: Outputs) -> Tensor:
-    """Hinge loss of the generator, mean over the discriminators."""
-    return torch.stack([_mean((1 - fake[-1]).relu()) for fake in generated]).mean()
-
-
-def feature_distance(recorded: Outputs, generated: Outputs) -> Tensor:
-    """Feature matching (Kumar et al. 2019, MelGAN, arXiv 1910.06711): distance of the maps relative to their size.
-
-    The maps of the recordings get no gradient.
-    """
-    parts = []
-    for real, fake in zip(recorded, generated, strict=True):
-        for target, got in zip(real[:-1], fake[:-1], strict=True):
-            target = target.detach()
-            parts.append(_mean((got - target).abs()) / _mean(target.abs()).clamp_min(1e-6))
-    return torch.stack(parts).mean()
-
-
-def _mean(x: Tensor) -> Tensor:
-    return x.mean(dtype=torch.float32)
 
 
 def start_discriminators(sizes: DiscriminatorConfig, path: Path | None, model: Path | None) -> Discriminators:

@@ -22,6 +22,12 @@ class RefinerFlags:
     """Mel frames in a crop; 160 are 2 seconds."""
     reference_frames: int = 280
     """Most mel frames of the reference; 280 are 3.5 seconds."""
+    adversarial: bool = False
+    """Train the refiner of --warm-start against discriminators, for sampling in one step."""
+    adversarial_weight: float = 1.0
+    """Norm of the adversarial gradient relative to that of the L1 distance."""
+    discriminator_warmup_steps: int = 200
+    """Steps in which only the discriminators are trained adversarially; then the weight rises for as many."""
 
     def __post_init__(self) -> None:
         for name in ("recordings", "rows"):
@@ -32,3 +38,8 @@ class RefinerFlags:
             if not 32 <= value <= 800 or value % 2:
                 flag = name.replace("_", "-")
                 raise ConfigError(f"--refine.{flag} must be an even number from 32 to 800, not {value}.")
+        if not 0 <= self.adversarial_weight <= 10 or self.discriminator_warmup_steps < 0:
+            raise ConfigError(
+                "--refine.adversarial-weight must lie in [0, 10], and --refine.discriminator-warmup-steps must be 0 "
+                "or more."
+            )

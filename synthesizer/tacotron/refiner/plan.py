@@ -17,6 +17,7 @@ from synthesizer.tacotron.config import TacotronConfig
 from synthesizer.tacotron.flags import TacotronFlags
 from synthesizer.tacotron.model import Tacotron2
 from synthesizer.tacotron.plan import header_entries, read_model, with_mel_of
+from synthesizer.tacotron.refiner.adversarial import AdversarialRefinerTask
 from synthesizer.tacotron.refiner.data import RefinerBatches, RefinerItems, decode_recordings
 from synthesizer.tacotron.refiner.task import RefinerTask
 from synthesizer.training_flags import TrainingRun
@@ -24,8 +25,6 @@ from training.config import TrainingPlan
 from training.flags import fit_config
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from corpora.store import FeatureStore
 
 DEFAULT_SIZE = 288  # if neither the model nor --refiner-size gives one
@@ -43,7 +42,8 @@ def plan_refiner(flags: TacotronFlags, store: FeatureStore, run: TrainingRun) ->
         torch.set_num_threads(flags.threads)
     rank = int(os.environ.get("RANK", "0"))
     torch.manual_seed(flags.seed)
-    model, config, weights = model_with_refiner(flags, store)
+    model, config = model_with_refiner(flags, store)
+    kept = model.state_dict()
     training, validation = (
         [int(index) for index in np.random.default_rng(0).permutation(store.select(split=split))]
         for split in ("train", "validation")
@@ -54,7 +54,7 @@ def plan_refiner(flags: TacotronFlags, store: FeatureStore, run: TrainingRun) ->
         training[: flags.refine.recordings] + validation[:HELD_OUT],
         config.inference.reduction_factor,
         flags.refine.generated or run.path / "generated",
-        weights_digest({name: value for name, value in weights.items() if not name.startswith(TRAINED_LATER)}),
+        weights_digest({name: value for name, value in kept.items() if not name.startswith(TRAINED_LATER)}),
         _bar,
     )
     items = RefinerItems(store, generated, training, flags.refine)
@@ -63,7 +63,8 @@ def plan_refiner(flags: TacotronFlags, store: FeatureStore, run: TrainingRun) ->
     if not bool((model.refiner.deviation != 1).any()):
         for buffer, values in zip((model.refiner.mean, model.refiner.deviation), items.statistics(), strict=True):
             buffer.copy_(values)
-    task = RefinerTask(model, held_out, config, header_entries(flags, store), run.vocode)
+    given = (model, held_out, config, header_entries(flags, store), run.vocode)
+    task = AdversarialRefinerTask(*given, flags=flags.refine) if flags.refine.adversarial else RefinerTask(*given)
     fit = fit_config(
         flags,
         warmup_steps=min(500, flags.steps // 10),
@@ -71,6 +72,7 @@ def plan_refiner(flags: TacotronFlags, store: FeatureStore, run: TrainingRun) ->
         weight_decay=1e-2,
         clip_norm=1.0,
         ema_decay=0.999,
+        betas=(0.8, 0.99) if flags.refine.adversarial else (0.9, 0.999),
     )
     refine = asdict(flags.refine)
     del refine["generated"]  # where the decoded mels are kept does not change the result
@@ -78,9 +80,7 @@ def plan_refiner(flags: TacotronFlags, store: FeatureStore, run: TrainingRun) ->
     return TrainingPlan(task, RefinerBatches(items, flags.seed, rank), fit, settings)
 
 
-def model_with_refiner(
-    flags: TacotronFlags, store: FeatureStore
-) -> tuple[Tacotron2, TacotronConfig, dict[str, Tensor]]:
+def model_with_refiner(flags: TacotronFlags, store: FeatureStore) -> tuple[Tacotron2, TacotronConfig]:
     """The frozen model of `--warm-start` with a trainable refiner: its own, or a new one.
 
     Raises:
@@ -102,7 +102,7 @@ def model_with_refiner(
         raise ConfigError(f"The model to start from lacks parts of a synthesizer: {', '.join(missing)}.")
     assert model.refiner is not None
     model.refiner.requires_grad_(True)
-    return model, config, weights
+    return model, config
 
 
 def _bar(items: Iterable[int], label: str) -> Iterable[int]:

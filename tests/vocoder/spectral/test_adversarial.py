@@ -6,14 +6,9 @@ import pytest
 import torch
 
 from speech.errors import ConfigError
+from training.adversarial import adversarial_loss, discrimination_loss, feature_distance
 from training.run_directory import RunDirectory
-from vocoder.spectral.adversarial import (
-    AdversarialTask,
-    adversarial_loss,
-    discrimination_loss,
-    feature_distance,
-    start_discriminators,
-)
+from vocoder.spectral.adversarial import AdversarialTask, start_discriminators
 from vocoder.spectral.config import AdversarialConfig, DiscriminatorConfig, SpectralConfig
 from vocoder.spectral.data import SpectralBatches
 from vocoder.spectral.discriminators import FILE_NAME, Discriminators

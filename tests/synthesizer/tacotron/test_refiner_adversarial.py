@@ -1,0 +1,85 @@
+"""The second stage of a refiner's training: one step against discriminators."""
+
+import pytest
+import torch
+
+from speech.errors import ConfigError
+from synthesizer.tacotron.config import TacotronConfig
+from synthesizer.tacotron.model import Tacotron2
+from synthesizer.tacotron.refiner.adversarial import AdversarialRefinerTask, MelDiscriminators
+from synthesizer.tacotron.refiner.data import RefinerBatches, RefinerItems, decode_recordings
+from synthesizer.tacotron.refiner.flags import RefinerFlags
+from tests.synthesizer.toy import HEADER, toy_config, toy_run, toy_store
+
+
+def make(tmp_path, **changes) -> tuple[AdversarialRefinerTask, RefinerBatches]:
+    torch.manual_seed(0)
+    store = toy_store(tmp_path / "store")
+    sizes = {"postfilter_size": 8, "postfilter_layers": 1, "refiner_size": 16, "refiner_layers": 2}
+    model = Tacotron2(toy_config(**sizes)).eval().requires_grad_(False)
+    every = list(range(len(store)))
+    generated = decode_recordings(model, store, every, 2, tmp_path / "made", "a", lambda items, label: items)
+    assert model.refiner is not None
+    model.refiner.requires_grad_(True)
+    for name, weights in model.refiner.named_parameters():
+        if name.endswith(("leave.weight", "modulation.weight")):  # they start at 0
+            torch.nn.init.normal_(weights, std=0.1)
+    settings = {"adversarial": True, "discriminator_warmup_steps": 2, "rows": 3, "frames": 32, "reference_frames": 32}
+    flags = RefinerFlags(**{**settings, **changes})
+    items = RefinerItems(store, generated, every, flags)
+    task = AdversarialRefinerTask(model, items, TacotronConfig(model.config), HEADER, None, flags=flags)
+    return task, RefinerBatches(items, seed=0)
+
+
+def gradients(task: AdversarialRefinerTask, batch, step: int) -> list[torch.Tensor]:
+    for parameter in (*task.refiner.parameters(), *task.discriminators.parameters()):
+        parameter.grad = None
+    task.step(batch, step, torch.Generator().manual_seed(0))["loss"].backward()
+    return [value.grad.clone() for value in task.refiner.parameters() if value.grad is not None]
+
+
+def test_both_networks_are_trained(tmp_path):
+    task, batches = make(tmp_path)
+    gradients(task, batches.batch_at(0), step=10)
+    for network in (task.refiner, task.discriminators):
+        assert [name for name, value in network.named_parameters() if value.grad is None or not value.grad.any()] == []
+    groups = task.param_groups()
+    assert sum(len(group["params"]) for group in groups) == len(list(task.refiner.parameters())) + len(
+        list(task.discriminators.parameters())
+    )
+
+
+def test_discriminators_do_not_change_the_refiner_in_the_warmup(tmp_path):
+    task, batches = make(tmp_path)
+    batch = batches.batch_at(0)
+    warm, plain = gradients(task, batch, step=0), None
+    task.flags = RefinerFlags(adversarial=True, adversarial_weight=0.0)
+    plain = gradients(task, batch, step=100)
+    assert all(torch.allclose(one, other, atol=1e-7) for one, other in zip(warm, plain, strict=True))
+    task.flags = RefinerFlags(adversarial=True, discriminator_warmup_steps=0)
+    changed = gradients(task, batch, step=100)
+    assert any(not torch.allclose(one, other, atol=1e-5) for one, other in zip(plain, changed, strict=True))
+
+
+def test_the_model_is_sampled_in_one_step(tmp_path):
+    task, _ = make(tmp_path)
+    figures = task.validate(0, toy_run())
+    assert task.model_file()["config"].inference.refiner_steps == 1
+    assert figures["texture"] >= 0
+    assert task.best_metric == "texture"
+
+
+def test_the_discriminators_use_both_mels():
+    networks = MelDiscriminators()
+    mel, coarse = torch.randn(2, 32, 80), torch.randn(2, 32, 80)
+    scores = [part[-1] for part in networks(mel, coarse)]
+    assert all(not torch.equal(one, other[-1]) for one, other in zip(scores, networks(mel, -coarse), strict=True))
+    assert all(not torch.equal(one, other[-1]) for one, other in zip(scores, networks(-mel, coarse), strict=True))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"adversarial_weight": -1.0}, {"adversarial_weight": 11.0}, {"discriminator_warmup_steps": -1}]
+)
+def test_impossible_settings_are_refused(changes):
+    with pytest.raises(ConfigError, match="--refine"):
+        RefinerFlags(**changes)
