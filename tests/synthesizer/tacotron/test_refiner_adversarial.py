@@ -42,7 +42,9 @@ def test_both_networks_are_trained(tmp_path):
     task, batches = make(tmp_path)
     gradients(task, batches.batch_at(0), step=10)
     for network in (task.refiner, task.discriminators):
-        assert [name for name, value in network.named_parameters() if value.grad is None or not value.grad.any()] == []
+        missing = [name for name, value in network.named_parameters() if value.grad is None or not value.grad.any()]
+        # The hinge losses of recorded and generated mels cancel at the bias of scores within [-1, 1].
+        assert [name for name in missing if not name.endswith("leave.bias")] == []
     groups = task.param_groups()
     assert sum(len(group["params"]) for group in groups) == len(list(task.refiner.parameters())) + len(
         list(task.discriminators.parameters())
