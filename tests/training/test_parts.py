@@ -181,7 +181,7 @@ def test_frozen_parameters_are_not_averaged():
     average = WeightAverage(model, 0.999)
     for step in range(300):
         with torch.no_grad():
-            model.bias += 0.01
+            model.bias.add_(0.01)
         average.update(step)
     with average.applied():
         assert torch.equal(model.weight, frozen)
