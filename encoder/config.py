@@ -1,9 +1,14 @@
 """Settings that encoder families share. Imports neither torch nor numpy, so that `--help` is quick."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 from speech.errors import ConfigError
+
+MOST_FRAMES = 10_000  # of a partial
+MOST_UNITS = 8192  # of any size without a limit of its own
+MOST = {"num_layers": 16, "n_mels": 512, "sample_rate": 768_000, "hop_length": 2**15, "segment_frames": 10_000}
 
 
 @dataclass(frozen=True)
@@ -18,6 +23,10 @@ class PartialsConfig:
     """Smallest fraction of the last partial that must be audio; below it the partial is dropped."""
 
     def __post_init__(self) -> None:
+        if self.partial_frames > MOST_FRAMES:
+            raise ConfigError(
+                f"The encoder's partial_frames is {self.partial_frames}: it must be at most {MOST_FRAMES}."
+            )
         if not 1 <= self.partial_step <= self.partial_frames:
             raise ConfigError(
                 f"The encoder's partial_step is {self.partial_step}: it must lie between 1 and partial_frames "
@@ -25,6 +34,14 @@ class PartialsConfig:
             )
         if not 0 < self.min_coverage <= 1:
             raise ConfigError(f"The encoder's min_coverage is {self.min_coverage}: it must be above 0 and at most 1.")
+
+
+def check_sizes(settings: object, names: Iterable[str]) -> None:
+    """Raises: ConfigError if one of these settings of an encoder is not from 1 to its maximum (`MOST`)."""
+    for name in names:
+        value, most = getattr(settings, name), MOST.get(name, MOST_UNITS)
+        if not 1 <= value <= most:
+            raise ConfigError(f"The encoder's {name} is {value}: it must lie between 1 and {most}.")
 
 
 class EncoderSettings(Protocol):

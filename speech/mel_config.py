@@ -8,6 +8,8 @@ from typing import Any
 
 from speech.errors import ConfigError
 
+MOST = {"sample_rate": 768_000, "n_fft": 2**15, "hop_length": 2**15, "n_mels": 512}  # no sensible setting has more
+
 
 @dataclass(frozen=True)
 class MelConfig:
@@ -43,6 +45,9 @@ class MelConfig:
         for name in ("sample_rate", "n_fft", "hop_length", "win_length", "n_mels", "max_abs_value"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"The mel setting {name} must be above 0, not {getattr(self, name)}.")
+        for name, most in MOST.items():
+            if getattr(self, name) > most:
+                raise ConfigError(f"The mel setting {name} must be at most {most}, not {getattr(self, name)}.")
         if self.sample_rate % self.hop_length:
             raise ConfigError(
                 f"A hop of {self.hop_length} samples does not divide {self.sample_rate} Hz: choose one that does."

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from encoder.config import PartialsConfig
+from encoder.config import PartialsConfig, check_sizes
 from speech.errors import ConfigError
 
 
@@ -38,13 +38,11 @@ class CAMPPlusConfig:
     partials: PartialsConfig = field(default_factory=lambda: PartialsConfig(partial_frames=200, partial_step=200))
 
     def __post_init__(self) -> None:
-        for name in (
+        check_sizes(self, (
             "n_mels", "embedding_size", "head_channels", "channels", "growth_rate", "bottleneck", "segment_frames",
             "sample_rate", "hop_length",
-        ):  # fmt: skip
-            if getattr(self, name) < 1:
-                raise ConfigError(f"The encoder's {name} is {getattr(self, name)}: it must be at least 1.")
+        ))  # fmt: skip
         if self.n_mels % 8:
             raise ConfigError(f"The encoder's n_mels is {self.n_mels}: CAM++ needs a multiple of 8.")
-        if len(self.layers) != 3 or min(self.layers) < 1:
-            raise ConfigError(f"The encoder's layers are {self.layers}: give three numbers of at least 1.")
+        if len(self.layers) != 3 or min(self.layers) < 1 or max(self.layers) > 64:
+            raise ConfigError(f"The encoder's layers are {self.layers}: give three numbers from 1 to 64.")

@@ -41,9 +41,12 @@ def load(header: "ModelHeader", weights: "dict[str, Tensor]", device: Any = "cpu
     """
     from encoder.campplus.inference import CAMPPlusEncoder
     from encoder.campplus.model import CAMPPlusModel
+    from modelfile.checkpoint import no_larger_than
     from modelfile.header import config_from_header
 
-    model = CAMPPlusModel(config_from_header(CAMPPlusConfig, header))
+    config = config_from_header(CAMPPlusConfig, header)
+    with no_larger_than(weights):
+        model = CAMPPlusModel(config)
     return CAMPPlusEncoder.of_file(model, header, weights, device, **options)
 
 

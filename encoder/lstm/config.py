@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from encoder.config import PartialsConfig
+from encoder.config import PartialsConfig, check_sizes
 from speech.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -39,9 +39,7 @@ class LSTMConfig:
     partials: PartialsConfig = field(default_factory=PartialsConfig)
 
     def __post_init__(self) -> None:
-        for name in ("n_mels", "hidden_size", "num_layers", "embedding_size", "sample_rate", "hop_length"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"The encoder's {name} is {getattr(self, name)}: it must be at least 1.")
+        check_sizes(self, ("n_mels", "hidden_size", "num_layers", "embedding_size", "sample_rate", "hop_length"))
         if self.compression not in get_args(Compression):
             raise ConfigError(f"The encoder's compression is {self.compression!r}: choose 'none' or 'log'.")
 

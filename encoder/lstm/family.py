@@ -46,8 +46,12 @@ def load(header: "ModelHeader", weights: "dict[str, Tensor]", device: Any = "cpu
     from encoder.lstm.config import read_config
     from encoder.lstm.inference import LSTMEncoder
     from encoder.lstm.model import SpeakerEncoderModel
+    from modelfile.checkpoint import no_larger_than
 
-    return LSTMEncoder.of_file(SpeakerEncoderModel(read_config(header)), header, weights, device, **options)
+    config = read_config(header)
+    with no_larger_than(weights):
+        model = SpeakerEncoderModel(config)
+    return LSTMEncoder.of_file(model, header, weights, device, **options)
 
 
 def plan(flags: LSTMFlags, store: "FeatureStore", run: Path) -> "TrainingPlan":

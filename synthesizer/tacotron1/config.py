@@ -61,12 +61,12 @@ class Architecture:
         for name in widths + counts:
             if not 1 <= getattr(self, name) <= 8192:
                 raise ConfigError(f"{name} must lie in [1, 8192], not {getattr(self, name)}.")
-        if len(self.prenet_sizes) != 2 or min(self.prenet_sizes) < 1:
-            raise ConfigError("prenet_sizes must be two widths of at least 1.")
+        if len(self.prenet_sizes) != 2 or not all(1 <= size <= 8192 for size in self.prenet_sizes):
+            raise ConfigError("prenet_sizes must be two widths from 1 to 8192.")
         if self.encoder_size % 2 or self.postnet_size % 2:
             raise ConfigError("encoder_size and postnet_size must be even: half of each for a direction of the GRU.")
-        if not self.attention_kernel % 2:
-            raise ConfigError("attention_kernel must be odd, so that a convolution keeps the length.")
+        if not self.attention_kernel % 2 or not 1 <= self.attention_kernel <= 1023:
+            raise ConfigError("attention_kernel must be odd, so that a convolution keeps the length, and at most 1023.")
         if not 0 <= self.highways <= 64:
             raise ConfigError("highways must lie in [0, 64].")
         if not (0 <= self.prenet_dropout < 1 and 0 <= self.zoneout < 1):

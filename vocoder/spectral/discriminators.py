@@ -62,11 +62,13 @@ class Discriminators(nn.Module):
         Raises:
             ModelFileError: missing, damaged, or not a file of discriminators.
         """
-        from modelfile.checkpoint import load_into, load_model_file
+        from modelfile.checkpoint import load_into, load_model_file, no_larger_than
         from modelfile.header import config_from_header
 
         header, weights = load_model_file(path, STAGE, KIND)
-        discriminators = cls(config_from_header(DiscriminatorConfig, header))
+        config = config_from_header(DiscriminatorConfig, header)
+        with no_larger_than(weights):
+            discriminators = cls(config)
         load_into(discriminators, weights)
         return discriminators
 

@@ -64,14 +64,16 @@ def load(
         ConfigError: there is no such engine.
         ModelFileError: its config is refused or the weights do not fit it.
     """
-    from modelfile.checkpoint import load_into
+    from modelfile.checkpoint import load_into, no_larger_than
     from modelfile.header import config_from_header
     from vocoder.spectral.inference import MAX_REFINEMENTS, REFINEMENTS, SpectralVocoder
     from vocoder.spectral.model import SpectralGenerator
 
     if engine not in ("auto", "torch"):
         raise ConfigError(f"A spectral vocoder has no engine {engine!r}: choose engine torch or auto.")
-    model = SpectralGenerator.without_weights(config_from_header(SpectralConfig, header))
+    config = config_from_header(SpectralConfig, header)
+    with no_larger_than(weights):
+        model = SpectralGenerator.without_weights(config)
     load_into(model, weights)
     stored = header.extra.get("refinements", str(REFINEMENTS))
     if not (stored.isdecimal() and len(stored) <= 4 and int(stored) <= MAX_REFINEMENTS):

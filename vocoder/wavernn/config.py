@@ -78,6 +78,8 @@ class WaveRNNConfig:
             )
         if self.shape != "classic" and self.hop_length % self.subframes:
             raise ConfigError(f"{self.subframes} subframes do not divide a hop of {self.hop_length} samples.")
+        if len(self.upsample_factors) > 16 or not all(1 <= factor <= 1024 for factor in self.upsample_factors):
+            raise ConfigError("The WaveRNN needs at most 16 upsampling factors, from 1 to 1024.")
         if self.shape == "classic" and math.prod(self.upsample_factors) != self.hop_length:
             raise ConfigError(
                 f"The upsampling factors {self.upsample_factors} do not multiply to the hop of {self.hop_length}."

@@ -58,15 +58,17 @@ def load(header: "ModelHeader", weights: "dict[str, Tensor]", device: Any = "cpu
     Raises:
         ModelFileError: its config is refused or the weights do not fit it.
     """
-    from modelfile.checkpoint import load_into
+    from modelfile.checkpoint import load_into, no_larger_than
     from modelfile.header import config_from_header
     from vocoder.wavernn.inference import WaveRNNVocoder
     from vocoder.wavernn.model import build_wavernn
     from vocoder.wavernn.pruning import unpack_sparse
 
     config = config_from_header(WaveRNNConfig, header)
-    model = build_wavernn(config)
-    load_into(model, unpack_sparse(weights, config))
+    weights = unpack_sparse(weights, config)
+    with no_larger_than(weights):
+        model = build_wavernn(config)
+    load_into(model, weights)
     about: dict[str, Any] = {"licence": header.licence, "trained_on": header.trained_on, "step": header.step}
     return WaveRNNVocoder(model, device, **about, **options)
 
