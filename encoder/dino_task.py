@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 TEMPERATURE_RISE = 0.1  # fraction of the steps
-CHECKED_FROM = 0.1  # fraction of the steps after which a collapse is reported
+# A collapse is reported after these steps and this fraction of all steps. Before, the statistics of batch norm are not
+# those of the network, and all embeddings have similar directions.
+CHECKED_FROM_STEP = 100
+CHECKED_FROM = 0.1
 
 
 class DinoTask(SpeakerTask):
@@ -119,7 +122,7 @@ class DinoTask(SpeakerTask):
     def validate(self, step: int, run: "RunDirectory") -> dict[str, float]:
         """The figures of the teacher, and the `spread` of its embeddings. A collapse is logged as a warning."""
         figures = super().validate(step, run)
-        if step >= CHECKED_FROM * self.steps and self._last is not None:
+        if step >= max(CHECKED_FROM_STEP, CHECKED_FROM * self.steps) and self._last is not None:
             mean_entropy, marginal_entropy = map(float, self._last)
             problem = collapse(mean_entropy, marginal_entropy, figures["spread"], self.config.prototypes)
             if problem:
