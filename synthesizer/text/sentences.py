@@ -1,6 +1,7 @@
 """Sentence splitting for synthesis. Only white space is removed."""
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -226,4 +227,6 @@ def _inline_spans(text: str) -> list[tuple[int, int]]:
 
 
 def _inside(position: int, spans: list[tuple[int, int]]) -> bool:
-    return any(start < position < end for start, end in spans)
+    """Whether a position lies within one of the spans, which are in order."""
+    before = bisect_left(spans, (position,))
+    return before > 0 and position < spans[before - 1][1]

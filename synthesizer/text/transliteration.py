@@ -141,7 +141,10 @@ def _greek_name(match: re.Match[str]) -> str:
         return letter  # of a unit
     if letter == "Ω" and _OHM.search(match.string, max(0, match.start() - 3), match.end() + 1):
         return letter
-    name = unicodedata.name(letter).split()[-1].lower().replace("lamda", "lambda")
+    full_name = unicodedata.name(letter, "")
+    if not full_name:
+        return letter  # U+03A2, which is not assigned
+    name = full_name.split()[-1].lower().replace("lamda", "lambda")
     return (" " if before.isalnum() else "") + name + (" " if after.isalnum() else "")
 
 
@@ -155,8 +158,9 @@ def _compatible(character: str, losses: Losses) -> str:
         return _REPLACED[character]
     if unicodedata.decomposition(character).startswith("<fraction>"):
         return " " + unicodedata.normalize("NFKC", character).replace("⁄", "/")
-    if unicodedata.name(character, "").startswith(("ROMAN NUMERAL", "SMALL ROMAN NUMERAL")):
-        return str(int(unicodedata.numeric(character)))
+    number = unicodedata.numeric(character, None)  # None for U+2183, the reversed C
+    if number is not None and unicodedata.name(character, "").startswith(("ROMAN NUMERAL", "SMALL ROMAN NUMERAL")):
+        return str(int(number))
     digit = unicodedata.decimal(character, None)
     if digit is not None:
         return str(digit)

@@ -1,5 +1,7 @@
 """Sentence splitting."""
 
+import sys
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -154,3 +156,18 @@ _words = st.from_regex(r"[A-Za-z0-9]{1,30}[.,;:?!]?", fullmatch=True)
 @given(st.lists(_words, max_size=80).map(" ".join), st.integers(20, 200))
 def test_segments_are_within_the_limit(text, limit):
     assert all(spoken_length(segment) <= limit for segment in split_sentences(text, limit))
+
+
+@pytest.mark.parametrize("unit", ["{HH} ", "{HH}", "{hello} ", "}{", "a{b}. "])
+def test_the_work_grows_with_the_length_of_a_text_and_not_with_its_square(unit):
+    def calls(count: int) -> int:
+        """Function calls and returns, which do not depend on the machine."""
+        events = []
+        sys.setprofile(lambda *_: events.append(1))
+        try:
+            split_sentences(unit * count)
+        finally:
+            sys.setprofile(None)
+        return len(events)
+
+    assert calls(1600) < 3 * calls(800)
