@@ -6,7 +6,8 @@ process that compiles also loads the object file, so the first run gives the sam
 
 A file is valid for one processor, one state of the sources, and one version of numba and LLVM. If it is missing or
 damaged, the functions are compiled again. It is in $NUMBA_CACHE_DIR where that is set, else beside this file, or in
-the user's cache folder where the package cannot be written to.
+the user's cache folder where the package cannot be written to. A folder that other users may write to is never used
+(`kernels.private_files`).
 """
 
 import ctypes
@@ -24,6 +25,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from kernels.private_files import NotPrivateError, make_private, read_private
 
 logger = logging.getLogger(__name__)
 
@@ -164,7 +167,9 @@ def _read_cache(file: str, subject: str) -> dict[str, MachineCode] | None:
     """The functions of a cache file; None if it is missing or damaged."""
     for folder in _folders():
         try:
-            return _unpacked((folder / file).read_bytes())
+            return _unpacked(read_private(folder, file))
+        except NotPrivateError as error:
+            _log_once(logging.WARNING, f"Compiled code is not read from a folder that others may write to: {error}.")
         except OSError:
             continue
         except (ValueError, KeyError, TypeError):
@@ -177,9 +182,12 @@ def _write_cache(file: str, codes: dict[str, MachineCode]) -> None:
     for folder in _folders():
         path, beside = folder / file, folder / f"{file}.{os.getpid()}"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            if folder.name == FOLDER and folder.is_dir():
+                folder.chmod(0o700)  # as an older version made it, with the user's umask
+            make_private(folder)
             try:
                 beside.write_bytes(_packed(codes))
+                beside.chmod(0o600)
                 beside.replace(path)
             finally:
                 beside.unlink(missing_ok=True)

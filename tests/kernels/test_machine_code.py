@@ -1,6 +1,7 @@
 """Compiled functions: kept, damaged, loaded without numba, and the same bits from a fresh compile as from the cache."""
 
 import logging
+import os
 import re
 import subprocess
 import sys
@@ -99,6 +100,18 @@ def test_functions_compile_without_a_writable_cache(compiler, monkeypatch, tmp_p
     assert addresses() == addresses(MORE) == EXPECTED
     (warning,) = (record for record in caplog.records if record.levelno == logging.WARNING)
     assert "cannot be kept" in warning.message
+
+
+@pytest.mark.skipif(os.name == "nt", reason="folders are not checked there")
+def test_code_is_neither_read_from_nor_kept_in_a_folder_that_others_may_write_to(
+    compiler, monkeypatch, tmp_path, caplog
+):
+    assert addresses() == EXPECTED
+    tmp_path.chmod(0o777)
+    for _ in range(2):
+        monkeypatch.setattr(machine_code, "_loaded", {})
+        assert addresses() == EXPECTED
+    assert compiler.times == 3 and "others may write" in caplog.text and "cannot be kept" in caplog.text
 
 
 def test_code_is_specific_to_sources_processor_and_versions(monkeypatch):
