@@ -26,9 +26,10 @@ LEAST_POWER = 1e-9  # of an empty frame
 AROUND = 2  # samples on either side of the excitation one pitch period back
 SIGNALS = 2 + 2 * AROUND  # inputs of the network beside labels and mel: the last sample and that excitation
 
-# Sampling (LPCNet, section 3.3): the distribution to the power of 1 + max(0, SLOPE * clarity - OFFSET)
-SLOPE, OFFSET = 1.5, 0.5
-FLOOR = 0.01  # subtracted from the probabilities, relative to the largest
+# Sampling (LPCNet, section 3.3): the distribution to the power of 1 + max(0, SLOPE * clarity - OFFSET). LPCNet has 1.5
+# and 0.5. With little training that generates 9 dB too quietly, because the quiet history lowers the level further.
+SLOPE, OFFSET = 0.375, 0.125
+FLOOR = 0.002  # subtracted from the probabilities, relative to the largest
 
 
 @dataclass(frozen=True)

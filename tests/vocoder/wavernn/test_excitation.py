@@ -96,9 +96,9 @@ def test_sharpened_distribution(config, model):
     stepper.power = torch.tensor([[1.0], [2.0]])
     probabilities = torch.tensor([0.5, 0.3, 0.196, 0.004]).expand(2, 4)
     unvoiced, voiced = stepper.sharpened(probabilities.log()).softmax(dim=1)
-    expected = (probabilities[0] - 0.005).clamp(min=0)
+    expected = (probabilities[0] - 0.002 * 0.5).clamp(min=0)
     torch.testing.assert_close(unvoiced, expected / expected.sum())
-    squares = (probabilities[0].square() - 0.01 * 0.25).clamp(min=0)
+    squares = (probabilities[0].square() - 0.002 * 0.25).clamp(min=0)
     torch.testing.assert_close(voiced, squares / squares.sum())
 
 
