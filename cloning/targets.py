@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cloning.batch import MANIFEST, Manifest
 from cloning.narration import speakable
 from speech.errors import StorageError, TextError
+from speech.files import refuse_special
 
 if TYPE_CHECKING:
     from synthesizer.text.lexicon import Lexicon
@@ -24,10 +25,14 @@ def read_text(path: Path) -> str:
     """The content of a UTF-8 text file, or of standard input for "-".
 
     Raises:
-        TextError: there is no such file, or it is not UTF-8 text.
+        TextError: there is no such file, or it is not UTF-8 text; pipes and devices are read as standard input only.
     """
     try:
-        data = sys.stdin.buffer.read() if path == STANDARD_INPUT else path.read_bytes()
+        if path == STANDARD_INPUT:
+            data = sys.stdin.buffer.read()
+        else:
+            refuse_special(path)
+            data = path.read_bytes()
         return data.decode("utf-8-sig")
     except FileNotFoundError as error:
         raise TextError(f"There is no text file {path}: check the path.") from error

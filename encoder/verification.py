@@ -29,7 +29,7 @@ from encoder.metrics import (
     threshold_at_min_dcf,
 )
 from speech.errors import ConfigError, CorpusError, exit_on_speech_error
-from speech.files import readable
+from speech.files import readable, refuse_special
 
 KALDI_LABELS = {"target": True, "nontarget": False}
 VOXCELEB_LABELS = {"1": True, "0": False}
@@ -109,6 +109,7 @@ def read_trials(path: Path) -> list[Trial]:
         CorpusError: the list is missing, not text or empty, or a line has neither of the two formats.
     """
     try:
+        refuse_special(path)
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
         raise CorpusError(f"There is nothing at {path}: give a list of trials, or a folder of recordings.") from None

@@ -15,7 +15,7 @@ from corpora.splits import splits_of
 from evaluation.report import Notes
 from speech.audio import SAMPLE_RATE, normalize_peak
 from speech.errors import AudioError, CorpusError, TextError
-from speech.files import readable
+from speech.files import readable, refuse_special
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,7 @@ def read_sentences(path: Path) -> list[str]:
         TextError: the file is missing, is not text, or has fewer than two sentences.
     """
     try:
+        refuse_special(path)
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise TextError(f"{path} is not a readable text file: write one sentence per line, as UTF-8.") from error

@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 
 from modelfile.checksum import CHECKSUM
 from speech.errors import ModelFileError, SpeechError
-from speech.files import readable
+from speech.files import readable, refuse_special
 
 FORMAT_VERSION = 1
 MAX_HEADER_BYTES = 16 * 2**20
@@ -107,12 +107,14 @@ def open_tensors(path: Path, framework: Literal["np", "pt"]) -> Any:
     try:
         if path.is_dir():
             raise ModelFileError(f"{path} is a folder: give the .safetensors file itself.")
+        refuse_special(path)
         with path.open("rb") as file:
             start = file.read(8)
     except FileNotFoundError as error:
         raise ModelFileError(f"There is no model file {path}: check the path, or train or download a model.") from error
     except (OSError, ValueError) as error:
-        raise ModelFileError(f"{path} cannot be read ({error}): check the path and its permissions.") from error
+        reason = getattr(error, "strerror", None) or error
+        raise ModelFileError(f"{path} cannot be read ({reason}): check the path and its permissions.") from error
     # The file starts with the length of its header. A valid length may begin with the bytes of a pickle.
     if len(start) < 8 or not 2 <= int.from_bytes(start, "little") <= MAX_HEADER_BYTES:
         if start.startswith((b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")):

@@ -17,6 +17,7 @@ import soxr
 
 from speech.containers import open_container
 from speech.errors import AudioError
+from speech.files import refuse_special
 
 logger = logging.getLogger(__name__)
 
@@ -189,6 +190,7 @@ def _check_readable(path: Path) -> None:
     try:
         if path.is_dir():
             raise AudioError(f"{path} is a folder: name the audio file inside it.")
+        refuse_special(path)
         with open(path, "rb") as stream:
             if not stream.read(1):
                 raise AudioError(f"{path} is empty (0 bytes): record or copy it again.")

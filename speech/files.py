@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import secrets
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,20 @@ RETRY_SECONDS = 0.2  # between attempts to lock a file
 def readable(name: str) -> str:
     """A file name or argument as text that UTF-8 can encode: bytes that are not UTF-8 become escapes such as \\xe9."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def refuse_special(path: Path) -> None:
+    """Refuse what is neither a file nor a folder: a pipe or a device may wait, or go on, for ever.
+
+    Raises:
+        OSError: it is a pipe, socket or device.
+    """
+    try:
+        kind = path.stat().st_mode
+    except (OSError, ValueError):  # reported when it is opened; ValueError: a null character in the name
+        return
+    if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
+        raise OSError(errno.EINVAL, "it is a pipe, socket or device, not a file", str(path))
 
 
 def write_atomically(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from speech.errors import TextError
+from speech.files import refuse_special
 from synthesizer.text.inflection import plural_phonemes
 from synthesizer.text.pronunciation import transcribe
 from synthesizer.text.transcript import parse_phonemes
@@ -117,6 +118,7 @@ def read_lexicon(path: str | Path) -> Lexicon:
     """
     path = Path(path)
     try:
+        refuse_special(path)
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, skipinitialspace=True, strict=True)
             rows = [(reader.line_num, row) for row in reader]
