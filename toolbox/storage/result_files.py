@@ -18,6 +18,7 @@ from toolbox.storage.settings import DEFAULTS, SpeechSettings
 
 FORMAT = 1
 AUDIO, ARRAYS, CARD = "sound.wav", "arrays.safetensors", "result.json"
+VOICE = "voice.safetensors"  # only of voices with more than the card holds
 MAX_REFERENCE_FRAMES = 2400  # 30 seconds with the default mel settings
 MAX_TITLE = 60  # characters
 MAX_NAME = 40  # characters of the voice and of the text in a proposed file name
@@ -179,7 +180,9 @@ def contents_of(result: Result, card: dict[str, Any]) -> dict[str, bytes]:
     for number, line in enumerate(result.lines):
         arrays[f"mel.{number}"] = np.ascontiguousarray(line.mel, np.float32)
         arrays[f"alignment.{number}"] = np.ascontiguousarray(line.alignment, np.float16)  # only drawn
-    return {
+    voice = result.voice
+    more = voice.reference is not None or voice.adapter is not None
+    return ({VOICE: save(voice.tensors(), voice.header())} if more else {}) | {
         AUDIO: audio.getvalue(),
         ARRAYS: save(arrays),
         CARD: (json.dumps(card, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode(),
@@ -212,6 +215,9 @@ def result_of(folder: Path, card: dict[str, Any]) -> Result:
     arrays = load((folder / ARRAYS).read_bytes())
     wav, sample_rate = soundfile.read(folder / AUDIO, dtype="float32")
     about = dict(card["voice"], sources=tuple(map(str, card["voice"]["sources"])))
+    if (folder / VOICE).is_file():
+        stored = Voice.load(folder / VOICE)
+        about |= {"reference": stored.reference, "adapter": stored.adapter}
     lines = tuple(
         Line(
             text=str(line["text"]),

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from cloning.voices import Voice
+from synthesizer.tacotron.inference import TacotronSynthesizer
 from synthesizer.tacotron.refiner import adaptation
 from tests.toolbox.fakes import AppDriver, save_speech
 from tests.toy_models import save_toy_models, toy_synthesizer
@@ -18,6 +19,7 @@ def refined(tmp_path_factory, toy_folder):
     """Toy models with a refiner."""
     folder = save_toy_models(tmp_path_factory.mktemp("refined"))
     synthesizer = toy_synthesizer(sizes=SIZES)
+    assert isinstance(synthesizer, TacotronSynthesizer) and synthesizer.model.refiner is not None
     torch.nn.init.normal_(synthesizer.model.refiner.leave.weight, std=0.1)
     synthesizer.save(folder / "synthesizer.safetensors")
     return folder
@@ -65,18 +67,24 @@ def test_a_voice_is_adapted_used_saved_and_undone(app, long_clips):
     model = (app.models / "synthesizer.safetensors").read_bytes()
     adapt(app)
     assert "adapted" in window.voice_card.about.text() and "adapted" in app.notices[-1][0]
-    adapter = app.voices.chosen.voice.adapter
+    adapted = app.voices.chosen
+    adapter = adapted.voice.adapter
     assert adapter is not None and np.array_equal(app.voices.chosen.wav, before.wav)
     assert (app.models / "synthesizer.safetensors").read_bytes() == model
     app.speak()
     assert app.requests.result.lines[0].mel.shape == plain.lines[0].mel.shape
     assert not np.array_equal(app.requests.result.lines[0].mel, plain.lines[0].mel)
+    app.requests.restore_settings()
+    app.settle()
+    restored = app.voices.chosen.voice
+    assert restored.adapter is not None and np.array_equal(restored.reference.coded, before.voice.reference.coded)
+    app.voices.use(adapted)
     app.voices.save_chosen("ann", "by letter")
     app.settle()
     kept = Voice.load(app.data / "voices" / "ann.safetensors")
     assert kept.adapter is not None and kept.adapter.model == adapter.model
     assert all(np.array_equal(kept.adapter.tensors[name], values) for name, values in adapter.tensors.items())
-    assert np.array_equal(kept.reference.coded, before.voice.reference.coded)
+    assert kept.reference is not None and np.array_equal(kept.reference.coded, before.voice.reference.coded)
     assert "adapted" in window.voice_card.about.text() and app.voices.chosen.key == "ann"
     app.session.undo()
     assert app.voices.chosen is before and "adapted" not in window.voice_card.about.text()

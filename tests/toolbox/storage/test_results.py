@@ -11,6 +11,9 @@ import pytest
 
 from cloning.voices import Voice
 from speech.errors import ModelFileError, StorageError
+from speech.reference_mel import ReferenceMel
+from synthesizer.adapter import VoiceAdapter
+from tests.toy_models import speech_like
 from toolbox.storage import results as results_module
 from toolbox.storage.result_files import proposed_name
 from toolbox.storage.results import Line, Result, ResultStore
@@ -58,6 +61,23 @@ def test_a_result_is_restored_completely(tmp_path):
     assert back.voice.pitch == 180.0
     assert back.similarity == pytest.approx(0.7123) and back.created
     assert (names_in(store.directory / entry.key)) == ["arrays.safetensors", "result.json", "sound.wav"]
+
+
+def test_the_reference_mel_and_the_adapter_of_the_voice_are_stored(tmp_path):
+    reference = ReferenceMel.of_recording(speech_like(2.0))
+    adapter = VoiceAdapter({"up": np.ones((2, 3), np.float16)}, "digest")
+    made = result()
+    store = ResultStore(tmp_path)
+    for voice in (replace(made.voice, reference=reference), replace(made.voice, adapter=adapter)):
+        back = store.load(store.add(replace(made, voice=voice)).key).voice
+        np.testing.assert_array_equal(back.embedding, made.voice.embedding)
+        assert (back.name, back.consent, back.pitch) == ("Zoë", "by letter", 180.0)
+        for one, other in ((back.reference, voice.reference), (back.adapter, voice.adapter)):
+            assert (one is None) == (other is None)
+        if back.reference is not None and reference is not None:
+            np.testing.assert_array_equal(back.reference.coded, reference.coded)
+        if back.adapter is not None:
+            np.testing.assert_array_equal(back.adapter.tensors["up"], adapter.tensors["up"])
 
 
 def test_the_list_is_newest_first_and_survives_a_restart(tmp_path):
