@@ -118,6 +118,8 @@ def speak_batch(narrator: Narrator, jobs: Sequence[Job], files: ModelFiles | Non
         return
     manifest_path = first.parent / MANIFEST
     earlier = Manifest.read(manifest_path)
+    if earlier is not None and earlier.unfinished:
+        _remove_temporaries(first.parent, {MANIFEST, *(path.name for _, path in jobs if path is not None)})
     if earlier is not None and narrator.options.seed is None and not overwrite:
         narrator.options = _with_seed_of(narrator.options, earlier)
     narrator.options = narrator.options.seeded()
@@ -149,6 +151,13 @@ def speak_batch(narrator: Narrator, jobs: Sequence[Job], files: ModelFiles | Non
     write(unfinished="")
     if kept:
         print(f"{kept} of {len(jobs)} files were finished before and are kept")
+
+
+def _remove_temporaries(folder: Path, names: set[str]) -> None:
+    """Remove the temporary files that a batch has left which was killed while it wrote one of these files."""
+    from modelfile.files import remove_temporaries
+
+    remove_temporaries(folder, names)
 
 
 def _kept_entries(earlier: Manifest, jobs: Sequence[Job]) -> dict[str, dict[str, Any]]:

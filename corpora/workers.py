@@ -20,6 +20,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
@@ -151,7 +152,8 @@ class _Pool:
     def _start(self, name: str) -> _Worker:
         ours, theirs = self.context.Pipe()
         process: BaseProcess = self.context.Process(target=_work, args=(theirs, name, self.open_work), daemon=True)
-        process.start()
+        with _interrupts_blocked():
+            process.start()
         theirs.close()
         self.workers.append(_Worker(name, process, ours))
         return self.workers[-1]
@@ -227,6 +229,20 @@ class _Pool:
             if worker.process.is_alive():
                 worker.process.kill()
                 worker.process.join()
+
+
+@contextlib.contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Block Ctrl-C within the block. A process that is started in it ignores Ctrl-C from its first instruction."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # its start would unblock the signal
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _cause(code: int | None) -> str:

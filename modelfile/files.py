@@ -6,7 +6,7 @@ import errno
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,10 +55,12 @@ def as_array(tensor: torch.Tensor) -> np.ndarray:
     return (tensor.view(torch.int16) if tensor.dtype == torch.bfloat16 else tensor).numpy()
 
 
-def remove_temporaries(folder: Path) -> None:
-    """Delete temporary files of killed writers in `folder`."""
+def remove_temporaries(folder: Path, names: Container[str] | None = None) -> None:
+    """Delete temporary files of killed writers in `folder`: all, or only those of files with these names."""
     for leftover in folder.glob(f".*{TEMPORARY_SUFFIX}"):
-        leftover.unlink(missing_ok=True)
+        of_file = leftover.name.removesuffix(TEMPORARY_SUFFIX).rpartition(".")[0].removeprefix(".")
+        if names is None or of_file in names:
+            leftover.unlink(missing_ok=True)
 
 
 def _without_shared_memory(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -9,7 +10,7 @@ import time
 
 import pytest
 
-from corpora.workers import supervise
+from corpora.workers import _Pool, _Worker, supervise
 from speech.errors import AudioError, StorageError
 from tests.corpora.toy_work import ToyItem, open_nothing, open_toy_work
 
@@ -51,6 +52,23 @@ def test_errors_of_the_work_are_raised():
 def test_workers_that_keep_crashing_end_the_run():
     with pytest.raises(StorageError, match="keep crashing"):
         work_on([ToyItem(f"{number}", "die") for number in range(20)], jobs=2, size=1)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is sent in another way")
+def test_ctrl_c_while_a_worker_starts_does_not_reach_it(monkeypatch, capfd):
+    """The parent ends the workers; a worker that imports its modules would print a traceback."""
+    start, started = _Pool._start, []
+
+    def start_and_interrupt(pool: _Pool, name: str) -> _Worker:
+        worker = start(pool, name)
+        started.append(worker)
+        os.kill(worker.process.pid or 0, signal.SIGINT)
+        return worker
+
+    monkeypatch.setattr(_Pool, "_start", start_and_interrupt)
+    assert set(work_on([ToyItem("1"), ToyItem("2")], jobs=2, size=1)) == {"1", "2"}
+    assert len(started) == 2 and "Traceback" not in capfd.readouterr().err
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 def test_workers_that_cannot_start_are_reported():

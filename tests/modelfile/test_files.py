@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from modelfile.files import write_json, write_tensors, write_text
+from modelfile.files import remove_temporaries, write_json, write_tensors, write_text
 from speech.errors import StorageError
 from speech.files import write_atomically
 
@@ -42,6 +42,17 @@ def test_a_file_in_place_of_a_folder_is_reported(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot be written"):
         write_json(tmp_path / "file" / "config.json", {})
+
+
+def test_only_temporary_files_of_the_named_files_are_removed(tmp_path):
+    ours = [".001.wav.0123abcd.partial", ".manifest.json.89abcdef.partial"]
+    others = [".mine.wav.0123abcd.partial", "001.wav", "notes.partial", ".001.wav.bak"]
+    for name in ours + others:
+        (tmp_path / name).write_text("")
+    remove_temporaries(tmp_path, {"001.wav", "manifest.json"})
+    assert {path.name for path in tmp_path.iterdir()} == set(others)
+    remove_temporaries(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == set(others[1:])
 
 
 @pytest.mark.parametrize("text", [b"caf\xe9", b"\xff\xff", "café".encode()])
