@@ -6,13 +6,17 @@ The command is `python -m encoder.projection`.
 from __future__ import annotations
 
 import logging
+import os
 import re
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from kernels.private_files import is_private
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,6 +55,7 @@ def project(embeddings: ArrayLike, seed: int = 0) -> NDArray[np.float32]:
         return _principal_components(rows)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about optional packages, and about the seed
+        _leave_shared_cache()
         try:
             import umap
         except ImportError:
@@ -63,6 +68,14 @@ def project(embeddings: ArrayLike, seed: int = 0) -> NDArray[np.float32]:
             n_neighbors=neighbours, min_dist=0.9, metric="cosine", init="pca", random_state=seed, n_jobs=1
         )
         return np.asarray(reducer.fit_transform(rows), dtype=np.float32)
+
+
+def _leave_shared_cache() -> None:
+    """Let numba not use a cache folder that others may write to: it unpickles the indexes that it finds there."""
+    chosen = os.environ.get("NUMBA_CACHE_DIR", "")
+    if chosen and Path(chosen).exists() and not is_private(Path(chosen)):
+        logger.warning("$NUMBA_CACHE_DIR (%s) is not used: others may write to that folder", chosen)
+        del os.environ["NUMBA_CACHE_DIR"]
 
 
 def _principal_components(rows: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from typing import Any
@@ -8,7 +9,7 @@ import soundfile
 from matplotlib.colors import to_rgb
 
 from encoder import projection as map_command
-from encoder.umap_projection import draw_map, project, speaker_style
+from encoder.umap_projection import _leave_shared_cache, draw_map, project, speaker_style
 from tests.commands import run_main
 from tests.toy_models import save_toy_models, speech_like
 
@@ -132,3 +133,14 @@ def test_the_module_is_a_command(repository):
     )
     assert done.returncode == 0
     assert "map.png" in done.stdout
+
+
+@pytest.mark.skipif(os.name == "nt", reason="folders are not checked there")
+def test_numba_keeps_no_cache_in_a_folder_that_others_may_write_to(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    tmp_path.chmod(0o700)
+    _leave_shared_cache()
+    assert os.environ["NUMBA_CACHE_DIR"] == str(tmp_path)
+    tmp_path.chmod(0o777)
+    _leave_shared_cache()
+    assert "NUMBA_CACHE_DIR" not in os.environ
