@@ -6,6 +6,7 @@ import torch
 
 from encoder import SpeakerEncoder
 from encoder.convert import find_resemblyzer_weights, load_public_encoder, main
+from encoder.lstm.config import LSTMConfig
 from encoder.lstm.convert import convert_public
 from modelfile.convert import convert_file
 from modelfile.header import read_header
@@ -78,6 +79,7 @@ def test_sizes_are_read_off_the_tensors(tmp_path: Path) -> None:
     convert_file(tmp_path / "small.pt", tmp_path / "small.safetensors")
     encoder = SpeakerEncoder.load(tmp_path / "small.safetensors")
     config = encoder.config
+    assert isinstance(config, LSTMConfig)
     assert (config.hidden_size, config.num_layers, config.embedding_size) == (8, 2, 6)
     assert encoder.step == 12
     assert read_header(tmp_path / "small.safetensors").extra["converted_from"] == "small.pt"

@@ -136,8 +136,10 @@ def test_a_map_is_stored_and_restored(tmp_path):
     fit_once(shown)
     shown.add(clip(1, 50), "p1", "late")
     write_map(tmp_path / "map.safetensors", shown.contents())
+    stored = read_map(tmp_path / "map.safetensors")
+    assert stored is not None
     again = SpeakerMap()
-    again.restore(read_map(tmp_path / "map.safetensors"))
+    again.restore(stored)
     np.testing.assert_array_equal(again.positions, shown.positions)
     assert [(one.speaker, one.name) for one in again.points] == [(one.speaker, one.name) for one in shown.points]
     assert [again.colour(name) for name in again.speakers] == [shown.colour(name) for name in shown.speakers]

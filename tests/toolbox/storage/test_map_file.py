@@ -16,6 +16,7 @@ def path(tmp_path):
 
 def test_a_map_is_read_as_it_was_written(path):
     found = read_map(path)
+    assert found is not None
     np.testing.assert_array_equal(found.embeddings, np.arange(12).reshape(3, 4))
     np.testing.assert_array_equal(found.positions, found.embeddings[:, :2])
     assert (found.speakers, found.names) == (("ann", "ann", "Zoë"), ("a", "", "b \n c"))
@@ -30,6 +31,8 @@ def test_a_missing_or_damaged_map_is_no_map(path, keep):
 
 def test_contents_that_do_not_fit_are_no_map(path):
     stored = read_map(path)
+    assert stored is not None
+    assert stored is not None
     for speakers, names, rows in (
         (("ann",), stored.names, stored.embeddings),
         (stored.speakers, ("a",), stored.embeddings),
@@ -41,4 +44,5 @@ def test_contents_that_do_not_fit_are_no_map(path):
 
 def test_an_empty_map_is_kept_empty(tmp_path):
     write_map(tmp_path / "map", StoredMap(np.zeros((0, 0)), np.zeros((0, 2)), (), ()))
-    assert read_map(tmp_path / "map").speakers == ()
+    found = read_map(tmp_path / "map")
+    assert found is not None and found.speakers == ()

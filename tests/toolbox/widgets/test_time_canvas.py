@@ -54,7 +54,7 @@ def test_a_click_seeks_and_the_playhead_is_drawn(canvas, qtbot):
 
 
 def test_a_drag_selects_and_a_click_clears(canvas, qtbot):
-    sought = []
+    sought: list[float] = []
     canvas.sought.connect(sought.append)
     plain = pixels(canvas)
     drag(qtbot, canvas, 3.0, 1.0)

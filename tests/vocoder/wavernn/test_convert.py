@@ -11,6 +11,7 @@ from modelfile.header import read_header
 from modelfile.public import PublicCheckpoint
 from speech.errors import ModelFileError
 from vocoder import Vocoder
+from vocoder.wavernn.classic import ClassicWaveRNN
 from vocoder.wavernn.convert import convert_public
 from vocoder.wavernn.inference import WaveRNNVocoder
 
@@ -32,6 +33,7 @@ def test_converted_weights_give_the_golden_outputs(golden_dir, mode, converted):
     vocoder = Vocoder.load(converted, engine="torch")
     assert isinstance(vocoder, WaveRNNVocoder)
     model = vocoder.model
+    assert isinstance(model, ClassicWaveRNN)
     assert (model.config.shape, model.config.mode, model.config.residual_blocks) == ("classic", mode, 3)
     mel = torch.from_numpy(np.pad(golden["mel"], ((0, 0), (2, 2)))[None])
     values = torch.from_numpy(golden["x"])[None]
