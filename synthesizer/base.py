@@ -123,6 +123,11 @@ class Synthesizer(ABC):
     ) -> AlignedMel:
         """What `align` does, with checked arguments."""
 
+    @property
+    def adaptable(self) -> bool:
+        """Whether `adapt` can be used."""
+        return False
+
     def adapt(
         self,
         clips: Sequence[AdaptationClip],

@@ -88,6 +88,10 @@ class TacotronSynthesizer(Synthesizer):
                 progress(len(decoded))
         return [decoded[k] for k in range(len(requests))]
 
+    @property
+    def adaptable(self) -> bool:
+        return self.model.refiner is not None
+
     def adapt(
         self,
         clips: Sequence[AdaptationClip],

@@ -13,7 +13,6 @@ from cloning.options import SpeechOptions
 from cloning.speech_model import Monitor, TwoStage
 from cloning.voices import Voice
 from modelfile.header import read_header
-from speech.errors import ConfigError, CorpusError
 from toolbox.jobs.context import JobContext
 
 if TYPE_CHECKING:
@@ -64,13 +63,8 @@ class Models:
 
     def can_adapt(self, files: ModelFiles) -> bool:
         """Whether the synthesizer can be adapted to a voice."""
-        try:
-            self._stage("synthesizer", files).adapt([])
-        except ConfigError:
-            return False
-        except CorpusError:  # it can, but not to nothing
-            return True
-        return True
+        adaptable: bool = self._stage("synthesizer", files).adaptable
+        return adaptable
 
     def descriptions(self, files: ModelFiles) -> dict[str, str]:
         """File name and step of each loaded stage, for the card of a result."""
