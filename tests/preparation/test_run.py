@@ -58,7 +58,7 @@ def test_rejected_utterances_can_be_retried(tmp_path, capsys):
 
 
 def test_a_second_run_into_the_same_store_is_refused(tmp_path, corpus, monkeypatch):
-    monkeypatch.setattr("corpora.store_writer.LOCK_ATTEMPTS", 1)
+    monkeypatch.setattr("corpora.store_writer.LOCK_SECONDS", 0.0)
     with FeatureWriter(tmp_path, "main"), pytest.raises(StorageError, match="Another process"):
         run(Toy(corpora=(corpus,), out=tmp_path, jobs=0))
 
