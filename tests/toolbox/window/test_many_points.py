@@ -10,6 +10,7 @@ import pytest
 from PyQt5.QtWidgets import QApplication
 
 from tests.toolbox.fakes import save_speech
+from tests.toy_models import TOY_SPACE
 from toolbox.jobs.speaker_map import Layout
 
 MEGABYTE = 2**20
@@ -85,7 +86,8 @@ def test_memory_does_not_grow_over_five_hundred_utterances(app, monkeypatch):
         window.requests._begin("Speaking", "A.", lambda _context: result)
         while window.requests.busy:
             QApplication.processEvents()
-        app.session.point_added.emit(rng.random(16).astype(np.float32), f"speaker {number % 40}", f"{number}.wav")
+        row = rng.random(16).astype(np.float32)
+        app.session.point_added.emit(row, f"speaker {number % 40}", f"{number}.wav", TOY_SPACE)
         if number % 100 == 99:
             app.settle()
             gc.collect()
