@@ -30,7 +30,6 @@ BEFORE = {
     "docs/python.md": "python demo_cli.py b.wav --save-voice bob",
     "docs/model-files.md": "python preprocess.py synthesizer data/vctk --out stores/synthesizer",
     "docs/add-a-family.md": "python preprocess.py vocoder data/vctk --out stores/vocoder",
-    "models/candidates/README.md": "python preprocess.py synthesizer data/vctk --out stores/synthesizer",
 }
 PYTHON_BEFORE = {"docs/python.md": "play = len"}  # what a page's examples take for granted
 

@@ -66,7 +66,7 @@ def runner() -> ModuleType:
 
 def test_every_exception_of_the_documents_commands_is_needed(runner: ModuleType) -> None:
     assert runner.unused_entries() == []
-    assert {"README.md", "docs/training.md", "models/candidates/README.md"} <= set(runner.all_pages())
+    assert {"README.md", "docs/training.md", "models/default/README.md"} <= set(runner.all_pages())
 
 
 def test_commands_are_read_as_a_shell_reads_them(runner: ModuleType) -> None:
