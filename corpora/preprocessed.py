@@ -8,6 +8,7 @@ listed by their `_sources.txt`. Mels and embeddings of the synthesizer are compu
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,7 @@ SOURCES = "_sources.txt"
 SAMPLES_PER_FRAME = SAMPLE_RATE // 100  # of the encoder's mels
 COLUMNS = 6  # audio, mel and embedding file, samples, frames, text
 MAX_MEL_BANDS = 256
+PARSING = threading.Lock()  # numpy parses a header with `ast`, which fails in several threads of Python 3.11
 
 
 def find_preprocessed(folder: Path) -> tuple[Path, Path] | None:
@@ -78,7 +80,8 @@ def read_speaker_mels(speakers: list[Path], folder: Path) -> Iterator[Found]:
 def array_samples(path: Path) -> int:
     """The length of a waveform or of mels in samples at 16 kHz; 0 if it is neither. Reads the header only."""
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        with PARSING:
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return 0
     if not isinstance(array, np.ndarray) or array.dtype.kind != "f" or not 1 <= array.ndim <= 2:
@@ -96,7 +99,8 @@ def read_array(path: Path) -> np.ndarray:
     """
     if not array_samples(path):
         raise AudioError(f"{path} holds neither a waveform nor mels.")
-    values = np.load(path, allow_pickle=False).astype(np.float32)
+    with PARSING:
+        values = np.load(path, allow_pickle=False).astype(np.float32)
     if not np.isfinite(values).all():
         raise AudioError(f"{path} has values that are not finite.")
     return values
