@@ -75,6 +75,7 @@ NOT_RUN = (
     ("--model tacotron1 --run", "the training of the default family is run; a test trains this one"),
     ("python -m encoder.export", "needs optional packages"),
     ("python -m training.export", "is named without its arguments"),
+    ("cloner.adapt(", "takes minutes; a test adapts a small model"),
     ("python -m synthesizer.text FILE", "is named without a file"),
     ("python demo_cli.py --voice NAME", "is named without a voice"),
     ("python evaluate.py encoder CORPORA", "is named without its corpora"),
