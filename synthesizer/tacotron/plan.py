@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
+from tqdm import tqdm
 
+from modelfile.checkpoint import warm_start
 from modelfile.families import read_family_file
 from speech.errors import ConfigError, ModelFileError
 from speech.mel_config import MelConfig, require_same_mel
@@ -108,6 +111,27 @@ def read_model(flags: TacotronFlags) -> tuple[TacotronConfig, dict[str, Tensor]]
     if family.kind != KIND:
         raise ModelFileError(f"{path} is a synthesizer of the family {family.kind!r}: give one of the family {KIND!r}.")
     return read_config(header), current_names(weights)
+
+
+def frozen_model(
+    config: TacotronConfig, weights: Mapping[str, Tensor], trainable: Literal["postfilter", "refiner"]
+) -> Tacotron2:
+    """A finished model of which only one part is trained: that of `weights`, or a new one.
+
+    Raises:
+        ConfigError: the weights lack another part.
+    """
+    model = Tacotron2(config.architecture, config.training).eval().requires_grad_(False)
+    missing = [name for name in warm_start(model, weights) if not name.startswith(f"{trainable}.")]
+    if missing:
+        raise ConfigError(f"The model to start from lacks parts of a synthesizer: {', '.join(missing)}.")
+    model.get_submodule(trainable).requires_grad_(True)
+    return model
+
+
+def progress_bar(items: Iterable[int], label: str) -> Iterable[int]:
+    """The items, with a progress bar on a terminal."""
+    return tqdm(items, label, unit="batch", dynamic_ncols=True, disable=None)
 
 
 def with_mel_of(config: TacotronConfig, store: FeatureStore, from_file: bool) -> TacotronConfig:

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
-from modelfile.checkpoint import warm_start
-from speech.errors import ConfigError
 from synthesizer.tacotron.config import TacotronConfig
 from synthesizer.tacotron.flags import TacotronFlags
 from synthesizer.tacotron.model import Tacotron2
-from synthesizer.tacotron.plan import header_entries, read_model, with_mel_of
+from synthesizer.tacotron.plan import frozen_model, header_entries, progress_bar, read_model, with_mel_of
 from synthesizer.tacotron.postfilter_data import PostfilterBatches, teacher_forced_pairs
 from synthesizer.tacotron.postfilter_task import PostfilterTask
 from synthesizer.training_flags import TrainingRun
@@ -44,7 +40,9 @@ def plan_postfilter(flags: TacotronFlags, store: FeatureStore, run: TrainingRun)
     training = np.random.default_rng((flags.seed, rank)).permutation(store.select(split="train"))
     validation = np.random.default_rng(0).permutation(store.select(split="validation"))
     pairs, held_out = (
-        teacher_forced_pairs(model, store, [int(index) for index in indices], config.inference.reduction_factor, _bar)
+        teacher_forced_pairs(
+            model, store, [int(index) for index in indices], config.inference.reduction_factor, progress_bar
+        )
         for indices in (training[: flags.post.recordings], validation[:HELD_OUT])
     )
     batches = PostfilterBatches(pairs, flags.post.rows, flags.post.frames, flags.seed, rank)
@@ -67,14 +65,4 @@ def model_with_postfilter(flags: TacotronFlags, store: FeatureStore) -> tuple[Ta
     found = with_mel_of(found, store, from_file=True)
     size = found.architecture.postfilter_size or flags.architecture.postfilter_size or DEFAULT_SIZE
     config = replace(found, architecture=replace(found.architecture, postfilter_size=size))
-    model = Tacotron2(config.architecture, config.training).eval().requires_grad_(False)
-    missing = [name for name in warm_start(model, weights) if not name.startswith("postfilter.")]
-    if missing:
-        raise ConfigError(f"The model to start from lacks parts of a synthesizer: {', '.join(missing)}.")
-    assert model.postfilter is not None
-    model.postfilter.requires_grad_(True)
-    return model, config
-
-
-def _bar(items: Iterable[int], label: str) -> Iterable[int]:
-    return tqdm(items, label, unit="batch", dynamic_ncols=True, disable=None)
+    return frozen_model(config, weights, trainable="postfilter"), config

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
-from modelfile.checkpoint import warm_start, weights_digest
+from modelfile.checkpoint import weights_digest
 from speech.errors import ConfigError
 from synthesizer.tacotron.config import TacotronConfig
 from synthesizer.tacotron.flags import TacotronFlags
 from synthesizer.tacotron.model import Tacotron2
-from synthesizer.tacotron.plan import header_entries, read_model, with_mel_of
+from synthesizer.tacotron.plan import frozen_model, header_entries, progress_bar, read_model, with_mel_of
 from synthesizer.tacotron.refiner.adversarial import AdversarialRefinerTask
 from synthesizer.tacotron.refiner.data import RefinerBatches, RefinerItems, decode_recordings
 from synthesizer.tacotron.refiner.task import RefinerTask
@@ -55,7 +53,7 @@ def plan_refiner(flags: TacotronFlags, store: FeatureStore, run: TrainingRun) ->
         config.inference.reduction_factor,
         flags.refine.generated or run.path / "generated",
         weights_digest({name: value for name, value in kept.items() if not name.startswith(TRAINED_LATER)}),
-        _bar,
+        progress_bar,
     )
     items = RefinerItems(store, generated, training, flags.refine)
     held_out = RefinerItems(store, generated, validation, flags.refine)
@@ -96,14 +94,4 @@ def model_with_refiner(flags: TacotronFlags, store: FeatureStore) -> tuple[Tacot
     layers = (found if found.architecture.refiner_size else flags).architecture.refiner_layers
     architecture = replace(found.architecture, refiner_size=size, refiner_layers=layers)
     config = replace(found, architecture=architecture)
-    model = Tacotron2(config.architecture, config.training).eval().requires_grad_(False)
-    missing = [name for name in warm_start(model, weights) if not name.startswith("refiner.")]
-    if missing:
-        raise ConfigError(f"The model to start from lacks parts of a synthesizer: {', '.join(missing)}.")
-    assert model.refiner is not None
-    model.refiner.requires_grad_(True)
-    return model, config
-
-
-def _bar(items: Iterable[int], label: str) -> Iterable[int]:
-    return tqdm(items, label, unit="batch", dynamic_ncols=True, disable=None)
+    return frozen_model(config, weights, trainable="refiner"), config
