@@ -122,8 +122,7 @@ class ScrollColumn(ScrollPage):
     def sizeHint(self) -> QSize:
         content = self.widget()
         hint = content.sizeHint()
-        # Beside a scroll bar the content may need more lines. With room for them the bar disappears, and with it the
-        # need for that room.
+        # Beside a scroll bar the content is narrower and may need more lines.
         return QSize(hint.width(), max(hint.height(), content.heightForWidth(self.viewport().width())))
 
     def minimumSizeHint(self) -> QSize:
