@@ -16,6 +16,7 @@ from torch import nn
 
 from modelfile.checkpoint import load_into, load_model_file, load_weights, save_model, warm_start
 from modelfile.header import FORMAT_VERSION, ModelHeader, NotAModelError, config_from_header, read_header
+from modelfile.locations import DEFAULT_MODELS
 from speech.errors import ModelFileError
 from tests.training.toy import ToyConfig, ToyModel
 
@@ -105,6 +106,13 @@ def test_files_without_a_checksum_are_read(model_file):
     assert len(metadata) == len(read_header(model_file).metadata())
     save_file(tensors, model_file, metadata)
     assert load_weights(model_file).keys() == tensors.keys()
+
+
+@pytest.mark.parametrize("path", sorted(DEFAULT_MODELS.glob("*.safetensors")), ids=lambda path: path.stem)
+def test_the_default_models_have_checksums(path):
+    with safe_open(path, framework="pt") as file:
+        assert "checksum" in file.metadata()
+    assert load_weights(path)  # compares it
 
 
 def test_extra_entries_come_back(tmp_path):
