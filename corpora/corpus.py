@@ -4,7 +4,8 @@
 * `metadata.csv` in the format of LJ Speech: `name|text|normalised text`, the audio in `wavs/`;
 * lhotse manifests: cuts, or recordings with supervisions, as every lhotse recipe writes them;
 * `SV2TTS` folders that Real-Time-Voice-Cloning has preprocessed (`corpora.preprocessed`);
-* Common Voice, VoxCeleb 1 and 2, VCTK or TIMIT as unpacked;
+* Common Voice, VoxCeleb 1 and 2, VCTK, TIMIT, RAVDESS, the Speech Accent Archive, CHiME-3 and 4, or CSTR NAM TIMIT
+  Plus as unpacked;
 * a folder per speaker, nested to any depth, with or without a transcript beside each recording. LibriSpeech and
   LibriTTS, or a part of them, are of this layout.
 
@@ -26,7 +27,7 @@ from corpora.formats import Listing, list_recordings
 from corpora.headers import Header, read_headers
 from corpora.manifests import MANIFEST_PATTERN, manifest_cuts, manifest_files
 from corpora.preprocessed import SUFFIX, read_waveform
-from corpora.recordings import Found, OnReject
+from corpora.recordings import Found, Labels, OnReject
 from speech.audio import SAMPLE_RATE, as_wav, read_audio, resample
 from speech.errors import AudioError, CorpusError
 from speech.files import readable
@@ -44,6 +45,7 @@ class Utterance:
         text: the transcript of the corpus with single spaces; "" if there is none.
         whole: it is the whole file.
         channel: the one channel to read of a file with several; None to average all.
+        labels: what the corpus says about the recording, for example its emotion.
     """
 
     key: str
@@ -55,6 +57,7 @@ class Utterance:
     corpus: str
     whole: bool = True
     channel: int | None = None
+    labels: Labels = ()
 
 
 def iter_utterances(
@@ -122,7 +125,9 @@ def _read_corpus(path: Path, corpus: str, reject: OnReject, listing: Listing, jo
 
 def _whole_file(key: str, found: Found, header: Header, corpus: str) -> Utterance:
     seconds = header.samples / header.rate
-    return Utterance(key, found.path, 0.0, seconds, readable(found.speaker), " ".join(found.text.split()), corpus)
+    text = " ".join(found.text.split())
+    labels = tuple((name, readable(value)) for name, value in found.labels)
+    return Utterance(key, found.path, 0.0, seconds, readable(found.speaker), text, corpus, labels=labels)
 
 
 def _utterance_of_cut(cut: Any, corpus: str) -> Utterance:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from corpora.audioset import find_audioset, read_audioset
+from corpora.chime import find_chime_noise, find_chime_speech, read_chime_noise, read_chime_speech
 from corpora.known import (
     find_common_voice,
     find_timit,
@@ -17,6 +19,14 @@ from corpora.known import (
     read_timit,
     read_vctk,
     read_voxceleb,
+)
+from corpora.labelled import (
+    find_accent_archive,
+    find_nam_timit,
+    find_ravdess,
+    read_accent_archive,
+    read_nam_timit,
+    read_ravdess,
 )
 from corpora.metadata import read_metadata
 from corpora.preprocessed import find_preprocessed, find_speaker_mels, read_preprocessed, read_speaker_mels
@@ -50,13 +60,30 @@ def list_recordings(folder: Path, corpus: str, reject: OnReject, nationalities: 
         return read_vctk(root, folder, corpus, reject)
     if regions := find_timit(folder):
         return read_timit(regions, folder, corpus, reject)
+    if actors := find_ravdess(folder):
+        return read_ravdess(actors, folder, corpus, reject)
+    if table := find_accent_archive(folder):
+        return read_accent_archive(table, folder, corpus, reject)
+    if parts := find_chime_speech(folder):
+        return read_chime_speech(parts, folder)
+    if whispers := find_nam_timit(folder):
+        return read_nam_timit(whispers, folder, corpus, reject)
     return _read_speaker_folders(folder, corpus, reject)
 
 
 def list_noises(folder: Path, corpus: str, reject: OnReject) -> Iterator[Found]:
-    """The recordings of a folder of noises. The first folder below it takes the place of the speaker."""
+    """The recordings of a folder of noises. The first folder below it takes the place of the speaker.
+
+    Of CHiME only the background noise is listed, of AudioSet only clips without voices.
+    """
     if (folder / "metadata.csv").is_file():
         yield from read_metadata(folder, corpus, reject)
+        return
+    if backgrounds := find_chime_noise(folder):
+        yield from read_chime_noise(backgrounds, folder)
+        return
+    if lists := find_audioset(folder):
+        yield from read_audioset(lists, folder, corpus, reject)
         return
     for path in audio_files(folder):
         parts = path.relative_to(folder).parts

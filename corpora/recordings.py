@@ -13,6 +13,9 @@ AUDIO_SUFFIXES = frozenset(
 )
 
 
+Labels = tuple[tuple[str, str], ...]  # (name, value) of what a corpus says about a recording: (("emotion", "happy"),)
+
+
 class Found(NamedTuple):
     """A listed recording; the file may not exist. `name` is its path in the corpus; `text` is "" if there is none."""
 
@@ -20,6 +23,7 @@ class Found(NamedTuple):
     path: Path
     speaker: str
     text: str
+    labels: Labels = ()
 
 
 def is_audio(path: Path) -> bool:

@@ -56,6 +56,8 @@ def _list_tasks(settings: Settings, writer: FeatureWriter) -> list[Task]:
             utterances.append(utterance)
     if not utterances:
         raise CorpusError(f"No utterance of {settings.min_seconds:g} s or more was found: lower --min-seconds.")
+    settings.check_labels(utterances)
+    utterances = [utterance for utterance in utterances if settings.wanted(utterance)]  # a later run may want others
     splits = settings.splits(utterances)
     finished = _finished(writer.done)
     tasks = [Task(utterance, splits[utterance.key]) for utterance in utterances if utterance.key not in finished]

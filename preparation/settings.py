@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from preparation.task import Task
-from speech.errors import ConfigError
+from speech.errors import ConfigError, CorpusError
 from speech.mel_config import MelConfig
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from corpora.workers import Timer
 
 Corpora = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="CORPUS [CORPUS ...]")]
+
+LISTED = 12  # values in an error message
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +43,8 @@ class Settings:
     """Try again what was left out before."""
     validation_speakers: tuple[str, ...] = ()
     """Hold out these speakers instead of the default ones."""
+    labels: tuple[str, ...] = ()
+    """Leave out recordings whose corpus gives them another value of these labels, for example: emotion=neutral."""
 
     def __post_init__(self) -> None:
         if not self.corpora:
@@ -49,6 +53,8 @@ class Settings:
             raise ConfigError(f"--jobs must be at least 0, not {self.jobs}.")
         if not self.max_decode_seconds > 0:
             raise ConfigError(f"--max-decode-seconds must be above 0, not {self.max_decode_seconds:g}.")
+        if any("=" not in label for label in self.labels):
+            raise ConfigError("--labels takes names and values, for example emotion=neutral channel=speech.")
         if not 0.8 <= self.min_seconds < self.longest:
             raise ConfigError(f"--min-seconds must lie between 0.8 and {self.longest:g}, not {self.min_seconds:g}.")
 
@@ -71,6 +77,24 @@ class Settings:
         from corpora.formats import list_recordings
 
         return list_recordings
+
+    def wanted(self, utterance: Utterance) -> bool:
+        """Whether none of its labels has another value than the one that is asked for."""
+        labels = dict(utterance.labels)
+        asked = (label.split("=", 1) for label in self.labels)
+        return all(labels.get(name, value) == value for name, value in asked)
+
+    def check_labels(self, utterances: Sequence[Utterance]) -> None:
+        """Raises: CorpusError if no utterance of the corpora has a label that is asked for."""
+        known: dict[str, set[str]] = {}
+        for utterance in utterances:
+            for name, value in utterance.labels:
+                known.setdefault(name, set()).add(value)
+        for name, value in (label.split("=", 1) for label in self.labels):
+            if value in known.get(name, ()):
+                continue
+            there = f"{name} is {enumerate_some(known[name])}" if name in known else f"there is {enumerate_some(known)}"
+            raise CorpusError(f"No recording has the label {name}={value}: {there}.")
 
     def splits(self, utterances: Sequence[Utterance]) -> dict[str, str]:
         """The split of each utterance by its key."""
@@ -100,3 +124,10 @@ class MelSettings(Settings):
 
     def info(self) -> dict[str, Any]:
         return {**super().info(), "mel_config": self.mel.to_json()}
+
+
+def enumerate_some(names: Collection[str]) -> str:
+    """Sorted names for a sentence, at most `LISTED` of them."""
+    listed = sorted(names)
+    more = f" and {len(listed) - LISTED} others" if len(listed) > LISTED else ""
+    return (", ".join(listed[:LISTED]) or "no label in these corpora") + more

@@ -48,7 +48,9 @@ class Task:
     def meta(self, seconds: float) -> dict[str, Any]:
         """What the store holds besides the arrays; `seconds` of audio were kept."""
         spoken = self.utterance
-        return {"speaker": spoken.speaker, "corpus": spoken.corpus, "split": self.split, "seconds": round(seconds, 3)}
+        labels = {"labels": dict(spoken.labels)} if spoken.labels else {}
+        meta = {"speaker": spoken.speaker, "corpus": spoken.corpus, "split": self.split, "seconds": round(seconds, 3)}
+        return {**meta, **labels}
 
 
 class Refused(Exception):

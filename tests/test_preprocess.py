@@ -307,3 +307,17 @@ def test_other_settings_need_another_store(tmp_path, capsys):
         run("vocoder", tmp_path / "c", "--out", tmp_path / "store", "--jobs", 0, "--min-seconds", 1)
     assert "min_seconds is 1.6 in the store, not 1" in capsys.readouterr().err
     assert json.loads((tmp_path / "store/store.json").read_text(encoding="utf-8"))["min_seconds"] == 1.6
+
+
+def test_labels_choose_recordings_and_are_stored(tmp_path, capsys):
+    root = tmp_path / "ravdess"
+    for name in ("Actor_01/03-01-01-01-01-01-01", "Actor_02/03-01-05-02-02-01-02"):
+        speak(root / f"{name}.wav", None)
+    run("vocoder", root, "--out", tmp_path / "all", "--jobs", 0)
+    store = FeatureStore(tmp_path / "all")
+    assert store.meta(1)["labels"] == {"channel": "speech", "emotion": "angry", "intensity": "strong"}
+    run("vocoder", root, "--out", tmp_path / "calm", "--jobs", 0, "--labels", "emotion=neutral")
+    assert FeatureStore(tmp_path / "calm").keys == store.keys[:1]
+    with pytest.raises(SystemExit):
+        run("vocoder", root, "--out", tmp_path / "none", "--jobs", 0, "--labels", "emotion=bored")
+    assert "No recording has the label emotion=bored: emotion is angry, neutral." in capsys.readouterr().err
