@@ -10,7 +10,7 @@ import io
 import os
 import sys
 from collections.abc import Callable
-from typing import NoReturn, ParamSpec
+from typing import Any, NoReturn, ParamSpec
 
 P = ParamSpec("P")
 
@@ -55,7 +55,7 @@ class TrainingError(SpeechError):
 
 def disk_full_error(error: OSError) -> StorageError | None:
     """The error to raise for a full disk or an exceeded quota; None for any other `error`."""
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return None
     where = f" while writing {error.filename}" if error.filename else ""
     return StorageError(f"The disk is full{where}: free some space and run the command again.")
@@ -66,7 +66,8 @@ def exit_on_speech_error(main: Callable[P, int | None]) -> Callable[P, int]:
 
     `SpeechError`, a full disk and a file that cannot be opened exit with 2, Ctrl-C with 130. If the reader of the
     output has closed its pipe (`... | head -1`), the exit code is 1 and nothing is printed. Any other exception passes
-    through. Standard streams may be closed or of any encoding.
+    through. Standard streams may be closed or of any encoding, and progress and messages that standard error does not
+    take, because its disk is full or its reader has ended, are lost without an error.
 
     The wrapper returns the exit code of `main`, or 0 for None.
     """
@@ -120,9 +121,22 @@ def _prepare_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - lives as long as the process
+    if sys.stderr is sys.__stderr__ and isinstance(sys.stderr, io.TextIOWrapper):
+        raw = io.BufferedWriter(_LossyFile(sys.stderr.fileno(), "w", closefd=False))
+        sys.stderr = io.TextIOWrapper(raw, sys.stderr.encoding, write_through=True, line_buffering=True)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+class _LossyFile(io.FileIO):
+    """A file that takes everything, and loses what cannot be written."""
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data) or 0
+        except OSError:
+            return memoryview(data).nbytes
 
 
 def _discard_output() -> None:

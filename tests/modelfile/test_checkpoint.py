@@ -330,7 +330,7 @@ def test_damaged_files_raise_only_model_file_errors(model_file, data):
         assert str(error)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     values=st.dictionaries(
         st.sampled_from(["width", "fraction", "shape", "stairs", "kind", "name", "on", "inner", "other"]),

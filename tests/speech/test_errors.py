@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -36,7 +37,7 @@ def test_speech_error_becomes_one_line_and_exit_code_two(capsys):
     assert captured.out == ""
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 def test_full_disk_becomes_one_line(capsys, code):
     with pytest.raises(SystemExit) as exit_:
         raising(OSError(code, "no room", "out.wav"))()
@@ -101,6 +102,32 @@ def test_closed_standard_streams(repository, closed):
     done = subprocess.run(["sh", "-c", command], cwd=repository, env=environment, capture_output=True, text=True)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
+
+
+LOGGING = """
+import logging, sys
+from tqdm import tqdm
+from speech.errors import AudioError, exit_on_speech_error
+@exit_on_speech_error
+def main():
+    logging.warning("A warning.")
+    for _ in tqdm(range(3), mininterval=0):
+        print("step", file=sys.stderr)
+    print("done")
+    if "fail" in sys.argv:
+        raise AudioError("It is silent.")
+sys.exit(main())
+"""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+@pytest.mark.parametrize(("arguments", "code"), [([], 0), (["fail"], 2)])
+def test_work_goes_on_if_progress_cannot_be_printed(repository, arguments, code):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", LOGGING, *arguments], cwd=repository, stdout=subprocess.PIPE, stderr=full, text=True
+        )
+    assert (done.returncode, done.stdout) == (code, "done\n")
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
