@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from synthesizer.masks import SILENCE, length_mask
 from synthesizer.tacotron.config import Architecture, TrainingSettings
-from synthesizer.tacotron.model import SILENCE, Tacotron2, TeacherForcing, TrainingOutput, length_mask
+from synthesizer.tacotron.model import Tacotron2, TeacherForcing, TrainingOutput
 
 TOLERANCE = 1e-3  # relative, of a gradient
 REDUCTION_FACTOR = 4

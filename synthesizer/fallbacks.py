@@ -67,6 +67,11 @@ class SentenceRequest:
     reference: NDArray[np.float32] | None = None
     adapter: VoiceAdapter | None = None
 
+    @property
+    def generator_seed(self) -> int:
+        """A seed of 63 bits from the numbers that identify this decoding."""
+        return int(np.random.SeedSequence(self.seed).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
 
 class Decode(Protocol):
     """How a model decodes: one attempt at each request."""

@@ -12,10 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from synthesizer.attention_window import MASKED_ENERGY, Window, outside_window
 from synthesizer.tacotron.config import Architecture
 from synthesizer.tacotron.recurrence import WeightOverTime, fast_tanh
-
-MASKED_ENERGY = -1e9  # exp() of it is exactly 0, and unlike -inf it has a finite gradient
 
 
 class _TanhEnergies(torch.autograd.Function):
@@ -48,26 +47,6 @@ def tanh_energies(doubled: Tensor, energy: Tensor) -> Tensor:
     """
     energies: Tensor = _TanhEnergies.apply(doubled, energy)
     return energies
-
-
-Window = tuple[int, int]  # tokens behind and ahead of the focus that attention may move to
-
-
-def outside_window(weights: Tensor, window: Window) -> Tensor:
-    """Energies that exclude tokens far from the focus, the token with the largest weight at the previous step.
-
-    The focus is not the mean position: where attention is split between two tokens, their mean lies on neither.
-
-    Args:
-        weights: of the previous step, [batch, tokens].
-        window: tokens behind and ahead of the focus.
-
-    Returns:
-        [batch, tokens], 0 inside of the window and `MASKED_ENERGY` outside.
-    """
-    away = torch.arange(weights.shape[1], device=weights.device) - weights.argmax(1, keepdim=True)
-    behind, ahead = window
-    return ((away < -behind) | (away > ahead)) * MASKED_ENERGY
 
 
 def beta_binomial(length: int, alpha: float, beta: float) -> Tensor:
@@ -203,41 +182,3 @@ def build_attention(config: Architecture) -> DynamicConvolutionAttention | Locat
     if config.attention == "dynamic-convolution":
         return DynamicConvolutionAttention(config)
     return LocationSensitiveAttention(config)
-
-
-def guided_attention_loss(alignments: Tensor, token_lengths: Tensor, step_lengths: Tensor, sigma: float) -> Tensor:
-    """Penalty on weights far from the diagonal (arXiv 1710.08969).
-
-    Args:
-        alignments: [batch, tokens, steps].
-        token_lengths, step_lengths: [batch].
-        sigma: width of the free band, in fractions of the text.
-
-    Returns:
-        Mean over the valid cells.
-    """
-    _, tokens, steps = alignments.shape
-    token = torch.arange(tokens, device=alignments.device)
-    step = torch.arange(steps, device=alignments.device)
-    across = token[None, :, None] / token_lengths[:, None, None] - step[None, None] / step_lengths[:, None, None]
-    penalty = 1 - torch.exp(-(across**2) / (2 * sigma**2))
-    valid = (token[None, :, None] < token_lengths[:, None, None]) & (step[None, None] < step_lengths[:, None, None])
-    return (alignments * penalty * valid).sum() / valid.sum()
-
-
-def word_guidance_loss(alignments: Tensor, allowed_tokens: Tensor, step_lengths: Tensor) -> Tensor:
-    """Penalty on attention to words that are not spoken at a step: -log of the weight on the allowed tokens.
-
-    Args:
-        alignments: [batch, tokens, steps].
-        allowed_tokens: int64 [batch, steps, 2], first and last token that each step may attend to.
-        step_lengths: [batch].
-
-    Returns:
-        Mean over the valid steps; 0 where all tokens are allowed.
-    """
-    token = torch.arange(alignments.shape[1], device=alignments.device)[None, :, None]
-    allowed = (token >= allowed_tokens[:, None, :, 0]) & (token <= allowed_tokens[:, None, :, 1])
-    weight = (alignments * allowed).sum(1)
-    valid = torch.arange(alignments.shape[2], device=alignments.device)[None] < step_lengths[:, None]
-    return -torch.log(weight[valid] + 1e-4).mean()

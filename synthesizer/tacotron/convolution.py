@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from synthesizer.tacotron.normalisation import normalise_valid
+from synthesizer.normalisation import normalise_valid
 
 
 class MaskedConvolution(nn.Module):

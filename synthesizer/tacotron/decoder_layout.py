@@ -12,9 +12,10 @@ from torch import Tensor
 from kernels.arguments import ArrayKind, Blocks, Matrix, Vector
 from kernels.layout import PAIR, largest_input
 from modelfile.int8 import quantise_rows
+from synthesizer.masks import SILENCE
 from synthesizer.tacotron.attention import LocationSensitiveAttention
 from synthesizer.tacotron.config import Architecture
-from synthesizer.tacotron.model import SILENCE, Tacotron2
+from synthesizer.tacotron.model import Tacotron2
 
 Floats = NDArray[np.float32]
 Counts = Annotated[NDArray[np.int64], ArrayKind("int64", 1)]

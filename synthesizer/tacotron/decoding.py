@@ -14,25 +14,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from synthesizer.attention_window import Window
 from synthesizer.decoding_check import Decoded
+from synthesizer.masks import SILENCE, length_mask
+from synthesizer.stopping import STOP_LOGIT, Cancelled, rest_steps, step_limit, stop_if
 from synthesizer.tacotron.config import InferenceSettings
-from synthesizer.tacotron.fast_convolutions import Cancelled, stop_if
 from synthesizer.tacotron.fast_decoder import fast_decoder_of
-from synthesizer.tacotron.model import SILENCE, Tacotron2, length_mask
+from synthesizer.tacotron.model import Tacotron2
 from synthesizer.tacotron.postfilter import add_harmonics, predicted_f0
 from synthesizer.tacotron.refiner.network import Refiner
 from synthesizer.tacotron.refiner.sampling import CoarseMel, refine, spoken_symbols
 from synthesizer.tacotron.variance import restore_variance
 
-SECONDS_PER_TOKEN = 0.2  # speech is faster than this; it bounds an utterance that never stops
-EXTRA_SECONDS = 1.5
-STOP_LOGIT = 0.0  # a stop probability of one half
-REST_SECONDS = 0.4  # attention on the end symbol for this long ends the utterance
 MASK_BLOCK = 64  # decoder steps of dropout masks drawn at once
 STEPS_AT_ONCE = 16  # of the compiled decoder for one sentence: a few milliseconds between two calls of `cancelled`
 
 Progress = Callable[[int, int], None]
-Window = tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,18 +95,12 @@ class _Job:
 
     @property
     def limits(self) -> list[int]:
-        return [step_limit(self.model, self.settings.reduction_factor, len(text)) for text in self.texts]
+        mel, factor = self.model.config.mel, self.settings.reduction_factor
+        return [step_limit(mel, factor, len(text)) for text in self.texts]
 
     @property
     def rest_steps(self) -> int:
-        mel = self.model.config.mel
-        return max(1, round(REST_SECONDS * mel.frames_per_second / self.settings.reduction_factor))
-
-
-def step_limit(model: Tacotron2, reduction_factor: int, tokens: int) -> int:
-    """The most decoder steps for a text of this many tokens."""
-    seconds = EXTRA_SECONDS + SECONDS_PER_TOKEN * tokens
-    return int(seconds * model.config.mel.frames_per_second / reduction_factor) + 1
+        return rest_steps(self.model.config.mel, self.settings.reduction_factor)
 
 
 @torch.inference_mode()

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from speech.errors import WorkCancelled
+from synthesizer.stopping import Cancelled, stop_if
 from synthesizer.tacotron.model import MaskedConvolution
 
-Cancelled = Callable[[], bool]
-
 POSITIONS_AT_ONCE = 256
-
-
-def stop_if(cancelled: Cancelled | None) -> None:
-    """Raises: WorkCancelled if `cancelled` returns True."""
-    if cancelled is not None and cancelled():
-        raise WorkCancelled
 
 
 class FoldedConvolutions:

@@ -17,6 +17,8 @@ from torch.nn import functional as F
 
 from kernels.arguments import table_of
 from kernels.machine_code import Library, functions_of
+from synthesizer.masks import SILENCE
+from synthesizer.stopping import Cancelled, stop_if
 from synthesizer.tacotron.attention import LocationSensitiveAttention
 from synthesizer.tacotron.decoder_layout import (
     DecoderColumns,
@@ -32,8 +34,8 @@ from synthesizer.tacotron.decoder_layout import (
     make_workspace,
     split_columns,
 )
-from synthesizer.tacotron.fast_convolutions import Cancelled, FoldedConvolutions, stop_if
-from synthesizer.tacotron.model import SILENCE, Tacotron2
+from synthesizer.tacotron.fast_convolutions import FoldedConvolutions
+from synthesizer.tacotron.model import Tacotron2
 
 _SOURCES = (
     *(f"kernels.{name}" for name in ("parts", "layout", "builders", "simd", "activations")),

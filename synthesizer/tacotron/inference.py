@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from modelfile.checkpoint import load_into, no_larger_than, save_model
+from modelfile.checkpoint import load_into, no_larger_than
 from modelfile.header import ModelHeader
 from speech.errors import ConfigError
 from synthesizer.adapter import AdaptationClip, VoiceAdapter
-from synthesizer.base import STAGE, AlignedMel, Cancelled, Origin, Progress, Synthesizer
+from synthesizer.base import AlignedMel, Cancelled, Origin, Progress
 from synthesizer.decoding_check import Decoded
 from synthesizer.fallbacks import SentenceRequest
+from synthesizer.network import NetworkSynthesizer, origin_of
+from synthesizer.stopping import stop_if
 from synthesizer.tacotron.config import KIND, TacotronConfig, read_config
 from synthesizer.tacotron.decoding import SentenceInput, free_run
-from synthesizer.tacotron.fast_convolutions import stop_if
 from synthesizer.tacotron.intonation import rises
 from synthesizer.tacotron.model import Tacotron2
 from synthesizer.tacotron.refiner.adaptation import AdaptedRefiners, adapt_refiner
@@ -38,28 +37,16 @@ WINDOW = (1, 2)
 FORMER_PREFIXES = {"melody.": "pitch_predictor."}  # of tensors in older files
 
 
-class TacotronSynthesizer(Synthesizer):
-    """A trained Tacotron 2.
+class TacotronSynthesizer(NetworkSynthesizer[Tacotron2, TacotronConfig]):
+    """A trained Tacotron 2."""
 
-    Args:
-        model: the network.
-        config: its settings.
-        origin: header entries of the model file.
-    """
+    kind = KIND
 
     def __init__(
         self, model: Tacotron2, config: TacotronConfig, origin: Origin, device: str | torch.device = "cpu"
     ) -> None:
-        sizes, factor = config.architecture, config.inference.reduction_factor
-        super().__init__(origin, sizes.mel, sizes.speaker_embedding_size, factor)
-        self.device = torch.device(device)
-        self.config = config
-        self.model = model.to(self.device).eval().requires_grad_(False)
+        super().__init__(model, config, origin, device)
         self._refiners = AdaptedRefiners(self.model.refiner)
-
-    def save(self, path: str | Path, dtype: torch.dtype | Literal["int8"] | None = None) -> None:
-        header = ModelHeader(STAGE, KIND, self.config, self.step, self.licence, self.trained_on, self.embedding_space)
-        save_model(path, self.model, header, dtype)
 
     def decode(
         self,
@@ -134,8 +121,7 @@ def load_tacotron(
     with no_larger_than(weights):
         model = Tacotron2(config.architecture, config.training)
     load_into(model, current_names(weights))
-    origin = Origin(header.embedding_space, header.licence, header.trained_on, header.step)
-    return TacotronSynthesizer(model, config, origin, device)
+    return TacotronSynthesizer(model, config, origin_of(header), device)
 
 
 def current_names(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -155,15 +141,10 @@ def _sentence_input(
     return SentenceInput(
         symbols,
         request.embedding,
-        _seed(request.seed),
+        request.generator_seed,
         pitch_range=request.pitch_range,
         rises=rises(request.transcript),
         median_f0=request.median_f0,
         reference=request.reference,
         refiner=refiner,
     )
-
-
-def _seed(numbers: tuple[int, ...]) -> int:
-    """A seed of 63 bits from the numbers that identify a decoding."""
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -12,28 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from synthesizer.masks import SILENCE, keep_mask, length_mask
 from synthesizer.tacotron.attention import build_attention
 from synthesizer.tacotron.config import Architecture, TrainingSettings
 from synthesizer.tacotron.convolution import MaskedConvolution
 from synthesizer.tacotron.pitch_predictor import PitchPredictor
 from synthesizer.tacotron.postfilter import Postfilter
-from synthesizer.tacotron.recurrence import (
-    MemoryOverTime,
-    WeightOverTime,
-    dropout,
-    keep_mask,
-    lstm_over_time,
-    lstm_step,
-    zoneout,
-)
+from synthesizer.tacotron.recurrence import MemoryOverTime, WeightOverTime, dropout, lstm_over_time, lstm_step, zoneout
 from synthesizer.tacotron.refiner.network import Refiner
-
-SILENCE = -4.0  # mel value of silence, and of the frame before the first
-
-
-def length_mask(lengths: Tensor, longest: int) -> Tensor:
-    """lengths: [batch] -> bool [batch, longest], true on the valid positions."""
-    return torch.arange(longest, device=lengths.device)[None] < lengths[:, None]
 
 
 class TextEncoder(nn.Module):

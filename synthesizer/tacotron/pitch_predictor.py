@@ -7,7 +7,6 @@ attention of a Tacotron in place of durations).
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -17,7 +16,6 @@ from synthesizer.tacotron.convolution import MaskedConvolution
 SPREAD = 0.2  # octaves, about the standard deviation of read speech
 KERNEL = 5
 DROPOUT = 0.2
-UNKNOWN = float("nan")
 
 
 class PitchPredictor(nn.Module):
@@ -49,25 +47,3 @@ class PitchPredictor(nn.Module):
     def forward(self, memory: Tensor, pitch: Tensor, mask: Tensor) -> Tensor:
         """Add the embedding of pitch [batch, tokens], in octaves, to memory [batch, tokens, encoder_size]."""
         return memory + self.from_pitch(pitch[:, None] / SPREAD).transpose(1, 2).to(memory.dtype) * mask[:, :, None]
-
-
-def token_pitch(word_pitch: np.ndarray, words: np.ndarray) -> np.ndarray:
-    """F0 of each token, interpolated between the beginning, middle and end of its word.
-
-    Args:
-        word_pitch: float32 [words, points] in octaves, see `speech.word_pitch`.
-        words: index of the word of each token, [tokens], rising.
-
-    Returns:
-        float32 [tokens]; all NaN if the numbers of words differ.
-    """
-    count, points = word_pitch.shape
-    if words[-1] + 1 != count:
-        return np.full(len(words), UNKNOWN, np.float32)
-    sizes = np.bincount(words, minlength=count)
-    firsts = np.cumsum(sizes) - sizes
-    within = (np.arange(len(words)) - firsts[words] + 0.5) / sizes[words]
-    position = np.clip(within * points - 0.5, 0, points - 1)
-    before = np.minimum(position.astype(int), points - 2)
-    fraction = position - before
-    return ((1 - fraction) * word_pitch[words, before] + fraction * word_pitch[words, before + 1]).astype(np.float32)

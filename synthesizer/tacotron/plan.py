@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Literal
@@ -12,12 +11,11 @@ import torch
 from tqdm import tqdm
 
 from modelfile.checkpoint import warm_start
-from modelfile.families import read_family_file
-from speech.errors import ConfigError, ModelFileError
-from speech.mel_config import MelConfig, require_same_mel
-from synthesizer.base import STAGE
+from speech.errors import ConfigError
+from speech.mel_config import MelConfig
+from synthesizer.batches import BatchConfig
+from synthesizer.planning import header_entries, make_batches, network_fit, read_start_file, with_mel_of
 from synthesizer.tacotron.config import KIND, TacotronConfig, read_config
-from synthesizer.tacotron.data import BatchConfig, SynthesizerBatches
 from synthesizer.tacotron.flags import TacotronFlags
 from synthesizer.tacotron.inference import current_names
 from synthesizer.tacotron.model import Tacotron2
@@ -25,7 +23,6 @@ from synthesizer.tacotron.speaker_loss import SpeakerLoss
 from synthesizer.tacotron.task import LossConfig, TacotronTask
 from synthesizer.training_flags import TrainingRun
 from training.config import TrainingPlan
-from training.flags import fit_config, trained_on
 from training.starting import take_over, with_flags
 
 if TYPE_CHECKING:
@@ -54,8 +51,7 @@ def plan_network(flags: TacotronFlags, store: FeatureStore, run: TrainingRun) ->
         reduction_schedule=schedule,
         tail_steps=start.training.tail_steps,
     )
-    rank, world_size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-    batches = SynthesizerBatches(store, batch_config, seed=flags.seed, rank=rank, world_size=world_size)
+    batches = make_batches(store, batch_config, flags)
     hours = batches.frames.sum() / start.architecture.mel.frames_per_second / 3600
     logger.info("%s: %d utterances, %d to train on (%.2f h)", flags.store, len(store), len(batches.indices), hours)
 
@@ -75,9 +71,8 @@ def plan_network(flags: TacotronFlags, store: FeatureStore, run: TrainingRun) ->
     header = header_entries(flags, store)
     speaker_loss = make_speaker_loss(flags, run, header["embedding_space"], config.architecture.mel)
     task = TacotronTask(model, config, store, batch_config, losses, header, speaker_loss, run.vocode)
-    fit = fit_config(flags, warmup_steps=min(200, flags.steps // 10), decay="cosine", weight_decay=1e-6, clip_norm=1.0)
     settings = {"store": str(flags.store), "loss": asdict(losses), "batch": asdict(batch_config)}
-    return TrainingPlan(task, batches, fit, settings)
+    return TrainingPlan(task, batches, network_fit(flags), settings)
 
 
 def read_start(flags: TacotronFlags) -> tuple[TacotronConfig, dict[str, Tensor] | None]:
@@ -107,9 +102,7 @@ def read_model(flags: TacotronFlags) -> tuple[TacotronConfig, dict[str, Tensor]]
         ModelFileError: it is not a Tacotron 2.
     """
     path = flags.warm_start or flags.adaptation["warm_start"]
-    family, header, weights = read_family_file(STAGE, path)
-    if family.kind != KIND:
-        raise ModelFileError(f"{path} is a synthesizer of the family {family.kind!r}: give one of the family {KIND!r}.")
+    header, weights = read_start_file(path, KIND)
     return read_config(header), current_names(weights)
 
 
@@ -132,29 +125,6 @@ def frozen_model(
 def progress_bar(items: Iterable[int], label: str) -> Iterable[int]:
     """The items, with a progress bar on a terminal."""
     return tqdm(items, label, unit="batch", dynamic_ncols=True, disable=None)
-
-
-def with_mel_of(config: TacotronConfig, store: FeatureStore, from_file: bool) -> TacotronConfig:
-    """The settings with the mel settings of the store, which are those of a new model.
-
-    Raises:
-        ConfigError: the model that training starts from, or a flag, has different mel settings.
-    """
-    mel, own = store.mel_config, config.architecture.mel
-    if from_file or own != MelConfig():
-        require_same_mel(own, mel, "the model to train", f"the store {store.directory}")
-    return replace(config, architecture=replace(config.architecture, mel=mel))
-
-
-def header_entries(flags: TacotronFlags, store: FeatureStore) -> dict[str, str]:
-    """Entries of the model file besides the config."""
-    return {
-        "stage": STAGE,
-        "kind": KIND,
-        "embedding_space": store.info.get("embedding_space", ""),
-        "licence": flags.licence,
-        "trained_on": trained_on(flags, store),
-    }
 
 
 def make_speaker_loss(

@@ -18,7 +18,7 @@ from corpora.store import FeatureStore
 from speech.errors import CorpusError
 from speech.mel import decode_mel
 from speech.mel_f0 import f0_from_mel, harmonic_pattern
-from synthesizer.tacotron.data import BatchConfig, collate
+from synthesizer.batches import BatchConfig, collate
 from synthesizer.tacotron.model import Tacotron2
 from synthesizer.tacotron.postfilter import LIMIT
 from synthesizer.tacotron.task_inputs import teacher_forcing

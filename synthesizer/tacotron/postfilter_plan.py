@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from synthesizer.planning import header_entries, with_mel_of
 from synthesizer.tacotron.config import TacotronConfig
 from synthesizer.tacotron.flags import TacotronFlags
 from synthesizer.tacotron.model import Tacotron2
-from synthesizer.tacotron.plan import frozen_model, header_entries, progress_bar, read_model, with_mel_of
+from synthesizer.tacotron.plan import frozen_model, progress_bar, read_model
 from synthesizer.tacotron.postfilter_data import PostfilterBatches, teacher_forced_pairs
 from synthesizer.tacotron.postfilter_task import PostfilterTask
 from synthesizer.training_flags import TrainingRun

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from synthesizer.masks import keep_mask
+
 
 def product_dtype(device: torch.device) -> torch.dtype:
     """Number type of large products: that of autocast if it is on, else float32."""
@@ -203,18 +205,6 @@ def lstm_step(
     """
     hidden, cell = _LSTMStep.apply(known, context, hidden, cell, keep, recurrent._tensor, recurrent)
     return hidden, cell
-
-
-def keep_mask(shape: tuple[int, ...], rate: float, device: torch.device) -> Tensor:
-    """Bernoulli mask, float32: 1 with probability 1 - rate, to the nearest 256th.
-
-    Each byte of a random 64-bit integer is one draw: eight times as fast as `torch.bernoulli` on a CPU.
-    """
-    count = 1
-    for size in shape:
-        count *= size
-    draws = torch.empty((count + 7) // 8, dtype=torch.int64, device=device).random_(-(2**63), None)
-    return (draws.view(torch.uint8)[:count] >= round(rate * 256)).float().view(shape)
 
 
 def dropout(x: Tensor, rate: float) -> Tensor:

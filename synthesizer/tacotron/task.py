@@ -12,20 +12,21 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from corpora.store import FeatureStore
-from speech.errors import CorpusError
 from synthesizer.alignment_score import alignment_report
+from synthesizer.batches import BatchConfig, SynthesizerBatch, collate, validation_items
 from synthesizer.decoding_check import Decoded
-from synthesizer.tacotron.attention import guided_attention_loss, word_guidance_loss
+from synthesizer.losses import guided_attention_loss, stop_loss, word_guidance_loss
+from synthesizer.masks import SILENCE, length_mask
 from synthesizer.tacotron.config import TacotronConfig
-from synthesizer.tacotron.data import BatchConfig, SynthesizerBatch, collate
 from synthesizer.tacotron.decoding import SentenceInput, free_run
-from synthesizer.tacotron.model import SILENCE, Tacotron2, TeacherForcing, TrainingOutput, length_mask
-from synthesizer.tacotron.pitch_predictor import SPREAD, UNKNOWN
+from synthesizer.tacotron.model import Tacotron2, TeacherForcing, TrainingOutput
+from synthesizer.tacotron.pitch_predictor import SPREAD
 from synthesizer.tacotron.speaker_loss import SpeakerLoss
 from synthesizer.tacotron.task_audio import AUDIO_CLIPS, ValidationAudio
 from synthesizer.tacotron.task_inputs import concatenated, output_of, teacher_forcing
 from synthesizer.tacotron.variance import variance_gains
 from synthesizer.text.transcript import Transcript, encode
+from synthesizer.token_pitch import UNKNOWN
 from synthesizer.training_flags import Vocode
 from training.config import Task
 from training.processes import to_device
@@ -95,12 +96,9 @@ class TacotronTask(Task):
         for part in (model.postfilter, model.refiner):  # trained on their own
             if part is not None:
                 part.requires_grad_(False)
-        indices = store.select(split="validation")
-        if not indices:
-            raise CorpusError(f"{store.directory} has no validation speakers: preprocess a corpus with more speakers.")
-        chosen = np.random.default_rng(0).permutation(indices)[:VALIDATION_ITEMS]
-        self.validation_indices = sorted((int(index) for index in chosen), key=lambda index: store.shape(index, "mel"))
-        self.free_running_indices = [int(index) for index in chosen[:FREE_RUNNING_ITEMS]]
+        self.validation_indices, self.free_running_indices = validation_items(
+            store, VALIDATION_ITEMS, FREE_RUNNING_ITEMS
+        )
 
     def step(self, batch: SynthesizerBatch, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Losses of one batch; "loss" is their weighted sum."""
@@ -183,7 +181,7 @@ class TacotronTask(Task):
         decoder = output.decoder_mel[mask] - target
         refined = output.mel[mask] - target
         mel = decoder.abs().mean() + refined.abs().mean() + (decoder**2).mean() + (refined**2).mean()
-        stop = self._stop_loss(output, batch)
+        stop = stop_loss(output.stop_logits, batch, config.stop_positive_weight)
         losses = {"mel": mel, "stop": stop, "mel_l1": refined.detach().abs().mean()}
         loss = mel + config.stop_weight * stop
         if config.word_guidance:
@@ -201,13 +199,6 @@ class TacotronTask(Task):
             losses["guided_attention"] = guided
             loss = loss + config.guided_attention * guided
         return {"loss": loss, **losses}
-
-    def _stop_loss(self, output: TrainingOutput, batch: SynthesizerBatch) -> Tensor:
-        steps = torch.arange(output.stop_logits.shape[1], device=batch.mel.device)[None]
-        target = (steps >= batch.speech_steps[:, None]).float()
-        valid = steps < (batch.mel_lengths // batch.reduction_factor)[:, None]
-        weight = torch.tensor(self.loss_config.stop_positive_weight, device=batch.mel.device)
-        return F.binary_cross_entropy_with_logits(output.stop_logits[valid], target[valid], pos_weight=weight)
 
     @torch.no_grad()
     def validate(self, step: int, run: RunDirectory) -> dict[str, float]:

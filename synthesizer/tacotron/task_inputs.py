@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from synthesizer.tacotron.data import SynthesizerBatch
-from synthesizer.tacotron.model import SILENCE, TeacherForcing, TrainingOutput
-from synthesizer.tacotron.pitch_predictor import UNKNOWN
+from synthesizer.batches import SynthesizerBatch
+from synthesizer.masks import SILENCE
+from synthesizer.tacotron.model import TeacherForcing, TrainingOutput
+from synthesizer.token_pitch import UNKNOWN
 
 
 def teacher_forcing(batch: SynthesizerBatch, embedding: Tensor) -> TeacherForcing:

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from speech.mel_f0 import f0_from_mel
 from synthesizer.adapter import AdaptationClip
 from synthesizer.base import AlignedMel
+from synthesizer.masks import SILENCE
 from synthesizer.tacotron.config import TacotronConfig
-from synthesizer.tacotron.model import SILENCE, Tacotron2, TeacherForcing
+from synthesizer.tacotron.model import Tacotron2, TeacherForcing
 from synthesizer.tacotron.postfilter import add_harmonics
 from synthesizer.tacotron.refiner.adaptation import SpokenMel, without_transcript
 from synthesizer.tacotron.refiner.sampling import CoarseMel, refine, spoken_symbols

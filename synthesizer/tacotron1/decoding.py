@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,15 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from synthesizer.attention_window import Window
 from synthesizer.decoding_check import Decoded
-from synthesizer.tacotron.decoding import EXTRA_SECONDS, REST_SECONDS, SECONDS_PER_TOKEN, STOP_LOGIT
-from synthesizer.tacotron.fast_convolutions import stop_if
+from synthesizer.stopping import STOP_LOGIT, Cancelled, rest_steps, step_limit, stop_if
 from synthesizer.tacotron1.config import InferenceSettings
 from synthesizer.tacotron1.model import Tacotron1
 
 FEWEST_FRAMES = 10  # before which the stop token is ignored
-
-Window = tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +58,7 @@ def free_run(
     *,
     window: Window | None = None,
     most_steps: int | None = None,
-    cancelled: Callable[[], bool] | None = None,
+    cancelled: Cancelled | None = None,
 ) -> FreeRun:
     """Decode one sentence, on its own, so that the rest of a batch does not change it.
 
@@ -81,31 +78,25 @@ def free_run(
     memory = model.read(symbols, torch.ones_like(symbols, dtype=torch.bool), speaker, generator)
 
     factor, last = settings.reduction_factor, symbols.shape[1] - 1
-    rest_steps = max(1, round(REST_SECONDS * mel.frames_per_second / factor))
+    rest = rest_steps(mel, factor)
     decoder, state = model.decoder, model.decoder.start(memory)
     frame = torch.zeros(1, mel.n_mels, device=device)
     all_frames: list[Tensor] = []
     weights: list[Tensor] = []
     resting, stopped = 0, False
-    for step in range(most_steps or step_limit(model, factor, last + 1)):
+    for step in range(most_steps or step_limit(mel, factor, last + 1)):
         stop_if(cancelled)
         frames, stop, state = decoder.step(decoder.prenet(frame, generator), state, memory, factor, window)
         frame = frames[:, -1]
         all_frames.append(frames)
         weights.append(state.weights[0])
         resting = resting + 1 if int(state.weights.argmax()) == last else 0
-        stopped = resting >= rest_steps or (float(stop) > STOP_LOGIT and step * factor > FEWEST_FRAMES)
+        stopped = resting >= rest or (float(stop) > STOP_LOGIT and step * factor > FEWEST_FRAMES)
         if stopped:
             break
     whole = torch.cat(all_frames, 1)
     refined = model.finish(whole, torch.ones(whole.shape[:2], dtype=torch.bool, device=device))
     return FreeRun(whole, refined, torch.stack(weights, 1), stopped)
-
-
-def step_limit(model: Tacotron1, factor: int, tokens: int) -> int:
-    """The most decoder steps for a text of this many tokens."""
-    seconds = EXTRA_SECONDS + SECONDS_PER_TOKEN * tokens
-    return int(seconds * model.config.mel.frames_per_second / factor) + 1
 
 
 def finished(run: FreeRun, settings: InferenceSettings, limit: float) -> Decoded:

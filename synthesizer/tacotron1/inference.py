@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from modelfile.checkpoint import load_into, no_larger_than, save_model
+from modelfile.checkpoint import load_into, no_larger_than
 from modelfile.header import ModelHeader, config_from_header
-from synthesizer.base import STAGE, AlignedMel, Origin, Synthesizer
+from synthesizer.base import AlignedMel
 from synthesizer.decoding_check import Decoded
 from synthesizer.fallbacks import SentenceRequest
+from synthesizer.network import NetworkSynthesizer, origin_of
 from synthesizer.tacotron1.cleaning import letters_only, read_letters
 from synthesizer.tacotron1.config import KIND, Tacotron1Config
 from synthesizer.tacotron1.decoding import Sentence, finished, free_run
@@ -30,27 +30,10 @@ Floats = NDArray[np.float32]
 WINDOW = (1, 3)  # tokens behind and ahead of the focus; three letters in 25 ms are more than any speech has
 
 
-class Tacotron1Synthesizer(Synthesizer):
-    """A Tacotron 1. It reads letters: pronunciations of a lexicon and phonemes in braces are not for it.
+class Tacotron1Synthesizer(NetworkSynthesizer[Tacotron1, Tacotron1Config]):
+    """A Tacotron 1. It reads letters: pronunciations of a lexicon and phonemes in braces are not for it."""
 
-    Args:
-        model: the network.
-        config: its settings.
-        origin: header entries of the model file.
-    """
-
-    def __init__(
-        self, model: Tacotron1, config: Tacotron1Config, origin: Origin, device: str | torch.device = "cpu"
-    ) -> None:
-        sizes = config.architecture
-        super().__init__(origin, sizes.mel, sizes.speaker_embedding_size, config.inference.reduction_factor)
-        self.device = torch.device(device)
-        self.config = config
-        self.model = model.to(self.device).eval().requires_grad_(False)
-
-    def save(self, path: str | Path, dtype: torch.dtype | Literal["int8"] | None = None) -> None:
-        header = ModelHeader(STAGE, KIND, self.config, self.step, self.licence, self.trained_on, self.embedding_space)
-        save_model(path, self.model, header, dtype)
+    kind = KIND
 
     def transcribe(self, text: str, lexicon: Lexicon | None = None) -> Transcript:
         return read_letters(text, lexicon)
@@ -69,7 +52,7 @@ class Tacotron1Synthesizer(Synthesizer):
         for request in requests:
             run = free_run(
                 self.model,
-                Sentence(encode(request.transcript, 0.0), request.embedding, _seed(request.seed)),
+                Sentence(encode(request.transcript, 0.0), request.embedding, request.generator_seed),
                 settings,
                 window=WINDOW if windowed else None,
                 cancelled=cancelled,
@@ -109,10 +92,4 @@ def load_tacotron1(
     with no_larger_than(weights):
         model = Tacotron1(config.architecture)
     load_into(model, weights)
-    origin = Origin(header.embedding_space, header.licence, header.trained_on, header.step)
-    return Tacotron1Synthesizer(model, config, origin, device)
-
-
-def _seed(numbers: tuple[int, ...]) -> int:
-    """A seed of 63 bits from the numbers that identify a decoding."""
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
+    return Tacotron1Synthesizer(model, config, origin_of(header), device)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from synthesizer.tacotron.normalisation import normalise_valid
+from synthesizer.normalisation import normalise_valid
 
 
 class Prenet(nn.Module):

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from synthesizer.tacotron.attention import MASKED_ENERGY, Window, outside_window
+from synthesizer.attention_window import MASKED_ENERGY, Window, outside_window
 from synthesizer.tacotron1.config import Architecture
 from synthesizer.tacotron1.layers import CBHG, Prenet
 

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from corpora.store import FeatureStore
-from modelfile.families import read_family_file
 from modelfile.header import config_from_header
-from speech.errors import ConfigError, CorpusError, ModelFileError
-from speech.mel_config import MelConfig, require_same_mel
+from speech.errors import ConfigError
 from synthesizer.alignment_score import alignment_report
-from synthesizer.base import STAGE
-from synthesizer.tacotron.attention import guided_attention_loss, word_guidance_loss
-from synthesizer.tacotron.data import BatchConfig, SynthesizerBatch, SynthesizerBatches, collate
-from synthesizer.tacotron.model import length_mask
+from synthesizer.batches import BatchConfig, SynthesizerBatch, collate, validation_items
+from synthesizer.losses import guided_attention_loss, stop_loss, word_guidance_loss
+from synthesizer.masks import length_mask
+from synthesizer.planning import header_entries, make_batches, network_fit, read_start_file, with_mel_of
 from synthesizer.tacotron1.config import KIND, Tacotron1Config
 from synthesizer.tacotron1.decoding import Sentence, finished, free_run
 from synthesizer.tacotron1.flags import Tacotron1Flags
 from synthesizer.tacotron1.model import Decoding, Tacotron1
 from training.config import Task, TrainingPlan
-from training.flags import fit_config, trained_on
 from training.processes import to_device
 from training.run_directory import RunDirectory
 from training.starting import take_over, with_flags
@@ -77,12 +72,9 @@ class Tacotron1Task(Task):
         self.model = network
         self.config, self.store, self.batch_config = config, store, batch_config
         self.weights, self.header = weights, header
-        indices = store.select(split="validation")
-        if not indices:
-            raise CorpusError(f"{store.directory} has no validation speakers: preprocess a corpus with more speakers.")
-        chosen = np.random.default_rng(0).permutation(indices)[:VALIDATION_ITEMS]
-        self.validation_indices = sorted((int(index) for index in chosen), key=lambda index: store.shape(index, "mel"))
-        self.free_running_indices = [int(index) for index in chosen[:FREE_RUNNING_ITEMS]]
+        self.validation_indices, self.free_running_indices = validation_items(
+            store, VALIDATION_ITEMS, FREE_RUNNING_ITEMS
+        )
 
     def step(self, batch: SynthesizerBatch, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Losses of one batch; "loss" is their weighted sum."""
@@ -103,7 +95,11 @@ class Tacotron1Task(Task):
         target = batch.mel[mask]
         decoder, refined = output.decoder_mel[mask] - target, output.mel[mask] - target
         mel = decoder.abs().mean() + decoder.square().mean() + refined.abs().mean() + refined.square().mean()
-        losses = {"mel": mel, "mel_l1": refined.detach().abs().mean(), "stop": self._stop_loss(output, batch)}
+        losses = {
+            "mel": mel,
+            "mel_l1": refined.detach().abs().mean(),
+            "stop": stop_loss(output.stop_logits, batch, weights.stop_positive),
+        }
         guidance = word_guidance_loss(output.alignments, batch.allowed_tokens, batch.speech_steps)
         losses["word_guidance"] = guidance
         loss = mel + weights.stop * losses["stop"] + weights.word_guidance * guidance
@@ -113,13 +109,6 @@ class Tacotron1Task(Task):
             )
             loss = loss + weights.guided_attention * losses["guided_attention"]
         return {"loss": loss, **losses}
-
-    def _stop_loss(self, output: Decoding, batch: SynthesizerBatch) -> Tensor:
-        steps = torch.arange(output.stop_logits.shape[1], device=batch.mel.device)[None]
-        target = (steps >= batch.speech_steps[:, None]).float()
-        valid = steps < (batch.mel_lengths // batch.reduction_factor)[:, None]
-        positive = torch.tensor(self.weights.stop_positive, device=batch.mel.device)
-        return F.binary_cross_entropy_with_logits(output.stop_logits[valid], target[valid], pos_weight=positive)
 
     @torch.no_grad()
     def validate(self, step: int, run: RunDirectory) -> dict[str, float]:
@@ -170,23 +159,14 @@ def plan_training(flags: Tacotron1Flags, store: FeatureStore) -> TrainingPlan:
     config, weights = read_start(flags, store)
     factor = config.inference.reduction_factor
     batch_config = BatchConfig(flags.batch_frames, phoneme_probability=0.0, reduction_schedule=((0, factor),))
-    rank, world_size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-    batches = SynthesizerBatches(store, batch_config, seed=flags.seed, rank=rank, world_size=world_size)
+    batches = make_batches(store, batch_config, flags)
     torch.manual_seed(flags.seed)
     network = Tacotron1(config.architecture)
     take_over(network, weights, flags.warm_start)
-    header = {
-        "stage": STAGE,
-        "kind": KIND,
-        "embedding_space": store.info.get("embedding_space", ""),
-        "licence": flags.licence,
-        "trained_on": trained_on(flags, store),
-    }
     losses = LossWeights(guided_attention=flags.guided_attention)
-    task = Tacotron1Task(network, config, store, batch_config, losses, header)
-    fit = fit_config(flags, warmup_steps=min(200, flags.steps // 10), decay="cosine", weight_decay=1e-6, clip_norm=1.0)
+    task = Tacotron1Task(network, config, store, batch_config, losses, header_entries(flags, store))
     settings = {"store": str(flags.store), "loss": asdict(losses), "batch": asdict(batch_config)}
-    return TrainingPlan(task, batches, fit, settings)
+    return TrainingPlan(task, batches, network_fit(flags), settings)
 
 
 def read_start(flags: Tacotron1Flags, store: FeatureStore) -> tuple[Tacotron1Config, dict[str, Tensor] | None]:
@@ -196,14 +176,10 @@ def read_start(flags: Tacotron1Flags, store: FeatureStore) -> tuple[Tacotron1Con
         ModelFileError: `--warm-start` is not a Tacotron 1.
         ConfigError: its mel settings or its embedding space are not those of the store.
     """
-    mel, weights = store.mel_config, None
+    weights = None
     config = Tacotron1Config(flags.architecture, flags.inference)
     if flags.warm_start is not None:
-        family, header, weights = read_family_file(STAGE, flags.warm_start)
-        if family.kind != KIND:
-            raise ModelFileError(
-                f"{flags.warm_start} is a synthesizer of the family {family.kind!r}: give one of the family {KIND!r}."
-            )
+        header, weights = read_start_file(flags.warm_start, KIND)
         space = store.info.get("embedding_space", "")
         if header.embedding_space != space:
             raise ConfigError(
@@ -214,7 +190,4 @@ def read_start(flags: Tacotron1Flags, store: FeatureStore) -> tuple[Tacotron1Con
         config = Tacotron1Config(
             with_flags(found.architecture, flags.architecture), with_flags(found.inference, flags.inference)
         )
-    own = config.architecture.mel
-    if weights is not None or own != MelConfig():
-        require_same_mel(own, mel, "the model to train", f"the store {store.directory}")
-    return replace(config, architecture=replace(config.architecture, mel=mel)), weights
+    return with_mel_of(config, store, from_file=weights is not None), weights

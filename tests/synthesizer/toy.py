@@ -10,8 +10,8 @@ from corpora.store import FeatureStore, FeatureWriter
 from speech.mel import code_mel
 from synthesizer import Synthesizer
 from synthesizer.base import Origin
+from synthesizer.batches import BatchConfig
 from synthesizer.tacotron.config import Architecture, InferenceSettings, TacotronConfig
-from synthesizer.tacotron.data import BatchConfig
 from synthesizer.tacotron.decoding import SentenceInput
 from synthesizer.tacotron.inference import TacotronSynthesizer
 from synthesizer.tacotron.model import Tacotron2

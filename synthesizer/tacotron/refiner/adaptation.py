@@ -19,7 +19,7 @@ from torch.nn.utils import parametrize
 from modelfile.checkpoint import weights_digest
 from speech.errors import ConfigError, CorpusError
 from synthesizer.adapter import VoiceAdapter
-from synthesizer.tacotron.model import SILENCE
+from synthesizer.masks import SILENCE
 from synthesizer.tacotron.refiner.data import change_voice, padded
 from synthesizer.tacotron.refiner.network import FRAMES, Conditions, Refiner
 from synthesizer.text.symbols import PAD_ID

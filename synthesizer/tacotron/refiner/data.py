@@ -15,8 +15,9 @@ from corpora.store import FeatureStore, FeatureWriter
 from speech.errors import CorpusError
 from speech.mel import code_mel, decode_mel
 from speech.mel_f0 import f0_from_mel
-from synthesizer.tacotron.data import BatchConfig, collate
-from synthesizer.tacotron.model import SILENCE, Tacotron2
+from synthesizer.batches import BatchConfig, collate
+from synthesizer.masks import SILENCE
+from synthesizer.tacotron.model import Tacotron2
 from synthesizer.tacotron.refiner.flags import RefinerFlags
 from synthesizer.tacotron.refiner.network import FRAMES, Conditions
 from synthesizer.tacotron.refiner.sampling import spoken_symbols

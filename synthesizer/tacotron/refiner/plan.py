@@ -11,10 +11,11 @@ import torch
 
 from modelfile.checkpoint import weights_digest
 from speech.errors import ConfigError
+from synthesizer.planning import header_entries, with_mel_of
 from synthesizer.tacotron.config import TacotronConfig
 from synthesizer.tacotron.flags import TacotronFlags
 from synthesizer.tacotron.model import Tacotron2
-from synthesizer.tacotron.plan import frozen_model, header_entries, progress_bar, read_model, with_mel_of
+from synthesizer.tacotron.plan import frozen_model, progress_bar, read_model
 from synthesizer.tacotron.refiner.adversarial import AdversarialRefinerTask
 from synthesizer.tacotron.refiner.data import RefinerBatches, RefinerItems, decode_recordings
 from synthesizer.tacotron.refiner.task import RefinerTask

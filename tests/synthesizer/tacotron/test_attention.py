@@ -3,16 +3,11 @@
 import pytest
 import torch
 
-from synthesizer.tacotron.attention import (
-    MASKED_ENERGY,
-    beta_binomial,
-    build_attention,
-    guided_attention_loss,
-    outside_window,
-    tanh_energies,
-)
+from synthesizer.attention_window import MASKED_ENERGY, outside_window
+from synthesizer.losses import guided_attention_loss
+from synthesizer.masks import length_mask
+from synthesizer.tacotron.attention import beta_binomial, build_attention, tanh_energies
 from synthesizer.tacotron.config import ATTENTION_KINDS
-from synthesizer.tacotron.model import length_mask
 from synthesizer.tacotron.recurrence import fast_tanh
 from tests.synthesizer.toy import toy_config
 

@@ -7,8 +7,9 @@ import torch
 from modelfile.int8 import quantise_rows
 from speech.errors import WorkCancelled
 from synthesizer.decoding_check import Decoded
+from synthesizer.stopping import step_limit
 from synthesizer.tacotron.config import ATTENTION_KINDS, InferenceSettings
-from synthesizer.tacotron.decoding import STEPS_AT_ONCE, free_run, step_limit
+from synthesizer.tacotron.decoding import STEPS_AT_ONCE, free_run
 from synthesizer.tacotron.model import Tacotron2
 from synthesizer.tacotron.variance import LEAST_FRAMES, restore_variance
 from tests.synthesizer.toy import SETTINGS, sentences, toy_config
@@ -132,7 +133,7 @@ def test_progress_counts_decoder_steps(engine) -> None:
     seen: list[tuple[int, int]] = []
     model.to_stop.bias.fill_(-1e3)
     (decoded,) = decode(model, slice(4, 5), progress=lambda *done: seen.append(done), engine=engine)
-    most = step_limit(model, 4, 3)
+    most = step_limit(model.config.mel, 4, 3)
     assert [steps for steps, _ in seen] == sorted({steps for steps, _ in seen})
     assert {total for _, total in seen} == {most}
     assert decoded.alignment.shape[1] <= seen[-1][0] <= most
@@ -165,7 +166,7 @@ def test_cancelled_is_polled_every_few_steps() -> None:
         return False
 
     decode(model, slice(5, 6), cancelled=cancelled)
-    assert len(polls) > step_limit(model, 4, 30) / STEPS_AT_ONCE / 4
+    assert len(polls) > step_limit(model.config.mel, 4, 30) / STEPS_AT_ONCE / 4
 
 
 def test_reduction_factor_is_a_setting_of_the_run() -> None:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from synthesizer.batches import BatchConfig, SynthesizerBatches, collate
+from synthesizer.stopping import step_limit
 from synthesizer.tacotron.config import ATTENTION_KINDS, InferenceSettings
-from synthesizer.tacotron.data import BatchConfig, SynthesizerBatches, collate
-from synthesizer.tacotron.decoding import free_run, step_limit
+from synthesizer.tacotron.decoding import free_run
 from synthesizer.tacotron.model import Tacotron2, TeacherForcing
 from synthesizer.tacotron.task import LossConfig
 from synthesizer.tacotron.task_inputs import teacher_forcing
@@ -101,7 +102,7 @@ def test_decoding_is_bounded() -> None:
     with torch.no_grad():
         model.to_stop.bias.fill_(-1e3)
     decoded = free_run(model, sentences([np.array([5])], np.zeros((1, 256), np.float32)), SETTINGS)[0]
-    assert decoded.alignment.shape[1] <= step_limit(model, 4, 1)
+    assert decoded.alignment.shape[1] <= step_limit(model.config.mel, 4, 1)
     assert np.isfinite(decoded.mel).all() and np.abs(decoded.mel).max() <= 4
 
 

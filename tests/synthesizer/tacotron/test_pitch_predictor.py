@@ -8,12 +8,12 @@ import torch
 
 from modelfile.checkpoint import warm_start
 from speech.errors import ConfigError
+from synthesizer.batches import BatchConfig, collate
 from synthesizer.options import EmbeddedVoice, SynthesisOptions
 from synthesizer.tacotron.config import ATTENTION_KINDS, InferenceSettings
-from synthesizer.tacotron.data import BatchConfig, collate
 from synthesizer.tacotron.decoding import free_run
 from synthesizer.tacotron.model import Tacotron2
-from synthesizer.tacotron.pitch_predictor import token_pitch
+from synthesizer.token_pitch import token_pitch
 from tests.synthesizer.toy import SETTINGS, TEXTS, facade, sentences, toy_config, toy_store, toy_task, with_pitch
 
 IDS = [np.arange(2, 9), np.arange(5, 30)]

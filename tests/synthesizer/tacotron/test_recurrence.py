@@ -4,15 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from synthesizer.tacotron.recurrence import (
-    MemoryOverTime,
-    WeightOverTime,
-    dropout,
-    keep_mask,
-    lstm_over_time,
-    lstm_step,
-    zoneout,
-)
+from synthesizer.masks import keep_mask
+from synthesizer.tacotron.recurrence import MemoryOverTime, WeightOverTime, dropout, lstm_over_time, lstm_step, zoneout
 
 
 def test_lstm_step_equals_the_cell() -> None:

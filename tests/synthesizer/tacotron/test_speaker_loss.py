@@ -14,9 +14,10 @@ from speech.audio import normalize_peak
 from speech.errors import ConfigError
 from speech.mel import encoder_mel, synthesis_mel
 from speech.mel_config import MelConfig
+from synthesizer.batches import BatchConfig, SynthesizerBatches
+from synthesizer.masks import length_mask
 from synthesizer.tacotron.config import InferenceSettings
-from synthesizer.tacotron.data import BatchConfig, SynthesizerBatches
-from synthesizer.tacotron.model import Tacotron2, TeacherForcing, length_mask
+from synthesizer.tacotron.model import Tacotron2, TeacherForcing
 from synthesizer.tacotron.speaker_loss import SPEECH_LEVEL, EncoderFrontEnd, SpeakerLoss
 from synthesizer.tacotron.task import LossConfig, TacotronTask
 from synthesizer.tacotron.task_inputs import concatenated, output_of

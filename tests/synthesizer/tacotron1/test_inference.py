@@ -7,8 +7,9 @@ import torch
 from speech.errors import ModelFileError, TextError, WorkCancelled
 from synthesizer import Synthesizer
 from synthesizer.options import EmbeddedVoice
+from synthesizer.stopping import step_limit
 from synthesizer.tacotron1.config import InferenceSettings
-from synthesizer.tacotron1.decoding import FreeRun, Sentence, finished, free_run, step_limit
+from synthesizer.tacotron1.decoding import FreeRun, Sentence, finished, free_run
 from tests.synthesizer.tacotron1.toy import toy_synthesizer
 
 
@@ -40,7 +41,7 @@ def test_it_stops_by_itself_or_at_the_limit(bias, steps):
         # attention stays on the first of all tokens, so that resting at the end does not stop it
         synthesizer.model.decoder.attention.energy.weight.zero_()
     settings = synthesizer.config.inference
-    limit = step_limit(synthesizer.model, settings.reduction_factor, 6)
+    limit = step_limit(synthesizer.mel_config, settings.reduction_factor, 6)
     assert limit == 109
     run = free_run(synthesizer.model, sentence(), settings, most_steps=61)
     # the stop token counts from the first step after frame 10 on

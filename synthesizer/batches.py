@@ -12,11 +12,11 @@ from torch import Tensor
 from corpora.store import FeatureStore
 from speech.errors import ConfigError, CorpusError
 from speech.mel import decode_mel
-from synthesizer.tacotron.pitch_predictor import UNKNOWN, token_pitch
+from synthesizer.masks import SILENCE
 from synthesizer.text.transcript import Transcript, encode
+from synthesizer.token_pitch import UNKNOWN, token_pitch
 from training.schedule import staircase
 
-SILENCE = -4.0
 ALIGNER_TOLERANCE = 0.1  # seconds that attention may be away from the aligned times of its word
 PITCH_ARRAYS = ("word_pitch", "word_melody")  # names in a store, new and old
 SEED_STRIDE = 1_000_003  # separates the random streams of epochs and steps
@@ -221,3 +221,23 @@ class SynthesizerBatches:
 
     def _padded(self, order: np.ndarray) -> bool:
         return self.frames[order].max() * len(order) > self.config.frames
+
+
+def validation_items(store: FeatureStore, most: int, free_running: int) -> tuple[list[int], list[int]]:
+    """Utterances of held-out speakers to validate on.
+
+    Args:
+        most: how many are decoded by teacher forcing.
+        free_running: how many of these are also decoded in free running.
+
+    Returns:
+        indices of both, the first sorted by length.
+
+    Raises:
+        CorpusError: there are none.
+    """
+    indices = store.select(split="validation")
+    if not indices:
+        raise CorpusError(f"{store.directory} has no validation speakers: preprocess a corpus with more speakers.")
+    chosen = [int(index) for index in np.random.default_rng(0).permutation(indices)[:most]]
+    return sorted(chosen, key=lambda index: store.shape(index, "mel")), chosen[:free_running]

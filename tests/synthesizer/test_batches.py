@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from speech.errors import ConfigError, CorpusError
-from synthesizer.tacotron.data import BatchConfig, SynthesizerBatches, collate
+from synthesizer.batches import BatchConfig, SynthesizerBatches, collate
 from tests.synthesizer.toy import toy_store
 
 

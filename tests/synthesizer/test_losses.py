@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from synthesizer.tacotron.attention import word_guidance_loss
-from synthesizer.tacotron.data import allowed_tokens, encode_words
+from synthesizer.batches import allowed_tokens, encode_words
+from synthesizer.losses import word_guidance_loss
 from synthesizer.text.front_end import text_to_transcript
 from synthesizer.text.transcript import encode
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from synthesizer.tacotron.recurrence import keep_mask
+from synthesizer.masks import keep_mask
 
 
 def normalise_valid(

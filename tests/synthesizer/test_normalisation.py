@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from synthesizer.tacotron.model import length_mask
-from synthesizer.tacotron.normalisation import normalise_valid
+from synthesizer.masks import length_mask
+from synthesizer.normalisation import normalise_valid
 
 MASK = length_mask(torch.tensor([7, 3, 5]), 7)
 ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "none": lambda same: same}
