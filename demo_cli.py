@@ -102,7 +102,7 @@ class Arguments:
     """Synthesizer checkpoint to use instead of the one in --models."""
     vocoder: Annotated[str | None, *_optional(str, "|".join((*vocoder_names(), "FILE")))] = None
     """Vocoder to use instead of the default of --models: a family by name, or a checkpoint."""
-    convert: bool = False
+    convert_checkpoints: bool = False
     """Convert PyTorch checkpoints of public models (.pt) that are given, or are in --models, to model files first."""
     griffin_lim: bool = False
     """Short for --vocoder griffin-lim."""
@@ -154,9 +154,9 @@ def run(arguments: Arguments, pipe: TextIO) -> None:
         raise StorageError(f"There is a voice {arguments.save_voice!r} already: choose another name, or give --force.")
     saved = library.load(arguments.voice) if arguments.voice is not None else None
     if arguments.models is not None:
-        convert_folder(arguments.models, arguments.convert)
+        convert_folder(arguments.models, arguments.convert_checkpoints)
     encoder, synthesizer, vocoder = (
-        model_file(choice, arguments.convert) if choice and is_public_checkpoint(choice) else choice
+        model_file(choice, arguments.convert_checkpoints) if choice and is_public_checkpoint(choice) else choice
         for choice in (arguments.encoder, arguments.synthesizer, arguments.vocoder)
     )
     files = ModelFiles.find(

@@ -115,8 +115,8 @@ def model_file(path: str | Path, convert: bool = False) -> Path:
     output = path.with_suffix(".safetensors")
     if not convert:
         raise ModelFileError(
-            f"{path} is a pickled PyTorch file, which could run any program: add --convert to convert it to "
-            f"{output.name} first, in a process of its own that cannot."
+            f"{path} is a pickled PyTorch file, which could run any program: add --convert-checkpoints to convert "
+            f"it to {output.name} first, in a process of its own that cannot."
         )
     if not path.is_file():
         raise ModelFileError(f"There is no file {path}: give the path of a .pt file.")
@@ -142,8 +142,8 @@ def convert_folder(folder: str | Path, convert: bool = False) -> None:
         convert_files(sources, folder)
     elif any(source.stem != "vocoder" for source in sources):  # a vocoder is not always needed
         raise ModelFileError(
-            f"{folder} holds pickled PyTorch files, which could run any program: add --convert to convert them first, "
-            "in a process of its own that cannot."
+            f"{folder} holds pickled PyTorch files, which could run any program: add --convert-checkpoints to "
+            "convert them first, in a process of its own that cannot."
         )
 
 

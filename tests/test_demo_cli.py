@@ -434,7 +434,7 @@ def test_a_pickled_checkpoint_is_not_opened_unless_asked_for(cli, toy, tmp_path,
     path = tmp_path / "public.pt"
     path.write_bytes(b"PK\x03\x04" + bytes(100))
     command = (toy / "low.wav", "--text", TEXT, "--out", "out.wav", f"--{stage}", path)
-    assert_refused(cli(*command), "public.pt", "--convert")
+    assert_refused(cli(*command), "public.pt", "--convert-checkpoints")
     assert not path.with_suffix(".safetensors").exists()
 
 
@@ -442,7 +442,8 @@ def test_a_pickled_checkpoint_is_not_opened_unless_asked_for(cli, toy, tmp_path,
 def test_a_checkpoint_is_converted_and_used(cli, toy, tmp_path, golden_dir):
     path = tmp_path / "public.pt"
     shutil.copy(golden_dir / "vocoder_small_raw.pt", path)
-    command = (toy / "low.wav", "--text", TEXT, "--out", "out.wav", "--vocoder", path, "--convert", "--seed", "1")
+    given = (toy / "low.wav", "--text", TEXT, "--out", "out.wav", "--seed", "1")
+    command = (*given, "--vocoder", path, "--convert-checkpoints")
     assert cli(*command).code == 0 and path.with_suffix(".safetensors").is_file()
     first = wav_of("out.wav")
     assert cli(*command, "--force").code == 0  # by the model file that is there now

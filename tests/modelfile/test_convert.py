@@ -204,7 +204,7 @@ def test_nothing_is_overwritten_or_written_in_part(toy_families: None, tmp_path:
 def test_a_checkpoint_is_converted_only_on_request(toy_families: None, tmp_path: Path) -> None:
     assert model_file("models/a.safetensors") == Path("models/a.safetensors")
     source = tmp_path / "vocoder.pt"
-    with pytest.raises(ModelFileError, match="add --convert"):
+    with pytest.raises(ModelFileError, match="add --convert-checkpoints"):
         model_file(source)
     with pytest.raises(ModelFileError, match="no file"):
         model_file(source, convert=True)
@@ -220,7 +220,7 @@ def test_a_folder_of_checkpoints_is_converted_only_on_request(toy_families: None
     (tmp_path / "vocoder.pt").write_bytes(b"")
     convert_folder(tmp_path)  # Griffin-Lim needs no file
     (tmp_path / "encoder.pt").write_bytes(b"")
-    with pytest.raises(ModelFileError, match="add --convert"):
+    with pytest.raises(ModelFileError, match="add --convert-checkpoints"):
         convert_folder(tmp_path)
     convert_folder(tmp_path, convert=True)
     assert sorted(path.name for path in tmp_path.glob("*.safetensors")) == [
