@@ -70,7 +70,7 @@ def export_onnx(encoder: SpeakerEncoder, path: Path) -> float:
     require_package("onnxruntime", PURPOSE)
     import torch
 
-    from speech.files import write_atomically
+    from speech.files import write_bytes
 
     config = encoder.config
     example = torch.rand(2, config.partials.partial_frames, config.n_mels)
@@ -101,7 +101,7 @@ def export_onnx(encoder: SpeakerEncoder, path: Path) -> float:
     difference = largest_difference(encoder, written)
     if not difference <= LARGEST_DIFFERENCE:
         raise ModelFileError(f"The exported graph differs from the encoder by {difference:.1g}: it is not written.")
-    write_atomically(path, lambda temporary: temporary.write_bytes(written))
+    write_bytes(path, written)
     return difference
 
 

@@ -6,13 +6,18 @@ model family knows its own (`Family.convert`).
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modelfile.families import families_of
 from modelfile.public import Converted, PublicCheckpoint, is_public_checkpoint, read_public_checkpoint
 from speech.errors import ModelFileError, StorageError, exit_on_speech_error
+from speech.files import check_free_space
+
+if TYPE_CHECKING:
+    import torch
 
 STAGES = ("encoder", "synthesizer", "vocoder")
 KNOWN = "the encoder, synthesizer or vocoder of Real-Time-Voice-Cloning, or a WaveRNN of the same layout"
@@ -92,9 +97,10 @@ def convert_files(sources: Sequence[str | Path], folder: str | Path, *, overwrit
     for output in outputs.values():
         if output.exists() and not overwrite:
             raise StorageError(f"{output} exists: give a different folder, or --force to overwrite it.")
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    for stage, output in outputs.items():
-        _save(output, models[stage])
+    check_free_space(Path(folder) / "models", sum(_size(weights) for _, weights in models.values()))
+    # The encoder last: after a kill, a second conversion of the others still reads their embedding space from it.
+    for stage in reversed(outputs):
+        _save(outputs[stage], models[stage])
     return outputs
 
 
@@ -145,6 +151,10 @@ def convert_folder(folder: str | Path, convert: bool = False) -> None:
             f"{folder} holds pickled PyTorch files, which could run any program: add --convert-checkpoints to "
             "convert them first, in a process of its own that cannot."
         )
+
+
+def _size(weights: Mapping[str, "torch.Tensor"]) -> int:
+    return sum(tensor.nbytes for tensor in weights.values())
 
 
 def _save(output: Path, model: Converted) -> None:

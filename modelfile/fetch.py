@@ -17,6 +17,7 @@ from modelfile.files import write_json
 from modelfile.header import read_header
 from modelfile.locations import fetched_models
 from speech.errors import ConfigError, ModelFileError, exit_on_speech_error
+from speech.files import check_free_space, storage_error
 
 HASHES = "hashes.json"
 
@@ -52,13 +53,18 @@ def fetch(repository: Repository, folder: Path, endpoint: str | None = None) -> 
     Raises:
         ModelFileError: no connection, a file is not the expected one, or it cannot be converted.
         ConfigError: the package huggingface_hub is missing.
-        StorageError: the folder cannot be written.
+        StorageError: the folder cannot be written, or its disk has too little space.
     """
     hashes = _read_hashes(folder / HASHES)
     if found := _fetched_before(repository, folder, hashes):
         return found
     downloads = folder / "downloads"
-    downloads.mkdir(parents=True, exist_ok=True)
+    missing = sum(size for name, size in repository.files.items() if not (downloads / name).is_file())
+    check_free_space(downloads / "models", missing + sum(repository.files.values()))  # and the converted models
+    try:
+        downloads.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(downloads, error) from error
     sources = [_download(repository, name, downloads, endpoint) for name in repository.files]
     digests = {source.name: _digest(source) for source in sources}
     for name, digest in digests.items():

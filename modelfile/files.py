@@ -45,7 +45,7 @@ def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Map
             raise _as_os_error(error, temporary) from error
         temporary.chmod(0o666 & ~_umask())
 
-    write_atomically(Path(path), write)
+    write_atomically(Path(path), write, size=sum(tensor.nbytes for tensor in plain.values()))
 
 
 def as_array(tensor: torch.Tensor) -> np.ndarray:

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import secrets
+import shutil
 import stat
 import time
 from collections.abc import Callable
@@ -36,7 +37,7 @@ def refuse_special(path: Path) -> None:
 
 
 def write_atomically(
-    path: Path, write: Callable[[Path], object], make_folder: bool = True, overwrite: bool = True
+    path: Path, write: Callable[[Path], object], make_folder: bool = True, overwrite: bool = True, size: int = 0
 ) -> None:
     """Let `write` fill a temporary sibling of `path`, flush it to the disk, and rename it over `path`.
 
@@ -46,6 +47,7 @@ def write_atomically(
     Args:
         make_folder: make the folder of `path` if it is missing.
         overwrite: replace an existing file. Otherwise, of several processes that write `path` at once, one succeeds.
+        size: bytes to write, if known. Nothing is written if the disk has no room for them.
 
     Raises:
         StorageError: the disk is full, the folder cannot be written, or the file exists and `overwrite` is false. The
@@ -55,6 +57,7 @@ def write_atomically(
     try:
         if make_folder:
             path.parent.mkdir(parents=True, exist_ok=True)
+        check_free_space(path, size)
         write(temporary)
         flush_to_disk(temporary)
         if overwrite:
@@ -85,7 +88,28 @@ def _rename_to_new(temporary: Path, path: Path) -> None:
 
 def write_bytes(path: Path, data: bytes | memoryview, make_folder: bool = True, overwrite: bool = True) -> None:
     """Write `data` atomically; arguments and errors as for `write_atomically`."""
-    write_atomically(path, lambda temporary: write_flushed(temporary, data), make_folder, overwrite)
+    size = memoryview(data).nbytes
+    write_atomically(path, lambda temporary: write_flushed(temporary, data), make_folder, overwrite, size)
+
+
+def check_free_space(path: Path, size: int) -> None:
+    """Check that a disk has room for `size` bytes at `path`, which may be a file or folder that is not there yet.
+
+    Raises:
+        StorageError: it has less. A disk whose free space is unknown is accepted.
+    """
+    folder = next((folder for folder in path.absolute().parents if folder.is_dir()), None)
+    if folder is None or size <= 0:
+        return
+    try:
+        disk = shutil.disk_usage(folder)
+    except OSError:
+        return
+    if disk.total > 0 and disk.free < size:
+        raise StorageError(
+            f"The disk is full: {path} takes {size / 1e6:,.1f} MB and {disk.free / 1e6:,.1f} MB are free. "
+            "Free some space and try again."
+        )
 
 
 def write_flushed(path: Path, data: bytes | memoryview) -> None:

@@ -12,6 +12,7 @@ from typing import get_args
 from modelfile.checkpoint import StoredFloat, load_weights, save_model
 from modelfile.header import ModelHeader, read_header
 from speech.errors import ModelFileError, StorageError, exit_on_speech_error
+from speech.files import check_free_space
 from training.run_directory import RunDirectory
 
 
@@ -43,6 +44,7 @@ def export_model(
     if source.is_dir():
         source = _model_of_run(RunDirectory(source), newest)
     header = read_header(source)
+    check_free_space(out, source.stat().st_size // 4)  # the least that it can take; before gigabytes are read
     header = replace(header, licence=licence or header.licence, trained_on=trained_on or header.trained_on)
     save_model(out, load_weights(source), header, dtype)
     load_weights(out)

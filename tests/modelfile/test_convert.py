@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from modelfile import convert
 from modelfile.convert import convert_files, convert_folder, main, model_file
 from modelfile.header import ModelHeader, read_header
 from modelfile.public import PROCESS, PUBLIC_SPACE, PublicCheckpoint, read_public_checkpoint
@@ -199,6 +200,37 @@ def test_nothing_is_overwritten_or_written_in_part(toy_families: None, tmp_path:
     with pytest.raises(StorageError, match="--force"):
         convert_files(["encoder.pt", "vocoder.pt"], tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["vocoder.safetensors"]
+
+
+@pytest.mark.parametrize("saves", [0, 1, 2])
+def test_an_interrupted_conversion_of_a_folder_is_completed(
+    toy_families: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, saves: int
+) -> None:
+    for stage in convert.STAGES:
+        (tmp_path / f"{stage}.pt").write_bytes(b"")
+    save, done = convert._save, []
+
+    def interrupted(output: Path, model: convert.Converted) -> None:
+        if len(done) == saves:
+            raise KeyboardInterrupt
+        done.append(output)
+        save(output, model)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(convert, "_save", interrupted)
+        convert_folder(tmp_path, convert=True)
+    convert_folder(tmp_path, convert=True)
+    spaces = [read_header(tmp_path / f"{stage}.safetensors").embedding_space for stage in convert.STAGES]
+    assert spaces == ["own", "own", ""]
+
+
+def test_nothing_is_converted_without_room_for_all(
+    toy_families: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(total=100, free=11))  # three models of 4 bytes
+    with pytest.raises(StorageError, match="disk is full"):
+        convert_files(["synthesizer.pt", "vocoder.pt", "encoder.pt"], tmp_path / "out")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_checkpoint_is_converted_only_on_request(toy_families: None, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from modelfile.fetch import HASHES, REPOSITORIES, Repository, fetch, main
 from modelfile.files import write_tensors
 from modelfile.header import ModelHeader
 from modelfile.locations import fetched_models, models_folder
-from speech.errors import ConfigError, ModelFileError
+from speech.errors import ConfigError, ModelFileError, StorageError
 
 pytest.importorskip("huggingface_hub")
 
@@ -113,6 +113,21 @@ def test_models_are_downloaded_once(hub: SimpleNamespace, tmp_path: Path) -> Non
     assert not (tmp_path / "downloads").exists()
     requests = len(hub.ranges)
     assert fetch(REPOSITORY, tmp_path, hub.endpoint) == outputs and len(hub.ranges) == requests
+
+
+def test_nothing_is_downloaded_without_room_for_it(
+    hub: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(total=10**9, free=30_000))
+    with pytest.raises(StorageError, match="disk is full"):
+        fetch(REPOSITORY, tmp_path / "models", hub.endpoint)
+    assert not hub.ranges and not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_made_is_reported(hub: SimpleNamespace, tmp_path: Path) -> None:
+    (tmp_path / "models").write_text("a file")
+    with pytest.raises(StorageError, match="cannot be written"):
+        fetch(REPOSITORY, tmp_path / "models", hub.endpoint)
 
 
 def test_a_broken_connection_is_resumed(hub: SimpleNamespace, tmp_path: Path) -> None:

@@ -4,12 +4,13 @@ import errno
 import os
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from speech import files
 from speech.errors import StorageError
-from speech.files import lock_file, readable, write_bytes
+from speech.files import check_free_space, lock_file, readable, write_bytes
 
 
 def names_in(folder: Path) -> list[str]:
@@ -54,6 +55,17 @@ def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch, number, word):
     with pytest.raises(StorageError, match=word) as error:
         write_bytes(path, b"new")
     assert "\n" not in str(error.value) and path.read_bytes() == b"old" and names_in(tmp_path) == ["a"]
+
+
+def test_nothing_is_written_without_room_for_the_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda _: SimpleNamespace(total=10**9, free=999))
+    write_bytes(tmp_path / "new" / "a", bytes(999))
+    monkeypatch.setattr(files, "write_flushed", fail_with(errno.EIO))
+    with pytest.raises(StorageError, match="disk is full"):
+        write_bytes(tmp_path / "new" / "b", bytes(1000))
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda _: SimpleNamespace(total=0, free=0))
+    check_free_space(tmp_path / "new" / "b", 1000)  # an unlimited tmpfs
+    assert names_in(tmp_path / "new") == ["a"]
 
 
 def test_a_file_in_place_of_the_folder_is_an_error(tmp_path):
