@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 ROOT = Path(__file__).resolve().parents[1]
 if __name__ == "__main__":
@@ -58,7 +58,10 @@ class Arguments(BenchmarkArguments):
 @exit_on_speech_error
 def main(argv: list[str] | None = None) -> None:
     arguments = Arguments.parse(argv, __doc__)
-    measures = (measure_decoding, measure_paper_sizes, measure_attentions, measure_first_sentence, compare_training)
+    measures = (
+        measure_decoding, measure_paper_sizes, measure_tacotron1, measure_attentions, measure_first_sentence,
+        compare_training,
+    )  # fmt: skip
     rows = (row for measure in (*measures, measure_memory, measure_compilation) for row in measure(arguments))
     report(rows, arguments.json)
 
@@ -89,6 +92,29 @@ def measure_paper_sizes(arguments: Arguments) -> Rows:
         yield from decoding_rates(
             f"decode_1t_paper_sizes_r{factor}", model, texts, arguments.repeats, InferenceSettings(factor)
         )
+
+
+def measure_tacotron1(arguments: Arguments) -> Rows:
+    """The sizes of the public SV2TTS synthesizer, with random weights, one sentence at a time with its postnet."""
+    import torch
+
+    from synthesizer.tacotron1.config import Architecture, InferenceSettings
+    from synthesizer.tacotron1.decoding import Sentence, free_run
+    from synthesizer.tacotron1.model import Tacotron1
+
+    torch.manual_seed(0)
+    model = Tacotron1(Architecture()).eval().requires_grad_(False)
+    model.decoder.to_stop.bias.fill_(-1e3)
+    settings = InferenceSettings()
+    sentence = Sentence(np.random.default_rng(0).integers(2, 60, 75), np.full(256, 1 / 16, np.float32), 0)
+
+    def decoded(engine: Literal["auto", "torch"]) -> float:
+        run = free_run(model, sentence, settings, window=(1, 3), most_steps=200, engine=engine)
+        return run.mel.shape[1] / model.config.mel.frames_per_second
+
+    compiled, reference = minimum_times(min(3, arguments.repeats), lambda: decoded("auto"), lambda: decoded("torch"))
+    yield "decode_1t_tacotron1_times_realtime", decoded("auto") / compiled, "times"
+    yield "decode_1t_tacotron1_vs_torch", reference / compiled, "times"
 
 
 def measure_attentions(arguments: Arguments) -> Rows:

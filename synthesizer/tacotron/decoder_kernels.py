@@ -5,79 +5,32 @@ two LSTMs therefore use int8 weights, a quarter of float32, which fit into a pro
 quantised too, as finely as 32-bit sums allow. Integer sums are exact in any order, so the result of a sentence is
 bit-identical in any batch.
 
-Every function writes into arrays that its caller provides (see `decoder_layout`). A row is one sentence. The products
-are in `decoder_products`.
+Every function writes into arrays that its caller provides (see `decoder_layout`). A row is one sentence. What other
+families use too is in `synthesizer.decoder_parts` and `synthesizer.decoder_products`.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from kernels.activations import sigmoid, tanh
+from kernels.activations import tanh
 from kernels.argument_reader import reader
 from kernels.arguments import Blocks
-from kernels.int8_products import quantise
 from kernels.machine_code import MachineCode
-from kernels.parts import INTEGERS, address, inline, machine_code, part
+from kernels.parts import INTEGERS, machine_code, part
+from synthesizer.decoder_arrays import Outputs, Texts
+from synthesizer.decoder_parts import copy, energy_of, limit_window, quantise_row, run_lstm, run_prenet, shift_focus
+from synthesizer.decoder_products import apply_filters, multiply
 from synthesizer.tacotron.decoder_layout import (
     DynamicNet,
     LocationNet,
     Net,
-    Outputs,
     SpeakerTerms,
     State,
-    Texts,
     Workspace,
 )
-from synthesizer.tacotron.decoder_products import add_products, apply_filters, multiply
 
 LEAST_PRIOR = np.float32(1e-6)
-
-
-@inline
-def copy(source, target, start):
-    """target[start : start + len(source)] = source, which numba would copy twice in case they overlap."""
-    for i in range(len(source)):
-        target[start + i] = source[i]
-
-
-@inline
-def quantise_row(net, x, size, space, row):
-    """Quantise x[:size], the input of an LSTM, as that of this row."""
-    target = address(space.values, row * space.values.shape[1])
-    space.scales[row] = quantise(address(x, 0), size, target, net.largest_input)
-
-
-# --- the LSTMs --------------------------------------------------------------------------------------------------------
-
-
-@part
-def update_lstm(gates, cell, hidden, zoneout):
-    """The element-wise half of an LSTM step, with the mean of zoneout's draws; gates [4 * size] in PyTorch's order.
-
-    Slices and two loops, because LLVM vectorises only loops over arrays that it can distinguish by few comparisons.
-    """
-    size = len(cell)
-    entering, kept, candidate, out = gates[:size], gates[size : 2 * size], gates[2 * size : 3 * size], gates[3 * size :]
-    for i in range(size):
-        cell[i] = sigmoid(kept[i]) * cell[i] + sigmoid(entering[i]) * tanh(candidate[i])
-    for i in range(size):
-        new = sigmoid(out[i]) * tanh(cell[i])
-        hidden[i] = new + zoneout * (hidden[i] - new)
-
-
-@part
-def run_lstm(net, from_input, from_hidden, space, count, hidden, cell):
-    """An LSTM step of all rows; `space` has their quantised inputs, and in `gates` the terms of the speaker."""
-    rows = space.rows
-    add_products(from_input, rows, count, space.values, space.scales, space.gates)
-    for index in range(count):
-        row = rows[index]
-        quantise_row(net, hidden[row], hidden.shape[1], space, row)
-    add_products(from_hidden, rows, count, space.values, space.scales, space.gates)
-    for index in range(count):
-        row = rows[index]
-        update_lstm(space.gates[row], cell[row], hidden[row], net.zoneout)
 
 
 # --- the parts of a step ----------------------------------------------------------------------------------------------
@@ -97,16 +50,11 @@ def choose_rows(step, state, limits, rows):
 @part
 def run_attention_lstm(net, state, space, speaker, masks, index_in_span, count):
     """Prenet and attention LSTM of all rows: from the last frame and context to the attention's query."""
-    first, second = len(net.prenet_first_bias), len(net.prenet_second_bias)
+    second = len(net.prenet_second_bias)
     rows, gates = space.rows, space.gates
     for index in range(count):
         row = rows[index]
-        multiply(net.prenet_first, net.prenet_first_bias, state.frame[row], space.prenet)
-        for i in range(first):
-            space.prenet[i] = max(space.prenet[i], np.float32(0)) * masks[row, index_in_span, i]
-        multiply(net.prenet_second, net.prenet_second_bias, space.prenet, space.inputs)
-        for i in range(second):
-            space.inputs[i] = max(space.inputs[i], np.float32(0)) * masks[row, index_in_span, first + i]
+        run_prenet(net, state.frame[row], masks[row, index_in_span], space.prenet, space.inputs)
         copy(state.context[row], space.inputs, second)
         quantise_row(net, space.inputs, second + state.context.shape[1], space, row)
         copy(speaker.attention[row], gates[row], 0)
@@ -148,47 +96,6 @@ def finish_step(net, state, space, speaker, lengths, outputs, index_in_span, cou
 
 
 # --- attention --------------------------------------------------------------------------------------------------------
-
-
-@part
-def shift_focus(energies, first, last, memory, weights, margin, context):
-    """Softmax of the energies in [first, last) into `weights`, the memory's mean into `context`; returns the focus."""
-    largest = energies[first]
-    focus = first
-    for token in range(first, last):
-        if energies[token] > largest:
-            largest, focus = energies[token], token
-    total = np.float32(0)
-    weights[:] = np.float32(0)
-    for token in range(first, last):
-        value = np.exp(energies[token] - largest)
-        weights[margin + token] = value
-        total += value
-    context[:] = np.float32(0)
-    for token in range(first, last):
-        weight = weights[margin + token] / total
-        weights[margin + token] = weight
-        for i in range(len(context)):
-            context[i] += weight * memory[token, i]
-    return focus
-
-
-@inline
-def limit_window(focus, tokens, window):
-    """First and last token, exclusively, that attention may reach; a negative window is unrestricted."""
-    behind, ahead = window
-    if behind < 0:
-        return 0, tokens
-    return max(0, focus - behind), min(tokens, focus + ahead + 1)
-
-
-@part
-def energy_of(query, bias, energy):
-    """energy @ tanh(query + bias)."""
-    total = np.float32(0)
-    for i in range(len(bias)):
-        total += tanh(query[i] + bias[i]) * energy[i]
-    return total
 
 
 @part

@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
-from kernels.arguments import ArrayKind, Blocks, Matrix, Vector
+from kernels.arguments import Blocks, Matrix, Vector
 from kernels.layout import PAIR, largest_input
-from modelfile.int8 import quantise_rows
+from synthesizer.decoder_arrays import (
+    Counts,
+    Inputs,
+    Int8Matrix,
+    Texts,
+    adjacent,
+    as_floats,
+    buffer,
+    packed_floats,
+    packed_int8,
+    whole_blocks,
+)
 from synthesizer.masks import SILENCE
 from synthesizer.tacotron.attention import LocationSensitiveAttention
 from synthesizer.tacotron.config import Architecture
 from synthesizer.tacotron.model import Tacotron2
-
-Floats = NDArray[np.float32]
-Counts = Annotated[NDArray[np.int64], ArrayKind("int64", 1)]
-Weights = Annotated[NDArray[np.int8], ArrayKind("int8", 3)]
-Inputs = Annotated[NDArray[np.int16], ArrayKind("int16", 2)]
-
-BLOCK = 32  # units that are stored together, see `decoder_products`
-CACHE_LINE = 64
-
-
-class Int8Matrix(NamedTuple):
-    """A matrix = values * scales as `decoder_products` reads it, padded with zeros to whole blocks and pairs."""
-
-    values: Weights  # [blocks, pairs, 32 units * 2]
-    scales: Vector  # [blocks * 32]
 
 
 class Net(NamedTuple):
@@ -87,14 +81,6 @@ class SpeakerTerms(NamedTuple):
     outputs: Matrix
 
 
-class Texts(NamedTuple):
-    """Memory [rows, tokens, size], token counts and step limits [rows]."""
-
-    memory: Blocks
-    lengths: Counts
-    limits: Counts
-
-
 class State(NamedTuple):
     """What a step hands to the next, one row per sentence. `weights` and `cumulative` have a margin of zeros."""
 
@@ -127,31 +113,6 @@ class Workspace(NamedTuple):
     chosen: Vector
     filters: Blocks
     energies: Vector
-
-
-class Outputs(NamedTuple):
-    """frames [rows, steps, factor * n_mels], weights [rows, steps, tokens]; zero after a sentence's end."""
-
-    frames: Blocks
-    weights: Blocks
-
-
-def packed_int8(weight: Tensor) -> Int8Matrix:
-    """[units, inputs] quantised row by row, pairs of inputs of 32 units after another."""
-    values, scales = (tensor.numpy() for tensor in quantise_rows(weight.detach().float()))
-    units, inputs = values.shape
-    padded = np.pad(values, ((0, -units % BLOCK), (0, -inputs % PAIR)))
-    blocks = padded.reshape(-1, BLOCK, padded.shape[1] // PAIR, PAIR).transpose(0, 2, 1, 3)
-    packed = np.ascontiguousarray(blocks).reshape(*blocks.shape[:2], BLOCK * PAIR)
-    return Int8Matrix(packed, np.pad(scales, (0, -units % BLOCK)))
-
-
-def packed_floats(weight: Tensor) -> Floats:
-    """[units, inputs] -> [blocks, inputs, 32 units]."""
-    matrix = weight.detach().float().numpy()
-    units, inputs = matrix.shape
-    padded = np.pad(matrix, ((0, -units % BLOCK), (0, 0)))
-    return np.ascontiguousarray(padded.reshape(-1, BLOCK, inputs).transpose(0, 2, 1))
 
 
 def decoder_net(model: Tacotron2, columns: DecoderColumns, stop_logit: float) -> Net:
@@ -190,21 +151,9 @@ def side_by_side(net: Net) -> Net:
     """
     of_lstms = ("attention_input", "attention_hidden", "decoder_input", "decoder_hidden")
     values = [getattr(net, name).values for name in of_lstms]
-    first, second, *values, outputs = _adjacent([net.prenet_first, net.prenet_second, *values, net.outputs])
+    first, second, *values, outputs = adjacent([net.prenet_first, net.prenet_second, *values, net.outputs])
     moved = {name: getattr(net, name)._replace(values=value) for name, value in zip(of_lstms, values, strict=True)}
     return net._replace(prenet_first=first, prenet_second=second, outputs=outputs, **moved)
-
-
-def _adjacent(arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
-    """Copies in one buffer, each aligned to a cache line."""
-    sizes = [array.nbytes + -array.nbytes % CACHE_LINE for array in arrays]
-    buffer = np.empty(sum(sizes) + CACHE_LINE, np.uint8)
-    at, copies = -buffer.ctypes.data % CACHE_LINE, []
-    for array, size in zip(arrays, sizes, strict=True):
-        copies.append(buffer[at : at + array.nbytes].view(array.dtype).reshape(array.shape))
-        copies[-1][...] = array
-        at += size
-    return copies
 
 
 def attention_net(model: Tacotron2) -> DynamicNet | LocationNet:
@@ -271,33 +220,21 @@ def make_workspace(
     chosen = len(attention.no_bias) if isinstance(attention, DynamicNet) else len(attention.query_bias)
     return Workspace(
         rows=np.zeros(rows, np.int64),
-        gates=np.zeros((rows, _whole_blocks(4 * size)), np.float32),
+        gates=np.zeros((rows, whole_blocks(4 * size)), np.float32),
         values=np.zeros((rows, widest + widest % PAIR), np.int16),
         scales=np.zeros(rows, np.float32),
-        prenet=_buffer(len(net.prenet_first_bias)),
-        inputs=_buffer(widest),
-        outputs=_buffer(reduction_factor * config.mel.n_mels + 1),
-        query=_buffer(len(attention.query_bias)),
-        more=_buffer(len(attention.query_bias)),
-        chosen=_buffer(chosen),
+        prenet=buffer(len(net.prenet_first_bias)),
+        inputs=buffer(widest),
+        outputs=buffer(reduction_factor * config.mel.n_mels + 1),
+        query=buffer(len(attention.query_bias)),
+        more=buffer(len(attention.query_bias)),
+        chosen=buffer(chosen),
         filters=np.zeros(attention.static.shape if dynamic else (0, 0, 0), np.float32),  # type: ignore[union-attr]
         energies=np.zeros(tokens, np.float32),
     )
-
-
-def _whole_blocks(units: int) -> int:
-    return units + -units % BLOCK
-
-
-def _buffer(units: int) -> Floats:
-    return np.zeros(_whole_blocks(units), np.float32)
 
 
 def split_columns(weight: Tensor, inputs: int) -> tuple[Tensor, Tensor]:
     """The columns of the inputs that change from step to step, and those of the speaker."""
     weight = weight.detach().float()
     return weight[:, :inputs], weight[:, inputs:]
-
-
-def as_floats(tensor: Tensor) -> Floats:
-    return np.array(tensor.detach().float().numpy(), order="C")  # a copy

@@ -7,7 +7,6 @@ share the reading of the weights. Sentences that have ended are skipped.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,17 +16,16 @@ from torch.nn import functional as F
 
 from kernels.arguments import table_of
 from kernels.machine_code import Library, functions_of
+from synthesizer.compiled_copy import compiled_copy_of
+from synthesizer.decoder_arrays import KERNEL_SOURCES, Floats, Outputs, Texts
 from synthesizer.masks import SILENCE
 from synthesizer.stopping import Cancelled, stop_if
 from synthesizer.tacotron.attention import LocationSensitiveAttention
 from synthesizer.tacotron.decoder_layout import (
     DecoderColumns,
     DynamicNet,
-    Floats,
     LocationNet,
-    Outputs,
     SpeakerTerms,
-    Texts,
     attention_net,
     decoder_net,
     first_state,
@@ -38,9 +36,8 @@ from synthesizer.tacotron.fast_convolutions import FoldedConvolutions
 from synthesizer.tacotron.model import Tacotron2
 
 _SOURCES = (
-    *(f"kernels.{name}" for name in ("parts", "layout", "builders", "simd", "activations")),
-    *(f"kernels.{name}" for name in ("int8_products", "arguments", "argument_reader")),
-    *(f"synthesizer.tacotron.{name}" for name in ("decoder_layout", "decoder_products", "decoder_kernels")),
+    *KERNEL_SOURCES,
+    *(f"synthesizer.tacotron.{name}" for name in ("decoder_layout", "decoder_kernels")),
 )
 LIBRARIES = {
     attention: Library(
@@ -65,7 +62,6 @@ class FastDecoder:
     def __init__(self, model: Tacotron2, stop_logit: float, reduction_factor: int) -> None:
         config = model.config
         self.config, self.reduction_factor = config, reduction_factor
-        self.model_key = _key(model)
         memory, first, second = config.encoder_size, model.attention_lstm, model.decoder_lstm
         rows = reduction_factor * config.mel.n_mels
         outputs = torch.cat((model.to_frames.weight[:rows], model.to_stop.weight))
@@ -175,19 +171,5 @@ class FastPass:
 
 def fast_decoder_of(model: Tacotron2, stop_logit: float, reduction_factor: int) -> FastDecoder:
     """The model's compiled decoder: kept with it while its weights are frozen, else made from their current values."""
-    kept = model.fast_decoder
-    key = (_key(model), stop_logit, reduction_factor)
-    if isinstance(kept, FastDecoder) and (kept.model_key, kept.net.stop_logit, kept.reduction_factor) == key:
-        return kept
-    model.fast_decoder = None
-    decoder = FastDecoder(model, stop_logit, reduction_factor)
-    if not any(parameter.requires_grad for parameter in model.parameters()):
-        model.fast_decoder = decoder
-    return decoder
-
-
-def _key(model: Tacotron2) -> tuple[Any, ...]:
-    """Changes when a weight does."""
-    weights = (*model.parameters(), *model.buffers())
-    versions = [(weight.data_ptr(), 0 if weight.is_inference() else weight._version) for weight in weights]
-    return (model.config, *versions)
+    settings = (model.config, stop_logit, reduction_factor)
+    return compiled_copy_of(model, settings, lambda: FastDecoder(model, stop_logit, reduction_factor))

@@ -186,7 +186,7 @@ class Tacotron2(nn.Module):
         self.postnet = Postnet(config, training.postnet_dropout)
         self.postfilter = Postfilter(config) if config.postfilter_size else None  # trained when the rest is finished
         self.refiner = Refiner(config) if config.refiner_size else None  # trained last
-        self.fast_decoder: object = None  # cache of `fast_decoder.fast_decoder_of`
+        self.compiled_copy: object = None  # of `compiled_copy.compiled_copy_of`
 
     def emphasise(self, embedding: Tensor, emphasis: float) -> Tensor:
         """Move embeddings away from the mean embedding of the training speakers, for free running.

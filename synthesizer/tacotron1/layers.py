@@ -24,6 +24,13 @@ class Prenet(nn.Module):
         x = self._drop(torch.relu(self.first(x)), generator)
         return self._drop(torch.relu(self.second(x)), generator)
 
+    def draw_masks(self, steps: int, generator: torch.Generator) -> Tensor:
+        """Scaled dropout masks, [steps, sum of both sizes]: those that as many calls with this generator would use."""
+        size = self.first.out_features + self.second.out_features
+        if not self.dropout:
+            return torch.ones(steps, size)
+        return (torch.rand(steps, size, generator=generator) >= self.dropout).float() / (1 - self.dropout)
+
     def _drop(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
         if not self.dropout:
             return x

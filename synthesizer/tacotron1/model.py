@@ -123,12 +123,15 @@ class Decoder(nn.Module):
         hidden2, cell2 = self.lstm2(x, (state.hidden2, state.cell2))
         hidden2 = self._zoneout(state.hidden2, hidden2)
         x = x + hidden2
-        n_mels, most = self.config.mel.n_mels, self.config.max_reduction_factor
-        used = self.to_frames.weight.view(n_mels, most, -1)[:, :factor].transpose(0, 1)  # of the frames of this step
-        frames = F.linear(x, used.flatten(0, 1)).view(-1, factor, n_mels)
+        frames = F.linear(x, self.frame_weight(factor)).view(-1, factor, self.config.mel.n_mels)
         stop = self.to_stop(torch.cat((x, context), 1)).squeeze(1)
         cumulative = state.cumulative + weights
         return frames, stop, DecoderState(query, hidden1, cell1, hidden2, cell2, context, weights, cumulative)
+
+    def frame_weight(self, factor: int) -> Tensor:
+        """Weight of the first `factor` frames of a step: [factor * n_mels, lstm_size]."""
+        n_mels, most = self.config.mel.n_mels, self.config.max_reduction_factor
+        return self.to_frames.weight.view(n_mels, most, -1)[:, :factor].transpose(0, 1).flatten(0, 1)
 
     def _zoneout(self, old: Tensor, new: Tensor) -> Tensor:
         """In training some units keep their old value (arXiv 1606.01305); at inference all take the new one."""
@@ -159,6 +162,7 @@ class Tacotron1(nn.Module):
     def __init__(self, config: Architecture) -> None:
         super().__init__()
         self.config = config
+        self.compiled_copy: object = None  # of `compiled_copy.compiled_copy_of`
         size = config.encoder_size
         self.embedding = nn.Embedding(config.n_symbols, config.symbol_size)
         self.prenet = Prenet(config.symbol_size, (size, size), config.prenet_dropout)

@@ -12,6 +12,7 @@ import pytest
 from kernels import machine_code, phase_search
 from kernels.machine_code import Library, MachineCode
 from synthesizer.tacotron import fast_decoder
+from synthesizer.tacotron1 import fast_decoder as fast_decoder1
 from vocoder.spectral import fast_blend, fast_layers
 from vocoder.wavernn import compiled
 
@@ -19,7 +20,7 @@ TOY = {"one": MachineCode("first", b"code of one"), "two": MachineCode("second",
 TOYS = Library("toys", "toys", ("kernels.machine_code",))
 LIBRARIES = [
     fast_layers.LIBRARY, phase_search.LIBRARY, fast_blend.LIBRARY,
-    *fast_decoder.LIBRARIES.values(), *compiled.LIBRARIES.values(),
+    *fast_decoder.LIBRARIES.values(), fast_decoder1.LIBRARY, *compiled.LIBRARIES.values(),
 ]  # fmt: skip
 EVERY_LIBRARY = pytest.mark.parametrize("library", LIBRARIES, ids=[library.name for library in LIBRARIES])
 

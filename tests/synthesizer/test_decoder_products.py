@@ -8,8 +8,8 @@ from numba import njit
 from kernels.int8_products import portable_pair_products
 from kernels.parts import address
 from modelfile.int8 import quantise_rows
-from synthesizer.tacotron.decoder_layout import BLOCK, CACHE_LINE, packed_floats, packed_int8
-from synthesizer.tacotron.decoder_products import add_products, apply_filters, int8_block, multiply
+from synthesizer.decoder_arrays import BLOCK, CACHE_LINE, packed_floats, packed_int8
+from synthesizer.decoder_products import add_products, apply_filters, int8_block, multiply
 from synthesizer.tacotron.fast_decoder import FastDecoder
 from synthesizer.tacotron.model import Tacotron2
 from tests.synthesizer.toy import toy_config

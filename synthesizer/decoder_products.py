@@ -1,6 +1,6 @@
-"""Matrix products of the compiled decoder, which read each matrix once a step in the order in which it is stored.
+"""Matrix products of compiled decoders, which read each matrix once a step in the order in which it is stored.
 
-A matrix comes in blocks of 32 units, see `decoder_layout.packed_int8`. Each lane of a register is a unit, so that four
+A matrix comes in blocks of 32 units, see `decoder_arrays.packed_int8`. Each lane of a register is a unit, so that four
 registers of sums are carried to the end of a block and no sum over lanes is needed:
 
     int8     of two inputs and 32 units, 64 bytes     sums[unit] += weights[unit, 0] * x[0] + weights[unit, 1] * x[1]
@@ -23,7 +23,7 @@ from kernels.builders import FLOAT, INT8, INT64, load, load_vector, loop, multip
 from kernels.int8_products import FLOAT_LANES, PAIRS, SUMS, PairProducts, pair_products, splat_pair
 from kernels.layout import LANES, PAIR
 from kernels.parts import address, exact_part, intrinsic
-from synthesizer.tacotron.decoder_layout import BLOCK, CACHE_LINE
+from synthesizer.decoder_arrays import BLOCK, CACHE_LINE
 
 AHEAD = 8192  # bytes between what is read and what is prefetched
 REGISTERS = BLOCK // LANES
@@ -151,7 +151,7 @@ def add_products(matrix, rows, count, values, scales, sums):
     """sums[row] += matrix @ (values[row] * scales[row]) for the first `count` of `rows`, which share the weights.
 
     Args:
-        matrix: `decoder_layout.Int8Matrix`.
+        matrix: `decoder_arrays.Int8Matrix`.
         rows: int64 [at least count], indices.
         values: int16 [rows, at least 2 * pairs].
         scales: float32 [rows].
