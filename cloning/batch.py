@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cloning.journal import Journal, read_journal
 from speech.errors import StorageError
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from cloning.voices import Voice
 
 MANIFEST = "manifest.json"
+JOURNAL = ".manifest-journal"  # beside it while a batch runs, or after it was killed
 
 Job = tuple[str, Path | None]
 
@@ -40,14 +43,33 @@ class Manifest:
 
     @classmethod
     def read(cls, path: Path) -> Manifest | None:
-        """The manifest of an earlier batch; None if there is none or it is not one of this program."""
+        """The manifest of an earlier batch and its journal; None if there is none or it is not one of this program."""
+        if not path.is_file():  # a pipe would wait for ever
+            return None
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             outputs = [dict(entry) for entry in content.pop("outputs")]
             unfinished = str(content.pop("unfinished", ""))
-            return cls(content, outputs, unfinished)
-        except (OSError, ValueError, TypeError, AttributeError, KeyError):
+            manifest = cls(content, outputs, unfinished)
+        except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError):
             return None
+        return manifest._with(read_journal(path.with_name(JOURNAL), manifest.digest()))
+
+    def digest(self) -> str:
+        """Identifies the settings, in the journal."""
+        return _digest(json.dumps(self.settings, sort_keys=True).encode())
+
+    def _with(self, events: Iterator[dict[str, Any]]) -> Manifest:
+        """This manifest after the events of its journal."""
+        outputs, unfinished = dict(self._by_file), self.unfinished
+        for event in events:
+            entry = event.get("output")
+            if isinstance(entry, dict):
+                outputs[str(entry.get("file"))] = entry
+                unfinished = ""
+            else:
+                unfinished = str(event.get("unfinished", ""))
+        return replace(self, outputs=[*outputs.values()], unfinished=unfinished)
 
     def write(self, path: Path) -> None:
         """Write the file atomically. Raises: StorageError."""
@@ -98,7 +120,7 @@ def _voice_digest(voice: Voice) -> str:
 
 
 def speak_batch(narrator: Narrator, jobs: Sequence[Job], files: ModelFiles | None, overwrite: bool) -> None:
-    """Speak the texts with one seed. The manifest is written after each file.
+    """Speak the texts with one seed. Each file is recorded in a journal, and all in the manifest at the end.
 
     A file of an earlier batch is kept if text, voice, options, models and version are the same. If no seed is given,
     that of an earlier batch in the same folder is used.
@@ -108,7 +130,8 @@ def speak_batch(narrator: Narrator, jobs: Sequence[Job], files: ModelFiles | Non
         overwrite: replace files that were made with other settings.
 
     Raises:
-        StorageError: the folder holds files of a batch with other settings, or a file cannot be written.
+        StorageError: the folder holds files of a batch with other settings, another batch writes to it, or a file
+            cannot be written.
     """
     first = jobs[0][1]
     if first is None:
@@ -116,10 +139,30 @@ def speak_batch(narrator: Narrator, jobs: Sequence[Job], files: ModelFiles | Non
         for text, _ in jobs:
             narrator.speak(text, None)
         return
-    manifest_path = first.parent / MANIFEST
+    folder = first.parent
+    new_folder = not folder.exists()
+    try:
+        with Journal(folder / JOURNAL) as journal:
+            _speak_files(narrator, jobs, files, overwrite, journal, new_folder)
+    finally:
+        if new_folder:
+            with contextlib.suppress(OSError):  # it holds finished files
+                folder.rmdir()
+
+
+def _speak_files(
+    narrator: Narrator,
+    jobs: Sequence[Job],
+    files: ModelFiles | None,
+    overwrite: bool,
+    journal: Journal,
+    new_folder: bool,
+) -> None:
+    """The batch, in a locked folder. A new folder is left empty if no file was finished."""
+    manifest_path = journal.path.with_name(MANIFEST)
     earlier = Manifest.read(manifest_path)
-    if earlier is not None and earlier.unfinished:
-        _remove_temporaries(first.parent, {MANIFEST, *(path.name for _, path in jobs if path is not None)})
+    if earlier is not None:
+        _remove_temporaries(journal.path.parent, {MANIFEST, *(path.name for _, path in jobs if path is not None)})
     if earlier is not None and narrator.options.seed is None and not overwrite:
         narrator.options = _with_seed_of(narrator.options, earlier)
     narrator.options = narrator.options.seeded()
@@ -128,27 +171,39 @@ def speak_batch(narrator: Narrator, jobs: Sequence[Job], files: ModelFiles | Non
         if not overwrite:
             differences = _differences(earlier.settings, manifest.settings)
             raise StorageError(
-                f"The files in {first.parent} were made with other {differences}: "
+                f"The files in {journal.path.parent} were made with other {differences}: "
                 "choose another folder, or give --force to overwrite them."
             )
         earlier = None
     entries = {} if earlier is None else _kept_entries(earlier, jobs)
     kept = len(entries)
 
-    def write(unfinished: str) -> None:
-        manifest.unfinished = unfinished
+    def write() -> None:
         manifest.outputs = [entries[path.name] for _, path in jobs if path is not None and path.name in entries]
         manifest.write(manifest_path)
 
-    for text, path in jobs:
-        assert path is not None
-        if path.name in entries:
-            continue
-        if first.parent.is_dir():
-            write(unfinished=path.name)
-        replace_file = overwrite or (earlier is not None and earlier.may_replace(text, path))
-        entries[path.name] = narrator.speak(text, path, replace_file)
-    write(unfinished="")
+    write()
+    journal.start(manifest.digest())
+    try:
+        for text, path in jobs:
+            assert path is not None
+            if path.name in entries:
+                continue
+            manifest.unfinished = path.name
+            journal.append({"unfinished": path.name})
+            replace_file = overwrite or (earlier is not None and earlier.may_replace(text, path))
+            entries[path.name] = narrator.speak(text, path, replace_file)
+            journal.append({"output": entries[path.name]})
+        manifest.unfinished = ""
+    except BaseException:
+        with contextlib.suppress(StorageError):  # the journal is left
+            write()
+            journal.remove()
+            if new_folder and not entries:
+                manifest_path.unlink()
+        raise
+    write()
+    journal.remove()
     if kept:
         print(f"{kept} of {len(jobs)} files were finished before and are kept")
 
