@@ -98,6 +98,8 @@ class Architecture:
     """Width of the refiner, which makes the mel sharp by flow matching; 0 for none."""
     refiner_layers: int = 8
     """Blocks of the refiner."""
+    refiner_discriminators: bool = False
+    """Whether the model has the discriminators against which its refiner was trained; `adapt` needs them."""
 
     mel: MelConfig = field(default_factory=MelConfig)
 

@@ -97,7 +97,7 @@ class TacotronSynthesizer(NetworkSynthesizer[Tacotron2, TacotronConfig]):
         for clip in clips:
             check()
             spoken.append(spoken_mel(self.model, self.config, clip))
-        return adapt_refiner(self.model.refiner, spoken, seed, progress, check)
+        return adapt_refiner(self.model.refiner, spoken, self.model.discriminators, seed, progress, check)
 
     def align_transcript(self, transcript: Transcript, mel: Floats, embedding: Floats, key: str) -> AlignedMel:
         return align_mel(self.model, self.config, mel, transcript, embedding, key)

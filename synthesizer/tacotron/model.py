@@ -19,6 +19,7 @@ from synthesizer.tacotron.convolution import MaskedConvolution
 from synthesizer.tacotron.pitch_predictor import PitchPredictor
 from synthesizer.tacotron.postfilter import Postfilter
 from synthesizer.tacotron.recurrence import MemoryOverTime, WeightOverTime, dropout, lstm_over_time, lstm_step, zoneout
+from synthesizer.tacotron.refiner.discriminators import MelDiscriminators
 from synthesizer.tacotron.refiner.network import Refiner
 
 
@@ -186,6 +187,9 @@ class Tacotron2(nn.Module):
         self.postnet = Postnet(config, training.postnet_dropout)
         self.postfilter = Postfilter(config) if config.postfilter_size else None  # trained when the rest is finished
         self.refiner = Refiner(config) if config.refiner_size else None  # trained last
+        self.discriminators: MelDiscriminators | None = (
+            MelDiscriminators(config.mel.n_mels) if config.refiner_discriminators else None
+        )
         self.compiled_copy: object = None  # of `compiled_copy.compiled_copy_of`
 
     def emphasise(self, embedding: Tensor, emphasis: float) -> Tensor:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
 from tqdm import tqdm
@@ -106,19 +106,18 @@ def read_model(flags: TacotronFlags) -> tuple[TacotronConfig, dict[str, Tensor]]
     return read_config(header), current_names(weights)
 
 
-def frozen_model(
-    config: TacotronConfig, weights: Mapping[str, Tensor], trainable: Literal["postfilter", "refiner"]
-) -> Tacotron2:
-    """A finished model of which only one part is trained: that of `weights`, or a new one.
+def frozen_model(config: TacotronConfig, weights: Mapping[str, Tensor], trainable: Collection[str]) -> Tacotron2:
+    """A finished model of which only these parts are trained: those of `weights`, or new ones.
 
     Raises:
         ConfigError: the weights lack another part.
     """
     model = Tacotron2(config.architecture, config.training).eval().requires_grad_(False)
-    missing = [name for name in warm_start(model, weights) if not name.startswith(f"{trainable}.")]
+    missing = [name for name in warm_start(model, weights) if name.split(".")[0] not in trainable]
     if missing:
         raise ConfigError(f"The model to start from lacks parts of a synthesizer: {', '.join(missing)}.")
-    model.get_submodule(trainable).requires_grad_(True)
+    for name in trainable:
+        model.get_submodule(name).requires_grad_(True)
     return model
 
 

@@ -66,4 +66,4 @@ def model_with_postfilter(flags: TacotronFlags, store: FeatureStore) -> tuple[Ta
     found = with_mel_of(found, store, from_file=True)
     size = found.architecture.postfilter_size or flags.architecture.postfilter_size or DEFAULT_SIZE
     config = replace(found, architecture=replace(found.architecture, postfilter_size=size))
-    return frozen_model(config, weights, trainable="postfilter"), config
+    return frozen_model(config, weights, trainable=["postfilter"]), config

@@ -17,6 +17,7 @@ from speech.mel_f0 import f0_from_mel
 from synthesizer.adapter import AdaptationClip
 from synthesizer.base import AlignedMel
 from synthesizer.masks import SILENCE
+from synthesizer.tacotron.attention_forcing import attention_forced
 from synthesizer.tacotron.config import TacotronConfig
 from synthesizer.tacotron.model import Tacotron2, TeacherForcing
 from synthesizer.tacotron.postfilter import add_harmonics
@@ -70,7 +71,10 @@ def spoken_mel(model: Tacotron2, config: TacotronConfig, clip: AdaptationClip) -
 def _decode(
     model: Tacotron2, config: TacotronConfig, mel: Floats, symbols: NDArray[np.int64], embedding: Floats, seed: int
 ) -> tuple[Floats, Floats]:
-    """The decoder's mel [n_mels, frames] of a recording and its alignment [tokens, steps], by teacher forcing."""
+    """The decoder's mel [n_mels, frames] of a recording, and its alignment [tokens, steps] by teacher forcing.
+
+    The mel comes from attention forcing if there is a refiner, which is trained on that, and else from teacher forcing.
+    """
     device, inference = next(model.parameters()).device, config.inference
     factor, frames = inference.reduction_factor, mel.shape[1]
     steps = -(-frames // factor)
@@ -87,6 +91,9 @@ def _decode(
     with torch.random.fork_rng(devices=[]), torch.inference_mode():
         torch.manual_seed(seed)
         output = model(given, factor, pitch_scale=inference.pitch_predictor_emphasis)
+        decoded = output.mel
+        if model.refiner is not None:
+            decoded = attention_forced(model, given, output.alignments, inference)
     limit = config.architecture.mel.max_abs_value
-    made = output.mel[0, :frames].float().clamp(-limit, limit).T
+    made = decoded[0, :frames].float().clamp(-limit, limit).T
     return np.ascontiguousarray(made.cpu().numpy()), output.alignments[0, :, :steps].float().cpu().numpy()

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +22,9 @@ from speech.errors import ConfigError, CorpusError
 from synthesizer.adapter import VoiceAdapter
 from synthesizer.masks import SILENCE
 from synthesizer.tacotron.refiner.data import change_voice, padded
+from synthesizer.tacotron.refiner.discriminators import MelDiscriminators
 from synthesizer.tacotron.refiner.network import FRAMES, Conditions, Refiner
+from synthesizer.tacotron.refiner.one_step import one_step_losses
 from synthesizer.text.symbols import PAD_ID
 
 Floats = NDArray[np.float32]
@@ -36,6 +39,7 @@ CROP = 160  # frames
 LEAST_FRAMES = 32  # of a clip
 LEARNING_RATE = 2e-3
 WARMUP = 20
+DISCRIMINATORS_LR_SCALE = 0.25
 REFERENCE = (96, 280)  # frames
 COARSE_UNKNOWN = 0.15
 REFERENCE_UNKNOWN = 0.3
@@ -81,6 +85,7 @@ class _LowRank(nn.Module):
 def adapt_refiner(
     refiner: Refiner,
     spoken: Sequence[SpokenMel],
+    discriminators: MelDiscriminators | None = None,
     seed: int = 0,
     progress: Progress | None = None,
     check: Callable[[], None] | None = None,
@@ -89,6 +94,8 @@ def adapt_refiner(
 
     Args:
         spoken: the recordings.
+        discriminators: those against which the refiner was trained, for a refiner of one step; they are not changed.
+            None for a refiner that was trained by flow matching.
         check: called between steps; it can raise to stop.
 
     Raises:
@@ -104,15 +111,20 @@ def adapt_refiner(
         updates[name] = _LowRank(module.weight)
         parametrize.register_parametrization(module, "weight", updates[name])
     parameters = [value for update in updates.values() for value in update.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=LEARNING_RATE, weight_decay=1e-2)
+    groups: list[dict[str, Any]] = [{"params": parameters, "scale": 1.0}]
+    judges = None if discriminators is None else copy.deepcopy(discriminators).train().requires_grad_(True)
+    if judges is not None:
+        groups.append({"params": list(judges.parameters()), "scale": DISCRIMINATORS_LR_SCALE})
+    optimizer = torch.optim.AdamW(groups, lr=LEARNING_RATE, weight_decay=1e-2)
     rng = np.random.default_rng(seed)
     generator = torch.Generator().manual_seed(seed)
     for step in range(STEPS):
         if check is not None:
             check()
         for group in optimizer.param_groups:
-            group["lr"] = LEARNING_RATE * min((step + 1) / WARMUP, 0.5 * (1 + math.cos(math.pi * step / STEPS)))
-        loss = _loss(changed, spoken, rng, generator)
+            decay = 0.5 * (1 + math.cos(math.pi * step / STEPS))
+            group["lr"] = group["scale"] * LEARNING_RATE * min((step + 1) / WARMUP, decay)
+        loss = _loss(changed, judges, spoken, rng, generator)
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -187,9 +199,13 @@ def _adapted(refiner: Refiner) -> list[tuple[str, nn.Linear | nn.Conv1d]]:
 
 
 def _loss(
-    refiner: Refiner, spoken: Sequence[SpokenMel], rng: np.random.Generator, generator: torch.Generator
+    refiner: Refiner,
+    discriminators: MelDiscriminators | None,
+    spoken: Sequence[SpokenMel],
+    rng: np.random.Generator,
+    generator: torch.Generator,
 ) -> Tensor:
-    """The flow-matching loss of random crops."""
+    """The loss of random crops: of one step with discriminators, else of flow matching."""
     lengths = np.array([one.recorded.shape[1] for one in spoken])
     chosen = [spoken[index] for index in rng.choice(len(spoken), ROWS, p=lengths / lengths.sum())]
     crops = [_crop(one, spoken, rng) for one in chosen]
@@ -197,6 +213,9 @@ def _loss(
     recorded = torch.stack([crop[1] for crop in crops])
     time = (torch.arange(ROWS) + torch.rand(ROWS, generator=generator)) / ROWS
     noise = torch.randn(recorded.shape, generator=generator)
+    if discriminators is not None:
+        with torch.autocast("cpu", torch.bfloat16):
+            return one_step_losses(refiner, discriminators, given, recorded, noise, 1.0, mismatched_weight=0.0)["loss"]
     target, start = refiner.standardise(recorded), refiner.start(given, noise)
     with torch.autocast("cpu", torch.bfloat16):
         velocity = refiner.velocity(torch.lerp(start, target, time[:, None, None]), time, refiner.encode(given))

@@ -17,6 +17,8 @@ from speech.mel import code_mel, decode_mel
 from speech.mel_f0 import f0_from_mel
 from synthesizer.batches import BatchConfig, collate
 from synthesizer.masks import SILENCE
+from synthesizer.tacotron.attention_forcing import attention_forced
+from synthesizer.tacotron.config import InferenceSettings
 from synthesizer.tacotron.model import Tacotron2
 from synthesizer.tacotron.refiner.flags import RefinerFlags
 from synthesizer.tacotron.refiner.network import FRAMES, Conditions
@@ -29,7 +31,8 @@ Floats = NDArray[np.float32]
 Progress = Callable[[Iterable[int], str], Iterable[int]]  # (iterable, label) -> the same iterable
 
 SEED_STRIDE = 1_000_003
-BATCH_ROWS = 16  # recordings in a teacher-forced batch
+BATCH_ROWS = 32  # recordings in a batch
+DECODING = "attention forcing"  # recorded in the store, so that one made otherwise is not continued
 LEAST_REFERENCE = 96  # frames: 1.2 s
 
 # How often the network lacks an input, so that it can do without, and so that it uses each of the others.
@@ -60,39 +63,43 @@ def decode_recordings(
     model: Tacotron2,
     store: FeatureStore,
     indices: Sequence[int],
-    reduction_factor: int,
+    settings: InferenceSettings,
     directory: Path,
     origin: str,
     progress: Progress,
 ) -> FeatureStore:
-    """Decode recordings of a store by teacher forcing into another store; those that are there already are kept.
+    """Decode recordings of a store by attention forcing into another store; those that are there already are kept.
 
     The items have the keys of `store` and hold `generated` (uint8 [frames, n_mels], see `speech.mel.code_mel`),
     `symbols` (uint8 [frames], the spoken symbol) and `f0` (float16 [frames] in Hz, 0 where unvoiced).
 
     Args:
+        settings: reduction factor and voice emphasis, as in free running.
         origin: identifies the weights of `model`. A store of other weights is refused.
 
     Raises:
         StorageError: the store has mels of a different model, or cannot be written.
     """
-    device, mel_config = next(model.parameters()).device, model.config.mel
+    device, mel_config, reduction_factor = next(model.parameters()).device, model.config.mel, settings.reduction_factor
     with FeatureWriter(directory) as writer:
-        writer.write_info({"stage": "refiner", "model": origin, "reduction_factor": reduction_factor})
+        origins = {"model": origin, "decoding": DECODING, "reduction_factor": reduction_factor}
+        writer.write_info({"stage": "refiner", **origins})
         missing = [index for index in indices if store.keys[index] not in writer.done]
         missing.sort(key=lambda index: store.shape(index, "mel")[0])
-        for first in progress(range(0, len(missing), BATCH_ROWS), "teacher forcing"):
+        for first in progress(range(0, len(missing), BATCH_ROWS), "decoding"):
             chosen = missing[first : first + BATCH_ROWS]
             batch = to_device(collate(store, chosen, BatchConfig(), reduction_factor, None), device)
-            output = model(teacher_forcing(batch, batch.embedding), reduction_factor)
+            given = teacher_forcing(batch, batch.embedding)
+            alignments = model(given, reduction_factor).alignments
+            mel = attention_forced(model, given, alignments, settings)
             for row, index in enumerate(chosen):
                 recorded = decode_mel(store.array(index, "mel"), mel_config.max_abs_value)
                 frames, tokens = len(recorded), int(batch.symbol_lengths[row])
                 steps = int(batch.speech_steps[row])
-                alignment = output.alignments[row, :tokens, :steps].float().cpu().numpy()
+                alignment = alignments[row, :tokens, :steps].float().cpu().numpy()
                 symbols = batch.symbols[row, :tokens].cpu().numpy()
                 arrays = {
-                    "generated": code_mel(output.mel[row, :frames].float().cpu().numpy(), mel_config.max_abs_value),
+                    "generated": code_mel(mel[row, :frames].float().cpu().numpy(), mel_config.max_abs_value),
                     "symbols": spoken_symbols(symbols, alignment, steps * reduction_factor)[:frames].astype(np.uint8),
                     "f0": f0_from_mel(recorded.T, mel_config).astype(np.float16),
                 }

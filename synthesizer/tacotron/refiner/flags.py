@@ -26,6 +26,8 @@ class RefinerFlags:
     """Train the refiner of --warm-start against discriminators, for sampling in one step."""
     adversarial_weight: float = 1.0
     """Norm of the adversarial gradient relative to that of the L1 distance."""
+    discriminator_lr_scale: float = 2.0
+    """Learning rate of the discriminators relative to --learning-rate."""
     discriminator_warmup_steps: int = 200
     """Steps in which only the discriminators are trained adversarially; then the weight rises for as many."""
 
@@ -38,6 +40,10 @@ class RefinerFlags:
             if not 32 <= value <= 800 or value % 2:
                 flag = name.replace("_", "-")
                 raise ConfigError(f"--refine.{flag} must be an even number from 32 to 800, not {value}.")
+        if not 0 < self.discriminator_lr_scale <= 100:
+            raise ConfigError(
+                f"--refine.discriminator-lr-scale must lie in (0, 100], not {self.discriminator_lr_scale}."
+            )
         if not 0 <= self.adversarial_weight <= 10 or self.discriminator_warmup_steps < 0:
             raise ConfigError(
                 "--refine.adversarial-weight must lie in [0, 10], and --refine.discriminator-warmup-steps must be 0 "

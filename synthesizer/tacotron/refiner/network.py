@@ -94,10 +94,10 @@ class Block(nn.Module):
         """x: [batch, positions, size]; vector: [batch, vector_size] -> the shape of x."""
         y = self.norm(self.over_positions(x.transpose(1, 2)).transpose(1, 2))
         if self.modulation is None:
-            return x + self.narrow(F.gelu(self.widen(y), approximate="tanh"))
+            return x + self.narrow(F.gelu(self.widen(y)))
         scale, shift, gate = self.modulation(vector)[:, None].chunk(3, -1)
         y = y * (1 + scale) + shift
-        return x + (1 + gate) * self.narrow(F.gelu(self.widen(y), approximate="tanh"))
+        return x + (1 + gate) * self.narrow(F.gelu(self.widen(y)))
 
 
 class ReferenceAttention(nn.Module):
@@ -115,7 +115,9 @@ class ReferenceAttention(nn.Module):
         query = self._heads(self.query(self.norm(x)))
         key, value = (self._heads(part) for part in self.key_value(encoded.reference).chunk(2, -1))
         mask = encoded.reference_mask[:, None, None]
-        found = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        # As products of matrices, which the CPU trains faster than `scaled_dot_product_attention`.
+        scores = (query @ key.transpose(-1, -2)).float() / query.shape[-1] ** 0.5
+        found = scores.masked_fill(~mask, -torch.inf).softmax(-1).to(value.dtype) @ value
         return x + self.leave(found.transpose(1, 2).flatten(2))
 
     def _heads(self, x: Tensor) -> Tensor:

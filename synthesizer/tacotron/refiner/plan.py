@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from corpora.store import FeatureStore
 
 DEFAULT_SIZE = 288  # if neither the model nor --refiner-size gives one
-TRAINED_LATER = ("postfilter.", "refiner.")  # do not change the mels that the refiner is trained on
+TRAINED_LATER = ("postfilter.", "refiner.", "discriminators.")  # do not change the mels that the refiner is trained on
 HELD_OUT = 256  # utterances of held-out speakers
 
 
 def plan_refiner(flags: TacotronFlags, store: FeatureStore, run: TrainingRun) -> TrainingPlan:
-    """Decode recordings of the store by teacher forcing, then train the refiner on the result.
+    """Decode recordings of the store by attention forcing, then train the refiner on the result.
 
     Raises:
         ConfigError, CorpusError, ModelFileError: the flags, the store and the model do not fit.
@@ -51,7 +51,7 @@ def plan_refiner(flags: TacotronFlags, store: FeatureStore, run: TrainingRun) ->
         model,
         store,
         training[: flags.refine.recordings] + validation[:HELD_OUT],
-        config.inference.reduction_factor,
+        config.inference,
         flags.refine.generated or run.path / "generated",
         weights_digest({name: value for name, value in kept.items() if not name.startswith(TRAINED_LATER)}),
         progress_bar,
@@ -93,6 +93,12 @@ def model_with_refiner(flags: TacotronFlags, store: FeatureStore) -> tuple[Tacot
         )
     size = found.architecture.refiner_size or flags.architecture.refiner_size or DEFAULT_SIZE
     layers = (found if found.architecture.refiner_size else flags).architecture.refiner_layers
-    architecture = replace(found.architecture, refiner_size=size, refiner_layers=layers)
+    architecture = replace(
+        found.architecture,
+        refiner_size=size,
+        refiner_layers=layers,
+        refiner_discriminators=flags.refine.adversarial,
+    )
     config = replace(found, architecture=architecture)
-    return frozen_model(config, weights, trainable="refiner"), config
+    trainable = ["refiner", "discriminators"] if architecture.refiner_discriminators else ["refiner"]
+    return frozen_model(config, weights, trainable), config

@@ -10,7 +10,9 @@ from synthesizer.options import EmbeddedVoice
 from synthesizer.tacotron.model import Tacotron2
 from synthesizer.tacotron.refiner import adaptation
 from synthesizer.tacotron.refiner.adaptation import adapt_refiner, adapted, without_transcript
-from synthesizer.tacotron.refiner.network import Refiner
+from synthesizer.tacotron.refiner.discriminators import MelDiscriminators
+from synthesizer.tacotron.refiner.network import Conditions, Refiner
+from synthesizer.tacotron.refiner.one_step import one_step_losses
 from synthesizer.text.symbols import PAD_ID
 from tests.synthesizer.toy import facade, toy_config
 
@@ -43,7 +45,9 @@ def clips(**changes) -> list[AdaptationClip]:
 
 def loss_of(refiner: Refiner, spoken) -> float:
     with torch.no_grad():
-        return float(adaptation._loss(refiner, spoken, np.random.default_rng(5), torch.Generator().manual_seed(5)))
+        return float(
+            adaptation._loss(refiner, None, spoken, np.random.default_rng(5), torch.Generator().manual_seed(5))
+        )
 
 
 def test_an_adapter_lowers_the_loss_and_leaves_the_model():
@@ -54,6 +58,26 @@ def test_an_adapter_lowers_the_loss_and_leaves_the_model():
     assert loss_of(adapted(refiner, adapter), spoken) < 0.9 * loss_of(refiner, spoken)
     for name, value in refiner.state_dict().items():
         assert torch.equal(value, before[name]), name
+
+
+def test_a_refiner_of_one_step_is_adapted_against_its_discriminators():
+    refiner = toy_refiner()
+    torch.manual_seed(1)
+    discriminators = MelDiscriminators(80)
+    before = {name: value.clone() for name, value in discriminators.state_dict().items()}
+    spoken = [without_transcript(recording(), np.zeros(90), VOICE)]
+    changed = adapted(refiner, adapt_refiner(refiner, spoken, discriminators))
+    assert one_step_distance(changed, spoken) < 0.9 * one_step_distance(refiner, spoken)
+    for name, value in discriminators.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def one_step_distance(refiner: Refiner, spoken) -> float:
+    given, recorded = adaptation._crop(spoken[0], spoken, np.random.default_rng(5))
+    given = Conditions(*(value[None] for value in given))
+    noise = torch.randn(recorded.shape, generator=torch.Generator().manual_seed(5))[None]
+    losses = one_step_losses(refiner, MelDiscriminators(80), given, recorded[None], noise, 0.0)
+    return losses["distance"].item()
 
 
 def test_same_seed_same_adapter():

@@ -179,7 +179,8 @@ def toy_model() -> Tacotron2:
 
 
 def decoded(store: FeatureStore, directory: Path, indices: list[int], origin: str = "a") -> FeatureStore:
-    return decode_recordings(toy_model(), store, indices, 2, directory, origin, lambda items, label: items)
+    settings = InferenceSettings(reduction_factor=2)
+    return decode_recordings(toy_model(), store, indices, settings, directory, origin, lambda items, label: items)
 
 
 def test_decoded_recordings_are_kept_and_added_to(store, tmp_path):

@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from speech.errors import ConfigError
-from synthesizer.tacotron.config import TacotronConfig
+from synthesizer.tacotron.config import InferenceSettings, TacotronConfig
 from synthesizer.tacotron.model import Tacotron2
-from synthesizer.tacotron.refiner.adversarial import AdversarialRefinerTask, MelDiscriminators
+from synthesizer.tacotron.refiner.adversarial import AdversarialRefinerTask
 from synthesizer.tacotron.refiner.data import RefinerBatches, RefinerItems, decode_recordings
+from synthesizer.tacotron.refiner.discriminators import MelDiscriminators
 from synthesizer.tacotron.refiner.flags import RefinerFlags
 from tests.synthesizer.toy import HEADER, toy_config, toy_run, toy_store
 
@@ -16,11 +17,14 @@ def make(tmp_path, **changes) -> tuple[AdversarialRefinerTask, RefinerBatches]:
     torch.manual_seed(0)
     store = toy_store(tmp_path / "store")
     sizes = {"postfilter_size": 8, "postfilter_layers": 1, "refiner_size": 16, "refiner_layers": 2}
-    model = Tacotron2(toy_config(**sizes)).eval().requires_grad_(False)
+    model = Tacotron2(toy_config(**sizes, refiner_discriminators=True)).eval().requires_grad_(False)
     every = list(range(len(store)))
-    generated = decode_recordings(model, store, every, 2, tmp_path / "made", "a", lambda items, label: items)
+    inference = InferenceSettings(reduction_factor=2)
+    generated = decode_recordings(model, store, every, inference, tmp_path / "made", "a", lambda items, label: items)
+    for part in (model.refiner, model.discriminators):
+        assert part is not None
+        part.requires_grad_(True)
     assert model.refiner is not None
-    model.refiner.requires_grad_(True)
     for name, weights in model.refiner.named_parameters():
         if name.endswith(("leave.weight", "modulation.weight")):  # they start at 0
             torch.nn.init.normal_(weights, std=0.1)
@@ -72,7 +76,7 @@ def test_the_model_is_sampled_in_one_step(tmp_path):
 
 
 def test_the_discriminators_use_both_mels():
-    networks = MelDiscriminators()
+    networks = MelDiscriminators(80)
     mel, coarse = torch.randn(2, 32, 80), torch.randn(2, 32, 80)
     scores = [part[-1] for part in networks(mel, coarse)]
     assert all(not torch.equal(one, other[-1]) for one, other in zip(scores, networks(mel, -coarse), strict=True))
