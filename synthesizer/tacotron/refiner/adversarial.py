@@ -30,9 +30,10 @@ class AdversarialRefinerTask(RefinerTask):
         super().__init__(*given)
         self.flags = flags
         self.config = replace(self.config, inference=replace(self.config.inference, refiner_steps=1))
-        if self.model.discriminators is None:
+        discriminators = self.model.discriminators
+        if not isinstance(discriminators, MelDiscriminators):
             raise ConfigError("The model has no discriminators: set refiner_discriminators in its architecture.")
-        self.discriminators: MelDiscriminators = self.model.discriminators
+        self.discriminators = discriminators
 
     def step(self, batch: RefinerBatch, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         """`loss` and its parts."""
