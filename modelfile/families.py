@@ -36,6 +36,7 @@ class Family:
         needs_file: whether it has model files; without them, `load` takes None for header and weights.
         convert: a public checkpoint -> header and weights of a model file, or None for checkpoints of other families;
             raises `ModelFileError` for one that is incomplete. None for a family without public checkpoints.
+        end_to_end: whether a synthesizer of this family generates audio itself, so that no vocoder is needed.
         order: position in lists. Files without a kind in their header are read as the first family.
     """
 
@@ -46,6 +47,7 @@ class Family:
     plan: Callable[..., Any] | None = None
     needs_file: bool = True
     convert: "Callable[[PublicCheckpoint], Converted | None] | None" = None
+    end_to_end: bool = False
     order: int = 100
 
 

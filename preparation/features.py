@@ -63,3 +63,15 @@ def stored_mel(wav: np.ndarray, config: MelConfig) -> np.ndarray:
     from speech.mel import code_mel, synthesis_mel
 
     return np.ascontiguousarray(code_mel(synthesis_mel(wav, config), config.max_abs_value).T)
+
+
+def stored_samples(wav: np.ndarray, frames: int, config: MelConfig) -> np.ndarray:
+    """A trimmed clip as stores hold it: int16 [frames * hop]. Sample k belongs to frame k // hop; zeros at the end."""
+    import numpy as np
+
+    from speech.audio import INT16_SCALE
+
+    samples = np.zeros(frames * config.hop_length, np.int16)
+    count = min(len(samples), len(wav))
+    samples[:count] = np.rint(wav[:count] * INT16_SCALE)
+    return samples

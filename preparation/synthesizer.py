@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelfile.locations import DEFAULT_MODELS
-from preparation.features import encoder_ready, stored_mel, trimmed
+from preparation.features import encoder_ready, stored_mel, stored_samples, trimmed
 from preparation.models import load_encoder
 from preparation.settings import MelSettings
 from preparation.task import Refused, Task, check_length, refusing
@@ -66,6 +66,8 @@ class Synthesizer(MelSettings):
     """Letters per second; a faster clip does not match its text."""
     reduce_noise: bool = False
     """Remove steady noise, which is measured in the pauses. For noisy rooms and microphones, not for studios."""
+    keep_audio: bool = False
+    """Store the audio too, which an end-to-end model (train_synth.py --model vits) needs."""
     speeds: tuple[float, ...] = ()
     """Add copies of training clips at these speeds, for example 0.9 1.1, as lower and higher voices."""
 
@@ -86,6 +88,7 @@ class Synthesizer(MelSettings):
             "max_rate": self.max_rate,
             "reduce_noise": self.reduce_noise,
             "speeds": self.speeds,
+            **({"keep_audio": True} if self.keep_audio else {}),
             "embedding_space": load_encoder(self.encoder).embedding_space,
         }
 
@@ -156,6 +159,8 @@ class Synthesizer(MelSettings):
         check_length(seconds, self.min_seconds, self.longest)
         self._check_rate(transcript.text, seconds)
         arrays = {"mel": stored_mel(wav, self.mel)}
+        if self.keep_audio:
+            arrays["wav"] = stored_samples(wav, len(arrays["mel"]), self.mel)
         if segment.words and len(segment.words) == len(transcript.text.split()):
             # Word times guide the attention in training: it aligns in a tenth of the steps.
             times = [(word.start - skipped, word.end - skipped) for word in segment.words]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloning.compatibility import require_same_space
 from modelfile.locations import DEFAULT_MODELS
-from preparation.features import encoder_ready, stored_mel, trimmed
+from preparation.features import encoder_ready, stored_mel, stored_samples, trimmed
 from preparation.models import load_encoder, load_synthesizer
 from preparation.settings import MelSettings
 from preparation.synthesizer import transcript_of
@@ -64,17 +64,8 @@ class Vocoder(MelSettings):
                 check_length(seconds, self.min_seconds, self.longest)
                 mel = self._aligned(task, whole, wav) if self.gta else stored_mel(wav, self.mel)
                 meta = task.meta(seconds) | ({"gta": True} if self.gta else {})
-                yield Clip(task.key, {"mel": mel, "wav": self._samples(wav, len(mel))}, meta)
+                yield Clip(task.key, {"mel": mel, "wav": stored_samples(wav, len(mel), self.mel)}, meta)
             yield from refused
-
-    def _samples(self, wav: np.ndarray, frames: int) -> np.ndarray:
-        """int16 [frames * hop]: sample k belongs to frame k // hop; zeros after the end of the wav."""
-        import numpy as np
-
-        samples = np.zeros(frames * self.mel.hop_length, np.int16)
-        count = min(len(samples), len(wav))
-        samples[:count] = np.rint(wav[:count] * 32768)
-        return samples
 
     def _aligned(self, task: Task, whole: np.ndarray, wav: np.ndarray) -> np.ndarray:
         """The synthesizer's mel of a trimmed recording, uint8 [frames, n_mels]."""

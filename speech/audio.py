@@ -16,6 +16,7 @@ from speech.files import write_bytes
 logger = logging.getLogger(__name__)
 
 SAMPLE_RATE = 16_000
+INT16_SCALE = 32768.0  # of samples in feature stores
 
 TARGET_DBFS = -30.0  # RMS level of a clip whose volume was raised
 

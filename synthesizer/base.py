@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,12 +67,17 @@ class Synthesizer(ABC):
     A family implements `decode`, `align_transcript` and `save`, and `transcribe` if it reads no phonemes. Checks,
     fallback steps, tempo and pauses are shared.
 
+    Attributes:
+        end_to_end: whether it generates audio itself: its `Synthesis` has a `wav`, and it needs no vocoder.
+
     Args:
         origin: header entries of the model file.
         mel_config: settings of the mels it makes.
         embedding_size: size of the speaker embeddings it takes.
         reduction_factor: mel frames per step of an alignment.
     """
+
+    end_to_end: ClassVar[bool] = False
 
     def __init__(self, origin: Origin, mel_config: MelConfig, embedding_size: int, reduction_factor: int = 1) -> None:
         self.embedding_space = origin.embedding_space
@@ -288,6 +293,8 @@ class Synthesizer(ABC):
                 voice.pitch,
                 reference,
                 voice.adapter,
+                options.speed,
+                options.pauses,
             )
             for number, line in enumerate(lines)
         ]

@@ -195,6 +195,12 @@ class SynthesizerBatches:
 
     def batch_at(self, step: int) -> SynthesizerBatch:
         """The batch of one step: a function of seed, step and rank only."""
+        indices, rng = self.chosen_at(step)
+        factor = staircase(step, self.config.reduction_schedule)
+        return collate(self.store, indices, self.config, int(factor), rng)
+
+    def chosen_at(self, step: int) -> tuple[list[int], np.random.Generator]:
+        """Items of a step, and the generator of its random numbers."""
         number = step * self.world_size + self.rank
         with self._lock:
             while self._starts[-1] <= number:
@@ -202,9 +208,7 @@ class SynthesizerBatches:
                 self._starts.append(self._starts[-1] + len(self._epochs[-1]))
             epoch = int(np.searchsorted(self._starts, number, side="right")) - 1
             indices = self._epochs[epoch][number - self._starts[epoch]]
-        rng = np.random.default_rng((self.seed, SEED_STRIDE, number))
-        factor = staircase(step, self.config.reduction_schedule)
-        return collate(self.store, [int(index) for index in indices], self.config, int(factor), rng)
+        return [int(index) for index in indices], np.random.default_rng((self.seed, SEED_STRIDE, number))
 
     def _epoch(self, epoch: int) -> list[np.ndarray]:
         rng = np.random.default_rng((self.seed, epoch))

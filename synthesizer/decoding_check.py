@@ -38,11 +38,13 @@ class Decoded:
         mel: float32 [n_mels, frames], dB scaled to [-4, 4].
         alignment: float32 [tokens, steps].
         stopped: false if it ran into the limit on its length.
+        wav: float32 [frames * hop], the audio of an end-to-end model, whose mel is `mel`; None for other models.
     """
 
     mel: NDArray[np.float32]
     alignment: NDArray[np.float32]
     stopped: bool
+    wav: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,7 @@ class SentenceRequest:
         median_f0: of the voice in Hz; None if unknown.
         reference: mel of a recording of the speaker, float32 [n_mels, frames]; None if there is none.
         adapter: what the model was adapted to the voice with; None if it was not.
+        speed, pauses: for a model that predicts durations. The mels of other models get their tempo afterwards.
     """
 
     transcript: Transcript
@@ -66,6 +67,8 @@ class SentenceRequest:
     median_f0: float | None = None
     reference: NDArray[np.float32] | None = None
     adapter: VoiceAdapter | None = None
+    speed: float = 1.0
+    pauses: float = 1.0
 
     @property
     def generator_seed(self) -> int:

@@ -6,7 +6,7 @@ import logging
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -111,6 +111,7 @@ class Synthesis:
         tokens: name of each token.
         stopped: the stop token ended every sentence.
         sentences: one entry for each sentence.
+        wav: float32 [frames * hop], the audio of an end-to-end model; None for other models.
     """
 
     mel: Floats
@@ -118,6 +119,7 @@ class Synthesis:
     tokens: list[str]
     stopped: bool
     sentences: tuple[Sentence, ...]
+    wav: Floats | None = None
 
 
 def read_lines(text: str, lexicon: Lexicon | None = None, transcribe: Transcribe | None = None) -> list[Line]:
@@ -188,6 +190,8 @@ def assemble(
 ) -> Synthesis:
     """Join the parts of a sentence at the requested tempo, with the pauses between and after them.
 
+    Audio of an end-to-end model has its tempo already.
+
     Args:
         reduction_factor: mel frames per step of the alignment.
     """
@@ -202,12 +206,17 @@ def assemble(
             EDGE_SECONDS if last or part.pauses_after else BOUNDARY_SECONDS,
         )
         speed, pauses = options.speed, options.pauses
-        paced = pace(part.decoded.mel, part.decoded.alignment, breaks, config, reduction_factor, speed, pauses, edges)
+        if part.decoded.wav is None:
+            paced = pace(
+                part.decoded.mel, part.decoded.alignment, breaks, config, reduction_factor, speed, pauses, edges
+            )
+        else:
+            paced = Paced(part.decoded.mel, part.decoded.alignment, 0.0)
         continues = not part.pauses_after
         steps = math.ceil(pause * pauses / speed * config.frames_per_second / reduction_factor)
         excess_pause += paced.excess_pause
         frames += paced.mel.shape[1] + (0 if last else steps * reduction_factor)
-        spoken.append(_with_silence(part, paced, steps, reduction_factor, -config.max_abs_value))
+        spoken.append(_with_silence(part, paced, steps, reduction_factor, config))
     whole = join_syntheses(spoken)
     sentence = Sentence(
         text=line.transcript.text,
@@ -224,29 +233,33 @@ def assemble(
         intelligible=outcome.intelligible,
         pause=(whole.mel.shape[1] - frames) / config.frames_per_second,
     )
-    return Synthesis(whole.mel, whole.alignment, whole.tokens, whole.stopped, (sentence,))
+    return replace(whole, sentences=(sentence,))
 
 
-def _with_silence(part: Part, paced: Paced, steps: int, reduction_factor: int, level: float) -> Synthesis:
-    """A part with some steps of silence, whose mel value is `level`, after it."""
-    silence = np.full((len(paced.mel), steps * reduction_factor), level, np.float32)
+def _with_silence(part: Part, paced: Paced, steps: int, reduction_factor: int, config: MelConfig) -> Synthesis:
+    """A part with some steps of silence after it."""
+    silence = np.full((len(paced.mel), steps * reduction_factor), -config.max_abs_value, np.float32)
+    wav = part.decoded.wav
     return Synthesis(
         mel=np.concatenate([paced.mel, silence], 1),
         alignment=np.pad(paced.alignment, ((0, 0), (0, steps))),
         tokens=[SYMBOLS[symbol] for symbol in encode(part.transcript, 1.0)],
         stopped=part.decoded.stopped,
         sentences=(),
+        wav=None if wav is None else np.pad(wav, (0, silence.shape[1] * config.hop_length)),
     )
 
 
 def join_syntheses(parts: Sequence[Synthesis]) -> Synthesis:
     """Concatenate consecutive parts of a text."""
+    wavs = [part.wav for part in parts if part.wav is not None]
     return Synthesis(
         mel=np.concatenate([part.mel for part in parts], 1),
         alignment=_block_diagonal([part.alignment for part in parts]),
         tokens=[token for part in parts for token in part.tokens],
         stopped=all(part.stopped for part in parts),
         sentences=tuple(sentence for part in parts for sentence in part.sentences),
+        wav=np.concatenate(wavs) if wavs else None,
     )
 
 

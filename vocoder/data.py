@@ -12,8 +12,6 @@ import numpy as np
 from speech.errors import ConfigError, CorpusError
 from speech.mel_config import MelConfig, require_same_mel
 
-INT16_SCALE = 32768.0
-
 
 class VocoderStore(Protocol):
     """The part of `corpora.store.FeatureStore` that is used here."""

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from speech.audio import preemphasis
+from speech.audio import INT16_SCALE, preemphasis
 from speech.mel import decode_mel
 from speech.mel_config import MelConfig
-from vocoder.data import INT16_SCALE, CropBatches, VocoderStore
+from vocoder.data import CropBatches, VocoderStore
 
 SHORTEST_CROP = 8  # frames: longer than half the longest window of the losses
 

@@ -10,15 +10,14 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import weight_norm
 
+from training.discriminators import SLOPE, PeriodDiscriminator, initialised
 from vocoder.spectral.config import DiscriminatorConfig
 
 STAGE, KIND = "vocoder", "discriminators"
 FILE_NAME = "discriminators.safetensors"
 GAIN = 10.0  # scales pre-emphasised speech to a magnitude of about 1
 FLOOR = 1e-3  # smallest magnitude
-SLOPE = 0.1  # of the leaky ReLU
 
 
 class Discriminators(nn.Module):
@@ -73,33 +72,6 @@ class Discriminators(nn.Module):
         return discriminators
 
 
-class PeriodDiscriminator(nn.Module):
-    """Strided convolutions along every `period`-th sample, with the same weights for all phases."""
-
-    def __init__(self, period: int, channels: int) -> None:
-        super().__init__()
-        self.period = period
-        widths = [1, channels, 2 * channels, 4 * channels, 4 * channels]
-        layers = [nn.Conv1d(i, o, 5, stride=3, padding=2) for i, o in zip(widths, widths[1:], strict=False)]
-        layers.append(nn.Conv1d(widths[-1], widths[-1], 5, padding=2))
-        self.layers = nn.ModuleList(_initialised(layer) for layer in layers)
-        self.score = _initialised(nn.Conv1d(widths[-1], 1, 3, padding=1))
-
-    def forward(self, wave: Tensor) -> list[Tensor]:
-        """[batch, samples] -> maps and scores, [batch, period * channels, steps] each."""
-        batch, samples = wave.shape
-        lacking = -samples % self.period
-        x = F.pad(wave[:, None], (0, lacking), mode="reflect")[:, 0] if lacking else wave
-        # 1-D convolutions with the phases as a batch are much faster than 2-D ones on narrow images.
-        x = x.unflatten(1, (-1, self.period)).transpose(1, 2).reshape(batch * self.period, 1, -1)
-        maps = []
-        for layer in self.layers:
-            x = F.leaky_relu(layer(x), SLOPE)
-            maps.append(x)
-        maps.append(self.score(x))
-        return [x.reshape(batch, -1, x.shape[-1]) for x in maps]
-
-
 class ResolutionDiscriminator(nn.Module):
     """2-D convolutions over a log-magnitude spectrogram, strided along the frequencies."""
 
@@ -114,8 +86,8 @@ class ResolutionDiscriminator(nn.Module):
             nn.Conv2d(i, o, (3, 5), stride=(1, 2), padding=(1, 2)) for i, o in zip(widths, widths[1:], strict=False)
         ]
         layers.append(nn.Conv2d(widths[-1], widths[-1], 3, padding=1))
-        self.layers = nn.ModuleList(_initialised(layer) for layer in layers)
-        self.score = _initialised(nn.Conv2d(widths[-1], 1, 3, padding=1))
+        self.layers = nn.ModuleList(initialised(layer) for layer in layers)
+        self.score = initialised(nn.Conv2d(widths[-1], 1, 3, padding=1))
 
     def forward(self, wave: Tensor) -> list[Tensor]:
         """[batch, samples] -> maps and scores, [batch, channels, frames, bands] each."""
@@ -132,24 +104,3 @@ class ResolutionDiscriminator(nn.Module):
             spectrum = torch.stft(wave.float(), self.size, self.size // 4, window=self.window, return_complex=True)
             power = (spectrum.real.square() + spectrum.imag.square()) / self.size
             return (power + FLOOR**2).log().mul(0.25).add(1.0).transpose(1, 2)
-
-
-def _initialised(layer: nn.Conv1d | nn.Conv2d) -> nn.Module:
-    """Kaiming initialisation, which keeps the scale of a signal from layer to layer, and weight normalisation."""
-    nn.init.kaiming_normal_(layer.weight, a=SLOPE)
-    assert layer.bias is not None
-    nn.init.zeros_(layer.bias)
-    return weight_norm(layer)
-
-
-def accuracy(recorded: list[list[Tensor]], generated: list[list[Tensor]]) -> Tensor:
-    """Fraction of correct scores, mean over the discriminators; 0.5 is chance.
-
-    Args:
-        recorded, generated: outputs of `Discriminators` for recorded and generated waveforms.
-    """
-    correct = [
-        ((fake[-1] < 0).float().mean() + (real[-1] > 0).float().mean()) / 2
-        for real, fake in zip(recorded, generated, strict=True)
-    ]
-    return torch.stack(correct).mean()

@@ -7,8 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from speech.audio import INT16_SCALE
 from speech.mel import decode_mel
-from vocoder.data import INT16_SCALE, VocoderStore
+from vocoder.data import VocoderStore
 from vocoder.wavernn.config import WaveRNNConfig
 from vocoder.wavernn.samples import encode_wav
 

@@ -1,0 +1,142 @@
+"""Settings of a VITS: architecture and inference, stored in every model file. Imports no PyTorch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from speech.errors import ConfigError
+from speech.mel_config import MelConfig
+from synthesizer.text.symbols import SYMBOLS
+
+KIND = "vits"
+MOST_UNITS = 65_536  # of a unit encoder
+MOST_WIDTH = 4096
+MOST_LAYERS = 64
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Sizes of the network. The defaults are smaller than the paper's, so that a CPU can train them."""
+
+    n_symbols: int = len(SYMBOLS)
+    """Size of the symbol set."""
+    blanks: bool = True
+    """Put a blank between two symbols, so that durations of pauses need no symbol."""
+    hidden_size: int = 128
+    """Width of the text encoder, the posterior encoder and the flow; 192 in the paper."""
+    latent_size: int = 96
+    """Width of the latent variable; 192 in the paper."""
+    encoder_layers: int = 4
+    """Transformer layers of the text encoder; 6 in the paper."""
+    encoder_heads: int = 2
+    """Attention heads of a layer."""
+    filter_size: int = 384
+    """Width between the two convolutions of a layer; 768 in the paper."""
+    encoder_kernel: int = 3
+    """Kernel of these convolutions."""
+    encoder_dropout: float = 0.1
+    """Dropout rate of the text encoder."""
+    posterior_layers: int = 8
+    """Gated convolutions of the posterior encoder; 16 in the paper."""
+    flow_couplings: int = 4
+    """Coupling layers of the flow."""
+    flow_layers: int = 4
+    """Gated convolutions of a coupling layer."""
+    flow_affine: bool = False
+    """Let a coupling scale as well as shift. The flow of the paper preserves volume."""
+    gated_kernel: int = 5
+    """Kernel of all gated convolutions."""
+    duration_size: int = 192
+    """Width of the duration predictor."""
+    duration_dropout: float = 0.3
+    """Dropout rate of the duration predictor."""
+    speaker_embedding_size: int = 256
+    """Size of the speaker embedding."""
+    speaker_size: int = 128
+    """Width of the condition that is made of the speaker embedding."""
+    decoder_size: int = 128
+    """Channels at the input of the decoder, halved by each upsampling; 512 in the paper."""
+    upsample_rates: tuple[int, ...] = (5, 5, 4, 2)
+    """Upsampling of the decoder. Their product is the hop of the mel settings."""
+    block_kernels: tuple[int, ...] = (3, 7, 11)
+    """Kernels of the residual blocks after each upsampling."""
+    block_dilations: tuple[int, ...] = (1, 3, 5)
+    """Dilations in a residual block."""
+    units: int = 0
+    """Number of speech units for conversion; 0 for a model that reads text only."""
+    unit_rate: int = 50
+    """Units per second."""
+    mel: MelConfig = field(default_factory=MelConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("upsample_rates", "block_kernels", "block_dilations"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if self.n_symbols != len(SYMBOLS):
+            raise ConfigError(
+                f"This VITS has {self.n_symbols} text symbols, but this version has {len(SYMBOLS)}: use the version "
+                "of the toolkit that it was trained with, or train it again."
+            )
+        self._check_sizes()
+        if not (0 <= self.encoder_dropout < 1 and 0 <= self.duration_dropout < 1):
+            raise ConfigError("encoder_dropout and duration_dropout must lie in [0, 1).")
+        if math.prod(self.upsample_rates) != self.mel.hop_length:
+            product = " * ".join(map(str, self.upsample_rates))
+            raise ConfigError(
+                f"The upsampling rates {product} must multiply to the hop of {self.mel.hop_length} samples: set "
+                "--upsample-rates."
+            )
+
+    def _check_sizes(self) -> None:
+        widths = (
+            "hidden_size", "latent_size", "filter_size", "duration_size", "speaker_embedding_size", "speaker_size",
+            "decoder_size",
+        )  # fmt: skip
+        layers = ("encoder_layers", "encoder_heads", "posterior_layers", "flow_couplings", "flow_layers")
+        limits = {**dict.fromkeys(widths, MOST_WIDTH), **dict.fromkeys(layers, MOST_LAYERS), "unit_rate": 1000}
+        for name, most in limits.items():
+            if not 1 <= getattr(self, name) <= most:
+                raise ConfigError(f"{name} must lie in [1, {most}], not {getattr(self, name)}.")
+        if not 0 <= self.units <= MOST_UNITS:
+            raise ConfigError(f"units must lie in [0, {MOST_UNITS}], not {self.units}.")
+        for name, least in (("upsample_rates", 2), ("block_kernels", 1), ("block_dilations", 1)):
+            values = getattr(self, name)
+            if not 1 <= len(values) <= 8 or not all(least <= value <= 64 for value in values):
+                raise ConfigError(f"{name} must be one to eight numbers from {least} to 64.")
+        kernels = (self.encoder_kernel, self.gated_kernel, *self.block_kernels)
+        if any(not kernel % 2 or not 1 <= kernel <= 63 for kernel in kernels):
+            raise ConfigError("Kernels must be odd, so that a convolution keeps the length, and at most 63.")
+        if self.latent_size % 2:
+            raise ConfigError("latent_size must be even: a coupling changes one half, given the other.")
+        if self.hidden_size % (2 * self.encoder_heads):
+            raise ConfigError("hidden_size must be a multiple of twice encoder_heads.")
+        if self.decoder_size % 2 ** len(self.upsample_rates):
+            raise ConfigError("decoder_size must be a multiple of 2 for each upsampling rate.")
+
+
+@dataclass(frozen=True)
+class InferenceSettings:
+    """How a finished model is used. Can be changed without training."""
+
+    noise_scale: float = 0.667
+    """Standard deviation of the prior's noise, relative to training. 0 has no randomness."""
+    length_scale: float = 1.0
+    """Factor of all durations."""
+    chunk_frames: int = 100
+    """Mel frames that the decoder generates at once."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.noise_scale <= 2:
+            raise ConfigError("noise_scale must lie in [0, 2].")
+        if not 0.25 <= self.length_scale <= 4:
+            raise ConfigError("length_scale must lie in [0.25, 4].")
+        if not 1 <= self.chunk_frames <= 10_000:
+            raise ConfigError("chunk_frames must lie in [1, 10000].")
+
+
+@dataclass(frozen=True)
+class VitsConfig:
+    """All settings of a model, as stored in its file."""
+
+    architecture: Architecture = field(default_factory=Architecture)
+    inference: InferenceSettings = field(default_factory=InferenceSettings)

@@ -1,0 +1,109 @@
+"""Training batches of a VITS from a feature store that holds audio."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from corpora.store import FeatureStore
+from speech.audio import INT16_SCALE
+from speech.errors import CorpusError
+from synthesizer.tacotron.data import BatchConfig, SynthesizerBatches
+from synthesizer.text.transcript import Transcript, encode
+from synthesizer.vits.config import Architecture
+
+WITHOUT_PHONEMES = 0.15  # probability that a word with a known pronunciation is encoded as letters
+
+
+@dataclass(frozen=True)
+class VitsBatch:
+    """One batch, padded at the end.
+
+    Attributes:
+        symbols: int64 [batch, symbols]; symbol_lengths: int64 [batch].
+        wav: float32 [batch, frames * hop]; frame_lengths: int64 [batch].
+        embedding: float32 [batch, speaker_embedding_size].
+    """
+
+    symbols: Tensor
+    symbol_lengths: Tensor
+    wav: Tensor
+    frame_lengths: Tensor
+    embedding: Tensor
+
+
+class VitsBatches(SynthesizerBatches):
+    """Batches of recordings of similar length.
+
+    Raises:
+        CorpusError: the store has no audio, or nothing to train on.
+    """
+
+    def __init__(
+        self, store: FeatureStore, architecture: Architecture, frames: int, *, seed: int, rank: int, world_size: int
+    ) -> None:
+        super().__init__(store, BatchConfig(frames), seed, rank, world_size)
+        self.architecture = architecture
+        self.indices = np.array(usable(store, self.indices.tolist(), architecture))
+        if not len(self.indices):
+            raise CorpusError(
+                f"{store.directory} has no recording that is long enough for its text: preprocess more recordings."
+            )
+        self.frames = np.array([store.shape(index, "mel")[0] for index in self.indices])
+
+    def batch_at(self, step: int) -> VitsBatch:  # type: ignore[override]
+        """The batch of one step: a function of seed, step and rank only."""
+        indices, rng = self.chosen_at(step)
+        return collate(self.store, indices, self.architecture, rng)
+
+
+def usable(store: FeatureStore, indices: Sequence[int], architecture: Architecture) -> list[int]:
+    """Items with audio and at least as many frames as tokens, which an alignment needs.
+
+    Raises:
+        CorpusError: the store has no audio.
+    """
+    if not any(store.has(index, "wav") for index in indices):
+        raise CorpusError(
+            f"{store.directory} has no audio: make a store with `preprocess.py synthesizer --keep-audio` to train a VITS."
+        )
+    return [
+        index
+        for index in indices
+        if store.has(index, "wav") and store.shape(index, "mel")[0] >= _most_tokens(store, index, architecture)
+    ]
+
+
+def _most_tokens(store: FeatureStore, index: int, architecture: Architecture) -> int:
+    """Tokens of a text, as phonemes or as letters, whichever are more."""
+    transcript = Transcript.from_json(store.meta(index)["transcript"])
+    symbols = sum(max(len(token.spelling), len(token.phonemes or ())) for token in transcript.tokens) + 1
+    return 2 * symbols + 1 if architecture.blanks else symbols
+
+
+def collate(
+    store: FeatureStore, indices: Sequence[int], architecture: Architecture, rng: np.random.Generator | None
+) -> VitsBatch:
+    """Read recordings and pad them. Without an rng every word with a known pronunciation is encoded as phonemes."""
+    probability = 1.0 if rng is None else 1 - WITHOUT_PHONEMES
+    texts = [encode(Transcript.from_json(store.meta(index)["transcript"]), probability, rng) for index in indices]
+    hop = architecture.mel.hop_length
+    lengths = np.array([store.shape(index, "mel")[0] for index in indices])
+    symbols = np.zeros((len(indices), max(map(len, texts))), np.int64)
+    wavs = np.zeros((len(indices), lengths.max() * hop), np.float32)
+    for row, (index, text) in enumerate(zip(indices, texts, strict=True)):
+        symbols[row, : len(text)] = text
+        wav = np.asarray(store.array(index, "wav"))
+        wavs[row, : len(wav)] = wav / np.float32(INT16_SCALE)
+    embeddings = np.stack([np.asarray(store.array(index, "embedding"), np.float32) for index in indices])
+    return VitsBatch(
+        symbols=torch.from_numpy(symbols),
+        symbol_lengths=torch.tensor([len(text) for text in texts]),
+        wav=torch.from_numpy(wavs),
+        frame_lengths=torch.from_numpy(lengths),
+        embedding=torch.from_numpy(embeddings),
+    )

@@ -1,0 +1,100 @@
+"""The decoder: from the latent variable to audio (Kong et al. 2020, HiFi-GAN, arXiv 2010.05646), whole or in chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from synthesizer.vits.config import Architecture
+
+SLOPE = 0.1  # of the leaky ReLU
+EDGE_KERNEL = 7
+
+
+class ResidualBlock(nn.Module):
+    """Pairs of a dilated and a plain convolution, each pair with a residual connection."""
+
+    def __init__(self, channels: int, kernel: int, dilations: tuple[int, ...]) -> None:
+        super().__init__()
+        self.dilated = nn.ModuleList(
+            nn.Conv1d(channels, channels, kernel, dilation=dilation, padding=kernel // 2 * dilation)
+            for dilation in dilations
+        )
+        self.plain = nn.ModuleList(nn.Conv1d(channels, channels, kernel, padding=kernel // 2) for _ in dilations)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for dilated, plain in zip(self.dilated, self.plain, strict=True):
+            x = x + plain(F.leaky_relu(dilated(F.leaky_relu(x, SLOPE)), SLOPE))
+        return x
+
+
+class Decoder(nn.Module):
+    """Transposed convolutions, each followed by residual blocks of several kernels, whose outputs are averaged."""
+
+    def __init__(self, config: Architecture) -> None:
+        super().__init__()
+        self.config = config
+        channels = config.decoder_size
+        self.enter = nn.Conv1d(config.latent_size, channels, EDGE_KERNEL, padding=EDGE_KERNEL // 2)
+        self.condition = nn.Conv1d(config.speaker_size, channels, 1)
+        self.upsamplings, self.blocks = nn.ModuleList(), nn.ModuleList()
+        for rate in config.upsample_rates:
+            kernel = _upsampling_kernel(rate)
+            self.upsamplings.append(
+                nn.ConvTranspose1d(channels, channels // 2, kernel, rate, padding=(kernel - rate) // 2)
+            )
+            channels //= 2
+            for size in config.block_kernels:
+                self.blocks.append(ResidualBlock(channels, size, config.block_dilations))
+        self.leave = nn.Conv1d(channels, 1, EDGE_KERNEL, padding=EDGE_KERNEL // 2, bias=False)
+
+    def forward(self, z: Tensor, speaker: Tensor) -> Tensor:
+        """z: [batch, latent_size, frames]; speaker: [batch, speaker_size, 1] -> [batch, frames * hop] in [-1, 1]."""
+        x = self.enter(z) + self.condition(speaker)
+        count = len(self.config.block_kernels)
+        for number, upsampling in enumerate(self.upsamplings):
+            x = upsampling(F.leaky_relu(x, SLOPE))
+            blocks = self.blocks[number * count : (number + 1) * count]
+            x = torch.stack([block(x) for block in blocks]).sum(0) / count
+        return torch.tanh(self.leave(F.leaky_relu(x, SLOPE)).float())[:, 0]
+
+    @property
+    def margin(self) -> int:
+        """Frames before and after a frame that its samples depend on."""
+        config = self.config
+        samples = EDGE_KERNEL // 2  # of the layer at hand, from the output backwards
+        widest = max(config.block_kernels) // 2
+        for factor in reversed(config.upsample_rates):
+            samples += sum(widest * (dilation + 1) for dilation in config.block_dilations)
+            samples = -(-(samples + _upsampling_kernel(factor)) // factor)
+        return samples + EDGE_KERNEL // 2
+
+    def stream(
+        self, z: Tensor, speaker: Tensor, frames: int, check: Callable[[], None] = lambda: None
+    ) -> Iterator[Tensor]:
+        """The audio of one row in chunks, each with the frames around it that its samples depend on.
+
+        Together they are the output of `forward` up to rounding.
+
+        Args:
+            z: [1, latent_size, frames].
+            frames: of a chunk.
+            check: called before each chunk; an exception that it raises ends the work.
+
+        Returns:
+            [samples] each.
+        """
+        margin, hop, total = self.margin, self.config.mel.hop_length, z.shape[2]
+        for start in range(0, total, frames):
+            check()
+            first, stop = max(0, start - margin), min(total, start + frames)
+            wav = self(z[:, :, first : stop + margin], speaker)[0]
+            yield wav[(start - first) * hop : (stop - first) * hop]
+
+
+def _upsampling_kernel(rate: int) -> int:
+    """About two input samples reach an output sample; of the rate's parity, so that the padding is a whole number."""
+    return 2 * rate + rate % 2

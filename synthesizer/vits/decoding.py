@@ -1,0 +1,93 @@
+"""Generate audio with a VITS: a sentence of text, or speech that is given as units."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from speech.mel import synthesis_mel
+from synthesizer.decoding_check import Decoded
+from synthesizer.fallbacks import SentenceRequest
+from synthesizer.pacing import LONGEST_PAUSE_SECONDS
+from synthesizer.splitting import breaks_of
+from synthesizer.text.transcript import encode
+from synthesizer.vits.config import VitsConfig
+from synthesizer.vits.durations import expand
+from synthesizer.vits.model import Vits
+
+Floats = NDArray[np.float32]
+Check = Callable[[], None]
+
+
+def nothing() -> None:
+    """A check that never stops."""
+
+
+@torch.inference_mode()
+def decode_sentence(model: Vits, config: VitsConfig, request: SentenceRequest, check: Check = nothing) -> Decoded:
+    """Speak a sentence.
+
+    Args:
+        check: called before each chunk of audio; an exception that it raises ends the work.
+    """
+    check()
+    device = next(model.parameters()).device
+    symbols = torch.from_numpy(encode(request.transcript, 1.0))[None].to(device)
+    speaker = condition(model, request.embedding)
+    encoded = model.text_encoder(*model.with_blanks(symbols, torch.tensor([symbols.shape[1]], device=device)))
+    durations = model.durations_of(encoded, speaker, config.inference.length_scale / request.speed)
+    durations = _with_pauses(model, config, durations, request)
+    mean, deviation = (expand(x, durations, int(durations.sum())) for x in (encoded.mean, encoded.log_deviation))
+    z = sample(model, config, mean, deviation, speaker, request.random_seed)
+    wav = np.concatenate([*audio_of(model, config, z, speaker, check)])
+    frames = _of_symbols(config, durations[0].cpu().numpy())
+    alignment = np.repeat(np.eye(len(frames), dtype=np.float32), frames, 1)
+    mel = synthesis_mel(wav, config.architecture.mel)[:, : alignment.shape[1]]
+    return Decoded(np.ascontiguousarray(mel), alignment, True, wav)
+
+
+def condition(model: Vits, embedding: Floats) -> Tensor:
+    """The condition of a speaker embedding [speaker_embedding_size]: [1, speaker_size, 1]."""
+    device = next(model.parameters()).device
+    return model.condition(torch.from_numpy(np.array(embedding, np.float32))[None].to(device))
+
+
+def sample(
+    model: Vits, config: VitsConfig, mean: Tensor, log_deviation: Tensor, speaker: Tensor, seed: int
+) -> Tensor:
+    """A sample of the prior as the decoder takes it, [1, latent_size, frames]."""
+    generator = torch.Generator().manual_seed(seed)
+    return model.latent(mean, log_deviation, speaker, config.inference.noise_scale, generator)
+
+
+def audio_of(
+    model: Vits, config: VitsConfig, z: Tensor, speaker: Tensor, check: Check = nothing
+) -> Iterator[Floats]:
+    """The audio of a latent variable in chunks, float32 [samples] each."""
+    for chunk in model.decoder.stream(z, speaker, config.inference.chunk_frames, check):
+        yield chunk.cpu().numpy()
+
+
+def _with_pauses(model: Vits, config: VitsConfig, durations: Tensor, request: SentenceRequest) -> Tensor:
+    """Durations [1, tokens] with pauses of the requested length, none longer than natural ones."""
+    natural = torch.tensor(breaks_of(request.transcript))[None].long()
+    breaks, _ = model.with_blanks(natural, torch.tensor([natural.shape[1]]))
+    if config.architecture.blanks:  # a blank beside a break belongs to it
+        breaks[:, 0::2] = torch.maximum(F.pad(natural, (1, 0)), F.pad(natural, (0, 1)))
+    longest = round(LONGEST_PAUSE_SECONDS * config.architecture.mel.frames_per_second)
+    paused = (durations.clamp(max=longest) * request.pauses).round().clamp(min=1).long()
+    return torch.where(breaks.bool().to(durations.device), paused, durations)
+
+
+def _of_symbols(config: VitsConfig, durations: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Frames of each symbol with the blank before it; the last one also has the blank at the end."""
+    if not config.architecture.blanks:
+        return durations
+    frames = durations[0:-1:2] + durations[1::2]
+    frames[-1] += durations[-1]
+    return frames

@@ -1,0 +1,38 @@
+"""VITS as a model family: an end-to-end synthesizer, which generates audio itself. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from modelfile.families import Family
+from synthesizer.vits.config import KIND, VitsConfig
+from synthesizer.vits.flags import VitsFlags
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from corpora.store import FeatureStore
+    from modelfile.header import ModelHeader
+    from synthesizer.training_flags import TrainingRun
+    from synthesizer.vits.inference import VitsSynthesizer
+    from training.config import TrainingPlan
+
+
+def load(header: ModelHeader, weights: Mapping[str, Tensor], device: Any = "cpu", **options: Any) -> VitsSynthesizer:
+    """The synthesizer of a model file."""
+    from synthesizer.vits.inference import load_vits
+
+    return load_vits(header, weights, device, **options)
+
+
+def plan(flags: VitsFlags, store: FeatureStore, run: TrainingRun) -> TrainingPlan:
+    """Training or fine-tuning of the whole network."""
+    from synthesizer.vits.plan import plan_training
+
+    return plan_training(flags, store, run)
+
+
+FAMILY = Family(
+    kind=KIND, config=VitsConfig, load=load, training_flags=VitsFlags, plan=plan, order=30, end_to_end=True
+)

@@ -1,0 +1,196 @@
+"""Training of a VITS: the losses of a batch, and validation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from corpora.store import FeatureStore
+from speech.errors import CorpusError
+from synthesizer.fallbacks import SentenceRequest
+from synthesizer.text.transcript import Transcript
+from synthesizer.vits.config import VitsConfig
+from synthesizer.vits.data import VitsBatch, collate, usable
+from synthesizer.vits.flags import DiscriminatorFlags, VitsFlags
+from synthesizer.vits.decoding import decode_sentence
+from synthesizer.vits.losses import cut, divergence, duration_error, mel_distance, random_segments
+from synthesizer.vits.model import TrainingOutput, Vits
+from training.adversarial import (
+    Outputs,
+    adversarial_loss,
+    balanced,
+    discrimination_loss,
+    feature_distance,
+    gradient_of,
+    ramp,
+)
+from training.config import Task
+from training.discriminators import PeriodDiscriminator, ScaleDiscriminator, accuracy
+from training.processes import to_device
+from training.run_directory import RunDirectory
+
+VALIDATION_ITEMS = 16
+ITEMS_AT_ONCE = 4
+AUDIO_CLIPS = 2  # texts that are spoken in free running at each validation
+DISCRIMINATORS_WEIGHT = 0.02  # keeps their gradient out of the norm that is clipped; Adam does not depend on the scale
+
+
+class Discriminators(nn.Module):
+    """Multi-period and multi-scale discriminators."""
+
+    def __init__(self, sizes: DiscriminatorFlags) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(
+            [
+                *(PeriodDiscriminator(period, sizes.period_channels) for period in sizes.periods),
+                *(ScaleDiscriminator(scale, sizes.scale_channels) for scale in sizes.scales),
+            ]
+        )
+
+    def forward(self, wav: Tensor) -> Outputs:
+        """wav: [batch, samples]."""
+        return [part(wav) for part in self.parts]
+
+
+class Generated(NamedTuple):
+    """A batch of segments.
+
+    Attributes:
+        output: of the whole recordings.
+        wav: generated segments, [batch, samples]; recorded: of the recordings.
+        speaker: condition, [batch, speaker_size, 1].
+    """
+
+    output: TrainingOutput
+    wav: Tensor
+    recorded: Tensor
+    speaker: Tensor
+
+
+class VitsTask(Task):
+    """Trains a VITS and its discriminators.
+
+    The gradient of the adversarial losses at the audio is scaled to a fraction of that of the mel distance.
+
+    Args:
+        network: to train.
+        config: its settings.
+        store: its validation split is used for `validate`.
+        header: entries of the model file besides the config.
+
+    Raises:
+        CorpusError: nothing to validate on.
+    """
+
+    best_metric = "validation_loss"
+
+    def __init__(
+        self, network: Vits, config: VitsConfig, store: FeatureStore, flags: VitsFlags, header: Mapping[str, str]
+    ) -> None:
+        self.network = network
+        self.model = network
+        self.config, self.store, self.flags, self.header = config, store, flags, header
+        self.discriminators = Discriminators(flags.disc)
+        self.extra_modules: dict[str, nn.Module] = {"discriminators": self.discriminators}
+        indices = store.select(split="validation")
+        indices = usable(store, indices, config.architecture) if indices else []
+        if not indices:
+            raise CorpusError(f"{store.directory} has no validation speakers: preprocess a corpus with more speakers.")
+        chosen = np.random.default_rng(0).permutation(indices)[:VALIDATION_ITEMS]
+        self.validation_indices = sorted((int(index) for index in chosen), key=lambda index: store.shape(index, "mel"))
+
+    def step(self, batch: VitsBatch, step: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """Losses of one batch; "loss" is their weighted sum."""
+        flags = self.flags
+        made = self._generate(batch, self.network.condition(batch.embedding), generator)
+        parts = self._latent_losses(made, batch)
+        gradient, figures = self._audio_gradient(made, step)
+        carrier = (made.wav * gradient).sum()  # a term of value 0 whose gradient at the audio is `gradient`
+        loss = (
+            flags.mel_weight * figures["mel"].detach()
+            + (carrier - carrier.detach())
+            + flags.kl_weight * parts["kl"]
+            + flags.duration_weight * parts["duration"]
+            + DISCRIMINATORS_WEIGHT * figures["discrimination"]
+        )
+        shown = {name: value.detach() for name, value in (parts | figures).items()}
+        return {"loss": loss, **shown, "items": batch.frame_lengths.sum()}
+
+    def _generate(self, batch: VitsBatch, speaker: Tensor, generator: torch.Generator) -> Generated:
+        network, hop = self.network, self.config.architecture.mel.hop_length
+        spectrogram = network.spectrograms.linear(batch.wav)
+        output = network.with_text(
+            batch.symbols, batch.symbol_lengths, spectrogram, batch.frame_lengths, speaker, generator
+        )
+        starts, frames = random_segments(batch.frame_lengths, self.flags.segment_frames, generator)
+        wav = network.decoder(cut(output.posterior.sample, starts, frames), speaker)
+        return Generated(output, wav, cut(batch.wav, starts * hop, frames * hop), speaker)
+
+    def _latent_losses(self, made: Generated, batch: VitsBatch) -> dict[str, Tensor]:
+        return {"kl": divergence(made.output, batch.frame_lengths), "duration": duration_error(made.output)}
+
+    def _audio_gradient(self, made: Generated, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """The gradient of all losses of the audio at the generated segments, and these losses."""
+        flags, mel = self.flags, self.network.spectrograms.mel
+        free = made.wav.detach().requires_grad_()
+        distance = mel_distance(mel(free), mel(made.recorded))
+        (gradient,) = torch.autograd.grad(flags.mel_weight * distance, free)
+        recorded, generated = self.discriminators(made.recorded), self.discriminators(free)
+        adversarial, features = adversarial_loss(generated), feature_distance(recorded, generated)
+        fraction = ramp(step, flags.discriminator_warmup_steps, flags.adversarial_weight)
+        if fraction:
+            gradient = balanced(gradient, gradient_of(adversarial, features, free), fraction)
+        return gradient, {
+            "mel": distance,
+            "adversarial": adversarial,
+            "features": features,
+            "discrimination": discrimination_loss(recorded, generated),
+            "accuracy": accuracy(recorded, generated),
+        }
+
+    def param_groups(self) -> list[dict[str, Any]]:
+        return [{"params": list(self.network.parameters())}, {"params": list(self.discriminators.parameters())}]
+
+    @torch.no_grad()
+    def validate(self, step: int, run: RunDirectory) -> dict[str, float]:
+        """Losses on held-out speakers, and a few texts in free running as audio."""
+        device = next(self.network.parameters()).device
+        totals: dict[str, float] = {}
+        for first in range(0, len(self.validation_indices), ITEMS_AT_ONCE):
+            indices = self.validation_indices[first : first + ITEMS_AT_ONCE]
+            batch = to_device(collate(self.store, indices, self.config.architecture, None), device)
+            for name, value in self._validation_losses(batch).items():
+                totals[name] = totals.get(name, 0.0) + value * len(indices) / len(self.validation_indices)
+        flags = self.flags
+        loss = (
+            flags.mel_weight * totals["mel"] + flags.kl_weight * totals["kl"]
+            + flags.duration_weight * totals["duration"]
+        )  # fmt: skip
+        for number, index in enumerate(self.validation_indices[:AUDIO_CLIPS]):
+            self._speak(number, index, step, run)
+        return {"validation_loss": loss, **{f"validation_{name}": value for name, value in totals.items()}}
+
+    def _validation_losses(self, batch: VitsBatch) -> dict[str, float]:
+        generator = torch.Generator().manual_seed(0)
+        made = self._generate(batch, self.network.condition(batch.embedding), generator)
+        mel = self.network.spectrograms.mel
+        losses = {**self._latent_losses(made, batch), "mel": mel_distance(mel(made.wav), mel(made.recorded))}
+        return {name: float(value) for name, value in losses.items()}
+
+    def _speak(self, number: int, index: int, step: int, run: RunDirectory) -> None:
+        """Write the audio and the mel of a text that the network speaks, with the recording's voice."""
+        transcript = Transcript.from_json(self.store.meta(index)["transcript"])
+        embedding = np.asarray(self.store.array(index, "embedding"), np.float32)
+        decoded = decode_sentence(self.network, self.config, SentenceRequest(transcript, embedding, (number,)))
+        config = self.config.architecture.mel
+        if decoded.wav is not None and np.isfinite(decoded.wav).all():
+            run.writer.add_audio(f"spoken/{number}", decoded.wav, step, sample_rate=config.sample_rate)
+            picture = decoded.mel[::-1] / (2 * config.max_abs_value) + 0.5
+            run.writer.add_image(f"spoken/{number}", picture.astype(np.float32), step, dataformats="HW")
+
+    def model_file(self) -> dict[str, Any]:
+        return {**self.header, "config": self.config}

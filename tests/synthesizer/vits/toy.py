@@ -1,0 +1,84 @@
+"""A VITS small enough for a test, and a store with audio."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from corpora.store import FeatureStore, FeatureWriter
+from preparation.features import stored_mel, stored_samples
+from speech.mel_config import MelConfig
+from synthesizer.base import Origin
+from synthesizer.text.front_end import text_to_transcript
+from synthesizer.vits.config import Architecture, InferenceSettings, VitsConfig
+from synthesizer.vits.flags import DiscriminatorFlags, VitsFlags
+from synthesizer.vits.inference import VitsSynthesizer
+from synthesizer.vits.model import Vits
+
+TEXTS = ("Yes.", "No, no.", "A cat.", "Good night.")
+DISCRIMINATORS = DiscriminatorFlags(periods=(2, 3), period_channels=2, scales=(1,), scale_channels=4)
+
+
+def toy_architecture(**changes) -> Architecture:
+    sizes = {
+        "hidden_size": 12, "latent_size": 6, "encoder_layers": 1, "filter_size": 16, "encoder_dropout": 0.0,
+        "posterior_layers": 2, "flow_couplings": 2, "flow_layers": 1, "gated_kernel": 3, "duration_size": 8,
+        "duration_dropout": 0.0, "speaker_embedding_size": 16, "speaker_size": 6, "decoder_size": 16,
+        "block_kernels": (3, 5), "block_dilations": (1, 2),
+    }  # fmt: skip
+    return Architecture(**{**sizes, **changes})
+
+
+def toy_network(seed: int = 0, **changes) -> Vits:
+    """Untrained, with a flow that is not the identity."""
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(seed)
+        network = Vits(toy_architecture(**changes))
+        for coupling in network.flow.couplings:
+            coupling.leave.weight.normal_(std=0.3)  # type: ignore[union-attr, operator]
+    return network
+
+
+def toy_vits(seed: int = 0, space: str = "toy", **changes) -> VitsSynthesizer:
+    network = toy_network(seed, **changes)
+    with torch.no_grad():
+        network.duration_predictor.leave.bias.fill_(1.0)  # type: ignore[union-attr]
+    config = VitsConfig(network.config, InferenceSettings(chunk_frames=20))
+    return VitsSynthesizer(network, config, Origin(space, "CC0", "nothing", 7))
+
+
+def toy_flags(store: FeatureStore, run: Path = Path("unused"), **changes) -> VitsFlags:
+    given = {
+        "store": store.directory, "run": run, "batch_frames": 200, "segment_frames": 12, "steps": 2, "device": "cpu",
+        "precision": "fp32", "threads": 1, "architecture": toy_architecture(), "disc": DISCRIMINATORS,
+        "discriminator_warmup_steps": 0,
+    }  # fmt: skip
+    return VitsFlags(**{**given, **changes})
+
+
+def toy_audio_store(directory: Path, items: int = 8) -> FeatureStore:
+    """Tones in noise of about half a second; every fourth item is for validation."""
+    rng, config = np.random.default_rng(0), MelConfig()
+    with FeatureWriter(directory) as writer:
+        writer.write_info({"stage": "synthesizer", "embedding_space": "toy", "keep_audio": True})
+        for number in range(items):
+            time = np.arange(7000 + 700 * number) / config.sample_rate
+            wav = 0.3 * np.sin(2 * np.pi * (120 + 20 * number) * time) + 0.02 * rng.normal(size=len(time))
+            mel = stored_mel(wav.astype(np.float32), config)
+            voice = rng.normal(size=16).astype(np.float32)
+            meta = {
+                "speaker": f"s{number % 3}",
+                "corpus": "toy",
+                "split": "validation" if number % 4 == 3 else "train",
+                "seconds": len(time) / config.sample_rate,
+                "transcript": text_to_transcript(TEXTS[number % len(TEXTS)]).to_json(),
+            }
+            arrays = {
+                "mel": mel,
+                "wav": stored_samples(wav, len(mel), config),
+                "embedding": voice / np.linalg.norm(voice),
+            }
+            writer.add(f"item{number}", arrays, meta)
+    return FeatureStore(directory)
