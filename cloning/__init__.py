@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from cloning.monitor import Monitor
     from cloning.options import SpeechOptions
     from cloning.result import Speech
-    from cloning.speech_model import SpeechModel, TwoStage
+    from cloning.speech_model import EndToEnd, SpeechModel, TwoStage
     from cloning.streaming import SpeechStream
     from cloning.voices import Voice, VoiceLibrary, check_voice_name, default_library
 
 __all__ = [
     "DEFAULT_MODELS",
+    "EndToEnd",
     "ModelFiles",
     "Monitor",
     "Speech",
@@ -45,7 +46,7 @@ _HOMES = {
     "cloning.options": ("SpeechOptions",),
     "cloning.result": ("Speech",),
     "cloning.monitor": ("Monitor",),
-    "cloning.speech_model": ("SpeechModel", "TwoStage"),
+    "cloning.speech_model": ("EndToEnd", "SpeechModel", "TwoStage"),
     "cloning.streaming": ("SpeechStream",),
     "cloning.voices": ("Voice", "VoiceLibrary", "check_voice_name", "default_library"),
 }

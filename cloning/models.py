@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelfile.families import family_of
+from modelfile.header import read_header
 from modelfile.locations import DEFAULT_MODELS, models_folder
-from speech.errors import ConfigError, ModelFileError
+from speech.errors import ConfigError, ModelFileError, SpeechError
 from speech.files import readable
 
 if TYPE_CHECKING:
@@ -19,12 +22,17 @@ if TYPE_CHECKING:
     from synthesizer import Synthesizer
     from vocoder import Vocoder
 
+logger = logging.getLogger(__name__)
+
 STAGES = ("encoder", "synthesizer", "vocoder")
 
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """The model file of each stage; `vocoder` is None for a family without a model file (Griffin-Lim)."""
+    """The model file of each stage.
+
+    `vocoder` is None for a family without a model file (Griffin-Lim), and where an end-to-end synthesizer needs none.
+    """
 
     encoder: Path
     synthesizer: Path
@@ -55,8 +63,9 @@ class ModelFiles:
         files = cls(
             Path(encoder) if encoder else directory / "encoder.safetensors",
             Path(synthesizer) if synthesizer else directory / "synthesizer.safetensors",
-            _chosen_vocoder(directory, vocoder),
         )
+        if vocoder is not None or needs_vocoder(files.synthesizer):
+            files = replace(files, vocoder=_chosen_vocoder(directory, vocoder))
         for stage, path in (("encoder", files.encoder), ("synthesizer", files.synthesizer), ("vocoder", files.vocoder)):
             if path is not None and not path.is_file():
                 raise ModelFileError(
@@ -68,6 +77,14 @@ class ModelFiles:
         """Name and the first 16 hexadecimal digits of the SHA-256 of each file, by stage."""
         paths = {"encoder": self.encoder, "synthesizer": self.synthesizer, "vocoder": self.vocoder}
         return {stage: "no file" if path is None else _named_digest(path) for stage, path in paths.items()}
+
+
+def needs_vocoder(synthesizer: Path) -> bool:
+    """Whether a synthesizer's file is of a family that makes mels; True for a file that cannot be read."""
+    try:
+        return not family_of("synthesizer", read_header(synthesizer).kind).end_to_end
+    except SpeechError:
+        return True  # loading it will say what is wrong
 
 
 def _named_digest(path: Path) -> str:
@@ -160,15 +177,21 @@ LOADERS: dict[str, Callable[[ModelFiles, str], Any]] = {
 
 
 def load_speech_model(files: ModelFiles, device: str = "auto") -> SpeechModel:
-    """The synthesizer and the vocoder of these files as one model. Raises: ModelFileError, ConfigError."""
-    from cloning.speech_model import TwoStage
+    """The synthesizer and the vocoder of these files as one model. Raises: ModelFileError, ConfigError.
+
+    A vocoder is not loaded for a synthesizer that generates audio itself.
+    """
+    from cloning.speech_model import EndToEnd, TwoStage
 
     synthesizer = load_synthesizer(files, device)
+    if synthesizer.end_to_end:
+        if files.vocoder is not None:
+            logger.warning("%s generates audio itself: the vocoder %s is not used.", files.synthesizer, files.vocoder)
+        return EndToEnd(synthesizer)
     return TwoStage(synthesizer, load_vocoder(files, device, synthesizer.mel_config))
 
 
 def _mel_config_of(path: Path) -> Any:
-    from modelfile.header import read_header
     from speech.mel_config import MelConfig
 
     return MelConfig.of_model(read_header(path).config)

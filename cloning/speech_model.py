@@ -10,10 +10,10 @@ import numpy as np
 
 from cloning.adaptation import Recording, adapt_voice
 from cloning.compatibility import require_fitting_vocoder, require_same_space
-from cloning.finishing import check_finite
+from cloning.finishing import CHUNK_SECONDS, check_finite
 from cloning.monitor import SILENT, Monitor
 from cloning.options import SpeechOptions
-from speech.errors import ConfigError, TextError
+from speech.errors import ConfigError, TextError, WorkCancelled
 from speech.loudness import load_meter
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ DEFAULTS = SpeechOptions()
 
 
 class SpeechModel(ABC):
-    """Speaks a text in a voice. `TwoStage` is one; an end-to-end model is another."""
+    """Speaks a text in a voice. `TwoStage` and `EndToEnd` are two."""
 
     @property
     @abstractmethod
@@ -95,17 +95,11 @@ class SpeechModel(ABC):
         require_same_space(voice.embedding_space, self.embedding_space, f"the voice {voice.name!r}", advice=advice)
 
 
-class TwoStage(SpeechModel):
-    """A synthesizer and a vocoder.
+class SynthesizerModel(SpeechModel):
+    """A speech model whose first part is a synthesizer."""
 
-    Raises:
-        ConfigError: the two use different mel settings.
-    """
-
-    def __init__(self, synthesizer: Synthesizer, vocoder: Vocoder) -> None:
-        require_fitting_vocoder(synthesizer.mel_config, vocoder.mel_config)
+    def __init__(self, synthesizer: Synthesizer) -> None:
         self.synthesizer = synthesizer
-        self.vocoder = vocoder
 
     @property
     def sample_rate(self) -> int:
@@ -122,7 +116,6 @@ class TwoStage(SpeechModel):
     def warm_up(self) -> None:
         load_meter()
         self.synthesizer.warm_up()
-        self.vocoder.warm_up()
 
     def synthesize(
         self, text: str, voice: Voice, options: SpeechOptions = DEFAULTS, monitor: Monitor = SILENT
@@ -138,21 +131,49 @@ class TwoStage(SpeechModel):
             cancelled=monitor.cancelled,
         )
 
-    def vocode(self, mel: np.ndarray, seed: int, monitor: Monitor = SILENT) -> Iterator[np.ndarray]:
-        """The audio of a mel float32 [n_mels, frames], in chunks; for the same seed those of `stream`."""
-        return self._vocode(iter([mel]), seed, monitor)
+    def audio_of(self, synthesis: Synthesis, seed: int, monitor: Monitor = SILENT) -> Iterator[np.ndarray]:
+        """The audio of a synthesis in chunks; for the same seed those of `stream`."""
+        return self._audio(iter([synthesis]), seed, monitor)
+
+    @abstractmethod
+    def _audio(self, syntheses: Iterator[Synthesis], seed: int, monitor: Monitor) -> Iterator[np.ndarray]:
+        """The audio of consecutive syntheses, each of which is asked for when it is needed."""
 
     def _stream(
         self, text: str, voice: Voice, options: SpeechOptions, monitor: Monitor, whole: bool
     ) -> Iterator[np.ndarray]:
         seed = options.seed or 0
         if whole:
-            return self._vocode(self._whole(text, voice, options, monitor), seed, monitor)
+            return self._audio(self._whole(text, voice, options, monitor), seed, monitor)
         syntheses = self.synthesizer.stream(text, voice, options, seed=seed, cancelled=monitor.cancelled)
-        return self._vocode(_mels(syntheses, monitor), seed, monitor)
+        return self._audio(_reported(syntheses, monitor), seed, monitor)
 
-    def _whole(self, text: str, voice: Voice, options: SpeechOptions, monitor: Monitor) -> Iterator[np.ndarray]:
-        yield from _mels(iter([self.synthesize(text, voice, options, monitor)]), monitor)
+    def _whole(self, text: str, voice: Voice, options: SpeechOptions, monitor: Monitor) -> Iterator[Synthesis]:
+        yield from _reported(iter([self.synthesize(text, voice, options, monitor)]), monitor)
+
+
+class TwoStage(SynthesizerModel):
+    """A synthesizer and a vocoder.
+
+    Raises:
+        ConfigError: the two use different mel settings.
+    """
+
+    def __init__(self, synthesizer: Synthesizer, vocoder: Vocoder) -> None:
+        require_fitting_vocoder(synthesizer.mel_config, vocoder.mel_config)
+        super().__init__(synthesizer)
+        self.vocoder = vocoder
+
+    def warm_up(self) -> None:
+        super().warm_up()
+        self.vocoder.warm_up()
+
+    def vocode(self, mel: np.ndarray, seed: int, monitor: Monitor = SILENT) -> Iterator[np.ndarray]:
+        """The audio of a mel float32 [n_mels, frames], in chunks; for the same seed those of `stream`."""
+        return self._vocode(iter([mel]), seed, monitor)
+
+    def _audio(self, syntheses: Iterator[Synthesis], seed: int, monitor: Monitor) -> Iterator[np.ndarray]:
+        return self._vocode((synthesis.mel for synthesis in syntheses), seed, monitor)
 
     def _vocode(self, mels: Iterator[np.ndarray], seed: int, monitor: Monitor) -> Iterator[np.ndarray]:
         for chunk in self.vocoder.stream_segments(
@@ -162,9 +183,32 @@ class TwoStage(SpeechModel):
             yield chunk
 
 
-def _mels(syntheses: Iterator[Synthesis], monitor: Monitor) -> Iterator[np.ndarray]:
-    """The mel of each synthesis, reported to the monitor before."""
+class EndToEnd(SynthesizerModel):
+    """A synthesizer that generates audio itself; it has no vocoder.
+
+    Raises:
+        ConfigError: the synthesizer makes mels only.
+    """
+
+    def __init__(self, synthesizer: Synthesizer) -> None:
+        if not synthesizer.end_to_end:
+            raise ConfigError("This synthesizer makes mel spectrograms: it needs a vocoder.")
+        super().__init__(synthesizer)
+
+    def _audio(self, syntheses: Iterator[Synthesis], seed: int, monitor: Monitor) -> Iterator[np.ndarray]:
+        size = round(CHUNK_SECONDS * self.sample_rate)
+        for synthesis in syntheses:
+            assert synthesis.wav is not None
+            check_finite(synthesis.wav)
+            for start in range(0, len(synthesis.wav), size):
+                if monitor.cancelled is not None and monitor.cancelled():
+                    raise WorkCancelled
+                yield synthesis.wav[start : start + size]
+
+
+def _reported(syntheses: Iterator[Synthesis], monitor: Monitor) -> Iterator[Synthesis]:
+    """The syntheses, each reported to the monitor before."""
     for synthesis in syntheses:
         if monitor.on_synthesis is not None:
             monitor.on_synthesis(synthesis)
-        yield synthesis.mel
+        yield synthesis

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from cloning.speech_model import TwoStage
+from cloning.speech_model import SynthesizerModel, TwoStage
 from evaluation.measurements import Candidates, Row
 from evaluation.outputs import CloneJob, clone_outputs
 from evaluation.report import Notes
@@ -49,7 +49,7 @@ class Subject(NamedTuple):
     compared_with: list[Path]
 
 
-def clone_rows(study: Study, cloner: VoiceCloner, models: Mapping[str, TwoStage], plan: ClonePlan) -> Iterator[Row]:
+def clone_rows(study: Study, cloner: VoiceCloner, models: Mapping[str, SynthesizerModel], plan: ClonePlan) -> Iterator[Row]:
     """Measurements of clones: each sentence in each voice, with each vocoder.
 
     Args:
@@ -66,7 +66,8 @@ def clone_rows(study: Study, cloner: VoiceCloner, models: Mapping[str, TwoStage]
         for row, column in pairs(len(voices), len(plan.sentences), plan.limit)
     ]
     for model in models.values():
-        warm_up(model.vocoder)
+        if isinstance(model, TwoStage):
+            warm_up(model.vocoder)
     yield from study.measure_all(clone_outputs(models, jobs, plan.seed), candidates, "clones", len(jobs) * len(models))
 
 

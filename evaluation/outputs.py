@@ -12,7 +12,7 @@ import numpy as np
 
 from cloning import SpeechOptions
 from cloning.finishing import finish, samples_of
-from cloning.speech_model import TwoStage
+from cloning.speech_model import SynthesizerModel
 from speech.audio import SAMPLE_RATE, resample
 from speech.mel import synthesis_mel
 from synthesizer.alignment_score import AlignmentReport, alignment_report
@@ -69,13 +69,13 @@ class CloneJob(NamedTuple):
     sentence: int
 
 
-def clone_outputs(models: Mapping[str, TwoStage], jobs: Iterable[CloneJob], seed: int) -> Iterator[Output]:
+def clone_outputs(models: Mapping[str, SynthesizerModel], jobs: Iterable[CloneJob], seed: int) -> Iterator[Output]:
     """Speak each text in each voice. Each mel is synthesized once and goes through every vocoder.
 
     The waveforms are those of `VoiceCloner.speak` with the same seed; the stages are timed separately.
 
     Args:
-        models: by the label of their vocoders; they share one synthesizer.
+        models: by the label of their vocoders; they share one synthesizer. One may be end to end, without a vocoder.
     """
     first, options = next(iter(models.values())), SpeechOptions(seed=seed)
     for job in jobs:
@@ -85,7 +85,7 @@ def clone_outputs(models: Mapping[str, TwoStage], jobs: Iterable[CloneJob], seed
         reports = tuple(alignment_report(sentence.alignment, sentence.stopped) for sentence in synthesis.sentences)
         for label, model in models.items():
             started = time.perf_counter()
-            raw = np.concatenate(list(model.vocode(synthesis.mel, seed)))
+            raw = np.concatenate(list(model.audio_of(synthesis, seed)))
             lengths = samples_of(synthesis.sentences, model.sample_rate)
             wav = finish(raw, lengths, model.sample_rate, options.loudness)
             yield Output(

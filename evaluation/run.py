@@ -6,8 +6,9 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from cloning import ModelFiles, TwoStage, VoiceCloner, resolve_device
+from cloning import EndToEnd, ModelFiles, TwoStage, VoiceCloner, resolve_device
 from cloning.models import load_encoder, load_synthesizer
+from cloning.speech_model import SynthesizerModel
 from encoder import SpeakerEncoder
 from evaluation.clip_tests import EncoderUnderTest
 from evaluation.cloning_study import ClonePlan, clone_rows
@@ -34,6 +35,7 @@ from evaluation.settings import (
 from evaluation.similarity import public_encoder
 from evaluation.study import Study
 from evaluation.vocoders import fileless_vocoder, find_vocoders, load_vocoders
+from modelfile.header import read_header
 from speech.errors import ConfigError
 from speech.mel_config import MelConfig
 
@@ -131,7 +133,7 @@ def evaluate_cloning(settings: CloningSettings) -> Report:
     references, sentences = find_references(settings.references), read_sentences(settings.sentences)
     metrics = Metrics(load_judges(settings.judges, notes), settings.open_limit)
     cloner, models = load_models(settings)
-    vocoders = {label: model.vocoder for label, model in models.items()}
+    vocoders = {label: model.vocoder for label, model in models.items() if isinstance(model, TwoStage)}
     study = Study(metrics, Gallery(settings.out, settings.plots), notes, progress)
     rows: list[Row] = []
     if settings.natural:
@@ -142,12 +144,14 @@ def evaluate_cloning(settings: CloningSettings) -> Report:
         notes.add("Natural speech was not measured: add --natural CORPUS to compare with.")
     clones = ClonePlan(references, sentences, settings.limit, settings.clips, settings.seed)
     rows += clone_rows(study, cloner, models, clones)
-    notes.add(f"Sentences: {settings.sentences.name}. Vocoders: {', '.join(vocoders)}.")
+    notes.add(f"Sentences: {settings.sentences.name}. Vocoders: {', '.join(vocoders) or 'none'}.")
     return Report("Voice cloning", as_json(settings), summaries(rows), rows, notes.all())
 
 
-def load_models(settings: CloningSettings) -> tuple[VoiceCloner, dict[str, TwoStage]]:
+def load_models(settings: CloningSettings) -> tuple[VoiceCloner, dict[str, SynthesizerModel]]:
     """The cloner, and the synthesizer with each vocoder by its label.
+
+    An end-to-end synthesizer is also used alone, under the name of its family, and with a vocoder only if one is given.
 
     Raises:
         ConfigError: two vocoders have the same label, or models do not fit each other.
@@ -159,11 +163,14 @@ def load_models(settings: CloningSettings) -> tuple[VoiceCloner, dict[str, TwoSt
         synthesizer=settings.synthesizer,
         vocoder=labelled(settings.vocoder[0])[1] if settings.vocoder else None,
     )
-    names = settings.vocoder or (str(found.vocoder) if found.vocoder is not None else fileless_vocoder(),)
-    files = find_vocoders(names, settings.models)
     synthesizer = load_synthesizer(found, settings.device)
+    default = () if synthesizer.end_to_end else (str(found.vocoder) if found.vocoder else fileless_vocoder(),)
+    files = find_vocoders(settings.vocoder or default, settings.models)
     vocoders = load_vocoders(files, synthesizer.mel_config, resolve_device(settings.device))
-    models = {label: TwoStage(synthesizer, vocoder) for label, vocoder in vocoders.items()}
+    models: dict[str, SynthesizerModel] = {}
+    if synthesizer.end_to_end:
+        models[read_header(found.synthesizer).kind] = EndToEnd(synthesizer)
+    models |= {label: TwoStage(synthesizer, vocoder) for label, vocoder in vocoders.items()}
     return VoiceCloner(load_encoder(found, settings.device), next(iter(models.values()))), models
 
 

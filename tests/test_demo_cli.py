@@ -23,6 +23,7 @@ from cloning import targets
 from cloning.narration import Narrator
 from speech.errors import StorageError
 from tests.fakes import FakeSoundDevice
+from tests.synthesizer.vits.toy import toy_vits
 from tests.toy_models import save_toy_models, speech_like, toy_encoder, toy_synthesizer
 
 TEXT = "Hello there."
@@ -204,6 +205,18 @@ def test_a_saved_voice_gives_the_samples_of_its_references(cli, toy):
     assert again.code == 0, again
     assert np.array_equal(wav_of("a.wav"), wav_of("b.wav"))
     assert first.out.splitlines()[-1].split("similarity")[1] == again.out.splitlines()[-1].split("similarity")[1]
+
+
+def test_an_end_to_end_synthesizer_needs_no_vocoder(cli, toy, tmp_path):
+    toy_vits().save(tmp_path / "vits.safetensors")
+    synthesizer = ["--synthesizer", tmp_path / "vits.safetensors"]
+    result = cli(toy / "low.wav", *synthesizer, "--text", TEXT, "--seed", 1, "--out", "vits.wav")
+    assert result.code == 0, result
+    assert np.abs(wav_of("vits.wav")).max() > 0.01
+    assert cli(toy / "low.wav", *synthesizer, "--text", TEXT, "--seed", 1, "--stream", "stream.wav").code == 0
+    np.testing.assert_array_equal(wav_of("stream.wav"), wav_of("vits.wav"))
+    given = cli(toy / "low.wav", *synthesizer, "--vocoder", "griffin-lim", "--text", TEXT, "--out", "same.wav")
+    assert given.code == 0
 
 
 # --- adaptation -------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from kernels.alignment_search import search_alignment
 from synthesizer.tacotron.fast_decoder import FastDecoder
 from synthesizer.tacotron.model import Tacotron2
 from tests.synthesizer.toy import toy_config
@@ -51,6 +52,11 @@ def search() -> Iterator[np.ndarray]:
         yield frames.search_phase(np.abs(spectra(20, n_fft)), spectra(20, n_fft), 2, 6, lambda: None)
 
 
+def alignment() -> Iterator[np.ndarray]:
+    scores = RNG.normal(size=(2, 300, 70)).astype(np.float32)
+    yield search_alignment(scores, np.array([70, 31]), np.array([300, 40]))
+
+
 def blend() -> Iterator[np.ndarray]:
     config = SpectralConfig().mel
     frames = Frames.of(config).fast_search(20)
@@ -81,7 +87,7 @@ def closed_loop() -> Iterator[np.ndarray]:
 RESULTS = {
     "decoder-dynamic": lambda: decoder("dynamic-convolution"),
     "decoder-location": lambda: decoder("location-sensitive"),
-    "network": network, "search": search, "blend": blend,
+    "network": network, "search": search, "alignment": alignment, "blend": blend,
     "compact": lambda: wavernn("compact"), "classic": lambda: wavernn("classic"),
     "excitation": lambda: wavernn("excitation"), "closed-loop": closed_loop,
 }  # fmt: skip

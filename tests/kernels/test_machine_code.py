@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kernels import machine_code, phase_search
+from kernels import alignment_search, machine_code, phase_search
 from kernels.machine_code import Library, MachineCode
 from synthesizer.tacotron import fast_decoder
 from synthesizer.tacotron1 import fast_decoder as fast_decoder1
@@ -19,7 +19,7 @@ from vocoder.wavernn import compiled
 TOY = {"one": MachineCode("first", b"code of one"), "two": MachineCode("second", b"\n\x00of another")}
 TOYS = Library("toys", "toys", ("kernels.machine_code",))
 LIBRARIES = [
-    fast_layers.LIBRARY, phase_search.LIBRARY, fast_blend.LIBRARY,
+    fast_layers.LIBRARY, phase_search.LIBRARY, alignment_search.LIBRARY, fast_blend.LIBRARY,
     *fast_decoder.LIBRARIES.values(), fast_decoder1.LIBRARY, *compiled.LIBRARIES.values(),
 ]  # fmt: skip
 EVERY_LIBRARY = pytest.mark.parametrize("library", LIBRARIES, ids=[library.name for library in LIBRARIES])
@@ -188,5 +188,5 @@ def test_every_library_is_in_the_list():
         for path in (machine_code.ROOT / package).rglob("*.py")
     ]
     assert {path.stem for path in paths if re.search(r"[=:] Library\(", path.read_text())} == {
-        "phase_search", "fast_decoder", "fast_blend", "fast_layers", "compiled",
+        "phase_search", "alignment_search", "fast_decoder", "fast_blend", "fast_layers", "compiled",
     }  # fmt: skip

@@ -16,12 +16,13 @@ from modelfile.header import ModelHeader
 from speech.errors import ModelFileError, SpeechError
 from synthesizer.tacotron.config import TacotronConfig
 from synthesizer.tacotron1.config import Tacotron1Config
+from synthesizer.vits.config import VitsConfig
 from vocoder.spectral.config import SpectralConfig
 from vocoder.wavernn.config import WaveRNNConfig
 
 CONFIGS = {
     "encoder": (LSTMConfig, CAMPPlusConfig),
-    "synthesizer": (TacotronConfig, Tacotron1Config),
+    "synthesizer": (TacotronConfig, Tacotron1Config, VitsConfig),
     "vocoder": (SpectralConfig, WaveRNNConfig),
 }
 FAMILIES = [(stage, config) for stage, configs in CONFIGS.items() for config in configs]

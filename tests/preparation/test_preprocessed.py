@@ -46,10 +46,14 @@ def test_mels_of_the_encoder_are_stored_as_they_are(sv2tts: Path, tmp_path: Path
 def test_audio_and_texts_are_prepared_for_synthesizer_and_vocoder(sv2tts: Path, tmp_path: Path) -> None:
     toy_encoder().save(tmp_path / "encoder.safetensors")
     encoder = ("--encoder", tmp_path / "encoder.safetensors")
-    store = stored("synthesizer", sv2tts / "synthesizer", "--out", tmp_path / "synthesizer", *encoder)
+    store = stored("synthesizer", sv2tts / "synthesizer", "--out", tmp_path / "synthesizer", *encoder, "--keep-audio")
     assert sorted(store.meta(index)["speaker"] for index in range(len(store))) == ["0", "1", "2", "3"]
     assert "canoe" in store.meta(0)["transcript"]
-    assert len(stored("vocoder", sv2tts, "--out", tmp_path / "vocoder")) == 4
+    vocoder = stored("vocoder", sv2tts, "--out", tmp_path / "vocoder")
+    assert len(vocoder) == 4 and store.info["keep_audio"]
+    for index in range(4):
+        np.testing.assert_array_equal(store.array(index, "wav"), vocoder.array(index, "wav"))
+        assert store.shape(index, "wav") == (200 * store.shape(index, "mel")[0],)
 
 
 def test_a_different_number_of_mel_bands_is_refused(sv2tts: Path, tmp_path: Path, capsys) -> None:

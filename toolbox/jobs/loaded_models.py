@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cloning.cloner import VoiceCloner
-from cloning.models import LOADERS, STAGES, ModelFiles, use_threads
+from cloning.models import LOADERS, STAGES, ModelFiles, needs_vocoder, use_threads
 from cloning.options import SpeechOptions
-from cloning.speech_model import Monitor, TwoStage
+from cloning.speech_model import EndToEnd, Monitor, TwoStage
 from cloning.voices import Voice
 from modelfile.header import read_header
 from toolbox.jobs.context import JobContext
@@ -35,16 +35,21 @@ class Models:
         self._loaded: dict[str, tuple[tuple[Any, ...], Any]] = {}
 
     def load(self, context: JobContext, files: ModelFiles) -> VoiceCloner:
-        """All three stages; only those that are not in the cache are loaded.
+        """All stages; only those that are not in the cache are loaded. An end-to-end synthesizer needs no vocoder.
 
         Raises:
             ModelFileError, ConfigError: a file is missing or damaged, or the models do not fit each other.
         """
-        for number, stage in enumerate(STAGES):
+        stages = STAGES if needs_vocoder(files.synthesizer) else STAGES[:2]
+        for number, stage in enumerate(stages):
             if not self._is_loaded(stage, files):
-                context.progress(f"Loading the {stage}", number, len(STAGES))
+                context.progress(f"Loading the {stage}", number, len(stages))
             context.check()
             self._stage(stage, files)
+        synthesizer = self._stage("synthesizer", files)
+        if synthesizer.end_to_end:
+            self._loaded.pop("vocoder", None)  # it has no part in the result
+            return VoiceCloner(self._stage("encoder", files), EndToEnd(synthesizer))
         return VoiceCloner(self._stage("encoder", files), self.two_stage(context, files))
 
     def encoder(self, context: JobContext, files: ModelFiles) -> SpeakerEncoder:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cloning.compatibility import require_fitting_vocoder, require_same_space
 from cloning.models import STAGES, ModelFiles
-from modelfile.families import families_of
+from modelfile.families import families_of, family_of
 from modelfile.header import ModelHeader, NotAModelError, read_header
 from speech.errors import ConfigError, ModelFileError, one_line
 from speech.mel_config import MelConfig
@@ -140,7 +140,8 @@ def incompatibility(encoder: ModelFile, synthesizer: ModelFile, vocoder: ModelFi
             f"the encoder {encoder.name}",
             f"the synthesizer {synthesizer.name}",
         )
-        if vocoder.path is not None:  # else it has the settings of the synthesizer
+        end_to_end = family_of("synthesizer", synthesizer.header.kind).end_to_end
+        if vocoder.path is not None and not end_to_end:  # else it has the settings of the synthesizer
             require_fitting_vocoder(
                 MelConfig.of_model(synthesizer.header.config),
                 MelConfig.of_model(vocoder.header.config),

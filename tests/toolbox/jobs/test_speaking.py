@@ -11,6 +11,7 @@ from cloning import ModelFiles, SpeechOptions, VoiceCloner, VoiceLibrary
 from cloning.voices import Voice
 from speech.audio import read_audio
 from speech.errors import AudioError, ConfigError, ModelFileError, StorageError, TextError, WorkCancelled
+from tests.synthesizer.vits.toy import toy_vits
 from tests.toy_models import speech_like
 from toolbox import jobs
 from toolbox.jobs.context import JobContext
@@ -46,6 +47,18 @@ def test_lines_are_utterances_with_breaks_between(models, files, voice, recorder
     recorder.check_progress()
     assert result.models["vocoder"] == "griffin-lim" and result.files["vocoder"] == "griffin-lim"
     assert result.similarity is not None and -1 <= result.similarity <= 1 and result.embedding.shape == (16,)
+
+
+def test_an_end_to_end_synthesizer_speaks_without_a_vocoder(models, folder, voice, recorder, tmp_path):
+    toy_vits().save(tmp_path / "vits.safetensors")
+    files = ModelFiles.find(folder, synthesizer=tmp_path / "vits.safetensors", vocoder="griffin-lim")
+    result = jobs.speak(recorder.context, models, files, request("Hello there. Yes.", voice, 3))
+    assert "vocoder" not in result.models and result.models["synthesizer"] == "vits.safetensors, step 7"
+    assert np.array_equal(recorder.audio(), result.wav) and np.abs(result.wav).max() > 0
+    speech = VoiceCloner.load(files, device="cpu").speak("Hello there. Yes.", voice, SpeechOptions(seed=3))
+    np.testing.assert_array_equal(result.wav, speech.wav)
+    draft = jobs.synthesize(recorder.context, models, files, request("Yes.", voice, 3))
+    assert len(jobs.vocode(recorder.context, models, files, draft).wav) == 200 * draft.lines[0].mel.shape[1]
 
 
 @pytest.mark.parametrize(("vocoder", "text"), [("griffin-lim", "Hello there. And again."), ("wavernn", "Hello. Yes.")])

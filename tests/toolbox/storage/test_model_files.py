@@ -12,6 +12,8 @@ import pytest
 from cloning.models import ModelFiles
 from modelfile.families import families_of
 from speech.errors import ModelFileError
+from speech.mel_config import MelConfig
+from tests.synthesizer.vits.toy import toy_vits
 from tests.toy_models import save_toy_models
 from toolbox.storage.model_files import incompatibility, list_models, paths_of, read_model_file
 
@@ -55,6 +57,13 @@ def test_the_models_of_the_repository(repository):
     default = ModelFiles.find(folder).vocoder
     vocoder = next(model for model in models["vocoder"] if model.path == default)
     assert incompatibility(encoder, synthesizer, vocoder) == ""
+
+
+def test_an_end_to_end_synthesizer_fits_every_vocoder(folder, tmp_path):
+    mel = MelConfig(n_fft=1024, win_length=1024)
+    toy_vits(mel=mel).save(tmp_path / "vits.safetensors")
+    files = (folder / "encoder.safetensors", tmp_path / "vits.safetensors", folder / "vocoder.safetensors")
+    assert incompatibility(*map(read_model_file, files)) == ""
 
 
 def test_models_of_training_runs_are_named_by_their_run(folder, tmp_path):
