@@ -49,7 +49,9 @@ class Subject(NamedTuple):
     compared_with: list[Path]
 
 
-def clone_rows(study: Study, cloner: VoiceCloner, models: Mapping[str, SynthesizerModel], plan: ClonePlan) -> Iterator[Row]:
+def clone_rows(
+    study: Study, cloner: VoiceCloner, models: Mapping[str, SynthesizerModel], plan: ClonePlan
+) -> Iterator[Row]:
     """Measurements of clones: each sentence in each voice, with each vocoder.
 
     Args:

@@ -69,7 +69,7 @@ def usable(store: FeatureStore, indices: Sequence[int], architecture: Architectu
     """
     if not any(store.has(index, "wav") for index in indices):
         raise CorpusError(
-            f"{store.directory} has no audio: make a store with `preprocess.py synthesizer --keep-audio` to train a VITS."
+            f"{store.directory} has no audio: a VITS needs a store of `preprocess.py synthesizer --keep-audio`."
         )
     return [
         index

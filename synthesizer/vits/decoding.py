@@ -57,17 +57,13 @@ def condition(model: Vits, embedding: Floats) -> Tensor:
     return model.condition(torch.from_numpy(np.array(embedding, np.float32))[None].to(device))
 
 
-def sample(
-    model: Vits, config: VitsConfig, mean: Tensor, log_deviation: Tensor, speaker: Tensor, seed: int
-) -> Tensor:
+def sample(model: Vits, config: VitsConfig, mean: Tensor, log_deviation: Tensor, speaker: Tensor, seed: int) -> Tensor:
     """A sample of the prior as the decoder takes it, [1, latent_size, frames]."""
     generator = torch.Generator().manual_seed(seed)
     return model.latent(mean, log_deviation, speaker, config.inference.noise_scale, generator)
 
 
-def audio_of(
-    model: Vits, config: VitsConfig, z: Tensor, speaker: Tensor, check: Check = nothing
-) -> Iterator[Floats]:
+def audio_of(model: Vits, config: VitsConfig, z: Tensor, speaker: Tensor, check: Check = nothing) -> Iterator[Floats]:
     """The audio of a latent variable in chunks, float32 [samples] each."""
     for chunk in model.decoder.stream(z, speaker, config.inference.chunk_frames, check):
         yield chunk.cpu().numpy()

@@ -33,6 +33,4 @@ def plan(flags: VitsFlags, store: FeatureStore, run: TrainingRun) -> TrainingPla
     return plan_training(flags, store, run)
 
 
-FAMILY = Family(
-    kind=KIND, config=VitsConfig, load=load, training_flags=VitsFlags, plan=plan, order=30, end_to_end=True
-)
+FAMILY = Family(kind=KIND, config=VitsConfig, load=load, training_flags=VitsFlags, plan=plan, order=30, end_to_end=True)

@@ -78,9 +78,7 @@ class Vits(nn.Module):
         with torch.no_grad():
             scores = frame_scores(encoded, flowed)
             token_lengths = encoded.mask[:, 0].sum(1).long()
-            durations = search_alignment(
-                scores.cpu().numpy(), token_lengths.cpu().numpy(), frame_lengths.cpu().numpy()
-            )
+            durations = search_alignment(scores.cpu().numpy(), token_lengths.cpu().numpy(), frame_lengths.cpu().numpy())
         return torch.from_numpy(durations).to(flowed.device)
 
     def with_text(
@@ -105,9 +103,7 @@ class Vits(nn.Module):
         durations = self.align(encoded, flowed, frame_lengths)
         mean, deviation = (expand(x, durations, flowed.shape[2]) for x in (encoded.mean, encoded.log_deviation))
         predicted = self.duration_predictor(encoded.hidden, encoded.mask, speaker)
-        return TrainingOutput(
-            posterior, flowed, log_determinant, mean, deviation, predicted, durations, encoded.mask
-        )
+        return TrainingOutput(posterior, flowed, log_determinant, mean, deviation, predicted, durations, encoded.mask)
 
     def _posterior(
         self, spectrogram: Tensor, frame_lengths: Tensor, speaker: Tensor, generator: torch.Generator | None

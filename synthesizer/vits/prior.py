@@ -82,9 +82,7 @@ class TransformerLayer(nn.Module):
         projected = self.project(x.transpose(1, 2)).unflatten(2, (3, self.heads, -1))
         queries, keys, values = projected.permute(2, 0, 3, 1, 4)  # [batch, heads, tokens, size] each
         queries, keys = _rotated(queries), _rotated(keys)
-        joined = F.scaled_dot_product_attention(
-            queries, keys, values.to(queries.dtype), attn_mask=mask[:, None].bool()
-        )
+        joined = F.scaled_dot_product_attention(queries, keys, values.to(queries.dtype), attn_mask=mask[:, None].bool())
         return self.join(joined.transpose(1, 2).flatten(2)).transpose(1, 2)
 
     def _dropped(self, x: Tensor) -> Tensor:

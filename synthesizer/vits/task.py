@@ -15,8 +15,8 @@ from synthesizer.fallbacks import SentenceRequest
 from synthesizer.text.transcript import Transcript
 from synthesizer.vits.config import VitsConfig
 from synthesizer.vits.data import VitsBatch, collate, usable
-from synthesizer.vits.flags import DiscriminatorFlags, VitsFlags
 from synthesizer.vits.decoding import decode_sentence
+from synthesizer.vits.flags import DiscriminatorFlags, VitsFlags
 from synthesizer.vits.losses import cut, divergence, duration_error, mel_distance, random_segments
 from synthesizer.vits.model import TrainingOutput, Vits
 from training.adversarial import (

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from speech.errors import ConfigError
 from training.adversarial import adversarial_loss, balanced, discrimination_loss, feature_distance, gradient_of, ramp
-from vocoder.data import VocoderStore
 from training.discriminators import accuracy
+from vocoder.data import VocoderStore
 from vocoder.spectral.config import MIN_DISCRIMINATED, AdversarialConfig, DiscriminatorConfig
 from vocoder.spectral.data import SpectralBatch
 from vocoder.spectral.discriminators import FILE_NAME, Discriminators

@@ -6,8 +6,8 @@ import torch
 
 from modelfile.header import read_header
 from speech.errors import ConfigError, ModelFileError
-from vocoder import Vocoder
 from training.discriminators import accuracy
+from vocoder import Vocoder
 from vocoder.spectral.config import MIN_DISCRIMINATED, DiscriminatorConfig, SpectralConfig
 from vocoder.spectral.discriminators import Discriminators, ResolutionDiscriminator
 from vocoder.spectral.inference import SpectralVocoder
