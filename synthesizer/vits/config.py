@@ -125,6 +125,11 @@ class InferenceSettings:
     chunk_frames: int = 100
     """Mel frames that the decoder generates at once."""
 
+    @property
+    def reduction_factor(self) -> int:
+        """Frames per step of an alignment."""
+        return 1
+
     def __post_init__(self) -> None:
         if not 0 <= self.noise_scale <= 2:
             raise ConfigError("noise_scale must lie in [0, 2].")

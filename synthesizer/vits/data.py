@@ -12,7 +12,7 @@ from torch import Tensor
 from corpora.store import FeatureStore
 from speech.audio import INT16_SCALE
 from speech.errors import CorpusError
-from synthesizer.tacotron.data import BatchConfig, SynthesizerBatches
+from synthesizer.batches import BatchConfig, SynthesizerBatches
 from synthesizer.text.transcript import Transcript, encode
 from synthesizer.vits.config import Architecture
 

@@ -43,7 +43,7 @@ def decode_sentence(model: Vits, config: VitsConfig, request: SentenceRequest, c
     durations = model.durations_of(encoded, speaker, config.inference.length_scale / request.speed)
     durations = _with_pauses(model, config, durations, request)
     mean, deviation = (expand(x, durations, int(durations.sum())) for x in (encoded.mean, encoded.log_deviation))
-    z = sample(model, config, mean, deviation, speaker, request.random_seed)
+    z = sample(model, config, mean, deviation, speaker, request.generator_seed)
     wav = np.concatenate([*audio_of(model, config, z, speaker, check)])
     frames = _of_symbols(config, durations[0].cpu().numpy())
     alignment = np.repeat(np.eye(len(frames), dtype=np.float32), frames, 1)

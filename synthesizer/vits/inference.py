@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from modelfile.checkpoint import load_into, no_larger_than, save_model
+from modelfile.checkpoint import load_into, no_larger_than
 from modelfile.header import ModelHeader, config_from_header
 from speech.errors import ConfigError
-from synthesizer.base import STAGE, AlignedMel, Origin, Synthesizer
+from synthesizer.base import AlignedMel
 from synthesizer.decoding_check import Decoded
 from synthesizer.fallbacks import SentenceRequest
-from synthesizer.tacotron.fast_convolutions import stop_if
+from synthesizer.network import NetworkSynthesizer, origin_of
+from synthesizer.stopping import stop_if
 from synthesizer.text.transcript import Transcript
 from synthesizer.vits.config import KIND, VitsConfig
 from synthesizer.vits.decoding import decode_sentence
@@ -26,27 +25,11 @@ from synthesizer.vits.model import Vits
 Floats = NDArray[np.float32]
 
 
-class VitsSynthesizer(Synthesizer):
-    """A VITS. Tempo and pauses change its durations, so that the audio is not stretched. It has no control of pitch.
+class VitsSynthesizer(NetworkSynthesizer[Vits, VitsConfig]):
+    """A VITS. Tempo and pauses change its durations, so that the audio is not stretched. It has no control of pitch."""
 
-    Args:
-        model: the network.
-        config: its settings.
-        origin: header entries of the model file.
-    """
-
+    kind = KIND
     end_to_end = True
-
-    def __init__(self, model: Vits, config: VitsConfig, origin: Origin, device: str | torch.device = "cpu") -> None:
-        sizes = config.architecture
-        super().__init__(origin, sizes.mel, sizes.speaker_embedding_size)
-        self.device = torch.device(device)
-        self.config = config
-        self.model = model.to(self.device).eval().requires_grad_(False)
-
-    def save(self, path: str | Path, dtype: torch.dtype | Literal["int8"] | None = None) -> None:
-        header = ModelHeader(STAGE, KIND, self.config, self.step, self.licence, self.trained_on, self.embedding_space)
-        save_model(path, self.model, header, dtype)
 
     def decode(
         self,
@@ -82,5 +65,4 @@ def load_vits(
     with no_larger_than(weights):
         model = Vits(config.architecture)
     load_into(model, weights)
-    origin = Origin(header.embedding_space, header.licence, header.trained_on, header.step)
-    return VitsSynthesizer(model, config, origin, device)
+    return VitsSynthesizer(model, config, origin_of(header), device)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from synthesizer.masks import length_mask
+
 
 def mask_of(lengths: Tensor, longest: int) -> Tensor:
     """1 for the valid frames: lengths [batch] -> float32 [batch, 1, longest]."""
-    frames = torch.arange(longest, device=lengths.device)
-    return (frames[None] < lengths[:, None]).float()[:, None]
+    return length_mask(lengths, longest).float()[:, None]
 
 
 class GatedConvolutions(nn.Module):

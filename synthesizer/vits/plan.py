@@ -10,11 +10,9 @@ import torch
 from torch import Tensor
 
 from corpora.store import FeatureStore
-from modelfile.families import read_family_file
 from modelfile.header import config_from_header
-from speech.errors import ConfigError, ModelFileError
-from speech.mel_config import MelConfig, require_same_mel
-from synthesizer.base import STAGE
+from speech.errors import ConfigError
+from synthesizer.planning import header_entries, read_start_file, with_mel_of
 from synthesizer.training_flags import TrainingRun
 from synthesizer.vits.config import KIND, Architecture, VitsConfig
 from synthesizer.vits.data import VitsBatches
@@ -22,7 +20,7 @@ from synthesizer.vits.flags import VitsFlags
 from synthesizer.vits.model import Vits
 from synthesizer.vits.task import VitsTask
 from training.config import TrainingPlan
-from training.flags import fit_config, trained_on
+from training.flags import fit_config
 from training.starting import take_over, with_flags
 
 logger = logging.getLogger(__name__)
@@ -46,14 +44,7 @@ def plan_training(flags: VitsFlags, store: FeatureStore, run: TrainingRun) -> Tr
     torch.manual_seed(flags.seed)
     network = Vits(config.architecture)
     take_over(network, weights, flags.warm_start)
-    header = {
-        "stage": STAGE,
-        "kind": KIND,
-        "embedding_space": store.info.get("embedding_space", ""),
-        "licence": flags.licence,
-        "trained_on": trained_on(flags, store),
-    }
-    task = VitsTask(network, config, store, flags, header)
+    task = VitsTask(network, config, store, flags, header_entries(flags, store))
     parameters = sum(parameter.numel() for parameter in network.parameters())
     hours = batches.frames.sum() / config.architecture.mel.frames_per_second / 3600
     logger.info(
@@ -83,11 +74,7 @@ def read_start(flags: VitsFlags, store: FeatureStore) -> tuple[VitsConfig, dict[
     """
     config, weights = VitsConfig(flags.architecture, flags.inference), None
     if flags.warm_start is not None:
-        family, header, weights = read_family_file(STAGE, flags.warm_start)
-        if family.kind != KIND:
-            raise ModelFileError(
-                f"{flags.warm_start} is a synthesizer of the family {family.kind!r}: give one of the family {KIND!r}."
-            )
+        header, weights = read_start_file(flags.warm_start, KIND)
         space = store.info.get("embedding_space", "")
         if header.embedding_space != space:
             raise ConfigError(
@@ -101,10 +88,7 @@ def read_start(flags: VitsFlags, store: FeatureStore) -> tuple[VitsConfig, dict[
     elif flags.architecture.speaker_embedding_size == Architecture().speaker_embedding_size:
         size = _embedding_size(store, config.architecture.speaker_embedding_size)
         config = replace(config, architecture=replace(config.architecture, speaker_embedding_size=size))
-    mel, own = store.mel_config, config.architecture.mel
-    if weights is not None or own != MelConfig():
-        require_same_mel(own, mel, "the model to train", f"the store {store.directory}")
-    return replace(config, architecture=replace(config.architecture, mel=mel)), weights
+    return with_mel_of(config, store, from_file=weights is not None), weights
 
 
 def _embedding_size(store: FeatureStore, default: int) -> int:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from corpora.store import FeatureStore
-from speech.errors import CorpusError
+from synthesizer.batches import validation_items
 from synthesizer.fallbacks import SentenceRequest
 from synthesizer.text.transcript import Transcript
 from synthesizer.vits.config import VitsConfig
@@ -96,12 +96,8 @@ class VitsTask(Task):
         self.config, self.store, self.flags, self.header = config, store, flags, header
         self.discriminators = Discriminators(flags.disc)
         self.extra_modules: dict[str, nn.Module] = {"discriminators": self.discriminators}
-        indices = store.select(split="validation")
-        indices = usable(store, indices, config.architecture) if indices else []
-        if not indices:
-            raise CorpusError(f"{store.directory} has no validation speakers: preprocess a corpus with more speakers.")
-        chosen = np.random.default_rng(0).permutation(indices)[:VALIDATION_ITEMS]
-        self.validation_indices = sorted((int(index) for index in chosen), key=lambda index: store.shape(index, "mel"))
+        chosen, _ = validation_items(store, VALIDATION_ITEMS, 0)
+        self.validation_indices = usable(store, chosen, config.architecture)
 
     def step(self, batch: VitsBatch, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Losses of one batch; "loss" is their weighted sum."""
