@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from speech.errors import exit_on_speech_error
-from synthesizer.training_flags import SynthesizerFlags, TrainingRun
+from synthesizer.training_flags import JointEncoderRequest, SynthesizerFlags, TrainingRun
 from training.flags import read_flags
 from training.script import train
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from encoder import SpeakerEncoder
+    from encoder.joint import JointEncoder
     from speech.mel_config import MelConfig
 
 
@@ -23,7 +24,7 @@ def main(flags: SynthesizerFlags | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if flags.adapt is not None:
         prepare_adaptation(flags)
-    train("synthesizer", flags, TrainingRun(flags.run, load_encoder, vocode))
+    train("synthesizer", flags, TrainingRun(flags.run, load_encoder, vocode, joint_encoder))
     if flags.adapt is not None:
         print(f"Use the model: python demo_cli.py CLIP.wav --synthesizer {flags.run / 'best.safetensors'} --text ...")
 
@@ -49,6 +50,16 @@ def load_encoder(path: Path) -> "SpeakerEncoder":
     from encoder import SpeakerEncoder
 
     return SpeakerEncoder.load(path, precision="fp32")
+
+
+def joint_encoder(request: JointEncoderRequest) -> "JointEncoder":
+    """A CAM++ speaker encoder that is trained together with the synthesizer."""
+    from encoder.campplus.config import CAMPPlusConfig
+    from encoder.config import DinoConfig
+    from encoder.joint import JointEncoder
+
+    dino = DinoConfig(prototypes=request.prototypes, momentum=request.momentum)
+    return JointEncoder(CAMPPlusConfig(), dino, request.steps, request.start, request.licence, request.trained_on)
 
 
 def vocode(mel: "np.ndarray", config: "MelConfig") -> "np.ndarray":

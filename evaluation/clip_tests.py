@@ -13,10 +13,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from evaluation.noise import WINDOW, NoiseSet, add_noise, keyed_rng, speech_level
+from evaluation.noise import WINDOW, NoiseSet, keyed_rng, speech_level
 from evaluation.sets import Recording
 from speech.audio import SAMPLE_RATE
 from speech.errors import AudioError
+from speech.noise_mixing import add_noise
 from speech.vad import prepare_reference, prepare_with_windows
 
 CROP_SECONDS = (1.6, 3.0, 5.0)

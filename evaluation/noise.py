@@ -11,6 +11,7 @@ from corpora.recordings import audio_files
 from corpora.splits import noise_split
 from speech.audio import SAMPLE_RATE, read_audio
 from speech.errors import AudioError, CorpusError
+from speech.noise_mixing import rms
 from speech.vad import VAD_WINDOW_MS
 
 MIN_SECONDS = 0.5
@@ -68,27 +69,7 @@ def keyed_rng(key: str, seed: int) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(key.encode("utf-8", "surrogatepass"))])
 
 
-def add_noise(wav: np.ndarray, speech_level: float, noise: np.ndarray, snr_db: float) -> np.ndarray:
-    """Mix noise into a clip.
-
-    Args:
-        wav: float32 [samples] in [-1, 1].
-        speech_level: root mean square of its speech without pauses.
-        noise: float32 [samples], root mean square 1.
-        snr_db: signal-to-noise ratio.
-
-    Returns:
-        float32 [samples]; scaled down as a whole if it would exceed full scale.
-    """
-    mixed = wav + noise * np.float32(speech_level * 10 ** (-snr_db / 20))
-    return mixed / np.float32(max(1.0, float(np.abs(mixed).max(initial=0))))
-
-
 def speech_level(wav: np.ndarray, windows: np.ndarray) -> float:
     """Root mean square over the windows of 30 ms with speech. Args: windows: their indices, int [n]."""
     frames = wav[: len(wav) // WINDOW * WINDOW].reshape(-1, WINDOW)
     return rms(frames[windows])
-
-
-def rms(wav: np.ndarray) -> float:
-    return float(np.sqrt(np.mean(np.square(wav, dtype=np.float64)))) if wav.size else 0.0

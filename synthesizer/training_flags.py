@@ -16,7 +16,7 @@ from training.flags import TrainingFlags
 
 if TYPE_CHECKING:
     import numpy as np
-    from torch import nn
+    from torch import Tensor, nn
 
     from speech.mel_config import MelConfig
 
@@ -86,6 +86,60 @@ class LoadedEncoder(Protocol):
         """Power mels [batch, frames, n_mels] -> embeddings [batch, embedding_size], L2 norm 1."""
 
 
+class JointEncoder(Protocol):
+    """A speaker encoder that is trained together with a synthesizer, by the synthesizer's losses and by DINO."""
+
+    @property
+    def modules(self) -> Mapping[str, nn.Module]:
+        """All networks by name; those with parameters that require a gradient are trained."""
+
+    @property
+    def n_mels(self) -> int:
+        """Bands of the power mels that it takes."""
+
+    @property
+    def embedding_size(self) -> int: ...
+
+    @property
+    def embedding_space(self) -> str:
+        """Name of the space that the present weights define."""
+
+    def embed(self, crops: Tensor) -> Tensor:
+        """Power mels [crops, utterances, frames, n_mels] -> [crops, utterances, embedding_size], with gradients."""
+
+    def measure(self, mels: Tensor) -> Tensor:
+        """By the teacher, whose weights get no gradient: [batch, frames, n_mels] -> [batch, embedding_size]."""
+
+    def losses(self, long: Tensor, views: list[Tensor], step: int) -> dict[str, Tensor]:
+        """ "loss" and its parts, of crops [crops, utterances, frames, n_mels] and the embeddings of all crops."""
+
+    def after_step(self, done: int) -> None:
+        """Move the teacher after an optimiser step."""
+
+    def save(self, path: Path, step: int) -> None:
+        """Write the encoder's model file."""
+
+
+@dataclass(frozen=True)
+class JointEncoderRequest:
+    """What a joint training asks of its speaker encoder.
+
+    Attributes:
+        steps: of the training.
+        start: model file to start from; None for random weights.
+        prototypes: outputs of the projection head of DINO.
+        momentum: of the teacher, at the start and at the end.
+        licence, trained_on: for the header of its file.
+    """
+
+    steps: int
+    start: Path | None
+    prototypes: int
+    momentum: tuple[float, float]
+    licence: str = ""
+    trained_on: str = ""
+
+
 Vocode = Callable[["np.ndarray", "MelConfig"], "np.ndarray"]
 """(mel [n_mels, frames], its settings) -> float32 [samples]."""
 
@@ -98,8 +152,10 @@ class TrainingRun:
         path: the run directory.
         load_encoder: loads the speaker encoder of a model file. Stages do not import each other, so the script does.
         vocode: makes the audio of validation; None makes none.
+        joint_encoder: makes a speaker encoder for joint training.
     """
 
     path: Path
     load_encoder: Callable[[Path], LoadedEncoder]
     vocode: Vocode | None = None
+    joint_encoder: Callable[[JointEncoderRequest], JointEncoder] | None = None

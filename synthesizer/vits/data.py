@@ -15,6 +15,7 @@ from speech.errors import CorpusError
 from synthesizer.batches import BatchConfig, SynthesizerBatches
 from synthesizer.text.transcript import Transcript, encode
 from synthesizer.vits.config import Architecture
+from synthesizer.vits.references import ReferenceMaker, References
 
 WITHOUT_PHONEMES = 0.15  # probability that a word with a known pronunciation is encoded as letters
 
@@ -27,6 +28,7 @@ class VitsBatch:
         symbols: int64 [batch, symbols]; symbol_lengths: int64 [batch].
         wav: float32 [batch, frames * hop]; frame_lengths: int64 [batch].
         embedding: float32 [batch, speaker_embedding_size].
+        references: crops for a speaker encoder that is trained too; None without one.
     """
 
     symbols: Tensor
@@ -34,20 +36,33 @@ class VitsBatch:
     wav: Tensor
     frame_lengths: Tensor
     embedding: Tensor
+    references: References | None = None
 
 
 class VitsBatches(SynthesizerBatches):
     """Batches of recordings of similar length.
+
+    Args:
+        frames: padded mel frames in a batch.
+        references: makes crops for a speaker encoder that is trained too, and noise.
 
     Raises:
         CorpusError: the store has no audio, or nothing to train on.
     """
 
     def __init__(
-        self, store: FeatureStore, architecture: Architecture, frames: int, *, seed: int, rank: int, world_size: int
+        self,
+        store: FeatureStore,
+        architecture: Architecture,
+        frames: int,
+        references: ReferenceMaker | None = None,
+        *,
+        seed: int,
+        rank: int,
+        world_size: int,
     ) -> None:
         super().__init__(store, BatchConfig(frames), seed, rank, world_size)
-        self.architecture = architecture
+        self.architecture, self.references = architecture, references
         self.indices = np.array(usable(store, self.indices.tolist(), architecture))
         if not len(self.indices):
             raise CorpusError(
@@ -58,7 +73,7 @@ class VitsBatches(SynthesizerBatches):
     def batch_at(self, step: int) -> VitsBatch:  # type: ignore[override]
         """The batch of one step: a function of seed, step and rank only."""
         indices, rng = self.chosen_at(step)
-        return collate(self.store, indices, self.architecture, rng)
+        return collate(self.store, indices, self.architecture, rng, self.references)
 
 
 def usable(store: FeatureStore, indices: Sequence[int], architecture: Architecture) -> list[int]:
@@ -86,7 +101,11 @@ def _most_tokens(store: FeatureStore, index: int, architecture: Architecture) ->
 
 
 def collate(
-    store: FeatureStore, indices: Sequence[int], architecture: Architecture, rng: np.random.Generator | None
+    store: FeatureStore,
+    indices: Sequence[int],
+    architecture: Architecture,
+    rng: np.random.Generator | None,
+    references: ReferenceMaker | None = None,
 ) -> VitsBatch:
     """Read recordings and pad them. Without an rng every word with a known pronunciation is encoded as phonemes."""
     probability = 1.0 if rng is None else 1 - WITHOUT_PHONEMES
@@ -94,11 +113,12 @@ def collate(
     hop = architecture.mel.hop_length
     lengths = np.array([store.shape(index, "mel")[0] for index in indices])
     symbols = np.zeros((len(indices), max(map(len, texts))), np.int64)
+    clean = [np.asarray(store.array(index, "wav")) / np.float32(INT16_SCALE) for index in indices]
+    given = references.noisy_share(clean, rng) if references is not None and rng is not None else clean
     wavs = np.zeros((len(indices), lengths.max() * hop), np.float32)
-    for row, (index, text) in enumerate(zip(indices, texts, strict=True)):
+    for row, (text, wav) in enumerate(zip(texts, given, strict=True)):
         symbols[row, : len(text)] = text
-        wav = np.asarray(store.array(index, "wav"))
-        wavs[row, : len(wav)] = wav / np.float32(INT16_SCALE)
+        wavs[row, : len(wav)] = wav
     embeddings = np.stack([np.asarray(store.array(index, "embedding"), np.float32) for index in indices])
     return VitsBatch(
         symbols=torch.from_numpy(symbols),
@@ -106,4 +126,5 @@ def collate(
         wav=torch.from_numpy(wavs),
         frame_lengths=torch.from_numpy(lengths),
         embedding=torch.from_numpy(embeddings),
+        references=None if references is None else references.crops(given, clean, rng),
     )

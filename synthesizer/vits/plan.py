@@ -13,14 +13,16 @@ from corpora.store import FeatureStore
 from modelfile.header import config_from_header
 from speech.errors import ConfigError
 from synthesizer.planning import header_entries, read_start_file, with_mel_of
-from synthesizer.training_flags import TrainingRun
+from synthesizer.training_flags import JointEncoder, JointEncoderRequest, TrainingRun
 from synthesizer.vits.config import KIND, Architecture, VitsConfig
 from synthesizer.vits.data import VitsBatches
 from synthesizer.vits.flags import VitsFlags
+from synthesizer.vits.joint_task import JointVitsTask
 from synthesizer.vits.model import Vits
+from synthesizer.vits.references import ReferenceMaker
 from synthesizer.vits.task import VitsTask
 from training.config import TrainingPlan
-from training.flags import fit_config
+from training.flags import fit_config, trained_on
 from training.starting import take_over, with_flags
 
 logger = logging.getLogger(__name__)
@@ -35,16 +37,21 @@ def plan_training(flags: VitsFlags, store: FeatureStore, run: TrainingRun) -> Tr
     Raises:
         ConfigError, CorpusError, ModelFileError: the flags, the store and the start do not fit.
     """
-    config, weights = read_start(flags, store)
-    _check_embeddings(config, store)
+    encoder = _joint_encoder(flags, store, run) if flags.dino else None
+    references = ReferenceMaker(flags.joint, encoder.n_mels) if encoder is not None else None
+    config, weights = read_start(flags, store, encoder)
     rank, world_size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     batches = VitsBatches(
-        store, config.architecture, flags.batch_frames, seed=flags.seed, rank=rank, world_size=world_size
+        store, config.architecture, flags.batch_frames, references, seed=flags.seed, rank=rank, world_size=world_size
     )
     torch.manual_seed(flags.seed)
     network = Vits(config.architecture)
     take_over(network, weights, flags.warm_start)
-    task = VitsTask(network, config, store, flags, header_entries(flags, store))
+    given = (network, config, store, flags, header_entries(flags, store))
+    if encoder is None or references is None:
+        task = VitsTask(*given)
+    else:
+        task = JointVitsTask(*given, encoder, references)
     parameters = sum(parameter.numel() for parameter in network.parameters())
     hours = batches.frames.sum() / config.architecture.mel.frames_per_second / 3600
     logger.info(
@@ -62,45 +69,55 @@ def plan_training(flags: VitsFlags, store: FeatureStore, run: TrainingRun) -> Tr
     names = ("batch_frames", "segment_frames", "mel_weight", "kl_weight", "duration_weight", "adversarial_weight")
     losses = {name: getattr(flags, name) for name in (*names, "discriminator_warmup_steps")}
     settings = {"store": str(flags.store), **losses, "discriminators": asdict(flags.disc)}
+    if flags.dino:
+        settings["joint"] = {**asdict(flags.joint), "encoder": str(flags.joint.encoder)}
     return TrainingPlan(task, batches, fit, settings)
 
 
-def read_start(flags: VitsFlags, store: FeatureStore) -> tuple[VitsConfig, dict[str, Tensor] | None]:
+def _joint_encoder(flags: VitsFlags, store: FeatureStore, run: TrainingRun) -> JointEncoder:
+    assert run.joint_encoder is not None  # the training script provides it
+    joint = flags.joint
+    return run.joint_encoder(
+        JointEncoderRequest(
+            flags.steps, joint.encoder, joint.prototypes, joint.momentum, flags.licence, trained_on(flags, store)
+        )
+    )
+
+
+def read_start(
+    flags: VitsFlags, store: FeatureStore, encoder: JointEncoder | None = None
+) -> tuple[VitsConfig, dict[str, Tensor] | None]:
     """Settings and weights that a training starts from. Flags that differ from their default replace those of the file.
+
+    Args:
+        encoder: that is trained too, instead of the store's embeddings.
 
     Raises:
         ModelFileError: `--warm-start` is not a VITS.
-        ConfigError: its mel settings or its embedding space are not those of the store.
+        ConfigError: its mel settings, its embedding space or the size of its embeddings are not those of the data.
     """
+    default = Architecture().speaker_embedding_size
+    size = encoder.embedding_size if encoder else store.shape(0, "embedding")[0] if len(store) else default
     config, weights = VitsConfig(flags.architecture, flags.inference), None
     if flags.warm_start is not None:
         header, weights = read_start_file(flags.warm_start, KIND)
-        space = store.info.get("embedding_space", "")
+        space = encoder.embedding_space if encoder else store.info.get("embedding_space", "")
         if header.embedding_space != space:
+            whose = "the speaker encoder (--joint.encoder)" if encoder else "the store"
             raise ConfigError(
-                f"{flags.warm_start} has the embedding space {header.embedding_space!r}, but the store has {space!r}: "
-                "prepare the store with the encoder that the synthesizer was trained with."
+                f"{flags.warm_start} has the embedding space {header.embedding_space!r}, but {whose} has {space!r}: "
+                "use the encoder that the synthesizer was trained with."
             )
         found = config_from_header(VitsConfig, header)
         config = VitsConfig(
             with_flags(found.architecture, flags.architecture), with_flags(found.inference, flags.inference)
         )
-    elif flags.architecture.speaker_embedding_size == Architecture().speaker_embedding_size:
-        size = _embedding_size(store, config.architecture.speaker_embedding_size)
+    elif flags.architecture.speaker_embedding_size == default:
         config = replace(config, architecture=replace(config.architecture, speaker_embedding_size=size))
-    return with_mel_of(config, store, from_file=weights is not None), weights
-
-
-def _embedding_size(store: FeatureStore, default: int) -> int:
-    return store.shape(0, "embedding")[0] if len(store) else default
-
-
-def _check_embeddings(config: VitsConfig, store: FeatureStore) -> None:
-    """Raises: ConfigError if the store has speaker embeddings of another size."""
     wanted = config.architecture.speaker_embedding_size
-    found = _embedding_size(store, wanted)
-    if found != wanted:
+    if size != wanted:
         raise ConfigError(
-            f"{store.directory} has speaker embeddings of {found} numbers, but the model takes {wanted}: set "
-            f"--speaker-embedding-size {found}."
+            f"The speaker embeddings have {size} numbers, but the model takes {wanted}: set "
+            f"--speaker-embedding-size {size}."
         )
+    return with_mel_of(config, store, from_file=weights is not None), weights

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from speech.mel import hann_window, mel_filters
+from speech.audio import SAMPLE_RATE
+from speech.mel import ENCODER_HOP, ENCODER_WINDOW, hann_window, mel_filters
 from speech.mel_config import MelConfig
 
 COMPRESSION = 0.3  # power of the magnitudes, about as loudness grows
@@ -54,3 +55,27 @@ class Spectrograms(nn.Module):
             )
             power = spectrum.real.square() + spectrum.imag.square()
             return (power[:, :, : wav.shape[1] // config.hop_length] + FLOOR).sqrt()
+
+
+class PowerMels(nn.Module):
+    """`speech.mel.encoder_mel` with gradients, for waveforms [batch, samples] at 16 kHz."""
+
+    window: Tensor
+    filters: Tensor
+
+    def __init__(self, n_mels: int) -> None:
+        super().__init__()
+        bands = mel_filters(SAMPLE_RATE, ENCODER_WINDOW, n_mels, 0.0, SAMPLE_RATE / 2)
+        window = hann_window(ENCODER_WINDOW, ENCODER_WINDOW)
+        self.register_buffer("window", torch.tensor(window), persistent=False)
+        self.register_buffer("filters", torch.tensor(bands.T.copy()), persistent=False)
+
+    def forward(self, wav: Tensor) -> Tensor:
+        """[batch, samples // 160 + 1, n_mels]."""
+        with torch.autocast(wav.device.type, enabled=False):
+            padded = F.pad(wav.float(), (ENCODER_WINDOW // 2, ENCODER_WINDOW // 2))
+            spectrum = torch.stft(
+                padded, ENCODER_WINDOW, ENCODER_HOP, window=self.window, center=False, return_complex=True
+            )
+            power = spectrum.real.square() + spectrum.imag.square()
+            return power.transpose(1, 2) @ self.filters

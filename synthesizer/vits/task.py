@@ -101,13 +101,17 @@ class VitsTask(Task):
 
     def step(self, batch: VitsBatch, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Losses of one batch; "loss" is their weighted sum."""
+        return self._losses(batch, batch.embedding, step, generator)
+
+    def _losses(self, batch: VitsBatch, embedding: Tensor, step: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """What `step` returns, for speaker embeddings [batch, speaker_embedding_size]."""
         flags = self.flags
-        made = self._generate(batch, self.network.condition(batch.embedding), generator)
+        made = self._generate(batch, self.network.condition(embedding), generator)
         parts = self._latent_losses(made, batch)
-        gradient, figures = self._audio_gradient(made, step)
+        gradient, figures = self._audio_gradient(made, batch, step)
         carrier = (made.wav * gradient).sum()  # a term of value 0 whose gradient at the audio is `gradient`
         loss = (
-            flags.mel_weight * figures["mel"].detach()
+            figures["distance"].detach()
             + (carrier - carrier.detach())
             + flags.kl_weight * parts["kl"]
             + flags.duration_weight * parts["duration"]
@@ -129,19 +133,26 @@ class VitsTask(Task):
     def _latent_losses(self, made: Generated, batch: VitsBatch) -> dict[str, Tensor]:
         return {"kl": divergence(made.output, batch.frame_lengths), "duration": duration_error(made.output)}
 
-    def _audio_gradient(self, made: Generated, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def _distances(self, wav: Tensor, recorded: Tensor, batch: VitsBatch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Weighted sum and parts of the distances of generated segments from recorded ones, [batch, samples] each."""
+        mel = self.network.spectrograms.mel
+        distance = mel_distance(mel(wav), mel(recorded))
+        return self.flags.mel_weight * distance, {"mel": distance}
+
+    def _audio_gradient(self, made: Generated, batch: VitsBatch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """The gradient of all losses of the audio at the generated segments, and these losses."""
-        flags, mel = self.flags, self.network.spectrograms.mel
+        flags = self.flags
         free = made.wav.detach().requires_grad_()
-        distance = mel_distance(mel(free), mel(made.recorded))
-        (gradient,) = torch.autograd.grad(flags.mel_weight * distance, free)
+        distance, parts = self._distances(free, made.recorded, batch)
+        (gradient,) = torch.autograd.grad(distance, free)
         recorded, generated = self.discriminators(made.recorded), self.discriminators(free)
         adversarial, features = adversarial_loss(generated), feature_distance(recorded, generated)
         fraction = ramp(step, flags.discriminator_warmup_steps, flags.adversarial_weight)
         if fraction:
             gradient = balanced(gradient, gradient_of(adversarial, features, free), fraction)
         return gradient, {
-            "mel": distance,
+            **parts,
+            "distance": distance,
             "adversarial": adversarial,
             "features": features,
             "discrimination": discrimination_loss(recorded, generated),
@@ -158,7 +169,7 @@ class VitsTask(Task):
         totals: dict[str, float] = {}
         for first in range(0, len(self.validation_indices), ITEMS_AT_ONCE):
             indices = self.validation_indices[first : first + ITEMS_AT_ONCE]
-            batch = to_device(collate(self.store, indices, self.config.architecture, None), device)
+            batch = to_device(self.collated(indices), device)
             for name, value in self._validation_losses(batch).items():
                 totals[name] = totals.get(name, 0.0) + value * len(indices) / len(self.validation_indices)
         flags = self.flags
@@ -170,9 +181,17 @@ class VitsTask(Task):
             self._speak(number, index, step, run)
         return {"validation_loss": loss, **{f"validation_{name}": value for name, value in totals.items()}}
 
+    def collated(self, indices: list[int]) -> VitsBatch:
+        """The batch of these items for validation."""
+        return collate(self.store, indices, self.config.architecture, None)
+
+    def embedding_of(self, batch: VitsBatch) -> Tensor:
+        """The speaker embeddings of a batch for validation."""
+        return batch.embedding
+
     def _validation_losses(self, batch: VitsBatch) -> dict[str, float]:
         generator = torch.Generator().manual_seed(0)
-        made = self._generate(batch, self.network.condition(batch.embedding), generator)
+        made = self._generate(batch, self.network.condition(self.embedding_of(batch)), generator)
         mel = self.network.spectrograms.mel
         losses = {**self._latent_losses(made, batch), "mel": mel_distance(mel(made.wav), mel(made.recorded))}
         return {name: float(value) for name, value in losses.items()}
@@ -180,7 +199,8 @@ class VitsTask(Task):
     def _speak(self, number: int, index: int, step: int, run: RunDirectory) -> None:
         """Write the audio and the mel of a text that the network speaks, with the recording's voice."""
         transcript = Transcript.from_json(self.store.meta(index)["transcript"])
-        embedding = np.asarray(self.store.array(index, "embedding"), np.float32)
+        device = next(self.network.parameters()).device
+        embedding = self.embedding_of(to_device(self.collated([index]), device))[0].cpu().numpy()
         decoded = decode_sentence(self.network, self.config, SentenceRequest(transcript, embedding, (number,)))
         config = self.config.architecture.mel
         if decoded.wav is not None and np.isfinite(decoded.wav).all():

@@ -16,7 +16,7 @@ from encoder.dino import (
     spread,
     teacher_probabilities,
 )
-from encoder.dino_task import move_towards
+from encoder.dino_learner import move_towards
 from speech.errors import ConfigError
 
 SMALL = DinoConfig(prototypes=7, head_size=5, bottleneck_size=4)

@@ -25,7 +25,7 @@ def make_task(toy_store, config: DinoConfig = CONFIG, steps: int = 100) -> DinoT
 
 
 def train(task: DinoTask, batches: CropBatches, steps: int, same_batch: bool = False) -> list[float]:
-    modules = [task.model, task.head]
+    modules = [task.model, task.learner.head]
     optimizer = torch.optim.Adam([p for module in modules for p in module.parameters()], lr=5e-3)
     losses = []
     for step in range(steps):
@@ -44,12 +44,12 @@ def test_no_gradient_reaches_the_teacher_and_the_student_is_trained(toy_store) -
     parts = task.step(batch, 50, torch.Generator())
     assert set(parts) == {"loss", "dino", "koleo", "teacher_entropy", "marginal_entropy", "spread", "items"}
     parts["loss"].backward()
-    for module in (task.teacher, task.teacher_head):
+    for module in (task.teacher, task.learner.teacher_head):
         assert all(not parameter.requires_grad and parameter.grad is None for parameter in module.parameters())
-    for module in (task.model, task.head):
+    for module in (task.model, task.learner.head):
         for name, parameter in module.named_parameters():
             assert parameter.grad is not None and torch.isfinite(parameter.grad).all(), name
-    assert task.centre.value.abs().sum() > 0
+    assert task.learner.centre.value.abs().sum() > 0
 
 
 def test_the_teacher_follows_the_student(toy_store) -> None:
@@ -103,7 +103,7 @@ def test_biases_and_norms_have_no_weight_decay(toy_store) -> None:
     decayed, other = task.param_groups()
     assert other["decay_scale"] == 0.0
     assert {parameter.ndim for parameter in other["params"]} == {1}
-    trained = sum(parameter.numel() for module in (task.model, task.head) for parameter in module.parameters())
+    trained = sum(parameter.numel() for module in (task.model, task.learner.head) for parameter in module.parameters())
     assert sum(parameter.numel() for group in (decayed, other) for parameter in group["params"]) == trained
 
 

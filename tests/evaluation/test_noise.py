@@ -3,8 +3,9 @@ import pytest
 import soundfile
 
 from corpora.splits import noise_split
-from evaluation.noise import NoiseSet, add_noise, rms, speech_level
+from evaluation.noise import NoiseSet, speech_level
 from speech.errors import CorpusError
+from speech.noise_mixing import add_noise, rms
 
 
 @pytest.fixture
