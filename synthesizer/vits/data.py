@@ -28,6 +28,7 @@ class VitsBatch:
         symbols: int64 [batch, symbols]; symbol_lengths: int64 [batch].
         wav: float32 [batch, frames * hop]; frame_lengths: int64 [batch].
         embedding: float32 [batch, speaker_embedding_size].
+        units: int64 [batch, units], unit_lengths: int64 [batch]; None for a model that reads text only.
         references: crops for a speaker encoder that is trained too; None without one.
     """
 
@@ -36,6 +37,8 @@ class VitsBatch:
     wav: Tensor
     frame_lengths: Tensor
     embedding: Tensor
+    units: Tensor | None = None
+    unit_lengths: Tensor | None = None
     references: References | None = None
 
 
@@ -68,6 +71,7 @@ class VitsBatches(SynthesizerBatches):
             raise CorpusError(
                 f"{store.directory} has no recording that is long enough for its text: preprocess more recordings."
             )
+        check_units(store, self.indices.tolist(), architecture)
         self.frames = np.array([store.shape(index, "mel")[0] for index in self.indices])
 
     def batch_at(self, step: int) -> VitsBatch:  # type: ignore[override]
@@ -93,6 +97,24 @@ def usable(store: FeatureStore, indices: Sequence[int], architecture: Architectu
     ]
 
 
+def check_units(store: FeatureStore, indices: Sequence[int], architecture: Architecture) -> None:
+    """Check that a store has the units that a model with units is trained on: an array `units` of each recording.
+
+    Raises:
+        CorpusError: it does not.
+    """
+    if architecture.units and not all(store.has(index, "units") for index in indices):
+        raise CorpusError(f"{store.directory} lacks the units of its recordings: leave --units out, or add them.")
+
+
+def _padded(rows: Sequence[np.ndarray]) -> np.ndarray:
+    """Sequences of numbers as int64 [rows, longest], with zeros at the end."""
+    padded = np.zeros((len(rows), max(map(len, rows))), np.int64)
+    for target, row in zip(padded, rows, strict=True):
+        target[: len(row)] = row
+    return padded
+
+
 def _most_tokens(store: FeatureStore, index: int, architecture: Architecture) -> int:
     """Tokens of a text, as phonemes or as letters, whichever are more."""
     transcript = Transcript.from_json(store.meta(index)["transcript"])
@@ -112,19 +134,20 @@ def collate(
     texts = [encode(Transcript.from_json(store.meta(index)["transcript"]), probability, rng) for index in indices]
     hop = architecture.mel.hop_length
     lengths = np.array([store.shape(index, "mel")[0] for index in indices])
-    symbols = np.zeros((len(indices), max(map(len, texts))), np.int64)
     clean = [np.asarray(store.array(index, "wav")) / np.float32(INT16_SCALE) for index in indices]
     given = references.noisy_share(clean, rng) if references is not None and rng is not None else clean
     wavs = np.zeros((len(indices), lengths.max() * hop), np.float32)
-    for row, (text, wav) in enumerate(zip(texts, given, strict=True)):
-        symbols[row, : len(text)] = text
-        wavs[row, : len(wav)] = wav
+    for row, wav in zip(wavs, given, strict=True):
+        row[: len(wav)] = wav
+    units = [np.asarray(store.array(index, "units")) for index in indices] if architecture.units else []
     embeddings = np.stack([np.asarray(store.array(index, "embedding"), np.float32) for index in indices])
     return VitsBatch(
-        symbols=torch.from_numpy(symbols),
+        symbols=torch.from_numpy(_padded(texts)),
         symbol_lengths=torch.tensor([len(text) for text in texts]),
         wav=torch.from_numpy(wavs),
         frame_lengths=torch.from_numpy(lengths),
         embedding=torch.from_numpy(embeddings),
+        units=torch.from_numpy(_padded(units)) if units else None,
+        unit_lengths=torch.tensor([len(row) for row in units]) if units else None,
         references=None if references is None else references.crops(given, clean, rng),
     )

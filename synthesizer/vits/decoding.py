@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from speech.errors import ConfigError
 from speech.mel import synthesis_mel
 from synthesizer.decoding_check import Decoded
 from synthesizer.fallbacks import SentenceRequest
@@ -49,6 +50,42 @@ def decode_sentence(model: Vits, config: VitsConfig, request: SentenceRequest, c
     alignment = np.repeat(np.eye(len(frames), dtype=np.float32), frames, 1)
     mel = synthesis_mel(wav, config.architecture.mel)[:, : alignment.shape[1]]
     return Decoded(np.ascontiguousarray(mel), alignment, True, wav)
+
+
+def convert_units(
+    model: Vits, config: VitsConfig, units: NDArray[np.int64], embedding: Floats, seed: int, check: Check = nothing
+) -> Iterator[Floats]:
+    """Speech that is given as units, in the voice of an embedding, in chunks of float32 [samples].
+
+    The network reads all units first; the audio is generated chunk by chunk.
+
+    Args:
+        units: int64 [units], `unit_rate` per second.
+        seed: of the prior's noise.
+
+    Raises:
+        ConfigError: the model has no units, or not as many different ones.
+    """
+    count, frames = (
+        config.architecture.units,
+        round(len(units) * config.architecture.mel.frames_per_second / config.architecture.unit_rate),
+    )
+    if units.ndim != 1 or not frames or (count and not 0 <= units.min() <= units.max() < count):
+        raise ConfigError(f"The units must be a sequence of numbers from 0 to {count - 1}.")
+    device = next(model.parameters()).device
+    with torch.inference_mode():
+        given = torch.from_numpy(units.astype(np.int64))[None].to(device)
+        encoded = model.encode_units(given, torch.tensor([len(units)], device=device))
+        mean, deviation = (model.at_frames(x, frames) for x in (encoded.mean, encoded.log_deviation))
+        speaker = condition(model, embedding)
+        z = sample(model, config, mean, deviation, speaker, seed)
+    chunks = audio_of(model, config, z, speaker, check)
+    while True:
+        with torch.inference_mode():
+            chunk = next(chunks, None)
+        if chunk is None:
+            return
+        yield chunk
 
 
 def condition(model: Vits, embedding: Floats) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -16,10 +16,11 @@ from synthesizer.base import AlignedMel
 from synthesizer.decoding_check import Decoded
 from synthesizer.fallbacks import SentenceRequest
 from synthesizer.network import NetworkSynthesizer, origin_of
+from synthesizer.options import SpeakerVoice
 from synthesizer.stopping import stop_if
 from synthesizer.text.transcript import Transcript
 from synthesizer.vits.config import KIND, VitsConfig
-from synthesizer.vits.decoding import decode_sentence
+from synthesizer.vits.decoding import convert_units, decode_sentence
 from synthesizer.vits.model import Vits
 
 Floats = NDArray[np.float32]
@@ -46,6 +47,33 @@ class VitsSynthesizer(NetworkSynthesizer[Vits, VitsConfig]):
             if progress is not None:
                 progress(len(decoded))
         return decoded
+
+    def convert(
+        self,
+        units: NDArray[np.int64],
+        voice: SpeakerVoice,
+        *,
+        seed: int = 0,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Iterator[Floats]:
+        """Speech that is given as units, in another voice, in chunks as they are generated.
+
+        Timing is that of the units.
+
+        Args:
+            units: int64 [units] of the unit encoder that the model was trained with, at its rate.
+            cancelled: polled before each chunk; True stops it.
+
+        Returns:
+            float32 [samples] each.
+
+        Raises:
+            ConfigError: the model has no units, these do not fit, or the embedding has the wrong size.
+            WorkCancelled: `cancelled` returned True.
+        """
+        embedding = self._checked(voice.embedding)
+        check = functools.partial(stop_if, cancelled)
+        return convert_units(self.model, self.config, np.asarray(units), embedding, seed, check)
 
     def align_transcript(self, transcript: Transcript, mel: Floats, embedding: Floats, key: str) -> AlignedMel:
         raise ConfigError(

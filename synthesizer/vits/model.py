@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from kernels.alignment_search import search_alignment
+from speech.errors import ConfigError
 from synthesizer.text.symbols import PAD_ID
 from synthesizer.vits.config import Architecture
 from synthesizer.vits.decoder import Decoder
@@ -104,6 +105,36 @@ class Vits(nn.Module):
         mean, deviation = (expand(x, durations, flowed.shape[2]) for x in (encoded.mean, encoded.log_deviation))
         predicted = self.duration_predictor(encoded.hidden, encoded.mask, speaker)
         return TrainingOutput(posterior, flowed, log_determinant, mean, deviation, predicted, durations, encoded.mask)
+
+    def with_units(self, units: Tensor, unit_lengths: Tensor, output: TrainingOutput) -> TrainingOutput:
+        """The same recordings with the prior of their units, whose times are known.
+
+        Args:
+            units: int64 [batch, units].
+            output: of `with_text`.
+        """
+        encoded = self.encode_units(units, unit_lengths)
+        frames = output.flowed.shape[2]
+        mean, deviation = (self.at_frames(x, frames) for x in (encoded.mean, encoded.log_deviation))
+        return output._replace(
+            mean=mean, log_deviation=deviation, log_durations=None, durations=None, token_mask=encoded.mask
+        )
+
+    def encode_units(self, units: Tensor, unit_lengths: Tensor) -> Encoded:
+        """Raises: ConfigError if the model has no units."""
+        if self.unit_encoder is None:
+            raise ConfigError("This VITS reads text only: train one with --units to convert speech.")
+        encoded: Encoded = self.unit_encoder(units, unit_lengths)
+        return encoded
+
+    def at_frames(self, x: Tensor, frames: int) -> Tensor:
+        """Linear interpolation from the rate of units to that of frames: [batch, channels, units] -> [.., frames]."""
+        rate = self.config.unit_rate / self.config.mel.frames_per_second
+        centres = (torch.arange(frames, device=x.device) + 0.5) * rate - 0.5
+        centres = centres.clamp(0, x.shape[2] - 1)
+        first = centres.long()
+        second = (first + 1).clamp(max=x.shape[2] - 1)
+        return torch.lerp(x[:, :, first], x[:, :, second], (centres - first).to(x.dtype))
 
     def _posterior(
         self, spectrogram: Tensor, frame_lengths: Tensor, speaker: Tensor, generator: torch.Generator | None

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from corpora.store import FeatureStore
+from speech.errors import CorpusError
 from synthesizer.batches import validation_items
 from synthesizer.fallbacks import SentenceRequest
 from synthesizer.text.transcript import Transcript
 from synthesizer.vits.config import VitsConfig
-from synthesizer.vits.data import VitsBatch, collate, usable
+from synthesizer.vits.data import VitsBatch, check_units, collate, usable
 from synthesizer.vits.decoding import decode_sentence
 from synthesizer.vits.flags import DiscriminatorFlags, VitsFlags
 from synthesizer.vits.losses import cut, divergence, duration_error, mel_distance, random_segments
@@ -98,6 +99,9 @@ class VitsTask(Task):
         self.extra_modules: dict[str, nn.Module] = {"discriminators": self.discriminators}
         chosen, _ = validation_items(store, VALIDATION_ITEMS, 0)
         self.validation_indices = usable(store, chosen, config.architecture)
+        check_units(store, self.validation_indices, config.architecture)
+        if not self.validation_indices:
+            raise CorpusError(f"{store.directory} has no held-out recording that is long enough for its text.")
 
     def step(self, batch: VitsBatch, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Losses of one batch; "loss" is their weighted sum."""
@@ -131,7 +135,12 @@ class VitsTask(Task):
         return Generated(output, wav, cut(batch.wav, starts * hop, frames * hop), speaker)
 
     def _latent_losses(self, made: Generated, batch: VitsBatch) -> dict[str, Tensor]:
-        return {"kl": divergence(made.output, batch.frame_lengths), "duration": duration_error(made.output)}
+        parts = {"kl": divergence(made.output, batch.frame_lengths), "duration": duration_error(made.output)}
+        if batch.units is not None and batch.unit_lengths is not None:
+            output = self.network.with_units(batch.units, batch.unit_lengths, made.output)
+            parts["unit_kl"] = divergence(output, batch.frame_lengths)
+            parts["kl"] = parts["kl"] + parts["unit_kl"]
+        return parts
 
     def _distances(self, wav: Tensor, recorded: Tensor, batch: VitsBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """Weighted sum and parts of the distances of generated segments from recorded ones, [batch, samples] each."""

@@ -79,6 +79,7 @@ def toy_audio_store(directory: Path, items: int = 8) -> FeatureStore:
                 "mel": mel,
                 "wav": stored_samples(wav, len(mel), config),
                 "embedding": voice / np.linalg.norm(voice),
+                "units": rng.integers(0, 10, round(len(mel) * 50 / 80)).astype(np.uint16),
             }
             writer.add(f"item{number}", arrays, meta)
     return FeatureStore(directory)
