@@ -73,6 +73,7 @@ NOT_RUN = (
     ("--vocoder vocoder.pt", "needs public checkpoints"),
     ("--warm-start models/rtvc", "needs public checkpoints"),
     ("--model tacotron1 --run", "the training of the default family is run; a test trains this one"),
+    ("runs/vits-units", "needs a store with units, which no subcommand makes; a test trains a small model"),
     ("python -m encoder.export", "needs optional packages"),
     ("python -m training.export", "is named without its arguments"),
     ("cloner.adapt(", "takes minutes; a test adapts a small model"),

@@ -21,20 +21,20 @@ class Coupling(nn.Module):
 
     def __init__(self, config: Architecture) -> None:
         super().__init__()
-        self.half, self.affine = config.latent_size // 2, config.flow_affine
+        self.fixed, self.affine = config.latent_size // 2, config.flow_affine
         size = config.hidden_size
-        self.enter = nn.Conv1d(self.half, size, 1)
+        self.enter = nn.Conv1d(self.fixed, size, 1)
         self.layers = GatedConvolutions(size, config.flow_layers, config.gated_kernel, config.speaker_size)
-        self.leave = nn.Conv1d(size, self.half * (2 if self.affine else 1), 1)
+        self.leave = nn.Conv1d(size, self.fixed * (2 if self.affine else 1), 1)
         nn.init.zeros_(self.leave.weight)
         assert self.leave.bias is not None
         nn.init.zeros_(self.leave.bias)
 
     def forward(self, z: Tensor, mask: Tensor, speaker: Tensor, inverse: bool = False) -> tuple[Tensor, Tensor]:
         """The other latent variable, and the log-determinant [batch]."""
-        kept, changed = z.split(self.half, 1)
+        kept, changed = z.split(self.fixed, 1)
         found = self.leave(self.layers(self.enter(kept) * mask, mask, speaker)).float() * mask
-        shift, log_scale = (found[:, : self.half], found[:, self.half :]) if self.affine else (found, None)
+        shift, log_scale = (found[:, : self.fixed], found[:, self.fixed :]) if self.affine else (found, None)
         if log_scale is None:
             changed = changed - shift if inverse else changed + shift
             return torch.cat([kept, changed * mask], 1), z.new_zeros(len(z))
