@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,7 +72,7 @@ def test_a_step_trains_both_networks_and_not_the_teacher(store):
 
 
 def test_the_consistency_loss_reaches_the_decoder_alone(store):
-    gradients = []
+    gradients: list[Any] = []
     for weight in (0.0, 5.0):
         joint = replace(JOINT, consistency_weight=weight, noisy_share=0.0, reference_noise=0.0)
         plan = plan_training(joint_flags(store, joint=joint, adversarial_weight=0.0), store, RUN)

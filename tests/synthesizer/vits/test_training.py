@@ -13,9 +13,11 @@ from synthesizer import Synthesizer
 from synthesizer.training_flags import TrainingRun
 from synthesizer.vits.config import Architecture
 from synthesizer.vits.flags import DiscriminatorFlags
+from synthesizer.vits.flow import Coupling
 from synthesizer.vits.inference import VitsSynthesizer
 from synthesizer.vits.losses import cut, random_segments
 from synthesizer.vits.plan import plan_training
+from synthesizer.vits.task import VitsTask
 from tests.synthesizer.toy import toy_store
 from tests.synthesizer.vits.toy import toy_architecture, toy_audio_store, toy_flags, toy_vits
 from train_synth import load_encoder, main
@@ -55,10 +57,12 @@ def test_segments_lie_within_their_recordings():
 def test_one_step_gives_every_parameter_a_gradient(store):
     plan = plan_training(toy_flags(store), store, RUN)
     task = plan.task
+    assert isinstance(task, VitsTask)
     for seed in range(2):  # at the start the flow is the identity, whose inner layers get no gradient
         losses = task.step(plan.batches.batch_at(seed), 5, torch.Generator().manual_seed(seed))
         losses["loss"].backward()
         for coupling in task.network.flow.couplings:
+            assert isinstance(coupling, Coupling)
             torch.nn.init.normal_(coupling.leave.weight, std=0.1)
     modules = {"network": task.network, **task.extra_modules}
     without = [
