@@ -177,6 +177,7 @@ def _speak_files(
         earlier = None
     entries = {} if earlier is None else _kept_entries(earlier, jobs)
     kept = len(entries)
+    manifest.unfinished = "" if earlier is None else earlier.unfinished  # it may be there, and must stay known
 
     def write() -> None:
         manifest.outputs = [entries[path.name] for _, path in jobs if path is not None and path.name in entries]
@@ -185,7 +186,7 @@ def _speak_files(
     write()
     journal.start(manifest.digest())
     try:
-        for text, path in jobs:
+        for text, path in sorted(jobs, key=lambda job: job[1] is None or job[1].name != manifest.unfinished):
             assert path is not None
             if path.name in entries:
                 continue

@@ -86,6 +86,30 @@ def test_a_killed_batch_continues_from_its_journal(tmp_path, monkeypatch):
     assert len(json.loads((folder / MANIFEST).read_text())["outputs"]) == 3
 
 
+@pytest.mark.parametrize("events", [0, 1, 2])
+def test_a_batch_that_is_killed_as_it_continues_is_continued(tmp_path, monkeypatch, events):
+    """The first batch had written 003.wav and not recorded it yet."""
+    folder = tmp_path / "out"
+    killed_at(folder, "003.wav", monkeypatch)
+    (folder / "003.wav").write_text("text 3")
+    (folder / "001.wav").unlink()
+    append, appended = Journal.append, []
+
+    def killed(self: Journal, event: dict[str, Any]) -> None:
+        if len(appended) == events:
+            raise Killed
+        appended.append(event)
+        append(self, event)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Journal, "append", killed)
+        patch.setattr(Journal, "remove", lambda self: None)
+        patch.setattr(Manifest, "write", writes_once(Manifest.write))
+        speak(folder)
+    speak(folder)
+    assert names(folder) == ["001.wav", "002.wav", "003.wav", MANIFEST]
+
+
 @pytest.mark.parametrize("cut", range(1, 40, 3))
 def test_a_line_that_was_cut_short_loses_only_itself(tmp_path, monkeypatch, cut):
     folder = tmp_path / "out"
