@@ -116,8 +116,8 @@ class Arguments:
     save_voice: Annotated[str | None, *_optional(str, "NAME")] = None
     """Save the voice of the reference clips under this name."""
     adapt: bool = False
-    """Adapt the synthesizer to the voice first, with a minute or more of reference clips. Takes one to two minutes. A
-    .txt file beside a clip is taken as its transcript. With --save-voice the adaptation is kept with the voice."""
+    """Adapt the synthesizer to the voice first, with a minute or more of reference clips. Takes one to two minutes.
+    With --save-voice the adaptation is kept with the voice."""
     consent: Annotated[str, *_optional(str, "TEXT")] = ""
     """With --save-voice: whose voice it is and who gave consent."""
     voices: Annotated[Path | None, *_optional(Path, "DIR", "this user's data folder")] = None
@@ -190,21 +190,18 @@ def adapt(cloner: VoiceCloner, voice: Voice, references: Sequence[Path]) -> Voic
 
     Raises:
         CorpusError: the clips are too short. ConfigError: the synthesizer cannot be adapted.
-        TextError: a transcript cannot be read or spoken.
     """
     from tqdm import tqdm
 
     from cloning.monitor import Monitor
 
-    sides = [reference.with_suffix(".txt") for reference in references]
-    texts = [read_text(side) if side.is_file() else None for side in sides]
     with tqdm(desc="adapting", unit="step", disable=None) as bar:
 
         def show(_: str, done: int, total: int) -> None:
             bar.total = total
             bar.update(done - bar.n)
 
-        return cloner.adapt(voice, references, texts, monitor=Monitor(progress=show))
+        return cloner.adapt(voice, references, monitor=Monitor(progress=show))
 
 
 # --- where the audio goes ---------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,37 +18,23 @@ if TYPE_CHECKING:
 
 LEAST_SECONDS = 20.0  # of audio in all
 MOST_SECONDS = 600.0  # more is left out
-PART_SECONDS = 8.0  # of a recording without a transcript
+PART_SECONDS = 8.0  # of a recording
 PEAK = 0.9  # as in training
 
 
-@dataclass(frozen=True, eq=False)
-class Recording:
-    """A recording to adapt to.
-
-    Attributes:
-        samples: float32 at 16 kHz.
-        text: what is spoken; None if unknown. A recording with a text should be one or a few sentences.
-    """
-
-    samples: np.ndarray
-    text: str | None = None
-
-
 def adapt_voice(
-    synthesizer: Synthesizer, voice: Voice, recordings: Iterable[Recording], monitor: Monitor = SILENT, seed: int = 0
+    synthesizer: Synthesizer, voice: Voice, recordings: Iterable[np.ndarray], monitor: Monitor = SILENT, seed: int = 0
 ) -> Voice:
     """The voice with an adapter of the synthesizer, which makes it more like the person.
 
     Takes one to two minutes on a core. The synthesizer is not changed.
 
     Args:
-        recordings: a minute or more of the person; at least LEAST_SECONDS.
+        recordings: of the person, float32 [samples] at 16 kHz; a minute or more, at least LEAST_SECONDS in all.
 
     Raises:
         CorpusError: there is too little audio.
         ConfigError: the synthesizer cannot be adapted.
-        TextError: nothing in a text can be spoken.
         WorkCancelled: `monitor.cancelled` returned True.
     """
     clips = [clip for recording in recordings for clip in _clips(synthesizer, recording, voice.embedding)]
@@ -68,23 +54,20 @@ def adapt_voice(
     return replace(voice, adapter=adapter)
 
 
-def _clips(synthesizer: Synthesizer, recording: Recording, embedding: np.ndarray) -> list[AdaptationClip]:
-    """The recording as one clip if it has a text, else as parts of PART_SECONDS."""
+def _clips(synthesizer: Synthesizer, recording: np.ndarray, embedding: np.ndarray) -> list[AdaptationClip]:
+    """The recording in parts of PART_SECONDS."""
     from speech.audio import SAMPLE_RATE, remove_offset, resample
     from speech.mel import synthesis_mel
 
     config = synthesizer.mel_config
-    wav = remove_offset(np.asarray(recording.samples, np.float32), SAMPLE_RATE)
+    wav = remove_offset(np.asarray(recording, np.float32), SAMPLE_RATE)
     wav = resample(wav, SAMPLE_RATE, config.sample_rate)
     peak = float(np.abs(wav).max(initial=0))
     if peak < 1e-4 or len(wav) < config.win_length:
         return []
     mel = synthesis_mel((PEAK / peak * wav).astype(np.float32), config)
-    frames = mel.shape[1] if recording.text is not None else round(PART_SECONDS * config.frames_per_second)
-    return [
-        AdaptationClip(mel[:, first : first + frames], recording.text, embedding)
-        for first in range(0, mel.shape[1], frames)
-    ]
+    frames = round(PART_SECONDS * config.frames_per_second)
+    return [AdaptationClip(mel[:, first : first + frames], embedding) for first in range(0, mel.shape[1], frames)]
 
 
 def _first(clips: Sequence[AdaptationClip], frames: int) -> list[AdaptationClip]:

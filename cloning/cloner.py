@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from cloning.adaptation import Recording
 from cloning.compatibility import require_same_space
 from cloning.enrolment import voice_of_clips
 from cloning.models import DEFAULT_MODELS, ModelFiles, load_encoder, load_speech_model, use_threads
@@ -29,7 +28,7 @@ from cloning.result import Speech
 from cloning.speech_model import SpeechModel
 from cloning.streaming import SpeechStream
 from cloning.voices import Voice, VoiceLibrary
-from speech.errors import AudioError, ConfigError
+from speech.errors import AudioError
 from speech.files import readable
 
 if TYPE_CHECKING:
@@ -139,7 +138,6 @@ class VoiceCloner:
         self,
         voice: Voice | str,
         references: Reference | Iterable[Reference],
-        texts: Sequence[str | None] | None = None,
         *,
         monitor: Monitor = SILENT,
         seed: int = 0,
@@ -150,25 +148,19 @@ class VoiceCloner:
 
         Args:
             references: audio files, or float32 [samples] at 16 kHz in [-1, 1]; one or several.
-            texts: what is spoken in each, None where unknown. They make the result better.
             monitor: its `progress` is called with ("adaptation", steps done, steps in all); `cancelled` is polled
                 at each step.
 
         Raises:
             AudioError: a recording cannot be read. CorpusError: there is too little audio.
-            ConfigError: the models cannot be adapted, or the texts do not fit the recordings.
-            TextError: nothing in a text can be spoken.
+            ConfigError: the models cannot be adapted.
         """
-        listed = _listed(references)
-        given = [None] * len(listed) if texts is None else list(texts)
-        if len(given) != len(listed):
-            raise ConfigError(f"There are {len(listed)} recordings and {len(given)} texts: give one for each.")
         recordings = []
-        for reference, text in zip(listed, given, strict=True):
+        for reference in _listed(references):
             samples = _read_reference(reference)[1]
             if isinstance(samples, AudioError):
                 raise samples
-            recordings.append(Recording(samples, text))
+            recordings.append(samples)
         return self.model.adapt(self._voice(voice), recordings, monitor, seed)
 
     @overload

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cloning.adaptation import Recording, adapt_voice
+from cloning.adaptation import adapt_voice
 from cloning.compatibility import require_fitting_vocoder, require_same_space
 from cloning.finishing import CHUNK_SECONDS, check_finite
 from cloning.monitor import SILENT, Monitor
@@ -72,7 +72,7 @@ class SpeechModel(ABC):
     ) -> Iterator[np.ndarray]:
         """What `stream` returns, for checked arguments and options with a seed."""
 
-    def adapt(self, voice: Voice, recordings: Iterable[Recording], monitor: Monitor = SILENT, seed: int = 0) -> Voice:
+    def adapt(self, voice: Voice, recordings: Iterable[np.ndarray], monitor: Monitor = SILENT, seed: int = 0) -> Voice:
         """The voice with an adapter of the model, see `cloning.adaptation.adapt_voice`.
 
         Raises:
@@ -109,7 +109,7 @@ class SynthesizerModel(SpeechModel):
     def embedding_space(self) -> str:
         return self.synthesizer.embedding_space
 
-    def adapt(self, voice: Voice, recordings: Iterable[Recording], monitor: Monitor = SILENT, seed: int = 0) -> Voice:
+    def adapt(self, voice: Voice, recordings: Iterable[np.ndarray], monitor: Monitor = SILENT, seed: int = 0) -> Voice:
         self.check_voice(voice)
         return adapt_voice(self.synthesizer, voice, recordings, monitor, seed)
 

@@ -45,10 +45,8 @@ class AdaptationClip:
 
     Attributes:
         mel: float32 [n_mels, frames], dB scaled to [-4, 4].
-        text: what is spoken; None if unknown.
         embedding: float32 [embedding_size], L2 norm 1.
     """
 
     mel: NDArray[np.float32]
-    text: str | None
     embedding: NDArray[np.float32]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from modelfile.checkpoint import load_into, no_larger_than
 from modelfile.header import ModelHeader
 from speech.errors import ConfigError
+from speech.mel_f0 import f0_from_mel
 from synthesizer.adapter import AdaptationClip, VoiceAdapter
 from synthesizer.base import AlignedMel, Cancelled, Origin, Progress
 from synthesizer.decoding_check import Decoded
@@ -21,9 +22,9 @@ from synthesizer.tacotron.config import KIND, TacotronConfig, read_config
 from synthesizer.tacotron.decoding import SentenceInput, free_run
 from synthesizer.tacotron.intonation import rises
 from synthesizer.tacotron.model import Tacotron2
-from synthesizer.tacotron.refiner.adaptation import AdaptedRefiners, adapt_refiner
+from synthesizer.tacotron.refiner.adaptation import AdaptedRefiners, adapt_refiner, spoken_mel
 from synthesizer.tacotron.refiner.network import Refiner
-from synthesizer.tacotron.teacher_forcing import align_mel, spoken_mel
+from synthesizer.tacotron.teacher_forcing import align_mel
 from synthesizer.text.symbols import SYMBOLS
 from synthesizer.text.transcript import Transcript, encode
 
@@ -93,10 +94,8 @@ class TacotronSynthesizer(NetworkSynthesizer[Tacotron2, TacotronConfig]):
         def check() -> None:
             stop_if(cancelled)
 
-        spoken = []
-        for clip in clips:
-            check()
-            spoken.append(spoken_mel(self.model, self.config, clip))
+        mel_config = self.config.architecture.mel
+        spoken = [spoken_mel(clip.mel, f0_from_mel(clip.mel, mel_config), clip.embedding) for clip in clips]
         return adapt_refiner(self.model.refiner, spoken, self.model.discriminators, seed, progress, check)
 
     def align_transcript(self, transcript: Transcript, mel: Floats, embedding: Floats, key: str) -> AlignedMel:

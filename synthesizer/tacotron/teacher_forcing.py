@@ -14,14 +14,12 @@ import torch
 from numpy.typing import NDArray
 
 from speech.mel_f0 import f0_from_mel
-from synthesizer.adapter import AdaptationClip
 from synthesizer.base import AlignedMel
 from synthesizer.masks import SILENCE
 from synthesizer.tacotron.attention_forcing import attention_forced
 from synthesizer.tacotron.config import TacotronConfig
 from synthesizer.tacotron.model import Tacotron2, TeacherForcing
 from synthesizer.tacotron.postfilter import add_harmonics
-from synthesizer.tacotron.refiner.adaptation import SpokenMel, without_transcript
 from synthesizer.tacotron.refiner.sampling import CoarseMel, refine, spoken_symbols
 from synthesizer.tacotron.variance import restore_variance
 from synthesizer.text.transcript import Transcript, encode
@@ -50,22 +48,6 @@ def align_mel(
         made = add_harmonics(model.postfilter, given, voice, f0, mel_config).cpu().numpy()
     restored = restore_variance(made, inference.variance_gains, inference.variance_emphasis, mel_config.max_abs_value)
     return AlignedMel(np.ascontiguousarray(restored), alignment)
-
-
-def spoken_mel(model: Tacotron2, config: TacotronConfig, clip: AdaptationClip) -> SpokenMel:
-    """A recording as the refiner is trained on it.
-
-    Raises:
-        TextError: nothing in its text can be spoken.
-    """
-    from synthesizer.text.front_end import text_to_transcript
-
-    f0 = f0_from_mel(clip.mel, config.architecture.mel)
-    if clip.text is None:
-        return without_transcript(clip.mel, f0, clip.embedding)
-    symbols = np.asarray(encode(text_to_transcript(clip.text), 1.0), np.int64)
-    made, alignment = _decode(model, config, clip.mel, symbols, clip.embedding, seed=0)
-    return SpokenMel(clip.mel, made, spoken_symbols(symbols, alignment, made.shape[1]), f0, clip.embedding)
 
 
 def _decode(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cloning.adaptation import LEAST_SECONDS, Recording
+import numpy as np
+
+from cloning.adaptation import LEAST_SECONDS
 from cloning.models import ModelFiles
 from cloning.speech_model import Monitor
 from cloning.voices import Voice
@@ -16,15 +18,15 @@ SAMPLE_RATE = 16_000
 
 
 def adapt(
-    context: JobContext, models: Models, files: ModelFiles, voice: Voice, recordings: Sequence[Recording]
+    context: JobContext, models: Models, files: ModelFiles, voice: Voice, recordings: Sequence[np.ndarray]
 ) -> Voice:
     """The voice with an adapter of the synthesizer, see `VoiceCloner.adapt`. The models are not changed.
 
     Raises:
         CorpusError: there are less than 20 s of audio.
-        ConfigError, TextError: as `VoiceCloner.adapt`.
+        ConfigError: as `VoiceCloner.adapt`.
     """
-    seconds = sum(len(recording.samples) for recording in recordings) / SAMPLE_RATE
+    seconds = sum(len(recording) for recording in recordings) / SAMPLE_RATE
     if seconds < LEAST_SECONDS:
         raise CorpusError(
             f"This voice has only {seconds:.0f} s of recordings, but {LEAST_SECONDS:.0f} s are needed, better a "

@@ -12,9 +12,8 @@ import numpy as np
 
 from cloning.enrolment import voice_of_clips
 from cloning.models import ModelFiles
-from cloning.targets import read_text
 from cloning.voices import Voice
-from speech.errors import AudioError, TextError, one_line
+from speech.errors import AudioError
 from speech.files import readable
 from toolbox.jobs.context import JobContext
 from toolbox.jobs.loaded_models import Models
@@ -44,7 +43,6 @@ class AnalysedClip:
         remarks: of the quality check, the most severe first.
         usable: whether a voice may be made of it.
         too_short: whether it has too little speech.
-        text: transcript; None if unknown.
     """
 
     source: str
@@ -56,12 +54,11 @@ class AnalysedClip:
     remarks: tuple[Remark, ...]
     usable: bool
     too_short: bool
-    text: str | None = None
 
     def as_reference(self) -> NewReference:
         """The clip for `VoiceStore.add_reference`; it must have an embedding."""
         assert self.embedding is not None
-        return NewReference(self.embedding, self.embedding_space, self.source, self.seconds, self.wav, self.text)
+        return NewReference(self.embedding, self.embedding_space, self.source, self.seconds, self.wav)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +85,7 @@ def analyse_clip(context: JobContext, models: Models, files: ModelFiles, source:
     context.progress("Analysing", 1, 2)
     clip = examine_clip(name, wav, encoder)
     context.check()
-    return _analysed(name, wav, clip, encoder.embedding_space, transcript_of(source))
+    return _analysed(name, wav, clip, encoder.embedding_space)
 
 
 def enrol(
@@ -123,7 +120,7 @@ def enrol(
     context.check()
     space = encoder.embedding_space
     analysed = tuple(
-        _analysed(clip.source, wav, clip, space, transcript_of(source))
+        _analysed(clip.source, wav, clip, space)
         for source, wav, clip in zip(sources, wavs, report.clips, strict=True)
         if not clip.skipped
     )
@@ -165,23 +162,7 @@ def source_name(source: Source) -> str:
     return readable(Path(source if isinstance(source, str | Path) else source.name).name)
 
 
-def transcript_of(source: Source) -> str | None:
-    """What is spoken in a clip: the text of a dataset, or of the .txt file beside an audio file; None if unknown."""
-    if isinstance(source, tuple):
-        return None
-    if isinstance(source, Utterance):
-        return source.text or None
-    side = Path(source).with_suffix(".txt")
-    if not side.is_file():
-        return None
-    try:
-        return read_text(side).strip() or None
-    except TextError as error:
-        logger.warning("No transcript: %s", one_line(error))
-        return None
-
-
-def _analysed(name: str, wav: np.ndarray, clip: ExaminedClip, space: str, text: str | None) -> AnalysedClip:
+def _analysed(name: str, wav: np.ndarray, clip: ExaminedClip, space: str) -> AnalysedClip:
     from speech.mel import synthesis_mel
     from speech.quality import MIN_SPEECH_SECONDS
 
@@ -196,5 +177,4 @@ def _analysed(name: str, wav: np.ndarray, clip: ExaminedClip, space: str, text: 
         remarks=report.remarks,
         usable=not report.errors and clip.partials is not None,
         too_short=report.speech_seconds < MIN_SPEECH_SECONDS,
-        text=text,
     )

@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from cloning.adaptation import Recording
 from cloning.voices import Voice
 from speech.errors import AudioError
 from toolbox import jobs
-from toolbox.storage.voice_store_files import STORED_SECONDS
 
 if TYPE_CHECKING:
     from speech.quality import Remark
@@ -32,7 +30,6 @@ class ChosenVoice:
     Attributes:
         key: for `VoiceChoice.choose`: the file name of a sample or the name of a saved voice; "" for others.
         recordings: name and audio, float32 [samples] at 16 kHz, of each clip; empty if no audio is stored.
-        texts: the transcript of each recording, None where unknown; may be empty.
         mel: float32 [n_mels, frames] of the first one.
         lines: description, a line each.
         clips: what it was made of, if that is not saved yet.
@@ -49,21 +46,11 @@ class ChosenVoice:
     remarks: tuple[Remark, ...] = ()
     clips: tuple[jobs.AnalysedClip, ...] = ()
     speaker: str = ""
-    texts: tuple[str | None, ...] = ()
 
     @cached_property
     def wav(self) -> np.ndarray:
         """All recordings, end to end: float32 [samples] at 16 kHz."""
         return np.concatenate([np.zeros(0, np.float32), *(wav for _, wav in self.recordings)])
-
-    @property
-    def to_adapt(self) -> list[Recording]:
-        """The recordings, to adapt a synthesizer to. Only short ones have a text: it is aligned as one utterance."""
-        texts = self.texts or (None,) * len(self.recordings)
-        return [
-            Recording(wav, text if len(wav) <= STORED_SECONDS * SAMPLE_RATE else None)
-            for (_, wav), text in zip(self.recordings, texts, strict=True)
-        ]
 
     @property
     def person(self) -> str:
@@ -105,10 +92,7 @@ def voice_of(kind: Kind, title: str, made: jobs.Enrolment, key: str = "") -> Cho
     remarks = made.remarks + tuple(remark for clip in made.clips for remark in clip.remarks)
     lines = (f"{sum(clip.seconds for clip in made.clips):.1f} s of speech in {len(made.clips)} recording"
              f"{'s' * (len(made.clips) > 1)}",)  # fmt: skip
-    texts = tuple(clip.text for clip in made.clips)
-    return ChosenVoice(
-        kind, title, made.voice, key, recordings, made.clips[0].mel, lines, remarks, made.clips, texts=texts
-    )
+    return ChosenVoice(kind, title, made.voice, key, recordings, made.clips[0].mel, lines, remarks, made.clips)
 
 
 def first_mel(recordings: Sequence[tuple[str, np.ndarray]]) -> np.ndarray:

@@ -156,7 +156,7 @@ class VoiceChoice(QObject):
         def make(context: JobContext) -> ChosenVoice:
             saved = before.kind == "saved" and key in store
             adapted.append(self._saved(key) if saved else before)
-            voice = jobs.adapt(context, models, files, adapted[0].voice, adapted[0].to_adapt)
+            voice = jobs.adapt(context, models, files, adapted[0].voice, [wav for _, wav in adapted[0].recordings])
             context.check()
             if not saved:
                 return replace(before, voice=voice)
@@ -265,13 +265,12 @@ class VoiceChoice(QObject):
         stored = self.store.load(name)
         found = self.store.recordings(name)
         recordings = tuple((reference.source, wav) for reference, wav in found)
-        texts = tuple(reference.text for reference, _ in found)
         count = len(stored.references)
         lines = [f"{count} reference{'s' * (count > 1)}", *stored.lines()]
         if stored.consent:
             lines.append(f"Consent: {stored.consent}")
         voice = self.store.library.load(name)  # exactly what the command line uses
-        return ChosenVoice("saved", name, voice, name, recordings, first_mel(recordings), tuple(lines), texts=texts)
+        return ChosenVoice("saved", name, voice, name, recordings, first_mel(recordings), tuple(lines))
 
     # --- saved voices
 

@@ -29,7 +29,6 @@ class Reference:
         key: unique within its voice.
         has_audio: whether a copy of its audio is stored (`VoiceStore.audio`).
         pitch: median F0 in Hz; None if unknown.
-        text: transcript of its audio; None if unknown.
     """
 
     embedding: np.ndarray
@@ -39,7 +38,6 @@ class Reference:
     key: str = field(default_factory=lambda: secrets.token_hex(6))
     has_audio: bool = False
     pitch: float | None = None
-    text: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

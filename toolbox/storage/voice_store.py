@@ -26,7 +26,6 @@ from toolbox.storage.files import remove_leftovers
 from toolbox.storage.references import Reference, StoredVoice
 from toolbox.storage.voice_store_files import (
     SAMPLE_RATE,
-    STORED_SECONDS,
     as_flac,
     from_flac,
     read_audio_copies,
@@ -51,7 +50,6 @@ class NewReference:
         embedding: [embedding_size].
         seconds: of speech in it; 0 if unknown.
         wav: float32 [samples] at 16 kHz, of which the first 30 seconds are stored; None stores no audio.
-        text: transcript, which is stored if all of the audio is; None if unknown.
     """
 
     embedding: np.ndarray
@@ -59,7 +57,6 @@ class NewReference:
     source: str
     seconds: float = 0.0
     wav: np.ndarray | None = None
-    text: str | None = None
 
 
 class VoiceStore:
@@ -131,10 +128,9 @@ class VoiceStore:
         name = check_voice_name(name)
         wav, space = clip.wav, clip.embedding_space
         embedding = np.array(Voice(clip.embedding, space).embedding)  # checked: finite, of norm 1
-        whole = wav is not None and len(wav) <= STORED_SECONDS * SAMPLE_RATE
         reference = Reference(
             embedding, clip.source, _today(), max(0.0, float(clip.seconds)),
-            has_audio=wav is not None, pitch=None if wav is None else median_f0(wav), text=clip.text if whole else None,
+            has_audio=wav is not None, pitch=None if wav is None else median_f0(wav),
         )  # fmt: skip
         added = {} if wav is None else {reference.key: as_flac(wav)}
         samples = {} if wav is None else {reference.key: wav}

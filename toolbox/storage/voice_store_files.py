@@ -43,7 +43,6 @@ def write_voice_file(path: Path, voice: StoredVoice, audio: Mapping[str, bytes])
             "date": one.date,
             "seconds": round(one.seconds, 3),
             "pitch": one.pitch,
-            "text": one.text,
         }
         for one in voice.references
     ]
@@ -75,7 +74,7 @@ def read_references(path: Path) -> tuple[tuple[Reference, ...], str]:
 
 def _reference(row: np.ndarray, about: dict[str, Any], names: set[str]) -> Reference:
     key, seconds = str(about["key"]), float(about.get("seconds", 0.0))
-    pitch, text = about.get("pitch"), about.get("text")
+    pitch = about.get("pitch")
     return Reference(
         row / max(float(np.linalg.norm(row)), 1e-8),
         str(about.get("source", "")),
@@ -84,7 +83,6 @@ def _reference(row: np.ndarray, about: dict[str, Any], names: set[str]) -> Refer
         key,
         f"sound.{key}" in names,
         None if pitch is None else float(pitch),
-        None if text is None else str(text),
     )
 
 

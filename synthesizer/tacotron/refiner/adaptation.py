@@ -37,13 +37,13 @@ STEPS = 240
 ROWS = 8
 CROP = 160  # frames
 LEAST_FRAMES = 32  # of a clip
-LEARNING_RATE = 2e-3
+LEARNING_RATE = 1e-3
 WARMUP = 20
 DISCRIMINATORS_LR_SCALE = 0.25
 REFERENCE = (96, 280)  # frames
 COARSE_UNKNOWN = 0.15
 REFERENCE_UNKNOWN = 0.3
-SMOOTHING = (1.5, 1.5)  # bands and frames, of a recording without a transcript: about as smooth as a decoded mel
+SMOOTHING = (1.5, 1.5)  # bands and frames: about as smooth as a decoded mel
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,22 +51,24 @@ class SpokenMel:
     """A recording as the refiner needs it.
 
     Attributes:
-        recorded, coarse: float32 [n_mels, frames]; the coarse mel is that of the decoder, or a smoothed recording.
-        symbols: int64 [frames], PAD_ID if unknown; f0: [frames] in Hz, 0 where unvoiced.
+        recorded: float32 [n_mels, frames]. coarse: the same, about as smooth as a mel of the decoder.
+        f0: [frames] in Hz, 0 where unvoiced.
         embedding: float32 [embedding_size], L2 norm 1.
     """
 
     recorded: Floats
     coarse: Floats
-    symbols: NDArray[np.int64]
     f0: NDArray[np.floating]
     embedding: Floats
 
 
-def without_transcript(recorded: Floats, f0: NDArray[np.floating], embedding: Floats) -> SpokenMel:
-    """A recording whose text is unknown: smoothed as a decoded mel is, and without symbols."""
-    coarse = gaussian_filter(recorded, SMOOTHING).astype(np.float32)
-    return SpokenMel(recorded, coarse, np.full(recorded.shape[1], PAD_ID), f0, embedding)
+def spoken_mel(recorded: Floats, f0: NDArray[np.floating], embedding: Floats) -> SpokenMel:
+    """A recording and its smoothed mel.
+
+    A mel that the decoder makes from a transcript differs from the recording in words too. Adapted to such pairs, the
+    refiner made other words of a text in use.
+    """
+    return SpokenMel(recorded, gaussian_filter(recorded, SMOOTHING).astype(np.float32), f0, embedding)
 
 
 class _LowRank(nn.Module):
@@ -235,7 +237,7 @@ def _crop(one: SpokenMel, spoken: Sequence[SpokenMel], rng: np.random.Generator)
     arrays = (
         padded(coarse, CROP, SILENCE),
         np.array(rng.random() >= COARSE_UNKNOWN),
-        padded(one.symbols[part], CROP, int(one.symbols[-1])),
+        np.full(CROP, PAD_ID),
         padded(np.asarray(one.f0[part], np.float32), CROP, 0),
         one.embedding,
         padded(other[first : first + length], REFERENCE[1], SILENCE),

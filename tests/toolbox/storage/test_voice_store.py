@@ -282,14 +282,6 @@ def test_a_voice_with_adapter_of_the_command_line_is_kept_by_changes(store):
     assert np.array_equal(coded(store.load("rob")), mel_of(wav)), "both have the same weight"
 
 
-def test_transcripts_are_stored_if_the_whole_audio_is(store):
-    add_spoken(store, 2, 110, text="Hello there.")
-    add_spoken(store, 31, 120, text="Many words.")
-    add(store, "ann", embedding(3), "no audio.wav", text="Unheard.")
-    assert [one.text for one in store.load("ann").references] == ["Hello there.", None, None]
-    assert [one.source for one, _ in store.recordings("ann")] == ["110.wav", "120.wav"]
-
-
 def test_voices_of_different_encoders_are_not_mixed(store):
     fill(store)
     for other, space in ((embedding(1), "elsewhere"), (embedding(1, size=32), "toy")):
