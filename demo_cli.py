@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
@@ -24,6 +24,7 @@ import tyro
 from cloning.batch import speak_batch
 from cloning.narration import Narrator, converse, speakable
 from cloning.options import DEFAULT_LOUDNESS, SpeechOptions
+from cloning.provenance import Provenance
 from cloning.targets import (
     STANDARD_INPUT,
     check_batch,
@@ -91,6 +92,8 @@ class Arguments:
     """Scale of the pitch contour, 0 to 3. 2 doubles its range, 0 is monotone. (--expression is the old name.)"""
     loudness: Annotated[float, tyro.conf.arg(metavar="LUFS")] = DEFAULT_LOUDNESS
     """Loudness of every sentence in LUFS (ITU-R BS.1770), -40 to -14. Peaks stay below -1 dB."""
+    watermark: bool = False
+    """Add an inaudible watermark, or write nothing. Needs the package resemble-perth."""
     lexicon: Annotated[Path | None, *_optional(Path, "FILE")] = None
     """Pronunciations that override the dictionary: a .csv with a word and its ARPABET phonemes per line."""
 
@@ -119,7 +122,9 @@ class Arguments:
     """Adapt the synthesizer to the voice first, with a minute or more of reference clips. Takes one to two minutes.
     With --save-voice the adaptation is kept with the voice."""
     consent: Annotated[str, *_optional(str, "TEXT")] = ""
-    """With --save-voice: whose voice it is and who gave consent."""
+    """Whose voice the reference clips are of and who gave consent. Kept with a saved voice and in the audio files."""
+    require_consent: bool = False
+    """Refuse voices without a consent note."""
     voices: Annotated[Path | None, *_optional(Path, "DIR", "this user's data folder")] = None
     """Folder of the saved voices."""
 
@@ -143,13 +148,17 @@ def run(arguments: Arguments, pipe: TextIO) -> None:
     check_flags(arguments)
     check_sinks(arguments, pipe)
     options = read_options(arguments)
+    if options.watermark:
+        from cloning.watermark import require_weights
+
+        require_weights()
     jobs = plan(arguments, options)
 
     from cloning import DEFAULT_MODELS, ModelFiles, VoiceCloner, VoiceLibrary
     from modelfile.convert import convert_folder, model_file
     from modelfile.public import is_public_checkpoint
 
-    library = VoiceLibrary(arguments.voices)
+    library = VoiceLibrary(arguments.voices, arguments.require_consent)
     if arguments.save_voice is not None and arguments.save_voice in library and not arguments.force:
         raise StorageError(f"There is a voice {arguments.save_voice!r} already: choose another name, or give --force.")
     saved = library.load(arguments.voice) if arguments.voice is not None else None
@@ -165,14 +174,15 @@ def run(arguments: Arguments, pipe: TextIO) -> None:
         synthesizer=synthesizer,
         vocoder="griffin-lim" if arguments.griffin_lim else vocoder,
     )
-    cloner = VoiceCloner.load(files, device=arguments.device, threads=arguments.threads)
+    cloner = VoiceCloner.load(files, device=arguments.device, threads=arguments.threads, library=library)
     voice = saved or cloner.enroll(arguments.references, arguments.save_voice or "", arguments.consent, _warn)
     if arguments.adapt:
         voice = adapt(cloner, voice, arguments.references)
     if arguments.save_voice is not None:
         print(f"voice saved as {library.save(voice, overwrite=arguments.force)}")
 
-    with open_sinks(arguments, cloner.sample_rate, pipe) as sinks:
+    tags = Provenance.of(voice, cloner.model.digests).tags()
+    with open_sinks(arguments, cloner.sample_rate, pipe, tags) as sinks:
         cloner.warm_up()  # compiling is no part of the real-time factor
         narrator = Narrator(cloner, voice, options, sinks)
         if jobs is None:
@@ -225,7 +235,7 @@ def check_sinks(arguments: Arguments, pipe: TextIO) -> None:
         load_audio_library()
 
 
-def open_sinks(arguments: Arguments, sample_rate: int, pipe: TextIO) -> Sinks:
+def open_sinks(arguments: Arguments, sample_rate: int, pipe: TextIO, tags: Mapping[str, str]) -> Sinks:
     """Raises: as `check_sinks`. A missing sound card is only a warning if the audio also goes elsewhere."""
     from cloning.playback import PlaybackError, Sinks, SoundCard
     from cloning.wav_stream import WavStream
@@ -240,7 +250,7 @@ def open_sinks(arguments: Arguments, sample_rate: int, pipe: TextIO) -> Sinks:
             print(f"warning: {error} The other outputs are written.", file=sys.stderr)
     if arguments.stream is not None:
         target = pipe.buffer if arguments.stream == STANDARD_OUTPUT else Path(arguments.stream)
-        sinks.add(WavStream(target, sample_rate))
+        sinks.add(WavStream(target, sample_rate, tags))
     return sinks
 
 
@@ -255,7 +265,14 @@ def check_flags(arguments: Arguments) -> None:
         (not given.references and given.voice is None, "Give a reference clip, or a saved voice with --voice."),
         (given.save_voice is not None and given.voice is not None, "--save-voice saves the voice of reference clips."),
         (given.adapt and not given.references, "--adapt needs reference clips: give a minute or more of the voice."),
-        (given.consent and given.save_voice is None, "--consent is kept with a voice: give --save-voice too."),
+        (
+            given.consent and given.voice is not None,
+            "--consent is for reference clips: a saved voice has its note.",
+        ),
+        (
+            given.require_consent and given.references and not given.consent.strip(),
+            "--require-consent needs a note: say with --consent whose voice it is and who gave consent.",
+        ),
         (given.text is not None and given.text_file is not None, "Give --text or --text-file, not both."),
         (
             given.out is not None and given.text is None and given.text_file is None and sys.stdin.isatty(),
@@ -289,6 +306,7 @@ def read_options(arguments: Arguments) -> SpeechOptions:
         pitch_range=arguments.pitch_range,
         loudness=arguments.loudness,
         lexicon=lexicon,
+        watermark=arguments.watermark,
     )
 
 

@@ -78,6 +78,10 @@ NOT_RUN = (
     ("python -m training.export", "is named without its arguments"),
     ("cloner.adapt(", "takes minutes; a test adapts a small model"),
     ("python -m synthesizer.text FILE", "is named without a file"),
+    ("python -m cloning.provenance FILE", "is named without a file"),
+    ("requirements-watermark.txt", "the watermark is optional"),
+    ("--watermark", "needs an optional package"),
+    ("python -m encoder.verification --library", "needs a saved voice; a test saves one"),
     ("python demo_cli.py --voice NAME", "is named without a voice"),
     ("python evaluate.py encoder CORPORA", "is named without its corpora"),
 )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cloning.models import DEFAULT_MODELS, ModelFiles, resolve_device
     from cloning.monitor import Monitor
     from cloning.options import SpeechOptions
+    from cloning.provenance import Provenance, read_provenance
     from cloning.result import Speech
     from cloning.speech_model import EndToEnd, SpeechModel, TwoStage
     from cloning.streaming import SpeechStream
@@ -27,6 +28,7 @@ __all__ = [
     "EndToEnd",
     "ModelFiles",
     "Monitor",
+    "Provenance",
     "Speech",
     "SpeechModel",
     "SpeechOptions",
@@ -37,6 +39,7 @@ __all__ = [
     "VoiceLibrary",
     "check_voice_name",
     "default_library",
+    "read_provenance",
     "resolve_device",
 ]
 
@@ -44,6 +47,7 @@ _HOMES = {
     "cloning.cloner": ("VoiceCloner",),
     "cloning.models": ("DEFAULT_MODELS", "ModelFiles", "resolve_device"),
     "cloning.options": ("SpeechOptions",),
+    "cloning.provenance": ("Provenance", "read_provenance"),
     "cloning.result": ("Speech",),
     "cloning.monitor": ("Monitor",),
     "cloning.speech_model": ("EndToEnd", "SpeechModel", "TwoStage"),

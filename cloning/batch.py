@@ -8,11 +8,11 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cloning.journal import Journal, read_journal
+from cloning.provenance import toolkit_version
 from speech.errors import StorageError
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def settings_of(voice: Voice, options: SpeechOptions, files: ModelFiles | None) 
     """What determines the samples besides the text, as JSON values."""
     lexicon = None if options.lexicon is None else _digest(repr(options.lexicon).encode())
     return {
-        "version": _version(),
+        "version": toolkit_version(),
         "models": {} if files is None else files.digests(),
         "voice": voice.name,
         "voice_digest": _voice_digest(voice),
@@ -108,7 +108,7 @@ def settings_of(voice: Voice, options: SpeechOptions, files: ModelFiles | None) 
         "pitch_range": options.pitch_range,
         "loudness": options.loudness,
         "lexicon_digest": lexicon,
-    }
+    } | ({"watermark": True} if options.watermark else {})
 
 
 def _voice_digest(voice: Voice) -> str:
@@ -229,17 +229,10 @@ def _with_seed_of(options: SpeechOptions, earlier: Manifest) -> SpeechOptions:
 
 def _differences(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """Names of the settings that differ, for a sentence."""
-    names = [name for name in now if earlier.get(name) != now[name]]
+    names = [name for name in {**now, **earlier} if earlier.get(name) != now.get(name)]
     readable = {"voice_digest": "voice", "lexicon_digest": "lexicon", "pitch_range": "pitch range"}
     return ", ".join(dict.fromkeys(readable.get(name, name) for name in names))
 
 
 def _digest(*parts: bytes) -> str:
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
-
-
-def _version() -> str:
-    try:
-        return metadata.version("sv2tts-toolkit")
-    except metadata.PackageNotFoundError:  # a checkout
-        return "checkout"

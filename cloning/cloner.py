@@ -49,7 +49,8 @@ class VoiceCloner:
     Args:
         encoder: makes voices.
         model: speaks with them, for example `cloning.TwoStage(synthesizer, vocoder)`.
-        library: where voices that are given by name are looked up; default: the user's own.
+        library: where voices that are given by name are looked up; default: the user's own. If it requires consent
+            notes, so does the use of any voice.
 
     Raises:
         ConfigError: encoder and model use different embedding spaces.
@@ -71,12 +72,14 @@ class VoiceCloner:
         vocoder: str | Path | None = None,
         device: str = "auto",
         threads: int = 1,
+        library: VoiceLibrary | None = None,
     ) -> VoiceCloner:
         """Load the models of a folder; see `ModelFiles.find` for the files.
 
         Args:
             threads: CPU threads of PyTorch in this process. With more than 1 long texts may take less time, and the
                 samples of a seed differ in rounding.
+            library: see `VoiceCloner`.
 
         Raises:
             ModelFileError: a file is missing or is not a model of its stage.
@@ -86,7 +89,7 @@ class VoiceCloner:
         if not isinstance(files, ModelFiles):
             files = ModelFiles.find(files, encoder=encoder, synthesizer=synthesizer, vocoder=vocoder)
         use_threads(threads)
-        return cls(load_encoder(files, device), load_speech_model(files, device))
+        return cls(load_encoder(files, device), load_speech_model(files, device), library)
 
     @property
     def sample_rate(self) -> int:
@@ -192,7 +195,8 @@ class VoiceCloner:
 
         Raises:
             TextError: a text is empty or nothing in it can be spoken.
-            ConfigError: an option is out of range, or the voice is of another embedding space.
+            ConfigError: an option is out of range, the voice is of another embedding space or has no consent note where
+                one is required, or the watermark's package is missing.
             ModelFileError: the models produced no usable audio, or there is no voice of that name.
             WorkCancelled: `monitor.cancelled` returned True.
             TypeError: an argument is of a wrong type.
@@ -252,7 +256,7 @@ class VoiceCloner:
             return self.library.load(voice)
         if not isinstance(voice, Voice):
             raise TypeError(f"voice must be a Voice or the name of a saved one, not {type(voice).__name__}.")
-        return voice
+        return self.library.checked(voice)
 
 
 def _listed(references: Any) -> list[Reference]:

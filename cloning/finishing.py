@@ -11,6 +11,7 @@ from speech.errors import ModelFileError
 from speech.loudness import level
 
 if TYPE_CHECKING:
+    from cloning.watermark import Watermarker
     from synthesizer import Sentence
 
 CHUNK_SECONDS = 0.1
@@ -19,7 +20,11 @@ FADE_SECONDS = 0.005  # long enough to avoid a click, too short to be audible as
 
 
 def finish_stream(
-    chunks: Iterable[np.ndarray], lengths: Sequence[int], sample_rate: int, loudness: float
+    chunks: Iterable[np.ndarray],
+    lengths: Sequence[int],
+    sample_rate: int,
+    loudness: float,
+    watermarker: Watermarker | None = None,
 ) -> Iterator[np.ndarray]:
     """Bring each sentence of a stream to a loudness, and fade the edges.
 
@@ -30,12 +35,16 @@ def finish_stream(
         lengths: samples of each sentence with the pause after it. May grow, but has a sentence's before its samples.
         sample_rate: in Hz.
         loudness: in LUFS, of each sentence.
+        watermarker: adds a watermark to each sentence.
 
     Returns:
         float32 [samples] each, at most 0.1 s.
+
+    Raises:
+        ModelFileError: the watermark is not detected in a sentence. Nothing of that sentence is returned.
     """
     size = round(CHUNK_SECONDS * sample_rate)
-    for sentence in fade_edges(_levelled(chunks, lengths, sample_rate, loudness), sample_rate):
+    for sentence in fade_edges(_levelled(chunks, lengths, sample_rate, loudness, watermarker), sample_rate):
         for start in range(0, len(sentence), size):
             yield sentence[start : start + size]
 
@@ -64,17 +73,29 @@ def samples_of(sentences: Sequence[Sentence], sample_rate: int) -> list[int]:
 
 
 def _levelled(
-    chunks: Iterable[np.ndarray], lengths: Sequence[int], sample_rate: int, loudness: float
+    chunks: Iterable[np.ndarray],
+    lengths: Sequence[int],
+    sample_rate: int,
+    loudness: float,
+    watermarker: Watermarker | None,
 ) -> Iterator[np.ndarray]:
     """Sentence by sentence; samples after the last one are a sentence of their own."""
+
+    def finished(sentence: np.ndarray) -> np.ndarray:
+        if watermarker is None:
+            return level(sentence, sample_rate, loudness)
+        marked = level(watermarker.apply(sentence, sample_rate), sample_rate, loudness)
+        watermarker.check(marked, sample_rate)
+        return marked
+
     held, number = np.zeros(0, np.float32), 0
     for chunk in chunks:
         held = np.concatenate([held, chunk])
         while number < len(lengths) and len(held) >= lengths[number]:
-            yield level(held[: lengths[number]], sample_rate, loudness)
+            yield finished(held[: lengths[number]])
             held = held[lengths[number] :]
             number += 1
-    yield level(held, sample_rate, loudness)
+    yield finished(held)
 
 
 def check_finite(wav: np.ndarray) -> None:

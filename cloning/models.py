@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import logging
@@ -88,6 +89,12 @@ def needs_vocoder(synthesizer: Path) -> bool:
 
 
 def _named_digest(path: Path) -> str:
+    status = path.stat()
+    return _digest(path, status.st_mtime_ns, status.st_size)
+
+
+@functools.lru_cache(maxsize=32)
+def _digest(path: Path, _changed: int, _size: int) -> str:
     with path.open("rb") as file:
         return f"{readable(path.name)} {hashlib.file_digest(file, 'sha256').hexdigest()[:16]}"
 
@@ -184,11 +191,15 @@ def load_speech_model(files: ModelFiles, device: str = "auto") -> SpeechModel:
     from cloning.speech_model import EndToEnd, TwoStage
 
     synthesizer = load_synthesizer(files, device)
+    model: SpeechModel
     if synthesizer.end_to_end:
         if files.vocoder is not None:
             logger.warning("%s generates audio itself: the vocoder %s is not used.", files.synthesizer, files.vocoder)
-        return EndToEnd(synthesizer)
-    return TwoStage(synthesizer, load_vocoder(files, device, synthesizer.mel_config))
+        model = EndToEnd(synthesizer)
+    else:
+        model = TwoStage(synthesizer, load_vocoder(files, device, synthesizer.mel_config))
+    model.digests = files.digests()
+    return model
 
 
 def _mel_config_of(path: Path) -> Any:

@@ -90,6 +90,8 @@ class Narrator:
         if path is not None:
             _write(path, speech, overwrite)
         where = "spoken" if path is None else str(path)
+        if self.options.watermark:  # each sentence is checked before it is output
+            notes.append("watermark detected")
         print(f"{where}: {speech.seconds:.1f} s, seed {speech.seed}", *notes, *speech.remarks, sep="; ")
         return {
             "text": text,

@@ -21,12 +21,16 @@ class SpeechOptions(SynthesisOptions):
         seed: the same seed gives the same samples for the same text, voice and models; None draws one for each text.
         loudness: of each sentence in LUFS (ITU-R BS.1770), -40 to -14. Peaks above a true peak of -1.5 dB are limited.
 
+        watermark: add an inaudible watermark, which is checked in each sentence before it is output. Needs the package
+            resemble-perth.
+
     Raises:
         ConfigError: a value is out of range.
     """
 
     seed: int | None = None
     loudness: float = DEFAULT_LOUDNESS
+    watermark: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import base64
 import html
-import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cloning.finishing import check_alignment, is_intelligible
+from cloning.provenance import Provenance
 
 if TYPE_CHECKING:
     from synthesizer import Sentence, Synthesis
@@ -33,6 +33,7 @@ class Speech:
             silent or no speech at all.
         remarks: one sentence for each fault that was found; empty if there is none.
         sentences: attempts, corrections, score and remarks of each sentence.
+        provenance: where it comes from; written into the files.
     """
 
     wav: np.ndarray
@@ -45,9 +46,12 @@ class Speech:
     alignment_score: float
     remarks: tuple[str, ...]
     sentences: tuple[Sentence, ...] = ()
+    provenance: Provenance = field(default_factory=Provenance)
 
     @classmethod
-    def of(cls, wav: np.ndarray, synthesis: Synthesis, sample_rate: int, text: str, seed: int) -> Speech:
+    def of(
+        cls, wav: np.ndarray, synthesis: Synthesis, sample_rate: int, text: str, seed: int, provenance: Provenance
+    ) -> Speech:
         """The result of finished audio, float32 [samples]."""
         score, remarks = check_alignment(synthesis.sentences)
         return cls(
@@ -61,6 +65,7 @@ class Speech:
             alignment_score=score,
             remarks=remarks,
             sentences=tuple(synthesis.sentences),
+            provenance=provenance,
         )
 
     @property
@@ -74,14 +79,14 @@ class Speech:
         return len(self.wav) / self.sample_rate
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
-        """Write a .wav, .flac or .ogg file and return its path.
+        """Write a .wav, .flac or .ogg file with its provenance, and return its path.
 
         Raises:
             StorageError: the suffix is unknown, the file exists and `overwrite` is False, or it cannot be written.
         """
         from speech.audio import write_audio
 
-        write_audio(path, self.wav, self.sample_rate, overwrite=overwrite)
+        write_audio(path, self.wav, self.sample_rate, overwrite=overwrite, tags=self.provenance.tags())
         return Path(path)
 
     def __repr__(self) -> str:
@@ -90,10 +95,9 @@ class Speech:
 
     def _repr_html_(self) -> str:
         """An audio player, for notebooks."""
-        import soundfile
+        from speech.audio import encode_audio
 
-        file = io.BytesIO()
-        soundfile.write(file, self.wav, self.sample_rate, format="WAV", subtype="PCM_16")
-        data = base64.b64encode(file.getvalue()).decode("ascii")
+        content = encode_audio(self.wav, self.sample_rate, ".wav", self.provenance.tags())
+        data = base64.b64encode(content).decode("ascii")
         caption = html.escape(repr(self))
         return f'<audio controls src="data:audio/wav;base64,{data}"></audio><br>{caption}'

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +26,13 @@ DEFAULTS = SpeechOptions()
 
 
 class SpeechModel(ABC):
-    """Speaks a text in a voice. `TwoStage` and `EndToEnd` are two."""
+    """Speaks a text in a voice. `TwoStage` and `EndToEnd` are two.
+
+    Attributes:
+        digests: names and hashes of the model files by stage, for the provenance of the audio; empty if unknown.
+    """
+
+    digests: Mapping[str, str] = MappingProxyType({})
 
     @property
     @abstractmethod

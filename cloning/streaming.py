@@ -11,8 +11,10 @@ import numpy as np
 from cloning.finishing import finish_stream, joined, samples_of
 from cloning.monitor import SILENT, Monitor
 from cloning.options import SpeechOptions
+from cloning.provenance import Provenance
 from cloning.result import Speech
 from cloning.speech_model import SpeechModel
+from cloning.watermark import NAME, load_watermarker
 
 if TYPE_CHECKING:
     from cloning.voices import Voice
@@ -28,7 +30,8 @@ class SpeechStream:
         options: with the seed that is used.
         syntheses: those of the text so far, before their audio is generated.
 
-    Raises: as `SpeechModel.stream`, bad arguments at once.
+    Raises: as `SpeechModel.stream`, bad arguments at once. With a watermark also as `load_watermarker`, and
+        ModelFileError if it is not detected in a sentence.
     """
 
     def __init__(
@@ -47,8 +50,10 @@ class SpeechStream:
         self._on_synthesis = monitor.on_synthesis
         self._given: list[np.ndarray] = []
         own = replace(monitor, on_synthesis=self._collect)
+        watermarker = load_watermarker() if self.options.watermark else None
+        self._voice, self._models = voice, model.digests
         chunks = model.stream(text, voice, self.options, own, whole=whole)
-        self._chunks = finish_stream(chunks, self._lengths, self.sample_rate, self.options.loudness)
+        self._chunks = finish_stream(chunks, self._lengths, self.sample_rate, self.options.loudness, watermarker)
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return self
@@ -67,7 +72,8 @@ class SpeechStream:
 
         assert self.options.seed is not None
         wav, synthesis = joined(self._given), join_syntheses(self.syntheses)
-        return Speech.of(wav, synthesis, self.sample_rate, self.text, self.options.seed)
+        origin = Provenance.of(self._voice, self._models, NAME if self.options.watermark else "")
+        return Speech.of(wav, synthesis, self.sample_rate, self.text, self.options.seed, origin)
 
     def _collect(self, synthesis: Synthesis) -> None:
         self.syntheses.append(synthesis)

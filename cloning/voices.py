@@ -13,17 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from modelfile import checksum
 from modelfile.checksum import save_arrays
-from modelfile.user_folders import user_data_folder
+from modelfile.voice_files import VOICE_FORMAT, VOICE_SUFFIX, damaged_voice, default_library, read_voice_file
 from speech.errors import ConfigError, ModelFileError
 from speech.files import readable, write_bytes
 from speech.mel_config import MelConfig
 from speech.reference_mel import ReferenceMel
 from synthesizer.adapter import VoiceAdapter
 
-VOICE_FORMAT = 1
-VOICE_SUFFIX = ".safetensors"
 ADAPTER = "adapter."  # prefix of its tensors
 
 _NAME = re.compile(r"\w[\w .\-]{0,62}\w|\w")
@@ -157,26 +154,13 @@ class Voice:
     @classmethod
     def load(cls, path: str | Path) -> Voice:
         """Raises: ModelFileError if the file is missing or is not a voice."""
-        from safetensors import SafetensorError, safe_open
-
         path = Path(path)
-        if not path.is_file():
-            raise ModelFileError(f"There is no voice file {path}: check the path, or save a voice first.")
+        metadata, tensors = read_voice_file(path)
+        coded = tensors.get("reference")
+        adapter = {name.removeprefix(ADAPTER): tensor for name, tensor in tensors.items() if name.startswith(ADAPTER)}
         try:
-            with safe_open(path, framework="np") as file:
-                metadata = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, not a dict
-            checksum.check(metadata, tensors)
-            embedding, coded = tensors.get("embedding"), tensors.get("reference")
-            adapter = {
-                name.removeprefix(ADAPTER): tensor for name, tensor in tensors.items() if name.startswith(ADAPTER)
-            }
-            if metadata.get("kind") != "voice" or embedding is None or embedding.ndim != 1:
-                raise ModelFileError(f"{path} is not a voice file: give one that was saved by this toolkit.")
-            if int(metadata.get("format_version", "0")) > VOICE_FORMAT:
-                raise ModelFileError(f"{path} was saved by a newer version of this toolkit: update to read it.")
             return cls(
-                embedding,
+                tensors["embedding"],
                 metadata.get("embedding_space", ""),
                 metadata.get("name", ""),
                 tuple(str(source) for source in json.loads(metadata.get("sources", "[]"))),
@@ -186,15 +170,21 @@ class Voice:
                 None if coded is None else _reference(coded, metadata),
                 VoiceAdapter(adapter, metadata["adapter_model"]) if adapter else None,
             )
-        except (SafetensorError, OSError, ValueError, TypeError, KeyError, ConfigError) as error:
-            raise ModelFileError(f"{path} is not a voice file or is damaged: save the voice again.") from error
+        except (ValueError, TypeError, KeyError, ConfigError) as error:
+            raise damaged_voice(path) from error
 
 
 class VoiceLibrary:
-    """A folder of voice files, one per name; created when the first voice is saved."""
+    """A folder of voice files, one per name; created when the first voice is saved.
 
-    def __init__(self, directory: str | Path | None = None) -> None:
+    Args:
+        directory: by default that of this user.
+        require_consent: refuse to save, load and use voices without a consent note.
+    """
+
+    def __init__(self, directory: str | Path | None = None, require_consent: bool = False) -> None:
         self.directory = Path(directory) if directory is not None else default_library()
+        self.require_consent = require_consent
 
     def path(self, name: str) -> Path:
         """The file of a voice. Raises: ConfigError for an invalid name, see `check_voice_name`."""
@@ -208,22 +198,32 @@ class VoiceLibrary:
         return self.path(name).is_file()
 
     def load(self, name: str) -> Voice:
-        """Raises: ModelFileError if no voice has that name or its file is damaged; ConfigError for a bad name."""
+        """The voice of a name.
+
+        Raises:
+            ModelFileError: no voice has that name, or its file is damaged.
+            ConfigError: the name is invalid, or the voice has no consent note and one is required.
+        """
         if name not in self:
             known = ", ".join(self.names()[:20]) or "none yet"
             raise ModelFileError(f"There is no voice {name!r} in {self.directory}. It has: {known}.")
-        return Voice.load(self.path(name))
+        return self.checked(Voice.load(self.path(name)))
 
     def save(self, voice: Voice, overwrite: bool = False) -> Path:
         """Save a voice under its own name; returns its file. Raises: ConfigError, StorageError."""
-        path = self.path(voice.name)
+        path = self.path(self.checked(voice).name)
         voice.save(path, overwrite)
         return path
 
-
-def default_library() -> Path:
-    """Folder of this user's voices."""
-    return user_data_folder() / "voices"
+    def checked(self, voice: Voice) -> Voice:
+        """The voice itself. Raises: ConfigError if it has no consent note and one is required."""
+        if self.require_consent and not voice.consent.strip():
+            which = f"The voice {voice.name!r}" if voice.name else "This voice"
+            raise ConfigError(
+                f"{which} has no consent note, which is required here: "
+                "write down whose voice it is and who gave consent (--consent)."
+            )
+        return voice
 
 
 def mean_pitch(pitches: Sequence[float | None], factors: np.ndarray) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import stat
-import struct
+from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,8 +12,7 @@ import numpy as np
 
 from speech.audio import pcm16
 from speech.errors import StorageError, disk_full_error
-
-UNKNOWN_SIZE = 0xFFFFFFFF  # wav readers interpret it as "until the end"
+from speech.wav_header import wav_header
 
 
 class WavStream:
@@ -24,20 +23,21 @@ class WavStream:
     Args:
         target: a file or a named pipe, or an open pipe such as standard output, which stays open.
         sample_rate: in Hz.
+        tags: of the file, see `speech.wav_header.info_chunk`.
 
     Raises:
         StorageError: it cannot be opened or written.
     """
 
-    def __init__(self, target: Path | BinaryIO, sample_rate: int) -> None:
+    def __init__(self, target: Path | BinaryIO, sample_rate: int, tags: Mapping[str, str] | None = None) -> None:
         self._path = target if isinstance(target, Path) else None
-        self._rate, self._size = sample_rate, 0
+        self._rate, self._size, self._tags = sample_rate, 0, tags
         try:
             self._file: BinaryIO = target.open("wb") if isinstance(target, Path) else target
         except OSError as error:
             raise self._error(error) from error
         try:
-            self._write(wav_header(sample_rate, None))
+            self._write(wav_header(sample_rate, None, tags))
         except BaseException:
             self.abort()
             raise
@@ -53,7 +53,7 @@ class WavStream:
         try:
             if self._file.seekable():
                 self._file.seek(0)
-                self._file.write(wav_header(self._rate, self._size))
+                self._file.write(wav_header(self._rate, self._size, self._tags))
             self._file.close()
         except OSError as error:
             raise self._error(error) from error
@@ -81,17 +81,6 @@ class WavStream:
         return disk_full_error(error) or StorageError(
             f"The audio cannot be streamed to {where} ({error.strerror or error}): choose another target."
         )
-
-
-def wav_header(sample_rate: int, size: int | None) -> bytes:
-    """The 44-byte header of 16-bit mono samples, `size` bytes in all; None if the size is not known yet."""
-    size = UNKNOWN_SIZE if size is None else min(size, UNKNOWN_SIZE)
-    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, sample_rate, 2 * sample_rate, 2, 16)
-    return (
-        struct.pack("<4sI4s", b"RIFF", min(size + 36, UNKNOWN_SIZE), b"WAVE")
-        + form
-        + struct.pack("<4sI", b"data", size)
-    )
 
 
 def check_stream_target(target: str, terminal: bool, overwrite: bool) -> None:

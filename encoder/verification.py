@@ -2,9 +2,12 @@
 
     python -m encoder.verification trials.txt --root wav --det det.png
     python -m encoder.verification recordings/
+    python -m encoder.verification --library me.wav
 
 A list has one trial per line, in VoxCeleb's format `1 path/a.wav path/b.wav` (1: same speaker, 0: different ones), or
 in Kaldi's format `path/a.wav path/b.wav target` (or `nontarget`). A folder is a corpus, or has one folder per speaker.
+
+With --library, it says whether a clip has one of the saved voices. The exit code is 1 if it has none of them.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import tyro
@@ -38,10 +41,27 @@ MAX_PAIRS = 20_000_000  # 2 GB, and half a minute of sorting
 TRIALS_PER_BLOCK = 65_536
 
 
+def _library_flag() -> Any:
+    """Annotation of a flag that takes a folder, a clip, both or nothing."""
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs="*",
+        metavar="[DIR]",
+        instance_from_str=lambda given: tuple(map(Path, given)),
+        is_instance=lambda value: value is None or isinstance(value, tuple),
+        str_from_instance=lambda value: [str(path) for path in value or ()],
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Arguments(CommandArguments):
-    trials: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="TRIALS.txt|FOLDER")]
-    """List of trials, or folder of recordings: a corpus, or one folder per speaker."""
+    trials: Annotated[
+        Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="TRIALS.txt|FOLDER|CLIP", help_behavior_hint="")
+    ] = None
+    """List of trials, or folder of recordings: a corpus, or one folder per speaker. With --library, a clip."""
+    library: Annotated[tuple[Path, ...] | None, _library_flag()] = None
+    """Say whether the clip has one of the voices in this folder; by default those of this user."""
+    threshold: float | None = None
+    """With --library: cosine from which the clip counts as the same speaker, instead of the measured one."""
     root: Path | None = None
     """Folder that the paths in the list are relative to; by default that of the list."""
     det: Path | None = None
@@ -80,15 +100,35 @@ class Scores:
 def main(argv: Sequence[str] | None = None) -> int:
     given = parse_arguments(Arguments, "verification", argv, __doc__)
     logging.basicConfig(format="%(message)s")
+    if given.library is not None:
+        return identify_clip(given, given.library)
+    if given.trials is None:
+        raise CorpusError("There is nothing to score: give a list of trials, or a folder of recordings.")
+    return score_trials(given, given.trials)
+
+
+def identify_clip(given: Arguments, library: Sequence[Path]) -> int:
+    """Print whether a clip has one of the voices of a library. Returns 0 if so, else 1. Raises: SpeechError."""
+    from encoder.identification import identify
+    from modelfile.voice_files import default_library
+
+    paths = [*library, *([] if given.trials is None else [given.trials])]
+    if len(paths) not in (1, 2):
+        raise ConfigError("--library takes one clip, and perhaps a folder of voices before it.")
+    folder = paths[0] if len(paths) == 2 else default_library()
+    found, sentence = identify(paths[-1], folder, load_encoder(given.encoder), given.threshold)
+    print(sentence)
+    return 0 if found else 1
+
+
+def score_trials(given: Arguments, source: Path) -> int:
+    """Print the metrics of a list or a folder. Raises: SpeechError."""
     check_output(given.det, given.force, picture=True)
     check_output(given.scores, given.force)
     report = ClipReport(given.strict)
-    if given.trials.is_dir():
-        scores = score_folder(given, report)
-    else:
-        scores = score_list(given, report)
+    scores = (score_folder if source.is_dir() else score_list)(given, source, report)
     report.print()
-    print(summary(scores, given.trials))
+    print(summary(scores, source))
     if given.scores is not None:
         from modelfile.files import write_text
 
@@ -150,12 +190,12 @@ def list_clips(trials: Sequence[Trial], path: Path, root: Path) -> dict[str, Cli
     return clips
 
 
-def score_list(given: Arguments, report: ClipReport) -> Scores:
+def score_list(given: Arguments, source: Path, report: ClipReport) -> Scores:
     """Scores of the trials in a list, without those of unusable clips. Raises: SpeechError."""
     if given.limit_per_speaker is not None:
         raise ConfigError("--limit-per-speaker is only for folders: leave it out for a list of trials.")
-    trials = read_trials(given.trials)
-    clips = list_clips(trials, given.trials, given.root or given.trials.parent)
+    trials = read_trials(source)
+    clips = list_clips(trials, source, given.root or source.parent)
     check_kinds(np.array([trial.same for trial in trials]), "The list")
     embeddings = embed_clips(load_encoder(given.encoder), progress(clips, "embedding"), report)
     usable = [trial for trial in trials if trial.first in embeddings and trial.second in embeddings]
@@ -175,11 +215,11 @@ def score_list(given: Arguments, report: ClipReport) -> Scores:
     return Scores(np.concatenate(values), same, names, first, second)
 
 
-def score_folder(given: Arguments, report: ClipReport) -> Scores:
+def score_folder(given: Arguments, source: Path, report: ClipReport) -> Scores:
     """Scores of all pairs of clips in a folder. Raises: SpeechError."""
     if given.root is not None:
         raise ConfigError("--root is only for lists of trials: leave it out for a folder.")
-    clips = corpus_clips(given.trials, given.limit_per_speaker, report)
+    clips = corpus_clips(source, given.limit_per_speaker, report)
     pairs = len(clips) * (len(clips) - 1) // 2
     if pairs > MAX_PAIRS:
         raise ConfigError(f"{len(clips)} clips make {pairs:,} pairs, which are too many: give --limit-per-speaker.")
@@ -187,9 +227,9 @@ def score_folder(given: Arguments, report: ClipReport) -> Scores:
     embeddings = embed_clips(load_encoder(given.encoder), progress(clips, "embedding"), report)
     names = list(embeddings)
     if len(names) < 2:
-        raise CorpusError(f"There are fewer than two clips with speech in {given.trials}: give more recordings.")
+        raise CorpusError(f"There are fewer than two clips with speech in {source}: give more recordings.")
     values, same = all_pairs(np.stack(list(embeddings.values())), [speakers[name] for name in names])
-    check_kinds(same, f"The folder {given.trials}")
+    check_kinds(same, f"The folder {source}")
     return Scores(values, same, names, *np.triu_indices(len(names), k=1))
 
 

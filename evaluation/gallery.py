@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cloning.provenance import Provenance
 from evaluation.outputs import Output
 from speech.audio import write_audio
 from speech.mel import synthesis_mel
@@ -33,7 +34,9 @@ class Gallery:
         self.kept[output.condition] = number + 1
         name = re.sub(r"[^\w.-]+", "_", f"{output.condition}-{output.key}")
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_audio(self.folder / f"{name}.wav", output.wav, output.sample_rate, overwrite=True)
+        synthetic = output.condition.startswith(("copy", "clone"))
+        tags = Provenance(voice=output.voice).tags() if synthetic else None
+        write_audio(self.folder / f"{name}.wav", output.wav, output.sample_rate, overwrite=True, tags=tags)
         mel = synthesis_mel(output.measured) if output.mel is None else output.mel
         title = f"{output.condition}: {output.voice}: {output.text}"
         plot_output(self.folder / f"{name}.png", title, mel, output.alignment)

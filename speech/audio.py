@@ -6,12 +6,14 @@ A `wav` is mono float32 [samples] everywhere. Files are decoded in `speech/decod
 import io
 import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from speech.errors import AudioError, StorageError
 from speech.files import write_bytes
+from speech.wav_header import wav_header
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +62,11 @@ def read_audio(path: str | os.PathLike, sample_rate: int = SAMPLE_RATE, max_seco
 
 
 def write_audio(
-    path: str | os.PathLike, wav: np.ndarray, sample_rate: int = SAMPLE_RATE, overwrite: bool = False
+    path: str | os.PathLike,
+    wav: np.ndarray,
+    sample_rate: int = SAMPLE_RATE,
+    overwrite: bool = False,
+    tags: Mapping[str, str] | None = None,
 ) -> None:
     """Write a wav (16 bit), flac (16 bit) or ogg (Vorbis) file atomically. Values beyond +-1 are clipped.
 
@@ -69,26 +75,38 @@ def write_audio(
         wav: float32 [samples] in [-1, 1].
         sample_rate: of `wav`, in Hz.
         overwrite: replace an existing file.
+        tags: texts by name, as in `speech.wav_header.INFO_NAMES`.
     Raises:
         AudioError: the wav is empty, not mono or not finite.
         StorageError: the suffix is unknown, the file exists and `overwrite` is false, or it cannot be written.
     """
     path = Path(path)
-    form = OUTPUT_FORMATS.get(path.suffix.lower())
-    if form is None:
+    suffix = path.suffix.lower()
+    if suffix not in OUTPUT_FORMATS:
         raise StorageError(f"{path} must end in one of {', '.join(OUTPUT_FORMATS)}, which selects the format.")
     if path.exists() and not overwrite:
         raise StorageError(f"{path} exists already: choose another name, or allow overwriting it.")
     wav = as_wav(wav)
     if len(wav) == 0:
         raise AudioError(f"There is no audio to write to {path}.")
+    # Encode in memory first: a full disk then raises an OSError here, not an assertion inside the encoder.
+    write_bytes(path, encode_audio(wav, sample_rate, suffix, tags), make_folder=False, overwrite=overwrite)
+
+
+def encode_audio(wav: np.ndarray, sample_rate: int, suffix: str, tags: Mapping[str, str] | None = None) -> bytes:
+    """The content of an audio file; arguments as for `write_audio`, with a suffix of `OUTPUT_FORMATS`."""
+    if suffix == ".wav":
+        samples = pcm16(wav).tobytes()
+        return wav_header(sample_rate, len(samples), tags) + samples
     import soundfile
 
-    # Encode in memory first: a full disk then raises an OSError here, not an assertion inside the encoder.
-    encoded = io.BytesIO()
-    samples = pcm16(wav) if form[1] == "PCM_16" else np.clip(wav, -1, 1)
-    soundfile.write(encoded, samples, sample_rate, format=form[0], subtype=form[1])
-    write_bytes(path, encoded.getbuffer(), make_folder=False, overwrite=overwrite)
+    form, subtype = OUTPUT_FORMATS[suffix]
+    content = io.BytesIO()
+    with soundfile.SoundFile(content, "w", sample_rate, 1, subtype, format=form) as file:
+        for name, text in (tags or {}).items():
+            setattr(file, name, text)
+        file.write(pcm16(wav) if subtype == "PCM_16" else np.clip(wav, -1, 1))
+    return content.getvalue()
 
 
 def pcm16(wav: np.ndarray) -> np.ndarray:

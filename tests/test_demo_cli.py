@@ -21,6 +21,7 @@ import cloning
 import demo_cli
 from cloning import targets
 from cloning.narration import Narrator
+from cloning.watermark import Watermarker
 from speech.errors import StorageError
 from tests.fakes import FakeSoundDevice
 from tests.synthesizer.vits.toy import toy_vits
@@ -196,6 +197,51 @@ def test_several_references_are_averaged(cli, toy, tmp_path):
     np.testing.assert_allclose(both.embedding, mean / np.linalg.norm(mean), atol=1e-6)
     assert both.sources == ("low.wav", "high.wav")
     assert both.consent == "a machine"
+
+
+def test_every_file_says_where_it_comes_from(cli, toy):
+    low, consent = toy / "low.wav", "a machine, by Zoë"
+    given = ["--seed", 1, "--consent", consent]
+    for name in ("a.wav", "a.flac", "a.ogg"):
+        assert cli(low, "--text", TEXT, "--out", name, *given).code == 0
+    assert cli(low, "--text", TEXT, "--stream", "s.wav", *given).code == 0
+    Path("lines.txt").write_text("One.\nTwo.\n")
+    assert cli(low, "--text-file", "lines.txt", "--out-dir", "out", *given).code == 0
+    for name in ("a.wav", "a.flac", "a.ogg", "s.wav", "out/001.wav", "out/002.wav"):
+        origin = cloning.read_provenance(Path(name))
+        assert origin is not None and (origin.voice, origin.consent) == ("low.wav", consent), name
+        assert list(origin.models) == ["encoder", "synthesizer", "vocoder"] and not origin.watermark
+        assert origin.models["encoder"].startswith("encoder.safetensors ")
+
+
+def test_voices_without_consent_can_be_refused(cli, toy, tmp_path):
+    low = toy / "low.wav"
+    assert cli(low, "--save-voice", "without").code == 0
+    assert cli(low, "--save-voice", "with", "--consent", "a machine", "--require-consent").code == 0
+    assert_error(cli("--voice", "without", "--text", TEXT, "--require-consent"), "consent note")
+    assert cli("--voice", "with", "--text", TEXT, "--require-consent", "--out", "a.wav").code == 0
+    origin = cloning.read_provenance(Path("a.wav"))
+    assert origin is not None and (origin.voice, origin.consent) == ("with", "a machine")
+
+
+def test_a_watermark_without_its_package_is_refused(cli, toy, monkeypatch):
+    monkeypatch.setattr("cloning.watermark.PACKAGE", "no-such-package-anywhere")
+    for more in ([], ["--stream", "s.wav"], ["--out", "a.flac"], ["--out-dir", "out"]):
+        assert_refused(cli(toy / "low.wav", "--text", TEXT, "--watermark", *more), "requirements-watermark.txt")
+
+
+def test_nothing_is_left_if_the_watermark_is_not_detected(cli, toy, monkeypatch):
+    class Unseen(Watermarker):
+        def apply(self, wav, sample_rate):
+            return wav
+
+        def scores(self, wav, sample_rate):
+            return np.zeros(1)
+
+    monkeypatch.setattr("cloning.watermark.require_weights", lambda: None)
+    monkeypatch.setattr("cloning.streaming.load_watermarker", lambda: Unseen(None))
+    for more in (["--out", "a.wav"], ["--stream", "s.wav"]):
+        assert_refused(cli(toy / "low.wav", "--text", TEXT, "--watermark", *more), "cannot be detected")
 
 
 def test_a_saved_voice_gives_the_samples_of_its_references(cli, toy):
@@ -509,7 +555,9 @@ def test_missing_and_incompatible_voices_are_refused(cli, tmp_path):
         ["REF", "--out", "out.wav"],
         ["REF", "--text", TEXT, "--out", "out.wav", "--out-dir", "out"],
         ["REF", "--text", TEXT, "--griffin-lim", "--vocoder", "x.safetensors"],
-        ["REF", "--text", TEXT, "--consent", "hers"],
+        ["--voice", "ann", "--text", TEXT, "--consent", "hers"],
+        ["REF", "--text", TEXT, "--require-consent"],
+        ["REF", "--save-voice", "ann", "--require-consent", "--consent", " "],
         ["REF", "--text", TEXT, "--seed", "-1"],
         ["REF", "--text", TEXT, "--loudness", "-5"],
         ["REF", "--text", TEXT, "--loudness", "nan"],

@@ -8,8 +8,20 @@ import numpy as np
 import pytest
 
 import demo_cli
-from cloning import ModelFiles, Monitor, SpeechOptions, TwoStage, Voice, VoiceCloner, VoiceLibrary, resolve_device
+from cloning import (
+    ModelFiles,
+    Monitor,
+    SpeechOptions,
+    TwoStage,
+    Voice,
+    VoiceCloner,
+    VoiceLibrary,
+    read_provenance,
+    resolve_device,
+)
 from cloning.finishing import UNINTELLIGIBLE, check_alignment, is_intelligible
+from cloning.models import STAGES
+from cloning.watermark import load_watermarker
 from speech.audio import read_audio, write_audio
 from speech.errors import AudioError, ConfigError, ModelFileError, StorageError, TextError
 from speech.loudness import integrated_loudness
@@ -314,6 +326,34 @@ def test_a_speech_can_be_saved_and_played_in_a_notebook(cloner, voice, tmp_path)
     page = speech._repr_html_()
     assert page.startswith('<audio controls src="data:audio/wav;base64,UklGR') and "<b>" not in page
     assert len(repr(voice)) < 100 and len(repr(cloner)) < 100
+
+
+def test_consent_can_be_required(cloner, voice, tmp_path):
+    library = VoiceLibrary(tmp_path, require_consent=True)
+    strict = VoiceCloner(cloner.encoder, cloner.model, library)
+    allowed = dataclasses.replace(voice, consent="a machine")
+    VoiceLibrary(tmp_path).save(voice)
+    for refused in (
+        lambda: strict.speak("One.", voice, seed=1),
+        lambda: strict.stream("One.", "toy"),
+        lambda: library.save(dataclasses.replace(voice, name="other", consent=" ")),
+        lambda: library.load("toy"),
+    ):
+        with pytest.raises(ConfigError, match="no consent note"):
+            refused()
+    library.save(allowed, overwrite=True)
+    speech = strict.speak("One.", "toy", seed=1)
+    assert np.array_equal(speech.wav, cloner.speak("One.", voice, seed=1).wav)
+    assert speech.provenance.consent == "a machine" and set(speech.provenance.models) == set(STAGES)
+    assert read_provenance(speech.save(tmp_path / "one.flac")) == speech.provenance
+
+
+def test_a_watermark_without_its_package_is_refused_at_once(cloner, voice, monkeypatch):
+    monkeypatch.setattr("cloning.watermark.PACKAGE", "no-such-package-anywhere")
+    load_watermarker.cache_clear()
+    for speak in (cloner.speak, cloner.stream):
+        with pytest.raises(ConfigError, match="The watermark needs the package"):
+            speak("One.", voice, watermark=True)
 
 
 def test_library_stream_and_command_line_give_the_same_samples(models, voice, tmp_path):

@@ -49,7 +49,9 @@ class Models:
         synthesizer = self._stage("synthesizer", files)
         if synthesizer.end_to_end:
             self._loaded.pop("vocoder", None)  # it has no part in the result
-            return VoiceCloner(self._stage("encoder", files), EndToEnd(synthesizer))
+            model = EndToEnd(synthesizer)
+            model.digests = files.digests()
+            return VoiceCloner(self._stage("encoder", files), model)
         return VoiceCloner(self._stage("encoder", files), self.two_stage(context, files))
 
     def encoder(self, context: JobContext, files: ModelFiles) -> SpeakerEncoder:
@@ -64,7 +66,9 @@ class Models:
                 context.progress(f"Loading the {stage}", 0, 0)
             context.check()
             self._stage(stage, files)
-        return TwoStage(self._stage("synthesizer", files), self._stage("vocoder", files))
+        model = TwoStage(self._stage("synthesizer", files), self._stage("vocoder", files))
+        model.digests = files.digests()
+        return model
 
     def can_adapt(self, files: ModelFiles) -> bool:
         """Whether the synthesizer can be adapted to a voice."""

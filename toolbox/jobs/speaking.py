@@ -15,9 +15,11 @@ from cloning.cloner import VoiceCloner
 from cloning.finishing import check_alignment, finish_stream, joined
 from cloning.models import ModelFiles
 from cloning.options import SpeechOptions
+from cloning.provenance import Provenance
 from cloning.result import Speech
 from cloning.speech_model import Monitor
 from cloning.voices import Voice
+from cloning.watermark import NAME, load_watermarker
 from speech.errors import AudioError, ConfigError, TextError
 from toolbox.jobs.context import JobContext
 from toolbox.jobs.loaded_models import Models
@@ -71,6 +73,7 @@ def options_of(seed: int | None, settings: SpeechSettings) -> SpeechOptions:
         pitch_range=settings.pitch_range,
         lexicon=load_lexicon(settings.lexicon),
         loudness=settings.loudness,
+        watermark=settings.watermark,
     ).seeded()
 
 
@@ -133,6 +136,7 @@ def speak(context: JobContext, models: Models, files: ModelFiles, request: Speec
         models=models.descriptions(files),
         files=paths_of(files),
         reference=request.reference,
+        provenance=spoken[0].provenance,
     )
     progress.finish()
     return _with_similarity(context, cloner.encoder, result, started)
@@ -220,6 +224,7 @@ def vocode(
             f"{model.sample_rate} Hz: load the vocoder that it was made for."
         )
     rate, seed = model.sample_rate, draft.seed if seed is None else seed
+    watermarker = load_watermarker() if draft.settings.watermark else None
     total = sum(line.mel.shape[1] for line in draft.lines)
     wavs: list[np.ndarray] = []
     for number, line in enumerate(draft.lines):
@@ -233,7 +238,7 @@ def vocode(
         lengths = [round(seconds * rate) for seconds in line.sentence_seconds]
         generated = model.vocode(line.mel, seed, Monitor(progress=report, cancelled=context.cancelled))
         chunks = []
-        for chunk in finish_stream(generated, lengths, rate, draft.settings.loudness):
+        for chunk in finish_stream(generated, lengths, rate, draft.settings.loudness, watermarker):
             context.check()
             chunks.append(chunk)
             context.chunk(AudioChunk(chunk, rate))
@@ -248,18 +253,19 @@ def vocode(
         models={**draft.models, **vocoder},
         files={**draft.files, "vocoder": paths_of(files)["vocoder"]},
         created="",
+        provenance=Provenance.of(draft.voice, model.digests, NAME if watermarker else ""),
     )
     return _with_similarity(context, models.encoder(context, files), result, started)
 
 
 def export(context: JobContext, result: Result, path: str | Path, overwrite: bool = False) -> Path:
-    """Write a result's audio as .wav, .flac or .ogg. Raises: AudioError, StorageError."""
+    """Write a result's audio as .wav, .flac or .ogg with its provenance. Raises: AudioError, StorageError."""
     from speech.audio import write_audio
 
     context.progress("Writing", 0, 1)
     if not len(result.wav):
         raise AudioError("This result has no audio yet: vocode it first.")
-    write_audio(path, result.wav, result.sample_rate, overwrite=overwrite)
+    write_audio(path, result.wav, result.sample_rate, overwrite=overwrite, tags=result.provenance.tags())
     return Path(path)
 
 

@@ -67,7 +67,7 @@ def speak_file(context: JobContext, models: Models, files: ModelFiles, request: 
             wav = join_lines([speech.wav], cloner.sample_rate, request.settings.trim)
             similarity = measure_similarity(cloner.encoder, wav, cloner.sample_rate, request.voice)[1]
             context.check()
-            write_audio(path, wav, cloner.sample_rate)
+            write_audio(path, wav, cloner.sample_rate, tags=speech.provenance.tags())
             written.append(
                 WrittenFile(number + 1, text, path, len(wav) / cloner.sample_rate, similarity, speech.remarks)
             )

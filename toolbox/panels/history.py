@@ -71,7 +71,8 @@ class ResultsModel(QAbstractListModel):
             entry = self.entries[index.row()]
             path = Path(self._dragged.name) / f"{proposed_name(entry.voice, entry.text)}.wav"
             with contextlib.suppress(SpeechError):  # a result that is gone cannot be dragged
-                write_audio(path, *self._store.audio(entry.key), overwrite=True)
+                tags = entry.provenance.tags()
+                write_audio(path, *self._store.audio(entry.key), overwrite=True, tags=tags)
                 paths.append(path)
         data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
         return data

@@ -1,4 +1,4 @@
-"""The options of a request: speed, pauses, pitch range, lexicon, trimming and seed."""
+"""The options of a request: speed, pauses, pitch range, lexicon, trimming, watermark and seed."""
 
 from __future__ import annotations
 
@@ -55,6 +55,8 @@ class OptionsPanel(QWidget):
         self.clear_button = button("Clear", "Use no lexicon", partial(self._set_lexicon, ""))
         self.trim = QCheckBox("Trim sile&nces")
         self.trim.setToolTip("Shorten long silences in the finished audio to a fifth of a second")
+        self.watermark = QCheckBox("Watermar&k")
+        self.watermark.setToolTip("Add an inaudible watermark that marks the audio as synthetic; needs resemble-perth")
         self.loudness = QSpinBox()
         self.loudness.setRange(*map(int, LOUDNESS_RANGE))
         self.loudness.setSuffix(" LUFS")
@@ -72,8 +74,10 @@ class OptionsPanel(QWidget):
         self._lay_out()
         self._show(settings)
         self.fixed.toggled.connect(self.seed.setEnabled)
-        for signal in (self.fixed.toggled, self.trim.toggled, self.seed.valueChanged, self.loudness.valueChanged):
-            signal.connect(lambda _value: self.changed.emit())
+        for box in (self.fixed, self.trim, self.watermark):
+            box.toggled.connect(lambda _value: self.changed.emit())
+        for number in (self.seed, self.loudness):
+            number.valueChanged.connect(lambda _value: self.changed.emit())
         for slider in self.sliders.values():
             slider.factor_changed.connect(lambda _value: self.changed.emit())
 
@@ -94,12 +98,18 @@ class OptionsPanel(QWidget):
         column.setSpacing(4)
         column.addLayout(grid)
         column.addLayout(lexicon)
-        column.addLayout(FlowLayout(self.trim, beside(loudness, self.loudness), beside(self.fixed, self.seed)))
+        column.addLayout(
+            FlowLayout(self.trim, self.watermark, beside(loudness, self.loudness), beside(self.fixed, self.seed))
+        )
 
     def settings(self) -> SpeechSettings:
         factors = {name: slider.factor() for name, slider in self.sliders.items()}
         return SpeechSettings(
-            **factors, lexicon=self._lexicon, trim=self.trim.isChecked(), loudness=float(self.loudness.value())
+            **factors,
+            lexicon=self._lexicon,
+            trim=self.trim.isChecked(),
+            loudness=float(self.loudness.value()),
+            watermark=self.watermark.isChecked(),
         )
 
     def seed_wanted(self) -> int | None:
@@ -129,6 +139,7 @@ class OptionsPanel(QWidget):
         for name, slider in self.sliders.items():
             slider.set_factor(getattr(settings, name))
         self.trim.setChecked(settings.trim)
+        self.watermark.setChecked(settings.watermark)
         self.loudness.setValue(round(settings.loudness))
         self._set_lexicon(settings.lexicon)
 

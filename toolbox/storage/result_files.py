@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from cloning.provenance import Provenance
 from cloning.voices import Voice
 from speech.errors import ModelFileError
+from speech.wav_header import append_tags
 from toolbox.storage.settings import DEFAULTS, SpeechSettings
 
 FORMAT = 1
@@ -57,6 +59,7 @@ class Result:
         similarity: cosine of that and the voice; None if it was not measured.
         reference: float32 [n_mels, frames] of the recording that the voice was made from; empty if unknown.
         seconds_taken: from the request to the end.
+        provenance: where the audio comes from; written into its files.
     """
 
     lines: tuple[Line, ...]
@@ -72,6 +75,7 @@ class Result:
     seconds_taken: float = 0.0
     created: str = ""
     reference: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    provenance: Provenance = field(default_factory=Provenance)
 
     @property
     def text(self) -> str:
@@ -111,6 +115,7 @@ class Entry:
     files: dict[str, str]
     settings: SpeechSettings
     created: str
+    provenance: Provenance
 
     @property
     def title(self) -> str:
@@ -164,6 +169,7 @@ def card_of(result: Result, created: str) -> dict[str, Any]:
         "similarity": None if result.similarity is None else round(result.similarity, 4),
         "seconds_taken": round(result.seconds_taken, 3),
         "created": created,
+        "provenance": result.provenance.as_json(),
     }
 
 
@@ -183,7 +189,7 @@ def contents_of(result: Result, card: dict[str, Any]) -> dict[str, bytes]:
     voice = result.voice
     more = voice.reference is not None or voice.adapter is not None
     return ({VOICE: save(voice.tensors(), voice.header())} if more else {}) | {
-        AUDIO: audio.getvalue(),
+        AUDIO: append_tags(audio.getvalue(), result.provenance.tags()),
         ARRAYS: save(arrays),
         CARD: (json.dumps(card, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode(),
     }
@@ -204,7 +210,15 @@ def entry_of(key: str, card: dict[str, Any]) -> Entry:
         files={str(stage): str(name) for stage, name in card["files"].items()},
         settings=SpeechSettings.from_json(card),
         created=str(card["created"]),
+        provenance=_provenance_of(card),
     )
+
+
+def _provenance_of(card: dict[str, Any]) -> Provenance:
+    """That of a card; results of older versions have the parts that their cards hold."""
+    voice, created = card["voice"], str(card["created"])
+    known = Provenance(voice=str(voice["name"]), consent=str(voice.get("consent", "")), version="", date=created[:10])
+    return Provenance.from_json(card.get("provenance")) or known
 
 
 def result_of(folder: Path, card: dict[str, Any]) -> Result:
@@ -244,4 +258,5 @@ def result_of(folder: Path, card: dict[str, Any]) -> Result:
         reference=arrays.get("reference", np.zeros((0, 0))).astype(np.float32),
         seconds_taken=float(card["seconds_taken"]),
         created=entry.created,
+        provenance=entry.provenance,
     )

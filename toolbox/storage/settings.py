@@ -19,6 +19,7 @@ class SpeechSettings:
         lexicon: path of a .csv file with pronunciations; "" for none.
         trim: remove long silences from the finished audio.
         loudness: in LUFS.
+        watermark: add a watermark to the audio.
     """
 
     speed: float = 1.0
@@ -27,12 +28,13 @@ class SpeechSettings:
     lexicon: str = ""
     trim: bool = False
     loudness: float = DEFAULT_LOUDNESS
+    watermark: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """The entries of a result's card and of the preferences."""
         return {
             "speed": self.speed, "pauses": self.pauses, "pitch_range": self.pitch_range, "lexicon": self.lexicon,
-            "trimmed": self.trim, "loudness": self.loudness,
+            "trimmed": self.trim, "loudness": self.loudness, "watermark": self.watermark,
         }  # fmt: skip
 
     @classmethod
@@ -41,7 +43,12 @@ class SpeechSettings:
         numbers = {name: _number(values.get(name), limits, 1.0) for name, limits in RANGES.items()}
         numbers["loudness"] = _number(values.get("loudness"), LOUDNESS_RANGE, DEFAULT_LOUDNESS)
         lexicon = values.get("lexicon")
-        return cls(**numbers, lexicon=lexicon if isinstance(lexicon, str) else "", trim=values.get("trimmed") is True)
+        return cls(
+            **numbers,
+            lexicon=lexicon if isinstance(lexicon, str) else "",
+            trim=values.get("trimmed") is True,
+            watermark=values.get("watermark") is True,
+        )
 
     def changes(self) -> list[str]:
         """The settings that differ from the defaults, a short phrase each."""
@@ -53,6 +60,8 @@ class SpeechSettings:
             changed.append("silences trimmed")
         if self.loudness != DEFAULT_LOUDNESS:
             changed.append(f"{self.loudness:g} LUFS")
+        if self.watermark:
+            changed.append("watermark")
         return changed
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import demo_cli
-from cloning import ModelFiles, SpeechOptions, VoiceCloner, VoiceLibrary
+from cloning import ModelFiles, SpeechOptions, VoiceCloner, VoiceLibrary, read_provenance
 from cloning.voices import Voice
 from speech.audio import read_audio
 from speech.errors import AudioError, ConfigError, ModelFileError, StorageError, TextError, WorkCancelled
@@ -206,6 +206,9 @@ def test_a_result_is_exported(models, files, voice, tmp_path):
     result = jobs.speak(JobContext(), models, files, request("Yes.", voice, 1))
     path = jobs.export(JobContext(), result, tmp_path / "a.flac")
     np.testing.assert_allclose(read_audio(path), result.wav, atol=1e-4)
+    origin = read_provenance(path)
+    assert origin is not None and origin.voice == voice.name
+    assert list(origin.models) == ["encoder", "synthesizer", "vocoder"]
     with pytest.raises(StorageError, match="exists"):
         jobs.export(JobContext(), result, path)
     draft = jobs.synthesize(JobContext(), models, files, request("Yes.", voice, 1))

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cloning.provenance import Provenance, read_provenance
 from cloning.voices import Voice
 from speech.errors import ModelFileError, StorageError
 from speech.reference_mel import ReferenceMel
@@ -41,6 +42,7 @@ def result(seed: int = 0, frames: int = 40, **changes) -> Result:
     settings = SpeechSettings(1.5, 0.5, 2.0, "/words.csv", True)
     result = Result(tuple(made), wav, RATE, seed, voice, settings, about, {"synthesizer": "/m/synthesizer.safetensors"},
                     np.ones(256, np.float32), 0.71234, 1.5)  # fmt: skip
+    result = replace(result, provenance=Provenance.of(voice, {"synthesizer": "synthesizer.safetensors 0123"}))
     return replace(result, **changes)
 
 
@@ -58,7 +60,8 @@ def test_a_result_is_restored_completely(tmp_path):
     assert [line.tokens for line in back.lines] == [line.tokens for line in made.lines]
     np.testing.assert_allclose(back.lines[1].alignment, made.lines[1].alignment, atol=1e-3)
     assert (back.voice.name, back.voice.consent, back.voice.sources) == ("Zoë", "by letter", ("a.wav",))
-    assert back.voice.pitch == 180.0
+    assert back.voice.pitch == 180.0 and back.provenance == made.provenance == entry.provenance
+    assert read_provenance(store.directory / entry.key / "sound.wav") == made.provenance
     assert back.similarity == pytest.approx(0.7123) and back.created
     assert (names_in(store.directory / entry.key)) == ["arrays.safetensors", "result.json", "sound.wav"]
 
@@ -117,10 +120,11 @@ def test_results_of_older_versions_have_default_settings(tmp_path):
     card = json.loads(path.read_text(encoding="utf-8"))
     for name in ("speed", "pauses", "pitch_range", "lexicon"):
         del card[name]
-    del card["voice"]["pitch"]
+    del card["voice"]["pitch"], card["provenance"]
     path.write_text(json.dumps(card))
     old = ResultStore(tmp_path).load(key)
     assert old.settings == SpeechSettings(trim=True) and old.voice.pitch is None
+    assert (old.provenance.voice, old.provenance.consent, old.provenance.models) == ("Zoë", "by letter", {})
 
 
 def test_a_deleted_result_can_be_restored(tmp_path):

@@ -15,7 +15,7 @@ def test_defaults_are_those_of_the_library():
 
 
 def test_settings_survive_json_and_are_described():
-    settings = SpeechSettings(0.8, 2.0, 0.0, "/words/mine.csv", True, -18.0)
+    settings = SpeechSettings(0.8, 2.0, 0.0, "/words/mine.csv", True, -18.0, True)
     assert SpeechSettings.from_json(settings.as_json()) == settings
     assert settings.changes() == [
         "speed 0.8",
@@ -24,6 +24,7 @@ def test_settings_survive_json_and_are_described():
         "lexicon mine.csv",
         "silences trimmed",
         "-18 LUFS",
+        "watermark",
     ]
 
 
