@@ -77,6 +77,8 @@ class VitsBatches(SynthesizerBatches):
     def batch_at(self, step: int) -> VitsBatch:  # type: ignore[override]
         """The batch of one step: a function of seed, step and rank only."""
         indices, rng = self.chosen_at(step)
+        if self.references is not None and len(indices) == 1:  # the encoder's batch norm needs two recordings
+            indices.append(int(rng.choice(self.indices)))
         return collate(self.store, indices, self.architecture, rng, self.references)
 
 

@@ -81,6 +81,13 @@ def test_the_consistency_loss_reaches_the_decoder_alone(store):
     assert (gradients[0] - gradients[1]).abs().max() > 1e-6
 
 
+def test_a_batch_has_two_recordings_at_least(store):
+    plan = plan_training(joint_flags(store, batch_frames=1), store, RUN)
+    batch = plan.batches.batch_at(0)
+    assert len(batch.wav) == 2
+    assert plan.task.step(batch, 0, torch.Generator().manual_seed(0))["loss"].isfinite()
+
+
 def test_the_teacher_follows_after_a_step(store):
     task = plan_training(joint_flags(store), store, RUN).task
     modules = task.encoder.modules  # type: ignore[attr-defined]
