@@ -20,7 +20,7 @@ from synthesizer.vits.posterior import Posterior, PosteriorEncoder
 from synthesizer.vits.prior import Encoded, TokenEncoder
 from synthesizer.vits.spectrogram import Spectrograms
 
-MOST_LOG_FRAMES = 6.0  # of a token's duration, 400 frames: an untrained model does not end
+MOST_LOG_FRAMES = 5.0  # of a token, 148 frames: durations of an untrained model may have no limit
 
 
 class TrainingOutput(NamedTuple):
