@@ -264,7 +264,7 @@ class PseudoLabelConfig:
     """Smallest largest probability of a confident prediction."""
     sharpening: float = 0.1
     """Temperature that sharpens the prediction; 1 leaves it as it is."""
-    warmup_epochs: int = 1
+    warmup_epochs: int = 2
     """Epochs before the first gate, in which all labels count."""
 
     def __post_init__(self) -> None:
