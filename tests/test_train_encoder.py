@@ -86,6 +86,10 @@ def test_a_run_resumes_by_its_directory_alone(
     assert "speakers = 3, not 4" in capsys.readouterr().err
 
 
+def test_from_is_the_file_to_start_from() -> None:
+    assert read_flags("encoder", ["store", "--from", "a.safetensors"]).init == Path("a.safetensors")
+
+
 def test_former_flags_are_accepted() -> None:
     words = ["store", "--augmentation.chorus-probability", "0.5", "--augmentation.chorus_ratio_db", "3", "9"]
     augmentation = read_flags("encoder", [*words, "--augmentation.pause-share", "0.2", "0.4"]).augmentation
