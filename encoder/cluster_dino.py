@@ -29,13 +29,15 @@ class ClusterCropBatches(CropBatches):
     Before the first clustering, and in a cluster of one utterance, they are of one utterance.
 
     Args:
+        args, others: as `CropBatches`.
+
+    Attributes:
         clusters: of the training utterances.
-        others: as `CropBatches`.
     """
 
-    def __init__(self, *args: Any, clusters: Clusters | None = None, **others: Any):
+    def __init__(self, *args: Any, **others: Any):
         super().__init__(*args, **others)
-        self.clusters = clusters or Clusters(len(self.items))
+        self.clusters = Clusters(len(self.items))
         self._positions = {item: position for position, item in enumerate(self.items)}
 
     def sources(self, chosen: np.ndarray, step: int, rng: np.random.Generator) -> np.ndarray:

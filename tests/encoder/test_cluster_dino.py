@@ -73,7 +73,7 @@ def test_no_gradient_reaches_the_teacher(toy_store) -> None:
     task.after_step(3, {})
     parts = task.step(task.batches.batch_at(3 + LEAD), 20, torch.Generator())
     parts["loss"].backward()
-    for module in (task.teacher, task.teacher_head):
+    for module in (task.teacher, task.extra_modules["teacher_head"]):
         assert all(not parameter.requires_grad and parameter.grad is None for parameter in module.parameters())
     assert all(parameter.grad is not None for parameter in task.model.parameters())
 
@@ -86,7 +86,7 @@ def test_one_batch_overfits(toy_store) -> None:
     assert losses[-1] < 0.6 * losses[0]
 
 
-class _Same:
+class _Same(CropBatches):
     def __init__(self, batch):
         self.batch = batch
 

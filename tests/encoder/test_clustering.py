@@ -40,7 +40,7 @@ def test_k_means_finds_separate_clusters_and_repeats_exactly() -> None:
 
 
 def test_equal_embeddings_are_clustered_too() -> None:
-    labels, directions = k_means(np.ones((10, 4), dtype=np.float32) / 2, 3)
+    labels, directions = k_means(np.full((10, 4), 0.5, dtype=np.float32), 3)
     assert set(labels) <= {0, 1, 2} and np.isfinite(directions).all()
 
 
