@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
-from speech.errors import ConfigError
+from speech.errors import ConfigError, CorpusError
 
 MOST_FRAMES = 10_000  # of a partial
 MOST_UNITS = 8192  # of any size without a limit of its own
@@ -207,3 +207,71 @@ class DinoConfig:
             raise ConfigError("The momenta and frozen_steps of DINO must lie between 0 and 1.")
         if min(*self.weight_decay, self.koleo_weight) < 0:
             raise ConfigError("The weight decay and the koleo_weight of DINO must not be negative.")
+
+
+@dataclass(frozen=True)
+class ClusterConfig:
+    """Settings of the k-means clustering of all training utterances."""
+
+    count: int = 0
+    """Clusters; 0 is one for ten training utterances, at most 8000. More than there are speakers is better than fewer:
+    a cluster of two speakers teaches an error, two clusters of one speaker only miss a pair."""
+    every: float = 2.0
+    """Epochs between two clusterings of cluster-aware DINO."""
+    start: float = 0.3
+    """Fraction of the steps of plain DINO before the first clustering of cluster-aware DINO; none with --from."""
+    windows: int = 3
+    """Windows of an utterance, evenly spaced, whose mean embedding is clustered."""
+
+    def __post_init__(self) -> None:
+        if self.count < 0 or self.count == 1:
+            raise ConfigError(f"The number of clusters is {self.count}: give at least 2, or 0 for the default.")
+        if not self.every > 0 or not 0 <= self.start <= 1:
+            raise ConfigError("The epochs between two clusterings must be above 0, and cluster.start from 0 to 1.")
+        if self.windows < 1:
+            raise ConfigError(f"The windows of an utterance to cluster are {self.windows}: give at least 1.")
+
+    def clusters_of(self, utterances: int) -> int:
+        """Number of clusters of so many utterances."""
+        return self.count or max(2, min(utterances // 10, 8000))
+
+    def check(self, utterances: int) -> None:
+        """Raises: CorpusError if there are more clusters than utterances."""
+        if self.clusters_of(utterances) > utterances:
+            raise CorpusError(
+                f"The store has {utterances} training utterances for {self.count} clusters: add recordings, or give a "
+                "smaller --cluster.count."
+            )
+
+
+@dataclass(frozen=True)
+class PseudoLabelConfig:
+    """Settings of the training on pseudo labels: dynamic loss gate and label correction (arXiv 2208.01928)."""
+
+    utterances: int = 32
+    """Utterances in a batch, one window of each."""
+    iterations: int = 3
+    """Trainings on pseudo labels of --objective iterations, each with labels of the encoder before."""
+    steps: int = 0
+    """Steps of each of these; 0 is --steps."""
+    fresh: bool = False
+    """Start from random weights. Otherwise training continues from the encoder that gives the labels."""
+    gate: bool = True
+    """Train on the label only where the loss is below the gate."""
+    correct: bool = True
+    """Above the gate, train on the prediction for the clean window where it is confident."""
+    confidence: float = 0.5
+    """Smallest largest probability of a confident prediction."""
+    sharpening: float = 0.1
+    """Temperature that sharpens the prediction; 1 leaves it as it is."""
+    warmup_epochs: int = 2
+    """Epochs before the first gate, in which all labels count."""
+
+    def __post_init__(self) -> None:
+        if self.utterances < 2 or self.iterations < 1 or self.warmup_epochs < 1 or self.steps < 0:
+            raise ConfigError(
+                "Pseudo labels need at least 2 utterances in a batch, 1 iteration and 1 warm-up epoch, and no negative "
+                "number of steps."
+            )
+        if not 0 <= self.confidence < 1 or not 0 < self.sharpening <= 1:
+            raise ConfigError("The confidence must be at least 0 and below 1, the sharpening above 0 and at most 1.")

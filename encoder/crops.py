@@ -28,7 +28,8 @@ class Crops(TypedDict):
 class CropBatches:
     """Draws crops from the training utterances. Speakers are not used.
 
-    All crops of an utterance have the same speed, because a different one would be a different voice.
+    All crops of an utterance have the same speed, because a different one would be a different voice. A subclass may
+    replace the utterances that they are cut from (`sources`).
 
     Args:
         store: items with a `mel` [frames, n_mels] and the meta `split`.
@@ -65,24 +66,30 @@ class CropBatches:
         """The batch of a step, always the same for the same seed and rank."""
         rng = np.random.default_rng([self.seed, self.rank, step])
         chosen = rng.choice(self.items, self.config.utterances, replace=False)
-        mels = [self.store.array(int(item), "mel") for item in chosen]
-        speeds = 1 + rng.uniform(-1, 1, len(mels)) * self.augmentation.speed_range
-        speeds[rng.random(len(mels)) >= self.augmentation.speed_probability] = 1.0
+        speeds = 1 + rng.uniform(-1, 1, len(chosen)) * self.augmentation.speed_range
+        speeds[rng.random(len(chosen)) >= self.augmentation.speed_probability] = 1.0
         config = self.config
+        sources = self.sources(chosen, step, rng)
         return {
-            "long": self._crops(mels, speeds, config.long_crops, config.long_frames, rng),
-            "short": self._crops(mels, speeds, config.short_crops, config.short_frames, rng),
+            "long": self._crops(sources[: config.long_crops], speeds, config.long_frames, rng),
+            "short": self._crops(sources[config.long_crops :], speeds, config.short_frames, rng),
         }
 
-    def _crops(
-        self, mels: list[np.ndarray], speeds: np.ndarray, count: int, frames: int, rng: np.random.Generator
-    ) -> Tensor:
-        """[count, utterances, frames, n_mels], augmented."""
+    def sources(self, chosen: np.ndarray, step: int, rng: np.random.Generator) -> np.ndarray:
+        """The utterance that each crop is cut from, int64 [long crops + short crops, utterances].
+
+        Args:
+            chosen: utterances of the batch, int64 [utterances].
+        """
+        return np.tile(chosen, (self.config.long_crops + self.config.short_crops, 1))
+
+    def _crops(self, sources: np.ndarray, speeds: np.ndarray, frames: int, rng: np.random.Generator) -> Tensor:
+        """[crops, utterances, frames, n_mels], augmented."""
         clean: list[Floats] = [
-            cut_window(mel, frames, rng.random(), float(speed))
-            for _ in range(count)
-            for mel, speed in zip(mels, speeds, strict=True)
+            cut_window(self.store.array(int(item), "mel"), frames, rng.random(), float(speed))
+            for row in sources
+            for item, speed in zip(row, speeds, strict=True)
         ]
         if not clean:
-            return torch.empty(0, len(mels), frames, mels[0].shape[1])
-        return torch.from_numpy(self.augment(np.stack(clean), rng)).unflatten(0, (count, len(mels)))
+            return torch.empty(0, len(speeds), frames, self.store.array(self.items[0], "mel").shape[1])
+        return torch.from_numpy(self.augment(np.stack(clean), rng)).unflatten(0, sources.shape)

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from encoder.config import AugmentationConfig, DinoConfig, MarginConfig
+import tyro
+
+from encoder.config import AugmentationConfig, ClusterConfig, DinoConfig, MarginConfig, PseudoLabelConfig
 from training.flags import TrainingFlags
 
-Objective = Literal["ge2e", "aam", "dino"]
+Objective = Literal["ge2e", "aam", "dino", "cluster-dino", "pseudo-labels", "iterations"]
 
 
 @dataclass(frozen=True)
@@ -25,11 +27,13 @@ class EncoderFlags(TrainingFlags):
     learning_rate: float = 2e-3
     objective: Objective = "ge2e"
     """What to train with: "ge2e" is GE2E, or distillation with a teacher; "aam" classifies the training speakers by
-    AAM-softmax; "dino" needs no speaker names."""
+    AAM-softmax. Without speaker names: "dino", "cluster-dino" with crops of different utterances of a cluster,
+    "pseudo-labels" on the clusters of the encoder of --from, and "iterations" for the last two in sequence."""
     teacher: Path | None = None
     """Model file of the encoder to distil, for example one written by `python -m encoder.convert`."""
-    init: Path | None = None
-    """Model file to start from instead of random weights, to train an encoder further or for different speakers."""
+    init: Annotated[Path | None, tyro.conf.arg(aliases=["--from"])] = None
+    """Model file to start from instead of random weights, to train an encoder further or for different speakers. Its
+    embeddings give the pseudo labels."""
     ge2e: Literal["softmax", "contrast"] = "softmax"
     """Variant of the GE2E loss."""
     ge2e_weight: float | None = None
@@ -50,4 +54,6 @@ class EncoderFlags(TrainingFlags):
     """Draw a DET curve and a map of the speakers at each validation."""
     aam: MarginConfig = field(default_factory=MarginConfig)
     dino: DinoConfig = field(default_factory=DinoConfig)
+    cluster: ClusterConfig = field(default_factory=ClusterConfig)
+    pseudo: PseudoLabelConfig = field(default_factory=PseudoLabelConfig)
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)

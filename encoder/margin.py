@@ -61,10 +61,15 @@ class AAMSoftmax(nn.Module):
 
         The fraction is without the margin.
         """
-        with torch.autocast(embeddings.device.type, enabled=False):  # bfloat16 cosines are too coarse for the margin
-            cosines = embeddings.float() @ functional.normalize(self.directions.float(), dim=-1).T
+        cosines = self.cosines(embeddings)
+        with torch.autocast(cosines.device.type, enabled=False):
             loss = functional.cross_entropy(aam_logits(cosines, labels, margin, self.config.scale), labels)
         return loss, (cosines.argmax(dim=1) == labels).float().mean()
+
+    def cosines(self, embeddings: Tensor) -> Tensor:
+        """Of embeddings [batch, dim] of L2 norm 1 with the directions: float32 [batch, classes]."""
+        with torch.autocast(embeddings.device.type, enabled=False):  # bfloat16 cosines are too coarse for the margin
+            return embeddings.float() @ functional.normalize(self.directions.float(), dim=-1).T
 
 
 class MarginTask(SpeakerTask):

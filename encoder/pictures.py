@@ -31,13 +31,18 @@ def add_pictures(run: "RunDirectory", step: int, trials: VerificationTrials, emb
     Args:
         embeddings: [windows, dim] by condition.
     """
-    if not _can_draw():
+    if not can_draw():
         return
     with _restored_threads():
         pictures = _draw(trials, embeddings)
     for name, figure in pictures.items():
-        run.writer.add_image(f"validation/{name}", _pixels(figure), step, dataformats="HWC")
-        figure.savefig(run.samples / f"step-{step:09d}-{name}.png")
+        add_figure(run, step, name, figure)
+
+
+def add_figure(run: "RunDirectory", step: int, name: str, figure: "Figure") -> None:
+    """Write a figure to TensorBoard and to the run's samples."""
+    run.writer.add_image(f"validation/{name}", _pixels(figure), step, dataformats="HWC")
+    figure.savefig(run.samples / f"step-{step:09d}-{name}.png")
 
 
 def _draw(trials: VerificationTrials, embeddings: Mapping[str, Tensor]) -> "dict[str, Figure]":
@@ -65,7 +70,8 @@ def _restored_threads() -> Iterator[None]:
 
 
 @functools.cache
-def _can_draw() -> bool:
+def can_draw() -> bool:
+    """Whether matplotlib is installed. If not, that is logged once."""
     if importlib.util.find_spec("matplotlib") is None:
         logger.info("no pictures: matplotlib is not installed")
         return False

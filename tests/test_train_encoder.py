@@ -12,7 +12,7 @@ from corpora.store import FeatureWriter
 from encoder import SpeakerEncoder
 from encoder.campplus.config import CAMPPlusConfig
 from encoder.campplus.family import CAMPPlusFlags
-from encoder.config import DinoConfig, PartialsConfig
+from encoder.config import ClusterConfig, DinoConfig, PartialsConfig, PseudoLabelConfig
 from encoder.lstm.config import LSTMConfig
 from encoder.lstm.family import LSTMFlags
 from train_encoder import main
@@ -86,6 +86,10 @@ def test_a_run_resumes_by_its_directory_alone(
     assert "speakers = 3, not 4" in capsys.readouterr().err
 
 
+def test_from_is_the_file_to_start_from() -> None:
+    assert read_flags("encoder", ["store", "--from", "a.safetensors"]).init == Path("a.safetensors")
+
+
 def test_former_flags_are_accepted() -> None:
     words = ["store", "--augmentation.chorus-probability", "0.5", "--augmentation.chorus_ratio_db", "3", "9"]
     augmentation = read_flags("encoder", [*words, "--augmentation.pause-share", "0.2", "0.4"]).augmentation
@@ -156,6 +160,111 @@ def test_campplus_is_trained_and_resumed_exactly(wide_store: Path, tmp_path: Pat
     assert (encoder.kind, encoder.config) == ("campplus", CAMPPLUS)
     log = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in log if "validation/eer" in line] == [3, 6]
+
+
+CLUSTERS = ClusterConfig(count=3, every=0.5, start=0.0, windows=2)
+
+
+def test_cluster_dino_is_resumed_exactly(wide_store: Path, tmp_path: Path) -> None:
+    """Stopped between a clustering and its first use. There are two clusterings, after the steps 1 and 9."""
+    whole = flags_of_clusters(wide_store, tmp_path / "whole", objective="cluster-dino", steps=20)
+    main(whole)
+    resumed = replace(whole, run=tmp_path / "resumed", max_minutes=1e-9)
+    main(resumed)  # a session of no minutes takes one step
+    main(replace(resumed, resume=True))
+    main(replace(whole, run=resumed.run, resume=True))
+    same_models(whole.run, resumed.run)
+    log = read_log(whole.run)
+    clustered = [line for line in log if "purity" in line]
+    assert clustered and all(0.25 <= line["purity"] <= 1 and 0 <= line["nmi"] <= 1 for line in clustered)
+
+
+def test_pseudo_labels_are_resumed_exactly(wide_store: Path, tmp_path: Path) -> None:
+    main(campplus_flags(wide_store, tmp_path / "dino", objective="dino", steps=2))
+    start = tmp_path / "dino" / "best.safetensors"
+    whole = flags_of_clusters(wide_store, tmp_path / "whole", objective="pseudo-labels", init=start)
+    main(whole)
+    resumed = replace(whole, run=tmp_path / "resumed", max_minutes=1e-9)
+    main(resumed)
+    for _ in range(2):  # an epoch has two steps
+        main(replace(resumed, resume=True))
+    main(replace(whole, run=resumed.run, resume=True))
+    same_models(whole.run, resumed.run)
+    figures = [line for line in read_log(whole.run) if "validation/reliable" in line]
+    assert figures and {"validation/purity", "validation/gate", "validation/right_labels_kept"} <= set(figures[-1])
+    assert figures[-1]["validation/newest_step"] == whole.steps
+
+
+def test_iterations_are_one_command_that_is_resumed_at_each_point(wide_store: Path, tmp_path: Path) -> None:
+    pseudo = PseudoLabelConfig(utterances=4, iterations=2, steps=4)
+    whole = flags_of_clusters(wide_store, tmp_path / "whole", objective="iterations", pseudo=pseudo)
+    main(whole)
+    names = ["cluster-dino", "pseudo-labels-1", "pseudo-labels-2"]
+    steps = [SpeakerEncoder.load(whole.run / name / "best.safetensors").step for name in names]
+    assert steps == [whole.steps, 4, 4]
+    resumed = replace(whole, run=tmp_path / "resumed", max_minutes=1e-9)
+    main(resumed)
+    assert sorted(path.name for path in resumed.run.iterdir()) == ["cluster-dino", "config.json"]
+    for _ in range(3):
+        main(replace(resumed, resume=True))
+    main(replace(whole, run=resumed.run, resume=True))
+    same_models(whole.run / names[-1], resumed.run / names[-1])
+
+
+def test_iterations_are_resumed_by_their_directory_alone(
+    wide_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = """--model campplus --objective iterations --threads 1 --no-pictures --embedding-size 6 --head-channels 2
+        --channels 4 --growth-rate 2 --bottleneck 2 --layers 1 1 1 --partial-frames 12 --partial-step 6
+        --dino.utterances 4 --dino.long-frames 12 --dino.short-frames 8 --dino.prototypes 16 --dino.head-size 8
+        --cluster.count 3 --pseudo.utterances 4 --pseudo.iterations 1 --steps 3"""
+    run = str(tmp_path / "run")
+    start = [str(wide_store), *words.split(), "--run", run, "--max-minutes", "1e-9"]
+    monkeypatch.setattr("sys.argv", ["train_encoder.py", *start])
+    main()
+    monkeypatch.setattr("sys.argv", ["train_encoder.py", "--run", run, "--resume", "--max-minutes", "0"])
+    main()
+    assert SpeakerEncoder.load(tmp_path / "run" / "pseudo-labels-1" / "best.safetensors").step == 3
+    alone = ["--run", f"{run}/pseudo-labels-1", "--resume", "--steps", "5"]  # one training of the sequence
+    monkeypatch.setattr("sys.argv", ["train_encoder.py", *alone])
+    main()
+    assert SpeakerEncoder.load(tmp_path / "run" / "pseudo-labels-1" / "best.safetensors").step == 5
+    monkeypatch.setattr("sys.argv", ["train_encoder.py", *start])
+    with pytest.raises(SystemExit):
+        main()
+    assert "already holds a training run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("others", "sentence"),
+    [
+        ({"objective": "pseudo-labels"}, "--from FILE"),
+        ({"objective": "cluster-dino", "cluster": ClusterConfig(count=50)}, "50 clusters"),
+        ({"objective": "iterations", "init": Path("a.safetensors")}, "--from"),
+        ({"objective": "iterations", "resume": True}, "no --objective iterations"),
+    ],
+)
+def test_wrong_flags_of_clusters_end_with_one_sentence(wide_store, tmp_path, capsys, others, sentence) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(flags_of_clusters(wide_store, tmp_path / "run", **others))
+    assert stopped.value.code == 2
+    assert sentence in capsys.readouterr().err
+
+
+def flags_of_clusters(store: Path, run: Path, **others) -> CAMPPlusFlags:
+    settings = {"steps": 16, "cluster": CLUSTERS, "pseudo": PseudoLabelConfig(utterances=4), "validate_every": 8}
+    return campplus_flags(store, run, **{**settings, **others})
+
+
+def same_models(first: Path, second: Path) -> None:
+    one, two = (load_file(run / "model.safetensors") for run in (first, second))
+    assert one.keys() == two.keys()
+    for name, value in one.items():
+        np.testing.assert_array_equal(value, two[name], err_msg=name)
+
+
+def read_log(run: Path) -> list[dict]:
+    return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
 
 
 def test_dino_needs_no_speaker_names(tmp_path: Path) -> None:

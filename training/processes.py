@@ -190,3 +190,12 @@ def share_from_first(tensors: Sequence[torch.Tensor]) -> None:
     """Overwrite the tensors of all processes with those of the first one."""
     for tensor in tensors:
         torch.distributed.broadcast(tensor, src=0)
+
+
+def gather(tensor: torch.Tensor) -> torch.Tensor:
+    """The rows of a tensor in all processes, in order of their rank: [n, ...] -> [processes * n, ...]."""
+    if not torch.distributed.is_initialized():
+        return tensor
+    parts = [torch.empty_like(tensor) for _ in range(torch.distributed.get_world_size())]
+    torch.distributed.all_gather(parts, tensor.contiguous())
+    return torch.cat(parts)

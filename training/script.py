@@ -1,13 +1,16 @@
 """The common part of the training scripts: open the store, make the family's plan, fit."""
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelfile.families import families_of
 from training.flags import TrainingFlags, open_store
 
+if TYPE_CHECKING:
+    from training.config import FitResult
 
-def train(stage: str, flags: TrainingFlags, run: Any = None) -> None:
+
+def train(stage: str, flags: TrainingFlags, run: Any = None) -> "FitResult":
     """Train a model.
 
     Args:
@@ -29,4 +32,6 @@ def train(stage: str, flags: TrainingFlags, run: Any = None) -> None:
     assert family.plan is not None  # a family with flags has a plan
     plan = family.plan(flags, open_store(flags.store), flags.run if run is None else run)
     former_names = {old.replace("-", "_"): new.replace("-", "_") for old, new in flags.former_names.items()}
-    fit(plan.task, plan.batches, plan.fit, flags.run, flags.resume, plan.settings, flags.command_lines, former_names)
+    return fit(
+        plan.task, plan.batches, plan.fit, flags.run, flags.resume, plan.settings, flags.command_lines, former_names
+    )  # fmt: skip
