@@ -4,6 +4,7 @@ A store is one folder::
 
     store.json                settings of the whole store: stage, mel settings, embedding space, ...
     index-<worker>.jsonl      one line per item: key, shard, offset and shape of each array, checksum, meta
+    index.safetensors         the same lines of all workers compiled, after a run has ended (`corpora.store_compiled`)
     data-<worker>-0000.bin    a shard: the arrays, each at a multiple of 64 bytes
     rejected-<worker>.jsonl   one line per utterance that was left out: key and reason
     rejected.jsonl            the same of all workers together, after a run has ended
@@ -11,7 +12,7 @@ A store is one folder::
 Each worker appends to its own files, so writers never wait for each other. An item exists once its index line is
 complete, and that line is written after its arrays: a process that is killed loses only the current item. After a power
 cut the last lines may point at arrays that never reached the disk, so the checksums of the items since the last fsync
-are checked when a store is opened.
+are checked when a store is opened. A store whose lines are compiled is opened without reading them.
 
 Only numpy and the standard library are needed to read a store.
 """
@@ -24,7 +25,8 @@ from typing import Any
 
 import numpy as np
 
-from corpora.store_files import Item, read_index, read_info, read_rejected
+from corpora.store_files import read_info, read_rejected
+from corpora.store_index import open_index
 from corpora.store_writer import FeatureWriter
 from speech.errors import StorageError
 from speech.mel_config import MelConfig
@@ -47,17 +49,12 @@ class FeatureStore:
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         self.directory = Path(directory)
         self.info = read_info(self.directory)
-        found: dict[str, Item] = {}
-        for path in sorted(self.directory.glob("index-*.jsonl")):
-            for item in read_index(path):
-                found.setdefault(item.key, item)
-        self._items = [found[key] for key in sorted(found)]
-        self.keys: list[str] = [item.key for item in self._items]
-        self._indices = {key: index for index, key in enumerate(self.keys)}
+        self._index = open_index(self.directory)
+        self.keys = self._index.keys
         self._shards: dict[str, np.ndarray] = {}
 
     def __len__(self) -> int:
-        return len(self._items)
+        return len(self._index)
 
     @property
     def complete(self) -> bool:
@@ -78,26 +75,22 @@ class FeatureStore:
     @property
     def fields(self) -> tuple[str, ...]:
         """The names of the arrays, sorted."""
-        return tuple(sorted({name for item in self._items for name in item.arrays}))
+        return self._index.fields
 
     def find(self, key: str) -> int:
         """The index of `key`. Raises: StorageError if it is not there."""
-        try:
-            return self._indices[key]
-        except KeyError:
-            raise StorageError(f"The feature store {self.directory} has no item named {key!r}.") from None
+        index = self._index.find(key)
+        if index is None:
+            raise StorageError(f"The feature store {self.directory} has no item named {key!r}.")
+        return index
 
     def meta(self, i: int) -> dict[str, Any]:
         """Speaker, corpus, split and so on of item `i`. The dict must not be changed."""
-        return self._items[i].meta
+        return self._index.meta(i)
 
     def select(self, **wanted: Any) -> list[int]:
         """Indices of the items whose meta has all these values, for example `select(split="train")`."""
-        return [
-            index
-            for index, item in enumerate(self._items)
-            if all(item.meta.get(name) == value for name, value in wanted.items())
-        ]
+        return self._index.select(wanted).tolist()
 
     def shape(self, i: int, name: str) -> tuple[int, ...]:
         """The shape of an array, without reading its shard."""
@@ -105,7 +98,7 @@ class FeatureStore:
 
     def has(self, i: int, name: str) -> bool:
         """Whether item `i` has an array of this name."""
-        return name in self._items[i].arrays
+        return self._index.location(i, name) is not None
 
     def array(self, i: int, name: str) -> np.ndarray:
         """A read-only view of item `i`'s array `name` in the mapped shard.
@@ -117,7 +110,7 @@ class FeatureStore:
         count = int(np.prod(shape, dtype=np.int64))
         if count == 0:
             return np.empty(shape, dtype)
-        shard = self._shard(self._items[i].shard)
+        shard = self._shard(self._index.shard(i))
         end = offset + count * dtype.itemsize
         if end > shard.size:
             raise StorageError(f"A shard of the feature store {self.directory} is truncated: run preprocess.py again.")
@@ -128,14 +121,14 @@ class FeatureStore:
         return sorted(read_rejected(self.directory).items())
 
     def _location(self, i: int, name: str) -> tuple[np.dtype, tuple[int, ...], int]:
-        try:
-            return self._items[i].arrays[name]
-        except KeyError:
-            names = ", ".join(self._items[i].arrays) or "none"
+        location = self._index.location(i, name)
+        if location is None:
+            names = ", ".join(self._index.names(i)) or "none"
             raise StorageError(
                 f"The feature store {self.directory} holds no {name!r}, only {names}: "
                 "make it with the subcommand of preprocess.py for this stage."
-            ) from None
+            )
+        return location
 
     def _shard(self, name: str) -> np.ndarray:
         if name not in self._shards:
@@ -147,4 +140,9 @@ class FeatureStore:
         return self._shards[name]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_shards": {}}
+        return {**self.__dict__, "_shards": {}, "_index": None, "keys": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._index = open_index(self.directory)
+        self.keys = self._index.keys

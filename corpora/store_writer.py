@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from corpora.store_compiled import compile_index
 from corpora.store_files import (
     FORMAT_VERSION,
     INFO_NAME,
@@ -23,6 +24,7 @@ from corpora.store_files import (
     read_info,
     read_rejected,
 )
+from corpora.store_index import index_files, line_files
 from speech.errors import StorageError
 from speech.files import lock_file
 
@@ -37,15 +39,24 @@ class FeatureWriter:
         directory: the store; created if missing, continued if it exists.
         worker: letters, digits, `_` and `-`; processes that write at the same time need different names.
         shard_bytes: size from which a new shard is started.
+        read_others: know what other workers have done. Their keys take memory, and a process that gets only work that
+            is not done yet does not need them.
 
     Attributes:
-        done: keys stored or rejected by any worker when this writer was opened, and by this one since.
+        done: keys stored or rejected by any worker when this writer was opened (or by this one, without
+            `read_others`), and by this one since.
 
     Raises:
         StorageError: the folder cannot be created or written, or holds a store of a newer format.
     """
 
-    def __init__(self, directory: str | os.PathLike[str], worker: str = "0", shard_bytes: int = 256 << 20) -> None:
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        worker: str = "0",
+        shard_bytes: int = 256 << 20,
+        read_others: bool = True,
+    ) -> None:
         if not re.fullmatch(r"[A-Za-z0-9_-]+", worker):
             raise StorageError(f"The worker name {worker!r} is invalid: use letters, digits, _ and -.")
         self.directory = Path(directory)
@@ -65,7 +76,9 @@ class FeatureWriter:
             _lock(self._index, self._index_path)
             _remove_incomplete_line(self._index)
             own = read_index(self._index_path)
-            self.done = {item.key for item in own} | done_keys(self.directory, skip=self._index_path)
+            self.done = {item.key for item in own}
+            if read_others:
+                self.done |= done_keys(self.directory, skip=self._index_path)
             self._rejected = _open_binary(self._rejected_path)
             _remove_incomplete_line(self._rejected)
             self._open_shard(own)
@@ -176,6 +189,12 @@ class FeatureWriter:
             self._drop_worker_lists()
         except OSError as error:
             raise _cannot_write(self.directory, error) from error
+
+    def compile_index(self) -> None:
+        """Compile the lines of all workers, so that the store opens at once. Only while no other writer is open."""
+        files = index_files(self.directory)
+        items = (item for path in files for item in read_index(path))
+        compile_index(self.directory, items, line_files(self.directory))
 
     def forget_rejected(self) -> None:
         """Let a run try again what was left out. Only while no other writer is open."""

@@ -152,7 +152,7 @@ class _Pool:
     def _start(self, name: str) -> _Worker:
         ours, theirs = self.context.Pipe()
         process: BaseProcess = self.context.Process(target=_work, args=(theirs, name, self.open_work), daemon=True)
-        with _interrupts_blocked():
+        with _interrupts_blocked(), _children_allowed():
             process.start()
         theirs.close()
         self.workers.append(_Worker(name, process, ours))
@@ -243,6 +243,21 @@ def _interrupts_blocked() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def _children_allowed() -> Iterator[None]:
+    """Let a daemonic process, as a worker of a Dask cluster is, start a process within the block.
+
+    Python forbids it because such children would outlive their parent. Those of this module end with it.
+    """
+    config: dict[str, Any] = getattr(multiprocessing.current_process(), "_config", {})
+    daemonic = config.pop("daemon", None)
+    try:
+        yield
+    finally:
+        if daemonic is not None:
+            config["daemon"] = daemonic
 
 
 def _cause(code: int | None) -> str:

@@ -13,6 +13,7 @@ from speech.errors import CorpusError
 if TYPE_CHECKING:
     from corpora.store import FeatureWriter
 
+SEGMENT = re.compile(r"(.*)#\d+of(\d+)", re.DOTALL)  # of the key of a part of an utterance
 BATCH = 8  # utterances embedded together; a killed process loses at most one batch
 
 
@@ -33,8 +34,9 @@ def run(settings: Settings) -> None:
             writer.forget_rejected()
         tasks = _list_tasks(settings, writer)
         if tasks:
-            _work_through(settings, tasks)
+            _work_through(settings, tasks, _unfinished(writer.done))
         writer.merge_rejected()
+        writer.compile_index()
     store = FeatureStore(settings.out)
     write_statistics(store)
     print(describe_store(store))
@@ -71,15 +73,22 @@ def _finished(done: set[str]) -> set[str]:
     """Utterances that are done, as a whole or in all their segments."""
     segments: collections.Counter[tuple[str, str]] = collections.Counter()
     for key in done:
-        match = re.fullmatch(r"(.*)#\d+of(\d+)", key, re.DOTALL)
+        match = SEGMENT.fullmatch(key)
         if match:
             segments[match[1], match[2]] += 1
     return done | {key for (key, number), count in segments.items() if count == int(number)}
 
 
-def _work_through(settings: Settings, tasks: list[Task]) -> None:
+def _unfinished(done: set[str]) -> set[str]:
+    """Keys of segments of utterances that have not all their segments yet."""
+    finished = _finished(done)
+    return {key for key in done if (match := SEGMENT.fullmatch(key)) and match[1] not in finished}
+
+
+def _work_through(settings: Settings, tasks: list[Task], known: set[str]) -> None:
     from tqdm import tqdm
 
+    from corpora.cluster import fill_store_on_cluster
     from corpora.store_filling import fill_store
 
     batches = [tasks[start : start + BATCH] for start in range(0, len(tasks), BATCH)]
@@ -87,6 +96,10 @@ def _work_through(settings: Settings, tasks: list[Task]) -> None:
     form = "{percentage:3.0f}%|{bar}| {n:.1f} of {total:.1f} min of audio [{elapsed}<{remaining}]"
     done = 0.0
     with tqdm(total=total, bar_format=form) as bar:
-        for items in fill_store(settings.out, batches, settings.clips, settings.jobs):
+        if settings.scheduler:
+            finished = fill_store_on_cluster(settings.scheduler, settings.out, batches, settings.clips, known)
+        else:
+            finished = fill_store(settings.out, batches, settings.clips, settings.jobs, known)
+        for items in finished:
             done += sum(task.utterance.duration for task in items if isinstance(task, Task)) / 60
             bar.update(min(done, total) - bar.n)  # rounding may exceed the total

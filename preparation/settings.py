@@ -35,6 +35,8 @@ class Settings:
     """Feature store to create or to continue."""
     jobs: int = max(1, (os.cpu_count() or 2) // 2)
     """Worker processes, of one thread each. 0 works in the main process, where a file that hangs is not stopped."""
+    scheduler: str = ""
+    """Work on the Dask cluster of this scheduler (tcp://HOST:8786) instead. All machines need the same paths."""
     min_seconds: float = 1.6
     """Leave out clips with less speech."""
     max_decode_seconds: float = 30.0

@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from corpora.store import FeatureStore, FeatureWriter
+from corpora.store_compiled import COMPILED_NAME, CompiledIndex
 from speech.errors import StorageError
 
 HOSTILE = 'a|b, "c"\nd\r\te\\ é 漢字 \u2028 \x00 🎙'
@@ -104,15 +106,20 @@ def test_any_array_key_and_meta_come_back(tmp_path_factory, monkeypatch, data):
         writer.write_info({})
         for key, (values, meta) in items.items():
             writer.add(key, values, meta)
-    store = FeatureStore(directory)
-    assert store.keys == sorted(items)
-    for index, key in enumerate(store.keys):
-        values, meta = items[key]
-        assert store.meta(index) == meta
-        for name, value in values.items():
-            found = store.array(index, name)
-            assert found.dtype == value.dtype and found.shape == value.shape
-            assert found.tobytes() == value.tobytes()
+    for compiled in (False, True):
+        if compiled:
+            FeatureWriter(directory).compile_index()
+        store = FeatureStore(directory)
+        assert compiled == isinstance(store._index, CompiledIndex)
+        assert list(store.keys) == sorted(items)
+        for index, key in enumerate(store.keys):
+            values, meta = items[key]
+            assert store.meta(index) == meta
+            assert store.find(key) == index
+            for name, value in values.items():
+                found = store.array(index, name)
+                assert found.dtype == value.dtype and found.shape == value.shape
+                assert found.tobytes() == value.tobytes()
 
 
 def test_hostile_texts(tmp_path):
@@ -265,3 +272,93 @@ def test_a_full_disk_is_reported_and_loses_no_item(tmp_path, monkeypatch):
 def _full(file, content):
     file.write(content[: len(content) // 2])
     raise OSError(28, "No space left on device")
+
+
+def speech_meta(number: int) -> dict[str, Any]:
+    split = "validation" if number % 5 == 0 else "train"
+    return {"speaker": f"s{number % 3}", "corpus": "c", "split": split, "seconds": number + 0.5, "words": [number]}
+
+
+def compiled_store(directory: Path, count: int = 20) -> FeatureStore:
+    """Half of the items by each of two writers, with different arrays, compiled."""
+    for worker in ("0", "1"):
+        with FeatureWriter(directory, worker, 600) as writer:
+            writer.write_info({"stage": "test"})
+            for number in range(int(worker), count, 2):
+                if f"{number:03d}" not in writer.done:
+                    more = {"extra": np.arange(3.0)} if number % 2 else {}
+                    writer.add(f"{number:03d}", arrays(number) | more, speech_meta(number))
+    FeatureWriter(directory).compile_index()
+    store = FeatureStore(directory)
+    assert isinstance(store._index, CompiledIndex)
+    return store
+
+
+def test_a_compiled_store_answers_as_its_lines_do(tmp_path):
+    compiled = compiled_store(tmp_path)
+    copy = pickle.loads(pickle.dumps(compiled))
+    (tmp_path / COMPILED_NAME).unlink()
+    lines = FeatureStore(tmp_path)
+    assert not isinstance(lines._index, CompiledIndex)
+    for store in (compiled, copy):
+        assert list(store.keys) == lines.keys and store.keys[-1] == "019" and store.keys[2:4] == ["002", "003"]
+        assert store.fields == lines.fields == ("embedding", "extra", "mel")
+        for wanted in ({"split": "train"}, {"speaker": "s1", "split": "validation"}, {"seconds": 3.5}, {"words": [4]}):
+            assert store.select(**wanted) == lines.select(**wanted) != []
+        assert store.select(speaker="nobody") == store.select(split=None) == []
+        for index in range(len(lines)):
+            assert store.meta(index) == lines.meta(index)
+            for name in lines.fields:
+                assert store.has(index, name) == lines.has(index, name)
+                if lines.has(index, name):
+                    assert store.shape(index, name) == lines.shape(index, name)
+                    np.testing.assert_array_equal(store.array(index, name), lines.array(index, name))
+        with pytest.raises(StorageError, match="holds no 'extra', only"):
+            store.array(0, "extra")
+        with pytest.raises(StorageError, match="no item named 'x'"):
+            store.find("x")
+
+
+def test_safetensors_reads_a_compiled_index(tmp_path):
+    compiled_store(tmp_path)
+    tensors = safetensors.numpy.load_file(tmp_path / COMPILED_NAME)
+    assert tensors["keys"].tobytes().decode() == "".join(f"{number:03d}" for number in range(20))
+    np.testing.assert_array_equal(np.sort(tensors["seconds"]), np.arange(20) + 0.5)
+
+
+def test_a_compiled_index_that_is_not_up_to_date_is_not_used(tmp_path):
+    compiled_store(tmp_path)
+    with FeatureWriter(tmp_path, "2") as writer:
+        writer.add("new", arrays(0), {})
+    assert list(FeatureStore(tmp_path).keys)[-1] == "new"
+    assert len(compiled_store(tmp_path)) == 21
+
+
+@pytest.mark.parametrize("damage", ["cut", "rubbish", "empty", "header"])
+def test_a_damaged_compiled_index_is_not_used(tmp_path, damage):
+    compiled_store(tmp_path)
+    path = tmp_path / COMPILED_NAME
+    content = path.read_bytes()
+    rubbish = {"cut": content[:-9], "rubbish": os.urandom(500), "empty": b"", "header": b"\xff" * 8 + content[8:]}
+    path.write_bytes(rubbish[damage])
+    assert list(FeatureStore(tmp_path).keys) == [f"{number:03d}" for number in range(20)]
+
+
+def test_a_truncated_shard_is_noticed_in_a_compiled_store(tmp_path):
+    compiled_store(tmp_path)
+    shard = sorted(tmp_path.glob("data-1-*.bin"))[-1]
+    os.truncate(shard, shard.stat().st_size - 70)
+    assert list(FeatureStore(tmp_path).keys) == [f"{number:03d}" for number in range(19)]
+
+
+def test_the_first_of_two_equal_keys_counts_also_when_compiled(tmp_path):
+    for worker in ("0", "1"):
+        with FeatureWriter(tmp_path, worker) as writer:
+            writer.write_info({})
+            writer.done.clear()
+            writer.add("same", arrays(int(worker)), {"number": int(worker)})
+    for _ in range(2):
+        store = FeatureStore(tmp_path)
+        assert list(store.keys) == ["same"] and store.meta(0) == {"number": 0}
+        np.testing.assert_array_equal(store.array(0, "mel"), arrays(0)["mel"])
+        FeatureWriter(tmp_path).compile_index()

@@ -8,9 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from corpora.store import FeatureWriter
+from tests.training import two_processes
 from tests.training.toy import TOY_FIT, ToyBatches, ToyTask
 from training.loop import fit
 from training.run_directory import RunDirectory
@@ -90,3 +93,39 @@ def test_two_processes_stop_together_and_agree(tmp_path):
     assert state is not None
     assert state.step == 5 and state.values["world_size"] == 2
     assert not torch.equal(state.tensors["module/model/first.weight"], ToyTask().model.first.weight)
+
+
+@pytest.mark.slow
+def test_two_processes_with_half_the_batch_agree_with_one_step_by_step(tmp_path):
+    """A toy model of each stage; gloo on this machine."""
+    make_stores(tmp_path)
+    script = Path(__file__).with_name("two_processes.py")
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+    done = subprocess.run(
+        [sys.executable, *launcher, str(script), str(tmp_path)], capture_output=True, text=True, env=ENVIRONMENT
+    )
+    assert done.returncode == 0, done.stderr
+    for name in two_processes.STAGES:
+        one = two_processes.weights_after_steps(name, tmp_path, tmp_path / f"alone-{name}")
+        two = np.load(tmp_path / f"{name}.npy")
+        assert one.shape == two.shape == (two_processes.STEPS + 1, one.shape[1])
+        assert np.array_equal(one[0], two[0])
+        for step in range(1, len(one)):
+            moved = np.abs(one[step] - one[0]).max()
+            assert moved > 1e-4 and np.abs(one[step] - two[step]).max() < 0.01 * moved, (name, step)
+
+
+def make_stores(folder: Path) -> None:
+    """Toy stores of the stages."""
+    from tests.encoder.conftest import toy_mel
+    from tests.synthesizer.toy import toy_store
+    from tests.vocoder.conftest import make_vocoder_store
+
+    rng = np.random.default_rng(0)
+    with FeatureWriter(folder / "encoder") as writer:
+        writer.write_info({"stage": "encoder"})
+        for number in range(24):
+            meta = {"speaker": f"s{number % 8}", "corpus": "toy", "split": "train" if number % 8 < 6 else "validation"}
+            writer.add(f"toy/{number}", {"mel": toy_mel(number % 8, 40, rng)}, meta)
+    toy_store(folder / "synthesizer")
+    make_vocoder_store(folder / "vocoder")

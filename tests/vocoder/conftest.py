@@ -50,8 +50,13 @@ def voice() -> Callable[..., np.ndarray]:
 
 @pytest.fixture(scope="session")
 def toy_store_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six short utterances of four voices, one utterance for validation."""
     path = tmp_path_factory.mktemp("vocoder") / "store"
+    make_vocoder_store(path)
+    return path
+
+
+def make_vocoder_store(path: Path) -> None:
+    """Six short utterances of four voices, one utterance for validation."""
     with FeatureWriter(path) as writer:
         writer.write_info({"stage": "vocoder", "mel_config": dataclasses.asdict(MelConfig())})
         for number in range(6):
@@ -62,7 +67,6 @@ def toy_store_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
             split = "validation" if number == 5 else "train"
             meta = {"speaker": f"s{number % 4}", "corpus": "toy", "split": split}
             writer.add(f"toy/{number}", {"mel": code_mel(mel), "wav": pcm}, meta)
-    return path
 
 
 @pytest.fixture
