@@ -17,7 +17,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
@@ -56,7 +56,7 @@ def no_timer(key: str, seconds: float) -> AbstractContextManager[None]:
 
 def supervise(
     batches: Iterable[Sequence[Item]], open_work: OpenWork, jobs: int
-) -> Iterator[tuple[Sequence[Item], Any]]:
+) -> Generator[tuple[Sequence[Any], Any], None, None]:
     """Process every batch; yields items (a batch, or single items of it) with the result as each is ready.
 
     Args:

@@ -24,9 +24,9 @@ from encoder.lstm.config import LSTMConfig
 from encoder.lstm.model import SpeakerEncoderModel
 from encoder.margin import MarginTask
 from modelfile.header import ModelHeader
+from synthesizer.batches import BatchConfig as SynthesizerBatchConfig
+from synthesizer.batches import collate
 from synthesizer.tacotron.config import TacotronConfig, TrainingSettings
-from synthesizer.tacotron.data import BatchConfig as SynthesizerBatchConfig
-from synthesizer.tacotron.data import collate
 from synthesizer.tacotron.model import Tacotron2
 from synthesizer.tacotron.task import LossConfig, TacotronTask
 from tests.synthesizer.toy import HEADER, SETTINGS, toy_config
