@@ -96,23 +96,21 @@ def test_two_processes_stop_together_and_agree(tmp_path):
 
 
 @pytest.mark.slow
-def test_two_processes_with_half_the_batch_agree_with_one_step_by_step(tmp_path):
-    """A toy model of each stage; gloo on this machine."""
+@pytest.mark.parametrize("stage", two_processes.STAGES)
+def test_two_processes_with_half_the_batch_agree_with_one_step_by_step(tmp_path, stage):
+    """A toy model; gloo on this machine."""
     make_stores(tmp_path)
     script = Path(__file__).with_name("two_processes.py")
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
-    done = subprocess.run(
-        [sys.executable, *launcher, str(script), str(tmp_path)], capture_output=True, text=True, env=ENVIRONMENT
-    )
+    command = [sys.executable, *launcher, str(script), stage, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
     assert done.returncode == 0, done.stderr
-    for name in two_processes.STAGES:
-        one = two_processes.weights_after_steps(name, tmp_path, tmp_path / f"alone-{name}")
-        two = np.load(tmp_path / f"{name}.npy")
-        assert one.shape == two.shape == (two_processes.STEPS + 1, one.shape[1])
-        assert np.array_equal(one[0], two[0])
-        for step in range(1, len(one)):
-            moved = np.abs(one[step] - one[0]).max()
-            assert moved > 1e-4 and np.abs(one[step] - two[step]).max() < 0.01 * moved, (name, step)
+    one, two = two_processes.weights_after_steps(stage, tmp_path, tmp_path / "one"), np.load(tmp_path / "two.npy")
+    assert one.shape == two.shape == (two_processes.STEPS + 1, one.shape[1])
+    assert np.array_equal(one[0], two[0])
+    for step in range(1, len(one)):
+        moved = np.abs(one[step] - one[0]).max()
+        assert moved > 1e-4 and np.abs(one[step] - two[step]).max() < 0.01 * moved, step
 
 
 def make_stores(folder: Path) -> None:

@@ -1,6 +1,6 @@
 """Steps of a toy model of each stage in one process, or in two with half of each batch.
 
-Also a script, `torchrun two_processes.py FOLDER`: the first process writes the weights after each step.
+Also a script, `torchrun two_processes.py STAGE FOLDER`: the first process writes the weights after each step.
 """
 
 import os
@@ -163,12 +163,11 @@ def weights_after_steps(name: str, stores: Path, run: Path, rank: int = 0, world
 
 
 def main() -> None:
-    folder = Path(sys.argv[1])
+    name, folder = sys.argv[1], Path(sys.argv[2])
     rank, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    for name in STAGES:
-        found = weights_after_steps(name, folder, folder / f"run-{name}", rank, world)
-        if rank == 0:
-            np.save(folder / f"{name}.npy", found)
+    found = weights_after_steps(name, folder, folder / "two", rank, world)
+    if rank == 0:
+        np.save(folder / "two.npy", found)
 
 
 if __name__ == "__main__":
