@@ -12,7 +12,7 @@ class LSTMEncoder(SpeakerEncoder):
     """The speaker encoder of SV2TTS.
 
     With the precision "auto" on a CPU with bfloat16 products, embedding takes half the time. The embeddings have a
-    cosine of at least 0.9998 with those of "fp32".
+    cosine of at least 0.9998 with those of "fp32", and those of the public encoder one above 0.9999.
     """
 
     kind = "lstm"

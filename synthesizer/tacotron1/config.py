@@ -9,6 +9,7 @@ from speech.mel_config import MelConfig
 from synthesizer.text.symbols import CHARACTERS
 
 KIND = "tacotron1"
+SYMBOL_SETS = (len(CHARACTERS), 70, 75)  # sizes of the alphabets in `alphabets`
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Architecture:
     """Sizes of the network; the defaults are those of the public SV2TTS synthesizer."""
 
     n_symbols: int = len(CHARACTERS)
-    """Size of the symbol set: letters and punctuation."""
+    """Size of the symbol set: 66 for English letters, 70 or 75 for pinyin, see `alphabets`."""
     symbol_size: int = 512
     """Width of a symbol embedding."""
     encoder_size: int = 256
@@ -51,10 +52,10 @@ class Architecture:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "prenet_sizes", tuple(self.prenet_sizes))
-        if self.n_symbols != len(CHARACTERS):
+        if self.n_symbols not in SYMBOL_SETS:
             raise ConfigError(
-                f"This Tacotron has {self.n_symbols} text symbols, but a public English one has {len(CHARACTERS)}: "
-                "models of other alphabets cannot be used."
+                f"This Tacotron has {self.n_symbols} text symbols, but those of known alphabets have 66 (English), 70 "
+                "or 75 (pinyin): models of other alphabets cannot be used."
             )
         widths = ("symbol_size", "encoder_size", "speaker_embedding_size", "decoder_size", "lstm_size", "postnet_size")
         counts = ("attention_filters", "encoder_kernels", "postnet_kernels", "max_reduction_factor")

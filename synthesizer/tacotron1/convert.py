@@ -1,4 +1,4 @@
-"""The public SV2TTS synthesizer (RTVC's `synthesizer.pt`) as a model file of this family."""
+"""Public SV2TTS synthesizers as model files of this family: RTVC's, and MockingBird's without style tokens."""
 
 from __future__ import annotations
 
@@ -49,6 +49,11 @@ def convert_public(checkpoint: PublicCheckpoint) -> Converted | None:
     """
     if not {"encoder_proj.weight", "decoder.attn_net.W.weight"} <= set(checkpoint.tensors):
         return None
+    if any(name.startswith("gst.") for name in checkpoint.tensors):
+        raise ModelFileError(
+            f"{checkpoint.name} is a synthesizer with style tokens (as MockingBird trains by default), which this "
+            "toolkit does not have: give one that was trained without them."
+        )
     try:
         config = _config_of(checkpoint)
     except (KeyError, IndexError, ValueError, ConfigError) as error:

@@ -16,11 +16,12 @@ from synthesizer.base import AlignedMel
 from synthesizer.decoding_check import Decoded
 from synthesizer.fallbacks import SentenceRequest
 from synthesizer.network import NetworkSynthesizer, origin_of
+from synthesizer.tacotron1.alphabets import read_pinyin, reads_pinyin, symbols_of
 from synthesizer.tacotron1.cleaning import letters_only, read_letters
 from synthesizer.tacotron1.config import KIND, Tacotron1Config
 from synthesizer.tacotron1.decoding import Sentence, finished, free_run
 from synthesizer.tacotron1.model import Tacotron1
-from synthesizer.text.transcript import Transcript, encode
+from synthesizer.text.transcript import Transcript
 
 if TYPE_CHECKING:
     from synthesizer.text.lexicon import Lexicon
@@ -31,11 +32,17 @@ WINDOW = (1, 3)  # tokens behind and ahead of the focus; three letters in 25 ms 
 
 
 class Tacotron1Synthesizer(NetworkSynthesizer[Tacotron1, Tacotron1Config]):
-    """A Tacotron 1. It reads letters: pronunciations of a lexicon and phonemes in braces are not for it."""
+    """A Tacotron 1. It reads letters, English or pinyin, and no phonemes."""
 
     kind = KIND
 
+    @property
+    def n_symbols(self) -> int:
+        return self.config.architecture.n_symbols
+
     def transcribe(self, text: str, lexicon: Lexicon | None = None) -> Transcript:
+        if reads_pinyin(self.n_symbols):
+            return read_pinyin(text, self.n_symbols)
         return read_letters(text, lexicon)
 
     def decode(
@@ -52,7 +59,7 @@ class Tacotron1Synthesizer(NetworkSynthesizer[Tacotron1, Tacotron1Config]):
         for request in requests:
             run = free_run(
                 self.model,
-                Sentence(encode(request.transcript, 0.0), request.embedding, request.generator_seed),
+                Sentence(symbols_of(request.transcript, self.n_symbols), request.embedding, request.generator_seed),
                 settings,
                 window=WINDOW if windowed else None,
                 cancelled=cancelled,
@@ -63,7 +70,7 @@ class Tacotron1Synthesizer(NetworkSynthesizer[Tacotron1, Tacotron1Config]):
         return decoded
 
     def align_transcript(self, transcript: Transcript, mel: Floats, embedding: Floats, key: str) -> AlignedMel:
-        symbols = torch.from_numpy(encode(letters_only(transcript), 0.0))[None].to(self.device)
+        symbols = torch.from_numpy(symbols_of(letters_only(transcript), self.n_symbols))[None].to(self.device)
         factor, frames = self.reduction_factor, mel.shape[1]
         steps = -(-frames // factor)
         padded = np.full((steps * factor, len(mel)), -self.mel_config.max_abs_value, np.float32)

@@ -18,6 +18,7 @@ from synthesizer.batches import BatchConfig, SynthesizerBatch, collate, validati
 from synthesizer.losses import guided_attention_loss, stop_loss, word_guidance_loss
 from synthesizer.masks import length_mask
 from synthesizer.planning import header_entries, make_batches, network_fit, read_start_file, with_mel_of
+from synthesizer.tacotron1.alphabets import reads_pinyin
 from synthesizer.tacotron1.config import KIND, Tacotron1Config
 from synthesizer.tacotron1.decoding import Sentence, finished, free_run
 from synthesizer.tacotron1.flags import Tacotron1Flags
@@ -187,6 +188,11 @@ def read_start(flags: Tacotron1Flags, store: FeatureStore) -> tuple[Tacotron1Con
                 "prepare the store with the encoder that the synthesizer was trained with."
             )
         found = config_from_header(Tacotron1Config, header)
+        if reads_pinyin(found.architecture.n_symbols):
+            raise ConfigError(
+                f"{flags.warm_start} reads pinyin, and a feature store has English letters: it cannot be "
+                "trained further."
+            )
         config = Tacotron1Config(
             with_flags(found.architecture, flags.architecture), with_flags(found.inference, flags.inference)
         )

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from encoder import SpeakerEncoder
+from encoder.base import Precision
 from encoder.convert import find_resemblyzer_weights, load_public_encoder, main
 from encoder.lstm.config import LSTMConfig
 from encoder.lstm.convert import convert_public
@@ -26,6 +27,18 @@ def public_encoder() -> SpeakerEncoder:
     if weights is None:
         pytest.skip("the package resemblyzer, which carries the public weights, is not installed")
     return load_public_encoder(weights, precision="fp32")
+
+
+@pytest.mark.parametrize("precision", ["auto", "fp32"])
+def test_the_converted_file_has_the_golden_embeddings(
+    public_encoder: SpeakerEncoder, golden: dict[str, np.ndarray], tmp_path: Path, precision: Precision
+) -> None:
+    weights = find_resemblyzer_weights()
+    assert weights is not None and weights.stat().st_size == 17_090_379
+    convert_file(weights, tmp_path / "public.safetensors")
+    loaded = SpeakerEncoder.load(tmp_path / "public.safetensors", precision=precision)
+    for clip in clips(golden):
+        assert loaded.embed(golden[f"{clip}.wav16k"]) @ golden[f"{clip}.embedding"] > 0.9999
 
 
 def clips(golden: dict[str, np.ndarray]) -> list[str]:

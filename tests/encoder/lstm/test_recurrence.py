@@ -54,6 +54,20 @@ def test_the_fast_model_shares_what_is_not_recurrent(model: SpeakerEncoderModel)
         assert torch.cosine_similarity(fast(mels), model(mels)).min() > 0.999
 
 
+@needs_products
+def test_uncompressed_mels_go_through_a_float32_layer() -> None:
+    torch.manual_seed(0)
+    model = SpeakerEncoderModel(LSTMConfig(hidden_size=32, compression="none")).eval()
+    fast = with_bfloat16_products(model).lstm
+    assert isinstance(fast, Bfloat16LSTM) and (len(fast.exact), len(fast.layers)) == (1, 2)
+    mels = torch.rand(3, 160, 40) * 10.0 ** torch.randint(-8, 1, (1, 1, 40))
+    with torch.inference_mode():
+        expected, (states, _) = model.lstm(mels)[0], fast(mels)
+        assert torch.cosine_similarity(states.flatten(1), expected.flatten(1)).min() > 0.999
+    own, shared = (lstm.get_parameter("weight_hh_l0") for lstm in (model.lstm, fast.exact[0]))
+    assert own.data_ptr() == shared.data_ptr()
+
+
 def test_precision(model: SpeakerEncoderModel) -> None:
     exact = LSTMEncoder(model, embedding_space="toy", precision="fp32")
     auto = LSTMEncoder(model, embedding_space="toy")

@@ -9,8 +9,9 @@ import torch
 from modelfile.convert import convert_file
 from modelfile.header import read_header
 from modelfile.public import PublicCheckpoint
-from speech.errors import ModelFileError
+from speech.errors import ModelFileError, TextError
 from synthesizer import Synthesizer
+from synthesizer.options import EmbeddedVoice
 from synthesizer.tacotron1.convert import convert_public
 from synthesizer.tacotron1.decoding import Sentence, free_run
 from synthesizer.tacotron1.inference import Tacotron1Synthesizer
@@ -47,6 +48,22 @@ def test_the_file_describes_itself(converted):
     assert header.extra["converted_from"] == "synthesizer_small.pt"
 
 
+@pytest.mark.parametrize("count", [70, 75])
+def test_a_model_of_pinyin_is_converted_and_speaks(golden_dir, tmp_path, count):
+    state = torch.load(golden_dir / "synthesizer_small.pt", weights_only=True)
+    embedding = state["model_state"]["encoder.embedding.weight"]
+    state["model_state"]["encoder.embedding.weight"] = torch.zeros(count, embedding.shape[1])
+    torch.save(state, tmp_path / "chinese.pt")
+    convert_file(tmp_path / "chinese.pt", tmp_path / "chinese.safetensors")
+    synthesizer = Synthesizer.load(tmp_path / "chinese.safetensors")
+    assert isinstance(synthesizer, Tacotron1Synthesizer) and synthesizer.config.architecture.n_symbols == count
+    mel = np.zeros((80, 20), np.float32)
+    voice = EmbeddedVoice(np.full(synthesizer.embedding_size, synthesizer.embedding_size**-0.5, np.float32))
+    assert synthesizer.align("ni3 hao3", mel, voice).alignment.shape == (9, 10)
+    with pytest.raises(TextError, match="pinyin"):
+        synthesizer.transcribe("\u4f60\u597d")
+
+
 def test_incomplete_and_different_models_are_refused(golden_dir):
     state = torch.load(golden_dir / "synthesizer_small.pt", weights_only=True)["model_state"]
     state.pop("step")
@@ -57,7 +74,8 @@ def test_incomplete_and_different_models_are_refused(golden_dir):
             convert_public(replace(checkpoint, tensors={**state, **tensors}))
         return str(error.value)
 
-    assert "75 text symbols" in refused(**{"encoder.embedding.weight": torch.zeros(75, 32)})
+    assert "80 text symbols" in refused(**{"encoder.embedding.weight": torch.zeros(80, 32)})
+    assert "style tokens" in refused(**{"gst.stl.embed": torch.zeros(10, 64)})
     assert "80 bands" in refused(**{"post_proj.weight": torch.zeros(1025, 32)})
     assert "no speaker embedding" in refused(**{"encoder_proj.weight": torch.zeros(16, 16)})
     del state["decoder.mel_proj.weight"]

@@ -67,7 +67,7 @@ def test_a_cbhg_keeps_the_length(inputs, size):
 
 def test_wrong_settings_are_refused():
     for changes in (
-        {"n_symbols": 75},
+        {"n_symbols": 80},
         {"encoder_size": 15},
         {"attention_kernel": 4},
         {"lstm_size": 0},

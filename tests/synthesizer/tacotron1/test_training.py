@@ -84,6 +84,9 @@ def test_starts_that_do_not_fit_are_refused(store, tmp_path):
     other.save(tmp_path / "other.safetensors")
     with pytest.raises(ConfigError, match="embedding space"):
         plan_training(toy_flags(store, warm_start=tmp_path / "other.safetensors"), store)
+    toy_synthesizer(n_symbols=75).save(tmp_path / "pinyin.safetensors")
+    with pytest.raises(ConfigError, match="pinyin"):
+        plan_training(toy_flags(store, warm_start=tmp_path / "pinyin.safetensors"), store)
     with pytest.raises(ModelFileError):
         plan_training(toy_flags(store, warm_start=tmp_path / "missing.safetensors"), store)
     with pytest.raises(ConfigError, match="--warm-start"):
