@@ -98,7 +98,7 @@ def _container_header(path: Path) -> Header:
             else:
                 seconds = (container.duration or 0) / 1e6
             return Header(stream.rate, round(seconds * stream.rate), stream.channels)
-    except (OSError, ValueError, IndexError, av.FFmpegError):
+    except (OSError, ValueError, IndexError, AttributeError, av.FFmpegError):  # AttributeError: there is no decoder
         return Header(0, 0, 0)
 
 

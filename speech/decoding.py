@@ -269,7 +269,15 @@ def _decode_with_ffmpeg(path: Path, request: _Request, first: bytes = b"") -> np
                 if rate != first_rate:
                     raise AudioError(f"{path} changes its sample rate in the middle: convert it to wav first.")
                 collector.add(block)
-    except (av.FFmpegError, OSError, ValueError, TypeError, OverflowError, UnicodeError, NotImplementedError) as error:
+    except (
+        av.FFmpegError,
+        OSError,
+        ValueError,
+        TypeError,
+        OverflowError,
+        NotImplementedError,
+        AttributeError,
+    ) as error:
         # OSError: with a damaged index FFmpeg seeks beyond the file. Keep what was decoded before the damage: half of
         # a truncated recording is still usable.
         if collector is None or collector.samples_read == 0:
@@ -302,6 +310,6 @@ def _ffmpeg_blocks(container: Any) -> Iterator[tuple[int, np.ndarray]]:
             if not 0 < frame.layout.nb_channels <= MAX_CHANNELS:
                 raise AudioError(f"The audio has {frame.layout.nb_channels} channels: mix it down to one or two first.")
             if to_float is None:
-                to_float = av.AudioResampler(format="fltp")
+                to_float = av.AudioResampler(format="flt")  # interleaved: PyAV crashes on 8 planes or more
             for converted in to_float.resample(frame):
-                yield frame.sample_rate, converted.to_ndarray().T
+                yield frame.sample_rate, converted.to_ndarray().reshape(-1, converted.layout.nb_channels)

@@ -45,14 +45,14 @@ def write_with_av(
 ) -> None:
     """Write `samples` [channels, samples], by default a second of a 220 Hz tone, as soundfile cannot."""
     av = pytest.importorskip("av")
-    channels = {"mono": 1, "stereo": 2}[layout]
+    channels = {"mono": 1, "stereo": 2, "7.1": 8}[layout]
     if samples is None:
         samples = np.tile(tone(1.0, rate), (channels, 1))
     with av.open(str(path), "w", format=container) as output:
         stream = output.add_stream(codec, rate=rate, layout=layout)
         for start in range(0, samples.shape[1], 1024):
-            block = np.ascontiguousarray(samples[:, start : start + 1024])
-            frame = av.AudioFrame.from_ndarray(block, format="fltp", layout=layout)
+            block = samples[:, start : start + 1024].T.reshape(1, -1)  # interleaved: PyAV cannot write 8 planes
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block), format="flt", layout=layout)
             frame.sample_rate, frame.pts = rate, start
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))

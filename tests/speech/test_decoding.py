@@ -47,6 +47,7 @@ def test_soundfile_formats(tmp_path, name, subtype):
         ("clip.mp4", "aac", 48_000, "stereo", None),
         ("clip.aac", "aac", 16_000, "mono", "adts"),
         ("clip.webm", "libopus", 48_000, "stereo", None),
+        ("eight_channels.m4a", "aac", 48_000, "7.1", "mp4"),
         ("without_suffix", "aac", 44_100, "stereo", "mp4"),
     ],
 )
