@@ -145,6 +145,11 @@ def load_into(model: nn.Module, weights: Mapping[str, torch.Tensor], strict: boo
         for name, tensor in own.items()
         if name in weights and weights[name].shape != tensor.shape
     ]
+    problems += [
+        f"{name} holds whole numbers"
+        for name, tensor in own.items()
+        if name in weights and tensor.is_floating_point() and not weights[name].is_floating_point()
+    ]
     if strict:
         problems += [f"{name} is missing" for name in own if name not in weights]
         problems += [f"{name} is unknown" for name in weights if name not in own]

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelfile.families import families_of
+from modelfile.families import STAGES, families_of
 from modelfile.public import Converted, PublicCheckpoint, is_public_checkpoint, read_public_checkpoint
 from speech.errors import ModelFileError, StorageError, exit_on_speech_error
 from speech.files import check_free_space
@@ -19,7 +19,6 @@ from speech.files import check_free_space
 if TYPE_CHECKING:
     import torch
 
-STAGES = ("encoder", "synthesizer", "vocoder")
 KNOWN = "the encoder, synthesizer or vocoder of Real-Time-Voice-Cloning, or a WaveRNN of the same layout"
 
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from modelfile.public import Converted, PublicCheckpoint
 
 
+STAGES = ("encoder", "synthesizer", "vocoder")
+
+
 @dataclass(frozen=True)
 class Family:
     """One architecture of a stage.
@@ -53,7 +56,13 @@ class Family:
 
 @functools.cache
 def families_of(stage: str) -> Mapping[str, Family]:
-    """All families of a stage ("encoder", "synthesizer" or "vocoder") by kind, in their order."""
+    """All families of a stage ("encoder", "synthesizer" or "vocoder") by kind, in their order.
+
+    Raises:
+        ModelFileError: there is no such stage. The name may come from a file, so nothing else is imported.
+    """
+    if stage not in STAGES:
+        raise ModelFileError(f"There is no stage {stage[:40]!r}: give a model of one of {', '.join(STAGES)}.")
     package = importlib.import_module(stage)
     found = []
     for module in pkgutil.iter_modules(package.__path__):

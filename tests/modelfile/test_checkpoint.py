@@ -197,6 +197,17 @@ def test_mismatched_weights_are_named(model_file):
     load_into(ToyModel(ToyConfig()), weights, strict=False)
 
 
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_whole_numbers_in_place_of_weights_are_refused(model_file, device):
+    weights = load_weights(model_file)
+    weights["first.weight"] = weights["first.weight"].to(torch.int64)
+    with torch.device(device):
+        model = ToyModel(ToyConfig())
+    with pytest.raises(ModelFileError, match=r"first.weight holds whole numbers") as error:
+        load_into(model, weights)
+    assert one_sentence(error)
+
+
 def test_warm_start_copies_what_fits(model_file):
     weights = load_weights(model_file)
     other = ToyModel(ToyConfig(width=9))

@@ -39,3 +39,10 @@ def test_files_of_unknown_families_are_refused(tmp_path: Path) -> None:
     save_model(tmp_path / "m.safetensors", {"w": torch.ones(1)}, ModelHeader("encoder", "unknown"))
     with pytest.raises(ModelFileError, match="family 'unknown': update"):
         load_family("encoder", tmp_path / "m.safetensors", "cpu")
+
+
+@pytest.mark.parametrize("stage", ["", "this", "../../etc/passwd", "os", "x" * 5000])
+def test_no_other_module_is_imported_for_a_stage(stage: str) -> None:
+    with pytest.raises(ModelFileError, match="There is no stage") as error:
+        family_of(stage, "")
+    assert "this" not in sys.modules and len(str(error.value)) < 200
