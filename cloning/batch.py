@@ -161,8 +161,8 @@ def _speak_files(
     """The batch, in a locked folder. A new folder is left empty if no file was finished."""
     manifest_path = journal.path.with_name(MANIFEST)
     earlier = Manifest.read(manifest_path)
-    if earlier is not None:
-        _remove_temporaries(journal.path.parent, {MANIFEST, *(path.name for _, path in jobs if path is not None)})
+    ours = set() if earlier is None else {path.name for _, path in jobs if path is not None}
+    _remove_temporaries(journal.path.parent, {MANIFEST, *ours})
     if earlier is not None and narrator.options.seed is None and not overwrite:
         narrator.options = _with_seed_of(narrator.options, earlier)
     narrator.options = narrator.options.seeded()

@@ -110,6 +110,13 @@ def test_a_batch_that_is_killed_as_it_continues_is_continued(tmp_path, monkeypat
     assert names(folder) == ["001.wav", "002.wav", "003.wav", MANIFEST]
 
 
+def test_the_temporary_file_of_a_killed_first_manifest_is_removed(tmp_path):
+    (tmp_path / ".manifest.json.0123abcd.partial").write_text("{")
+    (tmp_path / ".001.wav.0123abcd.partial").write_text("not known to be of a batch")
+    speak(tmp_path)
+    assert names(tmp_path) == [".001.wav.0123abcd.partial", "001.wav", "002.wav", "003.wav", MANIFEST]
+
+
 @pytest.mark.parametrize("cut", range(1, 40, 3))
 def test_a_line_that_was_cut_short_loses_only_itself(tmp_path, monkeypatch, cut):
     folder = tmp_path / "out"
