@@ -37,6 +37,7 @@ PYTHON_BEFORE = {"docs/python.md": "play = len"}  # what a page's examples take 
 BUDGETS = (
     ("python train_", f"--max-minutes {MINUTES}"),
     ("torchrun ", f"--max-minutes {MINUTES}"),
+    ("python -m tests.faults.", "--count 10"),
     ("python evaluate.py vocoder", "--limit 2"),
     ("python evaluate.py cloning", "--limit 2 --natural-limit 2"),
 )

@@ -17,6 +17,7 @@ from synthesizer.tacotron1.inference import Tacotron1Synthesizer
 from synthesizer.tacotron1.training import plan_training
 from tests.synthesizer.tacotron1.toy import toy_config, toy_synthesizer
 from tests.synthesizer.toy import toy_store
+from tests.training.runs import differences
 from train_synth import main
 
 
@@ -60,6 +61,14 @@ def test_validation_reports_losses_and_alignments(store):
     figures = task.validate(0, run)  # type: ignore[arg-type]
     assert {"validation_mel", "validation_stop", "validation_guided_attention", "free_aligned"} <= set(figures)
     assert all(np.isfinite(list(figures.values()))) and images == ["alignment/0", "alignment/1"]
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(store, tmp_path):
+    steps = {"steps": 4, "save_every": 2, "validate_every": 3}
+    main(toy_flags(store, tmp_path / "whole", **steps))
+    main(toy_flags(store, tmp_path / "parts", **steps, max_minutes=1e-9))  # stops after its first step
+    main(toy_flags(store, tmp_path / "parts", **steps, resume=True))
+    assert differences(tmp_path / "parts", tmp_path / "whole") == []
 
 
 def test_a_trained_model_speaks_and_can_be_fine_tuned(store, tmp_path):

@@ -13,6 +13,7 @@ import train_vocoder
 from corpora.store import FeatureWriter
 from modelfile.checkpoint import load_weights
 from modelfile.header import read_header
+from tests.training.runs import differences
 from tests.vocoder.spectral.test_training import TOY
 from tests.vocoder.spectral.test_training import train as train_first_stage
 from training.flags import read_flags
@@ -43,10 +44,8 @@ def test_resumed_run_equals_an_uninterrupted_one(toy_store_path, tmp_path, first
     assert Discriminators.load(tmp_path / "parts" / FILE_NAME).config == SMALL
     assert read_header(tmp_path / "parts" / FILE_NAME).step < 6
     train(toy_store_path, tmp_path / "parts", start_from=first, resume=True)
-    for name in ("model.safetensors", FILE_NAME):
-        whole, parts = (load_weights(tmp_path / run / name) for run in ("whole", "parts"))
-        assert whole.keys() == parts.keys()
-        assert all(torch.equal(whole[key], parts[key]) for key in whole)
+    assert (tmp_path / "whole" / FILE_NAME).is_file()
+    assert differences(tmp_path / "parts", tmp_path / "whole") == []
 
 
 FORMER = {
