@@ -6,12 +6,13 @@ model family knows its own (`Family.convert`).
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelfile.families import STAGES, families_of
+from modelfile.header import read_header
 from modelfile.public import Converted, PublicCheckpoint, is_public_checkpoint, read_public_checkpoint
 from speech.errors import ModelFileError, StorageError, exit_on_speech_error
 from speech.files import check_free_space
@@ -78,20 +79,7 @@ def convert_files(sources: Sequence[str | Path], folder: str | Path, *, overwrit
         ModelFileError: as `convert_file`, or two files are of the same stage.
         StorageError: the folder holds such a model already, or cannot be written.
     """
-    checkpoints = [read_public_checkpoint(source) for source in sources]
-    models: dict[str, Converted] = {}
-    named: dict[str, str] = {}
-    for checkpoint in checkpoints:
-        header, weights = convert_checkpoint(checkpoint)
-        if header.stage in models:
-            raise ModelFileError(
-                f"{named[header.stage]} and {checkpoint.name} are both for the {header.stage} stage: "
-                "convert them to different folders."
-            )
-        models[header.stage], named[header.stage] = (header, weights), checkpoint.name
-    if "encoder" in models and "synthesizer" in models:
-        header, weights = models["synthesizer"]
-        models["synthesizer"] = replace(header, embedding_space=models["encoder"][0].embedding_space), weights
+    models = {header.stage: (header, weights) for header, weights in _converted_together(sources).values()}
     outputs = {stage: Path(folder) / f"{stage}.safetensors" for stage in STAGES if stage in models}
     for output in outputs.values():
         if output.exists() and not overwrite:
@@ -103,6 +91,67 @@ def convert_files(sources: Sequence[str | Path], folder: str | Path, *, overwrit
     return outputs
 
 
+def convert_beside(
+    sources: Sequence[str | Path], progress: Callable[[str, int, int], None] | None = None
+) -> list[Path]:
+    """Write public checkpoints as model files beside them, with the same names. Replaces earlier conversions only.
+
+    Args:
+        sources: at most one of each stage; those that are converted together belong together, as in `convert_files`.
+        progress: called with the name of a file, the steps done and the steps in all.
+
+    Returns:
+        The model files. Nothing is written unless all can be converted.
+
+    Raises:
+        ModelFileError: as `convert_files`.
+        StorageError: there is a model file of that name that was not converted, or it cannot be written.
+    """
+    outputs = [_output_of(Path(source)) for source in sources]
+    steps = 2 * len(outputs)
+
+    def report(name: str, done: int) -> None:
+        if progress is not None:
+            progress(name, done, steps)
+
+    models = _converted_together(sources, report)
+    check_free_space(outputs[0], sum(_size(weights) for _, weights in models.values()))
+    for number, (output, source) in enumerate(zip(outputs, sources, strict=True)):
+        report(Path(source).name, len(outputs) + number)
+        _save(output, models[Path(source)])
+    return outputs
+
+
+def _output_of(source: Path) -> Path:
+    """The model file beside a checkpoint. Raises: StorageError if there is one that was not made of it."""
+    output = source.with_suffix(".safetensors")
+    if output.exists() and read_header(output).extra.get("converted_from") != source.name:
+        raise StorageError(f"{output} exists and was not made of {source.name}: move one of them to another folder.")
+    return output
+
+
+def _converted_together(
+    sources: Sequence[str | Path], report: Callable[[str, int], None] = lambda name, done: None
+) -> dict[Path, Converted]:
+    """The models of checkpoints that belong together. Raises: ModelFileError as `convert_files`."""
+    models: dict[Path, Converted] = {}
+    stages: dict[str, Path] = {}
+    for done, source in enumerate(map(Path, sources)):
+        report(source.name, done)
+        header, weights = convert_checkpoint(read_public_checkpoint(source))
+        if header.stage in stages:
+            raise ModelFileError(
+                f"{stages[header.stage].name} and {source.name} are both for the {header.stage} stage: "
+                "convert them to different folders."
+            )
+        models[source], stages[header.stage] = (header, weights), source
+    if "encoder" in stages and "synthesizer" in stages:
+        header, weights = models[stages["synthesizer"]]
+        space = models[stages["encoder"]][0].embedding_space
+        models[stages["synthesizer"]] = replace(header, embedding_space=space), weights
+    return models
+
+
 def model_file(path: str | Path, convert: bool = False) -> Path:
     """The model file to use for a path that a user gave.
 
@@ -112,19 +161,20 @@ def model_file(path: str | Path, convert: bool = False) -> Path:
 
     Raises:
         ModelFileError: a public checkpoint that may not or cannot be converted.
-        StorageError: the model file cannot be written.
+        StorageError: there is a model file of that name that was not converted, or it cannot be written.
     """
     path = Path(path)
     if not is_public_checkpoint(path):
         return path
-    output = path.with_suffix(".safetensors")
     if not convert:
+        output = path.with_suffix(".safetensors")
         raise ModelFileError(
             f"{path} is a pickled PyTorch file, which could run any program: add --convert-checkpoints to convert "
             f"it to {output.name} first, in a process of its own that cannot."
         )
     if not path.is_file():
         raise ModelFileError(f"There is no file {path}: give the path of a .pt file.")
+    output = _output_of(path)
     if not output.is_file() or output.stat().st_mtime < path.stat().st_mtime:
         convert_file(path, output)
     return output
@@ -178,8 +228,6 @@ def main(arguments: list[str] | None = None) -> None:
 
 def describe(stage: str, output: Path) -> str:
     """One line about a converted model file."""
-    from modelfile.header import read_header
-
     header = read_header(output)
     size = output.stat().st_size / 1e6
     space = f", embedding space {header.embedding_space}" if header.embedding_space else ""

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from modelfile import convert
-from modelfile.convert import convert_files, convert_folder, main, model_file
+from modelfile.convert import convert_beside, convert_files, convert_folder, main, model_file
 from modelfile.header import ModelHeader, read_header
 from modelfile.public import PROCESS, PUBLIC_SPACE, PublicCheckpoint, read_public_checkpoint
 from speech.errors import ModelFileError, StorageError
@@ -245,6 +245,24 @@ def test_a_checkpoint_is_converted_only_on_request(toy_families: None, tmp_path:
     assert output == tmp_path / "vocoder.safetensors" and read_header(output).step == 3
     written = output.stat().st_mtime_ns
     assert model_file(source, convert=True).stat().st_mtime_ns == written  # it is there already
+
+
+def test_files_are_converted_beside_together(toy_families: None, tmp_path: Path) -> None:
+    sources = [tmp_path / "encoder.pt", tmp_path / "synthesizer.pt"]
+    for source in sources:
+        source.write_bytes(b"")
+    steps: list[tuple[str, int, int]] = []
+    outputs = convert_beside(sources, lambda *step: steps.append(step))
+    assert outputs == [source.with_suffix(".safetensors") for source in sources]
+    assert read_header(outputs[1]).embedding_space == "own"
+    assert steps == [("encoder.pt", 0, 4), ("synthesizer.pt", 1, 4), ("encoder.pt", 2, 4), ("synthesizer.pt", 3, 4)]
+    assert convert_beside(sources) == outputs  # replaces its own conversions
+    (tmp_path / "vocoder.pt").write_bytes(b"")
+    outputs[0].rename(tmp_path / "vocoder.safetensors")  # made of another file
+    with pytest.raises(StorageError, match=r"was not made of vocoder\.pt"):
+        convert_beside([tmp_path / "vocoder.pt"])
+    with pytest.raises(StorageError, match=r"was not made of vocoder\.pt"):
+        model_file(tmp_path / "vocoder.pt", convert=True)
 
 
 def test_a_folder_of_checkpoints_is_converted_only_on_request(toy_families: None, tmp_path: Path) -> None:

@@ -3,10 +3,12 @@
     worker.submit("Speaking", lambda context: jobs.speak(context, models, files, jobs.SpeechRequest(text, voice)))
 
 Progress counts the whole job (`done` of `total`); the stage says what is being done. The models belong to one worker
-thread. The jobs are in `loaded_models`, `enrolment`, `adaptation`, `speaking` and `text_files`.
+thread. The jobs are in `loaded_models`, `enrolment`, `adaptation`, `conversion`, `speaking`
+and `text_files`.
 """
 
 from toolbox.jobs.adaptation import adapt
+from toolbox.jobs.conversion import convert_checkpoints
 from toolbox.jobs.enrolment import AnalysedClip, Enrolment, Source, analyse_clip, embed, enrol
 from toolbox.jobs.interrupted import interrupted_result
 from toolbox.jobs.loaded_models import Models, load_models
@@ -33,6 +35,7 @@ __all__ = [
     "WrittenFile",
     "adapt",
     "analyse_clip",
+    "convert_checkpoints",
     "embed",
     "enrol",
     "export",

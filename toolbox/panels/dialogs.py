@@ -16,7 +16,7 @@ from toolbox.widgets.parts import button, faint, row
 RECORDINGS = "Recordings (*.wav *.flac *.ogg *.opus *.mp3 *.m4a *.aac *.mp4 *.webm);;All files (*)"
 RESULTS = "Audio (*.wav *.flac *.ogg)"
 TEXTS = "Text (*.txt);;All files (*)"
-MODELS = "Models (*.safetensors);;All files (*)"
+MODELS = "Models and checkpoints (*.safetensors *.pt *.pth *.pyt);;All files (*)"
 LEXICONS = "Lexicon (*.csv);;All files (*)"
 
 Mode = Literal["open", "open many", "save", "folder"]

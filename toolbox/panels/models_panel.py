@@ -8,8 +8,11 @@ from PyQt5.QtWidgets import QComboBox, QHBoxLayout, QSizePolicy, QVBoxLayout, QW
 
 from cloning.models import ModelFiles
 from modelfile.locations import fetched_models
+from modelfile.public import is_public_checkpoint
+from toolbox import jobs
 from toolbox.panels.dialogs import MODELS, ask_for_files
 from toolbox.state.session import Session
+from toolbox.state.worker import JobContext
 from toolbox.storage.model_files import STAGES, ModelFile, incompatibility, list_models, read_model_file
 from toolbox.widgets.parts import Card, button, faint, row, selectable
 from toolbox.widgets.scrolling import MIN_HEIGHT, ScrollPage
@@ -37,7 +40,7 @@ class ModelsPanel(QWidget):
         self.remark = faint()
         self.load_button = button("&Load these models", "Use the selected models", self.load, "", True)
         self.folder_button = button("Add &folder...", "Search another folder for models", self.ask_for_folder, "folder")
-        self.file_button = button("Add fil&e...", "Add one model file", self.ask_for_file)
+        self.file_button = button("Add fil&es...", "Add model files, or public checkpoints (.pt)", self.ask_for_files)
         self.rescan_button = button("&Refresh", "Search the folders again, for example during a training", self.scan)
         cards = QHBoxLayout()
         for stage in STAGES:
@@ -145,19 +148,48 @@ class ModelsPanel(QWidget):
         self._session.preferences.set("more_models", [str(folder) for folder in self._folders[2:]])
         self.scan()
 
-    def ask_for_file(self) -> None:
-        ask_for_files(self, self._session.preferences, "A model", "open", lambda paths: self.add_file(paths[0]), MODELS)
+    def ask_for_files(self) -> None:
+        ask_for_files(self, self._session.preferences, "Models", "open many", self.add_files, MODELS)
 
-    def add_file(self, path: Path) -> None:
-        """Add one model to the list of its stage and select it."""
+    def add_files(self, paths: list[Path]) -> None:
+        """Add models to the lists of their stages and select them; offer to convert those that are checkpoints."""
+        for path in paths:
+            if not is_public_checkpoint(path):
+                self._session.submit(
+                    f"Reading {path.name}", lambda _context, path=path: [read_model_file(path)], self._add, "files"
+                )
+        checkpoints = [path for path in paths if is_public_checkpoint(path)]
+        if checkpoints:
+            self._offer_conversion(checkpoints)
 
-        def add(model: ModelFile) -> None:
-            stage = model.header.stage
-            models = {name: list(found) for name, found in self.models.items()}
-            if all(model.path != one.path for one in models[stage]):
-                models[stage].insert(0, model)
-            self._show(models)
-            self._select(stage, model.path)
-            self._show_selected()
+    def _offer_conversion(self, checkpoints: list[Path]) -> None:
+        names = " and ".join(path.name for path in checkpoints)
+        subject = "is a PyTorch checkpoint" if len(checkpoints) == 1 else "are PyTorch checkpoints"
+        self._session.notify(
+            f"{names} {subject}, which cannot be used directly.", "&Convert", lambda: self.convert(checkpoints)
+        )
 
-        self._session.submit(f"Reading {path.name}", lambda _context: read_model_file(path), add, "files")
+    def convert(self, checkpoints: list[Path]) -> None:
+        """Convert public checkpoints in the background, then select the model files."""
+
+        def work(context: JobContext) -> list[ModelFile]:
+            return [read_model_file(path) for path in jobs.convert_checkpoints(context, checkpoints)]
+
+        def done(models: list[ModelFile]) -> None:
+            self._add(models)
+            self._session.notify(f"Converted to {' and '.join(readable(model) for model in models)}.")
+
+        def readable(model: ModelFile) -> str:
+            return model.name if model.path is None else model.path.name
+
+        self._session.submit(f"Converting {checkpoints[0].name}", work, done, "slow")
+
+    def _add(self, models: list[ModelFile]) -> None:
+        listed = {stage: list(found) for stage, found in self.models.items()}
+        for model in models:
+            same = [one for one in listed[model.header.stage] if one.path == model.path]
+            listed[model.header.stage] = [model] + [one for one in listed[model.header.stage] if one not in same]
+        self._show(listed)
+        for model in models:
+            self._select(model.header.stage, model.path)
+        self._show_selected()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from modelfile.public import is_public_checkpoint
 from toolbox.panels.dataset_browser import DatasetBrowser
 from toolbox.panels.library import LibraryPanel
 from toolbox.panels.models_panel import ModelsPanel
@@ -32,9 +33,9 @@ class DroppedFiles:
         if ".txt" in by_suffix:
             self._show_page("Speak")
             self._file_actions.use_text_file(by_suffix[".txt"])
-        elif ".safetensors" in by_suffix:
+        elif models := [path for path in paths if path.suffix.lower() == ".safetensors" or is_public_checkpoint(path)]:
             self._show_page("Models")
-            self._models.add_file(by_suffix[".safetensors"])
+            self._models.add_files(models)
         elif ".csv" in by_suffix:
             self._options.use_lexicon(by_suffix[".csv"])
         elif paths:
