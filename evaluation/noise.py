@@ -21,19 +21,22 @@ WINDOW = SAMPLE_RATE * VAD_WINDOW_MS // 1000
 
 
 class NoiseSet:
-    """The held-out noises of a folder (`corpora.splits.noise_split`), without digital silence at the ends.
+    """The noises of a folder that belong to a split, without digital silence at the ends.
+
+    Args:
+        split: "validation" for the held-out noises, or "train" (`corpora.splits.noise_split`).
 
     Raises:
-        CorpusError: the folder is missing or has no held-out noise.
+        CorpusError: the folder is missing or has no noise of the split.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, split: str = "validation") -> None:
         if not folder.is_dir():
             raise CorpusError(f"There is no folder {folder}: name one with recordings of noise.")
         files = audio_files(folder)
         self.noises: list[np.ndarray] = []
         for path in files:
-            if noise_split(path.relative_to(folder).as_posix()) != "validation":
+            if noise_split(path.relative_to(folder).as_posix()) != split:
                 continue
             try:
                 noise = np.trim_zeros(read_audio(path))
@@ -42,7 +45,8 @@ class NoiseSet:
             if len(noise) >= MIN_SECONDS * SAMPLE_RATE and rms(noise) > SILENT:
                 self.noises.append(noise)
         if not self.noises:
-            raise CorpusError(f"None of the {len(files)} recordings in {folder} is held-out noise: name more.")
+            kind = "held-out" if split == "validation" else "training"
+            raise CorpusError(f"None of the {len(files)} recordings in {folder} is {kind} noise: name more.")
 
     def __len__(self) -> int:
         return len(self.noises)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 # FFmpeg also reads playlists that name other files and URLs; those formats are left out.
 FFMPEG_FORMATS = (
@@ -56,4 +56,20 @@ def open_container(path: Path, first: bytes = b"") -> Iterator[Any]:
         open(path, "rb") as stream,
         av.open(_PatchedFile(stream, first), mode="r", options=FFMPEG_OPTIONS, metadata_errors="ignore") as container,
     ):
+        yield container
+
+
+@contextmanager
+def in_memory(file: BinaryIO, mode: Literal["r", "w"], form: str) -> Iterator[Any]:
+    """Open a container of this program's own making in memory: to write one, or to read it again.
+
+    Args:
+        form: name of the container in FFmpeg.
+
+    Yields:
+        An `av.container.OutputContainer` or `InputContainer`.
+    """
+    import av
+
+    with av.open(file, mode=mode, format=form) as container:
         yield container

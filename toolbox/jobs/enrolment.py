@@ -43,6 +43,7 @@ class AnalysedClip:
         remarks: of the quality check, the most severe first.
         usable: whether a voice may be made of it.
         too_short: whether it has too little speech.
+        detection: whether it is synthesized speech, as a sentence; empty if that is unknown.
     """
 
     source: str
@@ -54,6 +55,7 @@ class AnalysedClip:
     remarks: tuple[Remark, ...]
     usable: bool
     too_short: bool
+    detection: str = ""
 
     def as_reference(self) -> NewReference:
         """The clip for `VoiceStore.add_reference`; it must have an embedding."""
@@ -85,7 +87,8 @@ def analyse_clip(context: JobContext, models: Models, files: ModelFiles, source:
     context.progress("Analysing", 1, 2)
     clip = examine_clip(name, wav, encoder)
     context.check()
-    return _analysed(name, wav, clip, encoder.embedding_space)
+    analysed = _analysed(name, wav, clip, encoder.embedding_space)
+    return replace(analysed, detection=detect(models, wav))
 
 
 def enrol(
@@ -120,7 +123,7 @@ def enrol(
     context.check()
     space = encoder.embedding_space
     analysed = tuple(
-        _analysed(clip.source, wav, clip, space)
+        replace(_analysed(clip.source, wav, clip, space), detection=detect(models, wav))
         for source, wav, clip in zip(sources, wavs, report.clips, strict=True)
         if not clip.skipped
     )
@@ -132,6 +135,15 @@ def enrol(
         for remark in clip.report.remarks
     )
     return Enrolment(voice, analysed, skipped + report.remarks)
+
+
+def detect(models: Models, wav: np.ndarray) -> str:
+    """Whether a clip is synthesized speech, as a sentence; empty without a detector or without enough speech."""
+    detector = models.detector()
+    try:
+        return "" if detector is None else detector.detect(wav).sentence
+    except AudioError:
+        return ""
 
 
 def embed(context: JobContext, models: Models, files: ModelFiles, source: Source) -> np.ndarray:

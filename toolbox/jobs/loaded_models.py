@@ -12,10 +12,12 @@ from cloning.models import LOADERS, STAGES, ModelFiles, needs_vocoder, use_threa
 from cloning.options import SpeechOptions
 from cloning.speech_model import EndToEnd, Monitor, TwoStage
 from cloning.voices import Voice
+from detector.config import DEFAULT_DETECTOR
 from modelfile.header import read_header
 from toolbox.jobs.context import JobContext
 
 if TYPE_CHECKING:
+    from detector import Detector
     from encoder import SpeakerEncoder
 
 WARM_UP_SAMPLES = 32_000  # 2 s at 16 kHz, a little more than one partial of the encoder
@@ -33,6 +35,7 @@ class Models:
         self.device = device
         self.threads = threads
         self._loaded: dict[str, tuple[tuple[Any, ...], Any]] = {}
+        self._detector: Detector | None = None
 
     def load(self, context: JobContext, files: ModelFiles) -> VoiceCloner:
         """All stages; only those that are not in the cache are loaded. An end-to-end synthesizer needs no vocoder.
@@ -58,6 +61,15 @@ class Models:
         if not self._is_loaded("encoder", files):
             context.progress("Loading the encoder", 0, 0)
         return self._stage("encoder", files)
+
+    def detector(self) -> Detector | None:
+        """The detector of synthesized speech among the default models; None if it is not there."""
+        if self._detector is None and DEFAULT_DETECTOR.is_file():
+            from detector import Detector
+
+            use_threads(self.threads)
+            self._detector = Detector.load(DEFAULT_DETECTOR)
+        return self._detector
 
     def two_stage(self, context: JobContext, files: ModelFiles) -> TwoStage:
         """Synthesizer and vocoder, for one of the two steps alone. Errors as `load`."""

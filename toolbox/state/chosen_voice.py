@@ -91,8 +91,14 @@ def voice_of(kind: Kind, title: str, made: jobs.Enrolment, key: str = "") -> Cho
     recordings = tuple((clip.source, clip.wav) for clip in made.clips)
     remarks = made.remarks + tuple(remark for clip in made.clips for remark in clip.remarks)
     lines = (f"{sum(clip.seconds for clip in made.clips):.1f} s of speech in {len(made.clips)} recording"
-             f"{'s' * (len(made.clips) > 1)}",)  # fmt: skip
+             f"{'s' * (len(made.clips) > 1)}", *detection_lines(made.clips))  # fmt: skip
     return ChosenVoice(kind, title, made.voice, key, recordings, made.clips[0].mel, lines, remarks, made.clips)
+
+
+def detection_lines(clips: Sequence[jobs.AnalysedClip]) -> tuple[str, ...]:
+    """Whether the clips are synthesized speech: one line, or several if that differs; with their names if several."""
+    known = [clip for clip in clips if clip.detection]
+    return tuple(clip.detection if len(clips) == 1 else f"{clip.source}: {clip.detection}" for clip in known[:2])
 
 
 def first_mel(recordings: Sequence[tuple[str, np.ndarray]]) -> np.ndarray:
