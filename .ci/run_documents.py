@@ -87,6 +87,10 @@ NOT_RUN = (
     ("--watermark", "needs an optional package"),
     ("python -m encoder.verification --library", "needs a saved voice; a test saves one"),
     ("python demo_cli.py --voice NAME", "is named without a voice"),
+    ("requirements-units.txt", "transformers is optional; a test makes a tiny model where it is installed"),
+    ("python -m synthesizer.units.", "takes minutes; a test trains a small one"),
+    ("runs/units-2", "needs trained units"),
+    ("python -m evaluation.detection_", "takes minutes; a test trains a small one"),
     ("python evaluate.py encoder CORPORA", "is named without its corpora"),
 )
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from encoder import SpeakerEncoder
     from synthesizer import Synthesizer
+    from synthesizer.units import UnitEncoder
 
 
 @functools.lru_cache(maxsize=2)
@@ -25,3 +27,17 @@ def load_synthesizer(path: Path) -> Synthesizer:
     from synthesizer import Synthesizer
 
     return Synthesizer.load(path)
+
+
+@functools.lru_cache(maxsize=2)
+def load_units(path: Path) -> UnitEncoder:
+    """Raises: ModelFileError; ConfigError for units of a HuBERT model, whose folder is needed, too."""
+    from synthesizer.units import load_unit_encoder
+
+    return load_unit_encoder(path)
+
+
+def units_digest(path: Path) -> str:
+    """Identifies the units of a store. Raises: ModelFileError."""
+    load_units(path)
+    return hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()

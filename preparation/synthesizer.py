@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelfile.locations import DEFAULT_MODELS
 from preparation.features import encoder_ready, stored_mel, stored_samples, trimmed
-from preparation.models import load_encoder
+from preparation.models import load_encoder, load_units, units_digest
 from preparation.settings import MelSettings
 from preparation.task import Refused, Task, check_length, refusing
 from speech.errors import AudioError, ConfigError, TextError
@@ -68,6 +68,8 @@ class Synthesizer(MelSettings):
     """Remove steady noise, which is measured in the pauses. For noisy rooms and microphones, not for studios."""
     keep_audio: bool = False
     """Store the audio too, which an end-to-end model (train_synth.py --model vits) needs."""
+    units: Path | None = None
+    """Unit file of `python -m synthesizer.units.training`: store the units of each clip, for speech to speech."""
     speeds: tuple[float, ...] = ()
     """Add copies of training clips at these speeds, for example 0.9 1.1, as lower and higher voices."""
 
@@ -89,6 +91,7 @@ class Synthesizer(MelSettings):
             "reduce_noise": self.reduce_noise,
             "speeds": self.speeds,
             **({"keep_audio": True} if self.keep_audio else {}),
+            **({"units": units_digest(self.units)} if self.units is not None else {}),
             "embedding_space": load_encoder(self.encoder).embedding_space,
         }
 
@@ -151,6 +154,7 @@ class Synthesizer(MelSettings):
         import numpy as np
 
         from corpora.store_filling import Clip
+        from speech.audio import SAMPLE_RATE, resample
         from speech.vad import signal_bounds
 
         skipped = signal_bounds(segment.wav, self.sample_rate)[0] / self.sample_rate
@@ -161,6 +165,8 @@ class Synthesizer(MelSettings):
         arrays = {"mel": stored_mel(wav, self.mel)}
         if self.keep_audio:
             arrays["wav"] = stored_samples(wav, len(arrays["mel"]), self.mel)
+        if self.units is not None:
+            arrays["units"] = load_units(self.units).encode(resample(wav, self.sample_rate, SAMPLE_RATE))
         if segment.words and len(segment.words) == len(transcript.text.split()):
             # Word times guide the attention in training: it aligns in a tenth of the steps.
             times = [(word.start - skipped, word.end - skipped) for word in segment.words]
