@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -88,7 +88,7 @@ def _figures(detector: Detector, scored: Scored) -> dict[str, Figure]:
     return figures
 
 
-def _resampled(scored: Scored, measure) -> Figure:  # type: ignore[no-untyped-def]
+def _resampled(scored: Scored, measure: Callable[[np.ndarray], float]) -> Figure:
     """A measure of chosen clips [n], with the interval of a bootstrap within the classes."""
     synthetic = scored.synthetic
     classes = [np.flatnonzero(synthetic), np.flatnonzero(~synthetic)]

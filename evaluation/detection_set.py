@@ -16,6 +16,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tyro
 
@@ -25,6 +26,11 @@ from evaluation.detection_clips import RECORDED, SPLITS, STAGE, Clip
 from evaluation.settings import Corpora, labelled
 from modelfile.locations import DEFAULT_MODELS
 from speech.errors import AudioError, ConfigError, exit_on_speech_error
+
+if TYPE_CHECKING:
+    from cloning import VoiceCloner
+    from cloning.speech_model import SynthesizerModel
+    from evaluation.sets import Material
 
 SECONDS = 3.0  # of a clip
 MIN_SECONDS = 1.2
@@ -151,7 +157,7 @@ def _jobs(settings: SetSettings) -> list[_Job]:
     return [job for _, job in sorted(ranked, key=lambda entry: entry[0])]
 
 
-def utterances_by_split(material) -> dict[str, list[Utterance]]:  # type: ignore[no-untyped-def]
+def utterances_by_split(material: Material) -> dict[str, list[Utterance]]:
     """The utterances of `SPLITS`, evenly over the speakers. No speaker is in two splits."""
     chosen = material.choose()
     trained = {item.speaker for item in chosen if material.splits[item.key] == "train"}
@@ -197,7 +203,7 @@ class _Chain:
     def __init__(self, settings: SetSettings) -> None:
         self.settings = settings
         self.labels = [labelled(name)[0] for name in settings.vocoder]
-        self._loaded = None
+        self._loaded: tuple[VoiceCloner, dict[str, SynthesizerModel]] | None = None
 
     def names(self, copied: bool, cloned: bool) -> list[str]:
         return [
@@ -206,13 +212,15 @@ class _Chain:
 
     def copies(self, clip: Clip) -> Iterator[Clip]:
         """The clip through mel and each vocoder."""
+        from cloning import TwoStage
         from evaluation.outputs import NATURAL, Output, copy_output
         from speech.audio import normalize_peak
 
         natural = Output(NATURAL, clip.key, clip.speaker, "", 0, normalize_peak(clip.wav))
         for label, model in self._models()[1].items():
-            copy = copy_output(natural, label, model.vocoder, self.settings.seed)
-            yield replace(clip, generator=f"copy, {label}", wav=copy.measured)
+            if isinstance(model, TwoStage):
+                copy = copy_output(natural, label, model.vocoder, self.settings.seed)
+                yield replace(clip, generator=f"copy, {label}", wav=copy.measured)
 
     def clones(self, clip: Clip, text: str) -> Iterator[Clip]:
         """The text in the voice of the clip, with each vocoder."""
@@ -230,7 +238,7 @@ class _Chain:
             if len(wav) >= MIN_SECONDS * SAMPLE_RATE:
                 yield replace(clip, generator=output.condition, wav=wav)
 
-    def _models(self):  # type: ignore[no-untyped-def]
+    def _models(self) -> tuple[VoiceCloner, dict[str, SynthesizerModel]]:
         if self._loaded is None:
             from evaluation.run import load_models
             from evaluation.settings import CloningSettings

@@ -14,9 +14,9 @@ from detector.inference import KIND, STAGE, Detector
 from detector.model import DetectorNetwork, loss_of
 from encoder.metrics import equal_error_rate
 from evaluation.detection_clips import RECORDED
+from speech.audio import INT16_SCALE
 from speech.errors import CorpusError
 from training.config import Task
-from vocoder.data import INT16_SCALE
 
 if TYPE_CHECKING:
     from corpora.store import FeatureStore

@@ -9,7 +9,7 @@ The phones of a recording are those that the synthesizer's attention aligns to i
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,8 @@ from modelfile.locations import DEFAULT_MODELS
 from speech.errors import AudioError, ConfigError, CorpusError, TextError, exit_on_speech_error
 
 if TYPE_CHECKING:
+    from encoder import SpeakerEncoder
+    from evaluation.figures import Figure
     from evaluation.report import Report
     from evaluation.sets import Recording
     from synthesizer import Synthesizer
@@ -96,7 +98,7 @@ def measure(settings: UnitSettings) -> Report:
     return Report("Units", {"corpora": [path.name for path in settings.corpora]}, figures, [], notes.all())
 
 
-def phones_of(recording: Recording, encoder, synthesizer: Synthesizer) -> list[str]:  # type: ignore[no-untyped-def]
+def phones_of(recording: Recording, encoder: SpeakerEncoder, synthesizer: Synthesizer) -> list[str]:
     """The phone of each frame of 20 ms, without stress; "" in pauses. An empty list if it cannot be aligned."""
     from speech.mel import synthesis_mel
     from synthesizer.alignment_score import alignment_report
@@ -128,7 +130,7 @@ def phone_name(symbol: int) -> str:
     return name[1:].rstrip("012") if name.startswith(PHONEME_MARK) else ""
 
 
-def system_figures(units: UnitEncoder, aligned: Sequence[tuple[Recording, list[str]]], seed: int) -> dict:
+def system_figures(units: UnitEncoder, aligned: Sequence[tuple[Recording, list[str]]], seed: int) -> dict[str, Figure]:
     """The figures of one unit encoder."""
     from evaluation import unit_metrics as metrics
     from evaluation.error_rates import error_rates
@@ -154,7 +156,7 @@ def system_figures(units: UnitEncoder, aligned: Sequence[tuple[Recording, list[s
     return figures
 
 
-def _shown(items, total: int):  # type: ignore[no-untyped-def]
+def _shown(items: Iterable[Recording], total: int) -> Iterable[Recording]:
     from tqdm import tqdm
 
     return tqdm(items, "recordings", total, file=sys.stderr, disable=None)

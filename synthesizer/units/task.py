@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from speech.audio import INT16_SCALE
 from speech.errors import CorpusError
 from synthesizer.units.base import STAGE, UnitEncoder
 from synthesizer.units.clusters import fit_centroids
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 IGNORED = -100  # label of frames after the end of a clip
 VALIDATION_CLIPS = 24
-INT16_SCALE = np.float32(32768)
 
 
 def open_speech(path: Path) -> FeatureStore:
@@ -45,7 +45,7 @@ def open_speech(path: Path) -> FeatureStore:
 
 def wav_of(store: FeatureStore, index: int) -> np.ndarray:
     """float32 [samples] at 16 kHz of an utterance."""
-    return np.asarray(store.array(index, "wav")) / INT16_SCALE
+    return np.asarray(store.array(index, "wav")) / np.float32(INT16_SCALE)
 
 
 class LabelledMels:
