@@ -10,6 +10,8 @@ from corpora.store import FeatureStore
 from tests.toy_models import speech_like, toy_encoder
 
 TEXT = "THE BIRCH CANOE SLID ON THE SMOOTH PLANKS"
+from synthesizer.units.config import UnitConfig
+from synthesizer.units.encoders import MfccUnits
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +56,20 @@ def test_audio_and_texts_are_prepared_for_synthesizer_and_vocoder(sv2tts: Path, 
     for index in range(4):
         np.testing.assert_array_equal(store.array(index, "wav"), vocoder.array(index, "wav"))
         assert store.shape(index, "wav") == (200 * store.shape(index, "mel")[0],)
+
+
+def test_units_are_stored_beside_the_mels(sv2tts: Path, tmp_path: Path) -> None:
+    toy_encoder().save(tmp_path / "encoder.safetensors")
+    centroids = np.random.default_rng(0).standard_normal((5, 39)).astype(np.float32)
+    MfccUnits(UnitConfig(units=5), centroids).save(tmp_path / "units.safetensors")
+    files = ("--encoder", tmp_path / "encoder.safetensors", "--units", tmp_path / "units.safetensors")
+    store = stored("synthesizer", sv2tts / "synthesizer", "--out", tmp_path / "synthesizer", *files)
+    assert store.info["units"]
+    for index in range(len(store)):
+        units = store.array(index, "units")
+        seconds = store.meta(index)["seconds"]
+        assert units.dtype == np.int64 and 0 <= units.min() <= units.max() < 5
+        assert len(units) == pytest.approx(50 * seconds, abs=1)
 
 
 def test_a_different_number_of_mel_bands_is_refused(sv2tts: Path, tmp_path: Path, capsys) -> None:

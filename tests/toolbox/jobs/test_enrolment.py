@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 
 from cloning import VoiceCloner
+from detector.inference import Detection
 from speech.audio import write_audio
 from speech.errors import AudioError
 from tests.speech.clips import tune
 from tests.toy_models import TOY_SPACE, speech_like
 from toolbox import jobs
 from toolbox.jobs.context import JobContext
+from toolbox.state.chosen_voice import voice_of
 from toolbox.storage.datasets import Utterance
 
 RATE = 16_000
@@ -73,3 +75,22 @@ def test_a_broken_file_is_refused(models, files, tmp_path):
     for job in (jobs.analyse_clip, jobs.embed):
         with pytest.raises(AudioError, match="broken"):
             job(JobContext(), models, files, tmp_path / "broken.wav")
+
+
+def test_an_opened_clip_is_checked_for_synthesis_if_there_is_a_detector(models, files, monkeypatch):
+    class Detector:
+        def detect(self, wav):
+            if len(wav) < 4 * RATE:
+                raise AudioError("too short")
+            return Detection(0.97)
+
+    monkeypatch.setattr(models, "detector", Detector)
+    sentence = "This is probably synthesized speech (97 %)."
+    assert jobs.analyse_clip(JobContext(), models, files, ("a", speech_like(4.5))).detection == sentence
+    assert jobs.analyse_clip(JobContext(), models, files, ("b", speech_like(3.0))).detection == ""
+    two = [("a", speech_like(4.5)), ("b", speech_like(5.0))]
+    assert voice_of("clips", "a", jobs.enrol(JobContext(), models, files, two[:1])).lines[1:] == (sentence,)
+    lines = voice_of("clips", "a", jobs.enrol(JobContext(), models, files, two)).lines[1:]
+    assert lines == (f"a: {sentence}", f"b: {sentence}")
+    monkeypatch.setattr(models, "detector", lambda: None)
+    assert jobs.analyse_clip(JobContext(), models, files, ("a", speech_like(4.5))).detection == ""
