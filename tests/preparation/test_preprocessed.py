@@ -7,11 +7,11 @@ import pytest
 
 import preprocess
 from corpora.store import FeatureStore
+from synthesizer.units.config import UnitConfig
+from synthesizer.units.encoders import MfccUnits
 from tests.toy_models import speech_like, toy_encoder
 
 TEXT = "THE BIRCH CANOE SLID ON THE SMOOTH PLANKS"
-from synthesizer.units.config import UnitConfig
-from synthesizer.units.encoders import MfccUnits
 
 
 @pytest.fixture(scope="module")
