@@ -9,9 +9,10 @@ import numpy as np
 
 from evaluation.codecs import coded, telephone
 from evaluation.detection_clips import CODEC_KILOBITS, CONDITIONS, DRAWN, RECORDED, UNCODED, Clip
-from evaluation.noise import NoiseSet, add_noise, keyed_rng, rms
+from evaluation.noise import NoiseSet, keyed_rng
 from speech.audio import as_wav
 from speech.errors import AudioError
+from speech.noise_mixing import add_noise, rms
 from speech.vad import prepare_reference
 
 SNR_DB = (5.0, 25.0)  # of training; the test has 10 dB
