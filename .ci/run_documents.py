@@ -91,6 +91,8 @@ NOT_RUN = (
     ("python -m synthesizer.units.", "takes minutes; a test trains a small one"),
     ("runs/units-2", "needs trained units"),
     ("python -m evaluation.detection_", "takes minutes; a test trains a small one"),
+    ("runs/detector/", "needs a trained detector"),
+    ("python -m evaluation.detection FILE", "is named without a file"),
     ("python evaluate.py encoder CORPORA", "is named without its corpora"),
 )
 
