@@ -90,6 +90,7 @@ NOT_RUN = (
     ("requirements-units.txt", "transformers is optional; a test makes a tiny model where it is installed"),
     ("python -m synthesizer.units.", "takes minutes; a test trains a small one"),
     ("runs/units-2", "needs trained units"),
+    ("python -m evaluation.units", "needs trained units"),
     ("python -m evaluation.detection_", "takes minutes; a test trains a small one"),
     ("runs/detector/", "needs a trained detector"),
     ("python -m evaluation.detection FILE", "is named without a file"),
