@@ -32,11 +32,12 @@ def counts(clips: Sequence[LabelledUnits]) -> np.ndarray:
     names = sorted({phone for clip in clips for phone in clip.phones} - {""})
     numbers = {name: number for number, name in enumerate(names)}
     size = 1 + max((int(clip.units.max()) for clip in clips if len(clip.units)), default=0)
-    table = np.zeros((len(names), size), np.int64)
+    table = np.zeros(len(names) * size, np.int64)
     for clip in clips:
         known = [index for index, phone in enumerate(clip.phones) if phone]
-        np.add.at(table, ([numbers[clip.phones[index]] for index in known], clip.units[known]), 1)
-    return table
+        cells = np.array([numbers[clip.phones[index]] for index in known], np.int64) * size + clip.units[known]
+        table += np.bincount(cells, minlength=len(table))
+    return table.reshape(len(names), size)
 
 
 def phone_purity(table: np.ndarray) -> float:
