@@ -14,6 +14,7 @@ import io
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,14 +32,14 @@ def coded(wav: np.ndarray, codec: str, bit_rate: int, form: str) -> np.ndarray:
 
     content = io.BytesIO()
     with av.open(content, "w", format=form) as container:
-        stream = container.add_stream(codec, rate=SAMPLE_RATE, layout="mono")
+        stream: Any = container.add_stream(codec, rate=SAMPLE_RATE, layout="mono")
         stream.bit_rate = bit_rate
         frame = av.AudioFrame.from_ndarray(np.rint(wav * 32767).astype(np.int16)[None], "s16", "mono")
         frame.sample_rate = SAMPLE_RATE
         for packet in [*stream.encode(frame), *stream.encode(None)]:
             container.mux(packet)
     content.seek(0)
-    with av.open(content) as container:
+    with av.open(content, "r") as container:
         resampler = av.AudioResampler("flt", "mono", SAMPLE_RATE)
         frames = [out for frame in container.decode(audio=0) for out in resampler.resample(frame)]
         frames += resampler.resample(None)

@@ -228,7 +228,7 @@ def write_index(directory: Path, tensors: Mapping[str, np.ndarray], about: Mappi
         with temporary.open("wb") as file:
             file.write(len(content).to_bytes(8, "little") + content)
             for _, tensor in ordered:
-                file.write(memoryview(np.ascontiguousarray(tensor)).cast("B") if tensor.size else b"")
+                file.write(np.ascontiguousarray(tensor).tobytes())
 
     write_atomically(path, write)
 

@@ -239,7 +239,7 @@ def test_nothing_is_left_if_the_watermark_is_not_detected(cli, toy, monkeypatch)
             return np.zeros(1)
 
     monkeypatch.setattr("cloning.watermark.require_weights", lambda: None)
-    monkeypatch.setattr("cloning.streaming.load_watermarker", lambda: Unseen(None))
+    monkeypatch.setattr("cloning.streaming.load_watermarker", lambda: Unseen(None))  # type: ignore[arg-type]
     for more in (["--out", "a.wav"], ["--stream", "s.wav"]):
         assert_refused(cli(toy / "low.wav", "--text", TEXT, "--watermark", *more), "cannot be detected")
 

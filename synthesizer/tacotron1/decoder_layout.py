@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -155,8 +155,11 @@ def _side_by_side(net: Net) -> Net:
     """The same, with all matrices in one buffer."""
     arrays = [getattr(net, name).values for name in INT8] + [getattr(net, name) for name in FLOATS]
     moved = adjacent(arrays)
-    int8 = {name: getattr(net, name)._replace(values=value) for name, value in zip(INT8, moved, strict=False)}
-    return net._replace(**int8, **dict(zip(FLOATS, moved[len(INT8) :], strict=True)))
+    changed: dict[str, Any] = {
+        name: getattr(net, name)._replace(values=value) for name, value in zip(INT8, moved, strict=False)
+    }
+    changed |= zip(FLOATS, moved[len(INT8) :], strict=True)
+    return net._replace(**changed)
 
 
 def first_state(config: Architecture, tokens: int) -> State:

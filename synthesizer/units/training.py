@@ -82,7 +82,7 @@ def train(flags: UnitFlags) -> Path:
     load_into(network, load_weights(run.best if run.best.is_file() else run.model))
     made = network_units(network.cpu(), store, config, flags.seed)
     for encoder, name in ((baseline, BASELINE), (made, OUTPUT)):
-        encoder.header = replace(encoder.header, **about)
+        encoder.header = replace(encoder.header, **about)  # type: ignore[arg-type]
         encoder.save(run.path / name)
     return run.path / OUTPUT
 

@@ -41,7 +41,7 @@ def jobs(folder: Path, count: int = 3) -> list[tuple[str, Path | None]]:
 
 
 def speak(folder: Path, narrator: Any = None, overwrite: bool = False, count: int = 3) -> None:
-    speak_batch(narrator or FakeNarrator(), jobs(folder, count), None, overwrite)
+    speak_batch(narrator or FakeNarrator(), jobs(folder, count), None, overwrite)  # type: ignore[arg-type]
 
 
 def killed_at(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch, **options: Any) -> None:
@@ -93,7 +93,8 @@ def test_a_batch_that_is_killed_as_it_continues_is_continued(tmp_path, monkeypat
     killed_at(folder, "003.wav", monkeypatch)
     (folder / "003.wav").write_text("text 3")
     (folder / "001.wav").unlink()
-    append, appended = Journal.append, []
+    append = Journal.append
+    appended: list[Any] = []
 
     def killed(self: Journal, event: dict[str, Any]) -> None:
         if len(appended) == events:

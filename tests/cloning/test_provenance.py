@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -42,7 +43,8 @@ def show(capsys, monkeypatch):
 
 
 def made(**changes: str) -> Provenance:
-    return Provenance(**{"voice": "ann", "consent": "by letter", "version": "1", "date": "2026-01-31", **changes})
+    values: dict[str, Any] = {"voice": "ann", "consent": "by letter", "version": "1", "date": "2026-01-31", **changes}
+    return Provenance(**values)
 
 
 @pytest.mark.parametrize("suffix", OUTPUT_FORMATS)
@@ -81,7 +83,7 @@ def convert(source: Path, target: Path, codec: str) -> None:
     """Convert as FFmpeg does: other samples, the same tags."""
     with av.open(str(source)) as reader, av.open(str(target), "w") as writer:
         writer.metadata.update({**reader.metadata, **reader.streams.audio[0].metadata})
-        stream = writer.add_stream(codec, rate=SAMPLE_RATE, layout="mono")
+        stream: Any = writer.add_stream(codec, rate=SAMPLE_RATE, layout="mono")
         for frame in reader.decode(audio=0):
             frame.pts = None
             writer.mux(stream.encode(frame))

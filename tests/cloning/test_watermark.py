@@ -3,7 +3,6 @@
 import os
 import pickle
 from collections import OrderedDict
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -43,7 +42,7 @@ def installed() -> Watermarker:
 
 
 @pytest.fixture
-def weights(tmp_path, monkeypatch) -> Path:
+def weights(tmp_path, monkeypatch):
     """A file that is taken for the package's weights; empty at first."""
     path = tmp_path / "weights.pth.tar"
     path.touch()

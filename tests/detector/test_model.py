@@ -1,5 +1,7 @@
 """The network of the detector."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -36,14 +38,14 @@ def test_the_level_has_no_influence() -> None:
 
 
 def test_spectrograms_have_no_mean_over_time_and_no_frequencies_above_the_limit() -> None:
-    branch = network().branches[0]
+    branch: Any = network().branches[0]
     image = branch.spectrogram(waves())
     assert image.shape[1] == branch.bins == 56  # 7 kHz of 8 kHz in 64 steps
     assert image.mean(dim=2).abs().max() < 1e-4
 
 
 def test_digital_silence_is_hidden_by_the_floor() -> None:
-    branch = network().branches[0]
+    branch: Any = network().branches[0]
     wave = waves(1)
     silent = wave.clone()
     silent[:, 2000:4000] = 0

@@ -178,7 +178,8 @@ def test_no_speaker_is_in_two_splits() -> None:
     material.splits |= {f"c/{name}/1": "validation" for name in names[15:]}
     material.splits |= {f"c/{names[29]}/{part}": "evaluation" for part in range(2)}
     found = {
-        split: {item.speaker for item in part} for split, part in detection_set.utterances_by_split(material).items()
+        split: {item.speaker for item in part}
+        for split, part in detection_set.utterances_by_split(material).items()  # type: ignore[arg-type]
     }
     assert found["train"] == set(names[:15])
     assert found["calibration"] and found["test"] and names[29] in found["test"]

@@ -248,7 +248,7 @@ def _watch(folder: Path, reports: int, kill: Kill | None) -> None:
         change(Path(f"/proc/self/fd/{number}").readlink())
         flush(descriptor)
 
-    os.fsync = counted_flush  # it has no audit event
+    os.fsync = counted_flush  # type: ignore[assignment]  # it has no audit event
     sys.addaudithook(hook)
 
 

@@ -32,7 +32,7 @@ def make_models(folder: Path) -> dict[str, Path]:
         "campplus": _toy_campplus,
         "spectral": _toy_spectral,
     }.items():
-        make().save(folder / f"{name}.safetensors")
+        make().save(folder / f"{name}.safetensors")  # type: ignore[operator]
     return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
 
 

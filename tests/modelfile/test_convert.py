@@ -6,6 +6,7 @@ import struct
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -208,7 +209,8 @@ def test_an_interrupted_conversion_of_a_folder_is_completed(
 ) -> None:
     for stage in convert.STAGES:
         (tmp_path / f"{stage}.pt").write_bytes(b"")
-    save, done = convert._save, []
+    save = convert._save
+    done: list[Any] = []
 
     def interrupted(output: Path, model: convert.Converted) -> None:
         if len(done) == saves:

@@ -157,7 +157,7 @@ def weights_after_steps(name: str, stores: Path, run: Path, rank: int = 0, world
         found.append(flat())
         after_step(step, average)
 
-    task.after_step = record  # type: ignore[method-assign]
+    task.after_step = record  # type: ignore[method-assign, assignment]
     fit(task, _Part(batch_at, rank, world), FIT, run)
     return np.stack(found)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 from PyQt5.QtWidgets import QComboBox, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
@@ -155,9 +156,8 @@ class ModelsPanel(QWidget):
         """Add models to the lists of their stages and select them; offer to convert those that are checkpoints."""
         for path in paths:
             if not is_public_checkpoint(path):
-                self._session.submit(
-                    f"Reading {path.name}", lambda _context, path=path: [read_model_file(path)], self._add, "files"
-                )
+                read = functools.partial(lambda path, _context: [read_model_file(path)], path)
+                self._session.submit(f"Reading {path.name}", read, self._add, "files")
         checkpoints = [path for path in paths if is_public_checkpoint(path)]
         if checkpoints:
             self._offer_conversion(checkpoints)

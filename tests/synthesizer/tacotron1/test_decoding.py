@@ -33,7 +33,7 @@ def test_compiled_decoder_equals_the_reference(factor: int, window) -> None:
     model, settings = toy_model(), InferenceSettings(factor)
     for seed, text in enumerate(TEXTS):
         ours, theirs = (
-            free_run(model, Sentence(text, VOICE, seed), settings, window=window, most_steps=40, engine=engine)
+            free_run(model, Sentence(text, VOICE, seed), settings, window=window, most_steps=40, engine=engine)  # type: ignore[arg-type]
             for engine in ENGINES
         )
         assert ours.stopped == theirs.stopped and ours.mel.shape == theirs.mel.shape

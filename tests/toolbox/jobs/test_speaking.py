@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,7 +67,7 @@ def test_toolbox_library_and_command_line_give_the_same_samples(
     models, folder, voice, lexicon, tmp_path, vocoder, text
 ):
     files = ModelFiles.find(folder, vocoder=vocoder)
-    values = {"speed": 1.4, "pauses": 0.5, "pitch_range": 1.5}
+    values: dict[str, Any] = {"speed": 1.4, "pauses": 0.5, "pitch_range": 1.5}
     result = jobs.speak(JobContext(), models, files, request(text, voice, 5, **values, lexicon=str(lexicon)))
     options = SpeechOptions(seed=5, **values, lexicon=jobs.load_lexicon(str(lexicon)))
     speech = VoiceCloner.load(files, device="cpu").speak(text, voice, options)
