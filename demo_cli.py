@@ -113,6 +113,8 @@ class Arguments:
     """Device to compute on: auto, cpu, cuda, cuda:1 or mps."""
     threads: int = 1
     """CPU threads. With more than 1 long texts may take less time, and the samples of a seed differ in rounding."""
+    jobs: int = 1
+    """Processes that speak lines of --text-file at once. Each has its own models in memory; the files are the same."""
 
     voice: Annotated[str | None, *_optional(str, "NAME")] = None
     """Name of a saved voice to use instead of reference clips."""
@@ -184,7 +186,13 @@ def run(arguments: Arguments, pipe: TextIO) -> None:
     tags = Provenance.of(voice, cloner.model.digests).tags()
     with open_sinks(arguments, cloner.sample_rate, pipe, tags) as sinks:
         cloner.warm_up()  # compiling is no part of the real-time factor
-        narrator = Narrator(cloner, voice, options, sinks)
+        if arguments.jobs > 1:
+            from cloning.parallel import Models, ParallelNarrator
+
+            models = Models(files, arguments.device, arguments.threads)
+            narrator: Narrator = ParallelNarrator(cloner, voice, options, models, arguments.jobs)
+        else:
+            narrator = Narrator(cloner, voice, options, sinks)
         if jobs is None:
             converse(narrator, arguments.out_dir or (DEFAULT_FOLDER if writes_files(arguments) else None))
         elif arguments.out_dir is None and (arguments.text_file is None or arguments.out is not None):
@@ -279,6 +287,11 @@ def check_flags(arguments: Arguments) -> None:
             "--out takes one text: give --text, --text-file or text through a pipe, or --out-dir for several.",
         ),
         (given.out is not None and given.out_dir is not None, "Give --out or --out-dir, not both."),
+        (given.jobs < 1, f"--jobs must be at least 1, not {given.jobs}."),
+        (
+            given.jobs > 1 and (given.text_file is None or given.out is not None or given.play or bool(given.stream)),
+            "--jobs is for a --text-file that is written into --out-dir, without --play and --stream.",
+        ),
         (
             given.griffin_lim and given.vocoder not in (None, "griffin-lim"),
             "Give --griffin-lim or --vocoder, not both.",

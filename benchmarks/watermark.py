@@ -10,40 +10,19 @@ watermark, and detects it after each kind of processing. The second detects it i
 from __future__ import annotations
 
 import argparse
-import io
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cloning.watermark import THRESHOLD, Watermarker, load_watermarker
+from evaluation.codecs import coded
 from speech.audio import SAMPLE_RATE, read_audio, resample, write_audio
 
 SUFFIXES = {".wav", ".flac", ".opus", ".ogg", ".mp3"}
-
-
-def coded(wav: np.ndarray, codec: str, bit_rate: int, form: str) -> np.ndarray:
-    """Encode and decode float32 [samples] at 16 kHz with FFmpeg."""
-    import av
-
-    content = io.BytesIO()
-    with av.open(content, "w", format=form) as container:
-        stream: Any = container.add_stream(codec, rate=SAMPLE_RATE, layout="mono")
-        stream.bit_rate = bit_rate
-        frame = av.AudioFrame.from_ndarray(np.rint(wav * 32767).astype(np.int16)[None], "s16", "mono")
-        frame.sample_rate = SAMPLE_RATE
-        for packet in [*stream.encode(frame), *stream.encode(None)]:
-            container.mux(packet)
-    content.seek(0)
-    with av.open(content, "r") as container:
-        resampler = av.AudioResampler("flt", "mono", SAMPLE_RATE)
-        frames = [out for frame in container.decode(audio=0) for out in resampler.resample(frame)]
-        frames += resampler.resample(None)
-    return np.concatenate([frame.to_ndarray()[0] for frame in frames])
 
 
 def noisy(wav: np.ndarray, snr_db: float) -> np.ndarray:
@@ -59,10 +38,10 @@ def narrow(wav: np.ndarray, rate: int) -> np.ndarray:
 
 PROCESSING: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "clean, 16 bit": lambda wav: np.rint(wav * 32768).astype(np.float32) / 32768,
-    "mp3, 64 kbit/s": lambda wav: coded(wav, "libmp3lame", 64_000, "mp3"),
-    "mp3, 32 kbit/s": lambda wav: coded(wav, "libmp3lame", 32_000, "mp3"),
-    "Opus, 24 kbit/s": lambda wav: coded(wav, "libopus", 24_000, "ogg"),
-    "Opus, 12 kbit/s": lambda wav: coded(wav, "libopus", 12_000, "ogg"),
+    "mp3, 64 kbit/s": lambda wav: coded(wav, "libmp3lame", 64),
+    "mp3, 32 kbit/s": lambda wav: coded(wav, "libmp3lame", 32),
+    "Opus, 24 kbit/s": lambda wav: coded(wav, "libopus", 24),
+    "Opus, 12 kbit/s": lambda wav: coded(wav, "libopus", 12),
     "8 kHz and back": lambda wav: narrow(wav, 8000),
     "white noise, 20 dB": lambda wav: noisy(wav, 20),
     "white noise, 10 dB": lambda wav: noisy(wav, 10),

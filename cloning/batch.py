@@ -186,7 +186,9 @@ def _speak_files(
     write()
     journal.start(manifest.digest())
     try:
-        for text, path in sorted(jobs, key=lambda job: job[1] is None or job[1].name != manifest.unfinished):
+        ordered = sorted(jobs, key=lambda job: job[1] is None or job[1].name != manifest.unfinished)
+        narrator.prepare([text for text, path in ordered if path is not None and path.name not in entries])
+        for text, path in ordered:
             assert path is not None
             if path.name in entries:
                 continue

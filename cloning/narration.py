@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cloning.monitor import Monitor
 from speech.errors import SpeechError, TextError, one_line
@@ -52,6 +52,26 @@ def _muted(name: str) -> Iterator[None]:
         logger.setLevel(level)
 
 
+class Spoken(NamedTuple):
+    """A speech, the seconds that it took, its similarity to the voice if that can be measured, and notes to print."""
+
+    speech: Speech
+    elapsed: float
+    similarity: float | None
+    notes: tuple[str, ...] = ()
+
+
+def spoken_by(
+    cloner: VoiceCloner, text: str, voice: Voice, options: SpeechOptions, monitor: Monitor | None = None
+) -> Spoken:
+    """Speak a text and measure its similarity to the voice."""
+    started = time.perf_counter()
+    with _muted("synthesizer.text"):  # `speakable` has shown its warnings
+        speech = cloner.speak(text, voice, options, monitor=monitor or Monitor())
+    elapsed = time.perf_counter() - started
+    return Spoken(speech, elapsed, cloner.similarity(speech, voice))
+
+
 class Narrator:
     """Speaks texts with one voice into files and sinks, and collects the figures of the summary.
 
@@ -72,24 +92,32 @@ class Narrator:
 
     def speak(self, text: str, path: Path | None, overwrite: bool = False) -> dict[str, Any]:
         """Speak a text into a file, if there is a path, and into the sinks; returns its entry of the manifest."""
-        started = time.perf_counter()
-        notes: list[str] = []
-        with _muted("synthesizer.text"):  # `speakable` has shown its warnings
-            if self.sinks:
+        if self.sinks:
+            started = time.perf_counter()
+            with _muted("synthesizer.text"):  # `speakable` has shown its warnings
                 speech, waited = self._stream(self.sinks, text)
-                notes.append(f"first audio after {waited:.2f} s")
-            else:
-                with progress_bars() as progress:
-                    speech = self.cloner.speak(text, self.voice, self.options, monitor=Monitor(progress=progress))
+            elapsed, notes = time.perf_counter() - started, (f"first audio after {waited:.2f} s",)
+            spoken = Spoken(speech, elapsed, self.cloner.similarity(speech, self.voice), notes)
+        else:
+            with progress_bars() as progress:
+                spoken = spoken_by(self.cloner, text, self.voice, self.options, Monitor(progress=progress))
+        return self.record(text, spoken, path, overwrite)
+
+    def prepare(self, texts: Sequence[str]) -> None:
+        """Learn which texts `speak` will be given, in this order. Here they are spoken when they come."""
+
+    def record(self, text: str, spoken: Spoken, path: Path | None, overwrite: bool = False) -> dict[str, Any]:
+        """Write a finished speech into its file, print its line, and return its entry of the manifest."""
+        speech, similarity = spoken.speech, spoken.similarity
         self.sentences += speech.sentences
-        self.elapsed_seconds += time.perf_counter() - started
+        self.elapsed_seconds += spoken.elapsed
         self.speech_seconds += speech.seconds
-        similarity = self.cloner.similarity(speech, self.voice)
         if similarity is not None:
             self.similarities.append(similarity)
         if path is not None:
             _write(path, speech, overwrite)
         where = "spoken" if path is None else str(path)
+        notes = list(spoken.notes)
         if self.options.watermark:  # each sentence is checked before it is output
             notes.append("watermark detected")
         print(f"{where}: {speech.seconds:.1f} s, seed {speech.seed}", *notes, *speech.remarks, sep="; ")

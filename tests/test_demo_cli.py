@@ -824,3 +824,28 @@ def test_output_that_cannot_be_printed(repository, toy, tmp_path):
     assert done.returncode == 2
     assert done.stderr.startswith("error: The disk is full")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_several_processes_write_the_same_files(cli, toy):
+    Path("lines.txt").write_text("Hello there.\nGood morning.\nWho is it?\n")
+    batch = [toy / "low.wav", "--text-file", "lines.txt", "--seed", 5]
+    assert cli(*batch, "--out-dir", "one").code == 0
+    result = cli(*batch, "--out-dir", "two", "--jobs", 2)
+    assert result.code == 0, result.err
+    assert "3 sentences" in result.out
+
+    def contents(folder: str) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+
+    assert contents("one") == contents("two")
+    Path("two/002.wav").unlink()
+    result = cli(*batch, "--out-dir", "two", "--jobs", 2)
+    assert result.code == 0 and "2 of 3 files were finished before" in result.out
+    assert contents("one") == contents("two")
+
+
+def test_jobs_are_for_batches(cli, toy):
+    for flags in (["--jobs", 0], ["--jobs", 2, "--text", TEXT], ["--jobs", 2, "--text-file", "lines.txt", "--play"]):
+        result = cli(toy / "low.wav", *flags)
+        assert result.code == 2 and result.err.startswith("error: --jobs ")

@@ -28,6 +28,9 @@ class FakeNarrator:
     def __init__(self, seed: int = 1, before: Any = lambda path: None) -> None:
         self.voice, self.options, self.before = VOICE, SpeechOptions(seed=seed), before
 
+    def prepare(self, texts: list[str]) -> None:
+        pass
+
     def speak(self, text: str, path: Path, overwrite: bool = False) -> dict[str, Any]:
         self.before(path)
         if path.exists() and not overwrite:
