@@ -121,7 +121,7 @@ class Arguments:
     save_voice: Annotated[str | None, *_optional(str, "NAME")] = None
     """Save the voice of the reference clips under this name."""
     adapt: bool = False
-    """Adapt the synthesizer to the voice first, with a minute or more of reference clips. Takes one to two minutes.
+    """Adapt the synthesizer to the voice first, with a minute or more of reference clips. Takes two to three minutes.
     With --save-voice the adaptation is kept with the voice."""
     consent: Annotated[str, *_optional(str, "TEXT")] = ""
     """Whose voice the reference clips are of and who gave consent. Kept with a saved voice and in the audio files."""

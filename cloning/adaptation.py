@@ -27,7 +27,7 @@ def adapt_voice(
 ) -> Voice:
     """The voice with an adapter of the synthesizer, which makes it more like the person.
 
-    Takes one to two minutes on a core. The synthesizer is not changed.
+    Takes two to three minutes on a core. The synthesizer is not changed.
 
     Args:
         recordings: of the person, float32 [samples] at 16 kHz; a minute or more, at least LEAST_SECONDS in all.

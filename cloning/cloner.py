@@ -145,7 +145,7 @@ class VoiceCloner:
         monitor: Monitor = SILENT,
         seed: int = 0,
     ) -> Voice:
-        """Make a voice more like the person, with a minute or more of recordings. Takes one to two minutes.
+        """Make a voice more like the person, with a minute or more of recordings. Takes two to three minutes.
 
         The models are not changed: the result keeps a small adapter, which is used whenever that voice speaks.
 

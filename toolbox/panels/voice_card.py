@@ -21,7 +21,7 @@ MAX_REMARKS = 3
 PICTURE_PIXELS = 64
 ADAPT_TIP = (
     "Make it more like this person: adapt the synthesizer to the recordings of this voice, better a minute or more. "
-    "Takes one to two minutes. The model is not changed"
+    "Takes two to three minutes. The model is not changed"
 )
 
 
