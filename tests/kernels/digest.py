@@ -11,6 +11,10 @@ import torch
 from kernels.alignment_search import search_alignment
 from synthesizer.tacotron.fast_decoder import FastDecoder
 from synthesizer.tacotron.model import Tacotron2
+from synthesizer.tacotron1.config import InferenceSettings
+from synthesizer.tacotron1.decoding import Sentence, free_run
+from synthesizer.tacotron1.model import Tacotron1
+from tests.synthesizer.tacotron1.toy import toy_config as toy_tacotron1
 from tests.synthesizer.toy import toy_config
 from tests.vocoder.conftest import make_config
 from tests.vocoder.spectral.test_fast_layers import with_int8_weights
@@ -32,6 +36,14 @@ def decoder(attention: str) -> Iterator[np.ndarray]:
     for first in (0, 16, 32):
         masks = RNG.integers(0, 2, (3, 16, sum(config.prenet_sizes))).astype(np.float32)
         yield from run.advance(first, masks, 5, None if first else (1, 3))
+
+
+def decoder_of_tacotron1() -> Iterator[np.ndarray]:
+    model = Tacotron1(toy_tacotron1()).eval().requires_grad_(False)
+    sentence = Sentence(RNG.integers(2, 60, 9), np.full(256, 1 / 16, np.float32), seed=0)
+    for window in (None, (1, 3)):
+        made = free_run(model, sentence, InferenceSettings(2), window=window, most_steps=40)
+        yield from (made.frames.numpy(), made.alignment.numpy())
 
 
 def network() -> Iterator[np.ndarray]:
@@ -87,6 +99,7 @@ def closed_loop() -> Iterator[np.ndarray]:
 RESULTS = {
     "decoder-dynamic": lambda: decoder("dynamic-convolution"),
     "decoder-location": lambda: decoder("location-sensitive"),
+    "decoder-tacotron1": decoder_of_tacotron1,
     "network": network, "search": search, "alignment": alignment, "blend": blend,
     "compact": lambda: wavernn("compact"), "classic": lambda: wavernn("classic"),
     "excitation": lambda: wavernn("excitation"), "closed-loop": closed_loop,

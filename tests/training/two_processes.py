@@ -32,10 +32,6 @@ from synthesizer.tacotron.task import LossConfig, TacotronTask
 from tests.synthesizer.toy import HEADER, SETTINGS, toy_config
 from training.config import FitConfig, Task
 from training.loop import fit
-from vocoder.spectral.config import SpectralConfig
-from vocoder.spectral.data import SpectralBatches
-from vocoder.spectral.model import SpectralGenerator
-from vocoder.spectral.task import SpectralTask
 from vocoder.wavernn.batches import WaveRNNBatches
 from vocoder.wavernn.config import WaveRNNConfig
 from vocoder.wavernn.model import build_wavernn
@@ -115,14 +111,7 @@ def wavernn(stores: Path) -> Stage:
     return task, WaveRNNBatches(store, config, 4, 2).batch_at
 
 
-def spectral(stores: Path) -> Stage:
-    store = FeatureStore(stores / "vocoder")
-    config = SpectralConfig(channels=16, hidden=24, blocks=2, kernel=3)
-    task = SpectralTask(SpectralGenerator(config), store, clips=1, clip_frames=8)
-    return task, SpectralBatches(store, config, 4, 16).batch_at
-
-
-STAGES = {"encoder": encoder, "synthesizer": synthesizer, "wavernn": wavernn, "spectral": spectral}
+STAGES = {"encoder": encoder, "synthesizer": synthesizer, "wavernn": wavernn}
 
 
 class _Part:
