@@ -129,7 +129,7 @@ class Clusters(nn.Module):
 
     They are part of the resumable state. Batches are prepared ahead of training, so new clusters are used only from a
     step on whose batch is not yet in preparation; until then, those before are. The batch of a step is then the same
-    in every session.
+    in every run.
 
     Args:
         items: number of training utterances.

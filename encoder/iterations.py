@@ -47,7 +47,7 @@ def stage_of(flags: EncoderFlags, name: str, **differences: Any) -> EncoderFlags
 def train_iterations(flags: EncoderFlags, train: "Callable[[EncoderFlags], FitResult]") -> None:
     """Run the trainings in order, from the newest one that was started if the sequence is resumed.
 
-    `--max-minutes` is the time of all. A training that does not finish ends the session.
+    `--max-minutes` is the time of all. A training that does not finish ends the run.
 
     Args:
         train: runs one of them.

@@ -47,7 +47,7 @@ def write_atomically(
     Args:
         make_folder: make the folder of `path` if it is missing.
         overwrite: replace an existing file. Otherwise, of several processes that write `path` at once, one succeeds.
-        size: bytes to write, if known. Nothing is written if the disk has no room for them.
+        size: bytes to write, if known. Nothing is written if the disk has less free space.
 
     Raises:
         StorageError: the disk is full, the folder cannot be written, or the file exists and `overwrite` is false. The
@@ -93,7 +93,7 @@ def write_bytes(path: Path, data: bytes | memoryview, make_folder: bool = True, 
 
 
 def check_free_space(path: Path, size: int) -> None:
-    """Check that a disk has room for `size` bytes at `path`, which may be a file or folder that is not there yet.
+    """Check that a disk has `size` free bytes at `path`, which may be a file or folder that is not there yet.
 
     Raises:
         StorageError: it has less. A disk whose free space is unknown is accepted.

@@ -67,7 +67,7 @@ def test_trains_validates_and_saves_a_model(store: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize("objective", ["ge2e", "aam", "dino"])
 def test_a_stopped_run_resumes_exactly(store: Path, tmp_path: Path, objective) -> None:
     main(flags(store, tmp_path / "whole", objective=objective, dino=DINO))
-    for resume in (False, True):  # a session of no minutes takes one step
+    for resume in (False, True):  # a run of no minutes takes one step
         main(flags(store, tmp_path / "resumed", objective=objective, dino=DINO, max_minutes=1e-9, resume=resume))
     main(flags(store, tmp_path / "resumed", objective=objective, dino=DINO, resume=True))
     assert differences(tmp_path / "resumed", tmp_path / "whole") == []
@@ -143,7 +143,7 @@ def campplus_flags(store: Path, run: Path, **others) -> CAMPPlusFlags:
 @pytest.mark.parametrize("objective", ["ge2e", "aam", "dino"])
 def test_campplus_is_trained_and_resumed_exactly(wide_store: Path, tmp_path: Path, objective) -> None:
     main(campplus_flags(wide_store, tmp_path / "whole", objective=objective))
-    for resume in (False, True):  # a session of no minutes takes one step
+    for resume in (False, True):  # a run of no minutes takes one step
         flags = campplus_flags(wide_store, tmp_path / "resumed", objective=objective, resume=resume)
         main(replace(flags, max_minutes=1e-9))
     main(campplus_flags(wide_store, tmp_path / "resumed", objective=objective, resume=True))
@@ -162,7 +162,7 @@ def test_cluster_dino_is_resumed_exactly(wide_store: Path, tmp_path: Path) -> No
     whole = flags_of_clusters(wide_store, tmp_path / "whole", objective="cluster-dino", steps=20)
     main(whole)
     resumed = replace(whole, run=tmp_path / "resumed", max_minutes=1e-9)
-    main(resumed)  # a session of no minutes takes one step
+    main(resumed)  # a run of no minutes takes one step
     main(replace(resumed, resume=True))
     main(replace(whole, run=resumed.run, resume=True))
     same_models(whole.run, resumed.run)

@@ -19,7 +19,7 @@ RATE = 16_000
 
 
 class Fake(Watermarker):
-    """Doubles the audio, and detects what it is told to."""
+    """Doubles the audio, and reports a fixed score."""
 
     def __init__(self, found: bool) -> None:
         self.found = found
