@@ -17,7 +17,7 @@ from synthesizer.text.transcript import Transcript, encode
 from synthesizer.vits.config import Architecture
 from synthesizer.vits.references import ReferenceMaker, References
 
-WITHOUT_PHONEMES = 0.15  # probability that a word with a known pronunciation is encoded as letters
+WITHOUT_PHONEMES = 0.15  # probability of encoding a word as letters although its pronunciation is known
 
 
 @dataclass(frozen=True)

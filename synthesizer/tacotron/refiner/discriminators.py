@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 
-Outputs = list[list[Tensor]]  # see training.adversarial
+from training.adversarial import Outputs
 
 CHANNELS = (32, 64, 64, 96)
 STRIDES = ((1, 2), (2, 2), (1, 2), (2, 2))  # over frames and bands

@@ -10,9 +10,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from synthesizer.tacotron.refiner.discriminators import MelDiscriminators, Outputs
+from synthesizer.tacotron.refiner.discriminators import MelDiscriminators
 from synthesizer.tacotron.refiner.network import Conditions, Refiner
 from training.adversarial import (
+    Outputs,
     adversarial_loss,
     balanced,
     discrimination_loss,
