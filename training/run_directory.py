@@ -118,8 +118,8 @@ class RunDirectory:
                 )
         self._make_folders()
         self._lock_out_others()
-        remove_temporaries(self.path)
-        remove_temporaries(self.states)
+        for folder in (self.path, self.states, self.samples):
+            remove_temporaries(folder)
         state = self.latest_state()
         self._set_aside_after(state.step if state else -1)
         self._cut_log(state.step if state else 0)

@@ -35,7 +35,7 @@ for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):  # 
     os.environ.setdefault(variable, "1")
 
 HANG_SECONDS = 10.0  # of processor time, or of waiting; other work on the machine does not count
-MEGABYTES = 1000.0
+MEGABYTES = 600.0  # that a case adds to those of the process that it is forked from; with its modules less than 1 GB
 USUAL_EXITS = (0, 2)
 
 CHANGING = {"os.rename", "os.link", "os.symlink", "os.remove", "os.mkdir", "os.rmdir", "os.truncate"}
@@ -104,6 +104,7 @@ def run_case(
         folder: the only one in which it may write.
         kill: send SIGKILL to it, if it still runs then.
         limit: called first, in the process, to set resource limits.
+        megabytes: that it may add to the memory of this process.
     """
     return run_together([function], folder, kill, limit, megabytes)[0]
 
@@ -135,7 +136,8 @@ def _end(child: int, printed: Path, report: Path, kill: Kill | None, megabytes: 
     lines = report.read_text("utf-8", "replace").splitlines() if report.exists() else []
     code = os.waitstatus_to_exitcode(status)
     killed = kill is not None and code == -signal.SIGKILL
-    faults = [line for line in lines if line != "change"]
+    inherited = next((float(line.split()[1]) for line in lines if line.startswith("inherits ")), 0.0)
+    faults = [line for line in lines if line != "change" and not line.startswith("inherits ")]
     if "Traceback (most recent call last)" in text:
         faults.append("traceback: " + text.strip().splitlines()[-1][:300])
     elif code not in USUAL_EXITS and not killed and not hang:
@@ -144,8 +146,8 @@ def _end(child: int, printed: Path, report: Path, kill: Kill | None, megabytes: 
         faults.append(f"refused without a sentence: {text[-300:]}")
     if hang:
         faults.append(hang)
-    if used.ru_maxrss / 1024 > megabytes:
-        faults.append(f"memory: {used.ru_maxrss / 1024:.0f} MB")
+    if used.ru_maxrss / 1024 - inherited > megabytes:
+        faults.append(f"memory: {used.ru_maxrss / 1024:.0f} MB, of which {inherited:.0f} MB are inherited")
     return Outcome(code, text, tuple(faults), sum(line == "change" for line in lines))
 
 
@@ -189,6 +191,8 @@ def _be_the_case(
     try:
         output = os.open(printed, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
         reports = os.open(report, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        os.write(reports, f"inherits {used.ru_maxrss / 1024:.0f} MB\n".encode())
         for number in (1, 2):
             os.dup2(output, number)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
