@@ -165,6 +165,7 @@ class Runner:
         (tools / "aplay").chmod(0o755)
         paths = [str(tools), str(Path(sys.executable).parent), os.environ["PATH"]]
         settings = {"PATH": os.pathsep.join(paths), "QT_QPA_PLATFORM": "offscreen", "MPLBACKEND": "Agg"}
+        settings["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // PARALLEL))  # threads of two pages would wait
         self.environment = {**os.environ, **settings}
         self.inputs = folder / "inputs"
         self.inputs.mkdir()

@@ -101,6 +101,11 @@ class Architecture:
     refiner_discriminators: bool = False
     """Whether the model has the discriminators against which its refiner was trained; `adapt` needs them."""
 
+    phone_classifier_size: int = 0
+    """Width of the network that judges how clearly a sentence is pronounced; 0 for none."""
+    phone_classifier_layers: int = 6
+    """Blocks of this network."""
+
     mel: MelConfig = field(default_factory=MelConfig)
 
     def __post_init__(self) -> None:
@@ -129,6 +134,8 @@ class Architecture:
         require_range(self, "postfilter_layers", 1, 64)
         require_range(self, "refiner_size", 0, 4096)
         require_range(self, "refiner_layers", 1, 64)
+        require_range(self, "phone_classifier_size", 0, 4096)
+        require_range(self, "phone_classifier_layers", 1, 64)
         if self.refiner_size % 4:
             raise ConfigError("refiner_size must be a multiple of 4, the number of attention heads")
         require_range(self, "pitch_predictor_size", 0, MOST_UNITS)
@@ -196,6 +203,9 @@ class InferenceSettings:
     refiner_guidance: float = 1.0
     """Classifier-free guidance of the refiner towards the speaker (arXiv 2207.12598); 1 for none. Doubles its work."""
 
+    candidates: int = 1
+    """Decodings of each sentence, of which the phone classifier chooses the one that is pronounced best."""
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "variance_gains", tuple(self.variance_gains))
         if self.reduction_factor < 1:
@@ -208,6 +218,7 @@ class InferenceSettings:
         require_range(self, "refiner_steps", 0, 100)
         require_range(self, "refiner_temperature", 0, 2)
         require_range(self, "refiner_guidance", 1, 10)
+        require_range(self, "candidates", 1, 16)
         if not all(0 < gain <= 10 for gain in self.variance_gains):
             raise ConfigError("variance_gains must lie above 0 and up to 10")
 

@@ -21,6 +21,7 @@ from synthesizer.stopping import STOP_LOGIT, Cancelled, rest_steps, step_limit, 
 from synthesizer.tacotron.config import InferenceSettings
 from synthesizer.tacotron.fast_decoder import fast_decoder_of
 from synthesizer.tacotron.model import Tacotron2
+from synthesizer.tacotron.phone_classifier import goodness_of_pronunciation
 from synthesizer.tacotron.postfilter import add_harmonics, predicted_f0
 from synthesizer.tacotron.refiner.network import Refiner
 from synthesizer.tacotron.refiner.sampling import CoarseMel, refine, spoken_symbols
@@ -117,6 +118,9 @@ def free_run(
 ) -> list[Decoded]:
     """Decode sentences as a batch; each result is independent of the rest of the batch.
 
+    A model with a phone classifier decodes each sentence several times, and the candidate that is pronounced best is
+    finished.
+
     Args:
         model: in eval mode.
         window: tokens behind and ahead of the focus (the token with the most weight at the previous step) that
@@ -130,16 +134,18 @@ def free_run(
         WorkCancelled: `cancelled` returned True.
     """
     device = next(model.parameters()).device
-    embeddings = np.stack([np.asarray(sentence.embedding) for sentence in sentences])
+    count = candidates_of(model, settings) if refined else 1
+    candidates = [replace(sentence, seed=sentence.seed + k) for sentence in sentences for k in range(count)]
+    embeddings = np.stack([np.asarray(sentence.embedding) for sentence in candidates])
     # With a postfilter, pitch_range scales the contour of the postfilter only.
-    ranges = [sentence.pitch_range if model.postfilter is None else 1.0 for sentence in sentences]
+    ranges = [sentence.pitch_range if model.postfilter is None else 1.0 for sentence in candidates]
     job = _Job(
         model,
-        sentences,
+        candidates,
         settings,
         voices=torch.as_tensor(embeddings, dtype=torch.float32, device=device),
         pitch_scales=[pitch_range * settings.pitch_predictor_emphasis for pitch_range in ranges],
-        masks=[PrenetMasks(model, sentence.seed) for sentence in sentences],
+        masks=[PrenetMasks(model, sentence.seed) for sentence in candidates],
         window=window,
         refined=refined,
         progress=progress,
@@ -148,10 +154,27 @@ def free_run(
     results = _run_compiled(job) if engine == "auto" and device.type == "cpu" else _run_reference(job)
     if not refined:
         return results
-    return [
-        replace(result, mel=_finished(job, result, voice, sentence))
-        for result, voice, sentence in zip(results, job.voices, sentences, strict=True)
-    ]
+    chosen = [_best(job, results, range(first, first + count)) for first in range(0, len(results), count)]
+    return [replace(results[k], mel=_finished(job, results[k], job.voices[k], candidates[k])) for k in chosen]
+
+
+def candidates_of(model: Tacotron2, settings: InferenceSettings) -> int:
+    """Decodings of each sentence."""
+    return settings.candidates if model.phone_classifier is not None else 1
+
+
+def _best(job: _Job, results: Sequence[Decoded], candidates: range) -> int:
+    """The candidate that is pronounced best; one that the stop token did not end is the last choice."""
+    classifier = job.model.phone_classifier
+    if classifier is None or len(candidates) == 1:
+        return candidates[0]
+
+    def goodness(number: int) -> tuple[bool, float]:
+        stop_if(job.cancelled)
+        result = results[number]
+        return result.stopped, goodness_of_pronunciation(classifier, result, job.sentences[number].symbols)
+
+    return max(candidates, key=goodness)
 
 
 def _finished(job: _Job, result: Decoded, voice: Tensor, sentence: SentenceInput) -> np.ndarray:

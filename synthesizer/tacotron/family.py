@@ -29,12 +29,18 @@ def load(
 
 
 def plan(flags: TacotronFlags, store: FeatureStore, run: TrainingRun) -> TrainingPlan:
-    """Training of the whole network, of its postfilter or of its refiner."""
+    """Training of the whole network, or of a part that is trained later."""
+    from synthesizer.tacotron.phone_training import plan_phone_classifier
     from synthesizer.tacotron.plan import plan_network
     from synthesizer.tacotron.postfilter_plan import plan_postfilter
     from synthesizer.tacotron.refiner.plan import plan_refiner
 
-    chosen = plan_postfilter if flags.postfilter else plan_refiner if flags.refiner else plan_network
+    plans = (
+        (flags.postfilter, plan_postfilter),
+        (flags.refiner, plan_refiner),
+        (flags.phone_classifier, plan_phone_classifier),
+    )
+    chosen = next((part for wanted, part in plans if wanted), plan_network)
     return chosen(flags, store, run)
 
 

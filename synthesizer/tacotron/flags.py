@@ -59,6 +59,9 @@ class TacotronFlags(SynthesizerFlags):
     refiner: bool = False
     """Train the refiner of the finished model of --warm-start, which makes mels sharp; the rest is not changed."""
     refine: RefinerFlags = field(default_factory=RefinerFlags)
+    phone_classifier: bool = False
+    """Train the phone classifier of the finished model of --warm-start, which chooses the clearest of several decodings
+    of a sentence; the rest is not changed. Its data are those of --refine."""
     voice_loss: float = 0.0
     """Weight of the speaker-consistency loss with teacher forcing."""
     free_voice_loss: float = 0.0
@@ -70,7 +73,8 @@ class TacotronFlags(SynthesizerFlags):
     inference: OmitArgPrefixes[InferenceSettings] = field(default_factory=InferenceSettings)
 
     def resolved(self) -> Self:
-        given = [f"--{name}" for name in ("adapt", "postfilter", "refiner") if getattr(self, name)]
+        parts = ("adapt", "postfilter", "refiner", "phone_classifier")
+        given = [f"--{name.replace('_', '-')}" for name in parts if getattr(self, name)]
         if len(given) > 1:
             raise ConfigError(
                 f"{given[0]} and {given[1]} exclude each other: do one, then the other from its best.safetensors."

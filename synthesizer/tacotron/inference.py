@@ -19,7 +19,7 @@ from synthesizer.fallbacks import SentenceRequest
 from synthesizer.network import NetworkSynthesizer, origin_of
 from synthesizer.stopping import stop_if
 from synthesizer.tacotron.config import KIND, TacotronConfig, read_config
-from synthesizer.tacotron.decoding import SentenceInput, free_run
+from synthesizer.tacotron.decoding import SentenceInput, candidates_of, free_run
 from synthesizer.tacotron.intonation import rises
 from synthesizer.tacotron.model import Tacotron2
 from synthesizer.tacotron.refiner.adaptation import AdaptedRefiners, adapt_refiner, spoken_mel
@@ -30,7 +30,7 @@ from synthesizer.text.transcript import Transcript, encode
 
 Floats = NDArray[np.float32]
 
-SENTENCES_PER_PASS = 8  # bounds the memory for any length of text
+SENTENCES_PER_PASS = 8  # with all their candidates; bounds the memory for any length of text
 # Tokens behind and ahead of the focus. Two ahead are 40 per second at a reduction factor of 4, twice the fastest
 # speech: enough for correct sentences, and a limit for rushed ones. Of 16 sentences whose attention was made to jump,
 # 10 were recognised with (1, 2), 4 with (1, 4), 2 with (2, 6), 1 without a window.
@@ -62,8 +62,9 @@ class TacotronSynthesizer(NetworkSynthesizer[Tacotron2, TacotronConfig]):
         refiners = [self._refiners.of(request.adapter) for request in requests]
         order = sorted(range(len(requests)), key=lambda k: len(texts[k]))
         decoded: dict[int, Decoded] = {}
-        for first in range(0, len(order), SENTENCES_PER_PASS):
-            chosen = order[first : first + SENTENCES_PER_PASS]
+        at_once = max(1, SENTENCES_PER_PASS // candidates_of(self.model, self.config.inference))
+        for first in range(0, len(order), at_once):
+            chosen = order[first : first + at_once]
             results = free_run(
                 self.model,
                 [_sentence_input(requests[k], texts[k], refiners[k]) for k in chosen],

@@ -16,6 +16,7 @@ from synthesizer.masks import SILENCE, keep_mask, length_mask
 from synthesizer.tacotron.attention import build_attention
 from synthesizer.tacotron.config import Architecture, TrainingSettings
 from synthesizer.tacotron.convolution import MaskedConvolution
+from synthesizer.tacotron.phone_classifier import PhoneClassifier
 from synthesizer.tacotron.pitch_predictor import PitchPredictor
 from synthesizer.tacotron.postfilter import Postfilter
 from synthesizer.tacotron.recurrence import MemoryOverTime, WeightOverTime, dropout, lstm_over_time, lstm_step, zoneout
@@ -190,6 +191,7 @@ class Tacotron2(nn.Module):
         self.discriminators: MelDiscriminators | None = (
             MelDiscriminators(config.mel.n_mels) if config.refiner_discriminators else None
         )
+        self.phone_classifier = PhoneClassifier(config) if config.phone_classifier_size else None
         self.compiled_copy: object = None  # of `compiled_copy.compiled_copy_of`
 
     def emphasise(self, embedding: Tensor, emphasis: float) -> Tensor:

@@ -39,7 +39,16 @@ class AdversarialRefinerTask(RefinerTask):
         """`loss` and its parts."""
         noise = torch.randn(batch.recorded.shape, generator=generator).to(batch.recorded.device)
         fraction = ramp(step, self.flags.discriminator_warmup_steps, self.flags.adversarial_weight)
-        figures = one_step_losses(self.refiner, self.discriminators, batch.given, batch.recorded, noise, fraction)
+        figures = one_step_losses(
+            self.refiner,
+            self.discriminators,
+            batch.given,
+            batch.recorded,
+            noise,
+            fraction,
+            classifier=self.model.phone_classifier,
+            phone_weight=self.flags.phone_weight,
+        )
         loss = figures.pop("loss")
         count = torch.tensor(batch.recorded.shape[0] * batch.recorded.shape[1])
         return {"loss": loss, **{name: value.detach() for name, value in figures.items()}, "items": count}

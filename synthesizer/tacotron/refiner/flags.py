@@ -26,6 +26,8 @@ class RefinerFlags:
     """Train the refiner of --warm-start against discriminators, for sampling in one step."""
     adversarial_weight: float = 1.0
     """Norm of the adversarial gradient relative to that of the L1 distance."""
+    phone_weight: float = 0.0
+    """Norm of the gradient of the phone classifier's loss relative to that of the L1 distance, if the model has one."""
     discriminator_lr_scale: float = 2.0
     """Learning rate of the discriminators relative to --learning-rate."""
     discriminator_warmup_steps: int = 200
@@ -44,6 +46,8 @@ class RefinerFlags:
             raise ConfigError(
                 f"--refine.discriminator-lr-scale must lie in (0, 100], not {self.discriminator_lr_scale}."
             )
+        if not 0 <= self.phone_weight <= 10:
+            raise ConfigError("--refine.phone-weight must lie in [0, 10].")
         if not 0 <= self.adversarial_weight <= 10 or self.discriminator_warmup_steps < 0:
             raise ConfigError(
                 "--refine.adversarial-weight must lie in [0, 10], and --refine.discriminator-warmup-steps must be 0 "

@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from synthesizer.tacotron.phone_classifier import PhoneClassifier, phone_loss
 from synthesizer.tacotron.refiner.discriminators import MelDiscriminators
 from synthesizer.tacotron.refiner.network import Conditions, Refiner
 from training.adversarial import (
@@ -34,6 +35,8 @@ def one_step_losses(
     noise: Tensor,
     fraction: float,
     mismatched_weight: float = MISMATCHED_WEIGHT,
+    classifier: PhoneClassifier | None = None,
+    phone_weight: float = 0.0,
 ) -> dict[str, Tensor]:
     """`loss`, which trains the refiner and the discriminators, and its parts.
 
@@ -45,12 +48,18 @@ def one_step_losses(
         fraction: 0 trains the refiner by the L1 distance alone.
         mismatched_weight: weight of recordings with the reference of the next row among the inputs to reject; 0 where
             all rows are of one speaker.
+        classifier: finds the spoken symbols in the refined mel, which makes them clear.
+        phone_weight: norm of the gradient of its cross-entropy relative to that of the L1 distance.
     """
     start, target = refiner.start(given, noise), refiner.standardise(recorded)
     made = start + refiner.velocity(start, start.new_zeros(len(start)), refiner.encode(given)).float()
     free = made.detach().requires_grad_()
     distance = (free - target).abs().mean()
     (gradient,) = torch.autograd.grad(distance, free)
+    phones = distance.new_zeros(())
+    if classifier is not None and phone_weight:
+        phones, _ = phone_loss(classifier, refiner.restore(free), given.symbols)
+        gradient = balanced(gradient, torch.autograd.grad(phones, free)[0], phone_weight)
 
     coarse = refiner.standardise(given.coarse) * given.coarse_known[:, None, None]
     real, fake = discriminators(target, coarse), discriminators(free, coarse)
@@ -68,6 +77,7 @@ def one_step_losses(
         "features": features,
         "discrimination": discrimination,
         "mismatched": mismatched,
+        "phones": phones,
     }
 
 

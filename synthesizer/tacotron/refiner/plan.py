@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from corpora.store import FeatureStore
 
 DEFAULT_SIZE = 288  # if neither the model nor --refiner-size gives one
-TRAINED_LATER = ("postfilter.", "refiner.", "discriminators.")  # do not change the mels that the refiner is trained on
+# Parts that do not change the mels that the refiner is trained on.
+TRAINED_LATER = ("postfilter.", "refiner.", "discriminators.", "phone_classifier.")
 HELD_OUT = 256  # utterances of held-out speakers
 
 
@@ -42,22 +43,7 @@ def plan_refiner(flags: TacotronFlags, store: FeatureStore, run: TrainingRun) ->
     rank = int(os.environ.get("RANK", "0"))
     torch.manual_seed(flags.seed)
     model, config = model_with_refiner(flags, store)
-    kept = model.state_dict()
-    training, validation = (
-        [int(index) for index in np.random.default_rng(0).permutation(store.select(split=split))]
-        for split in ("train", "validation")
-    )
-    generated = decode_recordings(
-        model,
-        store,
-        training[: flags.refine.recordings] + validation[:HELD_OUT],
-        config.inference,
-        flags.refine.generated or run.path / "generated",
-        weights_digest({name: value for name, value in kept.items() if not name.startswith(TRAINED_LATER)}),
-        progress_bar,
-    )
-    items = RefinerItems(store, generated, training, flags.refine)
-    held_out = RefinerItems(store, generated, validation, flags.refine)
+    items, held_out = decoded_items(model, config, store, flags, run)
     assert model.refiner is not None
     if not bool((model.refiner.deviation != 1).any()):
         for buffer, values in zip((model.refiner.mean, model.refiner.deviation), items.statistics(), strict=True):
@@ -77,6 +63,32 @@ def plan_refiner(flags: TacotronFlags, store: FeatureStore, run: TrainingRun) ->
     del refine["generated"]  # where the decoded mels are kept does not change the result
     settings = {"store": str(flags.store), "start": str(flags.warm_start), "refiner": refine}
     return TrainingPlan(task, RefinerBatches(items, flags.seed, rank), fit, settings)
+
+
+def decoded_items(
+    model: Tacotron2, config: TacotronConfig, store: FeatureStore, flags: TacotronFlags, run: TrainingRun
+) -> tuple[RefinerItems, RefinerItems]:
+    """Recordings of the store with their mels decoded by attention forcing: to train on, and held out.
+
+    Raises:
+        CorpusError, StorageError: there are none, or their store has mels of a different model.
+    """
+    training, validation = (
+        [int(index) for index in np.random.default_rng(0).permutation(store.select(split=split))]
+        for split in ("train", "validation")
+    )
+    kept = {name: value for name, value in model.state_dict().items() if not name.startswith(TRAINED_LATER)}
+    generated = decode_recordings(
+        model,
+        store,
+        training[: flags.refine.recordings] + validation[:HELD_OUT],
+        config.inference,
+        flags.refine.generated or run.path / "generated",
+        weights_digest(kept),
+        progress_bar,
+    )
+    items, held_out = (RefinerItems(store, generated, indices, flags.refine) for indices in (training, validation))
+    return items, held_out
 
 
 def model_with_refiner(flags: TacotronFlags, store: FeatureStore) -> tuple[Tacotron2, TacotronConfig]:

@@ -17,6 +17,7 @@ def make(tmp_path, **changes) -> tuple[AdversarialRefinerTask, RefinerBatches]:
     torch.manual_seed(0)
     store = toy_store(tmp_path / "store")
     sizes = {"postfilter_size": 8, "postfilter_layers": 1, "refiner_size": 16, "refiner_layers": 2}
+    sizes |= {"phone_classifier_size": 8, "phone_classifier_layers": 1}
     model = Tacotron2(toy_config(**sizes, refiner_discriminators=True)).eval().requires_grad_(False)
     every = list(range(len(store)))
     inference = InferenceSettings(reduction_factor=2)
@@ -89,3 +90,18 @@ def test_the_discriminators_use_both_mels():
 def test_impossible_settings_are_refused(changes):
     with pytest.raises(ConfigError, match="--refine"):
         RefinerFlags(**changes)
+
+
+def test_the_phone_classifier_makes_phones_clear(tmp_path):
+    task, batches = make(tmp_path, adversarial_weight=0.0, phone_weight=10.0)
+    batch = batches.batch_at(0)
+    optimizer = torch.optim.Adam(task.refiner.parameters(), 3e-3)
+    figures = []
+    for _ in range(40):
+        losses = task.step(batch, 0, torch.Generator().manual_seed(0))
+        optimizer.zero_grad()
+        losses["loss"].backward()
+        optimizer.step()
+        figures.append(float(losses["phones"]))
+    assert figures[-1] < 0.9 * figures[0]
+    assert all(value.grad is None for value in task.model.phone_classifier.parameters())
