@@ -191,7 +191,9 @@ class Tacotron2(nn.Module):
         self.discriminators: MelDiscriminators | None = (
             MelDiscriminators(config.mel.n_mels) if config.refiner_discriminators else None
         )
-        self.phone_classifier = PhoneClassifier(config) if config.phone_classifier_size else None
+        self.phone_classifier: PhoneClassifier | None = (
+            PhoneClassifier(config) if config.phone_classifier_size else None
+        )
         self.compiled_copy: object = None  # of `compiled_copy.compiled_copy_of`
 
     def emphasise(self, embedding: Tensor, emphasis: float) -> Tensor:

@@ -114,7 +114,7 @@ class PhoneTask(Task):
             right_recorded, right_decoded: shares of frames that are classified rightly.
         """
         batch = to_device(self.held_out, next(self.classifier.parameters()).device)
-        figures = {}
+        figures: dict[str, float] = {}
         for name, mel in (("recorded", batch.recorded), ("decoded", batch.given.coarse)):
             loss, right = phone_loss(self.classifier, mel, batch.given.symbols)
             figures |= {f"validation_{name}": float(loss), f"right_{name}": float(right)}
