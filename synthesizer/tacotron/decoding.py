@@ -214,8 +214,10 @@ def _run_compiled(job: _Job) -> list[Decoded]:
     decoder = fast_decoder_of(model, STOP_LOGIT, job.settings.reduction_factor)
     emphasis = job.settings.voice_emphasis
     speakers = torch.cat([model.join_speaker(model.emphasise(voice[None], emphasis)) for voice in job.voices])
+    different = {id(text): text for text in texts}  # candidates have the same text
+    encoded = {key: decoder.encode(text, job.cancelled) for key, text in different.items()}
     memories = [
-        _with_pitch(model, decoder.encode(text, job.cancelled), speaker, scale)
+        _with_pitch(model, encoded[id(text)], speaker, scale)
         for text, speaker, scale in zip(texts, speakers, job.pitch_scales, strict=True)
     ]
     run = decoder.start(memories, speakers, limits)

@@ -74,7 +74,10 @@ def phone_loss(classifier: PhoneClassifier, mel: Tensor, symbols: Tensor) -> tup
 
 
 def goodness_of_pronunciation(classifier: PhoneClassifier, decoded: Decoded, symbols: NDArray[np.integer]) -> float:
-    """Mean log probability of the phones of a sentence, each over the frames that attend to it.
+    """Mean log probability of the half of the phones of a sentence that are pronounced worst.
+
+    That of a phone is its mean over the frames that attend to it. All phones predicted the word errors of a recogniser
+    less well than the worse half of them.
 
     Args:
         symbols: int64 [tokens].
@@ -91,5 +94,5 @@ def goodness_of_pronunciation(classifier: PhoneClassifier, decoded: Decoded, sym
     likely = F.log_softmax(logits, 1).gather(1, wanted[:, None])[:, 0].cpu().numpy()
     counts = np.bincount(path, minlength=len(symbols))
     sums = np.bincount(path, np.maximum(likely, FLOOR), minlength=len(symbols))
-    scores = np.where(counts > 0, sums / np.maximum(counts, 1), FLOOR)[IS_SPOKEN[symbols]]
-    return float(scores.mean()) if len(scores) else 0.0
+    scores = np.sort(np.where(counts > 0, sums / np.maximum(counts, 1), FLOOR)[IS_SPOKEN[symbols]])
+    return float(scores[: (len(scores) + 1) // 2].mean()) if len(scores) else 0.0

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from corpora.store import FeatureStore
 
 DEFAULT_SIZE = 256  # if neither the model nor --phone-classifier-size gives one
-CANDIDATES = 4  # of a model that had none to choose from
+CANDIDATES = 3  # of a model that had none to choose from
 DECODED = 0.5  # of the rows are decoded mels, the others recordings
 LEVEL, NOISE = 0.3, 0.2  # standard deviations; of the noise at most. 1 is 12.5 dB
 MASKED_BANDS = 12  # at most, that are hidden in a row (SpecAugment, arXiv 1904.08779)

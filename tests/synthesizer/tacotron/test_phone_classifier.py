@@ -58,12 +58,13 @@ def spoken(*tokens: int, count: int) -> Decoded:
     [
         ([A, A], (0, 1), np.log(0.9)),
         ([A, COMMA], (0, 1), np.log(0.9)),  # a comma is not pronounced
-        ([A, B], (0, 1), (np.log(0.9) + np.log(0.1 / (len(SYMBOLS) - 1))) / 2),
-        ([A, A], (0,), (np.log(0.9) + FLOOR) / 2),  # the second one is missing
+        ([A, B], (0, 1), np.log(0.1 / (len(SYMBOLS) - 1))),
+        ([A, B, A], (0, 1, 2), (np.log(0.9) + np.log(0.1 / (len(SYMBOLS) - 1))) / 2),
+        ([A, A], (0,), FLOOR),  # the second one is missing
         ([COMMA], (0,), 0.0),
     ],
 )
-def test_goodness_is_the_mean_log_probability_of_the_phones(symbols, attended, expected):
+def test_goodness_is_the_mean_log_probability_of_the_worse_half_of_the_phones(symbols, attended, expected):
     decoded = spoken(*attended, count=len(symbols))
     assert goodness_of_pronunciation(AlwaysA(), decoded, np.array(symbols)) == pytest.approx(expected, abs=1e-5)  # type: ignore[arg-type]
 
