@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from speech.errors import ConfigError
 from speech.mel_config import MelConfig
+from synthesizer.ranges import require_range, require_rates
 from synthesizer.text.symbols import SYMBOLS
 
 if TYPE_CHECKING:
@@ -263,16 +264,3 @@ def _in_parts(flat: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         name = FORMER_NAMES.get(name, name)
         parts[owners.get(name, "architecture")][name] = value  # an unknown one is refused with the architecture
     return parts
-
-
-def require_range(settings: object, name: str, low: float, high: float) -> None:
-    """Raises: ConfigError if a setting lies outside [low, high]."""
-    if not low <= getattr(settings, name) <= high:
-        raise ConfigError(f"{name} must lie in [{low:g}, {high:g}]")
-
-
-def require_rates(settings: object, *names: str) -> None:
-    """Raises: ConfigError if one of these settings is no rate in [0, 1)."""
-    for name in names:
-        if not 0 <= getattr(settings, name) < 1:
-            raise ConfigError(f"{name} must lie in [0, 1)")

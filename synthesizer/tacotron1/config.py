@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from speech.errors import ConfigError
 from speech.mel_config import MelConfig
+from synthesizer.ranges import require_range, require_ranges, require_rates
 from synthesizer.text.symbols import CHARACTERS
 
 KIND = "tacotron1"
@@ -59,19 +60,14 @@ class Architecture:
             )
         widths = ("symbol_size", "encoder_size", "speaker_embedding_size", "decoder_size", "lstm_size", "postnet_size")
         counts = ("attention_filters", "encoder_kernels", "postnet_kernels", "max_reduction_factor")
-        for name in widths + counts:
-            if not 1 <= getattr(self, name) <= 8192:
-                raise ConfigError(f"{name} must lie in [1, 8192], not {getattr(self, name)}.")
+        require_ranges(self, {**dict.fromkeys(widths + counts, (1, 8192)), "highways": (0, 64)})
+        require_rates(self, "prenet_dropout", "zoneout")
         if len(self.prenet_sizes) != 2 or not all(1 <= size <= 8192 for size in self.prenet_sizes):
             raise ConfigError("prenet_sizes must be two widths from 1 to 8192.")
         if self.encoder_size % 2 or self.postnet_size % 2:
             raise ConfigError("encoder_size and postnet_size must be even: half of each for a direction of the GRU.")
         if not self.attention_kernel % 2 or not 1 <= self.attention_kernel <= 1023:
             raise ConfigError("attention_kernel must be odd, so that a convolution keeps the length, and at most 1023.")
-        if not 0 <= self.highways <= 64:
-            raise ConfigError("highways must lie in [0, 64].")
-        if not (0 <= self.prenet_dropout < 1 and 0 <= self.zoneout < 1):
-            raise ConfigError("prenet_dropout and zoneout must lie in [0, 1).")
         if self.mel.max_abs_value != MelConfig.max_abs_value:
             raise ConfigError("A Tacotron needs mels in [-4, 4]: prepare the store without --mel.max-abs-value.")
 
@@ -93,8 +89,7 @@ class InferenceSettings:
     def __post_init__(self) -> None:
         if self.reduction_factor < 1:
             raise ConfigError("reduction_factor must be at least 1.")
-        if not -4 <= self.silence_threshold <= 4:
-            raise ConfigError("silence_threshold must lie in [-4, 4].")
+        require_range(self, "silence_threshold", -4, 4)
 
 
 @dataclass(frozen=True)

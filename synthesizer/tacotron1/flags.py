@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 from tyro.conf import OmitArgPrefixes
 
 from speech.errors import ConfigError
+from synthesizer.ranges import require_range
 from synthesizer.tacotron1.config import KIND, Architecture, InferenceSettings
 from synthesizer.training_flags import SynthesizerFlags
 from training.flags import Kind
@@ -45,8 +46,7 @@ class Tacotron1Flags(SynthesizerFlags):
     inference: OmitArgPrefixes[InferenceSettings] = field(default_factory=InferenceSettings)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.guided_attention <= 100:
-            raise ConfigError("--guided-attention must lie in [0, 100].")
+        require_range(self, "guided_attention", 0, 100, "--")
 
     def resolved(self) -> Self:
         if self.adapt is not None and self.warm_start is None:

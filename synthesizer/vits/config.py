@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from speech.errors import ConfigError
 from speech.mel_config import MelConfig
+from synthesizer.ranges import require_ranges, require_rates
 from synthesizer.text.symbols import SYMBOLS
 
 KIND = "vits"
@@ -67,6 +68,8 @@ class Architecture:
     """Number of speech units for conversion; 0 for a model that reads text only."""
     unit_rate: int = 50
     """Units per second."""
+    unit_pitch: bool = False
+    """Condition the prior from units on F0, so that conversion keeps the melody and can move it."""
     mel: MelConfig = field(default_factory=MelConfig)
 
     def __post_init__(self) -> None:
@@ -78,8 +81,9 @@ class Architecture:
                 "of the toolkit that it was trained with, or train it again."
             )
         self._check_sizes()
-        if not (0 <= self.encoder_dropout < 1 and 0 <= self.duration_dropout < 1):
-            raise ConfigError("encoder_dropout and duration_dropout must lie in [0, 1).")
+        require_rates(self, "encoder_dropout", "duration_dropout")
+        if self.unit_pitch and not self.units:
+            raise ConfigError("unit_pitch is the pitch input of the prior from units: set the number of units, too.")
         if math.prod(self.upsample_rates) != self.mel.hop_length:
             product = " * ".join(map(str, self.upsample_rates))
             raise ConfigError(
@@ -93,12 +97,8 @@ class Architecture:
             "decoder_size",
         )  # fmt: skip
         layers = ("encoder_layers", "encoder_heads", "posterior_layers", "flow_couplings", "flow_layers")
-        limits = {**dict.fromkeys(widths, MOST_WIDTH), **dict.fromkeys(layers, MOST_LAYERS), "unit_rate": 1000}
-        for name, most in limits.items():
-            if not 1 <= getattr(self, name) <= most:
-                raise ConfigError(f"{name} must lie in [1, {most}], not {getattr(self, name)}.")
-        if not 0 <= self.units <= MOST_UNITS:
-            raise ConfigError(f"units must lie in [0, {MOST_UNITS}], not {self.units}.")
+        require_ranges(self, dict.fromkeys(widths, (1, MOST_WIDTH)) | dict.fromkeys(layers, (1, MOST_LAYERS)))
+        require_ranges(self, {"unit_rate": (1, 1000), "units": (0, MOST_UNITS)})
         for name, least in (("upsample_rates", 2), ("block_kernels", 1), ("block_dilations", 1)):
             values = getattr(self, name)
             if not 1 <= len(values) <= 8 or not all(least <= value <= 64 for value in values):
@@ -131,12 +131,7 @@ class InferenceSettings:
         return 1
 
     def __post_init__(self) -> None:
-        if not 0 <= self.noise_scale <= 2:
-            raise ConfigError("noise_scale must lie in [0, 2].")
-        if not 0.25 <= self.length_scale <= 4:
-            raise ConfigError("length_scale must lie in [0.25, 4].")
-        if not 1 <= self.chunk_frames <= 10_000:
-            raise ConfigError("chunk_frames must lie in [1, 10000].")
+        require_ranges(self, {"noise_scale": (0, 2), "length_scale": (0.25, 4), "chunk_frames": (1, 10_000)})
 
 
 @dataclass(frozen=True)

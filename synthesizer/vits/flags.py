@@ -9,9 +9,24 @@ from typing import Self
 from tyro.conf import OmitArgPrefixes
 
 from speech.errors import ConfigError
+from synthesizer.ranges import require_ranges
 from synthesizer.training_flags import SynthesizerFlags
 from synthesizer.vits.config import KIND, Architecture, InferenceSettings
 from training.flags import Kind
+
+WEIGHT = (0, 1000)
+RANGES = {
+    **dict.fromkeys(("mel_weight", "kl_weight", "duration_weight", "adversarial_weight"), WEIGHT),
+    "segment_frames": (8, 10_000),
+    "discriminator_warmup_steps": (0, 10**9),
+}
+JOINT_RANGES = {
+    **dict.fromkeys(("noisy_share", "reference_noise"), (0, 1)),
+    **dict.fromkeys(("dino_weight", "consistency_weight"), WEIGHT),
+    "short_crops": (0, 16),
+    "prototypes": (1, 2**20),
+}
+DISCRIMINATOR_RANGES = {"period_channels": (1, 4096), "scale_channels": (4, 4096)}
 
 
 @dataclass(frozen=True)
@@ -32,8 +47,9 @@ class DiscriminatorFlags:
             raise ConfigError("Training needs a discriminator: give --disc.periods or --disc.scales.")
         if any(not 1 <= value <= 64 for value in (*self.periods, *self.scales)):
             raise ConfigError("--disc.periods and --disc.scales must lie between 1 and 64.")
-        if self.period_channels < 1 or self.scale_channels < 4 or self.scale_channels % 4:
-            raise ConfigError("--disc.period-channels must be at least 1, --disc.scale-channels a multiple of 4.")
+        require_ranges(self, DISCRIMINATOR_RANGES, "--disc.")
+        if self.scale_channels % 4:
+            raise ConfigError("--disc.scale-channels must be a multiple of 4.")
 
 
 @dataclass(frozen=True)
@@ -64,18 +80,13 @@ class JointFlags:
     """Weight of the distance between the clone's embedding and that of the clean recording, by the teacher."""
 
     def __post_init__(self) -> None:
-        if not (0 <= self.noisy_share <= 1 and 0 <= self.reference_noise <= 1):
-            raise ConfigError("--joint.noisy-share and --joint.reference-noise must lie in [0, 1].")
+        require_ranges(self, JOINT_RANGES, "--joint.")
         if not -30 <= self.snr[0] <= self.snr[1] <= 60:
             raise ConfigError("--joint.snr must be the lowest and the highest ratio, from -30 to 60 dB.")
         if not 0.3 <= self.short_seconds <= self.long_seconds <= 20:
             raise ConfigError(
                 "--joint.short-seconds and --joint.long-seconds must lie in [0.3, 20], the long one last."
             )
-        if not 0 <= self.short_crops <= 16 or self.prototypes < 1:
-            raise ConfigError("--joint.short-crops must lie in [0, 16], and --joint.prototypes be at least 1.")
-        if not (0 <= self.dino_weight <= 1000 and 0 <= self.consistency_weight <= 1000):
-            raise ConfigError("--joint.dino-weight and --joint.consistency-weight must lie in [0, 1000].")
 
 
 @dataclass(frozen=True)
@@ -113,13 +124,7 @@ class VitsFlags(SynthesizerFlags):
     inference: OmitArgPrefixes[InferenceSettings] = field(default_factory=InferenceSettings)
 
     def __post_init__(self) -> None:
-        for name in ("mel_weight", "kl_weight", "duration_weight", "adversarial_weight"):
-            if not 0 <= getattr(self, name) <= 1000:
-                raise ConfigError(f"--{name.replace('_', '-')} must lie in [0, 1000].")
-        if self.segment_frames < 8:
-            raise ConfigError("--segment-frames must be at least 8.")
-        if self.discriminator_warmup_steps < 0:
-            raise ConfigError("--discriminator-warmup-steps must be 0 or more.")
+        require_ranges(self, RANGES, "--")
 
     def resolved(self) -> Self:
         if self.adapt is not None:
