@@ -40,6 +40,8 @@ class Family:
         convert: a public checkpoint -> header and weights of a model file, or None for checkpoints of other families;
             raises `ModelFileError` for one that is incomplete. None for a family without public checkpoints.
         end_to_end: whether a synthesizer of this family generates audio itself, so that no vocoder is needed.
+        units: header -> number of different units of speech that a synthesizer converts, 0 if it reads text only; None
+            for a family that reads text only.
         order: position in lists. Files without a kind in their header are read as the first family.
     """
 
@@ -51,6 +53,7 @@ class Family:
     needs_file: bool = True
     convert: "Callable[[PublicCheckpoint], Converted | None] | None" = None
     end_to_end: bool = False
+    units: "Callable[[ModelHeader], int] | None" = None
     order: int = 100
 
 

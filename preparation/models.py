@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from encoder import SpeakerEncoder
     from synthesizer import Synthesizer
     from synthesizer.units import UnitEncoder
@@ -39,5 +40,15 @@ def load_units(path: Path) -> UnitEncoder:
 
 def units_digest(path: Path) -> str:
     """Identifies the units of a store. Raises: ModelFileError."""
+    from synthesizer.units.loading import file_digest
+
     load_units(path)
-    return hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()
+    return file_digest(path)
+
+
+def unit_arrays(wav: np.ndarray, path: Path) -> dict[str, np.ndarray]:
+    """The units of a clip at 16 kHz by a unit file, and their F0 (see `synthesizer.units.pitch`)."""
+    from synthesizer.units.pitch import unit_pitch
+
+    units = load_units(path).encode(wav)
+    return {"units": units, "unit_pitch": unit_pitch(wav, len(units))}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelfile.locations import DEFAULT_MODELS
 from preparation.features import encoder_ready, stored_mel, stored_samples, trimmed
-from preparation.models import load_encoder, load_units, units_digest
+from preparation.models import load_encoder, unit_arrays, units_digest
 from preparation.settings import MelSettings
 from preparation.task import Refused, Task, check_length, refusing
 from speech.errors import AudioError, ConfigError, TextError
@@ -52,7 +52,8 @@ class Segment:
 
 @dataclass(frozen=True, kw_only=True)
 class Synthesizer(MelSettings):
-    """Mel spectrograms, transcripts and speaker embeddings for the synthesizer. Clips without a text are left out."""
+    """Mel spectrograms, transcripts and speaker embeddings for the synthesizer. Clips without a text are left out,
+    unless --text-optional is given."""
 
     encoder: Path = DEFAULT_MODELS / "encoder.safetensors"
     """Encoder model file. The synthesizer will take the embeddings of this encoder."""
@@ -69,7 +70,10 @@ class Synthesizer(MelSettings):
     keep_audio: bool = False
     """Store the audio too, which an end-to-end model (train_synth.py --model vits) needs."""
     units: Path | None = None
-    """Unit file of `python -m synthesizer.units.training`: store the units of each clip, for speech to speech."""
+    """Unit file of `python -m synthesizer.units.training`: store the units of each clip and their F0, for speech to
+    speech."""
+    text_optional: bool = False
+    """Keep clips without a text, from which a VITS with units learns too. Needs --keep-audio and --units."""
     speeds: tuple[float, ...] = ()
     """Add copies of training clips at these speeds, for example 0.9 1.1, as lower and higher voices."""
 
@@ -77,6 +81,8 @@ class Synthesizer(MelSettings):
         super().__post_init__()
         if any(not SPEEDS[0] <= speed <= SPEEDS[1] or speed == 1 for speed in self.speeds):
             raise ConfigError(f"--speeds must lie between {SPEEDS[0]:g} and {SPEEDS[1]:g}, and not be 1.")
+        if self.text_optional and (self.units is None or not self.keep_audio):
+            raise ConfigError("Clips without a text are for a VITS with units: add --keep-audio and --units.")
 
     @property
     def longest(self) -> float:
@@ -91,6 +97,7 @@ class Synthesizer(MelSettings):
             "reduce_noise": self.reduce_noise,
             "speeds": self.speeds,
             **({"keep_audio": True} if self.keep_audio else {}),
+            **({"text_optional": True} if self.text_optional else {}),
             **({"units": units_digest(self.units)} if self.units is not None else {}),
             "embedding_space": load_encoder(self.encoder).embedding_space,
         }
@@ -124,8 +131,10 @@ class Synthesizer(MelSettings):
 
     def _clips_of(self, task: Task, wav: np.ndarray) -> list[tuple[Clip, Any]]:
         """Clips of one utterance without embeddings, each with the audio to embed as the encoder takes it."""
-        transcript = transcript_of(task.utterance.text)
-        segments = self._split(wav, transcript.text) if self.split_at_silences else [Segment(wav, task.utterance.text)]
+        text = task.utterance.text
+        transcript = None if self.text_optional and not text else transcript_of(text)
+        splits = self.split_at_silences and transcript is not None
+        segments = self._split(wav, transcript.text) if splits and transcript else [Segment(wav, text)]
         speeds = (1.0, *self.speeds) if task.split == "train" else (1.0,)
         count = len(segments) * len(speeds)
         made: list[tuple[Clip, Any]] = []
@@ -136,7 +145,7 @@ class Synthesizer(MelSettings):
                 number += 1
                 key = task.key if count == 1 else f"{task.key}#{number}of{count}"
                 with refusing(key) as refused:
-                    if self.split_at_silences:  # pauses have become commas
+                    if splits:  # pauses have become commas
                         transcript = transcript_of(segment.text)
                     clip, voice = self._clip(task, key, segment.at_speed(speed, self.sample_rate), transcript, speed)
                     if voice is None:
@@ -148,7 +157,7 @@ class Synthesizer(MelSettings):
         return made
 
     def _clip(
-        self, task: Task, key: str, segment: Segment, transcript: Transcript, speed: float
+        self, task: Task, key: str, segment: Segment, transcript: Transcript | None, speed: float
     ) -> tuple[Clip, np.ndarray | None]:
         """One clip, and the audio to embed; None if it is too short for a separate embedding."""
         import numpy as np
@@ -161,19 +170,22 @@ class Synthesizer(MelSettings):
         wav = trimmed(segment.wav, self.sample_rate)
         seconds = len(wav) / self.sample_rate
         check_length(seconds, self.min_seconds, self.longest)
-        self._check_rate(transcript.text, seconds)
+        if transcript is not None:
+            self._check_rate(transcript.text, seconds)
         arrays = {"mel": stored_mel(wav, self.mel)}
         if self.keep_audio:
             arrays["wav"] = stored_samples(wav, len(arrays["mel"]), self.mel)
         if self.units is not None:
-            arrays["units"] = load_units(self.units).encode(resample(wav, self.sample_rate, SAMPLE_RATE))
-        if segment.words and len(segment.words) == len(transcript.text.split()):
+            arrays |= unit_arrays(resample(wav, self.sample_rate, SAMPLE_RATE), self.units)
+        if segment.words and transcript and len(segment.words) == len(transcript.text.split()):
             # Word times guide the attention in training: it aligns in a tenth of the steps.
             times = [(word.start - skipped, word.end - skipped) for word in segment.words]
             arrays["word_times"] = np.array(times, np.float32)
             if segment.pitch_contour is not None:
                 arrays["word_pitch"] = segment.pitch_contour
-        meta = {**task.meta(seconds), "transcript": transcript.to_json()}
+        meta = task.meta(seconds)
+        if transcript is not None:
+            meta["transcript"] = transcript.to_json()
         if speed != 1:
             meta["speaker"] += f" at {speed:g}"
         voice = encoder_ready(wav, self.sample_rate) if seconds >= EMBED_ALONE_SECONDS else None

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from synthesizer.base import AlignedMel, Synthesizer
-    from synthesizer.options import EmbeddedVoice, SynthesisOptions
+    from synthesizer.options import EmbeddedVoice, SpeechUnits, SynthesisOptions, UnitSettings
     from synthesizer.synthesis import Sentence, Synthesis, join_syntheses
 
 __all__ = [
-    "AlignedMel", "EmbeddedVoice", "Sentence", "Synthesis", "SynthesisOptions", "Synthesizer", "join_syntheses",
+    "AlignedMel", "EmbeddedVoice", "Sentence", "SpeechUnits", "Synthesis", "SynthesisOptions", "Synthesizer",
+    "UnitSettings", "join_syntheses",
 ]  # fmt: skip
 
-_MODULES = {"AlignedMel": "base", "Synthesizer": "base", "EmbeddedVoice": "options", "SynthesisOptions": "options"}
+_OPTIONS = ("EmbeddedVoice", "SpeechUnits", "SynthesisOptions", "UnitSettings")
+_MODULES = {"AlignedMel": "base", "Synthesizer": "base", **dict.fromkeys(_OPTIONS, "options")}
 
 
 def __getattr__(name: str) -> Any:

@@ -16,7 +16,7 @@ from speech.mel_config import MelConfig
 from synthesizer.adapter import AdaptationClip, VoiceAdapter
 from synthesizer.decoding_check import Decoded
 from synthesizer.fallbacks import FallbackDecoder, Outcome, SentenceRequest
-from synthesizer.options import EmbeddedVoice, SpeakerVoice, SynthesisOptions
+from synthesizer.options import EmbeddedVoice, SpeakerVoice, SpeechUnits, SynthesisOptions, UnitSettings
 from synthesizer.synthesis import Line, Synthesis, assemble, join_syntheses, read_lines
 
 if TYPE_CHECKING:
@@ -153,6 +153,31 @@ class Synthesizer(ABC):
             WorkCancelled: `cancelled` returned True.
         """
         raise ConfigError("This synthesizer cannot be adapted to a voice: it has no refiner.")
+
+    @property
+    def unit_settings(self) -> UnitSettings:
+        """What `convert` takes; none by default."""
+        return UnitSettings()
+
+    def convert(
+        self, speech: SpeechUnits, voice: SpeakerVoice, *, seed: int = 0, cancelled: Cancelled | None = None
+    ) -> Iterator[NDArray[np.float32]]:
+        """Speech that is given as units, in another voice, in chunks as they are generated.
+
+        Timing is that of the units.
+
+        Args:
+            speech: its units, by the unit encoder that the model was trained with.
+            cancelled: polled before each chunk; True stops it.
+
+        Returns:
+            float32 [samples] each.
+
+        Raises:
+            ConfigError: the model has no units, these do not fit, or the embedding has the wrong size.
+            WorkCancelled: `cancelled` returned True.
+        """
+        raise ConfigError("This synthesizer reads text only: speech to speech needs one that was trained with units.")
 
     def transcribe(self, text: str, lexicon: Lexicon | None = None) -> Transcript:
         """A sentence as the family reads it. Raises: TextError if nothing in it can be spoken."""

@@ -167,9 +167,14 @@ class SynthesizerBatches:
         seed: of the order and of the choice between letters and phonemes.
         rank, world_size: index and number of processes; each takes every world_size-th batch.
 
+    Attributes:
+        needs_text: whether recordings without a text are left out.
+
     Raises:
         CorpusError: the store has nothing to train on.
     """
+
+    needs_text = True
 
     def __init__(self, store: FeatureStore, config: BatchConfig, seed: int = 0, rank: int = 0, world_size: int = 1):
         self.store = store
@@ -177,7 +182,9 @@ class SynthesizerBatches:
         self.seed = seed
         self.rank = rank
         self.world_size = world_size
-        self.indices = np.array(store.select(split="train"))
+        self.indices = np.array(
+            [index for index in store.select(split="train") if not self.needs_text or has_text(store, index)]
+        )
         if not len(self.indices):
             raise CorpusError(f"{store.directory} has no utterances to train on: preprocess a corpus with transcripts.")
         self.frames = np.array([store.shape(index, "mel")[0] for index in self.indices])
@@ -227,12 +234,20 @@ class SynthesizerBatches:
         return self.frames[order].max() * len(order) > self.config.frames
 
 
-def validation_items(store: FeatureStore, most: int, free_running: int) -> tuple[list[int], list[int]]:
+def has_text(store: FeatureStore, index: int) -> bool:
+    """Whether an item of a store has a transcript."""
+    return "transcript" in store.meta(int(index))
+
+
+def validation_items(
+    store: FeatureStore, most: int, free_running: int, needs_text: bool = True
+) -> tuple[list[int], list[int]]:
     """Utterances of held-out speakers to validate on.
 
     Args:
         most: how many are decoded by teacher forcing.
         free_running: how many of these are also decoded in free running.
+        needs_text: leave out recordings without a text.
 
     Returns:
         indices of both, the first sorted by length.
@@ -240,7 +255,7 @@ def validation_items(store: FeatureStore, most: int, free_running: int) -> tuple
     Raises:
         CorpusError: there are none.
     """
-    indices = store.select(split="validation")
+    indices = [index for index in store.select(split="validation") if not needs_text or has_text(store, index)]
     if not indices:
         raise CorpusError(f"{store.directory} has no validation speakers: preprocess a corpus with more speakers.")
     chosen = [int(index) for index in np.random.default_rng(0).permutation(indices)[:most]]

@@ -68,6 +68,36 @@ class SpeakerVoice(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
+class SpeechUnits:
+    """Speech as a synthesizer converts it.
+
+    Attributes:
+        units: int64 [units], of the unit encoder that the model was trained with.
+        pitch: F0 of each unit in Hz, 0 where it is unvoiced, float32 [units]; None for a model without pitch input.
+    """
+
+    units: NDArray[np.int64]
+    pitch: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True)
+class UnitSettings:
+    """What a synthesizer converts.
+
+    Attributes:
+        count: different units; 0 if it reads text only.
+        rate: units per second.
+        pitch: whether it takes their F0.
+        file: digest of the unit file that it was trained with; "" if unknown.
+    """
+
+    count: int = 0
+    rate: int = 50
+    pitch: bool = False
+    file: str = ""
+
+
+@dataclass(frozen=True, eq=False)
 class EmbeddedVoice:
     """A `SpeakerVoice` of an embedding alone."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from modelfile.checkpoint import load_into, load_model_file, no_larger_than
@@ -42,3 +43,8 @@ def load_unit_encoder(path: str | Path, hubert: str | Path | None = None) -> Uni
         network = UnitNetwork(config.network)
     load_into(network, weights)
     return NetworkUnits(network, config, centroids.numpy(), header)
+
+
+def file_digest(path: str | Path) -> str:
+    """Identifies a unit file: stores and models of its units name it, so that others are refused."""
+    return hashlib.blake2b(Path(path).read_bytes(), digest_size=8).hexdigest()

@@ -140,3 +140,5 @@ class VitsConfig:
 
     architecture: Architecture = field(default_factory=Architecture)
     inference: InferenceSettings = field(default_factory=InferenceSettings)
+    unit_file: str = ""
+    """Digest of the unit file that the model was trained with, see `synthesizer.units.loading.file_digest`."""

@@ -12,11 +12,13 @@ from torch import Tensor
 from corpora.store import FeatureStore
 from speech.audio import INT16_SCALE
 from speech.errors import CorpusError
-from synthesizer.batches import BatchConfig, SynthesizerBatches
+from synthesizer.batches import BatchConfig, SynthesizerBatches, has_text
+from synthesizer.text.symbols import PAD_ID
 from synthesizer.text.transcript import Transcript, encode
 from synthesizer.vits.config import Architecture
 from synthesizer.vits.references import ReferenceMaker, References
 
+NO_TEXT = np.array([PAD_ID])
 WITHOUT_PHONEMES = 0.15  # probability of encoding a word as letters although its pronunciation is known
 
 
@@ -28,7 +30,9 @@ class VitsBatch:
         symbols: int64 [batch, symbols]; symbol_lengths: int64 [batch].
         wav: float32 [batch, frames * hop]; frame_lengths: int64 [batch].
         embedding: float32 [batch, speaker_embedding_size].
+        has_text: bool [batch]; a recording without a text has one symbol, which must not count.
         units: int64 [batch, units], unit_lengths: int64 [batch]; None for a model that reads text only.
+        unit_pitch: F0 of the units in Hz, 0 where it is unvoiced, float32 [batch, units]; None for a model without.
         references: crops for a speaker encoder that is trained too; None without one.
     """
 
@@ -37,8 +41,10 @@ class VitsBatch:
     wav: Tensor
     frame_lengths: Tensor
     embedding: Tensor
+    has_text: Tensor
     units: Tensor | None = None
     unit_lengths: Tensor | None = None
+    unit_pitch: Tensor | None = None
     references: References | None = None
 
 
@@ -64,6 +70,7 @@ class VitsBatches(SynthesizerBatches):
         rank: int,
         world_size: int,
     ) -> None:
+        self.needs_text = not architecture.units
         super().__init__(store, BatchConfig(frames), seed, rank, world_size)
         self.architecture, self.references = architecture, references
         self.indices = np.array(usable(store, self.indices.tolist(), architecture))
@@ -100,27 +107,29 @@ def usable(store: FeatureStore, indices: Sequence[int], architecture: Architectu
 
 
 def check_units(store: FeatureStore, indices: Sequence[int], architecture: Architecture) -> None:
-    """Check that a store has the units that a model with units is trained on: an array `units` of each recording.
+    """Check that a store has what a model with units is trained on: arrays `units` and `unit_pitch` of each recording.
 
     Raises:
         CorpusError: it does not.
     """
     if architecture.units and not all(store.has(index, "units") for index in indices):
         raise CorpusError(f"{store.directory} lacks the units of its recordings: leave --units out, or add them.")
+    if architecture.unit_pitch and not all(store.has(index, "unit_pitch") for index in indices):
+        raise CorpusError(f"{store.directory} lacks the pitch of its units: preprocess its recordings again.")
 
 
-def _padded(rows: Sequence[np.ndarray]) -> np.ndarray:
-    """Sequences of numbers as int64 [rows, longest], with zeros at the end."""
-    padded = np.zeros((len(rows), max(map(len, rows))), np.int64)
+def _padded(rows: Sequence[np.ndarray], kind: type = np.int64) -> np.ndarray:
+    """Sequences of numbers as [rows, longest] of a kind, with zeros at the end."""
+    padded = np.zeros((len(rows), max(map(len, rows))), kind)
     for target, row in zip(padded, rows, strict=True):
         target[: len(row)] = row
     return padded
 
 
 def _most_tokens(store: FeatureStore, index: int, architecture: Architecture) -> int:
-    """Tokens of a text, as phonemes or as letters, whichever are more."""
-    transcript = Transcript.from_json(store.meta(index)["transcript"])
-    symbols = sum(max(len(token.spelling), len(token.phonemes or ())) for token in transcript.tokens) + 1
+    """Tokens of a text, as phonemes or as letters, whichever are more; those of one symbol without a text."""
+    tokens = Transcript.from_json(store.meta(index)["transcript"]).tokens if has_text(store, index) else ()
+    symbols = sum(max(len(token.spelling), len(token.phonemes or ())) for token in tokens) + 1
     return 2 * symbols + 1 if architecture.blanks else symbols
 
 
@@ -133,7 +142,11 @@ def collate(
 ) -> VitsBatch:
     """Read recordings and pad them. Without an rng every word with a known pronunciation is encoded as phonemes."""
     probability = 1.0 if rng is None else 1 - WITHOUT_PHONEMES
-    texts = [encode(Transcript.from_json(store.meta(index)["transcript"]), probability, rng) for index in indices]
+    known = [has_text(store, index) for index in indices]
+    texts = [
+        encode(Transcript.from_json(store.meta(index)["transcript"]), probability, rng) if text else NO_TEXT
+        for index, text in zip(indices, known, strict=True)
+    ]
     hop = architecture.mel.hop_length
     lengths = np.array([store.shape(index, "mel")[0] for index in indices])
     clean = [np.asarray(store.array(index, "wav")) / np.float32(INT16_SCALE) for index in indices]
@@ -142,6 +155,7 @@ def collate(
     for row, wav in zip(wavs, given, strict=True):
         row[: len(wav)] = wav
     units = [np.asarray(store.array(index, "units")) for index in indices] if architecture.units else []
+    pitch = [np.asarray(store.array(index, "unit_pitch")) for index in indices] if architecture.unit_pitch else []
     embeddings = np.stack([np.asarray(store.array(index, "embedding"), np.float32) for index in indices])
     return VitsBatch(
         symbols=torch.from_numpy(_padded(texts)),
@@ -149,7 +163,9 @@ def collate(
         wav=torch.from_numpy(wavs),
         frame_lengths=torch.from_numpy(lengths),
         embedding=torch.from_numpy(embeddings),
+        has_text=torch.tensor(known),
         units=torch.from_numpy(_padded(units)) if units else None,
         unit_lengths=torch.tensor([len(row) for row in units]) if units else None,
+        unit_pitch=torch.from_numpy(_padded(pitch, np.float32)) if pitch else None,
         references=None if references is None else references.crops(given, clean, rng),
     )

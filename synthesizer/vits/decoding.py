@@ -14,6 +14,7 @@ from speech.errors import ConfigError
 from speech.mel import synthesis_mel
 from synthesizer.decoding_check import Decoded
 from synthesizer.fallbacks import SentenceRequest
+from synthesizer.options import SpeechUnits
 from synthesizer.pacing import LONGEST_PAUSE_SECONDS
 from synthesizer.splitting import breaks_of
 from synthesizer.text.transcript import encode
@@ -53,29 +54,30 @@ def decode_sentence(model: Vits, config: VitsConfig, request: SentenceRequest, c
 
 
 def convert_units(
-    model: Vits, config: VitsConfig, units: NDArray[np.int64], embedding: Floats, seed: int, check: Check = nothing
+    model: Vits, config: VitsConfig, speech: SpeechUnits, embedding: Floats, seed: int, check: Check = nothing
 ) -> Iterator[Floats]:
     """Speech that is given as units, in the voice of an embedding, in chunks of float32 [samples].
 
     The network reads all units first; the audio is generated chunk by chunk.
 
     Args:
-        units: int64 [units], `unit_rate` per second.
+        speech: its units, `unit_rate` per second.
         seed: of the prior's noise.
 
     Raises:
-        ConfigError: the model has no units, or not as many different ones.
+        ConfigError: the model has no units, or not as many different ones, or needs their pitch.
     """
-    count, frames = (
-        config.architecture.units,
-        round(len(units) * config.architecture.mel.frames_per_second / config.architecture.unit_rate),
-    )
-    if units.ndim != 1 or not frames or (count and not 0 <= units.min() <= units.max() < count):
-        raise ConfigError(f"The units must be a sequence of numbers from 0 to {count - 1}.")
+    sizes, units, pitch = config.architecture, np.asarray(speech.units), speech.pitch
+    frames = round(len(units) * sizes.mel.frames_per_second / sizes.unit_rate)
+    if units.ndim != 1 or not frames or (sizes.units and not 0 <= units.min() <= units.max() < sizes.units):
+        raise ConfigError(f"The units must be a sequence of numbers from 0 to {sizes.units - 1}.")
+    if pitch is not None and (pitch.shape != units.shape or not (np.isfinite(pitch) & (pitch >= 0)).all()):
+        raise ConfigError("The pitch must be one frequency for each unit, 0 where it is unvoiced.")
     device = next(model.parameters()).device
     with torch.inference_mode():
         given = torch.from_numpy(units.astype(np.int64))[None].to(device)
-        encoded = model.encode_units(given, torch.tensor([len(units)], device=device))
+        heights = None if pitch is None else torch.from_numpy(pitch.astype(np.float32))[None].to(device)
+        encoded = model.encode_units(given, torch.tensor([len(units)], device=device), heights)
         mean, deviation = (model.at_frames(x, frames) for x in (encoded.mean, encoded.log_deviation))
         speaker = condition(model, embedding)
         z = sample(model, config, mean, deviation, speaker, seed)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from modelfile.families import Family
+from modelfile.header import config_from_header
 from synthesizer.vits.config import KIND, VitsConfig
 from synthesizer.vits.flags import VitsFlags
 
@@ -33,4 +34,19 @@ def plan(flags: VitsFlags, store: FeatureStore, run: TrainingRun) -> TrainingPla
     return plan_training(flags, store, run)
 
 
-FAMILY = Family(kind=KIND, config=VitsConfig, load=load, training_flags=VitsFlags, plan=plan, order=30, end_to_end=True)
+def units(header: ModelHeader) -> int:
+    """Number of different units that the model of a header converts. Raises: ModelFileError."""
+    config: VitsConfig = config_from_header(VitsConfig, header)
+    return config.architecture.units
+
+
+FAMILY = Family(
+    kind=KIND,
+    config=VitsConfig,
+    load=load,
+    training_flags=VitsFlags,
+    plan=plan,
+    end_to_end=True,
+    units=units,
+    order=30,
+)

@@ -16,7 +16,7 @@ from synthesizer.base import AlignedMel
 from synthesizer.decoding_check import Decoded
 from synthesizer.fallbacks import SentenceRequest
 from synthesizer.network import NetworkSynthesizer, origin_of
-from synthesizer.options import SpeakerVoice
+from synthesizer.options import SpeakerVoice, SpeechUnits, UnitSettings
 from synthesizer.stopping import stop_if
 from synthesizer.text.transcript import Transcript
 from synthesizer.vits.config import KIND, VitsConfig
@@ -27,7 +27,10 @@ Floats = NDArray[np.float32]
 
 
 class VitsSynthesizer(NetworkSynthesizer[Vits, VitsConfig]):
-    """A VITS. Tempo and pauses change its durations, so that the audio is not stretched. It has no control of pitch."""
+    """A VITS. Tempo and pauses change its durations, so that the audio is not stretched.
+
+    The pitch of a text cannot be controlled, that of a conversion can if the model has `unit_pitch`.
+    """
 
     kind = KIND
     end_to_end = True
@@ -50,30 +53,20 @@ class VitsSynthesizer(NetworkSynthesizer[Vits, VitsConfig]):
 
     def convert(
         self,
-        units: NDArray[np.int64],
+        speech: SpeechUnits,
         voice: SpeakerVoice,
         *,
         seed: int = 0,
         cancelled: Callable[[], bool] | None = None,
     ) -> Iterator[Floats]:
-        """Speech that is given as units, in another voice, in chunks as they are generated.
-
-        Timing is that of the units.
-
-        Args:
-            units: int64 [units] of the unit encoder that the model was trained with, at its rate.
-            cancelled: polled before each chunk; True stops it.
-
-        Returns:
-            float32 [samples] each.
-
-        Raises:
-            ConfigError: the model has no units, these do not fit, or the embedding has the wrong size.
-            WorkCancelled: `cancelled` returned True.
-        """
         embedding = self._checked(voice.embedding)
         check = functools.partial(stop_if, cancelled)
-        return convert_units(self.model, self.config, np.asarray(units), embedding, seed, check)
+        return convert_units(self.model, self.config, speech, embedding, seed, check)
+
+    @property
+    def unit_settings(self) -> UnitSettings:
+        sizes = self.config.architecture
+        return UnitSettings(sizes.units, sizes.unit_rate, sizes.unit_pitch, self.config.unit_file)
 
     def align_transcript(self, transcript: Transcript, mel: Floats, embedding: Floats, key: str) -> AlignedMel:
         raise ConfigError(

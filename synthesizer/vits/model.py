@@ -54,7 +54,7 @@ class Vits(nn.Module):
         self.config = config
         self.speaker = nn.Linear(config.speaker_embedding_size, config.speaker_size)
         self.text_encoder = TokenEncoder(config, config.n_symbols)
-        self.unit_encoder = TokenEncoder(config, config.units) if config.units else None
+        self.unit_encoder = TokenEncoder(config, config.units, config.unit_pitch) if config.units else None
         self.posterior_encoder = PosteriorEncoder(config)
         self.flow = Flow(config)
         self.duration_predictor = DurationPredictor(config)
@@ -106,25 +106,30 @@ class Vits(nn.Module):
         predicted = self.duration_predictor(encoded.hidden, encoded.mask, speaker)
         return TrainingOutput(posterior, flowed, log_determinant, mean, deviation, predicted, durations, encoded.mask)
 
-    def with_units(self, units: Tensor, unit_lengths: Tensor, output: TrainingOutput) -> TrainingOutput:
+    def with_units(
+        self, units: Tensor, unit_lengths: Tensor, output: TrainingOutput, pitch: Tensor | None = None
+    ) -> TrainingOutput:
         """The same recordings with the prior of their units, whose times are known.
 
         Args:
             units: int64 [batch, units].
             output: of `with_text`.
+            pitch: F0 of the units in Hz, 0 where it is unvoiced, float32 [batch, units].
         """
-        encoded = self.encode_units(units, unit_lengths)
+        encoded = self.encode_units(units, unit_lengths, pitch)
         frames = output.flowed.shape[2]
         mean, deviation = (self.at_frames(x, frames) for x in (encoded.mean, encoded.log_deviation))
         return output._replace(
             mean=mean, log_deviation=deviation, log_durations=None, durations=None, token_mask=encoded.mask
         )
 
-    def encode_units(self, units: Tensor, unit_lengths: Tensor) -> Encoded:
-        """Raises: ConfigError if the model has no units."""
+    def encode_units(self, units: Tensor, unit_lengths: Tensor, pitch: Tensor | None = None) -> Encoded:
+        """Raises: ConfigError if the model has no units, or needs their pitch."""
         if self.unit_encoder is None:
             raise ConfigError("This VITS reads text only: train one with --units to convert speech.")
-        encoded: Encoded = self.unit_encoder(units, unit_lengths)
+        if self.config.unit_pitch and pitch is None:
+            raise ConfigError("This VITS needs the pitch of the units: give it (synthesizer.units.pitch.unit_pitch).")
+        encoded: Encoded = self.unit_encoder(units, unit_lengths, pitch)
         return encoded
 
     def at_frames(self, x: Tensor, frames: int) -> Tensor:

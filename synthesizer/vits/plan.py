@@ -110,7 +110,9 @@ def read_start(
             )
         found = config_from_header(VitsConfig, header)
         config = VitsConfig(
-            with_flags(found.architecture, flags.architecture), with_flags(found.inference, flags.inference)
+            with_flags(found.architecture, flags.architecture),
+            with_flags(found.inference, flags.inference),
+            found.unit_file,
         )
     elif flags.architecture.speaker_embedding_size == default:
         config = replace(config, architecture=replace(config.architecture, speaker_embedding_size=size))
@@ -120,4 +122,20 @@ def read_start(
             f"The speaker embeddings have {size} numbers, but the model takes {wanted}: set "
             f"--speaker-embedding-size {size}."
         )
-    return with_mel_of(config, store, from_file=weights is not None), weights
+    config = with_mel_of(config, store, from_file=weights is not None)
+    return replace(config, unit_file=_unit_file(config, store)), weights
+
+
+def _unit_file(config: VitsConfig, store: FeatureStore) -> str:
+    """Digest of the unit file of a store, "" if the model has no units.
+
+    Raises:
+        ConfigError: the model that training starts from has units of another file.
+    """
+    given: str = store.info.get("units", "") if config.architecture.units else ""
+    if config.unit_file not in ("", given):
+        raise ConfigError(
+            f"{store.directory} has the units of another file than the model to start from: preprocess it with the "
+            "unit file of that model."
+        )
+    return given

@@ -12,6 +12,7 @@ from synthesizer.vits.config import Architecture
 from synthesizer.vits.layers import ChannelNorm, mask_of
 
 ROTATION_BASE = 10_000.0
+MIDDLE_PITCH = 150.0  # Hz, between low and high voices
 
 
 class Encoded(NamedTuple):
@@ -34,21 +35,25 @@ class TokenEncoder(nn.Module):
 
     Args:
         count: number of different tokens.
+        pitch: whether it also takes their F0.
     """
 
-    def __init__(self, config: Architecture, count: int) -> None:
+    def __init__(self, config: Architecture, count: int, pitch: bool = False) -> None:
         super().__init__()
         self.embed = nn.Embedding(count, config.hidden_size)
         nn.init.normal_(self.embed.weight, std=config.hidden_size**-0.5)
+        self.pitch = nn.Conv1d(2, config.hidden_size, 1) if pitch else None
         self.layers = nn.ModuleList(TransformerLayer(config) for _ in range(config.encoder_layers))
         self.norm = ChannelNorm(config.hidden_size)
         self.leave = nn.Conv1d(config.hidden_size, 2 * config.latent_size, 1)
         self.scale = config.hidden_size**0.5
 
-    def forward(self, tokens: Tensor, lengths: Tensor) -> Encoded:
-        """tokens: int64 [batch, tokens]; lengths: int64 [batch]."""
+    def forward(self, tokens: Tensor, lengths: Tensor, pitch: Tensor | None = None) -> Encoded:
+        """tokens: int64 [batch, tokens]; lengths: int64 [batch]; pitch: F0 in Hz, 0 if unvoiced, [batch, tokens]."""
         mask = mask_of(lengths, tokens.shape[1])
         x = self.scale * self.embed(tokens).transpose(1, 2) * mask
+        if self.pitch is not None and pitch is not None:
+            x = (x + self.pitch(pitch_features(pitch))) * mask
         for layer in self.layers:
             x = layer(x, mask)
         hidden = self.norm(x) * mask
@@ -87,6 +92,13 @@ class TransformerLayer(nn.Module):
 
     def _dropped(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.dropout, self.training)
+
+
+def pitch_features(pitch: Tensor) -> Tensor:
+    """F0 in octaves, 0 if unvoiced, and whether it is voiced: [batch, tokens] in Hz -> [batch, 2, tokens]."""
+    voiced = pitch > 0
+    octaves = torch.where(voiced, (pitch.clamp_min(1) / MIDDLE_PITCH).log2(), 0.0)
+    return torch.stack([octaves, voiced.float()], 1)
 
 
 def _rotated(x: Tensor) -> Tensor:

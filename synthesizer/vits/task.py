@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from corpora.store import FeatureStore
 from speech.errors import CorpusError
-from synthesizer.batches import validation_items
+from synthesizer.batches import has_text, validation_items
 from synthesizer.fallbacks import SentenceRequest
 from synthesizer.text.transcript import Transcript
 from synthesizer.vits.config import VitsConfig
@@ -97,7 +97,7 @@ class VitsTask(Task):
         self.config, self.store, self.flags, self.header = config, store, flags, header
         self.discriminators = Discriminators(flags.disc)
         self.extra_modules: dict[str, nn.Module] = {"discriminators": self.discriminators}
-        chosen, _ = validation_items(store, VALIDATION_ITEMS, 0)
+        chosen, _ = validation_items(store, VALIDATION_ITEMS, 0, needs_text=not config.architecture.units)
         self.validation_indices = usable(store, chosen, config.architecture)
         check_units(store, self.validation_indices, config.architecture)
         if not self.validation_indices:
@@ -135,9 +135,12 @@ class VitsTask(Task):
         return Generated(output, wav, cut(batch.wav, starts * hop, frames * hop), speaker)
 
     def _latent_losses(self, made: Generated, batch: VitsBatch) -> dict[str, Tensor]:
-        parts = {"kl": divergence(made.output, batch.frame_lengths), "duration": duration_error(made.output)}
+        text = batch.has_text
+        parts = {
+            "kl": divergence(made.output, batch.frame_lengths, text), "duration": duration_error(made.output, text)
+        }  # fmt: skip
         if batch.units is not None and batch.unit_lengths is not None:
-            output = self.network.with_units(batch.units, batch.unit_lengths, made.output)
+            output = self.network.with_units(batch.units, batch.unit_lengths, made.output, batch.unit_pitch)
             parts["unit_kl"] = divergence(output, batch.frame_lengths)
             parts["kl"] = parts["kl"] + parts["unit_kl"]
         return parts
@@ -186,7 +189,8 @@ class VitsTask(Task):
             flags.mel_weight * totals["mel"] + flags.kl_weight * totals["kl"]
             + flags.duration_weight * totals["duration"]
         )  # fmt: skip
-        for number, index in enumerate(self.validation_indices[:AUDIO_CLIPS]):
+        spoken = [index for index in self.validation_indices if has_text(self.store, index)]
+        for number, index in enumerate(spoken[:AUDIO_CLIPS]):
             self._speak(number, index, step, run)
         return {"validation_loss": loss, **{f"validation_{name}": value for name, value in totals.items()}}
 

@@ -1,23 +1,31 @@
 """The prior from units: training beside text, and conversion."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from modelfile.checkpoint import save_model
+from modelfile.header import ModelHeader
 from speech.errors import ConfigError, CorpusError, WorkCancelled
 from synthesizer import Synthesizer
-from synthesizer.options import EmbeddedVoice
+from synthesizer.options import EmbeddedVoice, SpeechUnits, UnitSettings
 from synthesizer.training_flags import TrainingRun
+from synthesizer.vits.data import collate
 from synthesizer.vits.inference import VitsSynthesizer
+from synthesizer.vits.losses import divergence, duration_error
+from synthesizer.vits.model import TrainingOutput
 from synthesizer.vits.plan import plan_training
+from synthesizer.vits.posterior import Posterior
 from tests.synthesizer.vits.toy import toy_architecture, toy_audio_store, toy_flags, toy_network, toy_vits
 from train_synth import load_encoder, main
 
 RUN = TrainingRun(Path("unused"), load_encoder)
 VOICE = EmbeddedVoice(np.full(16, 0.25, np.float32))
-UNITS = np.random.default_rng(0).integers(0, 10, 60)
+UNITS = SpeechUnits(np.random.default_rng(0).integers(0, 10, 60))
+PITCHED = SpeechUnits(UNITS.units, np.where(np.arange(60) % 3, 150, 0).astype(np.float32))
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +81,78 @@ def test_a_trained_model_speaks_and_converts(store, tmp_path):
 )
 def test_units_that_do_not_fit_are_refused(units):
     with pytest.raises(ConfigError, match="from 0 to 9"):
-        [*toy_vits(units=10).convert(units, VOICE)]
+        [*toy_vits(units=10).convert(SpeechUnits(units), VOICE)]
+
+
+def test_the_pitch_of_units_changes_the_audio_and_is_needed(tmp_path):
+    vits = toy_vits(units=10, unit_pitch=True)
+    assert vits.unit_settings == UnitSettings(10, 50, True)
+    audio = np.concatenate([*vits.convert(PITCHED, VOICE, seed=1)])
+    higher = SpeechUnits(PITCHED.units, 2 * np.asarray(PITCHED.pitch))
+    assert np.abs(np.concatenate([*vits.convert(higher, VOICE, seed=1)]) - audio).max() > 1e-4
+    with pytest.raises(ConfigError, match="needs the pitch"):
+        [*vits.convert(UNITS, VOICE)]
+    for pitch in (np.full(59, 100.0), np.full(60, np.nan), np.full(60, -1.0)):
+        with pytest.raises(ConfigError, match="one frequency for each unit"):
+            [*vits.convert(SpeechUnits(UNITS.units, pitch.astype(np.float32)), VOICE)]
+
+
+def test_a_model_file_without_the_settings_of_pitch_loads(tmp_path):
+    vits = toy_vits(units=10)
+    header = ModelHeader("synthesizer", "vits", vits.config, embedding_space="toy")
+    del header.config["architecture"]["unit_pitch"], header.config["unit_file"]
+    save_model(tmp_path / "old.safetensors", vits.model, header)
+    loaded = Synthesizer.load(tmp_path / "old.safetensors")
+    np.testing.assert_array_equal(
+        np.concatenate([*loaded.convert(UNITS, VOICE)]), np.concatenate([*vits.convert(UNITS, VOICE)])
+    )
+
+
+def test_recordings_without_a_text_train_the_prior_of_units_only(tmp_path):
+    architecture = toy_architecture(units=10, unit_pitch=True)
+    store = toy_audio_store(tmp_path, silent=range(8))
+    plan = plan_training(toy_flags(store, architecture=architecture), store, RUN)
+    batch = plan.batches.batch_at(0)
+    assert not batch.has_text.any() and batch.unit_pitch is not None
+    losses = plan.task.step(batch, 0, torch.Generator().manual_seed(0))
+    losses["loss"].backward()
+    network = plan.task.model
+    assert not losses["duration"] and torch.isfinite(losses["loss"])
+    for part, used in ((network.text_encoder, False), (network.unit_encoder, True), (network.flow, True)):
+        assert any(value.grad is not None and bool(value.grad.any()) for value in part.parameters()) == used  # type: ignore[union-attr, operator]
+    with pytest.raises(CorpusError, match="transcripts"):
+        plan_training(toy_flags(store), store, RUN)
+
+
+def test_batches_mix_recordings_with_and_without_a_text(tmp_path):
+    store = toy_audio_store(tmp_path, silent=(0, 3))
+    mixed = plan_training(toy_flags(store, architecture=toy_architecture(units=10)), store, RUN)
+    text_only = plan_training(toy_flags(store), store, RUN)
+    assert len(mixed.batches.indices) == 6 and len(text_only.batches.indices) == 5
+    batch = collate(store, [0, 1], toy_architecture(units=10), None)
+    assert batch.has_text.tolist() == [False, True] and batch.symbol_lengths[0] == 1
+    task = mixed.task
+    made = task._generate(batch, task.network.condition(batch.embedding), torch.Generator().manual_seed(0))
+    alone = collate(store, [1], toy_architecture(units=10), None)
+    output = made.output
+    row = TrainingOutput(
+        Posterior(*(value[1:] for value in output.posterior)),
+        *(value[1:] if isinstance(value, torch.Tensor) else value for value in output[1:]),
+    )
+    both, one = divergence(output, batch.frame_lengths, batch.has_text), divergence(row, alone.frame_lengths)
+    torch.testing.assert_close(both, one)
+    torch.testing.assert_close(duration_error(output, batch.has_text), duration_error(row))
+
+
+def test_a_model_names_its_unit_file_and_refuses_another(store, tmp_path):
+    plan = plan_training(toy_flags(store, architecture=toy_architecture(units=10)), store, RUN)
+    assert plan.task.config.unit_file == "toy"
+    save_model(
+        tmp_path / "start.safetensors", plan.task.model,
+        ModelHeader("synthesizer", "vits", replace(plan.task.config, unit_file="other"), embedding_space="toy"),
+    )  # fmt: skip
+    with pytest.raises(ConfigError, match="another file"):
+        plan_training(toy_flags(store, warm_start=tmp_path / "start.safetensors"), store, RUN)
 
 
 def test_a_model_of_text_cannot_convert_and_conversion_can_be_cancelled():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -58,11 +59,11 @@ def toy_flags(store: FeatureStore, run: Path = Path("unused"), **changes) -> Vit
     return VitsFlags(**{**given, **changes})
 
 
-def toy_audio_store(directory: Path, items: int = 8) -> FeatureStore:
-    """Tones in noise of about half a second; every fourth item is for validation."""
+def toy_audio_store(directory: Path, items: int = 8, silent: Sequence[int] = ()) -> FeatureStore:
+    """Tones in noise of about half a second; every fourth item is for validation. Args: silent: without a text."""
     rng, config = np.random.default_rng(0), MelConfig()
     with FeatureWriter(directory) as writer:
-        writer.write_info({"stage": "synthesizer", "embedding_space": "toy", "keep_audio": True})
+        writer.write_info({"stage": "synthesizer", "embedding_space": "toy", "keep_audio": True, "units": "toy"})
         for number in range(items):
             time = np.arange(7000 + 700 * number) / config.sample_rate
             wav = 0.3 * np.sin(2 * np.pi * (120 + 20 * number) * time) + 0.02 * rng.normal(size=len(time))
@@ -73,13 +74,16 @@ def toy_audio_store(directory: Path, items: int = 8) -> FeatureStore:
                 "corpus": "toy",
                 "split": "validation" if number % 4 == 3 else "train",
                 "seconds": len(time) / config.sample_rate,
-                "transcript": text_to_transcript(TEXTS[number % len(TEXTS)]).to_json(),
             }
+            if number not in silent:
+                meta["transcript"] = text_to_transcript(TEXTS[number % len(TEXTS)]).to_json()
+            units = round(len(mel) * 50 / 80)
             arrays = {
                 "mel": mel,
                 "wav": stored_samples(wav, len(mel), config),
                 "embedding": voice / np.linalg.norm(voice),
-                "units": rng.integers(0, 10, round(len(mel) * 50 / 80)).astype(np.uint16),
+                "units": rng.integers(0, 10, units).astype(np.uint16),
+                "unit_pitch": np.full(units, 120 + 20 * number, np.float32),
             }
             writer.add(f"item{number}", arrays, meta)
     return FeatureStore(directory)
