@@ -20,16 +20,18 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from cloning.compatibility import require_same_space
+from cloning.conversion import ConversionStream
 from cloning.enrolment import voice_of_clips
 from cloning.models import DEFAULT_MODELS, ModelFiles, load_encoder, load_speech_model, use_threads
 from cloning.monitor import SILENT, Monitor
 from cloning.options import SpeechOptions
-from cloning.result import Speech
+from cloning.references import Reference, listed, read_reference
+from cloning.result import Conversion, GeneratedAudio, Speech
+from cloning.source_speech import SourceSpeech
 from cloning.speech_model import SpeechModel
 from cloning.streaming import SpeechStream
 from cloning.voices import Voice, VoiceLibrary
 from speech.errors import AudioError
-from speech.files import readable
 
 if TYPE_CHECKING:
     from encoder import SpeakerEncoder
@@ -40,8 +42,6 @@ logger = logging.getLogger(__name__)
 
 DEFAULTS = SpeechOptions()
 
-Reference = str | Path | np.ndarray
-
 
 class VoiceCloner:
     """A speaker encoder and a speech model. Holds no other state, so one instance may serve many voices.
@@ -51,16 +51,25 @@ class VoiceCloner:
         model: speaks with them, for example `cloning.TwoStage(synthesizer, vocoder)`.
         library: where voices that are given by name are looked up; default: the user's own. If it requires consent
             notes, so does the use of any voice.
+        load_converting: loads a model for `convert` when it is first used, if `model` converts no speech.
 
     Raises:
         ConfigError: encoder and model use different embedding spaces.
     """
 
-    def __init__(self, encoder: SpeakerEncoder, model: SpeechModel, library: VoiceLibrary | None = None) -> None:
+    def __init__(
+        self,
+        encoder: SpeakerEncoder,
+        model: SpeechModel,
+        library: VoiceLibrary | None = None,
+        load_converting: Callable[[], SpeechModel] | None = None,
+    ) -> None:
         require_same_space(encoder.embedding_space, model.embedding_space)
         self.encoder = encoder
         self.model = model
         self.library = VoiceLibrary() if library is None else library
+        self._load_converting = load_converting
+        self._converting: SpeechModel | None = None
 
     @classmethod
     def load(
@@ -85,11 +94,15 @@ class VoiceCloner:
             ModelFileError: a file is missing or is not a model of its stage.
             ConfigError: the files do not fit each other, or there is no such device.
         """
-        files = models
-        if not isinstance(files, ModelFiles):
-            files = ModelFiles.find(files, encoder=encoder, synthesizer=synthesizer, vocoder=vocoder)
         use_threads(threads)
-        return cls(load_encoder(files, device), load_speech_model(files, device), library)
+        if isinstance(models, ModelFiles):
+            return cls(load_encoder(models, device), load_speech_model(models, device), library)
+        files = ModelFiles.find(models, encoder=encoder, synthesizer=synthesizer, vocoder=vocoder)
+
+        def load_converting() -> SpeechModel:
+            return load_speech_model(ModelFiles.find_conversion(models, encoder=encoder), device)
+
+        return cls(load_encoder(files, device), load_speech_model(files, device), library, load_converting)
 
     @property
     def sample_rate(self) -> int:
@@ -127,11 +140,11 @@ class VoiceCloner:
         samples: list[np.ndarray] = []
 
         def read(reference: Reference) -> tuple[str, np.ndarray | AudioError]:
-            source, wav = _read_reference(reference)
+            source, wav = read_reference(reference)
             samples.append(np.zeros(0, np.float32) if isinstance(wav, AudioError) else wav)
             return source, wav
 
-        report = enrolment_report(map(read, _listed(references)), self.encoder, weights)
+        report = enrolment_report(map(read, listed(references)), self.encoder, weights)
         report.raise_for_errors()
         for source, remark in report.all_remarks:
             (on_remark or _log_remark)(source, remark)
@@ -159,8 +172,8 @@ class VoiceCloner:
             ConfigError: the models cannot be adapted.
         """
         recordings = []
-        for reference in _listed(references):
-            samples = _read_reference(reference)[1]
+        for reference in listed(references):
+            samples = read_reference(reference)[1]
             if isinstance(samples, AudioError):
                 raise samples
             recordings.append(samples)
@@ -224,7 +237,65 @@ class VoiceCloner:
         """
         return SpeechStream(*self._checked(text, voice, options, changes), monitor)
 
-    def similarity(self, speech: Speech, voice: Voice | str) -> float | None:
+    def convert(
+        self,
+        speech: Reference,
+        voice: Voice | str,
+        options: SpeechOptions = DEFAULTS,
+        *,
+        keep_pitch: bool = False,
+        monitor: Monitor = SILENT,
+        **changes: Any,
+    ) -> Conversion:
+        """What is said in a recording, with the same timing and melody, in another voice.
+
+        Args:
+            speech: an audio file, or float32 [samples] at 16 kHz in [-1, 1].
+            voice: a voice, or the name of one in `library`.
+            keep_pitch: keep the pitch of the recording instead of moving it to the median of the voice.
+            changes: fields of `options` by name: seed, pitch_range, loudness and watermark.
+
+        Raises:
+            AudioError: the recording cannot be read, or there is no speech in it.
+            ModelFileError: the models folder has no model for speech to speech, or it produced no usable audio.
+            ConfigError: an option has no effect on a recording, or as `speak`.
+            WorkCancelled: `monitor.cancelled` returned True.
+            TypeError: an argument is of a wrong type.
+        """
+        return self.convert_stream(
+            speech, voice, options, keep_pitch=keep_pitch, monitor=monitor, **changes
+        ).conversion  # fmt: skip
+
+    def convert_stream(
+        self,
+        speech: Reference,
+        voice: Voice | str,
+        options: SpeechOptions = DEFAULTS,
+        *,
+        keep_pitch: bool = False,
+        monitor: Monitor = SILENT,
+        **changes: Any,
+    ) -> ConversionStream:
+        """Convert a recording chunk by chunk, each as soon as it is generated. Arguments and errors as for `convert`.
+
+        Returns:
+            An iterator of float32 [samples]; its `conversion` is what `convert` returns.
+        """
+        changed, chosen = _changed(options, changes), self._voice(voice)
+        source = SourceSpeech.read(speech)
+        return ConversionStream(self._converting_model(), source, chosen, changed, keep_pitch, monitor)
+
+    def _converting_model(self) -> SpeechModel:
+        """The model that converts speech, loaded on first use. Raises: ModelFileError, ConfigError."""
+        if self.model.converts or self._load_converting is None:
+            return self.model  # if it does not convert, it says so
+        if self._converting is None:
+            converting = self._load_converting()
+            require_same_space(self.encoder.embedding_space, converting.embedding_space)
+            self._converting = converting
+        return self._converting
+
+    def similarity(self, speech: GeneratedAudio, voice: Voice | str) -> float | None:
         """Cosine similarity in [-1, 1] of the speech's embedding and the voice; None if no speech is detected in it.
 
         The encoder that made the voice measures it too, which favours the result: use it for comparisons only.
@@ -247,9 +318,7 @@ class VoiceCloner:
         """Raises: TypeError."""
         if not isinstance(text, str):
             raise TypeError(f"text must be a string, not {type(text).__name__}.")
-        if not isinstance(options, SpeechOptions):
-            raise TypeError(f"options must be a SpeechOptions, not {type(options).__name__}.")
-        return self.model, text, self._voice(voice), replace(options, **changes)
+        return self.model, text, self._voice(voice), _changed(options, changes)
 
     def _voice(self, voice: Voice | str) -> Voice:
         if isinstance(voice, str):
@@ -259,26 +328,11 @@ class VoiceCloner:
         return self.library.checked(voice)
 
 
-def _listed(references: Any) -> list[Reference]:
-    """One reference or several as a list. Raises: TypeError."""
-    if isinstance(references, str | Path | np.ndarray):
-        return [references]
-    if isinstance(references, bytes) or not isinstance(references, Iterable):
-        raise TypeError(f"references must be paths or arrays of samples, not {type(references).__name__}.")
-    listed = list(references)
-    for reference in listed:
-        if not isinstance(reference, str | Path | np.ndarray):
-            raise TypeError(f"a reference must be a path or an array of samples, not {type(reference).__name__}.")
-    return listed
-
-
-def _read_reference(reference: Reference) -> tuple[str, np.ndarray | AudioError]:
-    """The name of a reference, and its samples at 16 kHz or why it cannot be read."""
-    from encoder.enrolment import read_clip
-
-    if isinstance(reference, np.ndarray):
-        return "a recording", reference
-    return readable(Path(reference).name), read_clip(reference)
+def _changed(options: SpeechOptions, changes: dict[str, Any]) -> SpeechOptions:
+    """Options with some fields changed. Raises: TypeError, ConfigError."""
+    if not isinstance(options, SpeechOptions):
+        raise TypeError(f"options must be a SpeechOptions, not {type(options).__name__}.")
+    return replace(options, **changes)
 
 
 def _log_remark(source: str, remark: Remark) -> None:

@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from cloning.speech_model import SpeechModel
     from encoder import SpeakerEncoder
     from synthesizer import Synthesizer
+    from synthesizer.units import UnitEncoder
     from vocoder import Vocoder
 
 logger = logging.getLogger(__name__)
 
+CONVERSION, UNITS = "conversion.safetensors", "units.safetensors"  # files of a folder, for speech to speech
 STAGES = ("encoder", "synthesizer", "vocoder")
 
 
@@ -33,11 +35,13 @@ class ModelFiles:
     """The model file of each stage.
 
     `vocoder` is None for a family without a model file (Griffin-Lim), and where an end-to-end synthesizer needs none.
+    `units`, the unit encoder, is only set by `find_conversion`.
     """
 
     encoder: Path
     synthesizer: Path
     vocoder: Path | None = None
+    units: Path | None = None
 
     @classmethod
     def find(
@@ -74,9 +78,53 @@ class ModelFiles:
                 )
         return files
 
+    @classmethod
+    def find_conversion(
+        cls,
+        directory: str | Path = DEFAULT_MODELS,
+        *,
+        encoder: str | Path | None = None,
+        synthesizer: str | Path | None = None,
+        units: str | Path | None = None,
+    ) -> ModelFiles:
+        """The files for speech to speech of a models folder; each may be replaced by another file.
+
+        The synthesizer is `conversion.safetensors`, or else a `synthesizer.safetensors` that was trained with units.
+        The unit encoder is `units.safetensors`, beside a given synthesizer or in the folder.
+
+        Raises:
+            ModelFileError: one of them is missing or has no units.
+        """
+        directory = models_folder(directory)
+        chosen = Path(synthesizer) if synthesizer else directory / CONVERSION
+        if not synthesizer and not chosen.is_file():
+            chosen = directory / "synthesizer.safetensors"
+        if synthesizer is None and not (chosen.is_file() and units_of(chosen)):
+            raise ModelFileError(
+                f"{directory} has no model for speech to speech: train one (train_synth.py STORE --model vits --units "
+                f"100 --unit-pitch), and put it there as {CONVERSION}, with its unit encoder as {UNITS}."
+            )
+        if not units_of(chosen):
+            raise ModelFileError(
+                f"{chosen} reads text only: speech to speech needs a model that was trained with units (train_synth.py "
+                "STORE --model vits --units 100 --unit-pitch)."
+            )
+        beside = chosen.with_name(UNITS)
+        files = cls(
+            Path(encoder) if encoder else directory / "encoder.safetensors",
+            chosen,
+            units=Path(units) if units else beside if beside.is_file() else directory / UNITS,
+        )
+        for path, what in ((files.encoder, "encoder model"), (files.units, "unit encoder")):
+            if path is not None and not path.is_file():
+                raise ModelFileError(f"There is no {what} {path}: put it there, or give another file.")
+        return files
+
     def digests(self) -> dict[str, str]:
         """Name and the first 16 hexadecimal digits of the SHA-256 of each file, by stage."""
         paths = {"encoder": self.encoder, "synthesizer": self.synthesizer, "vocoder": self.vocoder}
+        if self.units is not None:
+            paths["units"] = self.units
         return {stage: "no file" if path is None else _named_digest(path) for stage, path in paths.items()}
 
 
@@ -86,6 +134,19 @@ def needs_vocoder(synthesizer: Path) -> bool:
         return not family_of("synthesizer", read_header(synthesizer).kind).end_to_end
     except SpeechError:
         return True  # loading it will say what is wrong
+
+
+def units_of(synthesizer: Path) -> int:
+    """Number of different units that a synthesizer's file converts; 0 if it reads text only.
+
+    Raises:
+        ModelFileError: it is missing, damaged, or not a synthesizer.
+    """
+    header = read_header(synthesizer)
+    if header.stage != "synthesizer":
+        raise ModelFileError(f"{synthesizer} is not a synthesizer: give one that was trained with units.")
+    family = family_of("synthesizer", header.kind)
+    return family.units(header) if family.units is not None else 0
 
 
 def _named_digest(path: Path) -> str:
@@ -176,6 +237,24 @@ def load_vocoder(files: ModelFiles, device: str = "auto", mel_config: Any = None
     return load_vocoder_file(files.vocoder, mel_config, resolve_device(device))
 
 
+def load_units(files: ModelFiles, synthesizer: Synthesizer) -> UnitEncoder | None:
+    """The unit encoder of these files, None without one.
+
+    Raises:
+        ModelFileError: it cannot be read. ConfigError: the synthesizer was trained with another one.
+    """
+    if files.units is None:
+        return None
+    from synthesizer.units.loading import file_digest, load_unit_encoder
+
+    encoder = load_unit_encoder(files.units)
+    if synthesizer.unit_settings.file not in ("", file_digest(files.units)):
+        raise ConfigError(
+            f"{files.synthesizer} was not trained with the units of {files.units}: give the unit encoder of its store."
+        )
+    return encoder
+
+
 LOADERS: dict[str, Callable[[ModelFiles, str], Any]] = {
     "encoder": load_encoder,
     "synthesizer": load_synthesizer,
@@ -195,7 +274,7 @@ def load_speech_model(files: ModelFiles, device: str = "auto") -> SpeechModel:
     if synthesizer.end_to_end:
         if files.vocoder is not None:
             logger.warning("%s generates audio itself: the vocoder %s is not used.", files.synthesizer, files.vocoder)
-        model = EndToEnd(synthesizer)
+        model = EndToEnd(synthesizer, load_units(files, synthesizer))
     else:
         model = TwoStage(synthesizer, load_vocoder(files, device, synthesizer.mel_config))
     model.digests = files.digests()

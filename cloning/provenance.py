@@ -54,6 +54,7 @@ class Provenance:
         consent: the consent note of the voice.
         models: file name and hash of each model by stage, see `cloning.ModelFiles.digests`.
         watermark: name of the watermark that was detected in the audio before it was written; empty without.
+        source: file name of the recording that was converted; empty for speech that was made of a text.
         date: ISO date of the synthesis, in UTC.
     """
 
@@ -61,15 +62,16 @@ class Provenance:
     consent: str = ""
     models: Mapping[str, str] = field(default_factory=dict)
     watermark: str = ""
+    source: str = ""
     made_by: str = MADE_BY
     version: str = field(default_factory=toolkit_version)
     date: str = field(default_factory=_today)
 
     @classmethod
-    def of(cls, voice: Voice, models: Mapping[str, str], watermark: str = "") -> Provenance:
+    def of(cls, voice: Voice, models: Mapping[str, str], watermark: str = "", source: str = "") -> Provenance:
         """That of speech which is generated now."""
         name = voice.name or ", ".join(voice.sources)
-        return cls(voice=name, consent=voice.consent, models=dict(models), watermark=watermark)
+        return cls(voice=name, consent=voice.consent, models=dict(models), watermark=watermark, source=source)
 
     def as_json(self) -> dict[str, Any]:
         """JSON values, texts of at most `MAX_TEXT` characters."""
@@ -106,6 +108,7 @@ class Provenance:
             "voice": self.voice,
             "consent": self.consent or "no note",
             "models": models,
+            "source": self.source,
         }
         return [f"{name:<10} {_printable(text)}" for name, text in parts.items() if text]
 

@@ -11,18 +11,22 @@ import numpy as np
 
 from cloning.adaptation import adapt_voice
 from cloning.compatibility import require_fitting_vocoder, require_same_space
+from cloning.converter import Converter
 from cloning.finishing import CHUNK_SECONDS, check_finite
 from cloning.monitor import SILENT, Monitor
 from cloning.options import SpeechOptions
+from cloning.source_speech import PitchPlan, SourceSpeech, plan_pitch
 from speech.errors import ConfigError, TextError, WorkCancelled
 from speech.loudness import load_meter
 
 if TYPE_CHECKING:
     from cloning.voices import Voice
     from synthesizer import Synthesis, Synthesizer
+    from synthesizer.units import UnitEncoder
     from vocoder import Vocoder
 
 DEFAULTS = SpeechOptions()
+CANNOT_CONVERT = "This model cannot convert speech: use one that was trained with units, and its unit encoder."
 
 
 class SpeechModel(ABC):
@@ -86,6 +90,36 @@ class SpeechModel(ABC):
             ConfigError: the model cannot be adapted, or the voice is of another embedding space.
         """
         raise ConfigError("This model cannot be adapted to a voice.")
+
+    @property
+    def converts(self) -> bool:
+        """Whether `convert` can be used."""
+        return False
+
+    def plan_pitch(self, speech: SourceSpeech, voice: Voice, options: SpeechOptions, keep_pitch: bool) -> PitchPlan:
+        """See `cloning.source_speech.plan_pitch`. Raises: ConfigError, also if the model converts no speech."""
+        raise ConfigError(CANNOT_CONVERT)
+
+    def convert(
+        self, speech: SourceSpeech, voice: Voice, options: SpeechOptions, pitch: PitchPlan, monitor: Monitor = SILENT
+    ) -> Iterator[np.ndarray]:
+        """A recording in another voice with the same timing, phrase by phrase, in chunks as they are generated.
+
+        Args:
+            voice: must be of `embedding_space`.
+            options: its seed must not be None for a repeatable result. Tempo, pauses and lexicon have no effect.
+            pitch: of `plan_pitch`.
+            monitor: its `progress` is called with ("conversion", samples done, samples in all).
+
+        Returns:
+            float32 [samples] each, as many in all as the recording has at the model's rate.
+
+        Raises:
+            ConfigError: the voice is of another embedding space, or the model converts no speech.
+            ModelFileError: the audio is not finite.
+            WorkCancelled: `monitor.cancelled` returned True.
+        """
+        raise ConfigError(CANNOT_CONVERT)
 
     def warm_up(self) -> None:  # noqa: B027 - optional
         """Load models and compile kernels before the first text."""
@@ -193,14 +227,39 @@ class TwoStage(SynthesizerModel):
 class EndToEnd(SynthesizerModel):
     """A synthesizer that generates audio itself; it has no vocoder.
 
+    Args:
+        units: the unit encoder that the synthesizer was trained with, for converting speech.
+
     Raises:
-        ConfigError: the synthesizer makes mels only.
+        ConfigError: the synthesizer makes mels only, or was not trained with these units.
     """
 
-    def __init__(self, synthesizer: Synthesizer) -> None:
+    def __init__(self, synthesizer: Synthesizer, units: UnitEncoder | None = None) -> None:
         if not synthesizer.end_to_end:
             raise ConfigError("This synthesizer makes mel spectrograms: it needs a vocoder.")
         super().__init__(synthesizer)
+        settings = synthesizer.unit_settings
+        if units is not None and (settings.count, settings.rate) != (units.units, units.sample_rate // units.hop):
+            raise ConfigError(
+                f"The synthesizer converts {settings.count} different units, {settings.rate} a second, but the unit "
+                f"encoder has {units.units}: use the one that it was trained with."
+            )
+        self.units = units
+
+    @property
+    def converts(self) -> bool:
+        return self.units is not None
+
+    def plan_pitch(self, speech: SourceSpeech, voice: Voice, options: SpeechOptions, keep_pitch: bool) -> PitchPlan:
+        return plan_pitch(speech, voice, self.synthesizer.unit_settings, options, keep_pitch)
+
+    def convert(
+        self, speech: SourceSpeech, voice: Voice, options: SpeechOptions, pitch: PitchPlan, monitor: Monitor = SILENT
+    ) -> Iterator[np.ndarray]:
+        if self.units is None:
+            raise ConfigError(CANNOT_CONVERT)
+        self.check_voice(voice)
+        return Converter(self.synthesizer, self.units).convert(speech, voice, options.seeded(), pitch, monitor)
 
     def _audio(self, syntheses: Iterator[Synthesis], seed: int, monitor: Monitor) -> Iterator[np.ndarray]:
         size = round(CHUNK_SECONDS * self.sample_rate)

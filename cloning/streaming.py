@@ -21,7 +21,30 @@ if TYPE_CHECKING:
     from synthesizer import Synthesis
 
 
-class SpeechStream:
+class ChunkStream:
+    """Iterates over chunks, float32 [samples] in [-1, 1] each, and keeps them. A subclass sets `_chunks`."""
+
+    _chunks: Iterator[np.ndarray]
+
+    def __init__(self) -> None:
+        self._given: list[np.ndarray] = []
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return self
+
+    def __next__(self) -> np.ndarray:
+        chunk = next(self._chunks)
+        self._given.append(chunk)
+        return chunk
+
+    def whole(self) -> np.ndarray:
+        """All chunks as one; generates those that have not been asked for. Raises: ModelFileError if it is empty."""
+        for _ in self:
+            pass
+        return joined(self._given)
+
+
+class SpeechStream(ChunkStream):
     """Iterates over the chunks of a text, float32 [samples] in [-1, 1] each. Together they are the audio of `speech`.
 
     The first chunk comes when the first sentence is complete, because its loudness is measured.
@@ -44,34 +67,25 @@ class SpeechStream:
         *,
         whole: bool = False,
     ) -> None:
+        super().__init__()
         self.text, self.options, self.sample_rate = text, options.seeded(), model.sample_rate
         self.syntheses: list[Synthesis] = []
         self._lengths: list[int] = []
         self._on_synthesis = monitor.on_synthesis
-        self._given: list[np.ndarray] = []
         own = replace(monitor, on_synthesis=self._collect)
         watermarker = load_watermarker() if self.options.watermark else None
         self._voice, self._models = voice, model.digests
         chunks = model.stream(text, voice, self.options, own, whole=whole)
         self._chunks = finish_stream(chunks, self._lengths, self.sample_rate, self.options.loudness, watermarker)
 
-    def __iter__(self) -> Iterator[np.ndarray]:
-        return self
-
-    def __next__(self) -> np.ndarray:
-        chunk = next(self._chunks)
-        self._given.append(chunk)
-        return chunk
-
     @property
     def speech(self) -> Speech:
         """The finished result; generates the chunks that have not been asked for."""
-        for _ in self:
-            pass
+        wav = self.whole()
         from synthesizer.synthesis import join_syntheses
 
         assert self.options.seed is not None
-        wav, synthesis = joined(self._given), join_syntheses(self.syntheses)
+        synthesis = join_syntheses(self.syntheses)
         origin = Provenance.of(self._voice, self._models, NAME if self.options.watermark else "")
         return Speech.of(wav, synthesis, self.sample_rate, self.text, self.options.seed, origin)
 

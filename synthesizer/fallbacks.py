@@ -73,7 +73,12 @@ class SentenceRequest:
     @property
     def generator_seed(self) -> int:
         """A seed of 63 bits from the numbers that identify this decoding."""
-        return int(np.random.SeedSequence(self.seed).generate_state(1, np.uint64)[0] >> np.uint64(1))
+        return generator_seed(self.seed)
+
+
+def generator_seed(numbers: Sequence[int]) -> int:
+    """A seed of 63 bits from several numbers."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 class Decode(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,9 @@ from preparation.features import stored_mel, stored_samples
 from speech.mel_config import MelConfig
 from synthesizer.base import Origin
 from synthesizer.text.front_end import text_to_transcript
+from synthesizer.units.config import UnitConfig
+from synthesizer.units.encoders import MfccUnits
+from synthesizer.units.loading import file_digest
 from synthesizer.vits.config import Architecture, InferenceSettings, VitsConfig
 from synthesizer.vits.flags import DiscriminatorFlags, VitsFlags
 from synthesizer.vits.inference import VitsSynthesizer
@@ -87,3 +91,19 @@ def toy_audio_store(directory: Path, items: int = 8, silent: Sequence[int] = ())
             }
             writer.add(f"item{number}", arrays, meta)
     return FeatureStore(directory)
+
+
+def toy_units(count: int = 10) -> MfccUnits:
+    """A unit encoder with random centroids."""
+    centroids = np.random.default_rng(0).normal(size=(count, 39)).astype(np.float32)
+    return MfccUnits(UnitConfig(units=count), centroids)
+
+
+def save_toy_conversion(folder: Path, space: str = "toy", **changes) -> Path:
+    """A model for speech to speech and its unit encoder, as a models folder has them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    toy_units().save(folder / "units.safetensors")
+    vits = toy_vits(space=space, **{"units": 10, "unit_pitch": True, **changes})
+    vits.config = replace(vits.config, unit_file=file_digest(folder / "units.safetensors"))
+    vits.save(folder / "conversion.safetensors")
+    return folder
