@@ -239,7 +239,7 @@ class VoiceCloner:
 
     def convert(
         self,
-        speech: Reference,
+        speech: Reference | SourceSpeech,
         voice: Voice | str,
         options: SpeechOptions = DEFAULTS,
         *,
@@ -250,7 +250,7 @@ class VoiceCloner:
         """What is said in a recording, with the same timing and melody, in another voice.
 
         Args:
-            speech: an audio file, or float32 [samples] at 16 kHz in [-1, 1].
+            speech: an audio file, float32 [samples] at 16 kHz in [-1, 1], or a recording that was read.
             voice: a voice, or the name of one in `library`.
             keep_pitch: keep the pitch of the recording instead of moving it to the median of the voice.
             changes: fields of `options` by name: seed, pitch_range, loudness and watermark.
@@ -268,7 +268,7 @@ class VoiceCloner:
 
     def convert_stream(
         self,
-        speech: Reference,
+        speech: Reference | SourceSpeech,
         voice: Voice | str,
         options: SpeechOptions = DEFAULTS,
         *,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cloning.cloner import VoiceCloner
     from cloning.options import SpeechOptions
     from cloning.playback import Sinks
-    from cloning.result import Speech
+    from cloning.result import GeneratedAudio, Speech
     from cloning.voices import Voice
     from synthesizer import Sentence
     from synthesizer.text.lexicon import Lexicon
@@ -115,7 +115,7 @@ class Narrator:
         if similarity is not None:
             self.similarities.append(similarity)
         if path is not None:
-            _write(path, speech, overwrite)
+            write_result(path, speech, overwrite)
         where = "spoken" if path is None else str(path)
         notes = list(spoken.notes)
         if self.options.watermark:  # each sentence is checked before it is output
@@ -181,12 +181,12 @@ def count_sentences(sentences: Sequence[Sentence]) -> str:
     return counts + (f", {unintelligible} probably unintelligible" if unintelligible else "")
 
 
-def _write(path: Path, speech: Speech, overwrite: bool) -> None:
+def write_result(path: Path, audio: GeneratedAudio, overwrite: bool) -> None:
     """Write a file and, if it is missing, its folder; a folder without a file is removed again."""
     new_folder = not path.parent.exists()
     path.parent.mkdir(exist_ok=True)
     try:
-        speech.save(path, overwrite=overwrite)
+        audio.save(path, overwrite=overwrite)
     except SpeechError:
         if new_folder:
             path.parent.rmdir()

@@ -43,11 +43,11 @@ class SourceSpeech:
     name: str
 
     @classmethod
-    def read(cls, recording: str | Path | np.ndarray) -> SourceSpeech:
+    def read(cls, recording: str | Path | np.ndarray | SourceSpeech) -> SourceSpeech:
         """Read and examine a recording.
 
         Args:
-            recording: an audio file, or float32 [samples] at 16 kHz in [-1, 1].
+            recording: an audio file, or float32 [samples] at 16 kHz in [-1, 1]; one that was read is returned.
 
         Raises:
             AudioError: the file is missing or cannot be read, it is longer than an hour, there is no speech in it, or
@@ -57,6 +57,8 @@ class SourceSpeech:
         from speech.audio import as_wav, read_audio, remove_offset
         from speech.mel_f0 import median_f0
 
+        if isinstance(recording, SourceSpeech):
+            return recording
         if isinstance(recording, np.ndarray):
             name, wav = "a recording", remove_offset(as_wav(recording))
             if len(wav) > MAX_SECONDS * SAMPLE_RATE:
@@ -120,7 +122,8 @@ def plan_pitch(
     source = speech.pitch
     if source is None:
         return PitchPlan(None, None, lambda pitch: pitch, ("no pitch was found in the speech: it is not moved",))
-    target = source if keep_pitch or voice.pitch is None else voice.pitch
+    # a voice file has two decimals, and the samples of a saved voice must be those of its clips
+    target = source if keep_pitch or voice.pitch is None else round(voice.pitch, 2)
     unknown = voice.pitch is None and not keep_pitch
     remarks = ("the pitch of the voice is not known: that of the speech is kept",) if unknown else ()
     return PitchPlan(

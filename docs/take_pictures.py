@@ -24,7 +24,7 @@ SENTENCES = (
     "One more line to compare.",
     "Good morning, and thank you for listening to a voice that never said this.",
 )
-PAGES = ("first", "speak", "options", "save", "voices", "datasets", "map", "models", "settings", "log")
+PAGES = ("first", "speak", "options", "save", "convert", "voices", "datasets", "map", "models", "settings", "log")
 COLOURS = "96"  # per picture: halves the file size without a visible difference
 
 

@@ -120,7 +120,7 @@ def check_units(store: FeatureStore, indices: Sequence[int], architecture: Archi
 
 def _padded(rows: Sequence[np.ndarray], kind: type = np.int64) -> np.ndarray:
     """Sequences of numbers as [rows, longest] of a kind, with zeros at the end."""
-    padded = np.zeros((len(rows), max(map(len, rows))), kind)
+    padded: np.ndarray = np.zeros((len(rows), max(map(len, rows))), kind)
     for target, row in zip(padded, rows, strict=True):
         target[: len(row)] = row
     return padded

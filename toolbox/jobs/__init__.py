@@ -3,8 +3,8 @@
     worker.submit("Speaking", lambda context: jobs.speak(context, models, files, jobs.SpeechRequest(text, voice)))
 
 Progress counts the whole job (`done` of `total`); the stage says what is being done. The models belong to one worker
-thread. The jobs are in `loaded_models`, `enrolment`, `adaptation`, `conversion`, `speaking`
-and `text_files`.
+thread. The jobs are in `loaded_models`, `enrolment`, `adaptation`, `conversion` (of model files), `speaking`,
+`speech_conversion` and `text_files`.
 """
 
 from toolbox.jobs.adaptation import adapt
@@ -22,11 +22,14 @@ from toolbox.jobs.speaking import (
     trim_silences,
     vocode,
 )
+from toolbox.jobs.speech_conversion import ConversionRequest, Converted, convert_speech, read_speech, save_conversion
 from toolbox.jobs.text_files import FileRequest, WrittenFile, speak_file
 
 __all__ = [
     "AnalysedClip",
     "AudioChunk",
+    "ConversionRequest",
+    "Converted",
     "Enrolment",
     "FileRequest",
     "Models",
@@ -36,12 +39,15 @@ __all__ = [
     "adapt",
     "analyse_clip",
     "convert_checkpoints",
+    "convert_speech",
     "embed",
     "enrol",
     "export",
     "interrupted_result",
     "load_lexicon",
     "load_models",
+    "read_speech",
+    "save_conversion",
     "speak",
     "speak_file",
     "synthesize",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cloning.cloner import VoiceCloner
-from cloning.models import LOADERS, STAGES, ModelFiles, needs_vocoder, use_threads
+from cloning.models import LOADERS, STAGES, ModelFiles, load_speech_model, needs_vocoder, use_threads
 from cloning.options import SpeechOptions
 from cloning.speech_model import EndToEnd, Monitor, TwoStage
 from cloning.voices import Voice
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from detector import Detector
     from encoder import SpeakerEncoder
 
+CONVERSION = "conversion"  # key of the model for speech to speech
 WARM_UP_SAMPLES = 32_000  # 2 s at 16 kHz, a little more than one partial of the encoder
 
 
@@ -56,6 +57,24 @@ class Models:
             model.digests = files.digests()
             return VoiceCloner(self._stage("encoder", files), model)
         return VoiceCloner(self._stage("encoder", files), self.two_stage(context, files))
+
+    def converting(self, context: JobContext, files: ModelFiles) -> VoiceCloner:
+        """Encoder and model for speech to speech, which is kept beside the others.
+
+        Args:
+            files: of `ModelFiles.find_conversion`.
+
+        Raises:
+            ModelFileError, ConfigError: as `load`.
+        """
+        encoder = self.encoder(context, files)
+        identity = (*_identity("synthesizer", files), *_identity("units", files))
+        if CONVERSION not in self._loaded or self._loaded[CONVERSION][0] != identity:
+            context.progress("Loading the model for speech to speech", 0, 0)
+            use_threads(self.threads)
+            self._loaded.pop(CONVERSION, None)
+            self._loaded[CONVERSION] = identity, load_speech_model(files, self.device)
+        return VoiceCloner(encoder, self._loaded[CONVERSION][1])
 
     def encoder(self, context: JobContext, files: ModelFiles) -> SpeakerEncoder:
         if not self._is_loaded("encoder", files):

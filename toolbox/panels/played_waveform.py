@@ -24,6 +24,10 @@ class PlayedWaveform(Waveform):
         super().show_audio(wav, sample_rate)
         self._wav, self._rate = wav, sample_rate
 
+    def shows(self, wav: np.ndarray) -> bool:
+        """Whether this array is on display."""
+        return self._wav is wav
+
     def clear(self, sample_rate: int = 16_000) -> None:
         super().clear(sample_rate)
         self._wav = np.zeros(0, np.float32)

@@ -1,7 +1,9 @@
-"""The dialog for recording a reference: level meter, pause, retake, and a quality check."""
+"""The dialog for recording a reference, or speech to convert: level meter, pause, retake, and a quality check."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,9 +23,39 @@ if TYPE_CHECKING:
 
 POLL_MILLISECONDS = 40
 ENOUGH_SECONDS = 10
-INSTRUCTIONS = (
+
+
+@dataclass(frozen=True)
+class RecordingPurpose:
+    """What a recording is for.
+
+    Attributes:
+        title: of the window; instructions: what to say and how.
+        use, tip: the button that uses the recording, and its tooltip.
+        checked: whether its quality as a reference is checked.
+    """
+
+    title: str
+    instructions: str
+    use: str
+    tip: str
+    checked: bool
+
+
+VOICE = RecordingPurpose(
+    "Record a voice",
     "Speak normally for ten seconds or longer, close to the microphone, in a quiet room. For example: "
-    "“When the rain had stopped we walked down to the river, looked at the boats, and talked about the long way home.”"
+    "“When the rain had stopped we walked down to the river, looked at the boats, and talked about the long way home.”",
+    "&Use this voice",
+    "Clone the voice in this recording, or in the selected part of it",
+    True,
+)
+SPEECH = RecordingPurpose(
+    "Record speech to convert",
+    "Say what the other voice should say, in your own tempo and melody, close to the microphone, in a quiet room.",
+    "&Use this speech",
+    "Convert this recording, or the selected part of it",
+    False,
 )
 STATES = {
     "idle": "Ready.", "opening": "Opening the microphone...", "recording": "Recording", "paused": "Paused",
@@ -32,14 +64,22 @@ STATES = {
 
 
 class RecorderDialog(QDialog):
-    """A window beside the main window; closing it ends the recording."""
+    """A window beside the main window; closing it ends the recording.
 
-    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+    Args:
+        then: called with a name and the samples at 16 kHz, when the recording is to be used.
+    """
+
+    def __init__(
+        self, session: Session, purpose: RecordingPurpose, then: Callable[[str, np.ndarray], object],
+        parent: QWidget | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(parent)
+        self._purpose, self._then = purpose, then
         self._session, self._recorder = session, session.recorder
         self.take: Take | None = None
         self._number = 0
-        self.setWindowTitle("Record a voice")
+        self.setWindowTitle(purpose.title)
         self.resize(620, 420)
         self.device = QComboBox()
         self.device.setAccessibleName("Microphone")
@@ -54,15 +94,13 @@ class RecorderDialog(QDialog):
         self.pause_button = button("&Pause", "Pause or resume the recording", self.pause, "pause")
         self.stop_button = button("&Stop", "End the recording", self.stop, "stop")
         self.listen_button = button("&Listen", "Play the recording, or the selected part of it", self.listen, "play")
-        self.use_button = button(
-            "&Use this voice", "Clone the voice in this recording, or in the selected part of it", self.use, "", True
-        )
+        self.use_button = button(purpose.use, purpose.tip, self.use, "", True)
         close = button("Close", "Close without using the recording", self.reject)
         form = QFormLayout()
         form.addRow("&Microphone", self.device)
         form.addRow("Level", self.meter)
         column = QVBoxLayout(self)
-        column.addWidget(faint(INSTRUCTIONS))
+        column.addWidget(faint(purpose.instructions))
         column.addLayout(form)
         column.addWidget(self.state)
         column.addWidget(self.remark)
@@ -110,11 +148,12 @@ class RecorderDialog(QDialog):
             return
         self.take = take
         self.waveform.show_audio(take.raw, take.raw_rate)
-        self._show_remark("Checking the recording...")
-        self._session.submit(
-            "Checking the recording", lambda _context: take.report(), self._show_report, "files", False
-        )
         self._show_state()
+        if self._purpose.checked:
+            self._show_remark("Checking the recording...")
+            self._session.submit(
+                "Checking the recording", lambda _context: take.report(), self._show_report, "files", False
+            )
 
     def _show_report(self, report: ReferenceReport) -> None:
         if report.remarks:
@@ -129,7 +168,7 @@ class RecorderDialog(QDialog):
         self.waveform.play_or_stop()
 
     def use(self) -> None:
-        """Make a voice of the take, or of the selected part of it."""
+        """Use the take, or the selected part of it."""
         take = self.take
         if take is None:
             return
@@ -141,10 +180,7 @@ class RecorderDialog(QDialog):
         def cut(_context: object) -> np.ndarray:
             return take.wav()[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)]
 
-        def convert(wav: np.ndarray) -> None:
-            self._session.voices.use_clips([(name, wav)], name)
-
-        self._session.submit("Using the recording", cut, convert, "files")
+        self._session.submit("Using the recording", cut, lambda wav: self._then(name, wav), "files")
         self.reject()
 
     def reject(self) -> None:

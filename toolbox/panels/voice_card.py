@@ -6,17 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from PyQt5.QtCore import Qt
-from PyQt5.QtWidgets import QComboBox, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PyQt5.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from toolbox.panels.played_waveform import PlayedWaveform
-from toolbox.state.chosen_voice import SAMPLE_RATE, ChosenVoice, sample_title
+from toolbox.panels.voice_box import VoiceBox
+from toolbox.state.chosen_voice import SAMPLE_RATE, ChosenVoice
 from toolbox.state.session import Session
 from toolbox.widgets import style
 from toolbox.widgets.canvas import EmbeddingMap
 from toolbox.widgets.parts import Card, button, faint, paint_icon, row, selectable
 from toolbox.widgets.scrolling import FlowLayout
 
-NOT_SAVED, DELETED, ADAPTED = "not saved", "deleted", "adapted"
+ADAPTED = "adapted"
 MAX_REMARKS = 3
 PICTURE_PIXELS = 64
 ADAPT_TIP = (
@@ -41,14 +42,7 @@ class VoiceCard(Card):
     def __init__(self, session: Session, actions: VoiceActions, parent: QWidget | None = None) -> None:
         super().__init__("Voice", "1", parent)
         self._session = session
-        self.box = QComboBox()
-        self.box.setAccessibleName("Voice")
-        self.box.setToolTip("The voice to speak with: a sample, a saved voice, or the recording opened last")
-        self.box.setSizeAdjustPolicy(QComboBox.AdjustToMinimumContentsLengthWithIcon)
-        self.box.setMinimumContentsLength(8)
-        self.box.setSizePolicy(QSizePolicy.Expanding, QSizePolicy.Fixed)
-        self.box.setMaxVisibleItems(20)
-        self.box.activated.connect(self._picked)
+        self.box = VoiceBox(session, "The voice to speak with: a sample, a saved voice, or the recording opened last")
         self.listen_button = button(
             "&Listen", "Play the reference recording, or the selected part of it", self.listen, "play", False, "Ctrl+L"
         )
@@ -101,27 +95,7 @@ class VoiceCard(Card):
         self.refresh()
 
     def refresh(self) -> None:
-        """Show the available voices and the one in use."""
-        voices = self._session.voices
-        chosen = voices.chosen
-        self.box.blockSignals(True)
-        self.box.clear()
-        if chosen is not None and not chosen.key:
-            self.box.addItem(f"{chosen.title} ({NOT_SAVED})", None)
-        elif chosen is not None and voices.is_deleted:
-            self.box.addItem(f"{chosen.title} ({DELETED})", (chosen.kind, chosen.key))
-        for name in voices.saved_names:
-            self.box.addItem(name, ("saved", name))
-        if self.box.count():
-            self.box.insertSeparator(self.box.count())
-        for path in voices.samples():
-            self.box.addItem(sample_title(path), ("sample", path.name))
-        wanted: tuple[str, str] | None = (chosen.kind, chosen.key) if chosen is not None and chosen.key else None
-        if voices.choosing and (chosen is None or chosen.key):
-            wanted = voices.wanted
-        rows = [row for row in range(self.box.count()) if self.box.itemData(row) == wanted and self.box.itemText(row)]
-        self.box.setCurrentIndex(rows[0] if rows else -1)
-        self.box.blockSignals(False)
+        """Show the voice in use."""
         self._show_chosen()
 
     def _show_chosen(self) -> None:
@@ -148,11 +122,6 @@ class VoiceCard(Card):
         self.remarks.setText("\n".join(sentences))
         self.remarks.setStyleSheet(f"color: {style.current().warning};")
         self.remarks.setVisible(bool(sentences))
-
-    def _picked(self, row: int) -> None:
-        wanted = self.box.itemData(row)
-        if wanted is not None:
-            self._session.voices.choose(*wanted)
 
     def listen(self) -> None:
         """Play the reference or the selected part of it, or stop it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -56,6 +56,11 @@ class ChosenVoice:
     def person(self) -> str:
         """Whose voice it is, on the map."""
         return self.speaker or self.voice.name or self.title
+
+    @property
+    def named(self) -> Voice:
+        """The voice with a name, for the provenance of what is made with it."""
+        return self.voice if self.voice.name else replace(self.voice, name=self.title)
 
     def part(self, start: float, end: float) -> list[tuple[str, np.ndarray]]:
         """The recordings between two positions of `wav` in seconds."""

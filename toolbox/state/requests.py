@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -162,9 +162,8 @@ class Requests(ShownResult):
 
     def _submit(self, kind: Kind, request: TextRequest, files: ModelFiles, chosen: ChosenVoice) -> None:
         models = self.session.models
-        voice = chosen.voice if chosen.voice.name else replace(chosen.voice, name=chosen.title)
         seed = SpeechOptions(seed=request.seed).seeded().seed  # drawn here, so that a cancelled request has one
-        speech_request = jobs.SpeechRequest(request.text, voice, seed, request.settings, chosen.mel)
+        speech_request = jobs.SpeechRequest(request.text, chosen.named, seed, request.settings, chosen.mel)
         make = jobs.speak if kind == "speak" else jobs.synthesize
         title = "Speaking" if kind == "speak" else "Synthesizing"
         self._begin(title, request.text, lambda context: make(context, models, files, speech_request))

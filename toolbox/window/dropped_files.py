@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from modelfile.public import is_public_checkpoint
+from toolbox.panels.convert_page import ConvertPage
 from toolbox.panels.dataset_browser import DatasetBrowser
 from toolbox.panels.library import LibraryPanel
 from toolbox.panels.models_panel import ModelsPanel
@@ -22,10 +23,11 @@ class DroppedFiles:
 
     def __init__(
         self, session: Session, show_page: Callable[[str], object], file_actions: FileActions, models: ModelsPanel,
-        options: OptionsPanel, datasets: DatasetBrowser, library: LibraryPanel,
+        options: OptionsPanel, datasets: DatasetBrowser, library: LibraryPanel, convert: ConvertPage,
     ) -> None:  # fmt: skip
         self._session, self._show_page, self._file_actions = session, show_page, file_actions
         self._models, self._options, self._datasets, self._library = models, options, datasets, library
+        self._convert = convert
 
     def use(self, paths: list[Path]) -> None:
         """Use files by their type: texts, models, lexicons, recordings, folders of recordings."""
@@ -49,6 +51,8 @@ class DroppedFiles:
             self._datasets.add_folders(folders)
         elif self._library.isVisible() and self._library.shown is not None:
             self._library.add_files(found)
+        elif self._convert.isVisible() and found and not self._convert.conversions.trouble:
+            self._convert.conversions.open(found[0])
         else:
             self._show_page("Speak")
             self._session.voices.use_clips(found)

@@ -21,6 +21,7 @@ from PyQt5.QtWidgets import (
 
 from speech.errors import SpeechError, one_line
 from toolbox.panels.activity import ActivityBar
+from toolbox.panels.convert_page import ConvertPage
 from toolbox.panels.dataset_browser import DatasetBrowser
 from toolbox.panels.history import History
 from toolbox.panels.library import LibraryPanel
@@ -89,6 +90,7 @@ class MainWindow(QMainWindow):
         )
         self.text_card = actions.text_card = TextCard(session, self.requests, actions.speak_text_file)
         self.result_view = ResultView(session, self.requests, actions.export, self.text_card.speak)
+        self.convert = ConvertPage(session, self.text_card.request, self.beside.record_speech)
         self.history = History(session, self.requests)
         self.library = LibraryPanel(session, self.show_first_page)
         self.datasets = DatasetBrowser(session, folders or [], self.show_first_page)
@@ -96,7 +98,14 @@ class MainWindow(QMainWindow):
         self.models = ModelsPanel(session)
         self.settings = SettingsPanel(session, self.restyle)
         self.dropped = DroppedFiles(
-            session, self.show_page, actions, self.models, self.text_card.options, self.datasets, self.library
+            session,
+            self.show_page,
+            actions,
+            self.models,
+            self.text_card.options,
+            self.datasets,
+            self.library,
+            self.convert,
         )
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
@@ -128,8 +137,8 @@ class MainWindow(QMainWindow):
         line.setContentsMargins(0, 8, 0, 0)
         line.addWidget(self.columns)
         pages = {
-            "Speak": first, "Voices": self.library, "Datasets": self.datasets, "Map": self.map, "Models": self.models,
-            "Settings": self.settings, "Log": self.log,
+            "Speak": first, "Convert": self.convert, "Voices": self.library, "Datasets": self.datasets, "Map": self.map,
+            "Models": self.models, "Settings": self.settings, "Log": self.log,
         }  # fmt: skip
         self.pages = {name: ScrollPage(page) for name, page in pages.items()}
         for name, page in self.pages.items():
@@ -276,6 +285,7 @@ class MainWindow(QMainWindow):
         if self.requests.result is not None and not self.requests.busy:
             self.result_view.show_result()
         self.map.repaint_all()
+        self.convert.refresh()
 
     def grow_text(self, by: int) -> None:
         """Change the text size by some points; 0 restores the default."""
@@ -306,6 +316,7 @@ class MainWindow(QMainWindow):
                 waveform.axis.clear_selection()
         self.session.stop_playing()
         self.requests.cancel()
+        self.convert.conversions.cancel()
         self.activity.cancel()
 
     # --- drag and drop
@@ -335,7 +346,8 @@ class MainWindow(QMainWindow):
             return
         self._closing = True
         self.hide()
-        self.beside.recorder.reject()
+        self.beside.close_recorders()
+        self.convert.conversions.cancel()
         self.session.stop_playing()
         self.requests.abandon()
         self.session.cancel_all()

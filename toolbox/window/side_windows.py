@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
 from PyQt5.QtCore import QSize, Qt
 from PyQt5.QtWidgets import QDialog, QLabel, QMainWindow, QVBoxLayout
 
 from toolbox.panels.mixer_dialog import MixerDialog
-from toolbox.panels.recorder_dialog import RecorderDialog
+from toolbox.panels.recorder_dialog import SPEECH, VOICE, RecorderDialog
 from toolbox.panels.trash_dialog import TrashDialog
 from toolbox.state.requests import Requests
 from toolbox.state.session import Session
@@ -16,16 +19,33 @@ from toolbox.window.menus import shortcut_table
 
 
 class SideWindows:
-    """Mixer and trash are created when they are first opened."""
+    """The mixer, the trash and the recorder of speech are created when they are first opened."""
 
     def __init__(self, parent: QMainWindow, session: Session, requests: Requests) -> None:
         self._parent, self._session, self._requests = parent, session, requests
-        self.recorder = RecorderDialog(session, parent)
+        self.recorder = RecorderDialog(
+            session, VOICE, lambda name, wav: session.voices.use_clips([(name, wav)], name), parent
+        )
+        self.speech_recorder: RecorderDialog | None = None
         self.mixer: MixerDialog | None = None
         self.trash: TrashDialog | None = None
 
     def record(self) -> None:
+        self.close_recorders()
         self.recorder.open_beside()
+
+    def record_speech(self, then: Callable[[np.ndarray], object]) -> None:
+        """Record speech to convert. Args: then: called with its samples at 16 kHz."""
+        if self.speech_recorder is None:
+            self.speech_recorder = RecorderDialog(self._session, SPEECH, lambda _name, wav: then(wav), self._parent)
+        self.close_recorders()
+        self.speech_recorder.open_beside()
+
+    def close_recorders(self) -> None:
+        """End what is recorded: there is one microphone."""
+        for recorder in (self.recorder, self.speech_recorder):
+            if recorder is not None and recorder.isVisible():
+                recorder.reject()
 
     def mix(self) -> None:
         if self.mixer is None:
