@@ -22,7 +22,7 @@ import numpy as np
 from cloning.compatibility import require_same_space
 from cloning.conversion import ConversionStream
 from cloning.enrolment import voice_of_clips
-from cloning.models import DEFAULT_MODELS, ModelFiles, load_encoder, load_speech_model, use_threads
+from cloning.models import DEFAULT_MODELS, ModelFiles, load_encoder, load_speech_model, units_of, use_threads
 from cloning.monitor import SILENT, Monitor
 from cloning.options import SpeechOptions
 from cloning.references import Reference, listed, read_reference
@@ -99,10 +99,15 @@ class VoiceCloner:
             return cls(load_encoder(models, device), load_speech_model(models, device), library)
         files = ModelFiles.find(models, encoder=encoder, synthesizer=synthesizer, vocoder=vocoder)
 
-        def load_converting() -> SpeechModel:
-            return load_speech_model(ModelFiles.find_conversion(models, encoder=encoder), device)
+        model = load_speech_model(files, device)
 
-        return cls(load_encoder(files, device), load_speech_model(files, device), library, load_converting)
+        def load_converting() -> SpeechModel:
+            given = files.synthesizer if synthesizer is not None and units_of(files.synthesizer) else None
+            needed = ModelFiles.find_conversion(models, encoder=encoder, synthesizer=given)
+            shared = model.synthesizer if needed.synthesizer == files.synthesizer else None
+            return load_speech_model(needed, device, shared)
+
+        return cls(load_encoder(files, device), model, library, load_converting)
 
     @property
     def sample_rate(self) -> int:

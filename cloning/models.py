@@ -18,7 +18,7 @@ from speech.errors import ConfigError, ModelFileError, SpeechError
 from speech.files import readable
 
 if TYPE_CHECKING:
-    from cloning.speech_model import SpeechModel
+    from cloning.speech_model import SynthesizerModel
     from encoder import SpeakerEncoder
     from synthesizer import Synthesizer
     from synthesizer.units import UnitEncoder
@@ -262,15 +262,23 @@ LOADERS: dict[str, Callable[[ModelFiles, str], Any]] = {
 }
 
 
-def load_speech_model(files: ModelFiles, device: str = "auto") -> SpeechModel:
-    """The synthesizer and the vocoder of these files as one model. Raises: ModelFileError, ConfigError.
+def load_speech_model(
+    files: ModelFiles, device: str = "auto", synthesizer: Synthesizer | None = None
+) -> SynthesizerModel:
+    """The synthesizer and the vocoder of these files as one model.
 
     A vocoder is not loaded for a synthesizer that generates audio itself.
+
+    Args:
+        synthesizer: that of these files, if it is loaded already.
+
+    Raises:
+        ModelFileError, ConfigError.
     """
     from cloning.speech_model import EndToEnd, TwoStage
 
-    synthesizer = load_synthesizer(files, device)
-    model: SpeechModel
+    synthesizer = synthesizer or load_synthesizer(files, device)
+    model: SynthesizerModel
     if synthesizer.end_to_end:
         if files.vocoder is not None:
             logger.warning("%s generates audio itself: the vocoder %s is not used.", files.synthesizer, files.vocoder)

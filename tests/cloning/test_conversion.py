@@ -190,6 +190,9 @@ def test_a_synthesizer_with_units_is_the_model_for_conversion_too(tmp_path):
     (tmp_path / "conversion.safetensors").rename(tmp_path / "synthesizer.safetensors")
     toy_encoder().save(tmp_path / "encoder.safetensors")
     assert ModelFiles.find_conversion(tmp_path).synthesizer.name == "synthesizer.safetensors"
+    cloner = VoiceCloner.load(tmp_path, device="cpu")
+    cloner.convert(speech_like(2.0), VOICE, seed=1)
+    assert cloner._converting_model().synthesizer is cloner.model.synthesizer  # loaded once
 
 
 def test_units_of_another_encoder_are_refused(tmp_path, folder):

@@ -66,6 +66,7 @@ class ConvertPage(QWidget):
         self.about_result = selectable()
         self._lay_out()
         conversions.changed.connect(self.refresh)
+        conversions.audio_added.connect(self._add_audio)
         session.voices.changed.connect(self.refresh)
         session.playing_changed.connect(self._show_playing)
         self.refresh()
@@ -119,16 +120,21 @@ class ConvertPage(QWidget):
         elif not self.source.shows(speech.wav):
             self.source.show_audio(speech.wav, SAMPLE_RATE)
             self.about_source.setText(", ".join([speech.name, f"{speech.seconds:.1f} s", *_hertz(speech.pitch)]))
-        if made is None:
+        if made is None and not self.conversions.busy:
             self.result.clear()
             self.about_result.setText("")
-        elif not self.result.shows(made.conversion.wav):
+        elif made is not None and not self.result.shows(made.conversion.wav):
             conversion = made.conversion
             similarity = "not measurable" if made.similarity is None else f"{made.similarity:.2f}"
             facts = [f"{conversion.seconds:.1f} s", *_hertz(conversion.pitch), f"similarity to the voice {similarity}",
                      f"seed {conversion.seed}", f"made in {made.seconds_taken:.1f} s"]  # fmt: skip
             self.result.show_audio(conversion.wav, conversion.sample_rate)
             self.about_result.setText("\n".join([", ".join(facts), *conversion.remarks]))
+
+    def _add_audio(self, wav: np.ndarray, sample_rate: int) -> None:
+        if not self.result.has_picture():
+            self.result.clear(sample_rate)
+        self.result.append(wav)
 
     def ask_for_speech(self) -> None:
         ask_for_files(
@@ -141,6 +147,8 @@ class ConvertPage(QWidget):
             self.conversions.cancel()
         else:
             request = self._request()
+            self.result.clear()
+            self.about_result.setText("")
             self.conversions.convert(request.settings, request.seed, self.keep.isChecked())
 
     def ask_to_save(self) -> None:

@@ -29,6 +29,7 @@ class PlayedWaveform(Waveform):
         return self._wav is wav
 
     def clear(self, sample_rate: int = 16_000) -> None:
+        self.set_playhead(None)
         super().clear(sample_rate)
         self._wav = np.zeros(0, np.float32)
 
@@ -44,7 +45,7 @@ class PlayedWaveform(Waveform):
             self._session.play(self._what, self._wav, self._rate, start, end)
 
     def _follow(self, what: str, seconds: float) -> None:
-        if what == self._what:
+        if what == self._what and self.has_picture():
             self.set_playhead(seconds)
 
     def _show_playing(self, what: str) -> None:

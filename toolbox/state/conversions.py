@@ -28,9 +28,11 @@ class Conversions(QObject):
 
     Signals:
         changed: any of this.
+        audio_added: the next float32 [samples] of the conversion in progress, and their rate in Hz.
     """
 
     changed = pyqtSignal()
+    audio_added = pyqtSignal(object, int)
 
     def __init__(self, session: Session, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -67,6 +69,8 @@ class Conversions(QObject):
         """Use a recording: a file, or float32 [samples] at 16 kHz."""
 
         def use(speech: SourceSpeech) -> None:
+            self.cancel()
+            self._session.stop_playing()
             self.speech, self.result = speech, None
             self.changed.emit()
 
@@ -112,6 +116,7 @@ class Conversions(QObject):
 
     def _chunk(self, chunk: object) -> None:
         if isinstance(chunk, jobs.AudioChunk):
+            self.audio_added.emit(chunk.wav, chunk.sample_rate)
             if self._session.playing != "converted":
                 self._session.begin_playing("converted", chunk.sample_rate)
             self._session.player.append(chunk.wav)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -126,8 +127,8 @@ def test_recordings_without_a_text_train_the_prior_of_units_only(tmp_path):
 
 def test_batches_mix_recordings_with_and_without_a_text(tmp_path):
     store = toy_audio_store(tmp_path, silent=(0, 3))
-    mixed = plan_training(toy_flags(store, architecture=toy_architecture(units=10)), store, RUN)
-    text_only = plan_training(toy_flags(store), store, RUN)
+    mixed: Any = plan_training(toy_flags(store, architecture=toy_architecture(units=10)), store, RUN)
+    text_only: Any = plan_training(toy_flags(store), store, RUN)
     assert len(mixed.batches.indices) == 6 and len(text_only.batches.indices) == 5
     batch = collate(store, [0, 1], toy_architecture(units=10), None)
     assert batch.has_text.tolist() == [False, True] and batch.symbol_lengths[0] == 1
@@ -145,7 +146,7 @@ def test_batches_mix_recordings_with_and_without_a_text(tmp_path):
 
 
 def test_a_model_names_its_unit_file_and_refuses_another(store, tmp_path):
-    plan = plan_training(toy_flags(store, architecture=toy_architecture(units=10)), store, RUN)
+    plan: Any = plan_training(toy_flags(store, architecture=toy_architecture(units=10)), store, RUN)
     assert plan.task.config.unit_file == "toy"
     save_model(
         tmp_path / "start.safetensors", plan.task.model,
