@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -192,7 +193,9 @@ def test_a_synthesizer_with_units_is_the_model_for_conversion_too(tmp_path):
     assert ModelFiles.find_conversion(tmp_path).synthesizer.name == "synthesizer.safetensors"
     cloner = VoiceCloner.load(tmp_path, device="cpu")
     cloner.convert(speech_like(2.0), VOICE, seed=1)
-    assert cloner._converting_model().synthesizer is cloner.model.synthesizer  # loaded once
+    model: Any = cloner.model
+    converting: Any = cloner._converting_model()
+    assert converting.synthesizer is model.synthesizer  # loaded once
 
 
 def test_units_of_another_encoder_are_refused(tmp_path, folder):
