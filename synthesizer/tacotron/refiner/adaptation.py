@@ -105,7 +105,7 @@ def adapt_refiner(
     """
     spoken = [one for one in spoken if one.recorded.shape[1] >= LEAST_FRAMES]
     if not spoken:
-        raise CorpusError("There is no speech to adapt the voice to: give recordings of half a minute or more in all.")
+        raise CorpusError("There is no speech to adapt the voice to: give recordings of ten seconds or more in all.")
     changed = copy.deepcopy(refiner).train().requires_grad_(False)
     updates = {}
     torch.manual_seed(seed)
