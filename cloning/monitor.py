@@ -16,7 +16,7 @@ class Monitor:
 
     Attributes:
         on_synthesis: called with each synthesis (a sentence, or the whole text) before its audio is generated.
-        progress: called with ("synthesizer" or "vocoder", units done, units in all).
+        progress: called with ("synthesizer", "vocoder" or "conversion", units done, units in all).
         cancelled: polled at least every 50 ms; True stops the work with `speech.errors.WorkCancelled`.
     """
 

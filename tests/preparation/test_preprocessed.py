@@ -7,8 +7,10 @@ import pytest
 
 import preprocess
 from corpora.store import FeatureStore
+from speech.audio import write_audio
 from synthesizer.units.config import UnitConfig
 from synthesizer.units.encoders import MfccUnits
+from tests.synthesizer.vits.toy import toy_units
 from tests.toy_models import speech_like, toy_encoder
 
 TEXT = "THE BIRCH CANOE SLID ON THE SMOOTH PLANKS"
@@ -70,6 +72,24 @@ def test_units_are_stored_beside_the_mels(sv2tts: Path, tmp_path: Path) -> None:
         seconds = store.meta(index)["seconds"]
         assert units.dtype == np.int64 and 0 <= units.min() <= units.max() < 5
         assert len(units) == pytest.approx(50 * seconds, abs=1)
+        pitch = store.array(index, "unit_pitch")
+        assert pitch.shape == units.shape and 100 < np.median(pitch[pitch > 0]) < 140
+
+
+def test_clips_without_a_text_are_kept_if_that_is_asked_for(sv2tts: Path, tmp_path: Path, capsys) -> None:
+    toy_encoder().save(tmp_path / "encoder.safetensors")
+    toy_units().save(tmp_path / "units.safetensors")
+    for number in range(4):
+        (tmp_path / f"corpus/s{number}").mkdir(parents=True)
+        write_audio(tmp_path / f"corpus/s{number}/a.wav", speech_like(2.4, seed=number))
+    flags = ("--keep-audio", "--text-optional", "--units", tmp_path / "units.safetensors")
+    given = ("synthesizer", tmp_path / "corpus", "--encoder", tmp_path / "encoder.safetensors", *flags)
+    store = stored(*given, "--out", tmp_path / "store")
+    assert len(store) == 4 and store.info["text_optional"] and store.has(0, "units") and store.has(0, "wav")
+    assert all("transcript" not in store.meta(index) for index in range(4))
+    with pytest.raises(SystemExit) as stopped:
+        stored("synthesizer", tmp_path / "corpus", "--out", tmp_path / "other", "--text-optional")
+    assert stopped.value.code == 2 and "--keep-audio and --units" in capsys.readouterr().err
 
 
 def test_a_different_number_of_mel_bands_is_refused(sv2tts: Path, tmp_path: Path, capsys) -> None:
