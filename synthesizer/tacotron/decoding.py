@@ -31,6 +31,7 @@ MASK_BLOCK = 64  # decoder steps of dropout masks drawn at once
 STEPS_AT_ONCE = 16  # of the compiled decoder for one sentence: a few milliseconds between two calls of `cancelled`
 
 Progress = Callable[[int, int], None]
+Stage = Literal["decoder", "postnet", "whole"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +87,7 @@ class _Job:
     pitch_scales: Sequence[float]
     masks: Sequence[PrenetMasks]
     window: Window | None
-    refined: bool
+    postnet: bool
     progress: Progress | None
     cancelled: Cancelled | None
 
@@ -111,7 +112,7 @@ def free_run(
     settings: InferenceSettings,
     *,
     window: Window | None = None,
-    refined: bool = True,
+    stage: Stage = "whole",
     engine: Literal["auto", "torch"] = "auto",
     progress: Progress | None = None,
     cancelled: Cancelled | None = None,
@@ -125,7 +126,7 @@ def free_run(
         model: in eval mode.
         window: tokens behind and ahead of the focus (the token with the most weight at the previous step) that
             attention may move to; None for no limit. With (1, 4) it can neither go far back nor skip a word.
-        refined: False returns the decoder's own output, without postnet, postfilter and variance restoration.
+        stage: whose output is returned: of the decoder, of the postnet, or of refiner or postfilter too ("whole").
         engine: "auto" is the compiled decoder on the CPU and PyTorch elsewhere; "torch" is the reference everywhere.
         progress: called with (steps done, most possible steps).
         cancelled: polled at least every 50 ms; True stops decoding.
@@ -134,7 +135,7 @@ def free_run(
         WorkCancelled: `cancelled` returned True.
     """
     device = next(model.parameters()).device
-    count = candidates_of(model, settings) if refined else 1
+    count = candidates_of(model, settings) if stage == "whole" else 1
     candidates = [replace(sentence, seed=sentence.seed + k) for sentence in sentences for k in range(count)]
     embeddings = np.stack([np.asarray(sentence.embedding) for sentence in candidates])
     # With a postfilter, pitch_range scales the contour of the postfilter only.
@@ -147,12 +148,12 @@ def free_run(
         pitch_scales=[pitch_range * settings.pitch_predictor_emphasis for pitch_range in ranges],
         masks=[PrenetMasks(model, sentence.seed) for sentence in candidates],
         window=window,
-        refined=refined,
+        postnet=stage != "decoder",
         progress=progress,
         cancelled=cancelled,
     )
     results = _run_compiled(job) if engine == "auto" and device.type == "cpu" else _run_reference(job)
-    if not refined:
+    if stage != "whole":
         return results
     chosen = [_best(job, results, range(first, first + count)) for first in range(0, len(results), count)]
     return [replace(results[k], mel=_finished(job, results[k], job.voices[k], candidates[k])) for k in chosen]
@@ -238,7 +239,7 @@ def _run_compiled(job: _Job) -> list[Decoded]:
         steps = max(1, end if end >= 0 else limit)
         frames = np.concatenate([part.frames[row] for part in parts])[:steps].reshape(-1, model.config.mel.n_mels)
         alignment = np.concatenate([part.weights[row] for part in parts])[:steps, : len(text)].T
-        mel = decoder.refine(frames, job.cancelled) if job.refined else np.ascontiguousarray(frames.T)
+        mel = decoder.refine(frames, job.cancelled) if job.postnet else np.ascontiguousarray(frames.T)
         results.append(Decoded(mel, np.ascontiguousarray(alignment), end >= 0))
     return results
 
@@ -296,7 +297,7 @@ def _batch_results(job: _Job, mel: Tensor, alignments: Tensor, ends: Tensor) -> 
     mel_lengths = steps * job.settings.reduction_factor
     mel = mel[:, : int(mel_lengths.max())]
     stop_if(job.cancelled)
-    if job.refined:
+    if job.postnet:
         mel = torch.clamp(mel + model.postnet(mel, length_mask(mel_lengths, mel.shape[1])), -4.0, 4.0)
     return [
         Decoded(

@@ -170,7 +170,7 @@ class TacotronTask(Task):
         self.network.eval()
         try:
             with torch.autocast(voices.device.type, enabled=False):
-                return free_run(self.network, sentences, settings, refined=False)
+                return free_run(self.network, sentences, settings, stage="decoder")
         finally:
             self.network.train()
 

@@ -2,7 +2,8 @@
 
 A vocoder that was trained on mels of recordings does worse on those of a synthesizer, which are smoother. With the
 recording's mel as decoder input (teacher forcing) the predicted mel has the timing of the recording, so the vocoder can
-be trained on it (arXiv 1712.05884, section 3.3).
+be trained on it (arXiv 1712.05884, section 3.3). A refiner is trained on mels of free running: with one, the mel is that
+of free running, warped to the recording.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from numpy.typing import NDArray
 from speech.mel_f0 import f0_from_mel
 from synthesizer.base import AlignedMel
 from synthesizer.masks import SILENCE
-from synthesizer.tacotron.attention_forcing import attention_forced
 from synthesizer.tacotron.config import TacotronConfig
+from synthesizer.tacotron.decoding import SentenceInput
 from synthesizer.tacotron.model import Tacotron2, TeacherForcing
 from synthesizer.tacotron.postfilter import add_harmonics
-from synthesizer.tacotron.refiner.sampling import CoarseMel, refine, spoken_symbols
+from synthesizer.tacotron.refiner.sampling import CoarseMel, refine
 from synthesizer.tacotron.variance import restore_variance
+from synthesizer.tacotron.warping import decode_like
 from synthesizer.text.transcript import Transcript, encode
 
 Floats = NDArray[np.float32]
@@ -30,18 +32,18 @@ Floats = NDArray[np.float32]
 def align_mel(
     model: Tacotron2, config: TacotronConfig, mel: Floats, transcript: Transcript, embedding: Floats, key: str
 ) -> AlignedMel:
-    """Teacher-forced mel and alignment of a recording, see `synthesizer.base.Synthesizer.align`.
+    """Mel and alignment with the timing of a recording, see `synthesizer.base.Synthesizer.align`.
 
     The refiner, or the postfilter, is given the F0 of the recording.
     """
     inference, mel_config = config.inference, config.architecture.mel
     seed = zlib.crc32(key.encode("utf-8", "surrogatepass"))
-    symbols = np.asarray(encode(transcript, 1.0), np.int64)
+    symbols, f0 = np.asarray(encode(transcript, 1.0), np.int64), f0_from_mel(mel, mel_config)
+    if model.refiner is not None and inference.refiner_steps:  # it is trained on mels of free running
+        (warped,) = decode_like(model, [SentenceInput(symbols, embedding, seed)], [mel], inference)
+        coarse = CoarseMel(warped.mel, warped.symbols, f0, embedding)
+        return AlignedMel(refine(model.refiner, coarse, inference, seed), warped.alignment)
     made, alignment = _decode(model, config, mel, symbols, embedding, seed)
-    f0 = f0_from_mel(mel, mel_config)
-    if model.refiner is not None and inference.refiner_steps:
-        spoken = spoken_symbols(symbols, alignment, made.shape[1])
-        return AlignedMel(refine(model.refiner, CoarseMel(made, spoken, f0, embedding), inference, seed), alignment)
     if model.postfilter is not None:
         device = next(model.parameters()).device
         given, voice = (torch.from_numpy(np.array(values, np.float32)).to(device) for values in (made, embedding))
@@ -53,10 +55,7 @@ def align_mel(
 def _decode(
     model: Tacotron2, config: TacotronConfig, mel: Floats, symbols: NDArray[np.int64], embedding: Floats, seed: int
 ) -> tuple[Floats, Floats]:
-    """The decoder's mel [n_mels, frames] of a recording, and its alignment [tokens, steps] by teacher forcing.
-
-    The mel comes from attention forcing if there is a refiner, which is trained on that, and else from teacher forcing.
-    """
+    """The decoder's mel [n_mels, frames] of a recording, and its alignment [tokens, steps], by teacher forcing."""
     device, inference = next(model.parameters()).device, config.inference
     factor, frames = inference.reduction_factor, mel.shape[1]
     steps = -(-frames // factor)
@@ -73,9 +72,6 @@ def _decode(
     with torch.random.fork_rng(devices=[]), torch.inference_mode():
         torch.manual_seed(seed)
         output = model(given, factor, pitch_scale=inference.pitch_predictor_emphasis)
-        decoded = output.mel
-        if model.refiner is not None:
-            decoded = attention_forced(model, given, output.alignments, inference)
     limit = config.architecture.mel.max_abs_value
-    made = decoded[0, :frames].float().clamp(-limit, limit).T
+    made = output.mel[0, :frames].float().clamp(-limit, limit).T
     return np.ascontiguousarray(made.cpu().numpy()), output.alignments[0, :, :steps].float().cpu().numpy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,24 +16,22 @@ from corpora.store import FeatureStore, FeatureWriter
 from speech.errors import CorpusError
 from speech.mel import code_mel, decode_mel
 from speech.mel_f0 import f0_from_mel
-from synthesizer.batches import BatchConfig, collate
 from synthesizer.masks import SILENCE
-from synthesizer.tacotron.attention_forcing import attention_forced
 from synthesizer.tacotron.config import InferenceSettings
+from synthesizer.tacotron.decoding import SentenceInput
 from synthesizer.tacotron.model import Tacotron2
 from synthesizer.tacotron.refiner.flags import RefinerFlags
 from synthesizer.tacotron.refiner.network import FRAMES, Conditions
-from synthesizer.tacotron.refiner.sampling import spoken_symbols
-from synthesizer.tacotron.task_inputs import teacher_forcing
+from synthesizer.tacotron.warping import decode_like
 from synthesizer.text.symbols import PAD_ID
-from training.processes import to_device
+from synthesizer.text.transcript import Transcript, encode
 
 Floats = NDArray[np.float32]
 Progress = Callable[[Iterable[int], str], Iterable[int]]  # (iterable, label) -> the same iterable
 
 SEED_STRIDE = 1_000_003
 BATCH_ROWS = 32  # recordings in a batch
-DECODING = "attention forcing"  # recorded in the store, so that one made otherwise is not continued
+DECODING = "free running"  # recorded in the store, so that one made otherwise is not continued
 LEAST_REFERENCE = 96  # frames: 1.2 s
 
 # How often the network lacks an input, so that it can do without, and so that it uses each of the others.
@@ -68,7 +67,7 @@ def decode_recordings(
     origin: str,
     progress: Progress,
 ) -> FeatureStore:
-    """Decode recordings of a store by attention forcing into another store; those that are there already are kept.
+    """Decode recordings of a store by free running into another store; those that are there already are kept.
 
     The items have the keys of `store` and hold `generated` (uint8 [frames, n_mels], see `speech.mel.code_mel`),
     `symbols` (uint8 [frames], the spoken symbol) and `f0` (float16 [frames] in Hz, 0 where unvoiced).
@@ -80,31 +79,33 @@ def decode_recordings(
     Raises:
         StorageError: the store has mels of a different model, or cannot be written.
     """
-    device, mel_config, reduction_factor = next(model.parameters()).device, model.config.mel, settings.reduction_factor
+    mel_config = model.config.mel
     with FeatureWriter(directory) as writer:
-        origins = {"model": origin, "decoding": DECODING, "reduction_factor": reduction_factor}
+        origins = {"model": origin, "decoding": DECODING, "reduction_factor": settings.reduction_factor}
         writer.write_info({"stage": "refiner", **origins})
         missing = [index for index in indices if store.keys[index] not in writer.done]
         missing.sort(key=lambda index: store.shape(index, "mel")[0])
         for first in progress(range(0, len(missing), BATCH_ROWS), "decoding"):
             chosen = missing[first : first + BATCH_ROWS]
-            batch = to_device(collate(store, chosen, BatchConfig(), reduction_factor, None), device)
-            given = teacher_forcing(batch, batch.embedding)
-            alignments = model(given, reduction_factor).alignments
-            mel = attention_forced(model, given, alignments, settings)
-            for row, index in enumerate(chosen):
-                recorded = decode_mel(store.array(index, "mel"), mel_config.max_abs_value)
-                frames, tokens = len(recorded), int(batch.symbol_lengths[row])
-                steps = int(batch.speech_steps[row])
-                alignment = alignments[row, :tokens, :steps].float().cpu().numpy()
-                symbols = batch.symbols[row, :tokens].cpu().numpy()
+            recorded = [decode_mel(store.array(index, "mel"), mel_config.max_abs_value).T for index in chosen]
+            sentences = [_sentence(store, index) for index in chosen]
+            for index, mel, made in zip(
+                chosen, recorded, decode_like(model, sentences, recorded, settings), strict=True
+            ):
                 arrays = {
-                    "generated": code_mel(mel[row, :frames].float().cpu().numpy(), mel_config.max_abs_value),
-                    "symbols": spoken_symbols(symbols, alignment, steps * reduction_factor)[:frames].astype(np.uint8),
-                    "f0": f0_from_mel(recorded.T, mel_config).astype(np.float16),
+                    "generated": code_mel(made.mel.T, mel_config.max_abs_value),
+                    "symbols": made.symbols.astype(np.uint8),
+                    "f0": f0_from_mel(mel, mel_config).astype(np.float16),
                 }
                 writer.add(store.keys[index], arrays, {})
     return FeatureStore(directory)
+
+
+def _sentence(store: FeatureStore, index: int) -> SentenceInput:
+    """An utterance as input of the decoder, with a seed of its own."""
+    symbols = encode(Transcript.from_json(store.meta(index)["transcript"]), 1.0)
+    seed = zlib.crc32(store.keys[index].encode("utf-8", "surrogatepass"))
+    return SentenceInput(np.asarray(symbols, np.int64), np.asarray(store.array(index, "embedding"), np.float32), seed)
 
 
 class RefinerItems:

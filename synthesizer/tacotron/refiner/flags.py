@@ -13,7 +13,7 @@ class RefinerFlags:
     """Training data of the refiner."""
 
     recordings: int = 12_000
-    """Recordings to decode by teacher forcing before training, about 40 per second."""
+    """Recordings to decode by free running before training, about 20 per second."""
     generated: Path | None = None
     """Feature store of these mels, filled before training and used again by a later one; by default in --run."""
     rows: int = 16

@@ -33,7 +33,7 @@ HELD_OUT = 256  # utterances of held-out speakers
 
 
 def plan_refiner(flags: TacotronFlags, store: FeatureStore, run: TrainingRun) -> TrainingPlan:
-    """Decode recordings of the store by attention forcing, then train the refiner on the result.
+    """Decode recordings of the store by free running, then train the refiner on the result.
 
     Raises:
         ConfigError, CorpusError, ModelFileError: the flags, the store and the model do not fit.
@@ -68,7 +68,7 @@ def plan_refiner(flags: TacotronFlags, store: FeatureStore, run: TrainingRun) ->
 def decoded_items(
     model: Tacotron2, config: TacotronConfig, store: FeatureStore, flags: TacotronFlags, run: TrainingRun
 ) -> tuple[RefinerItems, RefinerItems]:
-    """Recordings of the store with their mels decoded by attention forcing: to train on, and held out.
+    """Recordings of the store with mels decoded by free running: to train on, and held out.
 
     Raises:
         CorpusError, StorageError: there are none, or their store has mels of a different model.
