@@ -39,11 +39,11 @@ def align_mel(
     inference, mel_config = config.inference, config.architecture.mel
     seed = zlib.crc32(key.encode("utf-8", "surrogatepass"))
     symbols, f0 = np.asarray(encode(transcript, 1.0), np.int64), f0_from_mel(mel, mel_config)
+    made, alignment = _decode(model, config, mel, symbols, embedding, seed)
     if model.refiner is not None and inference.refiner_steps:  # it is trained on mels of free running
         (warped,) = decode_like(model, [SentenceInput(symbols, embedding, seed)], [mel], inference)
         coarse = CoarseMel(warped.mel, warped.symbols, f0, embedding)
-        return AlignedMel(refine(model.refiner, coarse, inference, seed), warped.alignment)
-    made, alignment = _decode(model, config, mel, symbols, embedding, seed)
+        return AlignedMel(refine(model.refiner, coarse, inference, seed), alignment)
     if model.postfilter is not None:
         device = next(model.parameters()).device
         given, voice = (torch.from_numpy(np.array(values, np.float32)).to(device) for values in (made, embedding))

@@ -31,12 +31,10 @@ class WarpedMel:
     Attributes:
         mel: float32 [n_mels, frames], before refiner and postfilter.
         symbols: the symbol that is spoken in each frame, int64 [frames].
-        alignment: float32 [tokens, steps].
     """
 
     mel: Floats
     symbols: NDArray[np.int64]
-    alignment: Floats
 
 
 def decode_like(
@@ -52,18 +50,15 @@ def decode_like(
         recorded: mels [n_mels, frames].
         check: called between sentences; it can raise to stop.
     """
-    factor, warped = settings.reduction_factor, []
+    warped: list[WarpedMel] = []
     for decoded, mel in zip(free_run(model, sentences, settings, stage="postnet"), recorded, strict=True):
         if check is not None:
             check()
         first, last = warping(mel, decoded.mel)
         sums = np.concatenate([np.zeros((len(mel), 1)), np.cumsum(decoded.mel, 1, dtype=np.float64)], 1)
         means = (sums[:, last + 1] - sums[:, first]) / (last + 1 - first)
-        middle = (first + last) // 2
-        steps = np.minimum(middle[::factor] // factor, decoded.alignment.shape[1] - 1)
-        sentence = sentences[len(warped)]
-        symbols = spoken_symbols(sentence.symbols, decoded.alignment, decoded.mel.shape[1])[middle]
-        warped.append(WarpedMel(means.astype(np.float32), symbols, decoded.alignment[:, steps]))
+        symbols = spoken_symbols(sentences[len(warped)].symbols, decoded.alignment, decoded.mel.shape[1])
+        warped.append(WarpedMel(means.astype(np.float32), symbols[(first + last) // 2]))
     return warped
 
 

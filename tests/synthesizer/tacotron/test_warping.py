@@ -42,7 +42,6 @@ def test_decoded_sentences_get_the_length_of_the_recording():
     for one, sentence, mel in zip(decode_like(model, sentences, recorded, SETTINGS), sentences, recorded, strict=True):
         frames = mel.shape[1]
         assert one.mel.shape == mel.shape and one.symbols.shape == (frames,)
-        assert one.alignment.shape == (len(sentence.symbols), -(-frames // 2))
         assert set(one.symbols) <= set(sentence.symbols)
 
 
@@ -53,5 +52,4 @@ def test_a_recording_that_equals_the_result_changes_nothing():
     (free,) = free_run(model, [sentence], SETTINGS, stage="postnet")
     (warped,) = decode_like(model, [sentence], [free.mel], SETTINGS)
     np.testing.assert_allclose(warped.mel, free.mel, atol=0.05)
-    np.testing.assert_array_equal(warped.alignment, free.alignment)
     np.testing.assert_array_equal(warped.symbols, spoken_symbols(sentence.symbols, free.alignment, free.mel.shape[1]))
