@@ -2,8 +2,8 @@
 
 A vocoder that was trained on mels of recordings does worse on those of a synthesizer, which are smoother. With the
 recording's mel as decoder input (teacher forcing) the predicted mel has the timing of the recording, so the vocoder can
-be trained on it (arXiv 1712.05884, section 3.3). A refiner is trained on mels of free running: with one, the mel is that
-of free running, warped to the recording.
+be trained on it (arXiv 1712.05884, section 3.3). A refiner is trained on mels of free running. With one, the mel is
+that of free running, warped to the recording.
 """
 
 from __future__ import annotations
