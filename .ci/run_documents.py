@@ -76,6 +76,7 @@ NOT_RUN = (
     ("--models rtvc", "needs public checkpoints"),
     ("--vocoder vocoder.pt", "needs public checkpoints"),
     ("--warm-start models/rtvc", "needs public checkpoints"),
+    ("--from models/rtvc", "needs public checkpoints"),
     ("--model tacotron1 --run", "the training of the default family is run; a test trains this one"),
     ("runs/vits-units", "needs trained units; tests train and use small models"),
     ("stores/vits-units", "needs trained units"),

@@ -33,7 +33,14 @@ sys.path[0] = str(ROOT)  # instead of this folder, where this file would hide th
 
 import numpy as np  # noqa: E402
 
-from benchmarks.measuring import BenchmarkArguments, Rows, memory_is_measurable, report, run_program  # noqa: E402
+from benchmarks.measuring import (  # noqa: E402
+    BenchmarkArguments,
+    Rows,
+    memory_is_measurable,
+    minimum_times,
+    report,
+    run_program,
+)
 from evaluation.memory import kilobytes  # noqa: E402
 from speech.errors import SpeechError, exit_on_speech_error  # noqa: E402
 
@@ -74,7 +81,7 @@ class Arguments(BenchmarkArguments):
 @exit_on_speech_error
 def main(argv: list[str] | None = None) -> None:
     arguments = Arguments.parse(argv, __doc__)
-    measures = (measure_start, measure_speed, measure_first_chunks, measure_length, measure_memory)
+    measures = (measure_start, measure_speed, measure_dense, measure_first_chunks, measure_length, measure_memory)
     report(itertools.chain.from_iterable(measure(arguments) for measure in measures), arguments.json)
 
 
@@ -140,6 +147,21 @@ def measure_speed(arguments: Arguments) -> Rows:
         yield f"reference_folds_{seconds:g}s_rtf", reference.best / seconds, ""
         ours = next(case for case in cases if case.name == "classic95_folds_2t")
         yield f"classic95_folds_vs_torch_{seconds:g}s", reference.best / ours.best, "times"
+
+
+def measure_dense(arguments: Arguments) -> Rows:
+    """The dense classic model, as converted from a public checkpoint: compiled against PyTorch, both with folds.
+
+    On one thread each and in processor time, which other programs affect least.
+    """
+    seconds, fraction = 5, 0.25
+    vocoder, mel = make_vocoder("classic", "dense", 1), mel_of(seconds)
+    reference = reference_cases(seconds, fraction)[0]
+    ours, theirs = minimum_times(2, partial(generate, vocoder, mel, "folds"), reference.work)
+    theirs /= reference.fraction
+    yield "classicdense_folds_1t_5s_cpu_rtf", ours / seconds, ""
+    yield "reference_folds_1t_5s_cpu_rtf", theirs / seconds, ""
+    yield "classicdense_folds_vs_torch_5s", theirs / ours, "times"
 
 
 def configurations(arguments: Arguments) -> list[tuple[str, tuple[str, str, int, str]]]:

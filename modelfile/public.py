@@ -101,7 +101,7 @@ def _tensor_file(path: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="sv2tts-") as folder:
         output = Path(folder) / "tensors.safetensors"
         with path.open("rb") as source, output.open("wb") as target:
-            command: list[Any] = [sys.executable, "-P", PROCESS]
+            command: list[Any] = [sys.executable, "-P", "-W", "ignore", PROCESS]
             try:
                 done = subprocess.run(
                     command, stdin=source, stdout=target, stderr=subprocess.PIPE, timeout=TIMEOUT_SECONDS, check=False

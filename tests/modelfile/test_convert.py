@@ -64,6 +64,27 @@ def unknown_model(path: Path) -> Path:
     return saved({"model_state": {"layer.weight": torch.zeros(2)}}, path)
 
 
+def a_text(path: Path) -> Path:
+    path.write_text("This is a text.")
+    return path
+
+
+def wrong_keys(path: Path) -> Path:
+    """A speaker encoder without one of its tensors."""
+    state = {f"lstm.{name}": value.detach() for name, value in torch.nn.LSTM(40, 8, 2).named_parameters()}
+    del state["lstm.weight_hh_l0"]
+    return saved({"model_state": state}, path)
+
+
+def large_shape(path: Path) -> Path:
+    """A tensor whose declared size has been made larger than the file."""
+    saved({"model_state": {"a": torch.zeros(1000)}}, path)
+    content = path.read_bytes()
+    assert struct.pack("<H", 1000) in content
+    path.write_bytes(content.replace(b"M" + struct.pack("<H", 1000), b"M" + struct.pack("<H", 65_000)))
+    return path
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "reason"),
@@ -72,6 +93,9 @@ def unknown_model(path: Path) -> Path:
         (old_pickle_bomb, "more than tensors"),
         (cut_short, "damaged"),
         (huge_view, "larger than the file"),
+        (large_shape, "damaged"),
+        (a_text, "is not a PyTorch file: give"),
+        (wrong_keys, "not a model that can be converted"),
         (zip_bomb, "compressed"),
         (no_tensors, "no named tensors"),
         (unknown_model, "not a model that can be converted"),
@@ -84,7 +108,7 @@ def test_hostile_files_are_refused_in_one_sentence(make, reason, tmp_path, monke
         main([str(source), "--out", str(tmp_path / "out")])
     message = capsys.readouterr().err
     assert stopped.value.code == 2
-    assert reason in message and message.count("\n") == 1
+    assert reason in message and message.count("\n") == 1 and "Warning" not in message
     assert not (tmp_path / "executed").exists() and not (tmp_path / "out").exists()
 
 

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.signal import lfilter
@@ -22,3 +24,9 @@ def test_clipping_does_not_change_the_filter_state():
     wav = np.concatenate([finish(loud), finish(-loud)])
     assert wav.max() == 1 and np.array_equal(wav, whole(np.concatenate([loud, -loud])))
     assert finish(loud[:0]).shape == (0,)
+
+
+def test_de_emphasis_equals_the_golden_one(golden_dir: Path) -> None:
+    golden = np.load(golden_dir / "mulaw.npz")
+    made = 32 * Deemphasis(0.97)(golden["x"] / 32)  # without clipping: the golden numbers reach 28
+    np.testing.assert_allclose(made, golden["de"], atol=1e-6)

@@ -2,12 +2,13 @@
 
 import numpy as np
 
-from kernels.parts import exact_part
+from kernels.amx import close_tiles, open_tiles
+from kernels.parts import exact_inline, exact_part
 from kernels.simd import fused, load16, splat16, store
 from vocoder.wavernn import packing as at
 from vocoder.wavernn.kernels import NO_FLOOR, ONE, OWN_BIAS, START, ZERO, add, finish_step, gru, store_state
 from vocoder.wavernn.packing import CLASSIC
-from vocoder.wavernn.products import WIDE, frames_product, product
+from vocoder.wavernn.products import WIDE, frames_product, look_up, product
 
 (_RECURRENT_1, _INPUT_2, _RECURRENT_2, _FC_1, _FC_2, _OUTPUT, _CONTEXT, _RESIDUAL_OUTPUT, _BANDS, _AUX_1, _AUX_2,
  _AUX_3, _AUX_4, _RESIDUAL) = map(np.int64, range(len(CLASSIC) + 1))  # fmt: skip
@@ -42,6 +43,15 @@ def _mix_inputs(net, sizes, memory, conditions, base, phase, width):
             store(memory, inputs + here, total)
 
 
+@exact_inline
+def _has_tiles(plan):
+    """Whether a matrix of the sample loop has tiles for AMX."""
+    found = False
+    for matrix in range(_OUTPUT + 1):
+        found = found or look_up(plan, matrix, at.TILES) >= 0
+    return found
+
+
 @exact_part
 def classic_steps(net, sizes, memory, rows, conditions, tape, probe, probing, out, offset, count, width):
     """Run `count` samples of the classic shape; see `compact_kernels.compact_steps`.
@@ -57,6 +67,9 @@ def classic_steps(net, sizes, memory, rows, conditions, tape, probe, probing, ou
     sum_1, sum_2 = sizes[at.SUM_1] * width, sizes[at.SUM_2] * width
     layer_1, layer_2 = sizes[at.LAYER_1] * width, sizes[at.LAYER_2] * width
     logits = sizes[at.LOGITS] * width
+    tiled = width == WIDE and _has_tiles(net[0])
+    if tiled:
+        open_tiles()
     for step in range(count):
         frame, phase = divmod(offset + step, sizes[at.PER_CONDITION])
         condition = frame * sizes[at.CONDITION] * width
@@ -70,6 +83,8 @@ def classic_steps(net, sizes, memory, rows, conditions, tape, probe, probing, ou
         product(net, _OUTPUT, memory, layer_2, memory, OWN_BIAS, memory, logits, NO_FLOOR, width)
         finish_step(sizes, memory, tape, probe, probing, out, step, width)
         here_1, next_1, here_2, next_2 = next_1, here_1, next_2, here_2
+    if tiled:
+        close_tiles()
     store_state(memory, here_1, sizes[at.STATE] * width, units)
     store_state(memory, here_2, sizes[at.STATE_2] * width, units)
 

@@ -10,7 +10,7 @@ _MODULES = (
     "entries",
 )
 _SOURCES = (
-    *(f"kernels.{module}" for module in ("parts", "builders", "simd", "activations")),
+    *(f"kernels.{module}" for module in ("parts", "builders", "simd", "activations", "amx", "amx_support")),
     *(f"vocoder.wavernn.{module}" for module in _MODULES),
 )
 LIBRARIES = {

@@ -1,5 +1,8 @@
 """The compiled engine: a WaveRNN on a CPU, many times faster than PyTorch and equal to it on the same tape.
 
+Equal up to rounding. Folds of a dense classic model are multiplied in matrix registers (AMX) where the processor has
+them: their weights and inputs are rounded to 16 bits, so their samples can differ from those of another processor.
+
 One set of kernels runs a single stream, which has the lowest latency, or folds side by side in the SIMD lanes of the
 processor, which takes the least time per sample. Folds can be distributed over threads.
 """
@@ -9,7 +12,7 @@ import math
 import queue
 import threading
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -18,12 +21,15 @@ from vocoder.segments import MelFrames
 from vocoder.wavernn.folding import Fold
 from vocoder.wavernn.lanes import Job, Lanes
 from vocoder.wavernn.model import WaveRNN
-from vocoder.wavernn.packing import pack
+from vocoder.wavernn.packing import COLUMNS, SAMPLE_LOOP, PackedWaveRNN, pack
 from vocoder.wavernn.sampling import ReadTape, Sampler, Tape, read_tape, stream_segments
 
 # Time of a step by the number of lanes, relative to a single stream. Constants instead of measurements, so that the
-# number of folds, and with it the samples, is the same in every run.
+# number of folds, and with it the samples, is the same in every run. The weights of a dense classic model do not fit
+# into the nearest caches, so more lanes cost little; in matrix registers, 16 cost less than one in vectors.
 LANE_COSTS = {1: 1.0, 2: 1.5, 4: 2.1, 8: 3.8}
+DENSE_CLASSIC_COSTS = {1: 1.0, 2: 1.2, 4: 1.6, 8: 2.4, 16: 3.5}
+TILED_COSTS = {1: 1.0, 16: 0.8}
 
 _WAIT_SECONDS = 0.02  # for threads, before `cancelled` is called
 
@@ -44,6 +50,7 @@ class CompiledSampler(Sampler):
         self.config = model.config
         self.threads = max(1, threads)
         self._packed = pack(model, sharpen)
+        self.lane_costs = _lane_costs(self._packed)
         self._warm = False
 
     def warm_up(self) -> None:
@@ -66,7 +73,7 @@ class CompiledSampler(Sampler):
         workers = min(self.threads, len(waiting))
         if not workers:
             return [job.samples for job in jobs]
-        width = best_width(math.ceil(len(waiting) / workers))
+        width = best_width(math.ceil(len(waiting) / workers), self.lane_costs)
         first, later = waiting[: workers * width], deque(waiting[workers * width :])
         runs = [Lanes(self._packed, width, first[worker::workers]).run(later) for worker in range(workers)]
         with contextlib.closing(runs[0] if workers == 1 else _in_threads(runs)) as work:
@@ -103,9 +110,20 @@ class CompiledSampler(Sampler):
         return Lanes(self._packed, 1).probe(mel, samples)
 
 
-def best_width(folds: int) -> int:
-    """The number of lanes with which one thread takes least time for this number of equally long folds."""
-    return min(LANE_COSTS, key=lambda width: math.ceil(folds / width) * LANE_COSTS[width])
+def best_width(folds: int, costs: Mapping[int, float]) -> int:
+    """The number of lanes with which one thread takes least time for this number of equally long folds.
+
+    Args:
+        costs: time of a step by the number of lanes, as `CompiledSampler.lane_costs`.
+    """
+    return min(costs, key=lambda width: math.ceil(folds / width) * costs[width])
+
+
+def _lane_costs(packed: PackedWaveRNN) -> Mapping[int, float]:
+    if packed.tiled:
+        return TILED_COSTS
+    dense = (packed.plan[: len(SAMPLE_LOOP[packed.config.shape]), COLUMNS] < 0).all()
+    return DENSE_CLASSIC_COSTS if dense and packed.config.shape == "classic" else LANE_COSTS
 
 
 def _in_threads(runs: Sequence[Generator[int, None, None]]) -> Generator[int, None, None]:

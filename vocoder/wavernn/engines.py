@@ -3,14 +3,13 @@
 import functools
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 
 from speech.errors import ConfigError, SpeechError, one_line
-from vocoder.wavernn.engine import LANE_COSTS
 from vocoder.wavernn.folding import choose_count
 from vocoder.wavernn.model import WaveRNN
 from vocoder.wavernn.sampling import LANES, Sampler, TorchSampler
@@ -78,12 +77,12 @@ def _start_compiled(model: WaveRNN, threads: int, sharpen: bool) -> Running:
 
     sampler = CompiledSampler(model, threads, sharpen)
     sampler.warm_up()
-    return Running(sampler, functools.partial(_lanes_cost, threads=threads))
+    return Running(sampler, functools.partial(_lanes_cost, threads=threads, costs=sampler.lane_costs))
 
 
-def _lanes_cost(folds: int, threads: int) -> float:
+def _lanes_cost(folds: int, threads: int, costs: Mapping[int, float]) -> float:
     per_thread = math.ceil(folds / threads)
-    return min(math.ceil(per_thread / lanes) * cost for lanes, cost in LANE_COSTS.items())
+    return min(math.ceil(per_thread / lanes) * cost for lanes, cost in costs.items())
 
 
 def _batch_cost(lanes: int) -> Callable[[int], float]:

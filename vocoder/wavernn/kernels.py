@@ -1,7 +1,7 @@
 """Parts of the compiled loops that all WaveRNN shapes share: a step of a GRU, and drawing a sample.
 
-A kernel works on `width` lanes: 1 is a single stream, 2, 4 or 8 are folds side by side. The values of a lane are laid
-out in tiles [units / 16, width, 16], so that every load takes 16 units of one lane at any width, and element-wise
+A kernel works on `width` lanes: 1 is a single stream, 2, 4, 8 or 16 are folds side by side. The values of a lane are
+laid out in tiles [units / 16, width, 16], so that every load takes 16 units of one lane at any width, and element-wise
 operations are one loop over flat memory.
 
 Arrays come as addresses, float32 where not stated. `net` has those of plan, floats and ints of a
@@ -18,7 +18,7 @@ from kernels.parts import exact_inline, exact_part
 from kernels.simd import fused, largest_lane, load16, maximum, splat16, store, sum_lanes
 from vocoder.wavernn import packing as at
 from vocoder.wavernn.config import MIXTURES
-from vocoder.wavernn.products import WIDE, look_up, multiply_gates
+from vocoder.wavernn.products import WIDE, look_up, multiply_gates, product
 
 NO_FLOOR = np.float32(-np.inf)
 ZERO = np.float32(0.0)
@@ -69,15 +69,23 @@ def gru(net, matrix, memory, gates, inputs, state, following, residual, total, h
     diagonal = look_up(plan, matrix, at.DIAGONAL)
     rows, block = hidden // WIDE, WIDE * width
     one = splat16(ONE)
+    tiled = width == WIDE and look_up(plan, matrix, at.TILES) >= 0
+    apart = hidden * width if tiled else block
+    if tiled:
+        product(net, matrix, memory, state, memory, OWN_BIAS, memory, gates, NO_FLOOR, width)
     for unit in range(rows):
-        multiply_gates(net, matrix, unit, memory, state, memory, gates, width)
+        first = gates
+        if tiled:
+            first += unit * block
+        else:
+            multiply_gates(net, matrix, unit, memory, state, memory, gates, width)
         for i in range(0, block, WIDE):
             here = unit * block + i
             old = load16(memory, state + here)
             reset, keep, new = (
-                load16(memory, gates + i),
-                load16(memory, gates + block + i),
-                load16(memory, gates + 2 * block + i),
+                load16(memory, first + i),
+                load16(memory, first + apart + i),
+                load16(memory, first + 2 * apart + i),
             )
             if diagonal >= 0:
                 weights = diagonal + unit * WIDE

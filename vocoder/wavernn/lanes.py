@@ -15,7 +15,7 @@ from vocoder.wavernn.packing import PackedWaveRNN, aligned
 from vocoder.wavernn.prediction import FLOOR, predict_from_mel
 from vocoder.wavernn.sampling import ReadTape, label_type
 
-WIDTHS = (1, 2, 4, 8)  # numbers of lanes for which there are kernels
+WIDTHS = (1, 2, 4, 8, 16)  # numbers of lanes for which there are kernels
 TILE = 16  # units of a lane that are stored together, and frames that are prepared together
 
 _CALL_SECONDS = 0.015  # duration of a kernel call, between which cancelling is checked
@@ -103,7 +103,7 @@ class Lanes:
             busy = [(lane, job) for lane, job in enumerate(self._jobs) if job is not None]
             if not busy:
                 return
-            if len(busy) <= self.width // 2:
+            if len(busy) <= self.width // 2 and not (self._packed.tiled and len(busy) > 1):
                 yield from self._narrowed(busy).run(waiting)
                 return
             frames = min(self._block, *(job.left for _, job in busy))

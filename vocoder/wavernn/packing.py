@@ -9,12 +9,14 @@ of them. Constant products are computed in advance:
   a frame, so the matrix product is computed per frame and its results are combined.
 """
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from kernels.amx_support import MOST_INPUTS, amx_is_usable, weight_tiles
 from speech.errors import ModelFileError
 from vocoder.wavernn.blocks import BLOCK, block_matrix, pad_rows
 from vocoder.wavernn.config import WaveRNNConfig
@@ -29,8 +31,8 @@ if TYPE_CHECKING:
     from vocoder.wavernn.single_gru import SingleGRU
 
 # Columns of `PackedWaveRNN.plan`, which has a row for each matrix
-VALUES, COLUMNS, STARTS, BIAS, BLOCK_ROWS, DIAGONAL = range(6)
-PLAN_COLUMNS = 6
+VALUES, COLUMNS, STARTS, BIAS, BLOCK_ROWS, DIAGONAL, TILES, SCALES = range(8)
+PLAN_COLUMNS = 8
 
 # Rows of the plan: the matrices of the sample loop, then those of the conditioning
 COMPACT = ("recurrent", "fc", "output", "context", "dense1", "dense2", "spread", "gates")
@@ -68,9 +70,10 @@ class PackedWaveRNN:
     """A model in the layout of the kernels.
 
     Attributes:
-        plan: int64 [matrices, 6]. For each matrix the offsets of its blocks in `floats`, of its column indices in
+        plan: int64 [matrices, 8]. For each matrix the offsets of its blocks in `floats`, of its column indices in
             `ints` (-1: it has all columns), of the first block of each row of blocks in `ints`, and of its bias in
-            `floats`; the number of rows of blocks; and the offset of its diagonal in `floats` (-1: none).
+            `floats`; the number of rows of blocks; the offset of its diagonal in `floats` (-1: none); and the offsets
+            of its `amx_support.weight_tiles` in `ints` (-1: none) and of their scales in `floats`.
         sizes: int64, numbers of units and offsets, by the constants above.
         floats: float32, all weights.
         ints: int32.
@@ -83,6 +86,11 @@ class PackedWaveRNN:
     floats: np.ndarray
     ints: np.ndarray
     sharpen: bool
+
+    @property
+    def tiled(self) -> bool:
+        """Whether 16 lanes run in the matrix registers of the processor (AMX): all matrices of the loop have tiles."""
+        return bool((self.plan[: len(SAMPLE_LOOP[self.config.shape]), TILES] >= 0).all())
 
 
 def aligned(array: np.ndarray) -> np.ndarray:
@@ -123,14 +131,19 @@ class _Store:
         self._parts: dict[str, list[np.ndarray]] = {"float32": [], "int32": []}
         self._lengths = {"float32": 0, "int32": 0}
 
-    def add_matrix(self, *arguments: Any, **settings: Any) -> None:
-        """Add a `block_matrix` as the next row of the plan."""
+    def add_matrix(self, *arguments: Any, tiles: bool = False, **settings: Any) -> None:
+        """Add a `block_matrix` as the next row of the plan; if it is dense, with `tiles` where AMX can be used."""
         matrix = block_matrix(*arguments, **settings)
         matrix.check()
         columns = -1 if matrix.columns is None else self.add(matrix.columns)
         values, starts, bias = self.add(matrix.values), self.add(matrix.starts), self.add(matrix.bias)
         diagonal = -1 if matrix.diagonal is None else self.add(matrix.diagonal)
-        self._plan.append([values, columns, starts, bias, len(matrix.starts) - 1, diagonal])
+        rounded = scales = -1
+        if tiles and matrix.columns is None and matrix.width <= MOST_INPUTS and amx_is_usable():
+            whole = matrix.values.reshape(len(matrix.starts) - 1, matrix.width, BLOCK).transpose(0, 2, 1)
+            numbers, steps = weight_tiles(whole.reshape(-1, matrix.width))
+            rounded, scales = self.add(numbers.view(np.int32)), self.add(steps)
+        self._plan.append([values, columns, starts, bias, len(matrix.starts) - 1, diagonal, rounded, scales])
 
     def add(self, array: np.ndarray) -> int:
         """Add an array of either type; returns its offset."""
@@ -153,7 +166,7 @@ class _Store:
             CELLS: BLOCK if ring else 0,
             INPUTS: 4 * hidden,
             INPUTS_2: 3 * hidden,
-            GATES: 3 * BLOCK,
+            GATES: 3 * (hidden if config.shape == "classic" else BLOCK),
             LAYER_1: fc,
             LAYER_2: fc,
             LOGITS: outputs,
@@ -225,12 +238,13 @@ def _pack_classic(model: "ClassicWaveRNN", weights: dict[str, np.ndarray], store
     second = weights["gru2.weight_ih_l0"]
     fc1, fc2 = weights["fc1.weight"], weights["fc2.weight"]
 
-    store.add_matrix(weights["gru1.weight_hh_l0"], weights["gru1.bias_hh_l0"], gates=3, recurrent=True)
-    store.add_matrix(second[:, :hidden], gates=3)
-    store.add_matrix(weights["gru2.weight_hh_l0"], weights["gru2.bias_hh_l0"], gates=3, recurrent=True)
-    store.add_matrix(fc1[:, :hidden])
-    store.add_matrix(fc2[:, : config.fc_size])
-    store.add_matrix(weights["output.weight"], weights["output.bias"])
+    add = functools.partial(store.add_matrix, tiles=True)
+    add(weights["gru1.weight_hh_l0"], weights["gru1.bias_hh_l0"], gates=3, recurrent=True)
+    add(second[:, :hidden], gates=3)
+    add(weights["gru2.weight_hh_l0"], weights["gru2.bias_hh_l0"], gates=3, recurrent=True)
+    add(fc1[:, :hidden])
+    add(fc2[:, : config.fc_size])
+    add(weights["output.weight"], weights["output.bias"])
 
     residual = list(model.residual_network)
     store.add_matrix(*_normalised(residual[0], residual[1]), sparse=False)

@@ -18,9 +18,10 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 
+from kernels.amx import tile_product
 from kernels.builders import INT64, larger, load_vector, loop, multiply_add, splat, store_vector
 from kernels.parts import exact_inline, exact_part, intrinsic
-from vocoder.wavernn.packing import BIAS, BLOCK_ROWS, COLUMNS, PLAN_COLUMNS, STARTS, VALUES
+from vocoder.wavernn.packing import BIAS, BLOCK_ROWS, COLUMNS, PLAN_COLUMNS, SCALES, STARTS, TILES, VALUES
 
 WIDE = 16  # rows of a block, floats of a vector
 
@@ -166,7 +167,7 @@ def _row_of(lanes: int) -> Any:
 
 
 _AT_ONCE = 4  # rows of blocks of a dense matrix and one vector
-_row_1, _row_2, _row_4, _row_8 = (_row_of(lanes) for lanes in (1, 2, 4, 8))
+_row_1, _row_2, _row_4, _row_8, _row_16 = (_row_of(lanes) for lanes in (1, 2, 4, 8, 16))
 _dense_gates, _dense_several = _lane_rows(False, 3, 1), _lane_rows(False, _AT_ONCE, 1)
 
 
@@ -178,8 +179,10 @@ def _multiply_row(net, matrix, row, source, source_at, base, base_at, base_lane,
         _row_2(net, matrix, row, source, source_at, base, base_at, base_lane, target, target_at, floor)
     elif width == 4:
         _row_4(net, matrix, row, source, source_at, base, base_at, base_lane, target, target_at, floor)
-    else:
+    elif width == 8:
         _row_8(net, matrix, row, source, source_at, base, base_at, base_lane, target, target_at, floor)
+    else:
+        _row_16(net, matrix, row, source, source_at, base, base_at, base_lane, target, target_at, floor)
 
 
 @exact_part
@@ -195,6 +198,11 @@ def product(net, matrix, source, source_at, base, base_at, target, target_at, fl
     added, added_at = (floats, look_up(plan, matrix, BIAS)) if own else (base, base_at)
     base_lane, target_apart = 0 if own else WIDE, WIDE * width
     apart = WIDE if own else target_apart
+    if width == WIDE and look_up(plan, matrix, TILES) >= 0:
+        columns = (ints[look_up(plan, matrix, STARTS) + 1] + WIDE - 1) // WIDE * WIDE
+        tile_product(ints, look_up(plan, matrix, TILES), floats, look_up(plan, matrix, SCALES), rows, columns,
+                     source, source_at, added, added_at, apart, base_lane, target, target_at, floor)  # fmt: skip
+        return
     if width == 1 and look_up(plan, matrix, COLUMNS) < 0:
         values, count = look_up(plan, matrix, VALUES), ints[look_up(plan, matrix, STARTS) + 1]
         while row + _AT_ONCE <= rows:

@@ -10,6 +10,7 @@ from vocoder.wavernn.folding import (
     Fold,
     FoldJoiner,
     choose_count,
+    fade_curves,
     plan_folds,
     quiet_cuts,
 )
@@ -108,3 +109,26 @@ def test_only_the_cross_fade_changes_a_continuous_signal():
     apart = np.abs(joined - signal)
     assert not apart[:1800].any() and not apart[2200:].any()  # the cross-fade is 25 ms at 16 kHz
     assert apart.max() < 0.42  # equal-power fades of equal signals add at most 3 dB
+
+
+def test_folds_and_fades_are_those_of_the_reference(golden_dir):
+    """The reference fades both folds to silence in the middle of an overlap. Here the earlier fold lasts until then."""
+    golden = np.load(golden_dir / "folds.npz")
+    overlap = int(golden["overlap"])
+    apart = int(golden["target"]) + overlap
+    folds = [Fold(start, start + apart // overlap + 1) for start in range(0, 4 * apart // overlap, apart // overlap)]
+    signal = np.pad(golden["signal"], (0, len(golden["unfolded"]) - len(golden["signal"])))
+    rising, falling = fade_curves(overlap // 2)
+    joiner, unfolded = FoldJoiner(folds[-1].stop, overlap), np.zeros(len(signal))
+    inside = np.ones(len(signal), dtype=bool)
+    for fold, expected in zip(folds, golden["folds"], strict=True):
+        here = slice(fold.start * overlap, fold.stop * overlap)
+        np.testing.assert_array_equal(signal[here], expected)
+        joiner.add(expected, fold)
+        faded = expected.astype(float)
+        faded[:overlap] *= np.concatenate([np.zeros(overlap // 2), rising])
+        faded[-overlap:] *= np.concatenate([falling, np.zeros(overlap // 2)])
+        unfolded[here] += faded
+        inside[here.start : here.start + overlap] = inside[here.stop - overlap : here.stop] = False
+    np.testing.assert_allclose(unfolded, golden["unfolded"], atol=1e-6)
+    np.testing.assert_allclose(joiner.joined[inside], golden["unfolded"][inside], atol=1e-6)

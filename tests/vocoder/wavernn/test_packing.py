@@ -6,10 +6,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from kernels.amx_support import PANEL, amx_is_usable
 from speech.errors import ModelFileError
 from vocoder.wavernn.blocks import BLOCK, BlockMatrix, block_matrix, pad_rows
 from vocoder.wavernn.model import build_wavernn
-from vocoder.wavernn.packing import BIAS, BLOCK_ROWS, COLUMNS, DIAGONAL, MEMORY, STARTS, STATE, VALUES, pack
+from vocoder.wavernn.packing import (
+    BIAS,
+    BLOCK_ROWS,
+    COLUMNS,
+    DIAGONAL,
+    MEMORY,
+    SCALES,
+    STARTS,
+    STATE,
+    TILES,
+    VALUES,
+    pack,
+)
 
 
 def dense(matrix: BlockMatrix) -> np.ndarray:
@@ -124,6 +137,11 @@ def test_packed_offsets_stay_within_the_arrays(toy_config, shape, mode):
         assert row[VALUES] >= 0 and row[VALUES] + BLOCK * starts[-1] <= len(packed.floats)
         assert row[BIAS] >= 0 and row[BIAS] + BLOCK * row[BLOCK_ROWS] <= len(packed.floats)
         assert row[COLUMNS] == -1 and row[DIAGONAL] == -1
+        if row[TILES] >= 0:
+            panels = -(-int(starts[1]) // PANEL)
+            assert row[TILES] + row[BLOCK_ROWS] * panels * 512 <= len(packed.ints)
+            assert row[SCALES] >= 0 and row[SCALES] + BLOCK * row[BLOCK_ROWS] <= len(packed.floats)
+    assert packed.tiled == (shape == "classic" and amx_is_usable())
     lengths = np.diff(packed.sizes[STATE:])
     assert packed.sizes[STATE] == 0 and (lengths >= 0).all() and (lengths % BLOCK == 0).all()
     assert (lengths > 0).all() == config.predicts  # the other shapes have no buffers for an excitation
