@@ -1,5 +1,8 @@
 """Products in matrix registers: the layout of the weights everywhere, the products where the processor has AMX."""
 
+import functools
+from typing import Any
+
 import numpy as np
 import pytest
 from numba import njit
@@ -64,6 +67,13 @@ def _in_tiles(values: np.ndarray) -> np.ndarray:
 
 
 def _product(weights, shape, scales, source, base, target, floor) -> None:  # type: ignore[no-untyped-def]
+    flat = (part.reshape(-1) for part in (source, base, target))
+    _multiply()(weights, scales, shape[0] // 16, shape[1], *flat, np.float32(floor))
+
+
+@functools.cache
+def _multiply() -> Any:
+    """Compiled only where the processor has AMX."""
     from kernels.amx import close_tiles, open_tiles, tile_product
 
     @njit
@@ -73,5 +83,4 @@ def _product(weights, shape, scales, source, base, target, floor) -> None:  # ty
                      address(base, 0), 0, 256, 16, address(target, 0), 0, floor)  # fmt: skip
         close_tiles()
 
-    multiply(weights, scales, shape[0] // 16, shape[1], *(part.reshape(-1) for part in (source, base)),
-             target.reshape(-1), np.float32(floor))  # fmt: skip
+    return multiply
