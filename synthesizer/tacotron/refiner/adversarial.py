@@ -46,7 +46,7 @@ class AdversarialRefinerTask(RefinerTask):
             batch.recorded,
             noise,
             fraction,
-            classifier=self.model.phone_classifier,
+            classifier=self.classifier,
             phone_weight=self.flags.phone_weight,
         )
         loss = figures.pop("loss")

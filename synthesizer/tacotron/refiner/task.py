@@ -51,7 +51,7 @@ class RefinerTask(Task):
     ) -> None:
         if model.refiner is None:
             raise CorpusError("The model has no refiner to train.")
-        self.model, self.refiner = model, model.refiner
+        self.model, self.refiner, self.classifier = model, model.refiner, model.phone_classifier
         self.config = config
         self.header = header
         self.audio = ValidationAudio(vocode, config.architecture.mel)

@@ -104,5 +104,5 @@ def test_the_phone_classifier_makes_phones_clear(tmp_path):
         optimizer.step()
         figures.append(float(losses["phones"]))
     assert figures[-1] < 0.9 * figures[0]
-    assert task.model.phone_classifier is not None
-    assert all(value.grad is None for value in task.model.phone_classifier.parameters())
+    assert task.classifier is not None
+    assert all(value.grad is None for value in task.classifier.parameters())
