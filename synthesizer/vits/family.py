@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from modelfile.families import Family
-from modelfile.header import config_from_header
 from synthesizer.vits.config import KIND, VitsConfig
 from synthesizer.vits.flags import VitsFlags
 
@@ -36,6 +35,8 @@ def plan(flags: VitsFlags, store: FeatureStore, run: TrainingRun) -> TrainingPla
 
 def units(header: ModelHeader) -> int:
     """Number of different units that the model of a header converts. Raises: ModelFileError."""
+    from modelfile.header import config_from_header
+
     config: VitsConfig = config_from_header(VitsConfig, header)
     return config.architecture.units
 
