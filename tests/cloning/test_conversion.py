@@ -130,6 +130,22 @@ def test_a_file_is_saved_with_its_provenance(cloner, speech, tmp_path):
     assert provenance.models["units"].startswith("units.safetensors ")
 
 
+def test_each_phrase_gets_the_watermark_and_the_file_says_so(cloner, speech, monkeypatch):
+    checked: list[int] = []
+
+    class Fake:
+        def apply(self, wav, sample_rate):
+            return -wav
+
+        def check(self, wav, sample_rate):
+            checked.append(len(wav))
+
+    monkeypatch.setattr("cloning.conversion.load_watermarker", Fake)
+    marked = cloner.convert(speech, VOICE, seed=1, watermark=True)
+    np.testing.assert_allclose(marked.wav, -cloner.convert(speech, VOICE, seed=1).wav, atol=1e-6)
+    assert sum(checked) == len(speech) and marked.provenance.watermark
+
+
 def test_the_default_models_load_the_model_for_conversion_when_it_is_needed(folder, speech):
     cloner = VoiceCloner.load(folder, device="cpu")
     assert not cloner.model.converts
