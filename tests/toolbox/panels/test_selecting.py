@@ -131,18 +131,24 @@ def test_listen_plays_the_selected_part_of_every_waveform(app, clips):
     recorder.record()
     app.until(lambda: app.session.recorder.seconds > 3.0)
     recorder.stop()
+    page = window.convert
+    page.conversions.open(clips[0])
     app.settle()
+    page.result.show_audio(page.conversions.speech.wav, 16_000)
+    page.play_button.setEnabled(True)
     for waveform, listen in (
         (window.voice_card.waveform, window.voice_card.listen_button),
         (window.datasets.preview.waveform, window.datasets.listen_button),
         (recorder.waveform, recorder.listen_button),
+        (page.source, page.listen_button),
+        (page.result, page.play_button),
     ):
         waveform.axis.select(1.0, 2.9)
         listen.click()
         assert played(app) == pytest.approx(1.9, abs=0.001) and app.session.player.position() >= 1.0
         listen.click()
         assert app.session.playing == ""
-    assert len(window.findChildren(PlayedWaveform)) == 3
+    assert len(window.findChildren(PlayedWaveform)) == 5
     recorder.use()
     app.settle()
     assert len(app.voices.chosen.wav) == 30_400
