@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -182,9 +183,8 @@ class SynthesizerBatches:
         self.seed = seed
         self.rank = rank
         self.world_size = world_size
-        self.indices = np.array(
-            [index for index in store.select(split="train") if not self.needs_text or has_text(store, index)]
-        )
+        chosen = store.select(split="train")
+        self.indices = np.array(with_text(store, chosen) if self.needs_text else chosen)
         if not len(self.indices):
             raise CorpusError(f"{store.directory} has no utterances to train on: preprocess a corpus with transcripts.")
         self.frames = np.array([store.shape(index, "mel")[0] for index in self.indices])
@@ -239,6 +239,13 @@ def has_text(store: FeatureStore, index: int) -> bool:
     return "transcript" in store.meta(int(index))
 
 
+def with_text(store: FeatureStore, indices: Sequence[int]) -> list[int]:
+    """The items that have a transcript. Only stores of `preprocess.py synthesizer --text-optional` have others."""
+    if not store.info.get("text_optional"):
+        return list(indices)
+    return [index for index in indices if has_text(store, index)]
+
+
 def validation_items(
     store: FeatureStore, most: int, free_running: int, needs_text: bool = True
 ) -> tuple[list[int], list[int]]:
@@ -255,7 +262,8 @@ def validation_items(
     Raises:
         CorpusError: there are none.
     """
-    indices = [index for index in store.select(split="validation") if not needs_text or has_text(store, index)]
+    indices = store.select(split="validation")
+    indices = with_text(store, indices) if needs_text else indices
     if not indices:
         raise CorpusError(f"{store.directory} has no validation speakers: preprocess a corpus with more speakers.")
     chosen = [int(index) for index in np.random.default_rng(0).permutation(indices)[:most]]

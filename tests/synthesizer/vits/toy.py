@@ -67,7 +67,8 @@ def toy_audio_store(directory: Path, items: int = 8, silent: Sequence[int] = ())
     """Tones in noise of about half a second; every fourth item is for validation. Args: silent: without a text."""
     rng, config = np.random.default_rng(0), MelConfig()
     with FeatureWriter(directory) as writer:
-        writer.write_info({"stage": "synthesizer", "embedding_space": "toy", "keep_audio": True, "units": "toy"})
+        info = {"stage": "synthesizer", "embedding_space": "toy", "keep_audio": True, "units": "toy"}
+        writer.write_info({**info, "text_optional": bool(silent)})
         for number in range(items):
             time = np.arange(7000 + 700 * number) / config.sample_rate
             wav = 0.3 * np.sin(2 * np.pi * (120 + 20 * number) * time) + 0.02 * rng.normal(size=len(time))
