@@ -88,8 +88,8 @@ class Arguments:
     """Processes that speak lines of --text-file at once. Each has its own models in memory; the files are the same."""
 
     convert: Annotated[Path | None, *_optional(Path, "SPEECH")] = None
-    """Say what is said in this recording, with its timing and melody, in the voice, instead of speaking a text. Needs a
-    model for speech to speech in --models (docs/vits.md)."""
+    """Convert this recording to the voice, with its words, timing and melody, instead of speaking a text. Needs a model
+    for speech to speech in --models (docs/vits.md)."""
     keep_pitch: bool = False
     """With --convert: keep the pitch of the recording instead of moving it to the median of the voice."""
     units: Annotated[Path | None, *_optional(Path, "FILE", "units.safetensors beside the model")] = None

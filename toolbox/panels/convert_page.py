@@ -22,8 +22,8 @@ from toolbox.widgets.scrolling import FlowLayout
 
 WAVEFORM_PIXELS = 84
 ABOUT = (
-    "The other voice says what you say, with your timing and melody. Loudness, watermark and fixed seed are those of "
-    "the page Speak. Convert speech to a voice only with the consent of its speaker."
+    "The result has the words, the timing and the melody of the speech, in the chosen voice. Loudness, watermark and "
+    "fixed seed are those of the page Speak. Convert speech to a voice only with the consent of its speaker."
 )
 KEEP_TIP = "Keep the pitch of the speech instead of moving it to the median of the voice"
 

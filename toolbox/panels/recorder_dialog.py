@@ -52,7 +52,8 @@ VOICE = RecordingPurpose(
 )
 SPEECH = RecordingPurpose(
     "Record speech to convert",
-    "Say what the other voice should say, in your own tempo and melody, close to the microphone, in a quiet room.",
+    "Speak the text as the result should be spoken: it keeps your tempo and melody. Stay close to the microphone, in a "
+    "quiet room.",
     "&Use this speech",
     "Convert this recording, or the selected part of it",
     False,
