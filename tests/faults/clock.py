@@ -10,8 +10,8 @@ import random
 import time
 from pathlib import Path
 
-from tests.faults.harness import Findings, cases, fresh, main, quiet, run_case
-from tests.faults.works import STAGES, Work, make_work
+from tests.faults.harness import Findings, cases, fresh, main, run_case
+from tests.faults.works import STAGES, Work, do_once
 
 YEAR_SECONDS = 365 * 86_400
 
@@ -28,11 +28,8 @@ def run_with_jumps(work: Work, here: Path, seed: int) -> None:
 
 
 def check(count: int, seed: int, folder: Path, stage: str) -> Findings:
-    work = make_work(stage, folder / "input")
+    work, whole = do_once(stage, folder)
     findings = Findings(f"clock changes during {work.what}")
-    whole = fresh(folder, "whole")
-    with quiet():
-        work.run(whole)
     for number in cases(count):
         here = fresh(folder, "here")
         outcome = run_case(lambda here=here, number=number: run_with_jumps(work, here, seed + number), here)  # type: ignore[misc]

@@ -15,8 +15,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.faults.harness import Findings, cases, fresh, main, quiet, run_case
-from tests.faults.works import STAGES, make_work
+from tests.faults.harness import Findings, cases, fresh, main, run_case
+from tests.faults.works import STAGES, do_once
 
 LEAST_BYTES = 4096
 
@@ -45,11 +45,8 @@ def limit_files(size: int) -> None:
 
 
 def check(count: int, seed: int, folder: Path, stage: str) -> Findings:
-    work, rng = make_work(stage, folder / "input"), random.Random(seed)
+    (work, whole), rng = do_once(stage, folder), random.Random(seed)
     findings = Findings(f"full disk during {work.what}")
-    whole = fresh(folder, "whole")
-    with quiet():
-        work.run(whole)
     largest = max(path.stat().st_size for path in whole.rglob("*") if path.is_file())
     most = used_bytes(whole) + largest
     for number in cases(count):

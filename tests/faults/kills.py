@@ -11,17 +11,14 @@ import random
 import time
 from pathlib import Path
 
-from tests.faults.harness import Findings, Kill, fresh, main, quiet, run_case, time_left
-from tests.faults.works import STAGES, make_work
+from tests.faults.harness import Findings, Kill, fresh, main, run_case, time_left
+from tests.faults.works import STAGES, do_once
 
 
 def check(count: int, seed: int, folder: Path, stage: str) -> Findings:
     """Kill work `count` times, half of them before a random change of a file and half at a random time."""
-    work, rng = make_work(stage, folder / "input"), random.Random(seed)
+    (work, whole), rng = do_once(stage, folder), random.Random(seed)
     findings = Findings(f"kill -9 of {work.what}")
-    whole = fresh(folder, "whole")
-    with quiet():
-        work.run(whole)  # also imports all that the processes need
     undisturbed = fresh(folder, "undisturbed")
     started = time.monotonic()
     first = run_case(functools.partial(work.run, undisturbed), undisturbed)

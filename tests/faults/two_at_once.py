@@ -10,16 +10,13 @@ import functools
 from collections import Counter
 from pathlib import Path
 
-from tests.faults.harness import Findings, cases, fresh, main, quiet, run_case, run_together
-from tests.faults.works import STAGES, make_work
+from tests.faults.harness import Findings, cases, fresh, main, run_case, run_together
+from tests.faults.works import STAGES, do_once
 
 
 def check(count: int, seed: int, folder: Path, stage: str) -> Findings:
-    work = make_work(stage, folder / "input")
+    work, whole = do_once(stage, folder)
     findings = Findings(f"two processes in one place, {work.what}")
-    whole = fresh(folder, "whole")
-    with quiet():
-        work.run(whole)
     for number in cases(count):
         here = fresh(folder, "here")
         run = functools.partial(work.run, here)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.faults.harness import fresh, quiet
+
 TRAININGS = ("encoder", "synthesizer", "wavernn", "spectral")
 STAGES = (*TRAININGS, "preprocessing", "batch", "voice")
 
@@ -48,6 +50,14 @@ def make_work(stage: str, folder: Path) -> Work:
     return Work("saved voices", save_voice, torn_voice, different_voices)
 
 
+def do_once(stage: str, folder: Path) -> tuple[Work, Path]:
+    """The work of one of `STAGES`, and a folder in which it was done. That also loads what the forked cases need."""
+    work, whole = make_work(stage, folder / "input"), fresh(folder, "whole")
+    with quiet():
+        work.run(whole)
+    return work, whole
+
+
 # --- trainings --------------------------------------------------------------------------------------------------------
 
 
@@ -68,13 +78,23 @@ def train(stage: str, store: Path, run: Path) -> None:
 
         train_synth.main(flags_for(store, run, **changes))
     elif stage == "wavernn":
-        from tests.test_train_vocoder import train as train_wavernn
-
         train_wavernn(store, run, **changes)
     else:
         from tests.vocoder.spectral.test_training import train as train_spectral
 
         train_spectral(store, run, **changes)
+
+
+def train_wavernn(store: Path, run: Path, **changes: Any) -> None:
+    """With validations of a fraction of a second."""
+    from unittest import mock
+
+    from tests.test_train_vocoder import train as train_vocoder
+    from vocoder.wavernn import task
+
+    size = task.Validation(crops=4, crop_frames=2, clips=1, clip_frames=3)
+    with mock.patch.object(task, "WaveRNNTask", functools.partial(task.WaveRNNTask, size=size)):
+        train_vocoder(store, run, **changes)
 
 
 def make_store(stage: str, folder: Path) -> Path:
