@@ -35,7 +35,7 @@ SILENCE = 1e-4  # audio with a lower peak has no watermark
 
 UNREADABLE = (OSError, RuntimeError, ValueError, TypeError, KeyError, AttributeError, EOFError)
 
-THRESHOLD = 0.8  # docs/responsible-use.md has the error rates
+THRESHOLD = 0.75  # docs/responsible-use.md has the error rates
 BLOCK_SECONDS = 10.0  # of detection
 
 
