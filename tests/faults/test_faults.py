@@ -1,5 +1,6 @@
 """Short versions of the fault scripts; `python -m tests.faults.NAME --count N` runs a long one."""
 
+import logging
 import os
 import signal
 import sys
@@ -27,6 +28,12 @@ from tests.faults.works import STAGES, TRAININGS
 
 LIGHT = [stage for stage in STAGES if stage not in TRAININGS]
 EVERY_STAGE = [*(pytest.param(stage, marks=pytest.mark.slow) for stage in TRAININGS), *LIGHT]
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before():
+    yield
+    logging.disable(logging.NOTSET)  # the work of the scripts is quiet
 
 
 def assert_none(findings: Findings) -> None:
