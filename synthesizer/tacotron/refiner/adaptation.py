@@ -33,7 +33,9 @@ Progress = Callable[[int, int], None]  # (steps done, steps in all)
 logger = logging.getLogger(__name__)
 
 RANK = 8
-STEPS = 240
+STEPS = 240  # with ENOUGH_SECONDS of speech or more; words are lost if a clip of ten seconds is trained on for so long
+ENOUGH_SECONDS = 30.0
+LEAST_SHARE = 0.25  # of the steps
 ROWS = 8
 CROP = 160  # frames
 LEAST_FRAMES = 32  # of a clip
@@ -120,11 +122,12 @@ def adapt_refiner(
     optimizer = torch.optim.AdamW(groups, lr=LEARNING_RATE, weight_decay=1e-2)
     rng = np.random.default_rng(seed)
     generator = torch.Generator().manual_seed(seed)
-    for step in range(STEPS):
+    steps = _steps_for(sum(one.recorded.shape[1] for one in spoken) / refiner.mel_config.frames_per_second)
+    for step in range(steps):
         if check is not None:
             check()
         for group in optimizer.param_groups:
-            decay = 0.5 * (1 + math.cos(math.pi * step / STEPS))
+            decay = 0.5 * (1 + math.cos(math.pi * step / steps))
             group["lr"] = group["scale"] * LEARNING_RATE * min((step + 1) / WARMUP, decay)
         loss = _loss(changed, judges, spoken, rng, generator)
         optimizer.zero_grad()
@@ -132,13 +135,18 @@ def adapt_refiner(
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         if progress is not None:
-            progress(step + 1, STEPS)
+            progress(step + 1, steps)
     tensors = {
         f"{name}.{part}": getattr(update, part).detach().to(torch.float16).numpy()
         for name, update in updates.items()
         for part in ("up", "down")
     }
     return VoiceAdapter(tensors, weights_digest(refiner.state_dict()))
+
+
+def _steps_for(seconds: float) -> int:
+    """Steps for this much speech, at least one."""
+    return max(1, round(STEPS * min(1.0, max(LEAST_SHARE, seconds / ENOUGH_SECONDS))))
 
 
 def adapted(refiner: Refiner, adapter: VoiceAdapter) -> Refiner:
