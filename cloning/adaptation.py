@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cloning.voices import Voice
     from synthesizer import Synthesizer
 
-LEAST_SECONDS = 5.0  # of audio in all
+LEAST_SECONDS = 20.0  # of audio in all
 MOST_SECONDS = 600.0  # more is left out
 PART_SECONDS = 8.0  # of a recording
 PEAK = 0.9  # as in training
@@ -30,7 +30,7 @@ def adapt_voice(
     Takes two to three minutes on a core. The synthesizer is not changed.
 
     Args:
-        recordings: of the person, float32 [samples] at 16 kHz; best a minute or more, at least LEAST_SECONDS in all.
+        recordings: of the person, float32 [samples] at 16 kHz; a minute or more, at least LEAST_SECONDS in all.
 
     Raises:
         CorpusError: there is too little audio.

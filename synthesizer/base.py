@@ -144,7 +144,7 @@ class Synthesizer(ABC):
         """Train a small change of the weights on recordings of one person; the model itself is not changed.
 
         Args:
-            clips: ten seconds of speech in all, better a minute or more.
+            clips: half a minute of speech in all, better a minute or more.
             progress: called with (steps done, steps in all). cancelled: polled; True stops it.
 
         Raises:

@@ -290,7 +290,7 @@ def test_a_voice_is_adapted_and_kept(cli, refined):
 
 def test_adaptation_that_is_not_possible_is_one_sentence(cli, toy, refined):
     synthesizer = ["--synthesizer", refined / "refined.safetensors"]
-    assert_refused(cli(toy / "low.wav", *synthesizer, "--text", TEXT, "--adapt"), "at least 5 s")
+    assert_refused(cli(toy / "low.wav", *synthesizer, "--text", TEXT, "--adapt"), "at least 20 s")
     assert_refused(cli(refined / "me.wav", "--text", TEXT, "--adapt"), "cannot be adapted")
     assert_refused(cli("--voice", "ann", *synthesizer, "--text", TEXT, "--adapt"), "--adapt needs reference clips")
 

@@ -23,7 +23,7 @@ def adapt(
     """The voice with an adapter of the synthesizer, see `VoiceCloner.adapt`. The models are not changed.
 
     Raises:
-        CorpusError: there are less than LEAST_SECONDS of audio.
+        CorpusError: there are less than 20 s of audio.
         ConfigError: as `VoiceCloner.adapt`.
     """
     seconds = sum(len(recording) for recording in recordings) / SAMPLE_RATE

@@ -33,9 +33,7 @@ Progress = Callable[[int, int], None]  # (steps done, steps in all)
 logger = logging.getLogger(__name__)
 
 RANK = 8
-STEPS = 240  # with ENOUGH_SECONDS of speech or more; words are lost if a clip of ten seconds is trained on for so long
-ENOUGH_SECONDS = 30.0
-LEAST_SHARE = 0.25  # of the steps
+STEPS = 240
 ROWS = 8
 CROP = 160  # frames
 LEAST_FRAMES = 32  # of a clip
@@ -107,7 +105,7 @@ def adapt_refiner(
     """
     spoken = [one for one in spoken if one.recorded.shape[1] >= LEAST_FRAMES]
     if not spoken:
-        raise CorpusError("There is no speech to adapt the voice to: give recordings of ten seconds or more in all.")
+        raise CorpusError("There is no speech to adapt the voice to: give recordings of half a minute or more in all.")
     changed = copy.deepcopy(refiner).train().requires_grad_(False)
     updates = {}
     torch.manual_seed(seed)
@@ -122,12 +120,11 @@ def adapt_refiner(
     optimizer = torch.optim.AdamW(groups, lr=LEARNING_RATE, weight_decay=1e-2)
     rng = np.random.default_rng(seed)
     generator = torch.Generator().manual_seed(seed)
-    steps = _steps_for(sum(one.recorded.shape[1] for one in spoken) / refiner.mel_config.frames_per_second)
-    for step in range(steps):
+    for step in range(STEPS):
         if check is not None:
             check()
         for group in optimizer.param_groups:
-            decay = 0.5 * (1 + math.cos(math.pi * step / steps))
+            decay = 0.5 * (1 + math.cos(math.pi * step / STEPS))
             group["lr"] = group["scale"] * LEARNING_RATE * min((step + 1) / WARMUP, decay)
         loss = _loss(changed, judges, spoken, rng, generator)
         optimizer.zero_grad()
@@ -135,18 +132,13 @@ def adapt_refiner(
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         if progress is not None:
-            progress(step + 1, steps)
+            progress(step + 1, STEPS)
     tensors = {
         f"{name}.{part}": getattr(update, part).detach().to(torch.float16).numpy()
         for name, update in updates.items()
         for part in ("up", "down")
     }
     return VoiceAdapter(tensors, weights_digest(refiner.state_dict()))
-
-
-def _steps_for(seconds: float) -> int:
-    """Steps for this much speech, at least one."""
-    return max(1, round(STEPS * min(1.0, max(LEAST_SHARE, seconds / ENOUGH_SECONDS))))
 
 
 def adapted(refiner: Refiner, adapter: VoiceAdapter) -> Refiner:

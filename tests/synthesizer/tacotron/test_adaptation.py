@@ -22,7 +22,6 @@ VOICE = np.eye(256, dtype=np.float32)[0]
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
     monkeypatch.setattr(adaptation, "STEPS", 60)
-    monkeypatch.setattr(adaptation, "ENOUGH_SECONDS", 0.1)
     monkeypatch.setattr(adaptation, "LEARNING_RATE", 5e-3)  # the toy refiner learns slowly
     monkeypatch.setattr(adaptation, "CROP", 32)
     monkeypatch.setattr(adaptation, "REFERENCE", (16, 32))
@@ -173,9 +172,3 @@ def test_an_adapter_with_other_tensors_is_refused(change):
         tensors[name] = tensors[name][:-1]
     with pytest.raises(ConfigError, match="another model"):
         adapted(refiner, VoiceAdapter(tensors, adapter.model))
-
-
-@pytest.mark.parametrize(("seconds", "steps"), [(2.0, 60), (10.0, 80), (15.0, 120), (30.0, 240), (600.0, 240)])
-def test_short_recordings_get_fewer_steps(seconds, steps, monkeypatch):
-    monkeypatch.undo()
-    assert adaptation._steps_for(seconds) == steps

@@ -118,11 +118,11 @@ def test_a_saved_voice_keeps_the_adapter_until_its_recordings_change(app, long_c
 
 def test_too_few_recordings_are_refused_in_one_sentence(app, clips):
     app.open()
-    use(app, clips[:1])
+    use(app, clips[:2])
     app.window.voice_card.adapt_button.click()
     app.settle()
     (sentence,) = app.errors
-    assert "only 3 s" in sentence and "5 s are needed" in sentence and "press Record" in sentence
+    assert "only 6 s" in sentence and "20 s are needed" in sentence and "press Record" in sentence
     assert app.voices.chosen.voice.adapter is None
 
 
