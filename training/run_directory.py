@@ -79,15 +79,24 @@ class RunDirectory:
             TrainingError: this folder holds a run already, or another process starts one in it.
             StorageError: it is a file, or cannot be written.
         """
-        if self.exists():
-            raise TrainingError(
-                f"{self.path} already holds a training run: resume it with --resume, or choose a different folder."
-            )
+        self._require_new()
         if self.path.exists() and not self.path.is_dir():
             raise StorageError(f"{self.path} is a file: choose a different run directory.")
         self._make_folders()
         self._lock_out_others()
+        try:
+            self._require_new()  # another process may have trained in the meantime
+        except TrainingError:
+            self.close()
+            raise
         write_json(self.config, description)
+
+    def _require_new(self) -> None:
+        """Raises: TrainingError if this folder holds a run."""
+        if self.exists():
+            raise TrainingError(
+                f"{self.path} already holds a training run: resume it with --resume, or choose a different folder."
+            )
 
     def resume(
         self,

@@ -423,3 +423,20 @@ def test_the_command_that_resumes(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "8")
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
     assert resume_command(Path("a"), "train.py") == "torchrun --nproc-per-node 4 -- train.py --run a --resume"
+
+
+def test_a_run_that_another_process_finished_while_this_one_waited_is_kept(tmp_path, monkeypatch):
+    lock = RunDirectory._lock_out_others
+
+    def wait(run: RunDirectory) -> None:
+        run.config.write_text('{"of": "the other"}')
+        lock(run)
+
+    monkeypatch.setattr(RunDirectory, "_lock_out_others", wait)
+    run = RunDirectory(tmp_path / "run")
+    with pytest.raises(TrainingError, match="already holds a training run"):
+        run.start({"of": "this one"})
+    assert run.description() == {"of": "the other"}
+    monkeypatch.undo()
+    run.resume({"of": "the other"})  # nothing is locked
+    run.close()
