@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from synthesizer.batches import with_text
 from synthesizer.planning import header_entries, with_mel_of
 from synthesizer.tacotron.config import TacotronConfig
 from synthesizer.tacotron.flags import TacotronFlags
@@ -38,8 +39,8 @@ def plan_postfilter(flags: TacotronFlags, store: FeatureStore, run: TrainingRun)
     rank = int(os.environ.get("RANK", "0"))
     torch.manual_seed(flags.seed)
     model, config = model_with_postfilter(flags, store)
-    training = np.random.default_rng((flags.seed, rank)).permutation(store.select(split="train"))
-    validation = np.random.default_rng(0).permutation(store.select(split="validation"))
+    training = np.random.default_rng((flags.seed, rank)).permutation(with_text(store, store.select(split="train")))
+    validation = np.random.default_rng(0).permutation(with_text(store, store.select(split="validation")))
     pairs, held_out = (
         teacher_forced_pairs(
             model, store, [int(index) for index in indices], config.inference.reduction_factor, progress_bar

@@ -11,6 +11,7 @@ import torch
 
 from modelfile.checkpoint import weights_digest
 from speech.errors import ConfigError
+from synthesizer.batches import with_text
 from synthesizer.planning import header_entries, with_mel_of
 from synthesizer.tacotron.config import TacotronConfig
 from synthesizer.tacotron.flags import TacotronFlags
@@ -74,7 +75,7 @@ def decoded_items(
         CorpusError, StorageError: there are none, or their store has mels of a different model.
     """
     training, validation = (
-        [int(index) for index in np.random.default_rng(0).permutation(store.select(split=split))]
+        [int(index) for index in np.random.default_rng(0).permutation(with_text(store, store.select(split=split)))]
         for split in ("train", "validation")
     )
     kept = {name: value for name, value in model.state_dict().items() if not name.startswith(TRAINED_LATER)}

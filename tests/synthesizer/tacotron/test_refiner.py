@@ -1,6 +1,8 @@
 """The refiner: conditions, sampling, training data and training."""
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,12 +14,14 @@ from speech.errors import ConfigError, StorageError
 from speech.mel_config import MelConfig
 from speech.mel_f0 import harmonic_pattern
 from speech.reference_mel import ReferenceMel
+from synthesizer import batches
 from synthesizer.options import EmbeddedVoice
 from synthesizer.tacotron.config import InferenceSettings, TacotronConfig
 from synthesizer.tacotron.model import Tacotron2
 from synthesizer.tacotron.refiner.data import RefinerBatches, RefinerItems, change_voice, decode_recordings
 from synthesizer.tacotron.refiner.flags import RefinerFlags
 from synthesizer.tacotron.refiner.network import Conditions, Refiner, pattern_table
+from synthesizer.tacotron.refiner.plan import decoded_items
 from synthesizer.tacotron.refiner.sampling import CoarseMel, refine, spoken_symbols, time_steps
 from synthesizer.tacotron.refiner.task import RefinerTask
 from tests.synthesizer.toy import HEADER, facade, toy_config, toy_run, toy_store
@@ -196,6 +200,16 @@ def test_decoded_recordings_are_kept_and_added_to(store, tmp_path):
     assert both.shape(index, "symbols") == both.shape(index, "f0") == (frames,)
     with pytest.raises(StorageError, match="other settings"):
         decoded(store, tmp_path, every, origin="b")
+
+
+def test_recordings_without_a_text_are_left_out(tmp_path, monkeypatch):
+    store = toy_store(tmp_path / "store")
+    monkeypatch.setitem(store.info, "text_optional", True)
+    monkeypatch.setattr(batches, "has_text", lambda _, index: index > 0)
+    flags = SimpleNamespace(refine=replace(FLAGS, generated=tmp_path / "decoded"))
+    config = TacotronConfig(toy_config(**SIZES), inference=InferenceSettings(reduction_factor=2))
+    items, held_out = decoded_items(toy_model(), config, store, flags, SimpleNamespace())  # type: ignore[arg-type]
+    assert {*items.indices, *held_out.indices} == set(range(1, len(store)))
 
 
 def test_batches_depend_on_seed_and_step_only(store, tmp_path):
