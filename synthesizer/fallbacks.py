@@ -22,6 +22,7 @@ not on the rest of the batch.
 from __future__ import annotations
 
 import logging
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -79,6 +80,11 @@ class SentenceRequest:
 def generator_seed(numbers: Sequence[int]) -> int:
     """A seed of 63 bits from several numbers."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def key_seed(key: str) -> int:
+    """A seed of 32 bits from the name of a recording."""
+    return zlib.crc32(key.encode("utf-8", "surrogatepass"))
 
 
 class Decode(Protocol):

@@ -8,14 +8,13 @@ that of free running, warped to the recording.
 
 from __future__ import annotations
 
-import zlib
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from speech.mel_f0 import f0_from_mel
 from synthesizer.base import AlignedMel
+from synthesizer.fallbacks import key_seed
 from synthesizer.masks import SILENCE
 from synthesizer.tacotron.config import TacotronConfig
 from synthesizer.tacotron.decoding import SentenceInput
@@ -37,7 +36,7 @@ def align_mel(
     The refiner, or the postfilter, is given the F0 of the recording.
     """
     inference, mel_config = config.inference, config.architecture.mel
-    seed = zlib.crc32(key.encode("utf-8", "surrogatepass"))
+    seed = key_seed(key)
     symbols, f0 = np.asarray(encode(transcript, 1.0), np.int64), f0_from_mel(mel, mel_config)
     made, alignment = _decode(model, config, mel, symbols, embedding, seed)
     if model.refiner is not None and inference.refiner_steps:  # it is trained on mels of free running

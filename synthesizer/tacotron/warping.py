@@ -6,7 +6,7 @@ and the result is warped to the recording by dynamic time warping (Sakoe & Chiba
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,22 +42,19 @@ def decode_like(
     sentences: Sequence[SentenceInput],
     recorded: Sequence[Floats],
     settings: InferenceSettings,
-    check: Callable[[], None] | None = None,
 ) -> list[WarpedMel]:
     """Decode sentences, and warp each to a recording of it.
 
     Args:
         recorded: mels [n_mels, frames].
-        check: called between sentences; it can raise to stop.
     """
     warped: list[WarpedMel] = []
-    for decoded, mel in zip(free_run(model, sentences, settings, stage="postnet"), recorded, strict=True):
-        if check is not None:
-            check()
+    results = free_run(model, sentences, settings, stage="postnet")
+    for sentence, decoded, mel in zip(sentences, results, recorded, strict=True):
         first, last = warping(mel, decoded.mel)
         sums = np.concatenate([np.zeros((len(mel), 1)), np.cumsum(decoded.mel, 1, dtype=np.float64)], 1)
         means = (sums[:, last + 1] - sums[:, first]) / (last + 1 - first)
-        symbols = spoken_symbols(sentences[len(warped)].symbols, decoded.alignment, decoded.mel.shape[1])
+        symbols = spoken_symbols(sentence.symbols, decoded.alignment, decoded.mel.shape[1])
         warped.append(WarpedMel(means.astype(np.float32), symbols[(first + last) // 2]))
     return warped
 

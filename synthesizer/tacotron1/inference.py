@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from modelfile.checkpoint import load_into, no_larger_than
 from modelfile.header import ModelHeader, config_from_header
 from synthesizer.base import AlignedMel
 from synthesizer.decoding_check import Decoded
-from synthesizer.fallbacks import SentenceRequest
+from synthesizer.fallbacks import SentenceRequest, key_seed
 from synthesizer.network import NetworkSynthesizer, origin_of
 from synthesizer.tacotron1.alphabets import read_pinyin, reads_pinyin, symbols_of
 from synthesizer.tacotron1.cleaning import letters_only, read_letters
@@ -77,7 +76,7 @@ class Tacotron1Synthesizer(NetworkSynthesizer[Tacotron1, Tacotron1Config]):
         padded[:frames] = mel.T
         given = torch.from_numpy(padded)[None].to(self.device)
         speaker = torch.from_numpy(np.array(embedding, np.float32))[None].to(self.device)
-        generator = torch.Generator().manual_seed(zlib.crc32(key.encode("utf-8", "surrogatepass")))
+        generator = torch.Generator().manual_seed(key_seed(key))
         with torch.inference_mode():
             memory = self.model.read(symbols, torch.ones_like(symbols, dtype=torch.bool), speaker, generator)
             valid = torch.ones(given.shape[:2], dtype=torch.bool, device=self.device)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from corpora.store import FeatureStore, FeatureWriter
 from speech.errors import CorpusError
 from speech.mel import code_mel, decode_mel
 from speech.mel_f0 import f0_from_mel
+from synthesizer.fallbacks import key_seed
 from synthesizer.masks import SILENCE
 from synthesizer.tacotron.config import InferenceSettings
 from synthesizer.tacotron.decoding import SentenceInput
@@ -104,8 +104,8 @@ def decode_recordings(
 def _sentence(store: FeatureStore, index: int) -> SentenceInput:
     """An utterance as input of the decoder, with a seed of its own."""
     symbols = encode(Transcript.from_json(store.meta(index)["transcript"]), 1.0)
-    seed = zlib.crc32(store.keys[index].encode("utf-8", "surrogatepass"))
-    return SentenceInput(np.asarray(symbols, np.int64), np.asarray(store.array(index, "embedding"), np.float32), seed)
+    embedding = np.asarray(store.array(index, "embedding"), np.float32)
+    return SentenceInput(np.asarray(symbols, np.int64), embedding, key_seed(store.keys[index]))
 
 
 class RefinerItems:
