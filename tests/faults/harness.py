@@ -123,21 +123,26 @@ def run_together(
         children = []
         for number, function in enumerate(functions):
             printed, report = Path(outside) / f"printed-{number}", Path(outside) / f"report-{number}"
+            inherited = _resident()
             child = os.fork()
             if child == 0:
                 _be_the_case(function, folder.resolve(), printed, report, kill, limit)
-            children.append((child, printed, report))
+            children.append((child, printed, report, inherited))
         return [_end(*child, kill, megabytes) for child in children]
 
 
-def _end(child: int, printed: Path, report: Path, kill: Kill | None, megabytes: float) -> Outcome:
+def _resident() -> float:
+    """Megabytes of memory that this process has, which a forked one inherits."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
+
+
+def _end(child: int, printed: Path, report: Path, inherited: float, kill: Kill | None, megabytes: float) -> Outcome:
     status, used, hang = _wait(child, kill)
     text = printed.read_text("utf-8", "replace") if printed.exists() else ""
     lines = report.read_text("utf-8", "replace").splitlines() if report.exists() else []
     code = os.waitstatus_to_exitcode(status)
     killed = kill is not None and code == -signal.SIGKILL
-    inherited = next((float(line.split()[1]) for line in lines if line.startswith("inherits ")), 0.0)
-    faults = [line for line in lines if line != "change" and not line.startswith("inherits ")]
+    faults = [line for line in lines if line != "change"]
     if "Traceback (most recent call last)" in text:
         faults.append("traceback: " + text.strip().splitlines()[-1][:300])
     elif code not in USUAL_EXITS and not killed and not hang:
@@ -191,8 +196,6 @@ def _be_the_case(
     try:
         output = os.open(printed, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
         reports = os.open(report, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        os.write(reports, f"inherits {used.ru_maxrss / 1024:.0f} MB\n".encode())
         for number in (1, 2):
             os.dup2(output, number)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
