@@ -89,7 +89,7 @@ def read_flags(stage: str, arguments: Sequence[str] | None = None) -> Any:
 
     Raises:
         ConfigError: no trainable family has this name.
-        TrainingError: there is no run to resume.
+        TrainingError: there is no run to resume, or its settings cannot be read.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
@@ -110,9 +110,15 @@ def read_flags(stage: str, arguments: Sequence[str] | None = None) -> Any:
     if len(trainable) > 1:
         description += f"\n\nModel families (--model): {', '.join(trainable)}."
     flags = None
-    for line in [*earlier, words]:
-        flags = _parse(trainable[kind], line, flags, description)
-    assert flags is not None
+    for line in earlier:
+        try:
+            flags = _parse(trainable[kind], line, flags, console_outputs=False)
+        except SystemExit as error:
+            raise TrainingError(
+                f"The run to resume was started with flags that cannot be read, {' '.join(line)[:200]!r}: "
+                "restore its config.json, or start a new run directory."
+            ) from error
+    flags = _parse(trainable[kind], words, flags, description=description)
     changes = tuple(word for word in words if word != "--resume")
     return replace(flags, command_lines=(*earlier, *([changes] if changes and changes not in earlier[-1:] else [])))
 
@@ -138,11 +144,12 @@ def _read_start(run: Path, kind: str, trainable: Collection[str]) -> tuple[str, 
 
 
 def _parse(
-    flags: type[TrainingFlags], words: Sequence[str], default: TrainingFlags | None, description: str
+    flags: type[TrainingFlags], words: Sequence[str], default: TrainingFlags | None, **options: Any
 ) -> TrainingFlags:
-    """The flags of one command line; those that it does not give are those of `default`."""
-    options: dict[str, Any] = {} if default is None else {"default": default}
-    return tyro.cli(flags, args=current_spelling(words, flags), description=description, **options)
+    """The flags of one command line; those that it does not give are those of `default`. `options` are tyro's."""
+    if default is not None:
+        options["default"] = default
+    return tyro.cli(flags, args=current_spelling(words, flags), **options)
 
 
 def current_spelling(words: Sequence[str], flags: type[TrainingFlags]) -> list[str]:

@@ -133,6 +133,8 @@ def check(count: int, seed: int, folder: Path, stage: str) -> Findings:
     from speech.audio import write_audio
 
     findings, rng = Findings(f"hostile manifests, {stage}"), random.Random(seed)
+    if stage == "run":
+        import training.run_directory  # noqa: F401 - PyTorch takes most of the memory that a case may use
     for number in cases(count):
         here = fresh(folder, "case")
         write_audio(here / "clip.wav", np.full(16_000, 0.1, np.float32))

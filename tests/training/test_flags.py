@@ -95,12 +95,18 @@ def test_the_whole_command_line_with_resume_still_resumes(tmp_path: Path) -> Non
 
 
 @pytest.mark.usefixtures("toy_families")
-def test_a_run_that_cannot_be_resumed_is_refused(tmp_path: Path) -> None:
+def test_a_run_that_cannot_be_resumed_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(TrainingError, match="no training run"):
         read_flags("encoder", ["--run", str(tmp_path), "--resume"])
-    (tmp_path / "config.json").write_text('{"kind": "toy", "command', encoding="utf-8")
-    with pytest.raises(TrainingError, match="cannot be read"):
-        read_flags("encoder", ["--run", str(tmp_path), "--resume"])
+    for settings in (
+        '{"kind": "toy", "command',
+        '{"kind": "toy", "command_lines": [["a", "--width", "wide"]]}',
+        '{"kind": "toy", "command_lines": [["a", "--help"]]}',
+    ):
+        (tmp_path / "config.json").write_text(settings, encoding="utf-8")
+        with pytest.raises(TrainingError, match="cannot be read"):
+            read_flags("encoder", ["--run", str(tmp_path), "--resume"])
+    assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.usefixtures("toy_families")
