@@ -1,7 +1,9 @@
 """Flags that all training scripts share, and what is made of them. Imports no torch, so that `--help` is quick."""
 
 import argparse
+import contextlib
 import inspect
+import io
 import json
 import logging
 import sys
@@ -111,8 +113,10 @@ def read_flags(stage: str, arguments: Sequence[str] | None = None) -> Any:
         description += f"\n\nModel families (--model): {', '.join(trainable)}."
     flags = None
     for line in earlier:
+        printed = io.StringIO()  # what tyro would print is about the present command line
         try:
-            flags = _parse(trainable[kind], line, flags, console_outputs=False)
+            with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+                flags = _parse(trainable[kind], line, flags)
         except SystemExit as error:
             raise TrainingError(
                 f"The run to resume was started with flags that cannot be read, {' '.join(line)[:200]!r}: "
