@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-import demo_cli
 from cloning import read_provenance
-from tests.commands import run_main
+from tests.commands import assert_refused, prepare_demo_cli
 from tests.synthesizer.vits.toy import save_toy_conversion
 from tests.toy_models import save_toy_models, speech_like
 
@@ -26,26 +25,7 @@ def toy(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def cli(toy, tmp_path, monkeypatch, capsys):
-    """Runs the command in an empty folder."""
-    work = tmp_path / "work"
-    work.mkdir()
-    monkeypatch.chdir(work)
-
-    def run(*arguments):
-        usual = {"--models": toy / "models", "--voices": tmp_path / "voices", "--device": "cpu"}
-        more = [word for flag, value in usual.items() if flag not in arguments for word in (flag, value)]
-        return run_main(demo_cli.main, capsys, *arguments, *more)
-
-    return run
-
-
-def assert_refused(made, *words) -> None:
-    """Exit code 2, one line, and nothing was written."""
-    assert made.code == 2, made
-    assert made.err.startswith("error: ") and made.err.count("\n") == 1, made.err
-    for word in words:
-        assert word in made.err
-    assert list(Path.cwd().rglob("*")) == []
+    return prepare_demo_cli(toy / "models", tmp_path, monkeypatch, capsys)
 
 
 def test_a_recording_is_converted_with_reference_clips_and_with_a_saved_voice(cli, toy):

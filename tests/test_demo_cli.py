@@ -18,11 +18,11 @@ import soundfile
 from scipy.signal import resample_poly
 
 import cloning
-import demo_cli
 from cloning import targets
 from cloning.narration import Narrator
 from cloning.watermark import Watermarker
 from speech.errors import StorageError
+from tests.commands import assert_error, assert_refused, prepare_demo_cli
 from tests.fakes import FakeSoundDevice
 from tests.synthesizer.vits.toy import toy_vits
 from tests.toy_models import save_toy_models, speech_like, toy_encoder, toy_synthesizer
@@ -42,47 +42,13 @@ def toy(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def cli(toy, tmp_path, monkeypatch, capsys):
-    """Runs the command in an empty folder; the toy models are used unless others are named."""
-    work = tmp_path / "work"
-    work.mkdir()
-    monkeypatch.chdir(work)
-
-    def run(*arguments, stdin: str = "") -> SimpleNamespace:
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), encoding="utf-8"))
-        given = [str(argument) for argument in arguments]
-        usual = {"--models": toy / "models", "--voices": tmp_path / "voices", "--device": "cpu"}
-        for flag, value in usual.items():
-            given += [] if flag in given else [flag, str(value)]
-        try:
-            code: object = demo_cli.main(given)
-        except SystemExit as stop:
-            code = stop.code
-        out, err = capsys.readouterr()
-        return SimpleNamespace(code=code, out=out, err=err)
-
-    return run
+    return prepare_demo_cli(toy / "models", tmp_path, monkeypatch, capsys)
 
 
 def wav_of(path) -> np.ndarray:
     wav, rate = soundfile.read(path, dtype="int16")
     assert rate == 16_000
     return wav
-
-
-def assert_error(result, *words: str) -> None:
-    """Exit code 2 and one line on stderr."""
-    assert result.code == 2, result
-    lines = result.err.splitlines()
-    assert len(lines) == 1, result.err
-    assert lines[0].startswith("error: ")
-    for word in words:
-        assert word in lines[0]
-
-
-def assert_refused(result, *words: str) -> None:
-    """An error, and nothing was written."""
-    assert_error(result, *words)
-    assert list(Path.cwd().rglob("*")) == []
 
 
 # --- normal use -------------------------------------------------------------------------------------------------------
