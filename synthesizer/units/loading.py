@@ -20,7 +20,8 @@ def load_unit_encoder(path: str | Path, hubert: str | Path | None = None) -> Uni
 
     Args:
         path: model file that `python -m synthesizer.units.training` or `python -m synthesizer.units.hubert` wrote.
-        hubert: folder of the HuBERT or ContentVec model, for units that were made of its features.
+        hubert: folder of the HuBERT or ContentVec model, for units that were made of its features; by default the
+            folder `hubert` beside the file.
 
     Raises:
         ModelFileError: missing, damaged, not a unit encoder, or of an unknown kind.
@@ -34,9 +35,10 @@ def load_unit_encoder(path: str | Path, hubert: str | Path | None = None) -> Uni
     if header.kind == MfccUnits.kind:
         return MfccUnits(config, centroids.numpy(), header)
     if header.kind == HubertUnits.kind:
-        if hubert is None:
-            raise ConfigError(f"{path} has units of a HuBERT model: give the folder of that model, too.")
-        return HubertUnits(load_hubert(hubert), config, centroids.numpy(), header)
+        folder = Path(path).parent / "hubert" if hubert is None else Path(hubert)
+        if hubert is None and not folder.is_dir():
+            raise ConfigError(f"{path} has units of a HuBERT model: put the folder of that model here: {folder}.")
+        return HubertUnits(load_hubert(folder), config, centroids.numpy(), header)
     if header.kind != NetworkUnits.kind:
         raise ModelFileError(f"{path} has units of the unknown kind {header.kind!r}: update the program.")
     with no_larger_than(weights):

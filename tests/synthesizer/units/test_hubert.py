@@ -71,6 +71,10 @@ def test_units_are_saved_and_need_their_own_model(folder: Path, tmp_path: Path) 
     again = load_unit_encoder(tmp_path / "units.safetensors", folder)
     assert again.encode(wav).shape == (25,)
     assert np.mean(again.encode(wav) == units.encode(wav)) > 0.9
+    with pytest.raises(ConfigError, match="put the folder of that model here"):
+        load_unit_encoder(tmp_path / "units.safetensors")
+    (tmp_path / "hubert").symlink_to(folder)
+    assert np.array_equal(load_unit_encoder(tmp_path / "units.safetensors").encode(wav), again.encode(wav))
     with pytest.raises(ConfigError, match="layers"):
         HubertUnits(hubert, UnitConfig(units=4, layer=3), centroids)
     other = Foreign.from_pretrained(folder)
