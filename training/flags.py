@@ -113,15 +113,7 @@ def read_flags(stage: str, arguments: Sequence[str] | None = None) -> Any:
         description += f"\n\nModel families (--model): {', '.join(trainable)}."
     flags = None
     for line in earlier:
-        printed = io.StringIO()  # what tyro would print is about the present command line
-        try:
-            with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-                flags = _parse(trainable[kind], line, flags)
-        except SystemExit as error:
-            raise TrainingError(
-                f"The run to resume was started with flags that cannot be read, {' '.join(line)[:200]!r}: "
-                "restore its config.json, or start a new run directory."
-            ) from error
+        flags = _parse_stored(trainable[kind], line, flags)
     flags = _parse(trainable[kind], words, flags, description=description)
     changes = tuple(word for word in words if word != "--resume")
     return replace(flags, command_lines=(*earlier, *([changes] if changes and changes not in earlier[-1:] else [])))
@@ -145,6 +137,23 @@ def _read_start(run: Path, kind: str, trainable: Collection[str]) -> tuple[str, 
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise TrainingError(f"{path} cannot be read: restore it, or start a new run directory.") from error
     return kind, lines
+
+
+def _parse_stored(flags: type[TrainingFlags], words: Sequence[str], default: TrainingFlags | None) -> TrainingFlags:
+    """`_parse` for a command line from a run's settings.
+
+    Raises:
+        TrainingError: it cannot be read. What tyro prints then is discarded, as it is about the present command line.
+    """
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+            return _parse(flags, words, default)
+    except SystemExit as error:
+        raise TrainingError(
+            f"The run to resume was started with flags that cannot be read, {' '.join(words)[:200]!r}: "
+            "restore its config.json, or start a new run directory."
+        ) from error
 
 
 def _parse(
