@@ -1,5 +1,6 @@
 """A mel spectrogram that arrives in segments, read by frame numbers as if it were whole."""
 
+import itertools
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -59,3 +60,8 @@ class MelFrames:
         while self._needed < self.known or self.has(self.known):
             yield self.read(self._needed, self.known)
             self.forget(self.known)
+
+    def twice(self) -> tuple["MelFrames", "MelFrames"]:
+        """The same frames for two readers, instead of this one. Segments are kept until both have read them."""
+        first, second = itertools.tee(self.segments())
+        return MelFrames(first), MelFrames(second)

@@ -13,7 +13,8 @@ from kernels import alignment_search, machine_code, phase_search
 from kernels.machine_code import Library, MachineCode
 from synthesizer.tacotron import fast_decoder
 from synthesizer.tacotron1 import fast_decoder as fast_decoder1
-from vocoder.spectral import fast_blend, fast_layers
+from vocoder.refinement import fast_blend
+from vocoder.spectral import fast_layers
 from vocoder.wavernn import compiled
 
 TOY = {"one": MachineCode("first", b"code of one"), "two": MachineCode("second", b"\n\x00of another")}

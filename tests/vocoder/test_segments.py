@@ -64,6 +64,16 @@ def test_segments_give_the_samples_of_one_fold(toy_config, engine, shape, mode, 
     assert {len(chunk) for chunk in chunks[:-1]} <= {1600}
 
 
+@pytest.mark.parametrize("lengths", [[1], [9, 1, 1, 2, 8], [64, 8, 1], [30, 1, 1, 170]])
+def test_refined_segments_give_the_samples_of_one_fold(toy_config, lengths):
+    torch.manual_seed(0)
+    vocoder = WaveRNNVocoder(build_wavernn(toy_config()), engine="compiled", refinements=3)
+    mel = random_mel(sum(lengths))
+    chunks = list(vocoder.stream_segments(cut(mel, lengths), seed=4))
+    assert np.array_equal(np.concatenate(chunks), vocoder.vocode_folds(mel, 1, seed=4))
+    assert max(len(chunk) for chunk in chunks) <= 1600
+
+
 def test_a_segment_is_requested_when_it_is_needed(vocoder):
     requested = []
 
@@ -79,8 +89,10 @@ def test_a_segment_is_requested_when_it_is_needed(vocoder):
     assert sum(len(chunk) for chunk in stream) == 3 * 150 * 200 - 1600 and requested == [0, 1, 2]
 
 
-def test_no_segments_give_no_audio(vocoder):
-    assert list(vocoder.stream_segments(iter(()), seed=0)) == []
+def test_no_segments_give_no_audio(vocoder, toy_config):
+    wavernn = WaveRNNVocoder(build_wavernn(toy_config()), engine="torch", refinements=2)
+    for each in (vocoder, wavernn):
+        assert list(each.stream_segments(iter(()), seed=0)) == []
 
 
 def test_bad_segment_is_refused_when_it_arrives(vocoder):
@@ -111,3 +123,11 @@ def test_segments_one_by_one():
     assert [part.shape[1] for part in parts] == [10, 1, 19] and np.array_equal(np.concatenate(parts, axis=1), mel)
     (whole,) = MelFrames.whole(mel).segments()
     assert np.array_equal(whole, mel)
+
+
+def test_two_readers_have_the_same_frames():
+    mel = random_mel(30)
+    first, second = MelFrames(cut(mel, [10, 1, 19])).twice()
+    assert np.array_equal(first.read(0, 15), mel[:, :15]) and second.known == 0
+    first.forget(15)
+    assert np.array_equal(second.read(0, 30), mel) and np.array_equal(first.read(15, 40), mel[:, 15:])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tyro.conf import OmitArgPrefixes
 
 from modelfile.families import Family
-from speech.errors import ConfigError, ModelFileError
+from speech.errors import ConfigError
 from training.flags import Kind, fit_config, trained_on
 from vocoder.flags import VocoderFlags
 from vocoder.spectral.config import AdversarialConfig, DiscriminatorConfig, SpectralConfig
@@ -66,7 +66,8 @@ def load(
     """
     from modelfile.checkpoint import load_into, no_larger_than
     from modelfile.header import config_from_header
-    from vocoder.spectral.inference import MAX_REFINEMENTS, REFINEMENTS, SpectralVocoder
+    from vocoder.refinement import REFINEMENTS, stored_refinements
+    from vocoder.spectral.inference import SpectralVocoder
     from vocoder.spectral.model import SpectralGenerator
 
     if engine not in ("auto", "torch"):
@@ -75,11 +76,9 @@ def load(
     with no_larger_than(weights):
         model = SpectralGenerator.without_weights(config)
     load_into(model, weights)
-    stored = header.extra.get("refinements", str(REFINEMENTS))
-    if not (stored.isdecimal() and len(stored) <= 4 and int(stored) <= MAX_REFINEMENTS):
-        raise ModelFileError(f"The file's header has {stored[:20]!r} refinements: it is damaged.")
+    refinements = stored_refinements(header, REFINEMENTS)
     about: dict[str, Any] = {"licence": header.licence, "trained_on": header.trained_on, "step": header.step}
-    return SpectralVocoder(model, device, refinements=int(stored), **about, **options)
+    return SpectralVocoder(model, device, refinements=refinements, **about, **options)
 
 
 def plan(flags: SpectralFlags, store: "FeatureStore", run: Path) -> "TrainingPlan":

@@ -8,21 +8,18 @@ from typing import Literal, Unpack
 import numpy as np
 import torch
 
-from speech.errors import ConfigError
 from speech.mel_config import MelConfig
 from vocoder.base import CHUNK_FRAMES, STAGE, About, Vocoder
 from vocoder.control import Control
 from vocoder.emphasis import Deemphasis
+from vocoder.refinement import ENTRY, REFINEMENTS, check_refinements, refined
+from vocoder.refinement.refined import RefinedTransform
+from vocoder.refinement.transform import InverseTransform
 from vocoder.segments import MelFrames
-from vocoder.spectral import refinement
 from vocoder.spectral.model import SpectralGenerator
-from vocoder.spectral.refinement import RefinedTransform
 from vocoder.spectral.streaming import FrameLayers, GeneratorStream
-from vocoder.spectral.transform import InverseTransform
 
 BLOCK_FRAMES = 128  # largest part of a mel; twice as many are 5 % faster and take ten megabytes more
-REFINEMENTS = 16  # default for files without this entry
-MAX_REFINEMENTS = 1000
 
 
 class SpectralVocoder(Vocoder):
@@ -32,7 +29,7 @@ class SpectralVocoder(Vocoder):
         model: the generator.
         device: of the network; the inverse transform runs on the CPU.
         refinements: projections that make the spectrum consistent with itself and the mel
-            (`vocoder.spectral.refinement`); 0 keeps the network's output.
+            (`vocoder.refinement`); 0 keeps the network's output.
         precision: of the network on a CPU; see `FrameLayers`.
         about: `licence`, `trained_on` and `step` of the model.
 
@@ -55,15 +52,13 @@ class SpectralVocoder(Vocoder):
         self.device = torch.device(device)
         self.config = model.config
         self.model = model.to(self.device).eval().requires_grad_(False)
-        if not 0 <= refinements <= MAX_REFINEMENTS:
-            raise ConfigError(f"{refinements} refinements are out of range: choose 0 to {MAX_REFINEMENTS}.")
-        self.refinements, self.precision = refinements, precision
+        self.refinements, self.precision = check_refinements(refinements), precision
 
     def save(self, path: str | Path, dtype: torch.dtype | None = None) -> None:
         from modelfile.checkpoint import save_model
         from modelfile.header import ModelHeader
 
-        extra = {"refinements": str(self.refinements)}
+        extra = {ENTRY: str(self.refinements)}
         header = ModelHeader(STAGE, self.kind, self.config, self.step, self.licence, self.trained_on, extra=extra)
         save_model(path, self.model, header, dtype)
 
@@ -103,7 +98,7 @@ class SpectralVocoder(Vocoder):
         """
         size, ahead = CHUNK_FRAMES, self.config.lookahead
         if self.refinements:
-            size, ahead = refinement.BLOCK_FRAMES, self.config.reach + refinement.LOOKAHEAD_FRAMES
+            size, ahead = refined.BLOCK_FRAMES, self.config.reach + refined.LOOKAHEAD_FRAMES
         stop = size + ahead
         while True:
             yield stop

@@ -53,13 +53,15 @@ def load(header: "ModelHeader", weights: "dict[str, Tensor]", device: Any = "cpu
     """Build the model that a file describes, its matrices dense or in sparse blocks.
 
     Args:
-        options: `engine`, `threads` and `sharpen` of `WaveRNNVocoder`.
+        options: `engine`, `threads`, `sharpen` and `refinements` of `WaveRNNVocoder`. A file of a public WaveRNN has no
+            refinements.
 
     Raises:
         ModelFileError: its config is refused or the weights do not fit it.
     """
     from modelfile.checkpoint import load_into, no_larger_than
     from modelfile.header import config_from_header
+    from vocoder.refinement import stored_refinements
     from vocoder.wavernn.inference import WaveRNNVocoder
     from vocoder.wavernn.model import build_wavernn
     from vocoder.wavernn.pruning import unpack_sparse
@@ -70,6 +72,7 @@ def load(header: "ModelHeader", weights: "dict[str, Tensor]", device: Any = "cpu
         model = build_wavernn(config)
     load_into(model, weights)
     about: dict[str, Any] = {"licence": header.licence, "trained_on": header.trained_on, "step": header.step}
+    options.setdefault("refinements", stored_refinements(header, 0))
     return WaveRNNVocoder(model, device, **about, **options)
 
 

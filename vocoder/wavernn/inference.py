@@ -13,6 +13,8 @@ from speech.mel_config import MelConfig
 from vocoder.base import CHUNK_FRAMES, STAGE, About, Vocoder
 from vocoder.control import NO_CONTROL, Control
 from vocoder.emphasis import Deemphasis
+from vocoder.refinement import ENTRY, check_refinements
+from vocoder.refinement.refined import refine_samples
 from vocoder.segments import MelFrames
 from vocoder.wavernn.engines import OVERLAP_FRAMES, Engine, Running, start_engine
 from vocoder.wavernn.folding import FoldJoiner, plan_folds
@@ -37,10 +39,12 @@ class WaveRNNVocoder(Vocoder):
         threads: of the compiled engine; by default as many as PyTorch uses.
         sharpen: sharpen the distributions where the pitch is clear, which makes voiced speech less noisy (excitation
             shape only).
+        refinements: projections that make the samples less noisy and give them the mel (`vocoder.refinement`); 0 keeps
+            the network's samples.
         about: `licence`, `trained_on` and `step` of the model.
 
     Raises:
-        ConfigError: there is no such engine on this device.
+        ConfigError: there is no such engine on this device, or the number of refinements is out of range.
     """
 
     kind = "wavernn"
@@ -53,6 +57,7 @@ class WaveRNNVocoder(Vocoder):
         engine: Engine = "auto",
         threads: int | None = None,
         sharpen: bool = True,
+        refinements: int = 0,
         **about: Unpack[About],
     ) -> None:
         super().__init__(**about)
@@ -68,13 +73,15 @@ class WaveRNNVocoder(Vocoder):
         self.config = model.config
         self.model = model.to(self.device).eval().requires_grad_(False)
         self.engine, self.threads, self.sharpen = engine, threads, sharpen
+        self.refinements = check_refinements(refinements)
 
     def save(self, path: str | Path, dtype: torch.dtype | None = None) -> None:
         from modelfile.checkpoint import save_model
         from modelfile.header import ModelHeader
         from vocoder.wavernn.pruning import pack_sparse
 
-        header = ModelHeader(STAGE, self.kind, self.config, self.step, self.licence, self.trained_on)
+        extra = {ENTRY: str(self.refinements)}
+        header = ModelHeader(STAGE, self.kind, self.config, self.step, self.licence, self.trained_on, extra=extra)
         save_model(path, pack_sparse(self.model.state_dict(), self.config), header, dtype)
 
     @property
@@ -94,10 +101,12 @@ class WaveRNNVocoder(Vocoder):
     ) -> np.ndarray:
         """Generate the waveform of a checked mel in at most `folds` parts at once; with 1, the samples of `stream`."""
         wav = self._sample_folds(mel, folds, _chosen(seed), control)
-        finish = Deemphasis(self.mel_config.preemphasis)
-        for start in range(0, len(wav), FINISH_SAMPLES):
+        parts = (wav[start : start + FINISH_SAMPLES] for start in range(0, len(wav), FINISH_SAMPLES))
+        done = 0
+        for part in self._finished(parts, MelFrames.whole(mel), control):
             control.check()
-            wav[start : start + FINISH_SAMPLES] = finish(wav[start : start + FINISH_SAMPLES])
+            wav[done : done + len(part)] = part  # they were read before
+            done += len(part)
         return wav
 
     def _generate_whole(self, mel: np.ndarray, seed: int | None, control: Control) -> np.ndarray:
@@ -124,10 +133,18 @@ class WaveRNNVocoder(Vocoder):
 
     def _generate(self, mel: MelFrames, seed: int | None, control: Control) -> Iterator[np.ndarray]:
         """The samples of `vocode_folds` with a single fold."""
-        finish, tape = Deemphasis(self.mel_config.preemphasis), open_tape(self.config, _chosen(seed))
-        made = self.running.sampler.sample_stream(mel, tape, control)
-        for samples in regrouped(made, CHUNK_FRAMES * self.config.hop_length):
-            yield finish(decode_samples(samples, self.config))
+        tape, again = open_tape(self.config, _chosen(seed)), mel
+        if self.refinements:
+            mel, again = mel.twice()
+        made = regrouped(self.running.sampler.sample_stream(mel, tape, control), CHUNK_FRAMES * self.config.hop_length)
+        return self._finished((decode_samples(samples, self.config) for samples in made), again, control)
+
+    def _finished(self, parts: Iterator[np.ndarray], mel: MelFrames, control: Control) -> Iterator[np.ndarray]:
+        """Pre-emphasised samples in parts -> the waveform in parts."""
+        finish = Deemphasis(self.mel_config.preemphasis)
+        if self.refinements:
+            parts = refine_samples(parts, mel, self.mel_config, self.refinements, control.check)
+        return map(finish, parts)
 
 
 def _report_part(control: Control, before: int, total: int, done: int, _part: int) -> None:

@@ -13,9 +13,10 @@ from speech.errors import ConfigError, ModelFileError, SpeechError, WorkCancelle
 from speech.mel import synthesis_mel
 from vocoder import Vocoder
 from vocoder.emphasis import Deemphasis
-from vocoder.spectral import refinement, streaming
+from vocoder.refinement import REFINEMENTS, refined
+from vocoder.spectral import streaming
 from vocoder.spectral.config import SpectralConfig
-from vocoder.spectral.inference import BLOCK_FRAMES, REFINEMENTS, SpectralVocoder
+from vocoder.spectral.inference import BLOCK_FRAMES, SpectralVocoder
 from vocoder.spectral.model import SpectralGenerator
 
 TOY = SpectralConfig(channels=16, hidden=24, blocks=2, kernel=3)
@@ -186,7 +187,7 @@ def test_refined_silence_is_silent():
 
 def test_lookahead_of_refined_blocks():
     vocoder = toy_vocoder(refinements=16)  # enough for the farthest frame to have an effect
-    reach = refinement.BLOCK_FRAMES - 1 + refinement.LOOKAHEAD_FRAMES + TOY.reach
+    reach = refined.BLOCK_FRAMES - 1 + refined.LOOKAHEAD_FRAMES + TOY.reach
     first = np.concatenate(list(itertools.islice(vocoder.stream(random_mel(200)), 7)))
     for frame, same in ((reach, False), (reach + 1, True)):
         mel = random_mel(200)

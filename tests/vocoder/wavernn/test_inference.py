@@ -12,6 +12,7 @@ import torch
 from modelfile.checkpoint import save_model
 from modelfile.header import ModelHeader
 from speech.errors import ConfigError, ModelFileError, SpeechError, WorkCancelled
+from speech.mel import MelConfig, synthesis_mel
 from vocoder import Vocoder
 from vocoder.control import Control
 from vocoder.wavernn import inference
@@ -40,6 +41,35 @@ def test_length_and_progress(vocoder):
     wav = vocoder.vocode_folds(random_mel(16), 2, seed=1, control=Control(lambda *progress: seen.append(progress)))
     assert wav.shape == (3200,) and wav.dtype == np.float32 and np.abs(wav).max() <= 1
     assert [done for done, _ in seen] == sorted(done for done, _ in seen) and seen[-1][0] == seen[-1][1]
+
+
+def test_refinements_reduce_the_mel_error(toy_config, voice):
+    mel, errors = synthesis_mel(voice(1.0)), []
+    for refinements in (0, 1, 16):
+        torch.manual_seed(0)
+        vocoder = WaveRNNVocoder(build_wavernn(toy_config()), engine="compiled", refinements=refinements)
+        wav = vocoder.vocode(mel, seed=1)
+        assert wav.shape == (200 * mel.shape[1],)
+        errors.append(float(np.abs(synthesis_mel(wav)[:, : mel.shape[1]] - mel).mean()))
+    assert errors[0] > 2 * errors[1] > 2 * errors[2]
+
+
+def test_refined_silence_is_silence(toy_config):
+    vocoder = WaveRNNVocoder(build_wavernn(toy_config()), engine="torch", refinements=2)
+    assert not vocoder.vocode(np.full((80, 5), -4, np.float32), seed=1).any()
+
+
+def test_refinement_of_frames_that_overlap_by_half_or_less(toy_config):
+    for n_fft, hop in ((1024, 200), (400, 200), (320, 200)):
+        mel = MelConfig(n_fft=n_fft, win_length=n_fft, hop_length=hop)
+        vocoder = WaveRNNVocoder(build_wavernn(toy_config(mel=mel)), engine="torch", refinements=2)
+        wav = vocoder.vocode(random_mel(6), seed=1)
+        assert wav.shape == (6 * hop,) and np.isfinite(wav).all()
+
+
+def test_refinements_out_of_range_are_refused(toy_config):
+    with pytest.raises(ConfigError, match="refinements"):
+        WaveRNNVocoder(build_wavernn(toy_config()), refinements=-1)
 
 
 def test_many_folds_are_sampled_in_batches(vocoder, monkeypatch):
@@ -261,6 +291,21 @@ def test_save_and_load_give_the_same_output(vocoder, tmp_path, dtype):
     if dtype is None:
         assert np.array_equal(loaded.vocode(mel, seed=1), vocoder.vocode(mel, seed=1))
     assert np.array_equal(Vocoder.load(again, engine="torch").vocode(mel, seed=1), loaded.vocode(mel, seed=1))
+
+
+def test_refinements_of_a_file(toy_config, tmp_path):
+    path = tmp_path / "vocoder.safetensors"
+    WaveRNNVocoder(build_wavernn(toy_config()), refinements=5).save(path)
+    loaded, changed = Vocoder.load(path), Vocoder.load(path, refinements=0)
+    assert isinstance(loaded, WaveRNNVocoder) and loaded.refinements == 5
+    assert isinstance(changed, WaveRNNVocoder) and changed.refinements == 0
+    weights = loaded.model.state_dict()
+    save_model(path, weights, ModelHeader("vocoder", "wavernn", loaded.config))
+    unnamed = Vocoder.load(path)
+    assert isinstance(unnamed, WaveRNNVocoder) and unnamed.refinements == 0
+    save_model(path, weights, ModelHeader("vocoder", "wavernn", loaded.config, extra={"refinements": "1e9"}))
+    with pytest.raises(ModelFileError, match="refinements"):
+        Vocoder.load(path)
 
 
 def test_bad_files_are_refused_in_one_sentence(vocoder, tmp_path):

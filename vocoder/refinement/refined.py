@@ -1,8 +1,4 @@
-"""Refinement: a few projections that make the network's spectrum consistent with itself and with the mel.
-
-A network trained without a discriminator predicts phases only roughly. The waveform of its spectrum then has neither
-quite the given mel nor the predicted magnitudes. A few iterations of the fast Griffin-Lim algorithm that start from the
-predicted phases correct that. They reach a better result than many from random phases.
+"""The inverse transform with refinement, of spectra and of samples that arrive in parts.
 
 The target magnitudes are the geometric mean of two magnitude spectra that both have the mel's bands: the network's,
 which has the harmonics, and a smooth one computed from the mel alone.
@@ -12,16 +8,16 @@ the block take part in the search and are discarded. The blocks do not depend on
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
 
-from speech.mel import MelConfig, mel_filters, mel_to_magnitude
+from speech.mel import MelConfig, hann_window, mel_filters, mel_to_magnitude
 from vocoder.phase import Frames
+from vocoder.refinement.fast_blend import CORRECTIONS, ITERATIONS, LEAST, MOST, FastBlend, fast_blend
+from vocoder.refinement.transform import ForwardTransform, InverseTransform
 from vocoder.segments import MelFrames
-from vocoder.spectral.fast_blend import CORRECTIONS, ITERATIONS, LEAST, MOST, FastBlend, fast_blend
-from vocoder.spectral.transform import InverseTransform
 
 BLOCK_FRAMES = 64  # whose phases are found together
 LOOKAHEAD_FRAMES = 8  # after them, which take part in the search
@@ -83,6 +79,26 @@ class RefinedTransform:
         start = projected * (magnitude / np.maximum(np.abs(projected), _TINY))
         start[: len(known)] = known
         return frames.search_phase(magnitude, start, len(known), self._iterations, self._check)
+
+
+def refine_samples(
+    parts: Iterable[np.ndarray], mel: MelFrames, config: MelConfig, iterations: int, check: Callable[[], None]
+) -> Iterator[np.ndarray]:
+    """Refine pre-emphasised samples of a mel, float32 [samples] in parts of any length, of which each frame has a hop.
+
+    Args:
+        mel, iterations, check: as for `RefinedTransform`.
+
+    Returns:
+        As many samples, in parts of a block.
+    """
+    forward = ForwardTransform(hann_window(config.win_length, config.n_fft), config.hop_length)
+    inverse = RefinedTransform(mel, config, iterations, check)
+    for part in parts:
+        spectrum = forward.push(part)
+        if len(spectrum):
+            yield inverse.push(torch.from_numpy(spectrum.T[None]), last=False)[0].numpy()
+    yield inverse.push(torch.from_numpy(forward.finish().T[None]), last=True)[0].numpy()
 
 
 @functools.lru_cache(maxsize=4)

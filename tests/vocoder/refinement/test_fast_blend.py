@@ -7,9 +7,9 @@ import torch
 from speech.errors import one_line
 from speech.mel import MelConfig, filters_and_inverse, synthesis_mel
 from vocoder.emphasis import Deemphasis
+from vocoder.refinement import fast_blend, refined
+from vocoder.refinement.refined import RefinedTransform
 from vocoder.segments import MelFrames
-from vocoder.spectral import fast_blend, refinement
-from vocoder.spectral.refinement import RefinedTransform
 
 CONFIGS = [
     MelConfig(),
@@ -18,7 +18,7 @@ CONFIGS = [
 ]
 
 
-def refined(config: MelConfig, mel: np.ndarray, spectrum: torch.Tensor, iterations: int) -> np.ndarray:
+def refine(config: MelConfig, mel: np.ndarray, spectrum: torch.Tensor, iterations: int) -> np.ndarray:
     transform = RefinedTransform(MelFrames.whole(mel), config, iterations, lambda: None)
     return transform.push(spectrum, last=True)[0].numpy()
 
@@ -30,17 +30,17 @@ def test_a_refinement_agrees_with_numpy(monkeypatch, config, frames):
     mel = np.random.default_rng(frames).uniform(-4, 2, (config.n_mels, frames)).astype(np.float32)
     mel[:, frames // 2] = -4  # a silent frame
     spectrum = torch.randn(1, config.n_frequencies, frames, dtype=torch.complex64) / 10
-    fast = refined(config, mel, spectrum, 1)
-    assert refinement._blend_of(config) is not None
-    monkeypatch.setattr(refinement, "_blend_of", lambda config: None)
-    exact = refined(config, mel, spectrum, 1)
+    fast = refine(config, mel, spectrum, 1)
+    assert refined._blend_of(config) is not None
+    monkeypatch.setattr(refined, "_blend_of", lambda config: None)
+    exact = refine(config, mel, spectrum, 1)
     assert fast.shape == exact.shape == (frames * config.hop_length,)
     np.testing.assert_allclose(fast, exact, atol=1e-4 * max(1e-3, np.abs(exact).max()))
 
 
 def test_refined_speech_has_the_given_mel(voice):
     mel = synthesis_mel(voice(1.0))
-    wav = refined(MelConfig(), mel, torch.randn(1, 401, mel.shape[1], dtype=torch.complex64), 30)
+    wav = refine(MelConfig(), mel, torch.randn(1, 401, mel.shape[1], dtype=torch.complex64), 30)
     reached = synthesis_mel(Deemphasis(0.97)(wav))[:, : mel.shape[1]]
     assert np.abs(reached - mel).mean() < 0.2
 
