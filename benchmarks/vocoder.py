@@ -10,7 +10,7 @@ affects all of them alike. Memory is the peak of a separate process, minus that 
 mel. All cases take half an hour or more, most of it for the reference and dense models. --quick takes three minutes.
 
 A case is named by model (classic: two GRU-512 as in public checkpoints; compact: the default sizes; compact512: one
-GRU-512; excitation: the default sizes with linear prediction), percent pruned, mode (stream or folds), threads, and
+GRU-512; excitation: the default sizes with linear prediction, refined), percent pruned, mode (stream or folds), threads, and
 seconds of speech.
 """
 
@@ -56,6 +56,7 @@ SHAPES = {
     "compact512": ("compact", 512, 256),
     "excitation": ("excitation", 384, 256),
 }  # shape, GRU units, fully connected width
+REFINED = ("excitation",)  # as the included model
 SPARSITIES = {"dense": 0.0, "90": 0.9, "95": 0.95, "975": 0.975}
 REFERENCE_TARGET, REFERENCE_OVERLAP = 8000, 400  # samples: the settings of public SV2TTS vocoders
 LONG_SECONDS = 600
@@ -326,9 +327,11 @@ def make_model(shape: str, sparsity: float) -> WaveRNN:
 
 
 def make_vocoder(shape: str, pruned: str, threads: int, warm: bool = True) -> WaveRNNVocoder:
+    from vocoder.refinement import REFINEMENTS
     from vocoder.wavernn.inference import WaveRNNVocoder
 
-    vocoder = WaveRNNVocoder(make_model(shape, SPARSITIES[pruned]), engine="compiled", threads=threads)
+    model, refinements = make_model(shape, SPARSITIES[pruned]), REFINEMENTS if shape in REFINED else 0
+    vocoder = WaveRNNVocoder(model, engine="compiled", threads=threads, refinements=refinements)
     if warm:
         vocoder.warm_up()
     return vocoder
