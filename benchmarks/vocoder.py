@@ -10,8 +10,8 @@ affects all of them alike. Memory is the peak of a separate process, minus that 
 mel. All cases take half an hour or more, most of it for the reference and dense models. --quick takes three minutes.
 
 A case is named by model (classic: two GRU-512 as in public checkpoints; compact: the default sizes; compact512: one
-GRU-512; excitation: the default sizes with linear prediction, refined), percent pruned, mode (stream or folds), threads, and
-seconds of speech.
+GRU-512; excitation: the default sizes with linear prediction, refined), percent pruned, mode (stream or folds),
+threads, and seconds of speech.
 """
 
 from __future__ import annotations
