@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 import torch
 
-from speech.mel import MelConfig, hann_window, mel_filters, mel_to_magnitude
+from speech.mel import MelConfig, mel_filters, mel_to_magnitude
 from vocoder.phase import Frames
 from vocoder.refinement.fast_blend import CORRECTIONS, ITERATIONS, LEAST, MOST, FastBlend, fast_blend
 from vocoder.refinement.transform import ForwardTransform, InverseTransform
@@ -96,7 +96,7 @@ def refine_samples(
     Returns:
         As many samples, in parts of a block.
     """
-    forward = ForwardTransform(hann_window(config.win_length, config.n_fft), config.hop_length)
+    forward = ForwardTransform(Frames.of(config))
     inverse = RefinedTransform(mel, config, iterations, check)
     below = math.ceil(config.fmin * config.n_fft / config.sample_rate)
 

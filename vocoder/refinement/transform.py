@@ -1,10 +1,11 @@
 """Short-time Fourier transform and its inverse, whole or in parts. Frame k is centred on sample k * hop."""
 
 import numpy as np
-import scipy.fft
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from vocoder.phase import Frames
 
 SMALLEST_WEIGHT = 1e-2  # sum of the squared windows at a sample; 1.5 inside a signal with a hop of a quarter window
 
@@ -13,28 +14,28 @@ class ForwardTransform:
     """The spectrum of a signal with one frame for each hop, zeros before and after it.
 
     Args:
-        window: float32 [n_fft].
-        hop: samples from frame to frame; it divides the length of the signal.
+        frames: how a signal is divided; the hop divides the length of the signal.
     """
 
-    def __init__(self, window: np.ndarray, hop: int) -> None:
-        self._window, self._hop = window, hop
-        self._waiting = np.zeros(len(window) // 2, np.float32)  # samples from the start of the next frame
+    def __init__(self, frames: Frames) -> None:
+        self._frames = frames
+        self._waiting = np.zeros(frames.n_fft // 2, np.float32)  # samples from the start of the next frame
 
     def push(self, samples: np.ndarray) -> np.ndarray:
         """Frames that are complete with these samples, float32 [samples]: complex64 [frames, n_fft // 2 + 1]."""
-        n_fft, hop = len(self._window), self._hop
         self._waiting = np.concatenate([self._waiting, samples])
-        if len(self._waiting) < n_fft:
-            return np.zeros((0, n_fft // 2 + 1), np.complex64)
-        frames = np.lib.stride_tricks.sliding_window_view(self._waiting, n_fft)[::hop]
-        self._waiting = self._waiting[len(frames) * hop :]
-        return scipy.fft.rfft(frames * self._window, axis=1, workers=1)
+        return self._analyze((len(self._waiting) - self._frames.n_fft) // self._frames.hop + 1)
 
     def finish(self) -> np.ndarray:
         """The frames that reach beyond the end of the signal, as `push`."""
-        missing = len(self._window) - len(self._window) // 2 - self._hop
-        return self.push(np.zeros(max(0, missing), np.float32))
+        return self._analyze((len(self._waiting) - self._frames.n_fft // 2) // self._frames.hop)
+
+    def _analyze(self, count: int) -> np.ndarray:
+        if count <= 0:
+            return np.zeros((0, self._frames.n_fft // 2 + 1), np.complex64)
+        spectrum = self._frames.analyze(self._waiting, count)
+        self._waiting = self._waiting[count * self._frames.hop :]
+        return spectrum
 
 
 class InverseTransform:
