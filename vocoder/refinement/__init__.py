@@ -20,7 +20,7 @@ ENTRY = "refinements"  # of a model file's header
 
 
 def check_refinements(count: int) -> int:
-    """The same number of projections.
+    """Return a number of projections that is in range.
 
     Raises:
         ConfigError: it is out of range.

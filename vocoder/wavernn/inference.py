@@ -105,7 +105,7 @@ class WaveRNNVocoder(Vocoder):
         done = 0
         for part in self._finished(parts, MelFrames.whole(mel), control):
             control.check()
-            wav[done : done + len(part)] = part  # they were read before
+            wav[done : done + len(part)] = part  # over samples that were read before
             done += len(part)
         return wav
 
@@ -133,11 +133,13 @@ class WaveRNNVocoder(Vocoder):
 
     def _generate(self, mel: MelFrames, seed: int | None, control: Control) -> Iterator[np.ndarray]:
         """The samples of `vocode_folds` with a single fold."""
-        tape, again = open_tape(self.config, _chosen(seed)), mel
+        for_network = for_refinement = mel
         if self.refinements:
-            mel, again = mel.twice()
-        made = regrouped(self.running.sampler.sample_stream(mel, tape, control), CHUNK_FRAMES * self.config.hop_length)
-        return self._finished((decode_samples(samples, self.config) for samples in made), again, control)
+            for_network, for_refinement = mel.twice()
+        tape = open_tape(self.config, _chosen(seed))
+        made = self.running.sampler.sample_stream(for_network, tape, control)
+        chunks = regrouped(made, CHUNK_FRAMES * self.config.hop_length)
+        return self._finished((decode_samples(chunk, self.config) for chunk in chunks), for_refinement, control)
 
     def _finished(self, parts: Iterator[np.ndarray], mel: MelFrames, control: Control) -> Iterator[np.ndarray]:
         """Pre-emphasised samples in parts -> the waveform in parts."""
