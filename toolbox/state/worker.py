@@ -193,7 +193,7 @@ class Worker(QObject):
         return tuple(self._jobs)
 
     def cancel_all(self) -> None:
-        for job in self.jobs:
+        for job in reversed(self.jobs):  # the running one last, so that no other starts when it ends
             job.cancel()
 
     def close(self, timeout_seconds: float) -> bool:
