@@ -58,8 +58,11 @@ class Architecture:
     """Width of the condition that is made of the speaker embedding."""
     decoder_size: int = 128
     """Channels at the input of the decoder, halved by each upsampling; 512 in the paper."""
-    upsample_rates: tuple[int, ...] = (5, 5, 4, 2)
-    """Upsampling of the decoder. Their product is the hop of the mel settings."""
+    upsample_rates: tuple[int, ...] = (5, 5)
+    """Upsampling of the decoder."""
+    istft_hop: int = 8
+    """Hop of the inverse short-time Fourier transform at its end, with a window of four hops (iSTFTNet); 1 for a
+    convolution instead, as in the paper. The upsampling rates and this hop multiply to the hop of the mel settings."""
     block_kernels: tuple[int, ...] = (3, 7, 11)
     """Kernels of the residual blocks after each upsampling."""
     block_dilations: tuple[int, ...] = (1, 3, 5)
@@ -84,11 +87,11 @@ class Architecture:
         require_rates(self, "encoder_dropout", "duration_dropout")
         if self.unit_pitch and not self.units:
             raise ConfigError("unit_pitch is the pitch input of the prior from units: set the number of units, too.")
-        if math.prod(self.upsample_rates) != self.mel.hop_length:
+        if math.prod(self.upsample_rates) * self.istft_hop != self.mel.hop_length:
             product = " * ".join(map(str, self.upsample_rates))
             raise ConfigError(
-                f"The upsampling rates {product} must multiply to the hop of {self.mel.hop_length} samples: set "
-                "--upsample-rates."
+                f"The upsampling rates {product} and the istft_hop {self.istft_hop} must multiply to the hop of "
+                f"{self.mel.hop_length} samples: set --upsample-rates and --istft-hop."
             )
 
     def _check_sizes(self) -> None:
@@ -98,7 +101,7 @@ class Architecture:
         )  # fmt: skip
         layers = ("encoder_layers", "encoder_heads", "posterior_layers", "flow_couplings", "flow_layers")
         require_ranges(self, dict.fromkeys(widths, (1, MOST_WIDTH)) | dict.fromkeys(layers, (1, MOST_LAYERS)))
-        require_ranges(self, {"unit_rate": (1, 1000), "units": (0, MOST_UNITS)})
+        require_ranges(self, {"unit_rate": (1, 1000), "units": (0, MOST_UNITS), "istft_hop": (1, 512)})
         for name, least in (("upsample_rates", 2), ("block_kernels", 1), ("block_dilations", 1)):
             values = getattr(self, name)
             if not 1 <= len(values) <= 8 or not all(least <= value <= 64 for value in values):

@@ -1,4 +1,8 @@
-"""The decoder: from the latent variable to audio (Kong et al. 2020, HiFi-GAN, arXiv 2010.05646), whole or in chunks."""
+"""The decoder: from the latent variable to audio, whole or in chunks.
+
+HiFi-GAN (Kong et al. 2020, arXiv 2010.05646). Its last upsamplings may be replaced by an inverse short-time Fourier
+transform (Kaneko et al. 2022, iSTFTNet, arXiv 2203.02395), which is several times faster.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,8 @@ from synthesizer.vits.config import Architecture
 
 SLOPE = 0.1  # of the leaky ReLU
 EDGE_KERNEL = 7
+OVERLAP = 4  # hops of a window of the inverse transform
+MAX_LOG_MAGNITUDE = 5.0  # above that of a full-scale signal with the widest window
 
 
 class ResidualBlock(nn.Module):
@@ -29,6 +35,40 @@ class ResidualBlock(nn.Module):
         for dilated, plain in zip(self.dilated, self.plain, strict=True):
             x = x + plain(F.leaky_relu(dilated(F.leaky_relu(x, SLOPE)), SLOPE))
         return x
+
+
+class ToSamples(nn.Module):
+    """The last layer: one convolution, whose outputs are samples, or log magnitudes and phases of short spectra.
+
+    Args:
+        channels: of the input.
+        hop: samples of a step of the input.
+    """
+
+    window: Tensor
+
+    def __init__(self, channels: int, hop: int) -> None:
+        super().__init__()
+        self.hop = hop
+        outputs = 1 if hop == 1 else OVERLAP * hop + 2
+        self.convolution = nn.Conv1d(channels, outputs, EDGE_KERNEL, padding=EDGE_KERNEL // 2, bias=hop > 1)
+        self.register_buffer("window", torch.hann_window(OVERLAP * hop), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[batch, channels, steps] -> [batch, steps * hop] in [-1, 1]."""
+        y = self.convolution(x).float()
+        if self.hop == 1:
+            return torch.tanh(y)[:, 0]
+        with torch.autocast(y.device.type, enabled=False):
+            log_magnitude, phase = F.pad(y, (0, 1), mode="replicate").chunk(2, dim=1)
+            spectrum = torch.polar(log_magnitude.clamp(max=MAX_LOG_MAGNITUDE).exp(), phase)
+            samples = torch.istft(spectrum, OVERLAP * self.hop, self.hop, window=self.window)
+        return torch.tanh(samples)
+
+    @property
+    def reach(self) -> int:
+        """Steps before and after a step that its samples depend on."""
+        return EDGE_KERNEL // 2 + (OVERLAP // 2 if self.hop > 1 else 0)
 
 
 class Decoder(nn.Module):
@@ -49,7 +89,7 @@ class Decoder(nn.Module):
             channels //= 2
             for size in config.block_kernels:
                 self.blocks.append(ResidualBlock(channels, size, config.block_dilations))
-        self.leave = nn.Conv1d(channels, 1, EDGE_KERNEL, padding=EDGE_KERNEL // 2, bias=False)
+        self.leave = ToSamples(channels, config.istft_hop)
 
     def forward(self, z: Tensor, speaker: Tensor) -> Tensor:
         """z: [batch, latent_size, frames]; speaker: [batch, speaker_size, 1] -> [batch, frames * hop] in [-1, 1]."""
@@ -59,13 +99,14 @@ class Decoder(nn.Module):
             x = upsampling(F.leaky_relu(x, SLOPE))
             blocks = self.blocks[number * count : (number + 1) * count]
             x = torch.stack([block(x) for block in blocks]).sum(0) / count
-        return torch.tanh(self.leave(F.leaky_relu(x, SLOPE)).float())[:, 0]
+        wav: Tensor = self.leave(F.leaky_relu(x, SLOPE))
+        return wav
 
     @property
     def margin(self) -> int:
         """Frames before and after a frame that its samples depend on."""
         config = self.config
-        samples = EDGE_KERNEL // 2  # of the layer at hand, from the output backwards
+        samples = self.leave.reach  # steps of the layer at hand, from the output backwards
         widest = max(config.block_kernels) // 2
         for factor in reversed(config.upsample_rates):
             samples += sum(widest * (dilation + 1) for dilation in config.block_dilations)

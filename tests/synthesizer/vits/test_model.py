@@ -46,12 +46,14 @@ def test_the_log_determinant_is_that_of_autograd(affine):
     assert bool(found.abs() > 0.01) == affine
 
 
-@pytest.mark.parametrize("rates", [(5, 5, 4, 2), (8, 5, 5), (4, 3, 2)])
-def test_chunks_of_the_decoder_equal_the_whole(rates):
-    hop = int(np.prod(rates))
+@pytest.mark.parametrize(("rates", "istft_hop"), [((5, 5, 4, 2), 1), ((8, 5, 5), 1), ((5, 5), 8), ((4, 3), 2)])
+def test_chunks_of_the_decoder_equal_the_whole(rates, istft_hop):
+    hop = int(np.prod(rates)) * istft_hop
     mel = MelConfig(sample_rate=80 * hop, n_fft=4 * hop, win_length=4 * hop, hop_length=hop, fmin=0, fmax=800)
     torch.manual_seed(0)
-    config = toy_architecture(upsample_rates=rates, block_kernels=(3, 7, 11), block_dilations=(1, 3, 5), mel=mel)
+    config = toy_architecture(
+        upsample_rates=rates, istft_hop=istft_hop, block_kernels=(3, 7, 11), block_dilations=(1, 3, 5), mel=mel
+    )
     decoder, z, speaker = Decoder(config).eval(), torch.randn(1, 6, 90), torch.randn(1, 6, 1)
     with torch.no_grad():
         whole = decoder(z, speaker)[0]
@@ -60,9 +62,11 @@ def test_chunks_of_the_decoder_equal_the_whole(rates):
     torch.testing.assert_close(torch.cat(chunks), whole, atol=1e-5, rtol=1e-4)
 
 
-def test_frames_beyond_the_margin_have_no_influence():
+@pytest.mark.parametrize(("rates", "istft_hop"), [((5, 5, 4, 2), 1), ((5, 5), 8)])
+def test_frames_beyond_the_margin_have_no_influence(rates, istft_hop):
     torch.manual_seed(0)
-    decoder = Decoder(toy_architecture(block_kernels=(3, 7, 11), block_dilations=(1, 3, 5)))
+    sizes = {"block_kernels": (3, 7, 11), "block_dilations": (1, 3, 5)}
+    decoder = Decoder(toy_architecture(upsample_rates=rates, istft_hop=istft_hop, **sizes))
     z = torch.randn(1, 6, 80, requires_grad=True)
     decoder(z, torch.randn(1, 6, 1))[0, 40 * 200 : 41 * 200].square().sum().backward()
     assert z.grad is not None

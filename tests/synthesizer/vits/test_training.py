@@ -149,7 +149,7 @@ def test_what_does_not_fit_is_refused(store, tmp_path):
         ({"hidden_size": 14, "encoder_heads": 4}, "multiple"),
         ({"gated_kernel": 4}, "odd"),
         ({"n_symbols": 3}, "symbols"),
-        ({"decoder_size": 24}, "multiple"),
+        ({"decoder_size": 26}, "multiple"),
         ({"units": -1}, "units"),
     ],
 )
