@@ -39,6 +39,7 @@ BUDGETS = (
     ("torchrun ", f"--max-minutes {MINUTES}"),
     ("python -m tests.faults.", "--count 10"),
     ("python evaluate.py vocoder", "--limit 2"),
+    ("--out reports/noisy", "--limit 2 --snr 5"),
     ("python evaluate.py cloning", "--limit 2 --natural-limit 2"),
 )
 

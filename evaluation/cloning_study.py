@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from cloning.speech_model import SynthesizerModel, TwoStage
+from evaluation.disturbances import Disturber, disturbances
 from evaluation.measurements import Candidates, Row
+from evaluation.noise import NoiseSet
 from evaluation.outputs import CloneJob, clone_outputs
 from evaluation.report import Notes
 from evaluation.sets import Reference, pairs
@@ -32,6 +34,7 @@ class ClonePlan:
         limit: at most this many pairs of reference and sentence, spread evenly; None for all.
         clips: see `subjects`.
         seed: of the chain.
+        noises, ratios: with noises, the same clones are also made from disturbed references, at these ratios in dB.
     """
 
     references: Sequence[Reference]
@@ -39,6 +42,8 @@ class ClonePlan:
     limit: int | None = None
     clips: int = 1
     seed: int = 0
+    noises: NoiseSet | None = None
+    ratios: Sequence[float] = ()
 
 
 class Subject(NamedTuple):
@@ -61,16 +66,44 @@ def clone_rows(
     Raises:
         CorpusError: no reference can be cloned from.
     """
-    voices, clips = enrol(cloner, subjects(plan.references, plan.clips, study.notes), study.notes)
+    chosen = subjects(plan.references, plan.clips, study.notes)
+    voices, clips = enrol(cloner, chosen, study.notes)
     candidates = _candidates(study, clips, plan.sentences)
-    jobs = [
-        CloneJob(f"{voices[row].name}-{column + 1:03}", voices[row], plan.sentences[column], column)
-        for row, column in pairs(len(voices), len(plan.sentences), plan.limit)
-    ]
+    names = [voice.name for voice in voices]
+    jobs = _jobs(names, dict(zip(names, voices, strict=True)), plan)
+    if plan.noises is not None:
+        usable = [subject for subject in chosen if subject.voice in names]
+        jobs += _disturbed_jobs(cloner, usable, plan.noises, plan, study.notes)
     for model in models.values():
         if isinstance(model, TwoStage):
             warm_up(model.vocoder)
     yield from study.measure_all(clone_outputs(models, jobs, plan.seed), candidates, "clones", len(jobs) * len(models))
+
+
+def _jobs(names: Sequence[str], voices: Mapping[str, Voice], plan: ClonePlan, reference: str = "") -> list[CloneJob]:
+    """The sentences of each voice. Without those of the names that are not among the voices, the others stay equal."""
+    return [
+        CloneJob(f"{names[row]}-{column + 1:03}", voices[names[row]], plan.sentences[column], column, reference)
+        for row, column in pairs(len(names), len(plan.sentences), plan.limit)
+        if names[row] in voices
+    ]
+
+
+def _disturbed_jobs(
+    cloner: VoiceCloner, chosen: Sequence[Subject], noises: NoiseSet, plan: ClonePlan, notes: Notes
+) -> Iterator[CloneJob]:
+    """The jobs of these voices from disturbed references. Voices that cannot be enrolled then are noted."""
+    clips = {subject.voice: [read_audio(path) for path in subject.enrolled_from] for subject in chosen}
+    disturb = Disturber(noises, clips, plan.seed)
+    for disturbance in disturbances(plan.ratios, len(clips)):
+        voices: dict[str, Voice] = {}
+        for name, wavs in clips.items():
+            try:
+                noisy = [disturb(wav, name, f"{name}#{index}", disturbance) for index, wav in enumerate(wavs)]
+                voices[name] = cloner.enroll(noisy, name=name, on_remark=lambda *_: None)
+            except AudioError as error:
+                notes.reject(f"{name}, {disturbance}", str(error))
+        yield from _jobs(list(clips), voices, plan, str(disturbance))
 
 
 def _candidates(study: Study, clips: Mapping[str, Sequence[np.ndarray]], texts: Sequence[str]) -> Candidates:

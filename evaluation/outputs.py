@@ -29,7 +29,7 @@ class Output:
     """One waveform and how it was made.
 
     Attributes:
-        condition: "natural", "copy, <vocoder>" or "clone, <vocoder>".
+        condition: "natural", "copy, <vocoder>" or "clone, <vocoder>", which a disturbance of the reference may follow.
         key: identifies the output within its condition.
         voice: name of the voice it should have.
         sentence: index of its text among the texts of its set.
@@ -61,12 +61,16 @@ class Output:
 
 
 class CloneJob(NamedTuple):
-    """A text to speak with a voice. `key` and `sentence` are those of the output."""
+    """A text to speak with a voice.
+
+    `key` and `sentence` are those of the output. `reference` describes a disturbed reference; it ends the condition.
+    """
 
     key: str
     voice: Voice
     text: str
     sentence: int
+    reference: str = ""
 
 
 def clone_outputs(models: Mapping[str, SynthesizerModel], jobs: Iterable[CloneJob], seed: int) -> Iterator[Output]:
@@ -89,7 +93,7 @@ def clone_outputs(models: Mapping[str, SynthesizerModel], jobs: Iterable[CloneJo
             lengths = samples_of(synthesis.sentences, model.sample_rate)
             wav = finish(raw, lengths, model.sample_rate, options.loudness)
             yield Output(
-                condition=f"clone, {label}",
+                condition=", ".join(filter(None, ("clone", label, job.reference))),
                 key=job.key,
                 voice=job.voice.name,
                 text=job.text,

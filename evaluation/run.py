@@ -22,6 +22,7 @@ from evaluation.mfcc import MfccBaseline
 from evaluation.natural_study import NaturalPlan, natural_rows
 from evaluation.noise import NoiseSet
 from evaluation.report import Notes, Report, check_report_folder, write_report
+from evaluation.robustness import add_losses, plot_robustness
 from evaluation.sets import find_references, read_sentences
 from evaluation.settings import (
     NO_RECOGNISER,
@@ -142,10 +143,15 @@ def evaluate_cloning(settings: CloningSettings) -> Report:
         rows += natural_rows(study, vocoders, natural)
     else:
         notes.add("Natural speech was not measured: add --natural CORPUS to compare with.")
-    clones = ClonePlan(references, sentences, settings.limit, settings.clips, settings.seed)
+    noises = NoiseSet(settings.noise) if settings.noise is not None else None
+    clones = ClonePlan(references, sentences, settings.limit, settings.clips, settings.seed, noises, settings.snr)
     rows += clone_rows(study, cloner, models, clones)
     notes.add(f"Sentences: {settings.sentences.name}. Vocoders: {', '.join(vocoders) or 'none'}.")
-    return Report("Voice cloning", as_json(settings), summaries(rows), rows, notes.all())
+    figures = summaries(rows)
+    if noises is not None:
+        add_losses(figures, rows, list(models))
+        plot_robustness(settings.out, figures, list(models), settings.snr)
+    return Report("Voice cloning", as_json(settings), figures, rows, notes.all())
 
 
 def load_models(settings: CloningSettings) -> tuple[VoiceCloner, dict[str, SynthesizerModel]]:

@@ -54,8 +54,7 @@ class EncoderSettings:
         _check_limit("--limit-per-speaker", self.limit_per_speaker)
         if any(not 0.5 <= seconds <= 600 for seconds in self.seconds):
             raise ConfigError("--seconds must lie between 0.5 and 600.")
-        if any(not -30 <= ratio <= 60 for ratio in self.snr):
-            raise ConfigError("--snr must lie between -30 and 60 dB.")
+        _check_ratios(self.snr)
 
 
 @dataclass(frozen=True)
@@ -143,6 +142,11 @@ class CloningSettings:
     """Generate at most this many outputs, spread over references and sentences."""
     clips: int = 1
     """Enrol each voice with its first clips, this many. Similarity is measured to other clips, four at most."""
+    noise: Path | None = None
+    """Folder of noises. With it the same clones are also made from references with held-out noise, with babble of
+    other references, and with reverberation."""
+    snr: tuple[float, ...] = (20.0, 10.0, 5.0, 0.0)
+    """Ratios in dB of speech to noise or babble, and of direct to reverberant sound."""
     open_limit: int | None = None
     """Transcribe only this many outputs of each condition, which is the slowest part."""
     seed: int = 0
@@ -160,6 +164,7 @@ class CloningSettings:
         _check_limit("--natural-limit", self.natural_limit, 2)
         _check_limit("--open-limit", self.open_limit)
         _check_limit("--clips", self.clips)
+        _check_ratios(self.snr)
 
 
 Settings = EncoderSettings | VocoderSettings | CloningSettings
@@ -169,6 +174,11 @@ def _check_limit(name: str, value: int | None, least: int = 1) -> None:
     """Raises: ConfigError if a limit is too small to measure anything."""
     if value is not None and value < least:
         raise ConfigError(f"{name} must be at least {least}, not {value}.")
+
+
+def _check_ratios(ratios: tuple[float, ...]) -> None:
+    if any(not -30 <= ratio <= 60 for ratio in ratios):
+        raise ConfigError("--snr must lie between -30 and 60 dB.")
 
 
 def labelled(name: str) -> tuple[str, str]:

@@ -24,12 +24,15 @@ from vocoder.spectral.model import SpectralGenerator
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Toy models, two references, three sentences, and a corpus of two speakers with three utterances each."""
+    """Toy models, two references, three sentences, noises, and a corpus of two speakers with three utterances each."""
     folder = tmp_path_factory.mktemp("evaluate")
     save_toy_models(folder / "models")
     (folder / "references").mkdir()
     for name, pitch in (("low", 110), ("high", 210)):
         soundfile.write(folder / "references" / f"{name}.wav", speech_like(3.0, pitch), 16_000)
+    (folder / "noise").mkdir()
+    for number in range(12):
+        soundfile.write(folder / "noise" / f"hum{number}.wav", speech_like(1.0, 300, number), 16_000)
     (folder / "sentences.txt").write_text("Hello there.\nOne two.\nGood night.\n")
     corpus = folder / "corpus"
     corpus.mkdir()
@@ -80,14 +83,10 @@ def test_encoder(run, folder, tmp_path):
     assert str(tmp_path) not in (tmp_path / "r/report.json").read_text()
 
 
-def test_encoder_in_noise(run, folder, tmp_path):
-    noise = tmp_path / "noise"
-    noise.mkdir()
-    for number in range(12):
-        soundfile.write(noise / f"hum{number}.wav", speech_like(1.0, 300, number), 16_000)
+def test_encoder_in_noise(run, folder):
     result = run(
         "encoder", folder / "corpus", "--encoder", folder / "models/encoder.safetensors",
-        "--noise", noise, "--snr", 5, "--seconds", 1.6,
+        "--noise", folder / "noise", "--snr", 5, "--seconds", 1.6,
     )  # fmt: skip
     assert result.code == 0, result
     assert "| corpus, whole, noise at 5 dB (6 clips) |" in result.out
@@ -181,6 +180,25 @@ def test_voices_of_several_clips_are_compared_with_their_other_clips(run, folder
     result = of_corpus(4)
     assert result.code == 2
     assert "None of the references" in result.err
+
+
+def test_clones_of_disturbed_references(run, folder, tmp_path):
+    result = run(
+        "cloning", "--references", folder / "corpus", "--sentences", folder / "sentences.txt", "--limit", 2,
+        "--models", folder / "models", "--device", "cpu", "--out", tmp_path / "r", "--noise", folder / "noise",
+        "--snr", 5,
+    )  # fmt: skip
+    assert result.code == 0, result
+    report = json.loads((tmp_path / "r/report.json").read_text())
+    clean, *disturbed = ("clone, griffin-lim" + end for end in ("", ", noise at 5 dB", ", room at 5 dB"))
+    assert list(report["figures"]) == [clean, *disturbed]
+    cosine, loss = "voice: cosine (resemblyzer)", "voice: loss by the disturbance (resemblyzer)"
+    for condition in disturbed:
+        figures = report["figures"][condition]
+        assert figures[loss]["value"] == pytest.approx(
+            report["figures"][clean][cosine]["value"] - figures[cosine]["value"]
+        )
+    assert (tmp_path / "r/robustness.png").is_file()
 
 
 def test_cloning_is_repeatable_and_equals_the_cloner(cloning, folder, tmp_path):
