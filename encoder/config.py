@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from speech.errors import ConfigError, CorpusError
 
@@ -160,6 +160,9 @@ class MarginConfig:
             raise ConfigError(f"The scale of the cosines is {self.scale}: it must be above 0.")
 
 
+Balance = Literal["centre", "sinkhorn"]
+
+
 @dataclass(frozen=True)
 class DinoConfig:
     """Settings of DINO, which trains without speaker labels. Pairs are the values at the start and at the end."""
@@ -184,8 +187,12 @@ class DinoConfig:
     """Temperature of the student's output."""
     teacher_temperature: tuple[float, float] = (0.04, 0.07)
     """Temperature of the teacher's output, which rises in the first tenth of the steps."""
+    balance: Balance = "centre"
+    """How the teacher's output is kept from being the same for all utterances: "centre" subtracts a moving average of
+    its scores; "sinkhorn" makes the utterances of a batch use all prototypes equally often, which teaches faster in
+    short trainings with small batches."""
     centre_momentum: float = 0.9
-    """Momentum of the teacher's mean output, which is subtracted from it."""
+    """Momentum of the moving average."""
     momentum: tuple[float, float] = (0.996, 1.0)
     """Momentum of the teacher's weights. Short trainings need less, such as 0.98."""
     weight_decay: tuple[float, float] = (0.0001, 0.001)

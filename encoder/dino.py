@@ -14,13 +14,17 @@ from torch.nn import functional
 
 from encoder.config import DinoConfig
 
+SINKHORN_ITERATIONS = 3
 MIN_SPREAD = 0.02  # below it, embeddings of different recordings have a mean cosine of 0.98
 MAX_ENTROPY = 0.99  # of the largest possible
 MIN_INFORMATION = 0.01  # of the largest entropy; what the teacher's output says about the utterance
 
 
 class ProjectionHead(nn.Module):
-    """Embeddings [batch, dim] -> scores of the prototypes [batch, prototypes], cosines of a bottleneck with them."""
+    """Embeddings [..., dim] -> scores of the prototypes [..., prototypes], cosines of a bottleneck with them.
+
+    The bottleneck is normalised over all embeddings of a call.
+    """
 
     def __init__(self, embedding_size: int, config: DinoConfig):
         super().__init__()
@@ -30,6 +34,8 @@ class ProjectionHead(nn.Module):
             nn.Linear(embedding_size, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(),
             nn.Linear(hidden, config.bottleneck_size),
         )  # fmt: skip
+        # Without it, the mean of the GELU's output gives all utterances nearly the same scores.
+        self.normalise = nn.BatchNorm1d(config.bottleneck_size, affine=False)
         self.prototypes = nn.Parameter(torch.randn(config.prototypes, config.bottleneck_size))
         for layer in self.layers:
             if isinstance(layer, nn.Linear):
@@ -38,7 +44,8 @@ class ProjectionHead(nn.Module):
 
     def forward(self, embeddings: Tensor, train_prototypes: bool = True) -> Tensor:
         """Without `train_prototypes` no gradient reaches them."""
-        hidden = functional.normalize(self.layers(self.scale * embeddings).float(), dim=-1, eps=1e-6)
+        hidden = self.layers(self.scale * embeddings).float()
+        hidden = functional.normalize(self.normalise(hidden.flatten(0, -2)).view_as(hidden), dim=-1, eps=1e-6)
         prototypes = self.prototypes if train_prototypes else self.prototypes.detach()
         with torch.autocast(hidden.device.type, enabled=False):  # the temperatures multiply any error by 25
             return hidden @ functional.normalize(prototypes.float(), dim=-1).T
@@ -68,6 +75,22 @@ def teacher_probabilities(scores: Tensor, centre: Tensor, temperature: float) ->
         centre: [prototypes].
     """
     return functional.softmax((scores.detach() - centre) / temperature, dim=-1)
+
+
+def balanced_probabilities(scores: Tensor, temperature: float) -> Tensor:
+    """Sharpened, and each prototype equally probable over a batch (Sinkhorn-Knopp; Caron et al., arXiv 2006.09882).
+
+    Args:
+        scores: [crops, batch, prototypes]; each crop is balanced by itself.
+
+    Returns:
+        Probabilities of the same shape, without a gradient.
+    """
+    logits = scores.detach().float() / temperature
+    for _ in range(SINKHORN_ITERATIONS):
+        logits = logits - logits.logsumexp(dim=1, keepdim=True)
+        logits = logits - logits.logsumexp(dim=2, keepdim=True)
+    return logits.exp()
 
 
 def dino_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:

@@ -8,7 +8,16 @@ from torch import Tensor, nn
 
 from encoder.base import EncoderModel
 from encoder.config import DinoConfig
-from encoder.dino import Centre, ProjectionHead, dino_loss, entropies, koleo_loss, spread, teacher_probabilities
+from encoder.dino import (
+    Centre,
+    ProjectionHead,
+    balanced_probabilities,
+    dino_loss,
+    entropies,
+    koleo_loss,
+    spread,
+    teacher_probabilities,
+)
 from training.schedule import cosine
 
 TEMPERATURE_RISE = 0.1  # fraction of the steps
@@ -51,8 +60,11 @@ class DinoLearner:
         temperature = cosine(step, start=start, end=end, steps=round(TEMPERATURE_RISE * self.steps))
         with torch.no_grad():
             scores = self.teacher_head(self.teacher(long.flatten(0, 1))).unflatten(0, long.shape[:2])
-            targets = teacher_probabilities(scores, self.centre.value, temperature)
-            self.centre.update(scores)
+            if config.balance == "sinkhorn":
+                targets = balanced_probabilities(scores, temperature)
+            else:
+                targets = teacher_probabilities(scores, self.centre.value, temperature)
+                self.centre.update(scores)
         student = self.head(torch.cat(list(views)), train_prototypes=step >= config.frozen_steps * self.steps)
         parts = {"dino": dino_loss(student, targets, config.student_temperature)}
         loss = parts["dino"]

@@ -31,6 +31,10 @@ class CAMPPlusConfig:
     """Layers of the three dense blocks."""
     segment_frames: int = 100
     """Frames of 20 ms in a segment of the context-aware masking."""
+    band_means: bool = False
+    """Keep the mean of each band over the window, and subtract only the mean level. The paper subtracts the mean of
+    each band. That removes the microphone's frequency response, and also the long-term spectrum of the voice, which
+    training without labels learns from first."""
     sample_rate: int = 16_000
     """Samples per second."""
     hop_length: int = 160

@@ -8,12 +8,12 @@ from speech.mel import encoder_mel
 
 
 class CAMPPlusEncoder(SpeakerEncoder):
-    """Embeds log mels, from which the mean over each partial is subtracted."""
+    """Embeds log mels of partials, normalised by the model."""
 
     kind = "campplus"
     config: CAMPPlusConfig
     model: CAMPPlusModel
 
     def features(self, speech: Floats, frames: int) -> Floats:
-        """Power mels, float32 [frames, n_mels]. The logarithm and the mean subtraction are part of the model."""
+        """Power mels, float32 [frames, n_mels]. The logarithm and its normalisation are part of the model."""
         return encoder_mel(speech, frames=frames, n_mels=self.config.n_mels)

@@ -57,7 +57,7 @@ class CAMPPlusModel(EncoderModel):
             [batch, embedding_size], float32, rows of L2 norm 1.
         """
         features = log_mels(mels)
-        features = features - features.mean(dim=1, keepdim=True)
+        features = features - features.mean(dim=(1, 2) if self.config.band_means else 1, keepdim=True)
         hidden = self.blocks(self.input(self.head(features)))
         pooled = statistics(self.output(hidden).float())
         return functional.normalize(self.normalise(self.linear(pooled)).float(), dim=-1, eps=1e-5)

@@ -9,6 +9,7 @@ from encoder.config import DinoConfig
 from encoder.dino import (
     Centre,
     ProjectionHead,
+    balanced_probabilities,
     collapse,
     dino_loss,
     entropies,
@@ -36,6 +37,17 @@ def test_the_teacher_is_centred_and_sharpened_without_a_gradient() -> None:
     expected = math.e / (1 + math.e)  # a difference of 0.1 / 0.1
     torch.testing.assert_close(probabilities, torch.tensor([[expected, 1 - expected]]))
     assert not probabilities.requires_grad
+
+
+def test_balanced_prototypes_are_equally_frequent_in_a_batch() -> None:
+    torch.manual_seed(0)
+    scores = (torch.randn(2, 64, 4) * 0.1 + torch.tensor([0.5, 0.0, 0.0, 0.0])).requires_grad_()
+    probabilities = balanced_probabilities(scores, temperature=0.1)
+    assert not probabilities.requires_grad
+    torch.testing.assert_close(probabilities.sum(dim=-1), torch.ones(2, 64))
+    torch.testing.assert_close(probabilities.mean(dim=1), torch.full((2, 4), 0.25), atol=0.02, rtol=0)
+    # the order of the utterances by their score of a prototype stays nearly the same
+    assert torch.corrcoef(torch.stack([probabilities[0, :, 0], scores[0, :, 0]]))[0, 1] > 0.5
 
 
 def test_the_loss_is_the_cross_entropy_between_different_crops() -> None:

@@ -1,3 +1,6 @@
+from dataclasses import replace
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -12,9 +15,9 @@ TOY = CAMPPlusConfig(
 )  # fmt: skip
 
 
-def toy_model() -> CAMPPlusModel:
+def toy_model(**changes: Any) -> CAMPPlusModel:
     torch.manual_seed(0)
-    return CAMPPlusModel(TOY)
+    return CAMPPlusModel(replace(TOY, **changes))
 
 
 @pytest.mark.parametrize("frames", [1, 20, 33])
@@ -29,6 +32,15 @@ def test_an_embedding_does_not_depend_on_its_batch_or_its_level() -> None:
     mels = torch.rand(4, 20, 16) + 1
     torch.testing.assert_close(model(mels)[1:2], model(mels[1:2]))
     torch.testing.assert_close(model(mels), model(100 * mels), atol=1e-4, rtol=1e-3)
+
+
+def test_the_gain_of_each_band_counts_only_with_band_means() -> None:
+    mels = torch.rand(4, 20, 16) + 1
+    coloured = mels * torch.linspace(1, 50, 16)
+    plain, with_means = toy_model().eval(), toy_model(band_means=True).eval()
+    torch.testing.assert_close(plain(mels), plain(coloured), atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(with_means(mels), with_means(100 * mels), atol=1e-4, rtol=1e-3)
+    assert (with_means(mels) - with_means(coloured)).abs().max() > 0.01
 
 
 def test_digital_silence_gives_finite_values_and_gradients() -> None:
