@@ -1,8 +1,9 @@
 """Refinement: a few projections that make a vocoder's spectrum consistent with itself and with the mel.
 
 The waveform of a small network has neither quite the given mel nor steady phases: a spectral vocoder predicts phases
-only roughly, and the samples of a WaveRNN are noisy. A few iterations of the fast Griffin-Lim algorithm that start from
-the network's phases correct that. They reach a better result than many from random phases.
+only roughly, and the samples of a WaveRNN are noisy. A few iterations of the fast Griffin-Lim algorithm correct that.
+They start from the network's phases, in voiced frames from those of pulses, and reach a better result than many from
+random phases.
 
 The number of projections belongs to a model, and its file's header has it.
 """

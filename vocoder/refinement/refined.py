@@ -1,7 +1,8 @@
 """The inverse transform with refinement, of spectra and of samples that arrive in parts.
 
-The target magnitudes are the geometric mean of two magnitude spectra that both have the mel's bands: the network's,
-which has the harmonics, and a smooth one computed from the mel alone.
+In voiced frames, the spectrum first gets the harmonics of pulses at the F0 of the mel (`pulses`). The target magnitudes
+are the geometric mean of two magnitude spectra that both have the mel's bands: this one, which has the harmonics, and
+a smooth one computed from the mel alone.
 
 As in `vocoder.griffin_lim`, the search goes block by block. Earlier frames keep their phases, and a few frames after
 the block take part in the search and are discarded. The blocks do not depend on the parts in which a spectrum arrives.
@@ -17,6 +18,7 @@ import torch
 from speech.mel import MelConfig, mel_filters, mel_to_magnitude
 from vocoder.phase import Frames
 from vocoder.refinement.fast_blend import CORRECTIONS, ITERATIONS, LEAST, MOST, FastBlend, fast_blend
+from vocoder.refinement.pulses import Pulses
 from vocoder.refinement.transform import ForwardTransform, InverseTransform
 from vocoder.segments import MelFrames
 
@@ -37,6 +39,7 @@ class RefinedTransform:
     def __init__(self, mel: MelFrames, config: MelConfig, iterations: int, check: Callable[[], None]) -> None:
         self._mel, self._config, self._iterations, self._check = mel, config, iterations, check
         self._frames, self._bands, self._blend = Frames.of(config), _Bands(config), _blend_of(config)
+        self._pulses = Pulses(config)
         self._inverse = InverseTransform(torch.from_numpy(self._frames.window), config.hop_length)
         self._waiting = self._known = np.zeros((0, config.n_frequencies), dtype=np.complex64)
         self._start = 0  # index of the first waiting frame
@@ -53,9 +56,11 @@ class RefinedTransform:
     def _next_block(self) -> np.ndarray:
         """Refined spectrum [frames, bins] of the first BLOCK_FRAMES waiting frames, or of all if there are fewer."""
         frames, known = self._frames, self._known
-        block = np.concatenate([known, self._waiting[: BLOCK_FRAMES + LOOKAHEAD_FRAMES]])
+        waiting = self._waiting[: BLOCK_FRAMES + LOOKAHEAD_FRAMES]
         first = self._start - len(known)
-        mel = self._mel.read(first, first + len(block))
+        mel = self._mel.read(first, self._start + len(waiting))
+        harmonic = self._pulses.apply(waiting, mel, done=min(BLOCK_FRAMES, len(waiting)))
+        block = np.concatenate([known, harmonic])
         search = frames.fast_search(len(block)) if self._blend else None
         if self._blend is not None and search is not None:
             search.resynthesise(block)
