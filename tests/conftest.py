@@ -1,6 +1,7 @@
 """Fixtures for the tests of all packages."""
 
 import os
+import threading
 from pathlib import Path
 
 # Toy models gain nothing from threads, and threads of parallel test processes slow each other down.
@@ -9,6 +10,10 @@ for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import pytest  # noqa: E402
+from tqdm import tqdm  # noqa: E402
+
+# By default, progress bars also share a lock between processes. One that a test kills may hold it for ever.
+tqdm.set_lock(threading.RLock())
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
