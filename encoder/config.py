@@ -189,8 +189,8 @@ class DinoConfig:
     """Temperature of the teacher's output, which rises in the first tenth of the steps."""
     balance: Balance = "centre"
     """How the teacher's output is kept from being the same for all utterances: "centre" subtracts a moving average of
-    its scores; "sinkhorn" makes the utterances of a batch use all prototypes equally often, which teaches faster in
-    short trainings with small batches."""
+    its scores; "sinkhorn" makes the utterances of a batch use all prototypes equally often, so that the output says
+    more about the utterance in short trainings with small batches."""
     centre_momentum: float = 0.9
     """Momentum of the moving average."""
     momentum: tuple[float, float] = (0.996, 1.0)

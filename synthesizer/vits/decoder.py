@@ -17,7 +17,7 @@ from synthesizer.vits.config import Architecture
 SLOPE = 0.1  # of the leaky ReLU
 EDGE_KERNEL = 7
 OVERLAP = 4  # hops of a window of the inverse transform
-MAX_LOG_MAGNITUDE = 5.0  # above that of a full-scale signal with the widest window
+MAX_LOG_MAGNITUDE = 7.0  # above that of a full-scale signal with the widest window
 
 
 class ResidualBlock(nn.Module):
