@@ -61,7 +61,8 @@ def plot_robustness(
                     axis.plot(places, points, style, marker="o", color=f"C{number}", label=f"{label}, {kind}")
             clean = _value(figures, f"clone, {label}", name)
             if clean is not None:
-                axis.axhline(clean, color=f"C{number}", linewidth=0.8, label=f"{label}, clean")
+                ends, height = (places[0], places[-1]), (clean, clean)
+                axis.plot(ends, height, color=f"C{number}", linewidth=0.8, label=f"{label}, clean")
         axis.set_title(name, fontsize=9)
         axis.set_xlabel("ratio in dB")
     axes[0][0].legend(fontsize=7)
