@@ -9,7 +9,7 @@ import numpy as np
 
 from evaluation.noise import NoiseSet, keyed_rng, speech_level
 from speech.audio import SAMPLE_RATE
-from speech.noise_mixing import add_noise, rms
+from speech.noise_mixing import add_noise, babble, rms
 from speech.vad import prepare_with_windows
 
 Kind = Literal["noise", "babble", "room"]
@@ -72,11 +72,8 @@ class Disturber:
         """Several other people at once, equally loud: float32 [samples], root mean square 1."""
         rng = keyed_rng(key, self.seed)
         others = sorted(name for name, clips in self.clips.items() if name != voice and rms(clips[0]) > SILENT)
-        mixed = np.zeros(samples, np.float32)
-        for name in rng.choice(others, BABBLE_VOICES, replace=False):
-            clip = self.clips[name][0]
-            mixed += np.resize(np.roll(clip, -int(rng.integers(len(clip)))), samples) / np.float32(rms(clip))
-        return mixed / np.float32(max(rms(mixed), 1e-9))
+        chosen = [self.clips[name][0] for name in rng.choice(others, BABBLE_VOICES, replace=False)]
+        return babble([clip / np.float32(rms(clip)) for clip in chosen], samples, rng)
 
 
 def reverberated(wav: np.ndarray, ratio_db: float, rng: np.random.Generator) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 
@@ -24,6 +26,18 @@ def add_noise(wav: np.ndarray, speech_level: float, noise: np.ndarray, snr_db: f
 def rms(wav: np.ndarray) -> float:
     """Root mean square."""
     return float(np.sqrt(np.mean(np.square(wav, dtype=np.float64)))) if wav.size else 0.0
+
+
+def babble(clips: Iterable[np.ndarray], samples: int, rng: np.random.Generator) -> np.ndarray:
+    """Several people at once, each from a random place on and repeated if shorter: float32 [samples], RMS 1.
+
+    Args:
+        clips: float32 [samples] each.
+    """
+    mixed = np.zeros(samples, np.float32)
+    for clip in clips:
+        mixed += np.resize(np.roll(clip, rng.integers(len(clip))), samples)
+    return mixed / np.float32(max(rms(mixed), 1e-9))
 
 
 def coloured_noise(samples: int, rng: np.random.Generator) -> np.ndarray:

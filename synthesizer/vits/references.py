@@ -11,7 +11,7 @@ from torch import Tensor
 
 from speech.audio import SAMPLE_RATE
 from speech.mel import ENCODER_HOP, encoder_mel
-from speech.noise_mixing import add_noise, coloured_noise, rms
+from speech.noise_mixing import add_noise, babble, coloured_noise, rms
 from synthesizer.vits.flags import JointFlags
 
 LONG_CROPS = 2  # DINO compares the crops of one recording, of which the teacher gets the long ones
@@ -52,10 +52,7 @@ class ReferenceMaker:
     def noisy(self, wav: np.ndarray, others: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
         """With coloured noise or the babble of other recordings. Args: others: recordings to make babble of."""
         if rng.random() < BABBLE_PROBABILITY:
-            noise = np.zeros(len(wav), np.float32)
-            for number in rng.integers(len(others), size=BABBLE_VOICES):
-                noise += np.resize(np.roll(others[number], rng.integers(len(others[number]))), len(wav))
-            noise /= np.float32(max(rms(noise), 1e-9))
+            noise = babble([others[number] for number in rng.integers(len(others), size=BABBLE_VOICES)], len(wav), rng)
         else:
             noise = coloured_noise(len(wav), rng)
         return add_noise(wav, rms(wav), noise, rng.uniform(*self.flags.snr))

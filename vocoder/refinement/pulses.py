@@ -47,7 +47,7 @@ class Pulses:
         crossings = before + (np.floor(phases[before + 1]) - phases[before]) / steps[before]
         times = np.concatenate([self._times, crossings])
         reach = self._frames.n_fft // 2
-        pulses = self._frames.analyze(pulse_train(times + reach, count * hop + 2 * reach), count)
+        pulses = self._frames.analyze(pulses_at(times + reach, count * hop + 2 * reach), count)
         self._phase = float(phases[done * hop] % 1)
         kept = (times >= done * hop - reach - _REACH) & (times < done * hop)
         self._times = times[kept] - done * hop
@@ -68,7 +68,7 @@ class Pulses:
         return np.exp(log_f0) / self._config.sample_rate
 
 
-def pulse_train(times: np.ndarray, samples: int) -> np.ndarray:
+def pulses_at(times: np.ndarray, samples: int) -> np.ndarray:
     """Band-limited pulses at any times, in samples: float32 [samples]."""
     train = np.zeros(samples + 2 * _REACH + 2)
     whole = np.floor(times).astype(np.int64)

@@ -7,17 +7,17 @@ from speech.mel import synthesis_mel
 from speech.mel_config import MelConfig
 from speech.mel_f0 import f0_from_mel
 from vocoder.phase import Frames
-from vocoder.refinement.pulses import HARMONICITY, LEAST, Pulses, pulse_train
+from vocoder.refinement.pulses import HARMONICITY, LEAST, Pulses, pulses_at
 
 CONFIG = MelConfig()
 FRAMES = Frames.of(CONFIG)
 
 
 def test_pulses_are_band_limited_and_at_their_times():
-    train = pulse_train(np.array([-3.0, 10.0, 50.25, 119.9]), 120)
+    train = pulses_at(np.array([-3.0, 10.0, 50.25, 119.9]), 120)
     assert train[10] == pytest.approx(1)
     assert np.abs(train[[9, 11]]).max() < 1e-6
-    spectrum = np.fft.rfft(pulse_train(np.array([50.25]), 120))
+    spectrum = np.fft.rfft(pulses_at(np.array([50.25]), 120))
     low = np.arange(1, 40)  # of 60 frequencies; the steepness ends below the highest
     delay = -np.unwrap(np.angle(spectrum))[low] / (2 * np.pi * low / 120)
     np.testing.assert_allclose(delay, 50.25, atol=0.02)
