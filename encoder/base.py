@@ -91,6 +91,11 @@ class SpeakerEncoder(ABC):
         """Hz of the audio that the encoder takes."""
         return self.config.sample_rate
 
+    @property
+    def n_mels(self) -> int:
+        """Bands of the mels that the model takes."""
+        return self.config.n_mels
+
     @classmethod
     def load(
         cls, path: str | Path, device: str | torch.device = "cpu", precision: Precision = "auto"

@@ -85,6 +85,10 @@ class LoadedEncoder(Protocol):
     def model(self) -> nn.Module:
         """Power mels [batch, frames, n_mels] -> embeddings [batch, embedding_size], L2 norm 1."""
 
+    @property
+    def n_mels(self) -> int:
+        """Bands of these mels."""
+
 
 class JointEncoder(Protocol):
     """A speaker encoder that is trained together with a synthesizer, by the synthesizer's losses and by DINO."""

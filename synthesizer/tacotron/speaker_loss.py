@@ -1,6 +1,6 @@
-"""Speaker-consistency loss: distance of a generated mel from its voice, measured by a trained speaker encoder.
+"""Speaker-consistency losses: distance of a generated mel from its voice, measured by a trained speaker encoder.
 
-It complements mean errors, which do not penalise a loss of speaker identity ("feedback constraint": Cai, Zhang & Li,
+They complement mean errors, which do not penalise a loss of speaker identity ("feedback constraint": Cai, Zhang & Li,
 arXiv 2005.04587). The encoder has a different mel front end, so the mel is converted first, differentiably.
 """
 
@@ -29,19 +29,24 @@ class EncoderFrontEnd(nn.Module):
 
     An approximation, as the windows are 50 ms and 25 ms long.
 
+    Args:
+        config: of the synthesizer's mels.
+        n_mels: bands of the encoder.
+
     Raises:
         ConfigError: the mel has a lower sample rate than the encoder.
     """
 
-    def __init__(self, config: MelConfig) -> None:
+    def __init__(self, config: MelConfig, n_mels: int = ENCODER_N_MELS) -> None:
         super().__init__()
         if config.sample_rate < SAMPLE_RATE:
             raise ConfigError(
-                f"--voice-loss needs mels of at least {SAMPLE_RATE} Hz, not {config.sample_rate} Hz: leave it out."
+                f"A speaker-consistency loss needs mels of at least {SAMPLE_RATE} Hz, not {config.sample_rate} Hz: "
+                "leave it out."
             )
         self.config = config
         bands = mel_filters(config.sample_rate, config.n_fft, config.n_mels, config.fmin, config.fmax)
-        filters = mel_filters(SAMPLE_RATE, ENCODER_WINDOW, ENCODER_N_MELS, 0.0, SAMPLE_RATE / 2)
+        filters = mel_filters(SAMPLE_RATE, ENCODER_WINDOW, n_mels, 0.0, SAMPLE_RATE / 2)
         frequencies = np.linspace(0, np.pi, config.n_frequencies)
         emphasis = np.abs(1 - config.preemphasis * np.exp(-1j * frequencies))
         # A band holds the mean magnitude of its bins; each bin takes the mean of the bands that contain it.
@@ -61,7 +66,7 @@ class EncoderFrontEnd(nn.Module):
         self.frame_ratio = SAMPLE_RATE / ENCODER_HOP / config.frames_per_second
 
     def forward(self, mel: Tensor) -> Tensor:
-        """mel: [batch, frames, n_mels], dB scaled -> power mels at a usual level, [batch, encoder frames, 40]."""
+        """Power mels at a usual level: [batch, frames, bands], dB scaled -> [batch, encoder frames, n_mels]."""
         config = self.config
         half = config.max_abs_value
         decibels = (
@@ -115,3 +120,26 @@ class SpeakerLoss(nn.Module):
         with torch.autocast(mel.device.type, enabled=False):
             found = self.encoder(self.front_end(crops))
         return 1 - F.cosine_similarity(found, embedding[rows].float(), dim=1).mean()
+
+
+class VoiceDistance(nn.Module):
+    """1 - cosine similarity between the embeddings of generated mels and those of recordings of the same sentences.
+
+    Args:
+        encoder: power mels [batch, frames, n_mels] -> embeddings [batch, embedding_size] of norm 1; it is not trained.
+        n_mels: bands of the encoder.
+        config: of the mels.
+    """
+
+    def __init__(self, encoder: nn.Module, n_mels: int, config: MelConfig) -> None:
+        super().__init__()
+        self.encoder = encoder.eval().requires_grad_(False)
+        self.front_end = EncoderFrontEnd(config, n_mels)
+
+    def forward(self, made: Tensor, recorded: Tensor) -> Tensor:
+        """made, recorded: [batch, frames, n_mels], dB scaled -> the mean, a scalar in [0, 2]."""
+        with torch.autocast(made.device.type, enabled=False):
+            found = self.encoder(self.front_end(made))
+            with torch.no_grad():
+                target = self.encoder(self.front_end(recorded))
+        return 1 - F.cosine_similarity(found, target, dim=1).mean()

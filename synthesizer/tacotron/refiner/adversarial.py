@@ -14,6 +14,7 @@ from synthesizer.tacotron.refiner.discriminators import MelDiscriminators
 from synthesizer.tacotron.refiner.flags import RefinerFlags
 from synthesizer.tacotron.refiner.one_step import one_step_losses
 from synthesizer.tacotron.refiner.task import RefinerTask
+from synthesizer.tacotron.speaker_loss import VoiceDistance
 from training.adversarial import ramp
 
 
@@ -22,13 +23,18 @@ class AdversarialRefinerTask(RefinerTask):
 
     The gradient of the adversarial losses is scaled to a fraction of that of the L1 distance. The best model is the
     one whose texture is closest to that of the recordings; the L1 distance prefers blurred mels.
+
+    Args:
+        given: as for `RefinerTask`.
+        flags: weights of the losses.
+        voice: for `flags.voice_weight`; None if that is 0.
     """
 
     best_metric = "texture"
 
-    def __init__(self, *given: Any, flags: RefinerFlags) -> None:
+    def __init__(self, *given: Any, flags: RefinerFlags, voice: VoiceDistance | None = None) -> None:
         super().__init__(*given)
-        self.flags = flags
+        self.flags, self.voice = flags, voice
         self.config = replace(self.config, inference=replace(self.config.inference, refiner_steps=1))
         discriminators = self.model.discriminators
         if not isinstance(discriminators, MelDiscriminators):
@@ -48,6 +54,8 @@ class AdversarialRefinerTask(RefinerTask):
             fraction,
             classifier=self.classifier,
             phone_weight=self.flags.phone_weight,
+            voice=self.voice and self.voice.to(batch.recorded.device),
+            voice_weight=self.flags.voice_weight,
         )
         loss = figures.pop("loss")
         count = torch.tensor(batch.recorded.shape[0] * batch.recorded.shape[1])

@@ -28,6 +28,9 @@ class RefinerFlags:
     """Norm of the adversarial gradient relative to that of the L1 distance."""
     phone_weight: float = 0.0
     """Norm of the gradient of the phone classifier's loss relative to that of the L1 distance, if the model has one."""
+    voice_weight: float = 0.0
+    """Norm of the gradient of the voice distance, measured by the encoder of --encoder, relative to that of the losses
+    above."""
     discriminator_lr_scale: float = 2.0
     """Learning rate of the discriminators relative to --learning-rate."""
     discriminator_warmup_steps: int = 200
@@ -46,8 +49,9 @@ class RefinerFlags:
             raise ConfigError(
                 f"--refine.discriminator-lr-scale must lie in (0, 100], not {self.discriminator_lr_scale}."
             )
-        if not 0 <= self.phone_weight <= 10:
-            raise ConfigError("--refine.phone-weight must lie in [0, 10].")
+        for name in ("phone_weight", "voice_weight"):
+            if not 0 <= getattr(self, name) <= 10:
+                raise ConfigError(f"--refine.{name.replace('_', '-')} must lie in [0, 10].")
         if not 0 <= self.adversarial_weight <= 10 or self.discriminator_warmup_steps < 0:
             raise ConfigError(
                 "--refine.adversarial-weight must lie in [0, 10], and --refine.discriminator-warmup-steps must be 0 "

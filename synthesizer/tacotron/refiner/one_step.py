@@ -13,6 +13,7 @@ from torch import Tensor
 from synthesizer.tacotron.phone_classifier import PhoneClassifier, phone_loss
 from synthesizer.tacotron.refiner.discriminators import MelDiscriminators
 from synthesizer.tacotron.refiner.network import Conditions, Refiner
+from synthesizer.tacotron.speaker_loss import VoiceDistance
 from training.adversarial import (
     Outputs,
     adversarial_loss,
@@ -37,6 +38,8 @@ def one_step_losses(
     mismatched_weight: float = MISMATCHED_WEIGHT,
     classifier: PhoneClassifier | None = None,
     phone_weight: float = 0.0,
+    voice: VoiceDistance | None = None,
+    voice_weight: float = 0.0,
 ) -> dict[str, Tensor]:
     """`loss`, which trains the refiner and the discriminators, and its parts.
 
@@ -50,6 +53,8 @@ def one_step_losses(
             all rows are of one speaker.
         classifier: finds the spoken symbols in the refined mel, which makes them clear.
         phone_weight: norm of the gradient of its cross-entropy relative to that of the L1 distance.
+        voice: distance of the voices of refined and recorded mel.
+        voice_weight: norm of its gradient relative to that of the losses above.
     """
     start, target = refiner.start(given, noise), refiner.standardise(recorded)
     made = start + refiner.velocity(start, start.new_zeros(len(start)), refiner.encode(given)).float()
@@ -60,6 +65,10 @@ def one_step_losses(
     if classifier is not None and phone_weight:
         phones, _ = phone_loss(classifier, refiner.restore(free), given.symbols)
         gradient = balanced(gradient, torch.autograd.grad(phones, free)[0], phone_weight)
+    voices = distance.new_zeros(())
+    if voice is not None and voice_weight:
+        voices = voice(refiner.restore(free), recorded)
+        gradient = balanced(gradient, torch.autograd.grad(voices, free)[0], voice_weight)
 
     coarse = refiner.standardise(given.coarse) * given.coarse_known[:, None, None]
     real, fake = discriminators(target, coarse), discriminators(free, coarse)
@@ -78,6 +87,7 @@ def one_step_losses(
         "discrimination": discrimination,
         "mismatched": mismatched,
         "phones": phones,
+        "voice": voices,
     }
 
 

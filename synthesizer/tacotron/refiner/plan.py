@@ -11,6 +11,7 @@ import torch
 
 from modelfile.checkpoint import weights_digest
 from speech.errors import ConfigError
+from speech.mel_config import MelConfig
 from synthesizer.batches import with_text
 from synthesizer.planning import header_entries, with_mel_of
 from synthesizer.tacotron.config import TacotronConfig
@@ -20,6 +21,7 @@ from synthesizer.tacotron.plan import frozen_model, progress_bar, read_model
 from synthesizer.tacotron.refiner.adversarial import AdversarialRefinerTask
 from synthesizer.tacotron.refiner.data import RefinerBatches, RefinerItems, decode_recordings
 from synthesizer.tacotron.refiner.task import RefinerTask
+from synthesizer.tacotron.speaker_loss import VoiceDistance
 from synthesizer.training_flags import TrainingRun
 from training.config import TrainingPlan
 from training.flags import fit_config
@@ -50,7 +52,11 @@ def plan_refiner(flags: TacotronFlags, store: FeatureStore, run: TrainingRun) ->
         for buffer, values in zip((model.refiner.mean, model.refiner.deviation), items.statistics(), strict=True):
             buffer.copy_(values)
     given = (model, held_out, config, header_entries(flags, store), run.vocode)
-    task = AdversarialRefinerTask(*given, flags=flags.refine) if flags.refine.adversarial else RefinerTask(*given)
+    voice = voice_distance(flags, run, config.architecture.mel)
+    if flags.refine.adversarial:
+        task: RefinerTask = AdversarialRefinerTask(*given, flags=flags.refine, voice=voice)
+    else:
+        task = RefinerTask(*given)
     fit = fit_config(
         flags,
         warmup_steps=min(500, flags.steps // 10),
@@ -63,7 +69,24 @@ def plan_refiner(flags: TacotronFlags, store: FeatureStore, run: TrainingRun) ->
     refine = asdict(flags.refine)
     del refine["generated"]  # where the decoded mels are kept does not change the result
     settings = {"store": str(flags.store), "start": str(flags.warm_start), "refiner": refine}
+    if voice is not None:
+        settings["encoder"] = str(flags.encoder)
     return TrainingPlan(task, RefinerBatches(items, flags.seed, rank), fit, settings)
+
+
+def voice_distance(flags: TacotronFlags, run: TrainingRun, mel: MelConfig) -> VoiceDistance | None:
+    """The distance of voices by the encoder of `--encoder`; None if its weight is 0.
+
+    Raises:
+        ConfigError: the refiner is trained without discriminators.
+        ModelFileError: there is no such encoder.
+    """
+    if not flags.refine.voice_weight:
+        return None
+    if not flags.refine.adversarial:
+        raise ConfigError("--refine.voice-weight needs --refine.adversarial.")
+    encoder = run.load_encoder(flags.encoder)
+    return VoiceDistance(encoder.model, encoder.n_mels, mel)
 
 
 def decoded_items(

@@ -3,13 +3,21 @@
 import pytest
 import torch
 
-from speech.errors import ConfigError
+from encoder.commands import load_encoder
+from encoder.lstm.config import LSTMConfig
+from encoder.lstm.model import SpeakerEncoderModel
+from speech.errors import ConfigError, ModelFileError
+from speech.mel_config import MelConfig
 from synthesizer.tacotron.config import InferenceSettings, TacotronConfig
+from synthesizer.tacotron.flags import TacotronFlags
 from synthesizer.tacotron.model import Tacotron2
 from synthesizer.tacotron.refiner.adversarial import AdversarialRefinerTask
 from synthesizer.tacotron.refiner.data import RefinerBatches, RefinerItems, decode_recordings
 from synthesizer.tacotron.refiner.discriminators import MelDiscriminators
 from synthesizer.tacotron.refiner.flags import RefinerFlags
+from synthesizer.tacotron.refiner.plan import voice_distance
+from synthesizer.tacotron.speaker_loss import VoiceDistance
+from synthesizer.training_flags import TrainingRun
 from tests.synthesizer.toy import HEADER, toy_config, toy_run, toy_store
 
 
@@ -85,11 +93,42 @@ def test_the_discriminators_use_both_mels():
 
 
 @pytest.mark.parametrize(
-    "changes", [{"adversarial_weight": -1.0}, {"adversarial_weight": 11.0}, {"discriminator_warmup_steps": -1}]
+    "changes",
+    [
+        {"adversarial_weight": -1.0},
+        {"adversarial_weight": 11.0},
+        {"discriminator_warmup_steps": -1},
+        {"voice_weight": -1.0},
+    ],
 )
 def test_impossible_settings_are_refused(changes):
     with pytest.raises(ConfigError, match="--refine"):
         RefinerFlags(**changes)
+
+
+def test_the_voice_comes_closer_to_that_of_the_recording(tmp_path):
+    task, batches = make(tmp_path, adversarial_weight=0.0, voice_weight=10.0)
+    encoder = SpeakerEncoderModel(LSTMConfig(hidden_size=16, num_layers=1, embedding_size=8))
+    task.voice = VoiceDistance(encoder, encoder.config.n_mels, task.refiner.mel_config)
+    batch = batches.batch_at(0)
+    optimizer = torch.optim.Adam(task.refiner.parameters(), 3e-3)
+    figures = []
+    for _ in range(40):
+        losses = task.step(batch, 0, torch.Generator().manual_seed(0))
+        optimizer.zero_grad()
+        losses["loss"].backward()
+        optimizer.step()
+        figures.append(float(losses["voice"]))
+    assert figures[-1] < 0.5 * figures[0]
+
+
+def test_the_voice_needs_discriminators(tmp_path):
+    flags = TacotronFlags(refine=RefinerFlags(voice_weight=1.0))
+    with pytest.raises(ConfigError, match=r"--refine\.adversarial"):
+        voice_distance(flags, TrainingRun(tmp_path, load_encoder), MelConfig())
+    flags = TacotronFlags(refine=RefinerFlags(voice_weight=1.0, adversarial=True), encoder=tmp_path / "none")
+    with pytest.raises(ModelFileError):
+        voice_distance(flags, TrainingRun(tmp_path, load_encoder), MelConfig())
 
 
 def test_the_phone_classifier_makes_phones_clear(tmp_path):

@@ -18,23 +18,23 @@ from synthesizer.batches import BatchConfig, SynthesizerBatches
 from synthesizer.masks import length_mask
 from synthesizer.tacotron.config import InferenceSettings
 from synthesizer.tacotron.model import Tacotron2, TeacherForcing
-from synthesizer.tacotron.speaker_loss import SPEECH_LEVEL, EncoderFrontEnd, SpeakerLoss
+from synthesizer.tacotron.speaker_loss import SPEECH_LEVEL, EncoderFrontEnd, SpeakerLoss, VoiceDistance
 from synthesizer.tacotron.task import LossConfig, TacotronTask
 from synthesizer.tacotron.task_inputs import concatenated, output_of
 from tests.synthesizer.toy import toy_config, toy_store, toy_task, with_pitch
 from tests.toy_models import speech_like
 
 
-@pytest.mark.parametrize("sample_rate", [16_000, 24_000])
-def test_front_end_approximates_that_of_the_encoder(sample_rate: int):
+@pytest.mark.parametrize(("sample_rate", "bands"), [(16_000, 40), (24_000, 40), (16_000, 80)])
+def test_front_end_approximates_that_of_the_encoder(sample_rate: int, bands: int):
     """On average within two decibels, at the level of usual speech."""
     wav = speech_like(3.0, seed=2)
     wav = wav * np.sqrt(SPEECH_LEVEL / np.mean(wav**2)).astype(np.float32)
-    real = encoder_mel(wav)
+    real = encoder_mel(wav, n_mels=bands)
     config = MelConfig() if sample_rate == 16_000 else MelConfig(24_000, 1200, 300, 1200, 80, fmax=11_000.0)
     resampled = soxr.resample(wav, 16_000, sample_rate).astype(np.float32)
     mel = torch.from_numpy(synthesis_mel(normalize_peak(resampled), config).T.copy())
-    ours = EncoderFrontEnd(config)(mel[None])[0].numpy()
+    ours = EncoderFrontEnd(config, bands)(mel[None])[0].numpy()
     frames = min(len(real), len(ours))
     logs = np.log10(np.stack((real[:frames], ours[:frames])) + 1e-5) * 10
     assert abs(logs[0].mean() - logs[1].mean()) < 2
@@ -138,3 +138,17 @@ def test_concatenated_inputs_do_not_change_each_other():
         torch.testing.assert_close(together.mel[valid], alone.mel[valid])
         torch.testing.assert_close(together.alignments, alone.alignments)
         torch.testing.assert_close(together.pitch, alone.pitch)
+
+
+def test_voice_distance_compares_with_the_recording():
+    torch.manual_seed(0)
+    encoder = SpeakerEncoderModel(LSTMConfig(hidden_size=16, num_layers=1, embedding_size=8))
+    distance = VoiceDistance(encoder, 40, MelConfig())
+    recorded, made = torch.randn(2, 3, 160, 80)
+    assert distance(recorded, recorded).item() == pytest.approx(0, abs=1e-6)
+    made.requires_grad_()
+    loss = distance(made, recorded)
+    assert 0 < loss.item() < 2
+    loss.backward()
+    assert made.grad is not None and made.grad.any(dim=2).any(dim=1).all()
+    assert all(parameter.grad is None for parameter in encoder.parameters())
