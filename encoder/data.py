@@ -78,8 +78,8 @@ class BatchConfig:
     draws the speed."""
 
     def __post_init__(self) -> None:
-        if self.speakers < 2 or self.utterances < 2:
-            raise ConfigError("An encoder batch needs at least 2 speakers and 2 utterances of each.")
+        if self.speakers < 2 or self.utterances < 1:
+            raise ConfigError("An encoder batch needs at least 2 speakers and a window of each.")
         if self.frames < 1 or self.pause_grid < 1:
             raise ConfigError(f"A window of {self.frames} frames is empty: 160 frames are 1.6 s.")
         if not 1 <= self.windows_per_utterance <= self.utterances:

@@ -69,9 +69,15 @@ class Start:
 
 
 def ge2e_plan(start: Start) -> TrainingPlan:
-    """GE2E, distillation or both."""
+    """GE2E, distillation or both.
+
+    Raises:
+        ConfigError: GE2E with one window per speaker.
+    """
     flags, loss = start.flags, losses(start.flags, start.teacher is not None)
     batch = batch_config(flags, start.model.config.partials.partial_frames)
+    if loss.ge2e_weight and batch.utterances < 2:
+        raise ConfigError("GE2E compares the windows of a speaker: --utterances must be at least 2.")
     augmentation = augmentation_of(flags)
     task = start.task_type(start.model, start.store, start.header, loss, teacher=start.teacher, **start.validation)
     settings = start.settings(loss=asdict(loss), batch=asdict(batch), augmentation=asdict(augmentation))

@@ -140,13 +140,14 @@ def campplus_flags(store: Path, run: Path, **others) -> CAMPPlusFlags:
     return replace(base, **others)
 
 
-@pytest.mark.parametrize("objective", ["ge2e", "aam", "dino"])
-def test_campplus_is_trained_and_resumed_exactly(wide_store: Path, tmp_path: Path, objective) -> None:
-    main(campplus_flags(wide_store, tmp_path / "whole", objective=objective))
+@pytest.mark.parametrize(("objective", "utterances"), [("ge2e", 2), ("aam", 1), ("dino", 2)])
+def test_campplus_is_trained_and_resumed_exactly(wide_store: Path, tmp_path: Path, objective, utterances) -> None:
+    chosen = {"objective": objective, "utterances": utterances}
+    main(campplus_flags(wide_store, tmp_path / "whole", **chosen))
     for resume in (False, True):  # a run of no minutes takes one step
-        flags = campplus_flags(wide_store, tmp_path / "resumed", objective=objective, resume=resume)
+        flags = campplus_flags(wide_store, tmp_path / "resumed", resume=resume, **chosen)
         main(replace(flags, max_minutes=1e-9))
-    main(campplus_flags(wide_store, tmp_path / "resumed", objective=objective, resume=True))
+    main(campplus_flags(wide_store, tmp_path / "resumed", resume=True, **chosen))
     assert differences(tmp_path / "resumed", tmp_path / "whole") == []
     encoder = SpeakerEncoder.load(tmp_path / "whole" / "best.safetensors")
     assert (encoder.kind, encoder.config) == ("campplus", CAMPPLUS)
@@ -300,6 +301,7 @@ def test_trains_with_noise_from_a_store(store: Path, tmp_path: Path, capsys) -> 
     [
         ({"resume": True}, "no training run"),
         ({"speakers": 5}, "4 train speakers"),
+        ({"utterances": 1}, "--utterances must be at least 2"),
         ({"teacher": Path("missing.safetensors")}, "no model file"),
         ({"teacher": Path("public.pt")}, "encoder.convert"),
         ({"distill_weight": 1.0}, "--teacher"),

@@ -142,7 +142,7 @@ def test_a_pause_delays_the_clean_frames() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"speakers": 1}, {"utterances": 1}, {"frames": 0}, {"windows_per_utterance": 3}, {"windows_per_utterance": 0}],
+    [{"speakers": 1}, {"utterances": 0}, {"frames": 0}, {"windows_per_utterance": 3}, {"windows_per_utterance": 0}],
 )
 def test_invalid_settings_are_refused(wrong: dict) -> None:
     with pytest.raises(ConfigError):
