@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from modelfile.families import read_family_file
-from speech.errors import ModelFileError
-from speech.mel_config import MelConfig, require_same_mel
+from speech.errors import ConfigError, ModelFileError
+from speech.mel_config import require_same_mel
 from synthesizer.base import STAGE
 from synthesizer.batches import BatchConfig, SynthesizerBatches
 from synthesizer.training_flags import SynthesizerFlags
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from corpora.store import FeatureStore
     from modelfile.header import ModelHeader
 
-Config = TypeVar("Config")  # settings of a family with `architecture.mel`
+Config = TypeVar("Config")  # settings of a family with an `architecture`
 
 
 def read_start_file(path: Path, kind: str) -> tuple[ModelHeader, dict[str, Tensor]]:
@@ -38,17 +38,32 @@ def read_start_file(path: Path, kind: str) -> tuple[ModelHeader, dict[str, Tenso
     return header, weights
 
 
-def with_mel_of(config: Config, store: FeatureStore, from_file: bool) -> Config:
-    """The settings with the mel settings of the store, which are those of a new model.
+def with_store_settings(
+    config: Config, store: FeatureStore, from_file: bool, embedding_size: int | None = None
+) -> Config:
+    """The settings with the mel settings and the size of the speaker embeddings of the data.
+
+    Args:
+        from_file: training starts from a model, whose settings must be those of the data. Otherwise only flags that
+            differ from their default must.
+        embedding_size: of an encoder that is trained too; by default that of the store's embeddings.
 
     Raises:
-        ConfigError: the model that training starts from, or a flag, has different mel settings.
+        ConfigError: the model or a flag has different settings.
     """
     changed: Any = config
-    mel, own = store.mel_config, changed.architecture.mel
-    if from_file or own != MelConfig():
-        require_same_mel(own, mel, "the model to train", f"the store {store.directory}")
-    return replace(changed, architecture=replace(changed.architecture, mel=mel))
+    architecture, mel = changed.architecture, store.mel_config
+    default = type(architecture)()
+    if from_file or architecture.mel != default.mel:
+        require_same_mel(architecture.mel, mel, "the model to train", f"the store {store.directory}")
+    own = architecture.speaker_embedding_size
+    size = embedding_size or (store.shape(0, "embedding")[0] if len(store) else own)
+    if size != own and (from_file or own != default.speaker_embedding_size):
+        raise ConfigError(
+            f"The speaker embeddings have {size} numbers, but the model takes {own}: use the encoder that the "
+            f"synthesizer was trained with, or train a new one with --speaker-embedding-size {size}."
+        )
+    return replace(changed, architecture=replace(architecture, mel=mel, speaker_embedding_size=size))
 
 
 def make_batches(store: FeatureStore, config: BatchConfig, flags: SynthesizerFlags) -> SynthesizerBatches:

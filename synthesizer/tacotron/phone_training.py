@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from speech.errors import CorpusError
-from synthesizer.planning import header_entries, with_mel_of
+from synthesizer.planning import header_entries, with_store_settings
 from synthesizer.tacotron.config import TacotronConfig
 from synthesizer.tacotron.flags import TacotronFlags
 from synthesizer.tacotron.model import Tacotron2
@@ -47,7 +47,7 @@ def plan_phone_classifier(flags: TacotronFlags, store: FeatureStore, run: Traini
         torch.set_num_threads(flags.threads)
     torch.manual_seed(flags.seed)
     found, weights = read_model(flags)
-    found = with_mel_of(found, store, from_file=True)
+    found = with_store_settings(found, store, from_file=True)
     chosen = found if found.architecture.phone_classifier_size else flags
     config = replace(
         found,

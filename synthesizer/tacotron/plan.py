@@ -14,7 +14,7 @@ from modelfile.checkpoint import warm_start
 from speech.errors import ConfigError
 from speech.mel_config import MelConfig
 from synthesizer.batches import BatchConfig
-from synthesizer.planning import header_entries, make_batches, network_fit, read_start_file, with_mel_of
+from synthesizer.planning import header_entries, make_batches, network_fit, read_start_file, with_store_settings
 from synthesizer.tacotron.config import KIND, TacotronConfig, read_config
 from synthesizer.tacotron.flags import TacotronFlags
 from synthesizer.tacotron.inference import current_names
@@ -42,7 +42,7 @@ def plan_network(flags: TacotronFlags, store: FeatureStore, run: TrainingRun) ->
         ConfigError, CorpusError, ModelFileError: the flags, the store and the start do not fit.
     """
     start, weights = read_start(flags)
-    start = with_mel_of(start, store, from_file=weights is not None)
+    start = with_store_settings(start, store, from_file=weights is not None)
     factor = start.inference.reduction_factor
     schedule = ((0, factor),) if flags.adapt is not None else parse_schedule(flags.reduction_schedule)
     batch_config = BatchConfig(

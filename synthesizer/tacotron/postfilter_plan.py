@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from synthesizer.batches import with_text
-from synthesizer.planning import header_entries, with_mel_of
+from synthesizer.planning import header_entries, with_store_settings
 from synthesizer.tacotron.config import TacotronConfig
 from synthesizer.tacotron.flags import TacotronFlags
 from synthesizer.tacotron.model import Tacotron2
@@ -64,7 +64,7 @@ def plan_postfilter(flags: TacotronFlags, store: FeatureStore, run: TrainingRun)
 def model_with_postfilter(flags: TacotronFlags, store: FeatureStore) -> tuple[Tacotron2, TacotronConfig]:
     """The frozen model of `--warm-start` with a trainable postfilter: its own, or a new one that is the identity."""
     found, weights = read_model(flags)
-    found = with_mel_of(found, store, from_file=True)
+    found = with_store_settings(found, store, from_file=True)
     size = found.architecture.postfilter_size or flags.architecture.postfilter_size or DEFAULT_SIZE
     config = replace(found, architecture=replace(found.architecture, postfilter_size=size))
     return frozen_model(config, weights, trainable=["postfilter"]), config

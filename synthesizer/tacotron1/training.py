@@ -17,7 +17,7 @@ from synthesizer.alignment_score import alignment_report
 from synthesizer.batches import BatchConfig, SynthesizerBatch, collate, validation_items
 from synthesizer.losses import guided_attention_loss, stop_loss, word_guidance_loss
 from synthesizer.masks import length_mask
-from synthesizer.planning import header_entries, make_batches, network_fit, read_start_file, with_mel_of
+from synthesizer.planning import header_entries, make_batches, network_fit, read_start_file, with_store_settings
 from synthesizer.tacotron1.alphabets import reads_pinyin
 from synthesizer.tacotron1.config import KIND, Tacotron1Config
 from synthesizer.tacotron1.decoding import Sentence, finished, free_run
@@ -196,4 +196,4 @@ def read_start(flags: Tacotron1Flags, store: FeatureStore) -> tuple[Tacotron1Con
         config = Tacotron1Config(
             with_flags(found.architecture, flags.architecture), with_flags(found.inference, flags.inference)
         )
-    return with_mel_of(config, store, from_file=weights is not None), weights
+    return with_store_settings(config, store, from_file=weights is not None), weights

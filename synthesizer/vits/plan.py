@@ -12,9 +12,9 @@ from torch import Tensor
 from corpora.store import FeatureStore
 from modelfile.header import config_from_header
 from speech.errors import ConfigError
-from synthesizer.planning import header_entries, read_start_file, with_mel_of
+from synthesizer.planning import header_entries, read_start_file, with_store_settings
 from synthesizer.training_flags import JointEncoder, JointEncoderRequest, TrainingRun
-from synthesizer.vits.config import KIND, Architecture, VitsConfig
+from synthesizer.vits.config import KIND, VitsConfig
 from synthesizer.vits.data import VitsBatches
 from synthesizer.vits.flags import VitsFlags
 from synthesizer.vits.joint_task import JointVitsTask
@@ -96,8 +96,6 @@ def read_start(
         ModelFileError: `--warm-start` is not a VITS.
         ConfigError: its mel settings, its embedding space or the size of its embeddings are not those of the data.
     """
-    default = Architecture().speaker_embedding_size
-    size = encoder.embedding_size if encoder else store.shape(0, "embedding")[0] if len(store) else default
     config, weights = VitsConfig(flags.architecture, flags.inference), None
     if flags.warm_start is not None:
         header, weights = read_start_file(flags.warm_start, KIND)
@@ -114,15 +112,8 @@ def read_start(
             with_flags(found.inference, flags.inference),
             found.unit_file,
         )
-    elif flags.architecture.speaker_embedding_size == default:
-        config = replace(config, architecture=replace(config.architecture, speaker_embedding_size=size))
-    wanted = config.architecture.speaker_embedding_size
-    if size != wanted:
-        raise ConfigError(
-            f"The speaker embeddings have {size} numbers, but the model takes {wanted}: set "
-            f"--speaker-embedding-size {size}."
-        )
-    config = with_mel_of(config, store, from_file=weights is not None)
+    size = encoder.embedding_size if encoder else None
+    config = with_store_settings(config, store, from_file=weights is not None, embedding_size=size)
     return replace(config, unit_file=_unit_file(config, store)), weights
 
 

@@ -89,7 +89,9 @@ def with_pitch(model: Tacotron2) -> Tacotron2:
     return model
 
 
-def toy_store(directory, items: int = 8, frames: int = 30, pitch_array: str = "word_pitch") -> FeatureStore:
+def toy_store(
+    directory, items: int = 8, frames: int = 30, pitch_array: str = "word_pitch", embedding_size: int = 256
+) -> FeatureStore:
     """Rising tones in a few random voices; every fourth item is for validation."""
     rng = np.random.default_rng(0)
     with FeatureWriter(directory) as writer:
@@ -99,7 +101,7 @@ def toy_store(directory, items: int = 8, frames: int = 30, pitch_array: str = "w
             mel = np.full((length, 80), -4.0, np.float32)
             for frame in range(length):
                 mel[frame, (frame + 5 * number) % 80] = 3.0
-            voice = rng.normal(size=256).astype(np.float32)
+            voice = rng.normal(size=embedding_size).astype(np.float32)
             meta = {
                 "speaker": f"s{number % 3}",
                 "corpus": "toy",

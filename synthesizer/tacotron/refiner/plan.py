@@ -13,7 +13,7 @@ from modelfile.checkpoint import weights_digest
 from speech.errors import ConfigError
 from speech.mel_config import MelConfig
 from synthesizer.batches import with_text
-from synthesizer.planning import header_entries, with_mel_of
+from synthesizer.planning import header_entries, with_store_settings
 from synthesizer.tacotron.config import TacotronConfig
 from synthesizer.tacotron.flags import TacotronFlags
 from synthesizer.tacotron.model import Tacotron2
@@ -122,7 +122,7 @@ def model_with_refiner(flags: TacotronFlags, store: FeatureStore) -> tuple[Tacot
         ConfigError: the model has no postfilter, whose F0 the refiner needs.
     """
     found, weights = read_model(flags)
-    found = with_mel_of(found, store, from_file=True)
+    found = with_store_settings(found, store, from_file=True)
     if not found.architecture.postfilter_size:
         raise ConfigError(
             "The model to start from has no postfilter, which predicts the F0: train it with --postfilter."
