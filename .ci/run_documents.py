@@ -81,7 +81,6 @@ NOT_RUN = (
     ("--model tacotron1 --run", "the training of the default family is run; a test trains this one"),
     ("runs/vits-units", "needs trained units; tests train and use small models"),
     ("stores/vits-units", "needs trained units"),
-    ("python -m encoder.export", "needs optional packages"),
     ("python -m training.export", "is named without its arguments"),
     ("cloner.adapt(", "takes minutes; a test adapts a small model"),
     ("python -m synthesizer.text FILE", "is named without a file"),
