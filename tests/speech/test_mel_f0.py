@@ -45,7 +45,8 @@ def test_f0_from_mel(low: float, high: float) -> None:
     assert found.dtype == np.float32 and found.shape == wanted.shape
     both = (found > 0) & (wanted > 0)
     assert both.sum() > 0.9 * (wanted > 0).sum()
-    assert np.abs(1200 * np.log2(found[both] / wanted[both])).max() < 60
+    cents = np.abs(1200 * np.log2(found[both] / wanted[both]))
+    assert cents.max() < 60 and cents.mean() < 3  # candidates are 25 apart
     assert np.mean((found > 0) != (wanted > 0)) < 0.15  # the window of 50 ms overlaps the end of the voice
 
 

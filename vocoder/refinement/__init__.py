@@ -15,7 +15,7 @@ from speech.errors import ConfigError, ModelFileError
 if TYPE_CHECKING:
     from modelfile.header import ModelHeader
 
-REFINEMENTS = 32  # of models that are trained here; twice as many gain next to nothing
+REFINEMENTS = 64  # of models that are trained here; twice as many gain next to nothing
 MAX_REFINEMENTS = 1000
 ENTRY = "refinements"  # of a model file's header
 

@@ -5,6 +5,7 @@ mel of a synthesizer shows no harmonics. Voiced speech is excited by pulses, who
 """
 
 import numpy as np
+from scipy.ndimage import gaussian_filter1d
 
 from speech.mel import MelConfig
 from speech.mel_f0 import f0_from_mel
@@ -12,6 +13,7 @@ from vocoder.phase import Frames
 
 HARMONICITY = 0.3  # power of the pulses' magnitudes, by which those of the network are multiplied
 LEAST = 0.05  # of these magnitudes, relative to their root mean square
+SMOOTHING_FRAMES = 2.0  # standard deviation of the Gaussian that smooths the F0 contour
 _REACH = 7  # samples of a band-limited pulse on either side
 _OFFSETS = np.arange(-_REACH, _REACH + 1)
 _TAPER = np.hanning(2 * _REACH + 3)[1:-1]
@@ -64,8 +66,9 @@ class Pulses:
         voiced = np.flatnonzero(f0)
         if not len(voiced):
             return np.full(len(samples), _UNVOICED_F0 / self._config.sample_rate)
-        log_f0 = np.interp(samples / self._frames.hop, voiced - earlier, np.log(f0[voiced]))
-        return np.exp(log_f0) / self._config.sample_rate
+        places = np.arange(len(f0))
+        contour = gaussian_filter1d(np.interp(places, voiced, np.log(f0[voiced])), SMOOTHING_FRAMES, mode="nearest")
+        return np.exp(np.interp(samples / self._frames.hop + earlier, places, contour)) / self._config.sample_rate
 
 
 def pulses_at(times: np.ndarray, samples: int) -> np.ndarray:
