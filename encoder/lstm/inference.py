@@ -1,4 +1,4 @@
-"""The LSTM encoder in use: 40 power mels per frame, and bfloat16 products where the processor has them."""
+"""The LSTM encoder in use: power mels, and bfloat16 products where the processor has them."""
 
 from encoder.base import SpeakerEncoder
 from encoder.lstm.config import LSTMConfig
@@ -20,8 +20,8 @@ class LSTMEncoder(SpeakerEncoder):
     model: SpeakerEncoderModel
 
     def features(self, speech: Floats, frames: int) -> Floats:
-        """Power mels, float32 [frames, 40]."""
-        return encoder_mel(speech, frames=frames)
+        """Power mels, float32 [frames, n_mels]."""
+        return encoder_mel(speech, frames=frames, n_mels=self.config.n_mels)
 
     def inference_model(self) -> SpeakerEncoderModel:
         fast = self.precision == "auto" and self.device.type == "cpu" and has_bfloat16_products()

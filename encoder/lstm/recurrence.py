@@ -50,7 +50,7 @@ class Bfloat16LSTM(nn.Module):
 
     def __init__(self, lstm: nn.LSTM, float32_layers: int = 0):
         super().__init__()
-        self.hidden_size = lstm.hidden_size
+        self.input_size, self.hidden_size = lstm.input_size, lstm.hidden_size
         self.exact = [_single_layer(lstm, layer) for layer in range(float32_layers)]
         self.layers = [
             [lstm.get_parameter(f"{name}_l{layer}").detach().to(torch.bfloat16) for name in WEIGHTS]
@@ -58,7 +58,13 @@ class Bfloat16LSTM(nn.Module):
         ]
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, None]:
-        """inputs: [batch, frames, size] -> float32 states of the last layer, [batch, frames, hidden_size], and None."""
+        """[batch, frames, input_size] -> float32 states of the last layer, [batch, frames, hidden_size], and None.
+
+        Raises:
+            ValueError: the frames have a different size.
+        """
+        if inputs.shape[-1] != self.input_size:  # oneDNN would read memory that is not its own
+            raise ValueError(f"the LSTM takes {self.input_size} values per frame, not {inputs.shape[-1]}")
         for layer in self.exact:
             inputs, _ = layer(inputs)
         states = inputs.transpose(0, 1).to(torch.bfloat16).contiguous()

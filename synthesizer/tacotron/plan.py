@@ -143,7 +143,7 @@ def make_speaker_loss(
             f"{flags.encoder} has the embedding space {encoder.embedding_space!r}, but the store has "
             f"{embedding_space!r}: give --encoder the one that prepared the store."
         )
-    return SpeakerLoss(encoder.model, mel)
+    return SpeakerLoss(encoder.model, encoder.n_mels, mel)
 
 
 def parse_schedule(stairs: tuple[str, ...]) -> Schedule:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from speech.audio import SAMPLE_RATE
 from speech.errors import ConfigError
-from speech.mel import ENCODER_HOP, ENCODER_N_MELS, ENCODER_WINDOW, mel_filters
+from speech.mel import ENCODER_HOP, ENCODER_WINDOW, mel_filters
 from speech.mel_config import MelConfig
 
 SPEECH_LEVEL = 10 ** (-24 / 10)  # usual mean square of the encoder's input: raised to -30 dBFS, or louder already
@@ -37,7 +37,7 @@ class EncoderFrontEnd(nn.Module):
         ConfigError: the mel has a lower sample rate than the encoder.
     """
 
-    def __init__(self, config: MelConfig, n_mels: int = ENCODER_N_MELS) -> None:
+    def __init__(self, config: MelConfig, n_mels: int) -> None:
         super().__init__()
         if config.sample_rate < SAMPLE_RATE:
             raise ConfigError(
@@ -84,17 +84,20 @@ class SpeakerLoss(nn.Module):
     """1 - cosine similarity between the embedding of a generated mel and the embedding that it was conditioned on.
 
     Args:
-        encoder: power mels [batch, frames, 40] -> embeddings [batch, embedding_size] of norm 1; it is not trained.
+        encoder: power mels [batch, frames, n_mels] -> embeddings [batch, embedding_size] of norm 1; it is not trained.
+        n_mels: bands of the encoder.
         config: of the mels.
         windows: number of crops per batch.
         seconds: length of a crop; shorter utterances are ignored.
     """
 
-    def __init__(self, encoder: nn.Module, config: MelConfig, windows: int = 8, seconds: float = 1.6) -> None:
+    def __init__(
+        self, encoder: nn.Module, n_mels: int, config: MelConfig, windows: int = 8, seconds: float = 1.6
+    ) -> None:
         super().__init__()
         # Training mode changes nothing in an LSTM without dropout, and cuDNN has no backward pass in eval mode.
         self.encoder = encoder.train().requires_grad_(False)
-        self.front_end = EncoderFrontEnd(config)
+        self.front_end = EncoderFrontEnd(config, n_mels)
         self.windows = windows
         self.frames = round(seconds * config.frames_per_second)
 

@@ -17,6 +17,17 @@ def model() -> SpeakerEncoderModel:
     return SpeakerEncoderModel(LSTMConfig(hidden_size=32, embedding_size=24, compression="log")).eval()
 
 
+def test_other_numbers_of_bands() -> None:
+    torch.manual_seed(0)
+    model = SpeakerEncoderModel(LSTMConfig(n_mels=80, hidden_size=32, embedding_size=24, compression="log")).eval()
+    wav = np.random.default_rng(0).normal(0, 0.1, 40_000).astype(np.float32)
+    exact, auto = (LSTMEncoder(model, embedding_space="toy", precision=name) for name in ("fp32", "auto"))
+    assert exact.features(wav, 100).shape == (100, 80)
+    assert auto.embed(wav, prepared=True) @ exact.embed(wav, prepared=True) > 0.9995
+    with pytest.raises(ValueError, match="80 values per frame, not 40"):
+        Bfloat16LSTM(model.lstm)(torch.zeros(1, 10, 40))
+
+
 @needs_products
 def test_states_are_those_of_the_lstm(model: SpeakerEncoderModel) -> None:
     inputs = torch.randn(5, 160, 40)

@@ -43,13 +43,13 @@ def test_front_end_approximates_that_of_the_encoder(sample_rate: int, bands: int
 
 def test_lower_sample_rate_is_refused():
     with pytest.raises(ConfigError, match="16000 Hz"):
-        EncoderFrontEnd(MelConfig(sample_rate=8_000, fmax=4000.0))
+        EncoderFrontEnd(MelConfig(sample_rate=8_000, fmax=4000.0), 40)
 
 
 def loss_and_mel(batch: int = 3, frames: int = 200):
     torch.manual_seed(0)
     encoder = SpeakerEncoderModel(LSTMConfig(hidden_size=16, num_layers=1, embedding_size=8))
-    return SpeakerLoss(encoder, MelConfig(), windows=2), torch.randn(batch, frames, 80, requires_grad=True)
+    return SpeakerLoss(encoder, 40, MelConfig(), windows=2), torch.randn(batch, frames, 80, requires_grad=True)
 
 
 def test_gradient_reaches_the_mel_and_not_the_encoder():
@@ -95,7 +95,7 @@ def free_running_step(tmp_path) -> Callable[..., tuple[TacotronTask, dict[str, t
         with torch.no_grad():
             model.to_stop.bias.fill_(stop_bias)
         encoder = SpeakerEncoderModel(LSTMConfig(hidden_size=16, num_layers=1, embedding_size=256))
-        speaker_loss = SpeakerLoss(encoder, MelConfig(), windows=4, seconds=0.05)
+        speaker_loss = SpeakerLoss(encoder, 40, MelConfig(), windows=4, seconds=0.05)
         weights = LossConfig(free_voice=1.0, embedding_noise=0.0)
         store = toy_store(tmp_path / "store")
         inference = InferenceSettings(voice_emphasis=3.0)
