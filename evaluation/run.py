@@ -104,7 +104,9 @@ def load_embedders(settings: EncoderSettings) -> tuple[dict[str, Any], list[tupl
     for label, file in files:
         embedders[label] = EncoderUnderTest(SpeakerEncoder.load(file, device=device))
     embedders |= {label: make() for label, make in baselines.items()}
-    return embedders, [(label, baseline) for baseline in public or baselines for label, _ in files]
+    own = [label for label, _ in files]
+    compared = [(label, baseline) for baseline in public or baselines for label in own]
+    return embedders, [*compared, *zip(own[1:], own, strict=False)]
 
 
 def evaluate_vocoder(settings: VocoderSettings) -> Report:

@@ -26,7 +26,7 @@ class EncoderSettings:
     corpora: Corpora
     """Corpora, each measured by itself: folders or lhotse manifests."""
     encoder: tuple[str, ...] = (str(DEFAULT_MODELS / "encoder.safetensors"),)
-    """Encoder model files, or label=FILE."""
+    """Encoder model files, or label=FILE. Each is compared with the one before it."""
     public: bool = False
     """Also measure the public encoder, with the weights of the package resemblyzer."""
     mfcc: bool = False

@@ -77,6 +77,7 @@ def test_encoder(run, folder, tmp_path):
     assert figures["EER, one"] == figures["EER, two"]
     assert figures["EER, one"]["corpus, whole, clean (6 clips)"]["n"] == 6
     assert figures["one minus MFCC means and deviations"]
+    assert {figure["value"] for figure in figures["two minus one"].values()} == {0}
     assert set(figures["one minus mean MFCC"]) == {"corpus, whole, clean (6 clips)", "corpus, 1.6 s, clean (6 clips)"}
     assert "| corpus, whole, clean (6 clips) |" in result.out
     assert "n=" not in result.out
