@@ -6,6 +6,8 @@ from encoder.campplus.config import CAMPPlusConfig
 from encoder.campplus.inference import CAMPPlusEncoder
 from encoder.campplus.model import CAMPPlusModel
 from modelfile.header import read_header
+from modelfile.locations import ROOT, SAMPLES
+from speech.audio import read_audio
 from tests.toy_models import speech_like
 
 TOY = CAMPPlusConfig(embedding_size=6, head_channels=2, channels=8, growth_rate=4, bottleneck=2, layers=(1, 2, 1))
@@ -34,3 +36,15 @@ def test_save_and_load_keep_embeddings_and_header(tmp_path) -> None:
     assert (again.config, again.embedding_space, again.step) == (TOY, "toy", 3)
     assert (read_header(path).kind, read_header(path).licence) == ("campplus", "CC0")
     np.testing.assert_array_equal(again.embed(speech_like(3.0)), encoder.embed(speech_like(3.0)))
+
+
+def test_the_included_encoder_tells_speakers_apart() -> None:
+    encoder = SpeakerEncoder.load(ROOT / "models" / "unlabelled" / "encoder.safetensors")
+    assert encoder.kind == "campplus"
+    halves = []
+    for path in sorted(SAMPLES.glob("*.flac")):
+        wav = read_audio(path)
+        halves.append([encoder.embed(part) for part in np.array_split(wav, 2)])
+    first, second = (np.stack(part) for part in zip(*halves, strict=True))
+    cosines = first @ second.T
+    assert cosines.diagonal().min() > (cosines - np.eye(len(cosines)) * 2).max()
