@@ -39,7 +39,7 @@ def test_a_recording_is_converted_with_reference_clips_and_with_a_saved_voice(cl
     provenance = read_provenance(Path("b.flac"))
     assert provenance is not None and provenance.source == "said.wav" and provenance.voice == "ann"
     kept = cli("--voice", "ann", "--convert", toy / "said.wav", "--keep-pitch", "--seed", 1)
-    assert kept.code == 0 and Path("out.wav").exists() and "pitch 112 to 112 Hz" in kept.out
+    assert kept.code == 0 and Path("out.wav").exists() and "pitch 111 to 111 Hz" in kept.out
 
 
 def test_a_stream_has_the_samples_of_the_file(cli, toy):
