@@ -173,9 +173,8 @@ def f0_and_similarity(mels: NDArray[np.floating], config: MelConfig) -> tuple[Fl
     """
     similarity, costs = harmonic_similarity(mels, config), _transition_costs()
     unvoiced = np.full((len(mels), 1, similarity.shape[2]), MIN_SIMILARITY)
-    scores = np.concatenate([similarity, unvoiced], axis=1).transpose(2, 0, 1)  # [frames, mels, candidates + 1]
-    path = np.stack([_best_path(scores[:, index], costs) for index in range(len(mels))])
-    scores = scores.transpose(1, 0, 2)
+    scores = np.concatenate([similarity, unvoiced], axis=1).transpose(0, 2, 1)  # [mels, frames, candidates + 1]
+    path = np.stack([_best_path(rows, costs) for rows in scores])
     chosen = np.take_along_axis(scores, path[:, :, None], axis=2)[:, :, 0]
     f0 = np.append(f0_candidates(), 0.0)[path] * 2.0 ** (_peak_offsets(scores, path) / STEPS_PER_OCTAVE)
     return f0.astype(np.float32), chosen.astype(np.float32)

@@ -80,13 +80,35 @@ class EncoderFrontEnd(nn.Module):
         return F.interpolate(power.transpose(1, 2), frames, mode="linear", align_corners=False).transpose(1, 2)
 
 
+class MelEmbedder(nn.Module):
+    """Embeddings of the synthesizer's mels, by a speaker encoder that is not trained.
+
+    Args:
+        encoder: power mels [batch, frames, n_mels] -> embeddings [batch, embedding_size] of norm 1.
+        n_mels: bands of the encoder.
+        config: of the synthesizer's mels.
+    """
+
+    def __init__(self, encoder: nn.Module, n_mels: int, config: MelConfig) -> None:
+        super().__init__()
+        self.encoder = encoder.eval().requires_grad_(False)
+        for part in encoder.modules():
+            if isinstance(part, nn.LSTM):  # without dropout the mode changes nothing, and cuDNN needs it for a gradient
+                part.train()
+        self.front_end = EncoderFrontEnd(config, n_mels)
+
+    def forward(self, mels: Tensor) -> Tensor:
+        """[batch, frames, bands], dB scaled -> float32 [batch, embedding_size]."""
+        with torch.autocast(mels.device.type, enabled=False):
+            embeddings: Tensor = self.encoder(self.front_end(mels))
+        return embeddings
+
+
 class SpeakerLoss(nn.Module):
     """1 - cosine similarity between the embedding of a generated mel and the embedding that it was conditioned on.
 
     Args:
-        encoder: power mels [batch, frames, n_mels] -> embeddings [batch, embedding_size] of norm 1; it is not trained.
-        n_mels: bands of the encoder.
-        config: of the mels.
+        encoder, n_mels, config: as `MelEmbedder`.
         windows: number of crops per batch.
         seconds: length of a crop; shorter utterances are ignored.
     """
@@ -95,9 +117,7 @@ class SpeakerLoss(nn.Module):
         self, encoder: nn.Module, n_mels: int, config: MelConfig, windows: int = 8, seconds: float = 1.6
     ) -> None:
         super().__init__()
-        # Training mode changes nothing in an LSTM without dropout, and cuDNN has no backward pass in eval mode.
-        self.encoder = encoder.train().requires_grad_(False)
-        self.front_end = EncoderFrontEnd(config, n_mels)
+        self.embed = MelEmbedder(encoder, n_mels, config)
         self.windows = windows
         self.frames = round(seconds * config.frames_per_second)
 
@@ -120,8 +140,7 @@ class SpeakerLoss(nn.Module):
         rows = [usable[k] for k in order]
         starts = [int(torch.randint(spare[row] + 1, (), generator=generator)) for row in rows]
         crops = torch.stack([mel[row, start : start + self.frames] for row, start in zip(rows, starts, strict=True)])
-        with torch.autocast(mel.device.type, enabled=False):
-            found = self.encoder(self.front_end(crops))
+        found = self.embed(crops)
         return 1 - F.cosine_similarity(found, embedding[rows].float(), dim=1).mean()
 
 
@@ -129,20 +148,15 @@ class VoiceDistance(nn.Module):
     """1 - cosine similarity between the embeddings of generated mels and those of recordings of the same sentences.
 
     Args:
-        encoder: power mels [batch, frames, n_mels] -> embeddings [batch, embedding_size] of norm 1; it is not trained.
-        n_mels: bands of the encoder.
-        config: of the mels.
+        encoder, n_mels, config: as `MelEmbedder`.
     """
 
     def __init__(self, encoder: nn.Module, n_mels: int, config: MelConfig) -> None:
         super().__init__()
-        self.encoder = encoder.eval().requires_grad_(False)
-        self.front_end = EncoderFrontEnd(config, n_mels)
+        self.embed = MelEmbedder(encoder, n_mels, config)
 
     def forward(self, made: Tensor, recorded: Tensor) -> Tensor:
         """made, recorded: [batch, frames, n_mels], dB scaled -> the mean, a scalar in [0, 2]."""
-        with torch.autocast(made.device.type, enabled=False):
-            found = self.encoder(self.front_end(made))
-            with torch.no_grad():
-                target = self.encoder(self.front_end(recorded))
-        return 1 - F.cosine_similarity(found, target, dim=1).mean()
+        with torch.no_grad():
+            target = self.embed(recorded)
+        return 1 - F.cosine_similarity(self.embed(made), target, dim=1).mean()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soxr
 import torch
+from torch import nn
 
 from encoder.lstm.config import LSTMConfig
 from encoder.lstm.model import SpeakerEncoderModel
@@ -18,7 +19,7 @@ from synthesizer.batches import BatchConfig, SynthesizerBatches
 from synthesizer.masks import length_mask
 from synthesizer.tacotron.config import InferenceSettings
 from synthesizer.tacotron.model import Tacotron2, TeacherForcing
-from synthesizer.tacotron.speaker_loss import SPEECH_LEVEL, EncoderFrontEnd, SpeakerLoss, VoiceDistance
+from synthesizer.tacotron.speaker_loss import SPEECH_LEVEL, EncoderFrontEnd, MelEmbedder, SpeakerLoss, VoiceDistance
 from synthesizer.tacotron.task import LossConfig, TacotronTask
 from synthesizer.tacotron.task_inputs import concatenated, output_of
 from tests.synthesizer.toy import toy_config, toy_store, toy_task, with_pitch
@@ -65,7 +66,7 @@ def test_gradient_reaches_the_mel_and_not_the_encoder():
 
 def test_loss_of_the_right_voice_is_zero():
     speaker_loss, mel = loss_and_mel(batch=1, frames=128)
-    own = speaker_loss.encoder(speaker_loss.front_end(mel)).detach()
+    own = speaker_loss.embed(mel).detach()
     lengths = torch.tensor([128])
     assert speaker_loss(mel, lengths, own, torch.Generator()).item() == pytest.approx(0, abs=1e-5)
     assert speaker_loss(mel, lengths - 1, own, torch.Generator()).item() == 0  # nothing long enough
@@ -138,6 +139,14 @@ def test_concatenated_inputs_do_not_change_each_other():
         torch.testing.assert_close(together.mel[valid], alone.mel[valid])
         torch.testing.assert_close(together.alignments, alone.alignments)
         torch.testing.assert_close(together.pitch, alone.pitch)
+
+
+def test_only_the_lstm_of_an_encoder_is_in_training_mode():
+    """Batch norm would use the statistics of the batch. On a GPU, an LSTM gives no gradient in eval mode."""
+    norm, lstm = nn.BatchNorm1d(8), nn.LSTM(8, 8)
+    MelEmbedder(nn.ModuleList([norm, lstm]), 40, MelConfig())
+    assert lstm.training and not norm.training
+    assert not any(parameter.requires_grad for part in (norm, lstm) for parameter in part.parameters())
 
 
 def test_voice_distance_compares_with_the_recording():
