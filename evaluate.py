@@ -4,6 +4,7 @@
     python evaluate.py vocoder data/test --vocoder griffin-lim spectral wavernn mine=runs/vocoder/best.safetensors
     python evaluate.py cloning --references data/test --natural data/test --sentences samples/sentences.txt
         --recogniser faster-whisper:base.en --speaker-judge campplus.onnx --speaker-threshold 0.577 --out report
+    python evaluate.py conversion data/test --models runs/vits-units --speaker-judge campplus.onnx --out report
 
 How to read the figures: docs/evaluation.md.
 """
@@ -16,7 +17,7 @@ from typing import Any
 
 import tyro
 
-from evaluation.settings import CloningSettings, EncoderSettings, VocoderSettings
+from evaluation.settings import CloningSettings, ConversionSettings, EncoderSettings, VocoderSettings
 from speech.errors import exit_on_speech_error
 
 
@@ -27,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "encoder": EncoderSettings,
         "vocoder": VocoderSettings,
         "cloning": CloningSettings,
+        "conversion": ConversionSettings,
     }
     settings = tyro.extras.subcommand_cli_from_dict(
         commands, args=argv, description=__doc__, config=(tyro.conf.FlagCreatePairsOff,)

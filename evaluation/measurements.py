@@ -111,6 +111,9 @@ class Metrics:
             row: Row = {"cosine": cosine, "nearest": best, "nearest_right": best == output.voice}
             if judge.threshold is not None:
                 row["accepted"] = cosine is not None and cosine >= judge.threshold
+            if output.source in voices:
+                row["source_cosine"] = None if embedding is None else float(voices[output.source] @ embedding)
+                row["nearer"] = cosine is not None and cosine > row["source_cosine"]
             found[judge.name] = row
         return found
 
@@ -173,6 +176,10 @@ def _by_judge(rows: Sequence[Row]) -> dict[str, Figure]:
         figures[f"voice: cosine ({name})"] = mean(row["cosine"] for row in known)
         figures[f"voice: accepted as the speaker ({name})"] = fraction(
             row["accepted"] for row in known if "accepted" in row
+        )
+        figures[f"voice: cosine to the source ({name})"] = mean(row.get("source_cosine") for row in known)
+        figures[f"voice: nearer to the target than to the source ({name})"] = fraction(
+            row["nearer"] for row in known if "nearer" in row
         )
         figures[f"voice: nearest reference right ({name})"] = fraction(row["nearest_right"] for row in known)
     return figures

@@ -29,7 +29,8 @@ class Output:
     """One waveform and how it was made.
 
     Attributes:
-        condition: "natural", "copy, <vocoder>" or "clone, <vocoder>", which a disturbance of the reference may follow.
+        condition: "natural", "converted", "copy, <vocoder>" or "clone, <vocoder>", which a disturbance of the reference
+            may follow.
         key: identifies the output within its condition.
         voice: name of the voice it should have.
         sentence: index of its text among the texts of its set.
@@ -38,6 +39,7 @@ class Output:
         attention: a report for each sentence of the text; empty for natural speech.
         attempts: decoding attempts of the worst sentence.
         mel, alignment: for plots.
+        source: of a conversion, the speaker of the recording.
     """
 
     condition: str
@@ -53,6 +55,7 @@ class Output:
     attempts: int = 0
     mel: np.ndarray | None = None
     alignment: np.ndarray | None = None
+    source: str = ""
 
     @functools.cached_property
     def measured(self) -> np.ndarray:

@@ -12,6 +12,7 @@ from cloning.speech_model import SynthesizerModel
 from encoder import SpeakerEncoder
 from evaluation.clip_tests import EncoderUnderTest
 from evaluation.cloning_study import ClonePlan, clone_rows
+from evaluation.conversion_study import ConversionPlan, conversion_rows
 from evaluation.encoder_study import EncoderPlan, encoder_figures
 from evaluation.figures import Figure
 from evaluation.gallery import Gallery
@@ -27,6 +28,7 @@ from evaluation.sets import find_references, read_sentences
 from evaluation.settings import (
     NO_RECOGNISER,
     CloningSettings,
+    ConversionSettings,
     EncoderSettings,
     Settings,
     VocoderSettings,
@@ -55,6 +57,7 @@ def run(settings: Settings) -> None:
         EncoderSettings: evaluate_encoder,
         VocoderSettings: evaluate_vocoder,
         CloningSettings: evaluate_cloning,
+        ConversionSettings: evaluate_conversion,
     }
     report = evaluations[type(settings)](settings)
     print(report.to_markdown(), end="")
@@ -154,6 +157,18 @@ def evaluate_cloning(settings: CloningSettings) -> Report:
         add_losses(figures, rows, list(models))
         plot_robustness(settings.out, figures, list(models), settings.snr)
     return Report("Voice cloning", as_json(settings), figures, rows, notes.all())
+
+
+def evaluate_conversion(settings: ConversionSettings) -> Report:
+    """Words and speaker similarity of conversions, beside the recordings."""
+    notes = Notes()
+    metrics = Metrics(load_judges(settings.judges, notes))
+    files = ModelFiles.find_conversion(settings.models, encoder=settings.encoder, synthesizer=settings.synthesizer)
+    cloner = VoiceCloner.load(files, device=settings.device)
+    study = Study(metrics, Gallery(settings.out, settings.plots), notes, progress)
+    plan = ConversionPlan(settings.corpora, settings.limit, settings.held_out, settings.keep_pitch, settings.seed)
+    rows = list(conversion_rows(study, cloner, plan))
+    return Report("Speech to speech", as_json(settings), summaries(rows), rows, notes.all())
 
 
 def load_models(settings: CloningSettings) -> tuple[VoiceCloner, dict[str, SynthesizerModel]]:

@@ -167,7 +167,43 @@ class CloningSettings:
         _check_ratios(self.snr)
 
 
-Settings = EncoderSettings | VocoderSettings | CloningSettings
+@dataclass(frozen=True)
+class ConversionSettings:
+    """Speech to speech: recordings converted to the voices of other speakers of the corpora."""
+
+    command: ClassVar[str] = "conversion"
+
+    corpora: Corpora
+    """Transcribed corpora, evaluated together: folders or lhotse manifests."""
+    out: Path
+    """Folder for report.json and report.md, and for some audio and plots."""
+    models: Path = DEFAULT_MODELS
+    """Folder of the models for speech to speech."""
+    encoder: Path | None = None
+    """Encoder model file to use instead of the folder's."""
+    synthesizer: Path | None = None
+    """Model file of a synthesizer with units to use instead of the folder's."""
+    limit: int | None = 40
+    """Convert at most this many recordings, spread over the speakers."""
+    held_out: bool = False
+    """Use only recordings that no stage is trained on."""
+    keep_pitch: bool = False
+    """Keep the pitch of the recordings instead of moving it to the median of the voice."""
+    seed: int = 0
+    """Seed of the choice of recordings and voices, and of the conversions."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1 or mps."""
+    plots: int = 4
+    """Save the audio of this many recordings and conversions."""
+    force: bool = False
+    """Overwrite an existing report."""
+    judges: tyro.conf.OmitArgPrefixes[JudgeSettings] = JudgeSettings()
+
+    def __post_init__(self) -> None:
+        _check_limit("--limit", self.limit, 2)
+
+
+Settings = EncoderSettings | VocoderSettings | CloningSettings | ConversionSettings
 
 
 def _check_limit(name: str, value: int | None, least: int = 1) -> None:

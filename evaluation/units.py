@@ -2,8 +2,8 @@
 
     python -m evaluation.units CORPUS ... --units runs/units-2/units.safetensors runs/units-2/mfcc.safetensors
 
-The phones of a recording are those that the synthesizer's attention aligns to it by teacher forcing
-(`Synthesizer.align`). They have errors of their own, so compare units with each other, on the same recordings.
+The phones of a recording are those of forced alignment (`speech.alignment.align_phones`). It has errors of its own, so
+compare units with each other, on the same recordings.
 """
 
 from __future__ import annotations
@@ -18,19 +18,16 @@ import numpy as np
 import tyro
 
 from evaluation.settings import Corpora, labelled
-from modelfile.locations import DEFAULT_MODELS
-from speech.errors import AudioError, ConfigError, CorpusError, TextError, exit_on_speech_error
+from speech.audio import SAMPLE_RATE
+from speech.errors import AudioError, ConfigError, CorpusError, exit_on_speech_error
 
 if TYPE_CHECKING:
-    from encoder import SpeakerEncoder
     from evaluation.figures import Figure
     from evaluation.report import Report
     from evaluation.sets import Recording
-    from synthesizer import Synthesizer
     from synthesizer.units import UnitEncoder
 
 FRAMES_PER_SECOND = 50
-MIN_COVERAGE = 0.8  # of the text by the alignment; a recording with less is left out
 LEAST_CLIPS = 4
 
 
@@ -48,8 +45,6 @@ class UnitSettings:
     """Use at most this many recordings, spread over the speakers."""
     held_out: bool = False
     """Use only recordings that no stage is trained on."""
-    models: Path = DEFAULT_MODELS
-    """Folder of the encoder and the synthesizer that align."""
     seed: int = 0
     """Seed of the choice of recordings and of ABX."""
     out: Path | None = None
@@ -71,21 +66,17 @@ def measure(settings: UnitSettings) -> Report:
         CorpusError: too few recordings can be aligned.
         SpeechError: a model or a corpus cannot be used.
     """
-    from cloning import ModelFiles
-    from cloning.models import load_encoder, load_synthesizer
     from evaluation.report import Notes, Report
     from evaluation.sets import Material, read_recordings
     from synthesizer.units import load_unit_encoder
 
-    files = ModelFiles.find(settings.models)
-    encoder, synthesizer = load_encoder(files, "cpu"), load_synthesizer(files, "cpu")
     systems = {label: load_unit_encoder(file, settings.hubert) for label, file in map(labelled, settings.units)}
     notes = Notes()
     material = Material(settings.corpora, notes.reject)
     chosen = material.choose(settings.limit, held_out=settings.held_out, with_text=True, seed=settings.seed)
     aligned: list[tuple[Recording, list[str]]] = []
     for recording in _shown(read_recordings(chosen, on_reject=notes.reject), len(chosen)):
-        phones = phones_of(recording, encoder, synthesizer)
+        phones = phones_of(recording)
         if phones:
             aligned.append((recording, phones))
     if len(aligned) < LEAST_CLIPS or len({one.utterance.speaker for one, _ in aligned}) < 2:
@@ -98,36 +89,19 @@ def measure(settings: UnitSettings) -> Report:
     return Report("Units", {"corpora": [path.name for path in settings.corpora]}, figures, [], notes.all())
 
 
-def phones_of(recording: Recording, encoder: SpeakerEncoder, synthesizer: Synthesizer) -> list[str]:
-    """The phone of each frame of 20 ms, without stress; "" in pauses. An empty list if it cannot be aligned."""
-    from speech.mel import synthesis_mel
-    from synthesizer.alignment_score import alignment_report
-    from synthesizer.options import EmbeddedVoice
-    from synthesizer.text.transcript import encode
+def phones_of(recording: Recording) -> list[str]:
+    """The phone of each frame of 20 ms, "" in pauses. An empty list if the recording cannot be aligned."""
+    from speech.alignment import align_phones
 
     try:
-        voice = EmbeddedVoice(encoder.embed(recording.wav))
-        transcript = synthesizer.transcribe(recording.utterance.text)
-        mel = synthesis_mel(recording.wav, synthesizer.mel_config)
-        made = synthesizer.align(transcript, mel, voice, recording.utterance.key)
-    except (AudioError, TextError):
+        phones = align_phones(recording.wav, recording.utterance.text)
+    except AudioError:
         return []
-    ids = encode(transcript, 1.0)
-    if len(ids) != len(made.alignment) or alignment_report(made.alignment, stopped=True).coverage < MIN_COVERAGE:
-        return []
-    config = synthesizer.mel_config
-    frames = len(recording.wav) // (config.sample_rate // FRAMES_PER_SECOND)
-    steps = (np.arange(frames) + 0.5) / FRAMES_PER_SECOND * config.sample_rate / config.hop_length
-    chosen = np.minimum(steps / synthesizer.reduction_factor, made.alignment.shape[1] - 1).astype(int)
-    return [phone_name(int(ids[token])) for token in made.alignment.argmax(axis=0)[chosen]]
-
-
-def phone_name(symbol: int) -> str:
-    """The phoneme of a symbol without its stress; "" for anything else."""
-    from synthesizer.text.symbols import PHONEME_MARK, SYMBOLS
-
-    name = SYMBOLS[symbol]
-    return name[1:].rstrip("012") if name.startswith(PHONEME_MARK) else ""
+    centres = (np.arange(len(recording.wav) * FRAMES_PER_SECOND // SAMPLE_RATE) + 0.5) / FRAMES_PER_SECOND
+    found = np.full(len(centres), "", object)
+    for phone in phones:
+        found[(centres >= phone.start) & (centres < phone.end)] = phone.phone
+    return [str(name) for name in found]
 
 
 def system_figures(units: UnitEncoder, aligned: Sequence[tuple[Recording, list[str]]], seed: int) -> dict[str, Figure]:

@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 FRAMES_PER_SECOND = 100  # PocketSphinx's frame rate
 CUT_PAUSE, COMMA_PAUSE = 0.35, 0.12  # seconds
+NOT_SPOKEN = ("SIL", "+NSN+", "+SPN+")  # names of pauses and noises among the phones
 MARGIN = 0.08  # seconds of silence kept at the edges of a segment
 
 # Fallback pronunciation of words that the aligner's dictionary does not have: the usual phone of each letter group.
@@ -42,6 +43,15 @@ class Word:
     """One word of the transcript as written, with its start and end in seconds."""
 
     word: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True)
+class Phone:
+    """One phone of a recording, in the notation of CMUdict without stress, with its start and end in seconds."""
+
+    phone: str
     start: float
     end: float
 
@@ -97,25 +107,57 @@ def align_words(wav: np.ndarray, text: str) -> list[Word]:
         AudioError: the recording does not match the text, or one of them is empty.
         ConfigError: PocketSphinx is not installed.
     """
+    return _aligned(wav, text)[0]
+
+
+def align_phones(wav: np.ndarray, text: str) -> list[Phone]:
+    """Forced alignment of the phones of a transcript. Arguments and errors as `align_words`.
+
+    Returns:
+        The phones in order. Pauses between words have none.
+    """
+    decoder = _decoder()
+    _, samples = _aligned(wav, text)
+    try:
+        decoder.set_alignment()
+        _process(samples)
+    except RuntimeError as error:  # the phones have no path within the times of the words
+        raise AudioError("The recording does not match its transcript: its phones cannot be aligned.") from error
+    return [
+        Phone(phone.name, phone.start / FRAMES_PER_SECOND, (phone.start + phone.duration) / FRAMES_PER_SECOND)
+        for word in decoder.get_alignment() or ()
+        for phone in word
+        if phone.name not in NOT_SPOKEN and phone.duration > 0
+    ]
+
+
+def _aligned(wav: np.ndarray, text: str) -> tuple[list[Word], bytes]:
+    """What `align_words` returns, and the samples as PocketSphinx takes them."""
     written = [word for word in text.split() if _spelled(word)]
     if not written or not len(wav):
         raise AudioError("There is nothing to align: the text or the recording is empty.")
     spelled = [_spelled(word) for word in written]
     for word in spelled:
         _ensure_pronounceable(word)
-    decoder = _decoder()
-    decoder.set_align_text(" ".join(spelled))
-    decoder.start_utt()
-    decoder.process_raw((np.clip(wav, -1, 1) * 32767).astype(np.int16).tobytes(), full_utt=True)
-    decoder.end_utt()
+    samples = (np.clip(wav, -1, 1) * 32767).astype(np.int16).tobytes()
+    _decoder().set_align_text(" ".join(spelled))
+    _process(samples)
     # Noise and silence come as <sil>, [NOISE], [SPEECH]; a second pronunciation as word(2).
-    segments = [segment for segment in decoder.seg() or () if segment.word[0] not in "<["]
+    segments = [segment for segment in _decoder().seg() or () if segment.word[0] not in "<["]
     if [re.sub(r"\(\d+\)$", "", segment.word) for segment in segments] != spelled:
         raise AudioError("The recording does not match its transcript: the aligner found no path through the words.")
-    return [
+    words = [
         Word(word, segment.start_frame / FRAMES_PER_SECOND, (segment.end_frame + 1) / FRAMES_PER_SECOND)
         for word, segment in zip(written, segments, strict=True)
     ]
+    return words, samples
+
+
+def _process(samples: bytes) -> None:
+    decoder = _decoder()
+    decoder.start_utt()
+    decoder.process_raw(samples, full_utt=True)
+    decoder.end_utt()
 
 
 def split_at_silences(wav: np.ndarray, text: str, min_seconds: float = 1.6, max_seconds: float = 8.0) -> list[Segment]:

@@ -16,6 +16,7 @@ from evaluation.vocoders import find_vocoders
 from speech.errors import ModelFileError
 from speech.mel_config import MelConfig
 from tests.evaluation.fakes import FakeNaturalness, FakeRecogniser, FakeSpeakerJudge
+from tests.synthesizer.vits.toy import save_toy_conversion
 from tests.toy_models import save_toy_models, speech_like
 from vocoder.spectral.config import SpectralConfig
 from vocoder.spectral.inference import SpectralVocoder
@@ -275,3 +276,28 @@ def test_help_imports_nothing_heavy(repository):
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=repository, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_conversion(run, folder, tmp_path):
+    models = save_toy_conversion(save_toy_models(tmp_path / "models"))
+    result = run("conversion", folder / "corpus", "--models", models, "--out", tmp_path / "r", "--limit", 3)
+    assert result.code == 0, result
+    report = json.loads((tmp_path / "r/report.json").read_text())
+    assert list(report["figures"]) == ["natural", "converted"]
+    converted = report["figures"]["converted"]
+    assert converted["words: error rate (fake)"]["n"] == converted["voice: cosine (resemblyzer)"]["n"] == 3
+    rows = [row for row in report["outputs"] if row["condition"] == "converted"]
+    similar = [row["similarity"]["resemblyzer"] for row in rows]
+    nearer = converted["voice: nearer to the target than to the source (resemblyzer)"]
+    assert nearer["value"] == sum(row["cosine"] > row["source_cosine"] for row in similar) / 3
+    sources = {row["key"]: row["voice"] for row in report["outputs"] if row["condition"] == "natural"}
+    assert all(sources[row["key"]] != row["voice"] for row in rows)
+    assert "voice: cosine to the source (resemblyzer)" not in report["figures"]["natural"]
+
+
+def test_conversion_needs_two_speakers(run, folder, tmp_path):
+    models = save_toy_conversion(save_toy_models(tmp_path / "models"))
+    soundfile.write(tmp_path / "a.wav", speech_like(2.0, 100), 16_000)
+    (tmp_path / "metadata.csv").write_text("path,speaker,text,duration_s\na.wav,ann,hello,2.0\n")
+    result = run("conversion", tmp_path, "--models", models, "--out", tmp_path / "r")
+    assert result.code == 2 and "two speakers" in result.err

@@ -1,6 +1,7 @@
 """k-means: rows of features -> labels."""
 
 import logging
+import warnings
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,17 +24,22 @@ def fit_centroids(rows: np.ndarray, units: int, seed: int = 0) -> NDArray[np.flo
     Raises:
         CorpusError: there are fewer rows than units.
     """
-    from scipy.cluster.vq import kmeans2
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+    from threadpoolctl import threadpool_limits
 
     if len(rows) < units:
         raise CorpusError(f"{units} units need at least as many frames of speech, not {len(rows)}: add recordings.")
     rng = np.random.default_rng(seed)
     chosen = rows if len(rows) <= MAX_ROWS else rows[np.sort(rng.choice(len(rows), MAX_ROWS, replace=False))]
-    centroids, labels = kmeans2(np.asarray(chosen, np.float32), units, ITERATIONS, minit="++", rng=rng, missing="warn")
-    empty = units - len(np.unique(labels))
+    # With several threads the order of the sums would change from run to run.
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different rows than units; said below
+        found = KMeans(units, n_init=1, max_iter=ITERATIONS, random_state=seed).fit(np.asarray(chosen, np.float32))
+    empty = units - len(np.unique(found.labels_))
     if empty:
         logger.warning("%d of %d units have no frame", empty, units)
-    return centroids.astype(np.float32)
+    return found.cluster_centers_.astype(np.float32)
 
 
 def nearest(rows: np.ndarray, centroids: np.ndarray) -> NDArray[np.int64]:

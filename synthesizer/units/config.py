@@ -8,6 +8,11 @@ SAMPLE_RATE = 16_000
 HOP = 320  # samples per frame: 50 frames per second
 N_MELS = 40  # of the mels at twice the frame rate
 INPUT_SIZE = 2 * N_MELS
+PHONES = (
+    "AA", "AE", "AH", "AO", "AW", "AY", "B", "CH", "D", "DH", "EH", "ER", "EY", "F", "G", "HH", "IH", "IY", "JH", "K",
+    "L", "M", "N", "NG", "OW", "OY", "P", "R", "S", "SH", "T", "TH", "UH", "UW", "V", "W", "Y", "Z", "ZH",
+)  # fmt: skip
+"""Phones of English in the notation of CMUdict, without stress."""
 
 
 @dataclass(frozen=True)

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from tqdm import tqdm
 
+from speech.alignment import align_phones
 from speech.audio import INT16_SCALE
-from speech.errors import CorpusError
+from speech.errors import AudioError, CorpusError
+from synthesizer.batches import has_text
+from synthesizer.text.transcript import Transcript
 from synthesizer.units.base import STAGE, UnitEncoder
 from synthesizer.units.clusters import fit_centroids
-from synthesizer.units.config import HOP, INPUT_SIZE, SAMPLE_RATE, MaskConfig, UnitConfig
+from synthesizer.units.config import HOP, INPUT_SIZE, PHONES, SAMPLE_RATE, MaskConfig, UnitConfig
 from synthesizer.units.encoders import MfccUnits, NetworkUnits, features_of
-from synthesizer.units.features import log_mels, mfcc
+from synthesizer.units.features import frames_of, log_mels, mfcc
 from synthesizer.units.model import UnitNetwork
 from training.config import Task
 
@@ -48,29 +53,85 @@ def wav_of(store: FeatureStore, index: int) -> np.ndarray:
     return np.asarray(store.array(index, "wav")) / np.float32(INT16_SCALE)
 
 
+class Labels(Protocol):
+    """What the network learns to predict."""
+
+    classes: int
+
+    def of(self, store: FeatureStore, index: int, wav: np.ndarray) -> np.ndarray | None:
+        """Label of each frame of 20 ms of an utterance, int64 [frames], or None to leave it out.
+
+        Args:
+            wav: of the utterance, float32 [samples] at 16 kHz.
+        """
+
+
+class UnitLabels:
+    """The units of an encoder.
+
+    Args:
+        encoder: for example clusters of MFCC, or the units of an earlier run.
+    """
+
+    def __init__(self, encoder: UnitEncoder) -> None:
+        self.encoder, self.classes = encoder, encoder.units
+
+    def of(self, store: FeatureStore, index: int, wav: np.ndarray) -> np.ndarray:
+        return self.encoder.encode(wav)
+
+
+class PhoneLabels:
+    """The phones of the transcripts by forced alignment (`speech.alignment`); 0 in pauses.
+
+    An utterance without a transcript, or one that cannot be aligned with it, is left out.
+    """
+
+    classes = len(PHONES) + 1
+
+    def of(self, store: FeatureStore, index: int, wav: np.ndarray) -> np.ndarray | None:
+        if not has_text(store, index):
+            return None
+        tokens = Transcript.from_json(store.meta(index)["transcript"]).tokens
+        try:
+            phones = align_phones(wav, "".join(token.spelling for token in tokens))
+        except AudioError:
+            return None
+        labels = np.zeros(frames_of(len(wav)), np.int64)
+        centres = (np.arange(len(labels)) + 0.5) * HOP / SAMPLE_RATE
+        for phone in phones:
+            labels[(centres >= phone.start) & (centres < phone.end)] = PHONES.index(phone.phone) + 1
+        return labels
+
+
 class LabelledMels:
     """Log mels of the utterances of a split, and the labels to predict, in memory: about 30 MB per hour.
 
     Args:
         store: see `open_speech`.
-        labels: gives the units that are the labels.
-        limit: use at most this many utterances.
+        labels: to predict.
+        limit: use at most this many utterances, in random order.
 
     Raises:
-        CorpusError: there is no utterance.
+        CorpusError: there is no utterance that has labels.
     """
 
-    def __init__(self, store: FeatureStore, split: str, labels: UnitEncoder, limit: int | None = None) -> None:
+    def __init__(
+        self, store: FeatureStore, split: str, labels: Labels, limit: int | None = None, seed: int = 0
+    ) -> None:
         self.mels: list[np.ndarray] = []
         self.labels: list[np.ndarray] = []
-        for index in store.select(split=split)[:limit]:
-            wav = wav_of(store, index)
+        order = np.random.default_rng(seed).permutation(store.select(split=split))[:limit]
+        for index in tqdm(order, f"labels for {split}", file=sys.stderr, disable=None):
+            wav = wav_of(store, int(index))
             if len(wav) < HOP or not wav.any():
                 continue
+            found = labels.of(store, int(index), wav)
+            if found is None:
+                continue
             self.mels.append(log_mels(wav).astype(np.float16))
-            self.labels.append(labels.encode(wav).astype(np.int16))
+            self.labels.append(found.astype(np.int16))
         if not self.mels:
-            raise CorpusError(f"{store.directory} has no utterances for {split}: preprocess more recordings.")
+            raise CorpusError(f"{store.directory} has no labelled utterances for {split}: preprocess more recordings.")
 
     def crop(self, number: int, frames: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Mels float32 [frames, 80] and labels int64 [frames] of a random part; `IGNORED` after the end of the clip."""
@@ -120,22 +181,32 @@ def masked_batch(
 
 
 class UnitTask(Task):
-    """Predicts the labels of masked frames.
+    """Predicts the labels of masked frames, or of all frames.
 
     Args:
         network: to train.
         labels: number of different labels.
         validation: data of held-out speakers.
         frames, mask: of the validation crops.
+        every_frame: count the frames that are not masked, too.
         about: entries of the model file's header: licence, trained_on.
     """
 
     best_metric = "loss"
 
     def __init__(
-        self, network: UnitNetwork, labels: int, validation: LabelledMels, frames: int, mask: MaskConfig, **about: str
+        self,
+        network: UnitNetwork,
+        labels: int,
+        validation: LabelledMels,
+        frames: int,
+        mask: MaskConfig,
+        *,
+        every_frame: bool = False,
+        **about: str,
     ) -> None:
         self.model: UnitNetwork = network
+        self.every_frame = every_frame
         self.head = nn.Linear(network.config.width, labels)
         self.extra_modules = {"head": self.head}
         self.about = about
@@ -144,11 +215,11 @@ class UnitTask(Task):
         self._clips = masked_batch([validation.crop(number, frames, rng) for number in range(count)], mask, rng)
 
     def step(self, batch: dict[str, Tensor], step: int, generator: torch.Generator) -> dict[str, Tensor]:
-        """`loss`, and `accuracy` of the masked frames."""
+        """`loss`, and `accuracy` of the frames that count."""
         padding = batch["labels"] == IGNORED
         hidden = self.model(batch["mels"], batch["masked"], padding if bool(padding.any()) else None)
-        scores = self.head(hidden[batch["masked"]]).float()
-        labels = batch["labels"][batch["masked"]]
+        counted = ~padding if self.every_frame else batch["masked"] & ~padding
+        scores, labels = self.head(hidden[counted]).float(), batch["labels"][counted]
         accuracy = (scores.argmax(dim=1) == labels).float().mean()
         return {"loss": functional.cross_entropy(scores, labels), "accuracy": accuracy.detach()}
 

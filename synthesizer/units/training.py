@@ -22,6 +22,7 @@ from synthesizer.units.config import MaskConfig, UnitConfig
 from training.flags import Kind, TrainingFlags, fit_config, trained_on
 
 OUTPUT, BASELINE = "units.safetensors", "mfcc.safetensors"
+VALIDATION_RECORDINGS = 100
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,10 @@ class UnitFlags(TrainingFlags):
     """Frames of 20 ms in a crop."""
     labels: Path | None = None
     """Units to predict, of an earlier run; default: clusters of MFCC."""
+    phones: bool = False
+    """Predict the phones of the transcripts instead. Needs a store of `preprocess.py synthesizer --keep-audio`."""
+    recordings: int | None = None
+    """Use at most this many recordings; default: all."""
     mask: MaskConfig = field(default_factory=MaskConfig)
     config: tyro.conf.OmitArgPrefixes[UnitConfig] = field(default_factory=UnitConfig)
 
@@ -46,6 +51,10 @@ class UnitFlags(TrainingFlags):
             raise ConfigError("--batch-size must be 1 or more, and --frames at least two masks.")
         if self.config.layer > self.config.network.layers:
             raise ConfigError(f"--layer must be at most {self.config.network.layers}.")
+        if self.phones and self.labels is not None:
+            raise ConfigError("Give --labels or --phones, not both.")
+        if self.recordings is not None and self.recordings < 1:
+            raise ConfigError(f"--recordings must be 1 or more, not {self.recordings}.")
 
 
 def train(flags: UnitFlags) -> Path:
@@ -59,7 +68,16 @@ def train(flags: UnitFlags) -> Path:
     from modelfile.checkpoint import load_into, load_weights
     from synthesizer.units.loading import load_unit_encoder
     from synthesizer.units.model import UnitNetwork
-    from synthesizer.units.task import LabelledMels, MaskedBatches, UnitTask, mfcc_units, network_units, open_speech
+    from synthesizer.units.task import (
+        LabelledMels,
+        MaskedBatches,
+        PhoneLabels,
+        UnitLabels,
+        UnitTask,
+        mfcc_units,
+        network_units,
+        open_speech,
+    )
     from training.loop import fit
     from training.run_directory import RunDirectory
 
@@ -67,14 +85,18 @@ def train(flags: UnitFlags) -> Path:
     store = open_speech(flags.store)
     config = flags.config
     baseline = mfcc_units(store, config.units, flags.seed)
-    labels = baseline if flags.labels is None else load_unit_encoder(flags.labels)
+    given = baseline if flags.labels is None else load_unit_encoder(flags.labels)
+    labels = PhoneLabels() if flags.phones else UnitLabels(given)
     about = {"licence": flags.licence, "trained_on": trained_on(flags, store)}
-    data, validation = (LabelledMels(store, split, labels) for split in ("train", "validation"))
+    data, validation = (
+        LabelledMels(store, split, labels, limit, flags.seed)
+        for split, limit in (("train", flags.recordings), ("validation", VALIDATION_RECORDINGS))
+    )
     network = UnitNetwork(config.network)
-    task = UnitTask(network, labels.units, validation, flags.frames, flags.mask, **about)
+    task = UnitTask(network, labels.classes, validation, flags.frames, flags.mask, every_frame=flags.phones, **about)
     batches = MaskedBatches(data, flags.batch_size, flags.frames, flags.mask, flags.seed)
     settings = {"store": str(flags.store), "batch_size": flags.batch_size, "frames": flags.frames}
-    settings["labels"] = str(flags.labels or "mfcc")
+    settings["labels"] = "phones" if flags.phones else str(flags.labels or "mfcc")
     loop = fit_config(flags, warmup_steps=max(1, flags.steps // 12), decay="cosine", weight_decay=0.01)
     fit(task, batches, loop, flags.run, flags.resume, settings, flags.command_lines)
 

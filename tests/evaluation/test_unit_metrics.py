@@ -13,8 +13,6 @@ from evaluation.unit_metrics import (
     runs,
     unit_means,
 )
-from evaluation.units import phone_name
-from synthesizer.text.symbols import symbol_ids
 
 PHONES = ("AA", "B", "K")
 
@@ -66,9 +64,3 @@ def test_means_tell_the_speaker_if_the_units_do() -> None:
 def test_runs_of_phones() -> None:
     assert runs(["A", "A", "", "B"]) == [("A", 0, 2), ("", 2, 3), ("B", 3, 4)]
     assert runs([]) == []
-
-
-def test_phones_have_no_stress() -> None:
-    assert phone_name(symbol_ids["@AA1"]) == "AA"
-    assert phone_name(symbol_ids["@NG"]) == "NG"
-    assert phone_name(symbol_ids[" "]) == phone_name(symbol_ids["a"]) == ""

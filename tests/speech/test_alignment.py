@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from speech import alignment
-from speech.alignment import Word, align_words, fallback_phones, split_at_silences
+from speech.alignment import Word, align_phones, align_words, fallback_phones, split_at_silences
 from speech.audio import SAMPLE_RATE, read_audio
 from speech.errors import AudioError
 
@@ -58,8 +58,21 @@ def test_a_recording_is_aligned_with_its_transcript(repository):
     assert (np.diff(times, axis=1) > 0).all() and (times[1:, 0] >= times[:-1, 1]).all() and times[-1, 1] < 10.2
     pauses = {before.word for before, after in pairwise(words) if after.start - before.end > 0.1}
     assert pauses == {"bay."}
+
+    phones = align_phones(wav, text)
+    assert [phone.phone for phone in phones[:6]] == ["DH", "AH", "F", "EH", "R", "IY"]
+    assert phones[0].start == words[0].start and abs(phones[-1].end - words[-1].end) < 0.2  # the rest is silence
+    assert all(after.start >= before.end > before.start for before, after in pairwise(phones))
+    assert align_words(wav, text) == words
     segments = split_at_silences(wav, text)
     assert " ".join(segment.text for segment in segments) == text
+
+
+def test_phones_of_another_text_are_refused(repository):
+    pytest.importorskip("pocketsphinx")
+    wav = read_audio(repository / "samples" / "slt.flac")[:4000]
+    with pytest.raises(AudioError, match="does not match"):
+        align_phones(wav, "This sentence is far longer than a quarter of a second.")
 
 
 def test_texts_that_cannot_be_aligned():

@@ -1,5 +1,6 @@
 """Training of the unit encoder by masked prediction."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +8,23 @@ import pytest
 import torch
 
 from corpora.store import FeatureStore, FeatureWriter
+from speech.audio import SAMPLE_RATE, read_audio
 from speech.errors import ConfigError, CorpusError
+from synthesizer.text.front_end import text_to_transcript
 from synthesizer.units import load_unit_encoder
-from synthesizer.units.config import MaskConfig, NetworkConfig, UnitConfig
+from synthesizer.units.config import PHONES, MaskConfig, NetworkConfig, UnitConfig
 from synthesizer.units.model import UnitNetwork
-from synthesizer.units.task import IGNORED, LabelledMels, MaskedBatches, UnitTask, masked_batch, mfcc_units, open_speech
+from synthesizer.units.task import (
+    IGNORED,
+    LabelledMels,
+    MaskedBatches,
+    PhoneLabels,
+    UnitLabels,
+    UnitTask,
+    masked_batch,
+    mfcc_units,
+    open_speech,
+)
 from synthesizer.units.training import BASELINE, UnitFlags, train
 
 NETWORK = NetworkConfig(width=16, layers=2, heads=2, feed_forward=32, position_kernel=5, dropout=0.0)
@@ -47,7 +60,7 @@ def test_masks_hide_at_least_one_frame_and_none_after_the_end() -> None:
 
 
 def test_a_batch_depends_on_the_step_only(store: FeatureStore) -> None:
-    data = LabelledMels(store, "train", mfcc_units(store, 4))
+    data = LabelledMels(store, "train", UnitLabels(mfcc_units(store, 4)))
     batches = MaskedBatches(data, 3, 40, MASK, seed=1)
     batch = batches.batch_at(5)
     assert batch["mels"].shape == (3, 40, 80) and batch["labels"].shape == batch["masked"].shape == (3, 40)
@@ -56,7 +69,7 @@ def test_a_batch_depends_on_the_step_only(store: FeatureStore) -> None:
 
 
 def test_short_clips_are_padded(store: FeatureStore) -> None:
-    data = LabelledMels(store, "train", mfcc_units(store, 4))
+    data = LabelledMels(store, "train", UnitLabels(mfcc_units(store, 4)))
     mels, labels = data.crop(0, 150, np.random.default_rng(0))
     assert len(data.mels[0]) == 100
     assert (labels[100:] == IGNORED).all() and (labels[:100] >= 0).all()
@@ -65,9 +78,9 @@ def test_short_clips_are_padded(store: FeatureStore) -> None:
 
 def test_one_batch_overfits_and_one_step_changes_every_parameter(store: FeatureStore) -> None:
     torch.manual_seed(0)
-    units = mfcc_units(store, 4)
+    units = UnitLabels(mfcc_units(store, 4))
     data = LabelledMels(store, "train", units)
-    task = UnitTask(UnitNetwork(NETWORK), units.units, LabelledMels(store, "validation", units), 40, MASK)
+    task = UnitTask(UnitNetwork(NETWORK), units.classes, LabelledMels(store, "validation", units), 40, MASK)
     batch = MaskedBatches(data, 2, 40, MASK).batch_at(0)
     parameters = {**dict(task.model.named_parameters()), **dict(task.head.named_parameters())}
     before = {name: value.detach().clone() for name, value in parameters.items()}
@@ -102,6 +115,52 @@ def test_two_rounds_of_training(store: FeatureStore, tmp_path: Path) -> None:
     assert second.encode(wav).shape == (100,)
 
 
+@pytest.fixture
+def transcribed(tmp_path: Path, repository: Path) -> FeatureStore:
+    """A sentence with its transcript, in each split; without one; and too short for it."""
+    pytest.importorskip("pocketsphinx")
+    wav = read_audio(repository / "samples" / "slt.flac")[: round(4.5 * SAMPLE_RATE)]
+    samples = np.rint(32_767 * wav).astype(np.int16)
+    text = text_to_transcript("The ferry leaves the northern harbor at dawn and crosses a quiet bay.").to_json()
+    with FeatureWriter(tmp_path / "transcribed") as writer:
+        writer.write_info({"stage": "synthesizer", "text_optional": True})
+        for key, split, end, about in (
+            ("a", "train", None, {"transcript": text}),
+            ("b", "train", None, {}),
+            ("c", "train", 400, {"transcript": text}),
+            ("d", "validation", None, {"transcript": text}),
+        ):
+            writer.add(key, {"wav": samples[:end]}, {"speaker": key, "split": split, **about})
+    with FeatureWriter(tmp_path / "transcribed", "main") as writer:
+        writer.merge_rejected()
+    return FeatureStore(tmp_path / "transcribed")
+
+
+def test_labels_are_the_phones_of_the_transcript(transcribed: FeatureStore) -> None:
+    data = LabelledMels(transcribed, "train", PhoneLabels())
+    (labels,) = data.labels
+    assert len(labels) == len(data.mels[0]) == 225
+    changes = labels[np.flatnonzero(np.diff(labels, prepend=-1))]
+    spoken = " ".join(PHONES[label - 1] for label in changes if label)
+    assert spoken.startswith("DH AH F EH R IY L IY V Z DH AH N AO R DH ER N HH AA R B ER")
+    assert labels[0] == labels[-1] == 0
+
+
+def test_a_network_learns_phones(transcribed: FeatureStore, tmp_path: Path) -> None:
+    flags = UnitFlags(
+        transcribed.directory, run=tmp_path / "run", steps=3, batch_size=1, frames=40, mask=MASK, phones=True,
+        config=UnitConfig(units=20, network=NETWORK), threads=1, device="cpu", precision="fp32",
+    )  # fmt: skip
+    assert load_unit_encoder(train(flags)).units == 20
+    described = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert described["settings"]["labels"] == "phones"
+
+
+def test_a_store_without_transcripts_has_no_phones(store: FeatureStore) -> None:
+    with pytest.raises(CorpusError, match="no labelled utterances"):
+        LabelledMels(store, "train", PhoneLabels())
+
+
 def test_a_store_without_waveforms_is_refused(tmp_path: Path) -> None:
     with FeatureWriter(tmp_path / "store") as writer:
         writer.write_info({"stage": "encoder"})
@@ -110,7 +169,16 @@ def test_a_store_without_waveforms_is_refused(tmp_path: Path) -> None:
         open_speech(tmp_path / "store")
 
 
-@pytest.mark.parametrize("settings", [{"batch_size": 0}, {"frames": 10}, {"config": UnitConfig(layer=5)}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"batch_size": 0},
+        {"frames": 10},
+        {"config": UnitConfig(layer=5)},
+        {"phones": True, "labels": Path("units.safetensors")},
+        {"recordings": 0},
+    ],
+)
 def test_impossible_flags_are_refused(settings: dict) -> None:
     with pytest.raises(ConfigError):
         UnitFlags(Path("store"), **settings)
