@@ -48,6 +48,8 @@ class JointEncoder:
         student: EncoderModel = CAMPPlusModel(config)
         if found is not None:
             student = found.model.requires_grad_(True).train()
+        space = found.embedding_space if found is not None else fingerprint(student)
+        self._start = (fingerprint(student), space)  # an encoder that was distilled has the space of its teacher
         self.learner = DinoLearner(student, dino, steps)
         self.header = ModelHeader(STAGE, KIND, student.config, licence=licence, trained_on=trained_on)
 
@@ -68,7 +70,9 @@ class JointEncoder:
     @property
     def embedding_space(self) -> str:
         """Name of the space that the student's present weights define."""
-        return fingerprint(self.learner.student)
+        weights, space = self._start
+        present = fingerprint(self.learner.student)
+        return space if present == weights else present
 
     def embed(self, crops: Tensor) -> Tensor:
         """By the student: power mels [crops, utterances, frames, n_mels] -> [crops, utterances, embedding_size]."""

@@ -36,11 +36,11 @@ def plan_training(
         task_type: GE2E and distillation of the family.
 
     Raises:
-        ModelFileError: --init or --teacher is not an encoder of the family.
+        ModelFileError: --init is not an encoder of the family, or --teacher no encoder.
         ConfigError: losses, batches or model do not fit together.
         CorpusError: the store has too few speakers.
     """
-    start, teacher = load_encoder(flags.init, flags.kind), load_encoder(flags.teacher, flags.kind)
+    start, teacher = load_encoder(flags.init, flags.kind), load_encoder(flags.teacher)
     model = network(start.config if start else config)
     if start:
         model.load_state_dict(start.model.state_dict())
@@ -68,18 +68,21 @@ def check_bands(store: FeatureStore, n_mels: int, subcommand: str) -> None:
         )
 
 
-def load_encoder(path: Path | None, kind: str) -> SpeakerEncoder | None:
+def load_encoder(path: Path | None, kind: str | None = None) -> SpeakerEncoder | None:
     """The encoder to start from or to distil, None without a path.
 
+    Args:
+        kind: the family that it must be of; None for any.
+
     Raises:
-        ModelFileError: not an encoder of this family; a `.pt` file has to be converted first.
+        ModelFileError: not an encoder, or not of this family; a `.pt` file has to be converted first.
     """
     if path is None:
         return None
     if path.suffix == ".pt":
         raise ModelFileError(f"{path} is a PyTorch file: convert it with python -m encoder.convert OUT --source {path}")
     encoder = SpeakerEncoder.load(path)
-    if encoder.kind != kind:
+    if kind is not None and encoder.kind != kind:
         raise ModelFileError(f"{path} is an encoder of the family {encoder.kind!r}: give one of the family {kind!r}.")
     return encoder
 

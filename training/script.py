@@ -1,6 +1,7 @@
 """The common part of the training scripts: open the store, make the family's plan, fit."""
 
 import logging
+import os
 from typing import TYPE_CHECKING, Any
 
 from modelfile.families import families_of
@@ -22,6 +23,9 @@ def train(stage: str, flags: TrainingFlags, run: Any = None) -> "FitResult":
         SpeechError: an error that the user can correct.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    # oneDNN compiles code for each layer and shape; of its usual 1024 the ones of a batch are gone at the next of its
+    # shape.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "20000")
 
     import torch
 

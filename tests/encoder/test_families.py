@@ -152,11 +152,13 @@ def test_a_folder_is_a_family(store: Path, tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.usefixtures("toy_family")
-def test_a_teacher_must_be_of_the_same_family(
-    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("flag", ["--init", "--teacher"])
+def test_an_encoder_that_does_not_fit_is_refused(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], flag: str
 ) -> None:
-    words = ["--model", "toy", "--teacher", str(DEFAULT_MODELS / "encoder.safetensors")]
+    words = ["--model", "toy", flag, str(DEFAULT_MODELS / "encoder.safetensors")]
     monkeypatch.setattr(sys, "argv", ["train_encoder.py", str(store), "--run", str(tmp_path / "run"), *words])
     with pytest.raises(SystemExit):
         main()
-    assert "family 'lstm'" in capsys.readouterr().err
+    expected = {"--init": "family 'lstm'", "--teacher": "The teacher's n_mels is 40 and the student's is 8"}
+    assert expected[flag] in capsys.readouterr().err

@@ -5,13 +5,16 @@ import pytest
 import torch
 from matplotlib import image
 
+from encoder.campplus.config import CAMPPlusConfig
+from encoder.campplus.inference import CAMPPlusEncoder
+from encoder.campplus.model import CAMPPlusModel
 from encoder.config import AugmentationConfig, no_augmentation
 from encoder.data import BatchConfig, SpeakerBatches
 from encoder.lstm.config import LSTMConfig
 from encoder.lstm.inference import LSTMEncoder
 from encoder.lstm.model import SpeakerEncoderModel
 from encoder.lstm.task import LSTMTask
-from encoder.task import LossConfig, distillation_loss
+from encoder.task import EncoderTask, LossConfig, distillation_loss
 from encoder.trials import VerificationTrials
 from modelfile.header import ModelHeader
 from speech.errors import ConfigError, CorpusError
@@ -48,6 +51,34 @@ def test_one_step_changes_every_parameter(toy_store, toy_config, ge2e: float, di
             if key != "offset":  # a softmax does not depend on it
                 assert not torch.equal(value, before[name][key]), (name, key)
     assert losses["items"] == 8
+
+
+def test_an_encoder_of_another_family_is_distilled(toy_store, toy_config) -> None:
+    """Either family learns from the other; the embeddings of whole windows are compared."""
+    small = CAMPPlusConfig(
+        n_mels=40, embedding_size=12, head_channels=2, channels=8, growth_rate=4, bottleneck=4, layers=(1, 1, 1),
+        segment_frames=10, partials=toy_config.partials,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    lstm = LSTMEncoder(make_model(toy_config, seed=1), embedding_space="teacher space")
+    campplus = CAMPPlusEncoder(CAMPPlusModel(small), embedding_space="other space")
+    loss = LossConfig(ge2e_weight=0.0, distill_weight=1.0)
+    batch = SpeakerBatches(toy_store, BATCH).batch_at(0)
+    tasks: list[EncoderTask] = [
+        EncoderTask(CAMPPlusModel(small).train(), toy_store, HEADER, loss, teacher=lstm),
+        LSTMTask(make_model(toy_config, seed=2), toy_store, HEADER, loss, teacher=campplus),
+    ]
+    for task, space in zip(tasks, ("teacher space", "other space"), strict=True):
+        optimizer = torch.optim.Adam(task.model.parameters(), lr=1e-2)
+        losses = []
+        for step in range(60):
+            optimizer.zero_grad()
+            value = task.step(batch, step, torch.Generator())["loss"]
+            value.backward()
+            optimizer.step()
+            losses.append(float(value.detach()))
+        assert losses[-1] < 0.7 * losses[0]
+        assert task.embedding_space() == space
 
 
 @pytest.mark.parametrize(

@@ -164,3 +164,17 @@ def test_other_sample_rates_are_refused(tmp_path):
 def test_settings_out_of_range_are_refused(change):
     with pytest.raises(ConfigError, match="--joint"):
         JointFlags(**change)
+
+
+def test_a_distilled_encoder_starts_in_the_space_of_its_teacher(tmp_path):
+    first = small_encoder(JointEncoderRequest(2, None, 8, (0.9, 1.0)))
+    saved = tmp_path / "distilled.safetensors"
+    first.save(saved, 1)
+    student = SpeakerEncoder.load(saved)
+    student.embedding_space = "public"
+    student.save(saved)
+    encoder = small_encoder(JointEncoderRequest(2, saved, 8, (0.9, 1.0)))
+    assert encoder.embedding_space == "public"
+    with torch.no_grad():
+        next(encoder.learner.student.parameters()).add_(0.1)
+    assert encoder.embedding_space.startswith("encoder-")

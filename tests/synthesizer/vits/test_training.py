@@ -12,6 +12,7 @@ from speech.errors import ConfigError, CorpusError, ModelFileError
 from synthesizer import Synthesizer
 from synthesizer.training_flags import TrainingRun
 from synthesizer.vits.config import Architecture
+from synthesizer.vits.data import FRAME_STEP, TOKEN_STEP
 from synthesizer.vits.flags import DiscriminatorFlags
 from synthesizer.vits.flow import Coupling
 from synthesizer.vits.inference import VitsSynthesizer
@@ -32,7 +33,8 @@ def store(tmp_path_factory):
 
 def test_a_batch_holds_the_audio_of_its_recordings(store):
     batch = plan_training(toy_flags(store), store, RUN).batches.batch_at(3)
-    assert batch.wav.shape[1] == 200 * int(batch.frame_lengths.max())
+    assert batch.wav.shape[1] == 200 * FRAME_STEP > 200 * int(batch.frame_lengths.max())
+    assert batch.symbols.shape[1] == TOKEN_STEP > int(batch.symbol_lengths.max())
     index = next(
         index
         for index in range(len(store))
@@ -43,6 +45,13 @@ def test_a_batch_holds_the_audio_of_its_recordings(store):
     assert len(wav) == 200 * int(batch.frame_lengths[0])
     again = plan_training(toy_flags(store), store, RUN).batches.batch_at(3)
     torch.testing.assert_close(vars(again), vars(batch))
+
+
+def test_few_shapes_occur(store):
+    """A budget of frames holds as many recordings of a padded length in every batch but the last of that length."""
+    batches = plan_training(toy_flags(store, batch_frames=3 * FRAME_STEP), store, RUN).batches
+    shapes = {tuple(batches.batch_at(step).wav.shape) for step in range(20)}
+    assert all(rows * columns <= 200 * 3 * FRAME_STEP and columns % (200 * FRAME_STEP) == 0 for rows, columns in shapes)
 
 
 def test_segments_lie_within_their_recordings():
