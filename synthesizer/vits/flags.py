@@ -18,7 +18,7 @@ WEIGHT = (0, 1000)
 RANGES = {
     **dict.fromkeys(("mel_weight", "kl_weight", "duration_weight", "adversarial_weight"), WEIGHT),
     "segment_frames": (8, 10_000),
-    "discriminator_warmup_steps": (0, 10**9),
+    **dict.fromkeys(("discriminator_start", "discriminator_warmup_steps"), (0, 10**9)),
 }
 JOINT_RANGES = {
     **dict.fromkeys(("noisy_share", "reference_noise"), (0, 1)),
@@ -108,12 +108,15 @@ class VitsFlags(SynthesizerFlags):
     """Learning rate at the end."""
     mel_weight: float = 15.0
     """Weight of the L1 distance of the mels in [-4, 4]."""
-    kl_weight: float = 1.0
-    """Weight of the divergence between posterior and prior."""
+    kl_weight: float = 20.0
+    """Weight of the divergence between posterior and prior, a mean over frames and channels. With 15 for the mel, whose
+    unit is 12.5 dB, and 96 channels, the balance is about that of the paper: 45 for natural logarithms, 1 for a sum."""
     duration_weight: float = 1.0
     """Weight of the error of the log durations."""
     adversarial_weight: float = 0.5
     """Norm of the discriminators' gradient at the audio, relative to that of the mel distance."""
+    discriminator_start: int = 0
+    """First step in which the discriminators learn. The steps before it are faster."""
     discriminator_warmup_steps: int = 2_000
     """Steps in which the discriminators learn without an effect; then their weight rises for as long."""
     dino: bool = False

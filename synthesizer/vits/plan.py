@@ -67,7 +67,7 @@ def plan_training(flags: VitsFlags, store: FeatureStore, run: TrainingRun) -> Tr
         clip_norm=CLIP_NORM,
     )
     names = ("batch_frames", "segment_frames", "mel_weight", "kl_weight", "duration_weight", "adversarial_weight")
-    losses = {name: getattr(flags, name) for name in (*names, "discriminator_warmup_steps")}
+    losses = {name: getattr(flags, name) for name in (*names, "discriminator_start", "discriminator_warmup_steps")}
     settings = {"store": str(flags.store), **losses, "discriminators": asdict(flags.disc)}
     if flags.dino:
         settings["joint"] = {**asdict(flags.joint), "encoder": str(flags.joint.encoder)}

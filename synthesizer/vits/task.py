@@ -119,8 +119,9 @@ class VitsTask(Task):
             + (carrier - carrier.detach())
             + flags.kl_weight * parts["kl"]
             + flags.duration_weight * parts["duration"]
-            + DISCRIMINATORS_WEIGHT * figures["discrimination"]
         )
+        if "discrimination" in figures:
+            loss = loss + DISCRIMINATORS_WEIGHT * figures["discrimination"]
         shown = {name: value.detach() for name, value in (parts | figures).items()}
         return {"loss": loss, **shown, "items": batch.frame_lengths.sum()}
 
@@ -157,9 +158,12 @@ class VitsTask(Task):
         free = made.wav.detach().requires_grad_()
         distance, parts = self._distances(free, made.recorded, batch)
         (gradient,) = torch.autograd.grad(distance, free)
+        if step < flags.discriminator_start:
+            return gradient, {**parts, "distance": distance}
         recorded, generated = self.discriminators(made.recorded), self.discriminators(free)
         adversarial, features = adversarial_loss(generated), feature_distance(recorded, generated)
-        fraction = ramp(step, flags.discriminator_warmup_steps, flags.adversarial_weight)
+        warm = step - flags.discriminator_start
+        fraction = ramp(warm, flags.discriminator_warmup_steps, flags.adversarial_weight)
         if fraction:
             gradient = balanced(gradient, gradient_of(adversarial, features, free), fraction)
         return gradient, {

@@ -93,6 +93,16 @@ def test_discriminators_have_no_effect_while_they_warm_up(store):
     torch.testing.assert_close(*gradients)
 
 
+def test_discriminators_start_later(store):
+    plan = plan_training(toy_flags(store, discriminator_start=6, discriminator_warmup_steps=1), store, RUN)
+    discriminators = plan.task.discriminators  # type: ignore[attr-defined]
+    for step, started in ((5, False), (6, True)):
+        losses = plan.task.step(plan.batches.batch_at(step), step, torch.Generator().manual_seed(0))
+        assert ("discrimination" in losses) == started
+        losses["loss"].backward()
+        assert all((value.grad is not None) == started for value in discriminators.parameters())
+
+
 def test_one_batch_overfits(store):
     one = DiscriminatorFlags(periods=(2,), period_channels=1, scales=())
     flags = toy_flags(store, discriminator_warmup_steps=1000, disc=one, segment_frames=8)
