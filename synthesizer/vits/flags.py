@@ -108,9 +108,9 @@ class VitsFlags(SynthesizerFlags):
     """Learning rate at the end."""
     mel_weight: float = 15.0
     """Weight of the L1 distance of the mels in [-4, 4]."""
-    kl_weight: float = 20.0
-    """Weight of the divergence between posterior and prior, a mean over frames and channels. With 15 for the mel, whose
-    unit is 12.5 dB, and 96 channels, the balance is about that of the paper: 45 for natural logarithms, 1 for a sum."""
+    kl_weight: float = 3.0
+    """Weight of the divergence between posterior and prior, a mean over frames and channels. With 20, which has about
+    the balance of the paper, a short training left almost nothing in the latent variable."""
     duration_weight: float = 1.0
     """Weight of the error of the log durations."""
     adversarial_weight: float = 0.5
