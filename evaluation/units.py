@@ -91,17 +91,14 @@ def measure(settings: UnitSettings) -> Report:
 
 def phones_of(recording: Recording) -> list[str]:
     """The phone of each frame of 20 ms, "" in pauses. An empty list if the recording cannot be aligned."""
-    from speech.alignment import align_phones
+    from speech.alignment import align_phones, phone_per_frame
 
     try:
         phones = align_phones(recording.wav, recording.utterance.text)
     except AudioError:
         return []
-    centres = (np.arange(len(recording.wav) * FRAMES_PER_SECOND // SAMPLE_RATE) + 0.5) / FRAMES_PER_SECOND
-    found = np.full(len(centres), "", object)
-    for phone in phones:
-        found[(centres >= phone.start) & (centres < phone.end)] = phone.phone
-    return [str(name) for name in found]
+    frames = len(recording.wav) * FRAMES_PER_SECOND // SAMPLE_RATE
+    return phone_per_frame(phones, frames, 1 / FRAMES_PER_SECOND)
 
 
 def system_figures(units: UnitEncoder, aligned: Sequence[tuple[Recording, list[str]]], seed: int) -> dict[str, Figure]:

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -129,6 +131,19 @@ def align_phones(wav: np.ndarray, text: str) -> list[Phone]:
         for phone in word
         if phone.name not in NOT_SPOKEN and phone.duration > 0
     ]
+
+
+def phone_per_frame(phones: Sequence[Phone], frames: int, seconds: float) -> list[str]:
+    """The phone at the centre of each frame; "" in pauses.
+
+    Args:
+        seconds: length of a frame.
+    """
+    names = [""] * frames
+    for phone in phones:
+        first, last = (max(0, math.ceil(time / seconds - 0.5)) for time in (phone.start, phone.end))
+        names[first:last] = [phone.phone] * len(names[first:last])
+    return names
 
 
 def _aligned(wav: np.ndarray, text: str) -> tuple[list[Word], bytes]:

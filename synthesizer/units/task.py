@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
-from speech.alignment import align_phones
+from speech.alignment import align_phones, phone_per_frame
 from speech.audio import INT16_SCALE
 from speech.errors import AudioError, CorpusError
 from synthesizer.batches import has_text
@@ -96,11 +96,8 @@ class PhoneLabels:
             phones = align_phones(wav, "".join(token.spelling for token in tokens))
         except AudioError:
             return None
-        labels = np.zeros(frames_of(len(wav)), np.int64)
-        centres = (np.arange(len(labels)) + 0.5) * HOP / SAMPLE_RATE
-        for phone in phones:
-            labels[(centres >= phone.start) & (centres < phone.end)] = PHONES.index(phone.phone) + 1
-        return labels
+        names = phone_per_frame(phones, frames_of(len(wav)), HOP / SAMPLE_RATE)
+        return np.array([PHONES.index(name) + 1 if name else 0 for name in names])
 
 
 class LabelledMels:

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from speech import alignment
-from speech.alignment import Word, align_phones, align_words, fallback_phones, split_at_silences
+from speech.alignment import (
+    Phone,
+    Word,
+    align_phones,
+    align_words,
+    fallback_phones,
+    phone_per_frame,
+    split_at_silences,
+)
 from speech.audio import SAMPLE_RATE, read_audio
 from speech.errors import AudioError
 
@@ -66,6 +74,12 @@ def test_a_recording_is_aligned_with_its_transcript(repository):
     assert align_words(wav, text) == words
     segments = split_at_silences(wav, text)
     assert " ".join(segment.text for segment in segments) == text
+
+
+def test_the_phone_at_the_centre_of_a_frame():
+    phones = [Phone("A", 0.02, 0.05), Phone("B", 0.05, 0.06), Phone("C", 0.062, 0.2)]
+    assert phone_per_frame(phones, 6, 0.02) == ["", "A", "B", "C", "C", "C"]
+    assert phone_per_frame([], 2, 0.02) == ["", ""]
 
 
 def test_phones_of_another_text_are_refused(repository):
