@@ -225,12 +225,12 @@ class SynthesizerBatches:
         first = 0
         for last in range(1, len(order) + 1):
             items = last - first + 1
-            if last == len(order) or items > self.config.max_items or self._padded(order[first : last + 1]):
+            if last == len(order) or items > self.config.max_items or self._exceeds_budget(order[first : last + 1]):
                 batches.append(self.indices[order[first:last]])
                 first = last
         return [batches[k] for k in rng.permutation(len(batches))]
 
-    def _padded(self, order: np.ndarray) -> bool:
+    def _exceeds_budget(self, order: np.ndarray) -> bool:
         return self.frames[order].max() * len(order) > self.config.frames
 
 

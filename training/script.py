@@ -23,8 +23,8 @@ def train(stage: str, flags: TrainingFlags, run: Any = None) -> "FitResult":
         SpeechError: an error that the user can correct.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    # oneDNN compiles code for each layer and shape; of its usual 1024 the ones of a batch are gone at the next of its
-    # shape.
+    # oneDNN compiles code for each layer and shape. Its cache, of 1024 by default, is too small for batches of many
+    # shapes.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "20000")
 
     import torch

@@ -90,7 +90,7 @@ class VitsBatches(SynthesizerBatches):
             indices.append(int(rng.choice(self.indices)))
         return collate(self.store, indices, self.architecture, rng, self.references)
 
-    def _padded(self, order: np.ndarray) -> bool:
+    def _exceeds_budget(self, order: np.ndarray) -> bool:
         return rounded(int(self.frames[order].max()), FRAME_STEP) * len(order) > self.config.frames
 
 
