@@ -94,7 +94,6 @@ NOT_RUN = (
     ("runs/units-2", "needs trained units"),
     ("python -m evaluation.units", "needs trained units"),
     ("python -m evaluation.detection_", "takes minutes; a test trains a small one"),
-    ("runs/detector/", "needs a trained detector"),
     ("python -m evaluation.detection FILE", "is named without a file"),
     ("python evaluate.py encoder CORPORA", "is named without its corpora"),
 )

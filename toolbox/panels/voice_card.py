@@ -87,7 +87,7 @@ class VoiceCard(Card):
                 self.adapt_button,
             )
         )  # fmt: skip
-        self.column.addWidget(faint("You can also drop recordings into this window. Clone a voice only with consent."))
+        self.column.addWidget(faint("Or drop recordings into this window. Clone a voice only with consent."))
         session.voices.changed.connect(self.refresh)
         session.voices.library_changed.connect(lambda _names: self.refresh())
         session.playing_changed.connect(self._show_playing)

@@ -122,8 +122,10 @@ class ScrollColumn(ScrollPage):
     def sizeHint(self) -> QSize:
         content = self.widget()
         hint = content.sizeHint()
-        # Beside a scroll bar the content is narrower and may need more lines.
-        return QSize(hint.width(), max(hint.height(), content.heightForWidth(self.viewport().width())))
+        # Beside a scroll bar the content is narrower and may need more lines. Qt never makes the content lower than its
+        # minimum, which is that of its least width.
+        least = max(content.heightForWidth(self.viewport().width()), content.minimumSizeHint().height())
+        return QSize(hint.width(), max(hint.height(), least))
 
     def minimumSizeHint(self) -> QSize:
         content = self.widget().minimumSizeHint()
