@@ -48,8 +48,8 @@ class JointEncoder:
         student: EncoderModel = CAMPPlusModel(config)
         if found is not None:
             student = found.model.requires_grad_(True).train()
-        space = found.embedding_space if found is not None else fingerprint(student)
-        self._start = (fingerprint(student), space)  # an encoder that was distilled has the space of its teacher
+        weights = fingerprint(student)  # an encoder that was distilled has the space of its teacher
+        self._start = (weights, weights if found is None else found.embedding_space)
         self.learner = DinoLearner(student, dino, steps)
         self.header = ModelHeader(STAGE, KIND, student.config, licence=licence, trained_on=trained_on)
 

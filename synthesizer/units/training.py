@@ -70,6 +70,7 @@ def train(flags: UnitFlags) -> Path:
     from synthesizer.units.model import UnitNetwork
     from synthesizer.units.task import (
         LabelledMels,
+        Labels,
         MaskedBatches,
         PhoneLabels,
         UnitLabels,
@@ -85,8 +86,10 @@ def train(flags: UnitFlags) -> Path:
     store = open_speech(flags.store)
     config = flags.config
     baseline = mfcc_units(store, config.units, flags.seed)
-    given = baseline if flags.labels is None else load_unit_encoder(flags.labels)
-    labels = PhoneLabels() if flags.phones else UnitLabels(given)
+    if flags.phones:
+        labels: Labels = PhoneLabels()
+    else:
+        labels = UnitLabels(baseline if flags.labels is None else load_unit_encoder(flags.labels))
     about = {"licence": flags.licence, "trained_on": trained_on(flags, store)}
     data, validation = (
         LabelledMels(store, split, labels, limit, flags.seed)
@@ -96,6 +99,8 @@ def train(flags: UnitFlags) -> Path:
     task = UnitTask(network, labels.classes, validation, flags.frames, flags.mask, every_frame=flags.phones, **about)
     batches = MaskedBatches(data, flags.batch_size, flags.frames, flags.mask, flags.seed)
     settings = {"store": str(flags.store), "batch_size": flags.batch_size, "frames": flags.frames}
+    if flags.recordings is not None:
+        settings["recordings"] = flags.recordings
     settings["labels"] = "phones" if flags.phones else str(flags.labels or "mfcc")
     loop = fit_config(flags, warmup_steps=max(1, flags.steps // 12), decay="cosine", weight_decay=0.01)
     fit(task, batches, loop, flags.run, flags.resume, settings, flags.command_lines)
