@@ -288,7 +288,10 @@ class VoiceCloner:
         """
         changed, chosen = _changed(options, changes), self._voice(voice)
         source = SourceSpeech.read(speech)
-        return ConversionStream(self._converting_model(), source, chosen, changed, keep_pitch, monitor)
+        model = self._converting_model()
+        if model.needs_source:
+            source = source.with_embedding(self.encoder.embed)
+        return ConversionStream(model, source, chosen, changed, keep_pitch, monitor)
 
     def _converting_model(self) -> SpeechModel:
         """The model that converts speech, loaded on first use. Raises: ModelFileError, ConfigError."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cloning.finishing import CHUNK_SECONDS, check_finite, fade_edges
+from cloning.source_speech import SAMPLE_RATE
 from speech.errors import WorkCancelled
 
 if TYPE_CHECKING:
@@ -60,18 +61,23 @@ class Converter:
         """The audio of a phrase, with faded edges because silence is around it."""
         from synthesizer.fallbacks import generator_seed
 
-        units = self._units(speech.wav[slice(*span)], pitch)
+        units = self._units(speech.wav[slice(*span)], pitch, speech.embedding)
         chunks = self.synthesizer.convert(units, voice, seed=generator_seed(seed), cancelled=monitor.cancelled)
         for chunk in fade_edges(chunks, self.synthesizer.sample_rate):
             check_finite(chunk)
             yield chunk
 
-    def _units(self, wav: np.ndarray, pitch: PitchPlan) -> SpeechUnits:
-        from synthesizer import SpeechUnits
+    def _units(self, wav: np.ndarray, pitch: PitchPlan, embedding: np.ndarray | None) -> SpeechUnits:
+        from speech.audio import resample
+        from synthesizer.options import SourceAudio, SpeechUnits
         from synthesizer.units.pitch import unit_pitch
 
         units = self.units.encode(wav)
-        return SpeechUnits(units, None if pitch.move is None else pitch.move(unit_pitch(wav, len(units))))
+        spoken = None if pitch.move is None else unit_pitch(wav, len(units))
+        source = None
+        if embedding is not None:
+            source = SourceAudio(resample(wav, SAMPLE_RATE, self.synthesizer.sample_rate), embedding, spoken)
+        return SpeechUnits(units, None if pitch.move is None else pitch.move(spoken), source)
 
 
 def _silence(samples: int, sample_rate: int) -> Iterator[np.ndarray]:

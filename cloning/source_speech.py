@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SAMPLE_RATE = 16_000
 MAX_SECONDS = 3600.0
+EMBEDDED_SECONDS = 60.0  # of a long recording, which are enough for its speaker embedding
 
 MovePitch = Callable[["NDArray[np.float32]"], "NDArray[np.float32]"]
 
@@ -35,12 +36,14 @@ class SourceSpeech:
         phrases: start and end of each in samples, see `speech.phrases`.
         pitch: median F0 in Hz; None if less than half a second is voiced.
         name: of its file, for the provenance of the result.
+        embedding: of who speaks, for models that need it (`with_embedding`).
     """
 
     wav: NDArray[np.float32]
     phrases: Sequence[tuple[int, int]]
     pitch: float | None
     name: str
+    embedding: NDArray[np.float32] | None = None
 
     @classmethod
     def read(cls, recording: str | Path | np.ndarray | SourceSpeech) -> SourceSpeech:
@@ -71,6 +74,22 @@ class SourceSpeech:
             return cls(wav, phrases(wav), median_f0(wav), name)
         except AudioError as error:
             raise AudioError(f"{name} cannot be converted: {error}") from error
+
+    def with_embedding(self, embed: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> SourceSpeech:
+        """With the speaker embedding of its first phrases.
+
+        Args:
+            embed: float32 [samples] at 16 kHz -> float32 [embedding_size].
+
+        Raises:
+            AudioError: `embed` found no speech.
+        """
+        parts, seconds = [], 0.0
+        for start, stop in self.phrases:
+            if seconds < EMBEDDED_SECONDS:
+                parts.append(self.wav[start:stop])
+                seconds += (stop - start) / SAMPLE_RATE
+        return replace(self, embedding=embed(np.concatenate(parts)))
 
     @property
     def seconds(self) -> float:

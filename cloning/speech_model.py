@@ -96,6 +96,11 @@ class SpeechModel(ABC):
         """Whether `convert` can be used."""
         return False
 
+    @property
+    def needs_source(self) -> bool:
+        """Whether a conversion needs the embedding of the recording's speaker."""
+        return False
+
     def plan_pitch(self, speech: SourceSpeech, voice: Voice, options: SpeechOptions, keep_pitch: bool) -> PitchPlan:
         """See `cloning.source_speech.plan_pitch`. Raises: ConfigError, also if the model converts no speech."""
         raise ConfigError(CANNOT_CONVERT)
@@ -249,6 +254,10 @@ class EndToEnd(SynthesizerModel):
     @property
     def converts(self) -> bool:
         return self.units is not None
+
+    @property
+    def needs_source(self) -> bool:
+        return self.synthesizer.unit_settings.source
 
     def plan_pitch(self, speech: SourceSpeech, voice: Voice, options: SpeechOptions, keep_pitch: bool) -> PitchPlan:
         return plan_pitch(speech, voice, self.synthesizer.unit_settings, options, keep_pitch)

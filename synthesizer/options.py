@@ -68,16 +68,33 @@ class SpeakerVoice(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
+class SourceAudio:
+    """The speech behind `SpeechUnits`.
+
+    Attributes:
+        wav: float32 [samples] at the model's rate.
+        embedding: of who speaks, float32 [embedding_size], L2 norm 1.
+        pitch: F0 of each unit as it was spoken, as `SpeechUnits.pitch`.
+    """
+
+    wav: NDArray[np.float32]
+    embedding: NDArray[np.float32]
+    pitch: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class SpeechUnits:
     """Speech as a synthesizer converts it.
 
     Attributes:
         units: int64 [units], of the unit encoder that the model was trained with.
         pitch: F0 of each unit in Hz, 0 where it is unvoiced, float32 [units]; None for a model without pitch input.
+        source: the speech itself, for a model that keeps what its units leave out.
     """
 
     units: NDArray[np.int64]
     pitch: NDArray[np.float32] | None = None
+    source: SourceAudio | None = None
 
 
 @dataclass(frozen=True)
@@ -89,12 +106,14 @@ class UnitSettings:
         rate: units per second.
         pitch: whether it takes their F0.
         file: digest of the unit file that it was trained with; "" if unknown.
+        source: whether it also takes the speech itself.
     """
 
     count: int = 0
     rate: int = 50
     pitch: bool = False
     file: str = ""
+    source: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Literal
 
 from speech.errors import ConfigError
 from speech.mel_config import MelConfig
@@ -14,6 +15,28 @@ KIND = "vits"
 MOST_UNITS = 65_536  # of a unit encoder
 MOST_WIDTH = 4096
 MOST_LAYERS = 64
+
+
+@dataclass(frozen=True)
+class SpectralSizes:
+    """Sizes of the decoder "spectral". Those of the second network come from `--vocoder` if it is given."""
+
+    mel_layers: int = 4
+    """Gated convolutions from the latent variable to the mel."""
+    channels: int = 320
+    """Width of the network from the mel to the spectrum."""
+    hidden: int = 960
+    """Hidden width of its blocks."""
+    blocks: int = 8
+    """Number of its blocks."""
+    kernel: int = 7
+    """Kernel of its convolutions over frames; odd."""
+
+    def __post_init__(self) -> None:
+        require_ranges(self, {"mel_layers": (1, MOST_LAYERS), "channels": (1, MOST_WIDTH), "hidden": (1, 16_384)})
+        require_ranges(self, {"blocks": (1, MOST_LAYERS), "kernel": (1, 31)})
+        if not self.kernel % 2:
+            raise ConfigError("The kernel of a spectral decoder must be odd.")
 
 
 @dataclass(frozen=True)
@@ -56,6 +79,9 @@ class Architecture:
     """Size of the speaker embedding."""
     speaker_size: int = 128
     """Width of the condition that is made of the speaker embedding."""
+    decoder: Literal["hifigan", "spectral"] = "hifigan"
+    """"hifigan" generates samples by upsampling. "spectral" predicts a mel, and a spectrum from it; it can start from a
+    trained vocoder (`--vocoder`)."""
     decoder_size: int = 128
     """Channels at the input of the decoder, halved by each upsampling; 512 in the paper."""
     upsample_rates: tuple[int, ...] = (5, 5)
@@ -67,6 +93,7 @@ class Architecture:
     """Kernels of the residual blocks after each upsampling."""
     block_dilations: tuple[int, ...] = (1, 3, 5)
     """Dilations in a residual block."""
+    spectral: SpectralSizes = field(default_factory=SpectralSizes)
     units: int = 0
     """Number of speech units for conversion; 0 for a model that reads text only."""
     unit_rate: int = 50
@@ -84,10 +111,14 @@ class Architecture:
                 "of the toolkit that it was trained with, or train it again."
             )
         self._check_sizes()
+        if self.decoder not in ("hifigan", "spectral"):
+            raise ConfigError(f'The decoder must be "hifigan" or "spectral", not {self.decoder!r}.')
+        if self.decoder == "spectral" and self.mel.n_fft < 2 * self.mel.hop_length:
+            raise ConfigError("A spectral decoder needs an n_fft of at least two hops.")
         require_rates(self, "encoder_dropout", "duration_dropout")
         if self.unit_pitch and not self.units:
             raise ConfigError("unit_pitch is the pitch input of the prior from units: set the number of units, too.")
-        if math.prod(self.upsample_rates) * self.istft_hop != self.mel.hop_length:
+        if self.decoder == "hifigan" and math.prod(self.upsample_rates) * self.istft_hop != self.mel.hop_length:
             product = " * ".join(map(str, self.upsample_rates))
             raise ConfigError(
                 f"The upsampling rates {product} and the istft_hop {self.istft_hop} must multiply to the hop of "
@@ -125,6 +156,9 @@ class InferenceSettings:
     """Standard deviation of the prior's noise, relative to training. 0 has no randomness."""
     length_scale: float = 1.0
     """Factor of all durations."""
+    source_residual: float = 0.0
+    """Fraction that a conversion keeps of what the units do not tell of the recording: its latent variable minus the
+    prior's mean. 0 generates from the units alone; 1 keeps all, so that only speaker and pitch change."""
     chunk_frames: int = 100
     """Mel frames that the decoder generates at once."""
 
@@ -134,7 +168,7 @@ class InferenceSettings:
         return 1
 
     def __post_init__(self) -> None:
-        require_ranges(self, {"noise_scale": (0, 2), "length_scale": (0.25, 4), "chunk_frames": (1, 10_000)})
+        require_ranges(self, {"noise_scale": (0, 2), "source_residual": (0, 1), "length_scale": (0.25, 4), "chunk_frames": (1, 10_000)})
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The decoder: from the latent variable to audio, whole or in chunks.
+"""The decoder: from the latent variable to audio, whole or in chunks. `spectral_decoder` has another one.
 
 HiFi-GAN (Kong et al. 2020, arXiv 2010.05646). Its last upsamplings may be replaced by an inverse short-time Fourier
 transform (Kaneko et al. 2022, iSTFTNet, arXiv 2203.02395), which is several times faster.
@@ -72,6 +72,39 @@ class ToSamples(nn.Module):
 
 
 class Decoder(nn.Module):
+    """Latent variable -> audio. Subclasses have `forward(z, speaker)` and `margin`."""
+
+    config: Architecture
+
+    @property
+    def margin(self) -> int:
+        """Frames before and after a frame that its samples depend on."""
+        raise NotImplementedError
+
+    def stream(
+        self, z: Tensor, speaker: Tensor, frames: int, check: Callable[[], None] = lambda: None
+    ) -> Iterator[Tensor]:
+        """The audio of one row in chunks, each with the frames around it that its samples depend on.
+
+        Together they are the output of `forward` up to rounding.
+
+        Args:
+            z: [1, latent_size, frames].
+            frames: of a chunk.
+            check: called before each chunk; an exception that it raises ends the work.
+
+        Returns:
+            [samples] each.
+        """
+        margin, hop, total = self.margin, self.config.mel.hop_length, z.shape[2]
+        for start in range(0, total, frames):
+            check()
+            first, stop = max(0, start - margin), min(total, start + frames)
+            wav = self(z[:, :, first : stop + margin], speaker)[0]
+            yield wav[(start - first) * hop : (stop - first) * hop]
+
+
+class HifiGanDecoder(Decoder):
     """Transposed convolutions, each followed by residual blocks of several kernels, whose outputs are averaged."""
 
     def __init__(self, config: Architecture) -> None:
@@ -104,7 +137,6 @@ class Decoder(nn.Module):
 
     @property
     def margin(self) -> int:
-        """Frames before and after a frame that its samples depend on."""
         config = self.config
         samples = self.leave.reach  # steps of the layer at hand, from the output backwards
         widest = max(config.block_kernels) // 2
@@ -112,28 +144,6 @@ class Decoder(nn.Module):
             samples += sum(widest * (dilation + 1) for dilation in config.block_dilations)
             samples = -(-(samples + _upsampling_kernel(factor)) // factor)
         return samples + EDGE_KERNEL // 2
-
-    def stream(
-        self, z: Tensor, speaker: Tensor, frames: int, check: Callable[[], None] = lambda: None
-    ) -> Iterator[Tensor]:
-        """The audio of one row in chunks, each with the frames around it that its samples depend on.
-
-        Together they are the output of `forward` up to rounding.
-
-        Args:
-            z: [1, latent_size, frames].
-            frames: of a chunk.
-            check: called before each chunk; an exception that it raises ends the work.
-
-        Returns:
-            [samples] each.
-        """
-        margin, hop, total = self.margin, self.config.mel.hop_length, z.shape[2]
-        for start in range(0, total, frames):
-            check()
-            first, stop = max(0, start - margin), min(total, start + frames)
-            wav = self(z[:, :, first : stop + margin], speaker)[0]
-            yield wav[(start - first) * hop : (stop - first) * hop]
 
 
 def _upsampling_kernel(rate: int) -> int:

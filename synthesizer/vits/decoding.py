@@ -14,7 +14,7 @@ from speech.errors import ConfigError
 from speech.mel import synthesis_mel
 from synthesizer.decoding_check import Decoded
 from synthesizer.fallbacks import SentenceRequest
-from synthesizer.options import SpeechUnits
+from synthesizer.options import SourceAudio, SpeechUnits
 from synthesizer.pacing import LONGEST_PAUSE_SECONDS
 from synthesizer.splitting import breaks_of
 from synthesizer.text.transcript import encode
@@ -65,7 +65,7 @@ def convert_units(
         seed: of the prior's noise.
 
     Raises:
-        ConfigError: the model has no units, or not as many different ones, or needs their pitch.
+        ConfigError: the model has no units, or not as many different ones, or needs their pitch or their source.
     """
     sizes, units, pitch = config.architecture, np.asarray(speech.units), speech.pitch
     frames = round(len(units) * sizes.mel.frames_per_second / sizes.unit_rate)
@@ -80,7 +80,10 @@ def convert_units(
         encoded = model.encode_units(given, torch.tensor([len(units)], device=device), heights)
         mean, deviation = (model.at_frames(x, frames) for x in (encoded.mean, encoded.log_deviation))
         speaker = condition(model, embedding)
-        z = sample(model, config, mean, deviation, speaker, seed)
+        residual, kept = torch.zeros_like(mean), config.inference.source_residual
+        if kept:
+            residual = residual_of(model, given, speech.source, frames)
+        z = sample(model, config, mean + kept * residual, deviation, speaker, seed, 1 - kept)
     chunks = audio_of(model, config, z, speaker, check)
     while True:
         with torch.inference_mode():
@@ -96,10 +99,43 @@ def condition(model: Vits, embedding: Floats) -> Tensor:
     return model.condition(torch.from_numpy(np.array(embedding, np.float32))[None].to(device))
 
 
-def sample(model: Vits, config: VitsConfig, mean: Tensor, log_deviation: Tensor, speaker: Tensor, seed: int) -> Tensor:
-    """A sample of the prior as the decoder takes it, [1, latent_size, frames]."""
+def residual_of(model: Vits, units: Tensor, source: SourceAudio | None, frames: int) -> Tensor:
+    """What the units do not tell of the speech: its latent variable in the space of the prior, minus the prior's mean.
+
+    Args:
+        units: int64 [1, units].
+
+    Returns:
+        [1, latent_size, frames].
+
+    Raises:
+        ConfigError: there is no source.
+    """
+    if source is None:
+        raise ConfigError("This VITS needs the recording besides its units (source_residual): give both.")
+    length = frames * model.config.mel.hop_length
+    wav = torch.from_numpy(np.array(source.wav[:length], np.float32)).to(units.device)
+    wav = F.pad(wav, (0, length - len(wav)))[None]
+    lengths = torch.tensor([frames], device=units.device)
+    speaker = condition(model, source.embedding)
+    latent = model.prior_latent(model.spectrograms.linear(wav), lengths, speaker)
+    heights = None if source.pitch is None else torch.from_numpy(source.pitch)[None].to(units.device)
+    encoded = model.encode_units(units, torch.tensor([units.shape[1]], device=units.device), heights)
+    return latent - model.at_frames(encoded.mean, frames)
+
+
+def sample(
+    model: Vits,
+    config: VitsConfig,
+    mean: Tensor,
+    log_deviation: Tensor,
+    speaker: Tensor,
+    seed: int,
+    noise: float = 1.0,
+) -> Tensor:
+    """A sample of the prior as the decoder takes it, [1, latent_size, frames]. Args: noise: factor of its deviation."""
     generator = torch.Generator().manual_seed(seed)
-    return model.latent(mean, log_deviation, speaker, config.inference.noise_scale, generator)
+    return model.latent(mean, log_deviation, speaker, noise * config.inference.noise_scale, generator)
 
 
 def audio_of(model: Vits, config: VitsConfig, z: Tensor, speaker: Tensor, check: Check = nothing) -> Iterator[Floats]:

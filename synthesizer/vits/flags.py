@@ -116,9 +116,12 @@ class VitsFlags(SynthesizerFlags):
     adversarial_weight: float = 0.5
     """Norm of the discriminators' gradient at the audio, relative to that of the mel distance."""
     discriminator_start: int = 0
-    """First step in which the discriminators learn. The steps before it are faster."""
+    """First step in which the discriminators learn. The steps before it are faster. With a spectral decoder, they
+    generate no audio and train its mel only."""
     discriminator_warmup_steps: int = 2_000
     """Steps in which the discriminators learn without an effect; then their weight rises for as long."""
+    vocoder: Path | None = None
+    """Spectral vocoder to start from. The decoder is then "spectral", of the vocoder's sizes."""
     dino: bool = False
     """Train a CAM++ speaker encoder in the same run, robust to noise (DINO-VITS). It is saved beside the model."""
     joint: JointFlags = field(default_factory=JointFlags)
@@ -128,6 +131,8 @@ class VitsFlags(SynthesizerFlags):
 
     def __post_init__(self) -> None:
         require_ranges(self, RANGES, "--")
+        if self.vocoder is not None and self.warm_start is not None:
+            raise ConfigError("Give --vocoder or --warm-start, not both: a VITS to start from has a decoder.")
 
     def resolved(self) -> Self:
         if self.adapt is not None:

@@ -66,7 +66,13 @@ class VitsSynthesizer(NetworkSynthesizer[Vits, VitsConfig]):
     @property
     def unit_settings(self) -> UnitSettings:
         sizes = self.config.architecture
-        return UnitSettings(sizes.units, sizes.unit_rate, sizes.unit_pitch, self.config.unit_file)
+        return UnitSettings(
+            sizes.units,
+            sizes.unit_rate,
+            sizes.unit_pitch,
+            self.config.unit_file,
+            self.config.inference.source_residual > 0,
+        )
 
     def align_transcript(self, transcript: Transcript, mel: Floats, embedding: Floats, key: str) -> AlignedMel:
         raise ConfigError(

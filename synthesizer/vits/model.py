@@ -12,12 +12,13 @@ from kernels.alignment_search import search_alignment
 from speech.errors import ConfigError
 from synthesizer.text.symbols import PAD_ID
 from synthesizer.vits.config import Architecture
-from synthesizer.vits.decoder import Decoder
+from synthesizer.vits.decoder import HifiGanDecoder
 from synthesizer.vits.durations import DurationPredictor, expand
 from synthesizer.vits.flow import Flow
 from synthesizer.vits.layers import mask_of
 from synthesizer.vits.posterior import Posterior, PosteriorEncoder
 from synthesizer.vits.prior import Encoded, TokenEncoder
+from synthesizer.vits.spectral_decoder import SpectralDecoder
 from synthesizer.vits.spectrogram import Spectrograms
 
 MOST_LOG_FRAMES = 5.0  # of a token, 148 frames: durations of an untrained model may have no limit
@@ -58,7 +59,7 @@ class Vits(nn.Module):
         self.posterior_encoder = PosteriorEncoder(config)
         self.flow = Flow(config)
         self.duration_predictor = DurationPredictor(config)
-        self.decoder = Decoder(config)
+        self.decoder = SpectralDecoder(config) if config.decoder == "spectral" else HifiGanDecoder(config)
         self.spectrograms = Spectrograms(config.mel)
 
     def condition(self, embedding: Tensor) -> Tensor:
@@ -147,6 +148,16 @@ class Vits(nn.Module):
         mask = mask_of(frame_lengths, spectrogram.shape[2])
         posterior = self.posterior_encoder(spectrogram, mask, speaker, generator)
         return (posterior, *self.flow(posterior.sample, mask, speaker))
+
+    def prior_latent(self, spectrogram: Tensor, frame_lengths: Tensor, speaker: Tensor) -> Tensor:
+        """The mean latent variable of recordings in the space of the prior, [batch, latent_size, frames].
+
+        Args:
+            spectrogram: `Spectrograms.linear`, [batch, n_frequencies, frames]; speaker: `condition`.
+        """
+        mask = mask_of(frame_lengths, spectrogram.shape[2])
+        found: Tensor = self.flow(self.posterior_encoder(spectrogram, mask, speaker).mean, mask, speaker)[0]
+        return found
 
     def durations_of(self, encoded: Encoded, speaker: Tensor, scale: Tensor | float = 1.0) -> Tensor:
         """Predicted durations in frames, at least one for each token: int64 [batch, tokens].

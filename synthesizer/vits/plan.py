@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from corpora.store import FeatureStore
+from modelfile.checkpoint import load_model_file
 from modelfile.header import config_from_header
-from speech.errors import ConfigError
+from speech.errors import ConfigError, ModelFileError
+from speech.mel_config import MelConfig
 from synthesizer.planning import header_entries, read_start_file, with_store_settings
 from synthesizer.training_flags import JointEncoder, JointEncoderRequest, TrainingRun
-from synthesizer.vits.config import KIND, VitsConfig
+from synthesizer.vits.config import KIND, Architecture, VitsConfig
 from synthesizer.vits.data import VitsBatches
 from synthesizer.vits.flags import VitsFlags
 from synthesizer.vits.joint_task import JointVitsTask
@@ -46,7 +49,7 @@ def plan_training(flags: VitsFlags, store: FeatureStore, run: TrainingRun) -> Tr
     )
     torch.manual_seed(flags.seed)
     network = Vits(config.architecture)
-    take_over(network, weights, flags.warm_start)
+    take_over(network, weights, flags.warm_start or flags.vocoder)
     given = (network, config, store, flags, header_entries(flags, store))
     if encoder is None or references is None:
         task = VitsTask(*given)
@@ -97,6 +100,9 @@ def read_start(
         ConfigError: its mel settings, its embedding space or the size of its embeddings are not those of the data.
     """
     config, weights = VitsConfig(flags.architecture, flags.inference), None
+    if flags.vocoder is not None:
+        architecture, weights = with_vocoder(config.architecture, flags.vocoder)
+        config = replace(config, architecture=architecture)
     if flags.warm_start is not None:
         header, weights = read_start_file(flags.warm_start, KIND)
         space = encoder.embedding_space if encoder else store.info.get("embedding_space", "")
@@ -115,6 +121,34 @@ def read_start(
     size = encoder.embedding_size if encoder else None
     config = with_store_settings(config, store, from_file=weights is not None, embedding_size=size)
     return replace(config, unit_file=_unit_file(config, store)), weights
+
+
+@dataclass(frozen=True)
+class SpectralVocoderConfig:
+    """Config of a spectral vocoder's file. The stages do not import each other."""
+
+    channels: int
+    hidden: int
+    blocks: int
+    kernel: int
+    mel: MelConfig = field(default_factory=MelConfig)
+
+
+def with_vocoder(architecture: Architecture, path: Path) -> tuple[Architecture, dict[str, Tensor]]:
+    """The sizes with a decoder that contains a spectral vocoder, and the vocoder's weights under the names of a VITS.
+
+    Raises:
+        ModelFileError: the file is not a spectral vocoder, or damaged.
+    """
+    header, weights = load_model_file(path, "vocoder")
+    if header.kind != "spectral":
+        raise ModelFileError(f"{path} is a vocoder of the family {header.kind!r}: --vocoder takes a spectral one.")
+    found = config_from_header(SpectralVocoderConfig, header)
+    sizes = replace(
+        architecture.spectral, channels=found.channels, hidden=found.hidden, blocks=found.blocks, kernel=found.kernel
+    )
+    named = {f"decoder.vocoder.{name}": tensor for name, tensor in weights.items()}
+    return replace(architecture, decoder="spectral", spectral=sizes, mel=found.mel), named
 
 
 def _unit_file(config: VitsConfig, store: FeatureStore) -> str:

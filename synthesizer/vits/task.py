@@ -18,8 +18,10 @@ from synthesizer.vits.config import VitsConfig
 from synthesizer.vits.data import VitsBatch, check_units, collate, usable
 from synthesizer.vits.decoding import decode_sentence
 from synthesizer.vits.flags import DiscriminatorFlags, VitsFlags
+from synthesizer.vits.layers import mask_of
 from synthesizer.vits.losses import cut, divergence, duration_error, mel_distance, random_segments
 from synthesizer.vits.model import TrainingOutput, Vits
+from synthesizer.vits.spectral_decoder import SpectralDecoder
 from training.adversarial import (
     Outputs,
     adversarial_loss,
@@ -58,18 +60,10 @@ class Discriminators(nn.Module):
 
 
 class Generated(NamedTuple):
-    """A batch of segments.
+    """A batch of segments, [batch, samples] each: generated, and of the recordings."""
 
-    Attributes:
-        output: of the whole recordings.
-        wav: generated segments, [batch, samples]; recorded: of the recordings.
-        speaker: condition, [batch, speaker_size, 1].
-    """
-
-    output: TrainingOutput
     wav: Tensor
     recorded: Tensor
-    speaker: Tensor
 
 
 class VitsTask(Task):
@@ -110,39 +104,58 @@ class VitsTask(Task):
     def _losses(self, batch: VitsBatch, embedding: Tensor, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         """What `step` returns, for speaker embeddings [batch, speaker_embedding_size]."""
         flags = self.flags
-        made = self._generate(batch, self.network.condition(embedding), generator)
-        parts = self._latent_losses(made, batch)
-        gradient, figures = self._audio_gradient(made, batch, step)
-        carrier = (made.wav * gradient).sum()  # a term of value 0 whose gradient at the audio is `gradient`
-        loss = (
-            figures["distance"].detach()
-            + (carrier - carrier.detach())
-            + flags.kl_weight * parts["kl"]
-            + flags.duration_weight * parts["duration"]
-        )
+        speaker = self.network.condition(embedding)
+        output = self._encode(batch, speaker, generator)
+        parts = self._latent_losses(output, batch)
+        if self._without_audio(step):
+            distance, figures = self._mel_distance(output, batch, speaker)
+        else:
+            made = self._generate(output, batch, speaker, generator)
+            gradient, figures = self._audio_gradient(made, batch, step)
+            carrier = (made.wav * gradient).sum()  # a term of value 0 whose gradient at the audio is `gradient`
+            distance = figures["distance"].detach() + (carrier - carrier.detach())
+        loss = distance + flags.kl_weight * parts["kl"] + flags.duration_weight * parts["duration"]
         if "discrimination" in figures:
             loss = loss + DISCRIMINATORS_WEIGHT * figures["discrimination"]
         shown = {name: value.detach() for name, value in (parts | figures).items()}
         return {"loss": loss, **shown, "items": batch.frame_lengths.sum()}
 
-    def _generate(self, batch: VitsBatch, speaker: Tensor, generator: torch.Generator) -> Generated:
-        network, hop = self.network, self.config.architecture.mel.hop_length
+    def _without_audio(self, step: int) -> bool:
+        """Whether only the mel of a spectral decoder is trained in this step."""
+        return step < self.flags.discriminator_start and isinstance(self.network.decoder, SpectralDecoder)
+
+    def _mel_distance(self, output: TrainingOutput, batch: VitsBatch, speaker: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Distance of the mels of a spectral decoder from those of whole recordings."""
+        decoder, target = self.network.decoder, self.network.spectrograms.mel(batch.wav)
+        assert isinstance(decoder, SpectralDecoder)
+        mask = mask_of(batch.frame_lengths, target.shape[2])
+        error = (decoder.mel(output.posterior.sample, speaker, mask) - target).abs() * mask
+        distance = error.sum() / (mask.sum() * target.shape[1])
+        return self.flags.mel_weight * distance, {"mel": distance}
+
+    def _encode(self, batch: VitsBatch, speaker: Tensor, generator: torch.Generator) -> TrainingOutput:
+        network = self.network
         spectrogram = network.spectrograms.linear(batch.wav)
-        output = network.with_text(
+        return network.with_text(
             batch.symbols, batch.symbol_lengths, spectrogram, batch.frame_lengths, speaker, generator
         )
-        starts, frames = random_segments(batch.frame_lengths, self.flags.segment_frames, generator)
-        wav = network.decoder(cut(output.posterior.sample, starts, frames), speaker)
-        return Generated(output, wav, cut(batch.wav, starts * hop, frames * hop), speaker)
 
-    def _latent_losses(self, made: Generated, batch: VitsBatch) -> dict[str, Tensor]:
+    def _generate(
+        self, output: TrainingOutput, batch: VitsBatch, speaker: Tensor, generator: torch.Generator
+    ) -> Generated:
+        hop = self.config.architecture.mel.hop_length
+        starts, frames = random_segments(batch.frame_lengths, self.flags.segment_frames, generator)
+        wav = self.network.decoder(cut(output.posterior.sample, starts, frames), speaker)
+        return Generated(wav, cut(batch.wav, starts * hop, frames * hop))
+
+    def _latent_losses(self, output: TrainingOutput, batch: VitsBatch) -> dict[str, Tensor]:
         text = batch.has_text
         parts = {
-            "kl": divergence(made.output, batch.frame_lengths, text), "duration": duration_error(made.output, text)
+            "kl": divergence(output, batch.frame_lengths, text), "duration": duration_error(output, text)
         }  # fmt: skip
         if batch.units is not None and batch.unit_lengths is not None:
-            output = self.network.with_units(batch.units, batch.unit_lengths, made.output, batch.unit_pitch)
-            parts["unit_kl"] = divergence(output, batch.frame_lengths)
+            of_units = self.network.with_units(batch.units, batch.unit_lengths, output, batch.unit_pitch)
+            parts["unit_kl"] = divergence(of_units, batch.frame_lengths)
             parts["kl"] = parts["kl"] + parts["unit_kl"]
         return parts
 
@@ -208,9 +221,10 @@ class VitsTask(Task):
 
     def _validation_losses(self, batch: VitsBatch) -> dict[str, float]:
         generator = torch.Generator().manual_seed(0)
-        made = self._generate(batch, self.network.condition(self.embedding_of(batch)), generator)
-        mel = self.network.spectrograms.mel
-        losses = {**self._latent_losses(made, batch), "mel": mel_distance(mel(made.wav), mel(made.recorded))}
+        speaker = self.network.condition(self.embedding_of(batch))
+        output = self._encode(batch, speaker, generator)
+        made, mel = self._generate(output, batch, speaker, generator), self.network.spectrograms.mel
+        losses = {**self._latent_losses(output, batch), "mel": mel_distance(mel(made.wav), mel(made.recorded))}
         return {name: float(value) for name, value in losses.items()}
 
     def _speak(self, number: int, index: int, step: int, run: RunDirectory) -> None:

@@ -6,12 +6,14 @@ import torch
 
 from speech.mel import synthesis_mel
 from speech.mel_config import MelConfig
-from synthesizer.vits.decoder import Decoder
+from synthesizer.vits.config import SpectralSizes
+from synthesizer.vits.decoder import HifiGanDecoder
 from synthesizer.vits.durations import expand
 from synthesizer.vits.flow import Flow
 from synthesizer.vits.layers import mask_of
 from synthesizer.vits.model import frame_scores
 from synthesizer.vits.prior import Encoded
+from synthesizer.vits.spectral_decoder import SpectralDecoder, deemphasis
 from synthesizer.vits.spectrogram import Spectrograms
 from tests.synthesizer.vits.toy import toy_architecture, toy_network
 
@@ -54,7 +56,7 @@ def test_chunks_of_the_decoder_equal_the_whole(rates, istft_hop):
     config = toy_architecture(
         upsample_rates=rates, istft_hop=istft_hop, block_kernels=(3, 7, 11), block_dilations=(1, 3, 5), mel=mel
     )
-    decoder, z, speaker = Decoder(config).eval(), torch.randn(1, 6, 90), torch.randn(1, 6, 1)
+    decoder, z, speaker = HifiGanDecoder(config).eval(), torch.randn(1, 6, 90), torch.randn(1, 6, 1)
     with torch.no_grad():
         whole = decoder(z, speaker)[0]
         chunks = [*decoder.stream(z, speaker, 17)]
@@ -66,13 +68,36 @@ def test_chunks_of_the_decoder_equal_the_whole(rates, istft_hop):
 def test_frames_beyond_the_margin_have_no_influence(rates, istft_hop):
     torch.manual_seed(0)
     sizes = {"block_kernels": (3, 7, 11), "block_dilations": (1, 3, 5)}
-    decoder = Decoder(toy_architecture(upsample_rates=rates, istft_hop=istft_hop, **sizes))
+    decoder = HifiGanDecoder(toy_architecture(upsample_rates=rates, istft_hop=istft_hop, **sizes))
     z = torch.randn(1, 6, 80, requires_grad=True)
     decoder(z, torch.randn(1, 6, 1))[0, 40 * 200 : 41 * 200].square().sum().backward()
     assert z.grad is not None
     reached = np.flatnonzero(z.grad.abs().sum((0, 1)))
     assert 40 - decoder.margin <= reached[0] and reached[-1] <= 40 + decoder.margin
     assert reached[-1] - reached[0] > decoder.margin  # the margin is not far too large
+
+
+def test_chunks_of_a_spectral_decoder_equal_the_whole():
+    torch.manual_seed(0)
+    sizes = SpectralSizes(mel_layers=2, channels=8, hidden=12, blocks=2, kernel=3)
+    decoder = SpectralDecoder(toy_architecture(decoder="spectral", spectral=sizes)).eval()
+    z, speaker = torch.randn(1, 6, 90), torch.randn(1, 6, 1)
+    with torch.no_grad():
+        whole = decoder(z, speaker)[0]
+        chunks = [*decoder.stream(z, speaker, 40)]
+        moved = decoder(torch.cat([torch.randn(1, 6, 1), z[:, :, 1:]], 2), speaker)[0]
+    assert [len(chunk) for chunk in chunks] == [8000, 8000, 2000]
+    torch.testing.assert_close(torch.cat(chunks), whole, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(moved[200 * decoder.margin :], whole[200 * decoder.margin :], atol=1e-5, rtol=1e-4)
+    with torch.no_grad():
+        assert decoder(z[:, :, :1], speaker).shape == (1, 200)
+
+
+def test_deemphasis_undoes_preemphasis():
+    wav = torch.randn(2, 3000)
+    emphasised = torch.cat([wav[:, :1], wav[:, 1:] - 0.97 * wav[:, :-1]], 1)
+    torch.testing.assert_close(deemphasis(emphasised, 0.97), wav, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(deemphasis(wav, 0.0), wav)
 
 
 def test_the_mel_is_that_of_the_front_end():

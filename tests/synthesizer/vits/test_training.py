@@ -22,6 +22,9 @@ from synthesizer.vits.task import VitsTask
 from tests.synthesizer.toy import toy_store
 from tests.synthesizer.vits.toy import toy_architecture, toy_audio_store, toy_flags, toy_vits
 from train_synth import load_encoder, main
+from vocoder.spectral.config import SpectralConfig
+from vocoder.spectral.inference import SpectralVocoder
+from vocoder.spectral.model import SpectralGenerator
 
 RUN = TrainingRun(Path("unused"), load_encoder)
 
@@ -118,6 +121,41 @@ def test_one_batch_overfits(store):
     for name, fraction in (("mel", 0.6), ("loss", 0.6), ("duration", 0.8)):
         first, last = (np.mean([losses[name] for losses in part]) for part in (history[:4], history[-4:]))
         assert last < fraction * first, name
+
+
+def test_a_spectral_decoder_starts_from_a_vocoder_and_learns_mels_first(store, tmp_path):
+    torch.manual_seed(0)
+    vocoder = SpectralGenerator(SpectralConfig(channels=8, hidden=12, blocks=2, kernel=3))
+    SpectralVocoder(vocoder).save(tmp_path / "vocoder.safetensors")
+    flags = toy_flags(store, vocoder=tmp_path / "vocoder.safetensors", discriminator_start=40)
+    plan = plan_training(flags, store, RUN)
+    decoder = plan.task.network.decoder  # type: ignore[attr-defined]
+    weights = {name: value.clone() for name, value in decoder.vocoder.state_dict().items()}
+    torch.testing.assert_close(weights, dict(vocoder.state_dict()))
+    mel = torch.rand(1, 80, 50) * 2 - 1
+    torch.testing.assert_close(decoder.vocoder(mel).transpose(1, 2), vocoder.parts(mel))
+
+    batch, optimizer = plan.batches.batch_at(0), torch.optim.Adam(plan.task.model.parameters(), 8e-3)
+    distances = []
+    for step in range(40):
+        losses = plan.task.step(batch, step, torch.Generator().manual_seed(step % 4))
+        optimizer.zero_grad()
+        losses["loss"].backward()
+        optimizer.step()
+        distances.append(losses["mel"].item())
+    assert np.mean(distances[-4:]) < 0.6 * np.mean(distances[:4])
+    torch.testing.assert_close(dict(decoder.vocoder.state_dict()), weights)
+    losses = plan.task.step(batch, 40, torch.Generator().manual_seed(0))
+    losses["loss"].backward()
+    assert "discrimination" in losses and all(value.grad is not None for value in decoder.vocoder.parameters())
+
+
+def test_a_vocoder_to_start_from_must_be_a_spectral_one(store, tmp_path):
+    toy_vits().save(tmp_path / "vits.safetensors")
+    with pytest.raises(ModelFileError, match="synthesizer"):
+        plan_training(toy_flags(store, vocoder=tmp_path / "vits.safetensors"), store, RUN)
+    with pytest.raises(ConfigError, match="not both"):
+        toy_flags(store, vocoder=tmp_path / "vits.safetensors", warm_start=tmp_path / "vits.safetensors")
 
 
 def test_validation_reports_losses_and_speaks(store):

@@ -12,9 +12,10 @@ from modelfile.checkpoint import save_model
 from modelfile.header import ModelHeader
 from speech.errors import ConfigError, CorpusError, WorkCancelled
 from synthesizer import Synthesizer
-from synthesizer.options import EmbeddedVoice, SpeechUnits, UnitSettings
+from synthesizer.options import EmbeddedVoice, SourceAudio, SpeechUnits, UnitSettings
 from synthesizer.training_flags import TrainingRun
 from synthesizer.vits.data import collate
+from synthesizer.vits.decoding import condition
 from synthesizer.vits.inference import VitsSynthesizer
 from synthesizer.vits.losses import divergence, duration_error
 from synthesizer.vits.model import TrainingOutput
@@ -133,9 +134,8 @@ def test_batches_mix_recordings_with_and_without_a_text(tmp_path):
     batch = collate(store, [0, 1], toy_architecture(units=10), None)
     assert batch.has_text.tolist() == [False, True] and batch.symbol_lengths[0] == 1
     task = mixed.task
-    made = task._generate(batch, task.network.condition(batch.embedding), torch.Generator().manual_seed(0))
+    output = task._encode(batch, task.network.condition(batch.embedding), torch.Generator().manual_seed(0))
     alone = collate(store, [1], toy_architecture(units=10), None)
-    output = made.output
     row = TrainingOutput(
         Posterior(*(value[1:] for value in output.posterior)),
         *(value[1:] if isinstance(value, torch.Tensor) else value for value in output[1:]),
@@ -154,6 +154,24 @@ def test_a_model_names_its_unit_file_and_refuses_another(store, tmp_path):
     )  # fmt: skip
     with pytest.raises(ConfigError, match="another file"):
         plan_training(toy_flags(store, warm_start=tmp_path / "start.safetensors"), store, RUN)
+
+
+def test_a_conversion_that_keeps_the_residual_returns_the_recording():
+    """With all of it, the same speaker and the same pitch, the latent variable is that of the posterior encoder."""
+    vits = toy_vits(units=10, unit_pitch=True)
+    vits.config = replace(vits.config, inference=replace(vits.config.inference, source_residual=1.0))
+    assert vits.unit_settings.source
+    with pytest.raises(ConfigError, match="source_residual"):
+        [*vits.convert(PITCHED, VOICE)]
+    wav = 0.1 * np.random.default_rng(0).normal(size=96 * 200 - 50).astype(np.float32)
+    source = SourceAudio(wav, VOICE.embedding, PITCHED.pitch)
+    found = np.concatenate([*vits.convert(replace(PITCHED, source=source), VOICE)])
+    model, padded = vits.model, torch.from_numpy(np.pad(wav, (0, 50)))[None]
+    with torch.no_grad():
+        speaker = condition(model, VOICE.embedding)
+        linear = model.spectrograms.linear(padded)
+        z = model.posterior_encoder(linear, torch.ones(1, 1, 96), speaker).mean
+        np.testing.assert_allclose(found, model.decoder(z, speaker)[0].numpy(), atol=1e-4)
 
 
 def test_a_model_of_text_cannot_convert_and_conversion_can_be_cancelled():

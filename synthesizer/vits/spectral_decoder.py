@@ -1,0 +1,123 @@
+"""A decoder that predicts a mel first, then a complex spectrum from it with the network of a spectral vocoder.
+
+The second network has the layers and the names of `vocoder.spectral` (Vocos, Siuzdak 2023, arXiv 2306.00814), so that a
+trained vocoder can be its start. All layers run at frame rate.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from synthesizer.vits.config import Architecture, SpectralSizes
+from synthesizer.vits.decoder import Decoder
+from synthesizer.vits.layers import GatedConvolutions
+
+MAX_LOG_MAGNITUDE = 7.0
+FORGOTTEN = 1e-8  # weight of an earlier sample that the de-emphasis may leave out
+
+
+class SpectralDecoder(Decoder):
+    """Latent variable -> mel -> spectrum -> audio."""
+
+    window: Tensor
+
+    def __init__(self, config: Architecture) -> None:
+        super().__init__()
+        self.config = config
+        size, mel = config.hidden_size, config.mel
+        self.enter = nn.Conv1d(config.latent_size, size, 1)
+        self.layers = GatedConvolutions(size, config.spectral.mel_layers, config.gated_kernel, config.speaker_size)
+        self.to_mel = nn.Conv1d(size, mel.n_mels, 1)
+        self.vocoder = SpectralNetwork(config.spectral, mel.n_mels, mel.n_fft)
+        window = F.pad(torch.hann_window(mel.win_length), ((mel.n_fft - mel.win_length + 1) // 2,) * 2)[: mel.n_fft]
+        self.register_buffer("window", window, persistent=False)
+
+    def mel(self, z: Tensor, speaker: Tensor, mask: Tensor | None = None) -> Tensor:
+        """The mel, scaled as those of the config: [batch, latent_size, frames] -> [batch, n_mels, frames].
+
+        Args:
+            speaker: [batch, speaker_size, 1]; mask: float [batch, 1, frames], None for whole rows.
+        """
+        mask = torch.ones_like(z[:, :1]) if mask is None else mask
+        mel: Tensor = self.to_mel(self.layers(self.enter(z) * mask, mask, speaker))
+        return mel.float() * self.config.mel.max_abs_value
+
+    def forward(self, z: Tensor, speaker: Tensor) -> Tensor:
+        """z: [batch, latent_size, frames]; speaker: [batch, speaker_size, 1] -> [batch, frames * hop] in [-1, 1]."""
+        mel = self.config.mel
+        log_magnitude, phase = self.vocoder(self.mel(z, speaker) / mel.max_abs_value).float().chunk(2, 1)
+        with torch.autocast(z.device.type, enabled=False):
+            spectrum = torch.polar(log_magnitude.clamp(max=MAX_LOG_MAGNITUDE).exp(), phase)
+            # At least four frames, so that a window covers each sample.
+            padded = F.pad(spectrum, (0, max(0, 4 - spectrum.shape[2])))
+            samples = torch.istft(
+                padded, mel.n_fft, mel.hop_length, mel.n_fft, self.window, length=spectrum.shape[2] * mel.hop_length
+            )
+            return deemphasis(samples, mel.preemphasis).clamp(-1, 1)
+
+    @property
+    def margin(self) -> int:
+        config, mel = self.config, self.config.mel
+        layers = config.spectral.mel_layers * (config.gated_kernel // 2)
+        network = (config.spectral.blocks + 1) * (config.spectral.kernel // 2)
+        remembered = remembered_samples(mel.preemphasis)
+        return layers + network + -(-(mel.n_fft + remembered) // mel.hop_length)
+
+
+class SpectralNetwork(nn.Module):
+    """Mel in [-1, 1] -> log magnitudes, then phases, [batch, 2 * (n_fft // 2 + 1), frames]."""
+
+    def __init__(self, sizes: SpectralSizes, n_mels: int, n_fft: int) -> None:
+        super().__init__()
+        self.enter = nn.Conv1d(n_mels, sizes.channels, sizes.kernel, padding=sizes.kernel // 2)
+        self.enter_norm = nn.LayerNorm(sizes.channels)
+        self.blocks = nn.ModuleList(SpectralBlock(sizes) for _ in range(sizes.blocks))
+        self.leave_norm = nn.LayerNorm(sizes.channels)
+        self.to_spectrum = nn.Linear(sizes.channels, 2 * (n_fft // 2 + 1))
+
+    def forward(self, mel: Tensor) -> Tensor:
+        """[batch, n_mels, frames] -> [batch, 2 * (n_fft // 2 + 1), frames]."""
+        x = self.enter_norm(self.enter(mel).transpose(1, 2))
+        for block in self.blocks:
+            x = x + block(x)
+        found: Tensor = self.to_spectrum(self.leave_norm(x))
+        return found.transpose(1, 2)
+
+
+class SpectralBlock(nn.Module):
+    """Depthwise convolution over frames and two dense layers (ConvNeXt, arXiv 2201.03545), without the residual."""
+
+    def __init__(self, sizes: SpectralSizes) -> None:
+        super().__init__()
+        width = sizes.channels
+        self.over_frames = nn.Conv1d(width, width, sizes.kernel, padding=sizes.kernel // 2, groups=width)
+        self.norm, self.scale = nn.LayerNorm(width), nn.Parameter(torch.full((width,), 1 / sizes.blocks))
+        self.widen, self.narrow = nn.Linear(width, sizes.hidden), nn.Linear(sizes.hidden, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[batch, frames, channels] -> the same shape."""
+        smoothed = self.over_frames(x.transpose(1, 2)).transpose(1, 2)
+        found: Tensor = self.narrow(F.gelu(self.widen(self.norm(smoothed)), approximate="tanh")) * self.scale
+        return found
+
+
+def deemphasis(x: Tensor, coefficient: float) -> Tensor:
+    """y[t] = x[t] + coefficient * y[t - 1], with gradients: [batch, samples] -> the same shape.
+
+    Each pass adds the sum so far at twice the distance, until the weight is negligible.
+    """
+    weight, distance = coefficient, 1
+    while distance < x.shape[1] and weight > FORGOTTEN:
+        x = x + weight * F.pad(x, (distance, 0))[:, :-distance]
+        weight, distance = weight**2, 2 * distance
+    return x
+
+
+def remembered_samples(coefficient: float) -> int:
+    """Earlier samples whose weight in the de-emphasis is not negligible."""
+    count, weight = 0, 1.0
+    while coefficient and weight > FORGOTTEN:
+        count, weight = count + 1, weight * coefficient
+    return count
