@@ -18,28 +18,6 @@ MOST_LAYERS = 64
 
 
 @dataclass(frozen=True)
-class SpectralSizes:
-    """Sizes of the decoder "spectral". Those of the second network come from `--vocoder` if it is given."""
-
-    mel_layers: int = 4
-    """Gated convolutions from the latent variable to the mel."""
-    channels: int = 320
-    """Width of the network from the mel to the spectrum."""
-    hidden: int = 960
-    """Hidden width of its blocks."""
-    blocks: int = 8
-    """Number of its blocks."""
-    kernel: int = 7
-    """Kernel of its convolutions over frames; odd."""
-
-    def __post_init__(self) -> None:
-        require_ranges(self, {"mel_layers": (1, MOST_LAYERS), "channels": (1, MOST_WIDTH), "hidden": (1, 16_384)})
-        require_ranges(self, {"blocks": (1, MOST_LAYERS), "kernel": (1, 31)})
-        if not self.kernel % 2:
-            raise ConfigError("The kernel of a spectral decoder must be odd.")
-
-
-@dataclass(frozen=True)
 class Architecture:
     """Sizes of the network. The defaults are smaller than the paper's, so that a CPU can train them."""
 
@@ -93,7 +71,16 @@ class Architecture:
     """Kernels of the residual blocks after each upsampling."""
     block_dilations: tuple[int, ...] = (1, 3, 5)
     """Dilations in a residual block."""
-    spectral: SpectralSizes = field(default_factory=SpectralSizes)
+    mel_layers: int = 4
+    """Gated convolutions of a spectral decoder from the latent variable to the mel."""
+    spectral_size: int = 320
+    """Width of its network from the mel to the spectrum. With `--vocoder`, these four are those of the vocoder."""
+    spectral_hidden: int = 960
+    """Hidden width of a block of this network."""
+    spectral_blocks: int = 8
+    """Number of its blocks."""
+    spectral_kernel: int = 7
+    """Kernel of its convolutions over frames."""
     units: int = 0
     """Number of speech units for conversion; 0 for a model that reads text only."""
     unit_rate: int = 50
@@ -128,16 +115,19 @@ class Architecture:
     def _check_sizes(self) -> None:
         widths = (
             "hidden_size", "latent_size", "filter_size", "duration_size", "speaker_embedding_size", "speaker_size",
-            "decoder_size",
+            "decoder_size", "spectral_size", "spectral_hidden",
         )  # fmt: skip
-        layers = ("encoder_layers", "encoder_heads", "posterior_layers", "flow_couplings", "flow_layers")
+        layers = (
+            "encoder_layers", "encoder_heads", "posterior_layers", "flow_couplings", "flow_layers", "mel_layers",
+            "spectral_blocks",
+        )  # fmt: skip
         require_ranges(self, dict.fromkeys(widths, (1, MOST_WIDTH)) | dict.fromkeys(layers, (1, MOST_LAYERS)))
         require_ranges(self, {"unit_rate": (1, 1000), "units": (0, MOST_UNITS), "istft_hop": (1, 512)})
         for name, least in (("upsample_rates", 2), ("block_kernels", 1), ("block_dilations", 1)):
             values = getattr(self, name)
             if not 1 <= len(values) <= 8 or not all(least <= value <= 64 for value in values):
                 raise ConfigError(f"{name} must be one to eight numbers from {least} to 64.")
-        kernels = (self.encoder_kernel, self.gated_kernel, *self.block_kernels)
+        kernels = (self.encoder_kernel, self.gated_kernel, self.spectral_kernel, *self.block_kernels)
         if any(not kernel % 2 or not 1 <= kernel <= 63 for kernel in kernels):
             raise ConfigError("Kernels must be odd, so that a convolution keeps the length, and at most 63.")
         if self.latent_size % 2:
@@ -168,7 +158,10 @@ class InferenceSettings:
         return 1
 
     def __post_init__(self) -> None:
-        require_ranges(self, {"noise_scale": (0, 2), "source_residual": (0, 1), "length_scale": (0.25, 4), "chunk_frames": (1, 10_000)})
+        require_ranges(
+            self,
+            {"noise_scale": (0, 2), "source_residual": (0, 1), "length_scale": (0.25, 4), "chunk_frames": (1, 10_000)},
+        )
 
 
 @dataclass(frozen=True)

@@ -145,10 +145,15 @@ def with_vocoder(architecture: Architecture, path: Path) -> tuple[Architecture, 
         raise ModelFileError(f"{path} is a vocoder of the family {header.kind!r}: --vocoder takes a spectral one.")
     found = config_from_header(SpectralVocoderConfig, header)
     sizes = replace(
-        architecture.spectral, channels=found.channels, hidden=found.hidden, blocks=found.blocks, kernel=found.kernel
+        architecture,
+        decoder="spectral",
+        spectral_size=found.channels,
+        spectral_hidden=found.hidden,
+        spectral_blocks=found.blocks,
+        spectral_kernel=found.kernel,
+        mel=found.mel,
     )
-    named = {f"decoder.vocoder.{name}": tensor for name, tensor in weights.items()}
-    return replace(architecture, decoder="spectral", spectral=sizes, mel=found.mel), named
+    return sizes, {f"decoder.vocoder.{name}": tensor for name, tensor in weights.items()}
 
 
 def _unit_file(config: VitsConfig, store: FeatureStore) -> str:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from synthesizer.vits.config import Architecture, SpectralSizes
+from synthesizer.vits.config import Architecture
 from synthesizer.vits.decoder import Decoder
 from synthesizer.vits.layers import GatedConvolutions
 
@@ -28,9 +28,9 @@ class SpectralDecoder(Decoder):
         self.config = config
         size, mel = config.hidden_size, config.mel
         self.enter = nn.Conv1d(config.latent_size, size, 1)
-        self.layers = GatedConvolutions(size, config.spectral.mel_layers, config.gated_kernel, config.speaker_size)
+        self.layers = GatedConvolutions(size, config.mel_layers, config.gated_kernel, config.speaker_size)
         self.to_mel = nn.Conv1d(size, mel.n_mels, 1)
-        self.vocoder = SpectralNetwork(config.spectral, mel.n_mels, mel.n_fft)
+        self.vocoder = SpectralNetwork(config)
         window = F.pad(torch.hann_window(mel.win_length), ((mel.n_fft - mel.win_length + 1) // 2,) * 2)[: mel.n_fft]
         self.register_buffer("window", window, persistent=False)
 
@@ -60,8 +60,8 @@ class SpectralDecoder(Decoder):
     @property
     def margin(self) -> int:
         config, mel = self.config, self.config.mel
-        layers = config.spectral.mel_layers * (config.gated_kernel // 2)
-        network = (config.spectral.blocks + 1) * (config.spectral.kernel // 2)
+        layers = config.mel_layers * (config.gated_kernel // 2)
+        network = (config.spectral_blocks + 1) * (config.spectral_kernel // 2)
         remembered = remembered_samples(mel.preemphasis)
         return layers + network + -(-(mel.n_fft + remembered) // mel.hop_length)
 
@@ -69,13 +69,14 @@ class SpectralDecoder(Decoder):
 class SpectralNetwork(nn.Module):
     """Mel in [-1, 1] -> log magnitudes, then phases, [batch, 2 * (n_fft // 2 + 1), frames]."""
 
-    def __init__(self, sizes: SpectralSizes, n_mels: int, n_fft: int) -> None:
+    def __init__(self, config: Architecture) -> None:
         super().__init__()
-        self.enter = nn.Conv1d(n_mels, sizes.channels, sizes.kernel, padding=sizes.kernel // 2)
-        self.enter_norm = nn.LayerNorm(sizes.channels)
-        self.blocks = nn.ModuleList(SpectralBlock(sizes) for _ in range(sizes.blocks))
-        self.leave_norm = nn.LayerNorm(sizes.channels)
-        self.to_spectrum = nn.Linear(sizes.channels, 2 * (n_fft // 2 + 1))
+        size, kernel, mel = config.spectral_size, config.spectral_kernel, config.mel
+        self.enter = nn.Conv1d(mel.n_mels, size, kernel, padding=kernel // 2)
+        self.enter_norm = nn.LayerNorm(size)
+        self.blocks = nn.ModuleList(SpectralBlock(config) for _ in range(config.spectral_blocks))
+        self.leave_norm = nn.LayerNorm(size)
+        self.to_spectrum = nn.Linear(size, 2 * mel.n_frequencies)
 
     def forward(self, mel: Tensor) -> Tensor:
         """[batch, n_mels, frames] -> [batch, 2 * (n_fft // 2 + 1), frames]."""
@@ -89,12 +90,12 @@ class SpectralNetwork(nn.Module):
 class SpectralBlock(nn.Module):
     """Depthwise convolution over frames and two dense layers (ConvNeXt, arXiv 2201.03545), without the residual."""
 
-    def __init__(self, sizes: SpectralSizes) -> None:
+    def __init__(self, config: Architecture) -> None:
         super().__init__()
-        width = sizes.channels
-        self.over_frames = nn.Conv1d(width, width, sizes.kernel, padding=sizes.kernel // 2, groups=width)
-        self.norm, self.scale = nn.LayerNorm(width), nn.Parameter(torch.full((width,), 1 / sizes.blocks))
-        self.widen, self.narrow = nn.Linear(width, sizes.hidden), nn.Linear(sizes.hidden, width)
+        size, kernel = config.spectral_size, config.spectral_kernel
+        self.over_frames = nn.Conv1d(size, size, kernel, padding=kernel // 2, groups=size)
+        self.norm, self.scale = nn.LayerNorm(size), nn.Parameter(torch.full((size,), 1 / config.spectral_blocks))
+        self.widen, self.narrow = nn.Linear(size, config.spectral_hidden), nn.Linear(config.spectral_hidden, size)
 
     def forward(self, x: Tensor) -> Tensor:
         """[batch, frames, channels] -> the same shape."""

@@ -124,7 +124,9 @@ class VitsTask(Task):
         """Whether only the mel of a spectral decoder is trained in this step."""
         return step < self.flags.discriminator_start and isinstance(self.network.decoder, SpectralDecoder)
 
-    def _mel_distance(self, output: TrainingOutput, batch: VitsBatch, speaker: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def _mel_distance(
+        self, output: TrainingOutput, batch: VitsBatch, speaker: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """Distance of the mels of a spectral decoder from those of whole recordings."""
         decoder, target = self.network.decoder, self.network.spectrograms.mel(batch.wav)
         assert isinstance(decoder, SpectralDecoder)

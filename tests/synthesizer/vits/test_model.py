@@ -6,7 +6,6 @@ import torch
 
 from speech.mel import synthesis_mel
 from speech.mel_config import MelConfig
-from synthesizer.vits.config import SpectralSizes
 from synthesizer.vits.decoder import HifiGanDecoder
 from synthesizer.vits.durations import expand
 from synthesizer.vits.flow import Flow
@@ -79,8 +78,8 @@ def test_frames_beyond_the_margin_have_no_influence(rates, istft_hop):
 
 def test_chunks_of_a_spectral_decoder_equal_the_whole():
     torch.manual_seed(0)
-    sizes = SpectralSizes(mel_layers=2, channels=8, hidden=12, blocks=2, kernel=3)
-    decoder = SpectralDecoder(toy_architecture(decoder="spectral", spectral=sizes)).eval()
+    sizes = {"mel_layers": 2, "spectral_size": 8, "spectral_hidden": 12, "spectral_blocks": 2, "spectral_kernel": 3}
+    decoder = SpectralDecoder(toy_architecture(decoder="spectral", **sizes)).eval()
     z, speaker = torch.randn(1, 6, 90), torch.randn(1, 6, 1)
     with torch.no_grad():
         whole = decoder(z, speaker)[0]
