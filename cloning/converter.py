@@ -73,11 +73,13 @@ class Converter:
         from synthesizer.units.pitch import unit_pitch
 
         units = self.units.encode(wav)
-        spoken = None if pitch.move is None else unit_pitch(wav, len(units))
-        source = None
+        spoken = moved = source = None
+        if pitch.move is not None:
+            spoken = unit_pitch(wav, len(units))
+            moved = pitch.move(spoken)
         if embedding is not None:
             source = SourceAudio(resample(wav, SAMPLE_RATE, self.synthesizer.sample_rate), embedding, spoken)
-        return SpeechUnits(units, None if pitch.move is None else pitch.move(spoken), source)
+        return SpeechUnits(units, moved, source)
 
 
 def _silence(samples: int, sample_rate: int) -> Iterator[np.ndarray]:

@@ -1,6 +1,7 @@
 """Speech to speech, with models of toy width."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,24 @@ def test_a_model_without_pitch_input_converts_and_refuses_to_keep_the_pitch(tmp_
     for changes in ({"keep_pitch": True}, {"pitch_range": 2.0}):
         with pytest.raises(ConfigError, match="--unit-pitch"):
             cloner.convert(speech, VOICE, **changes)
+
+
+def test_a_model_that_keeps_the_residual_gets_the_recording_and_who_speaks(cloner, speech, given, monkeypatch):
+    plain = cloner.convert(speech, VOICE, seed=1)
+    assert all(call.source is None for call in given)
+    config = cloner.model.synthesizer.config
+    kept = replace(config, inference=replace(config.inference, source_residual=0.5))
+    monkeypatch.setattr(cloner.model.synthesizer, "config", kept)
+    given.clear()
+    assert not np.array_equal(cloner.convert(speech, VOICE, seed=1).wav, plain.wav)
+    phrases = SourceSpeech.read(speech).phrases
+    embedding = cloner.encoder.embed(np.concatenate([speech[slice(*phrase)] for phrase in phrases]))
+    for call, (start, stop) in zip(given, phrases, strict=True):
+        assert call.source is not None
+        np.testing.assert_array_equal(call.source.wav, speech[start:stop])
+        np.testing.assert_allclose(call.source.embedding, embedding, atol=1e-5)
+        spoken, moved = np.asarray(call.source.pitch), np.asarray(call.pitch)
+        np.testing.assert_allclose(moved, spoken * np.float32(200 / plain.source_pitch), rtol=1e-3)
 
 
 def test_a_file_is_saved_with_its_provenance(cloner, speech, tmp_path):
