@@ -38,7 +38,7 @@ class FitConfig:
             session comes after 3 minutes at the latest, and the first save after 5.
         keep_last: number of resumable states to keep.
         seed: of all randomness in the steps (dropout, masks, noise).
-        precision: "auto" is bf16 on a GPU or CPU with instructions for it, fp16 on an older GPU, fp32 elsewhere.
+        precision: "auto" is bf16 on a GPU or CPU that is faster with it, fp16 on an older GPU, fp32 elsewhere.
         matmul_precision: of fp32 matrix products. "medium" allows bf16 products on a CPU with bf16 instructions (about
             three times faster) and on a GPU; "auto" is "medium" on such a CPU and TF32 on a GPU.
         device: "auto", "cpu", "cuda" or "mps".

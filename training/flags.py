@@ -55,7 +55,7 @@ class TrainingFlags:
     learning_rate: float = 1e-3
     """Peak learning rate."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    """Precision of a training step; auto is bf16 wherever the processor supports it."""
+    """Precision of a training step; auto is bf16 where the processor is faster with it."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Device to train on."""
     threads: int = 0

@@ -16,9 +16,10 @@ from modelfile.header import ModelHeader, read_header
 from speech.errors import ModelFileError, StorageError
 from tests.training.toy import ToyConfig, ToyModel
 from training.average import WeightAverage
+from training.config import FitConfig
 from training.export import export_model, main
 from training.prefetch import Prefetcher
-from training.processes import first_tensor, seed_everything, to_device
+from training.processes import chosen_precision, cpu_multiplies_bf16, first_tensor, seed_everything, to_device
 from training.run_directory import RunDirectory
 from training.stopping import StopRequest
 
@@ -186,3 +187,20 @@ def test_frozen_parameters_are_not_averaged():
     with average.applied():
         assert torch.equal(model.weight, frozen)
         assert not torch.allclose(model.bias, torch.zeros(50))
+
+
+@pytest.mark.parametrize(
+    ("amx", "avx512", "name", "expected"),
+    [
+        (True, True, "sapphirerapids", True),
+        (False, True, "emeraldrapids", False),  # a virtual machine that hides AMX
+        (False, True, "znver4", True),
+        (False, False, "znver3", False),
+    ],
+)
+def test_bf16_is_chosen_where_it_is_faster(monkeypatch, amx, avx512, name, expected):
+    monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: avx512)
+    monkeypatch.setattr("training.processes.get_host_cpu_name", lambda: name)
+    assert cpu_multiplies_bf16() == expected
+    assert chosen_precision(FitConfig(), "cpu") == ("bf16" if expected else "fp32")
