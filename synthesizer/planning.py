@@ -11,7 +11,7 @@ from speech.errors import ConfigError, ModelFileError
 from speech.mel_config import require_same_mel
 from synthesizer.base import STAGE
 from synthesizer.batches import BatchConfig, SynthesizerBatches
-from synthesizer.training_flags import SynthesizerFlags
+from synthesizer.training_flags import LoadedEncoder, SynthesizerFlags, TrainingRun
 from training.config import FitConfig
 from training.flags import fit_config, trained_on
 
@@ -70,6 +70,23 @@ def make_batches(store: FeatureStore, config: BatchConfig, flags: SynthesizerFla
     """Batches of this process."""
     rank, world_size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     return SynthesizerBatches(store, config, seed=flags.seed, rank=rank, world_size=world_size)
+
+
+def measuring_encoder(flags: SynthesizerFlags, run: TrainingRun, store: FeatureStore) -> LoadedEncoder:
+    """The encoder of `--encoder`, for losses that measure the voice of a mel.
+
+    Raises:
+        ModelFileError: there is no such encoder.
+        ConfigError: its embedding space is not that of the store.
+    """
+    encoder = run.load_encoder(flags.encoder)
+    space = store.info.get("embedding_space", "")
+    if encoder.embedding_space != space:
+        raise ConfigError(
+            f"{flags.encoder} has the embedding space {encoder.embedding_space!r}, but the store has {space!r}: give "
+            "--encoder the one that prepared the store."
+        )
+    return encoder
 
 
 def header_entries(flags: SynthesizerFlags, store: FeatureStore) -> dict[str, str]:

@@ -12,14 +12,20 @@ from tqdm import tqdm
 
 from modelfile.checkpoint import warm_start
 from speech.errors import ConfigError
-from speech.mel_config import MelConfig
 from synthesizer.batches import BatchConfig
-from synthesizer.planning import header_entries, make_batches, network_fit, read_start_file, with_store_settings
+from synthesizer.planning import (
+    header_entries,
+    make_batches,
+    measuring_encoder,
+    network_fit,
+    read_start_file,
+    with_store_settings,
+)
+from synthesizer.speaker_loss import SpeakerLoss
 from synthesizer.tacotron.config import KIND, TacotronConfig, read_config
 from synthesizer.tacotron.flags import TacotronFlags
 from synthesizer.tacotron.inference import current_names
 from synthesizer.tacotron.model import Tacotron2
-from synthesizer.tacotron.speaker_loss import SpeakerLoss
 from synthesizer.tacotron.task import LossConfig, TacotronTask
 from synthesizer.training_flags import TrainingRun
 from training.config import TrainingPlan
@@ -69,7 +75,10 @@ def plan_network(flags: TacotronFlags, store: FeatureStore, run: TrainingRun) ->
         guided_attention=flags.guided_attention, voice=flags.voice_loss, free_voice=flags.free_voice_loss
     )
     header = header_entries(flags, store)
-    speaker_loss = make_speaker_loss(flags, run, header["embedding_space"], config.architecture.mel)
+    speaker_loss = None
+    if flags.voice_loss or flags.free_voice_loss:
+        encoder = measuring_encoder(flags, run, store)
+        speaker_loss = SpeakerLoss(encoder.model, encoder.n_mels, config.architecture.mel)
     task = TacotronTask(model, config, store, batch_config, losses, header, speaker_loss, run.vocode)
     settings = {"store": str(flags.store), "loss": asdict(losses), "batch": asdict(batch_config)}
     return TrainingPlan(task, batches, network_fit(flags), settings)
@@ -124,26 +133,6 @@ def frozen_model(config: TacotronConfig, weights: Mapping[str, Tensor], trainabl
 def progress_bar(items: Iterable[int], label: str) -> Iterable[int]:
     """The items, with a progress bar on a terminal."""
     return tqdm(items, label, unit="batch", dynamic_ncols=True, disable=None)
-
-
-def make_speaker_loss(
-    flags: TacotronFlags, run: TrainingRun, embedding_space: str, mel: MelConfig
-) -> SpeakerLoss | None:
-    """The speaker-consistency loss; None if its weights are 0.
-
-    Raises:
-        ModelFileError: there is no such encoder.
-        ConfigError: its embedding space is not that of the store.
-    """
-    if not flags.voice_loss and not flags.free_voice_loss:
-        return None
-    encoder = run.load_encoder(flags.encoder)
-    if encoder.embedding_space != embedding_space:
-        raise ConfigError(
-            f"{flags.encoder} has the embedding space {encoder.embedding_space!r}, but the store has "
-            f"{embedding_space!r}: give --encoder the one that prepared the store."
-        )
-    return SpeakerLoss(encoder.model, encoder.n_mels, mel)
 
 
 def parse_schedule(stairs: tuple[str, ...]) -> Schedule:

@@ -17,11 +17,11 @@ from synthesizer.batches import BatchConfig, SynthesizerBatch, collate, validati
 from synthesizer.decoding_check import Decoded
 from synthesizer.losses import guided_attention_loss, stop_loss, word_guidance_loss
 from synthesizer.masks import SILENCE, length_mask
+from synthesizer.speaker_loss import SpeakerLoss
 from synthesizer.tacotron.config import TacotronConfig
 from synthesizer.tacotron.decoding import SentenceInput, free_run
 from synthesizer.tacotron.model import Tacotron2, TeacherForcing, TrainingOutput
 from synthesizer.tacotron.pitch_predictor import SPREAD
-from synthesizer.tacotron.speaker_loss import SpeakerLoss
 from synthesizer.tacotron.task_audio import AUDIO_CLIPS, ValidationAudio
 from synthesizer.tacotron.task_inputs import concatenated, output_of, teacher_forcing
 from synthesizer.tacotron.variance import variance_gains

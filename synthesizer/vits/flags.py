@@ -16,7 +16,7 @@ from training.flags import Kind
 
 WEIGHT = (0, 1000)
 RANGES = {
-    **dict.fromkeys(("mel_weight", "kl_weight", "duration_weight", "adversarial_weight"), WEIGHT),
+    **dict.fromkeys(("mel_weight", "kl_weight", "duration_weight", "adversarial_weight", "voice_weight"), WEIGHT),
     "segment_frames": (8, 10_000),
     **dict.fromkeys(("discriminator_start", "discriminator_warmup_steps"), (0, 10**9)),
 }
@@ -113,6 +113,9 @@ class VitsFlags(SynthesizerFlags):
     the balance of the paper, a short training left almost nothing in the latent variable."""
     duration_weight: float = 1.0
     """Weight of the error of the log durations."""
+    voice_weight: float = 0.0
+    """Weight of the speaker-consistency loss: recordings of a batch in the voices of others, measured by --encoder.
+    Needs a spectral decoder."""
     adversarial_weight: float = 0.5
     """Norm of the discriminators' gradient at the audio, relative to that of the mel distance."""
     discriminator_start: int = 0
@@ -131,6 +134,8 @@ class VitsFlags(SynthesizerFlags):
 
     def __post_init__(self) -> None:
         require_ranges(self, RANGES, "--")
+        if self.dino and self.voice_weight:
+            raise ConfigError("--dino has a loss of the voice of its own: leave --voice-weight out.")
         if self.vocoder is not None and self.warm_start is not None:
             raise ConfigError("Give --vocoder or --warm-start, not both: a VITS to start from has a decoder.")
 

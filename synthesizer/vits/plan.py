@@ -15,7 +15,8 @@ from modelfile.checkpoint import load_model_file
 from modelfile.header import config_from_header
 from speech.errors import ConfigError, ModelFileError
 from speech.mel_config import MelConfig
-from synthesizer.planning import header_entries, read_start_file, with_store_settings
+from synthesizer.planning import header_entries, measuring_encoder, read_start_file, with_store_settings
+from synthesizer.speaker_loss import MelEmbedder
 from synthesizer.training_flags import JointEncoder, JointEncoderRequest, TrainingRun
 from synthesizer.vits.config import KIND, Architecture, VitsConfig
 from synthesizer.vits.data import VitsBatches
@@ -52,7 +53,7 @@ def plan_training(flags: VitsFlags, store: FeatureStore, run: TrainingRun) -> Tr
     take_over(network, weights, flags.warm_start or flags.vocoder)
     given = (network, config, store, flags, header_entries(flags, store))
     if encoder is None or references is None:
-        task = VitsTask(*given)
+        task = VitsTask(*given, _embedder(flags, store, run, config))
     else:
         task = JointVitsTask(*given, encoder, references)
     parameters = sum(parameter.numel() for parameter in network.parameters())
@@ -69,12 +70,30 @@ def plan_training(flags: VitsFlags, store: FeatureStore, run: TrainingRun) -> Tr
         betas=BETAS,
         clip_norm=CLIP_NORM,
     )
-    names = ("batch_frames", "segment_frames", "mel_weight", "kl_weight", "duration_weight", "adversarial_weight")
+    names = (
+        "batch_frames",
+        "segment_frames",
+        "mel_weight",
+        "kl_weight",
+        "duration_weight",
+        "adversarial_weight",
+        "voice_weight",
+    )
     losses = {name: getattr(flags, name) for name in (*names, "discriminator_start", "discriminator_warmup_steps")}
     settings = {"store": str(flags.store), **losses, "discriminators": asdict(flags.disc)}
     if flags.dino:
         settings["joint"] = {**asdict(flags.joint), "encoder": str(flags.joint.encoder)}
     return TrainingPlan(task, batches, fit, settings)
+
+
+def _embedder(flags: VitsFlags, store: FeatureStore, run: TrainingRun, config: VitsConfig) -> MelEmbedder | None:
+    """What the speaker-consistency loss measures with; None without it."""
+    if not flags.voice_weight:
+        return None
+    if config.architecture.decoder != "spectral":
+        raise ConfigError("--voice-weight needs a decoder that predicts mels: give --vocoder.")
+    encoder = measuring_encoder(flags, run, store)
+    return MelEmbedder(encoder.model, encoder.n_mels, config.architecture.mel)
 
 
 def _joint_encoder(flags: VitsFlags, store: FeatureStore, run: TrainingRun) -> JointEncoder:

@@ -13,8 +13,10 @@ from corpora.store import FeatureStore
 from speech.errors import CorpusError
 from synthesizer.batches import has_text, validation_items
 from synthesizer.fallbacks import SentenceRequest
+from synthesizer.speaker_loss import MelEmbedder
 from synthesizer.text.transcript import Transcript
 from synthesizer.vits.config import VitsConfig
+from synthesizer.vits.conversion_loss import conversion_distance
 from synthesizer.vits.data import VitsBatch, check_units, collate, usable
 from synthesizer.vits.decoding import decode_sentence
 from synthesizer.vits.flags import DiscriminatorFlags, VitsFlags
@@ -76,6 +78,7 @@ class VitsTask(Task):
         config: its settings.
         store: its validation split is used for `validate`.
         header: entries of the model file besides the config.
+        embedder: measures voices for `flags.voice_weight`; None if that is 0.
 
     Raises:
         CorpusError: nothing to validate on.
@@ -84,13 +87,22 @@ class VitsTask(Task):
     best_metric = "validation_loss"
 
     def __init__(
-        self, network: Vits, config: VitsConfig, store: FeatureStore, flags: VitsFlags, header: Mapping[str, str]
+        self,
+        network: Vits,
+        config: VitsConfig,
+        store: FeatureStore,
+        flags: VitsFlags,
+        header: Mapping[str, str],
+        embedder: MelEmbedder | None = None,
     ) -> None:
         self.network = network
         self.model = network
         self.config, self.store, self.flags, self.header = config, store, flags, header
         self.discriminators = Discriminators(flags.disc)
         self.extra_modules: dict[str, nn.Module] = {"discriminators": self.discriminators}
+        self.embedder = embedder
+        if embedder is not None:
+            self.extra_modules["embedder"] = embedder
         chosen, _ = validation_items(store, VALIDATION_ITEMS, 0, needs_text=not config.architecture.units)
         self.validation_indices = usable(store, chosen, config.architecture)
         check_units(store, self.validation_indices, config.architecture)
@@ -106,7 +118,10 @@ class VitsTask(Task):
         flags = self.flags
         speaker = self.network.condition(embedding)
         output = self._encode(batch, speaker, generator)
-        parts = self._latent_losses(output, batch)
+        of_units = self._of_units(batch, output)
+        parts = self._latent_losses(output, of_units, batch)
+        if self.embedder is not None:
+            parts["voice"] = conversion_distance(self.network, self.embedder, batch, output, of_units, generator)
         if self._without_audio(step):
             distance, figures = self._mel_distance(output, batch, speaker)
         else:
@@ -115,6 +130,8 @@ class VitsTask(Task):
             carrier = (made.wav * gradient).sum()  # a term of value 0 whose gradient at the audio is `gradient`
             distance = figures["distance"].detach() + (carrier - carrier.detach())
         loss = distance + flags.kl_weight * parts["kl"] + flags.duration_weight * parts["duration"]
+        if "voice" in parts:
+            loss = loss + flags.voice_weight * parts["voice"]
         if "discrimination" in figures:
             loss = loss + DISCRIMINATORS_WEIGHT * figures["discrimination"]
         shown = {name: value.detach() for name, value in (parts | figures).items()}
@@ -150,13 +167,20 @@ class VitsTask(Task):
         wav = self.network.decoder(cut(output.posterior.sample, starts, frames), speaker)
         return Generated(wav, cut(batch.wav, starts * hop, frames * hop))
 
-    def _latent_losses(self, output: TrainingOutput, batch: VitsBatch) -> dict[str, Tensor]:
+    def _of_units(self, batch: VitsBatch, output: TrainingOutput) -> TrainingOutput | None:
+        """The output with the prior of the units, if there are units."""
+        if batch.units is None or batch.unit_lengths is None:
+            return None
+        return self.network.with_units(batch.units, batch.unit_lengths, output, batch.unit_pitch)
+
+    def _latent_losses(
+        self, output: TrainingOutput, of_units: TrainingOutput | None, batch: VitsBatch
+    ) -> dict[str, Tensor]:
         text = batch.has_text
         parts = {
             "kl": divergence(output, batch.frame_lengths, text), "duration": duration_error(output, text)
         }  # fmt: skip
-        if batch.units is not None and batch.unit_lengths is not None:
-            of_units = self.network.with_units(batch.units, batch.unit_lengths, output, batch.unit_pitch)
+        if of_units is not None:
             parts["unit_kl"] = divergence(of_units, batch.frame_lengths)
             parts["kl"] = parts["kl"] + parts["unit_kl"]
         return parts
@@ -226,7 +250,10 @@ class VitsTask(Task):
         speaker = self.network.condition(self.embedding_of(batch))
         output = self._encode(batch, speaker, generator)
         made, mel = self._generate(output, batch, speaker, generator), self.network.spectrograms.mel
-        losses = {**self._latent_losses(output, batch), "mel": mel_distance(mel(made.wav), mel(made.recorded))}
+        losses = {
+            **self._latent_losses(output, self._of_units(batch, output), batch),
+            "mel": mel_distance(mel(made.wav), mel(made.recorded)),
+        }
         return {name: float(value) for name, value in losses.items()}
 
     def _speak(self, number: int, index: int, step: int, run: RunDirectory) -> None:

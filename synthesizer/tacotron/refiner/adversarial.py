@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from speech.errors import ConfigError
+from synthesizer.speaker_loss import VoiceDistance
 from synthesizer.tacotron.refiner.data import RefinerBatch
 from synthesizer.tacotron.refiner.discriminators import MelDiscriminators
 from synthesizer.tacotron.refiner.flags import RefinerFlags
 from synthesizer.tacotron.refiner.one_step import one_step_losses
 from synthesizer.tacotron.refiner.task import RefinerTask
-from synthesizer.tacotron.speaker_loss import VoiceDistance
 from training.adversarial import ramp
 
 

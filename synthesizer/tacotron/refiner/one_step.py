@@ -10,10 +10,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from synthesizer.speaker_loss import VoiceDistance
 from synthesizer.tacotron.phone_classifier import PhoneClassifier, phone_loss
 from synthesizer.tacotron.refiner.discriminators import MelDiscriminators
 from synthesizer.tacotron.refiner.network import Conditions, Refiner
-from synthesizer.tacotron.speaker_loss import VoiceDistance
 from training.adversarial import (
     Outputs,
     adversarial_loss,

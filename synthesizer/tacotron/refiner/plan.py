@@ -14,6 +14,7 @@ from speech.errors import ConfigError
 from speech.mel_config import MelConfig
 from synthesizer.batches import with_text
 from synthesizer.planning import header_entries, with_store_settings
+from synthesizer.speaker_loss import VoiceDistance
 from synthesizer.tacotron.config import TacotronConfig
 from synthesizer.tacotron.flags import TacotronFlags
 from synthesizer.tacotron.model import Tacotron2
@@ -21,7 +22,6 @@ from synthesizer.tacotron.plan import frozen_model, progress_bar, read_model
 from synthesizer.tacotron.refiner.adversarial import AdversarialRefinerTask
 from synthesizer.tacotron.refiner.data import RefinerBatches, RefinerItems, decode_recordings
 from synthesizer.tacotron.refiner.task import RefinerTask
-from synthesizer.tacotron.speaker_loss import VoiceDistance
 from synthesizer.training_flags import TrainingRun
 from training.config import TrainingPlan
 from training.flags import fit_config

@@ -8,6 +8,7 @@ from encoder.lstm.config import LSTMConfig
 from encoder.lstm.model import SpeakerEncoderModel
 from speech.errors import ConfigError, ModelFileError
 from speech.mel_config import MelConfig
+from synthesizer.speaker_loss import VoiceDistance
 from synthesizer.tacotron.config import InferenceSettings, TacotronConfig
 from synthesizer.tacotron.flags import TacotronFlags
 from synthesizer.tacotron.model import Tacotron2
@@ -16,7 +17,6 @@ from synthesizer.tacotron.refiner.data import RefinerBatches, RefinerItems, deco
 from synthesizer.tacotron.refiner.discriminators import MelDiscriminators
 from synthesizer.tacotron.refiner.flags import RefinerFlags
 from synthesizer.tacotron.refiner.plan import voice_distance
-from synthesizer.tacotron.speaker_loss import VoiceDistance
 from synthesizer.training_flags import TrainingRun
 from tests.synthesizer.toy import HEADER, toy_config, toy_run, toy_store
 

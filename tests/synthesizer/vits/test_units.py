@@ -14,6 +14,7 @@ from speech.errors import ConfigError, CorpusError, WorkCancelled
 from synthesizer import Synthesizer
 from synthesizer.options import EmbeddedVoice, SourceAudio, SpeechUnits, UnitSettings
 from synthesizer.training_flags import TrainingRun
+from synthesizer.vits.conversion_loss import pitch_of_next
 from synthesizer.vits.data import collate
 from synthesizer.vits.decoding import condition
 from synthesizer.vits.inference import VitsSynthesizer
@@ -22,6 +23,7 @@ from synthesizer.vits.model import TrainingOutput
 from synthesizer.vits.plan import plan_training
 from synthesizer.vits.posterior import Posterior
 from tests.synthesizer.vits.toy import toy_architecture, toy_audio_store, toy_flags, toy_network, toy_vits
+from tests.toy_models import toy_encoder
 from train_synth import load_encoder, main
 
 RUN = TrainingRun(Path("unused"), load_encoder)
@@ -172,6 +174,43 @@ def test_a_conversion_that_keeps_the_residual_returns_the_recording():
         linear = model.spectrograms.linear(padded)
         z = model.posterior_encoder(linear, torch.ones(1, 1, 96), speaker).mean
         np.testing.assert_allclose(found, model.decoder(z, speaker)[0].numpy(), atol=1e-4)
+
+
+def test_conversions_within_a_batch_are_trained_to_their_voices(store, tmp_path):
+    toy_encoder(space="toy").save(tmp_path / "encoder.safetensors")
+    sizes = toy_architecture(units=10, unit_pitch=True, decoder="spectral", spectral_size=8, spectral_hidden=8)
+    flags = toy_flags(
+        store, architecture=sizes, encoder=tmp_path / "encoder.safetensors", voice_weight=20.0, discriminator_start=99
+    )
+    plan: Any = plan_training(flags, store, RUN)
+    task, batch = plan.task, collate(store, [0, 1, 2], sizes, None)
+    losses = task.step(batch, 0, torch.Generator().manual_seed(0))
+    assert 0 < float(losses["voice"]) <= 2
+    without: Any = plan_training(replace(flags, voice_weight=0.0), store, RUN)
+    torch.testing.assert_close(
+        losses["loss"] - 20 * losses["voice"], without.task.step(batch, 0, torch.Generator().manual_seed(0))["loss"]
+    )
+    losses["loss"].backward()
+    assert all(value.grad is None for value in task.embedder.parameters())
+    before = float(losses["voice"])
+    optimizer = torch.optim.Adam(task.network.parameters(), 3e-3)
+    for _ in range(15):
+        losses = task.step(batch, 0, torch.Generator().manual_seed(0))
+        optimizer.zero_grad()
+        losses["loss"].backward()
+        optimizer.step()
+    assert float(losses["voice"]) < before
+    with pytest.raises(ConfigError, match="--vocoder"):
+        plan_training(replace(flags, architecture=toy_architecture()), store, RUN)
+    with pytest.raises(ConfigError, match="of its own"):
+        replace(flags, dino=True)
+
+
+def test_the_pitch_is_moved_to_the_median_of_the_next_recording():
+    pitch = torch.tensor([[100.0, 0, 110, 90], [200.0, 200, 0, 220], [0.0, 0, 0, 0]])
+    moved = pitch_of_next(pitch)
+    torch.testing.assert_close(moved[0], torch.tensor([200.0, 0, 220, 180]))
+    torch.testing.assert_close(moved[1:], pitch[1:])  # the next one is unvoiced; it has nothing to move
 
 
 def test_a_model_of_text_cannot_convert_and_conversion_can_be_cancelled():

@@ -17,9 +17,9 @@ from speech.mel import encoder_mel, synthesis_mel
 from speech.mel_config import MelConfig
 from synthesizer.batches import BatchConfig, SynthesizerBatches
 from synthesizer.masks import length_mask
+from synthesizer.speaker_loss import SPEECH_LEVEL, EncoderFrontEnd, MelEmbedder, SpeakerLoss, VoiceDistance
 from synthesizer.tacotron.config import InferenceSettings
 from synthesizer.tacotron.model import Tacotron2, TeacherForcing
-from synthesizer.tacotron.speaker_loss import SPEECH_LEVEL, EncoderFrontEnd, MelEmbedder, SpeakerLoss, VoiceDistance
 from synthesizer.tacotron.task import LossConfig, TacotronTask
 from synthesizer.tacotron.task_inputs import concatenated, output_of
 from tests.synthesizer.toy import toy_config, toy_store, toy_task, with_pitch
