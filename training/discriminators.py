@@ -12,6 +12,7 @@ from torch.nn.utils.parametrizations import weight_norm
 from training.adversarial import Outputs
 
 SLOPE = 0.1  # of the leaky ReLU
+FLOOR = 1e-3  # smallest magnitude of a spectrogram
 
 
 class PeriodDiscriminator(nn.Module):
@@ -70,6 +71,43 @@ class ScaleDiscriminator(nn.Module):
             x = F.leaky_relu(layer(x), SLOPE)
             maps.append(x)
         return [*maps, self.score(x)]
+
+
+class ResolutionDiscriminator(nn.Module):
+    """2-D convolutions over a log-magnitude spectrogram, strided along the frequencies.
+
+    Jang et al. 2021, UnivNet, arXiv 2106.07889.
+    """
+
+    window: Tensor
+
+    def __init__(self, size: int, channels: int) -> None:
+        super().__init__()
+        self.size = size
+        self.register_buffer("window", torch.hann_window(size), persistent=False)
+        widths = [1, channels, channels, 2 * channels, 2 * channels]
+        layers = [
+            nn.Conv2d(i, o, (3, 5), stride=(1, 2), padding=(1, 2)) for i, o in zip(widths, widths[1:], strict=False)
+        ]
+        layers.append(nn.Conv2d(widths[-1], widths[-1], 3, padding=1))
+        self.layers = nn.ModuleList(initialised(layer) for layer in layers)
+        self.score = initialised(nn.Conv2d(widths[-1], 1, 3, padding=1))
+
+    def forward(self, wave: Tensor) -> list[Tensor]:
+        """[batch, samples] -> maps and scores, [batch, channels, frames, bands] each."""
+        x = self.spectrogram(wave)[:, None]
+        maps = []
+        for layer in self.layers:
+            x = F.leaky_relu(layer(x), SLOPE)
+            maps.append(x)
+        return [*maps, self.score(x)]
+
+    def spectrogram(self, wave: Tensor) -> Tensor:
+        """Log magnitudes, about zero for speech: [batch, samples] -> float32 [batch, frames, bins]."""
+        with torch.autocast(wave.device.type, enabled=False):
+            spectrum = torch.stft(wave.float(), self.size, self.size // 4, window=self.window, return_complex=True)
+            power = (spectrum.real.square() + spectrum.imag.square()) / self.size
+            return (power + FLOOR**2).log().mul(0.25).add(1.0).transpose(1, 2)
 
 
 def initialised(layer: nn.Conv1d | nn.Conv2d) -> nn.Module:

@@ -18,6 +18,7 @@ WEIGHT = (0, 1000)
 RANGES = {
     **dict.fromkeys(("mel_weight", "kl_weight", "duration_weight", "adversarial_weight", "voice_weight"), WEIGHT),
     "segment_frames": (8, 10_000),
+    "discriminator_lr_scale": (0.01, 100),
     **dict.fromkeys(("discriminator_start", "discriminator_warmup_steps"), (0, 10**9)),
 }
 JOINT_RANGES = {
@@ -26,7 +27,7 @@ JOINT_RANGES = {
     "short_crops": (0, 16),
     "prototypes": (1, 2**20),
 }
-DISCRIMINATOR_RANGES = {"period_channels": (1, 4096), "scale_channels": (4, 4096)}
+DISCRIMINATOR_RANGES = {"period_channels": (1, 4096), "scale_channels": (4, 4096), "resolution_channels": (1, 4096)}
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,18 @@ class DiscriminatorFlags:
     """Samples that a multi-scale discriminator averages first."""
     scale_channels: int = 16
     """Channels of its first layer, a multiple of 4."""
+    resolutions: tuple[int, ...] = ()
+    """Window lengths of multi-resolution discriminators, which the paper does not have, in samples."""
+    resolution_channels: int = 16
+    """Channels of their first layers; the last ones have twice as many."""
 
     def __post_init__(self) -> None:
-        if not self.periods and not self.scales:
-            raise ConfigError("Training needs a discriminator: give --disc.periods or --disc.scales.")
+        if not self.periods and not self.scales and not self.resolutions:
+            raise ConfigError(
+                "Training needs a discriminator: give --disc.periods, --disc.scales or --disc.resolutions."
+            )
+        if any(not 64 <= value <= 4096 or value % 4 for value in self.resolutions):
+            raise ConfigError("--disc.resolutions must lie between 64 and 4096, divisible by 4.")
         if any(not 1 <= value <= 64 for value in (*self.periods, *self.scales)):
             raise ConfigError("--disc.periods and --disc.scales must lie between 1 and 64.")
         require_ranges(self, DISCRIMINATOR_RANGES, "--disc.")
@@ -123,6 +132,8 @@ class VitsFlags(SynthesizerFlags):
     generate no audio and train its mel only."""
     discriminator_warmup_steps: int = 2_000
     """Steps in which the discriminators learn without an effect; then their weight rises for as long."""
+    discriminator_lr_scale: float = 1.0
+    """Learning rate of the discriminators, relative to that of the network."""
     vocoder: Path | None = None
     """Spectral vocoder to start from. The decoder is then "spectral", of the vocoder's sizes."""
     dino: bool = False

@@ -79,7 +79,10 @@ def plan_training(flags: VitsFlags, store: FeatureStore, run: TrainingRun) -> Tr
         "adversarial_weight",
         "voice_weight",
     )
-    losses = {name: getattr(flags, name) for name in (*names, "discriminator_start", "discriminator_warmup_steps")}
+    losses = {
+        name: getattr(flags, name)
+        for name in (*names, "discriminator_start", "discriminator_warmup_steps", "discriminator_lr_scale")
+    }
     settings = {"store": str(flags.store), **losses, "discriminators": asdict(flags.disc)}
     if flags.dino:
         settings["joint"] = {**asdict(flags.joint), "encoder": str(flags.joint.encoder)}

@@ -34,7 +34,7 @@ from training.adversarial import (
     ramp,
 )
 from training.config import Task
-from training.discriminators import PeriodDiscriminator, ScaleDiscriminator, accuracy
+from training.discriminators import PeriodDiscriminator, ResolutionDiscriminator, ScaleDiscriminator, accuracy
 from training.processes import to_device
 from training.run_directory import RunDirectory
 
@@ -45,7 +45,7 @@ DISCRIMINATORS_WEIGHT = 0.02  # keeps their gradient out of the norm that is cli
 
 
 class Discriminators(nn.Module):
-    """Multi-period and multi-scale discriminators."""
+    """Multi-period, multi-scale and multi-resolution discriminators."""
 
     def __init__(self, sizes: DiscriminatorFlags) -> None:
         super().__init__()
@@ -53,6 +53,7 @@ class Discriminators(nn.Module):
             [
                 *(PeriodDiscriminator(period, sizes.period_channels) for period in sizes.periods),
                 *(ScaleDiscriminator(scale, sizes.scale_channels) for scale in sizes.scales),
+                *(ResolutionDiscriminator(size, sizes.resolution_channels) for size in sizes.resolutions),
             ]
         )
 
@@ -215,7 +216,11 @@ class VitsTask(Task):
         }
 
     def param_groups(self) -> list[dict[str, Any]]:
-        return [{"params": list(self.network.parameters())}, {"params": list(self.discriminators.parameters())}]
+        discriminators = {
+            "params": list(self.discriminators.parameters()),
+            "lr_scale": self.flags.discriminator_lr_scale,
+        }
+        return [{"params": list(self.network.parameters())}, discriminators]
 
     @torch.no_grad()
     def validate(self, step: int, run: RunDirectory) -> dict[str, float]:

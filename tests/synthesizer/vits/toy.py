@@ -23,7 +23,9 @@ from synthesizer.vits.inference import VitsSynthesizer
 from synthesizer.vits.model import Vits
 
 TEXTS = ("Yes.", "No, no.", "A cat.", "Good night.")
-DISCRIMINATORS = DiscriminatorFlags(periods=(2, 3), period_channels=2, scales=(1,), scale_channels=4)
+DISCRIMINATORS = DiscriminatorFlags(
+    periods=(2, 3), period_channels=2, scales=(1,), scale_channels=4, resolutions=(64,), resolution_channels=2
+)
 
 
 def toy_architecture(**changes) -> Architecture:

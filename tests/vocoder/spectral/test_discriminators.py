@@ -6,10 +6,10 @@ import torch
 
 from modelfile.header import read_header
 from speech.errors import ConfigError, ModelFileError
-from training.discriminators import accuracy
+from training.discriminators import ResolutionDiscriminator, accuracy
 from vocoder import Vocoder
 from vocoder.spectral.config import MIN_DISCRIMINATED, DiscriminatorConfig, SpectralConfig
-from vocoder.spectral.discriminators import Discriminators, ResolutionDiscriminator
+from vocoder.spectral.discriminators import Discriminators
 from vocoder.spectral.inference import SpectralVocoder
 from vocoder.spectral.model import SpectralGenerator
 
