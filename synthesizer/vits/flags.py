@@ -16,7 +16,9 @@ from training.flags import Kind
 
 WEIGHT = (0, 1000)
 RANGES = {
-    **dict.fromkeys(("mel_weight", "kl_weight", "duration_weight", "adversarial_weight", "voice_weight"), WEIGHT),
+    **dict.fromkeys(
+        ("mel_weight", "kl_weight", "duration_weight", "adversarial_weight", "voice_weight", "content_weight"), WEIGHT
+    ),
     "segment_frames": (8, 10_000),
     "discriminator_lr_scale": (0.01, 100),
     **dict.fromkeys(("discriminator_start", "discriminator_warmup_steps"), (0, 10**9)),
@@ -125,6 +127,10 @@ class VitsFlags(SynthesizerFlags):
     voice_weight: float = 0.0
     """Weight of the speaker-consistency loss: recordings of a batch in the voices of others, measured by --encoder.
     Needs a spectral decoder."""
+    content_weight: float = 0.0
+    """Weight of the distance of the units of these conversions from those of the recordings."""
+    unit_encoder: Path | None = None
+    """Unit file of the store, for --content-weight."""
     adversarial_weight: float = 0.5
     """Norm of the discriminators' gradient at the audio, relative to that of the mel distance."""
     discriminator_start: int = 0
@@ -145,8 +151,12 @@ class VitsFlags(SynthesizerFlags):
 
     def __post_init__(self) -> None:
         require_ranges(self, RANGES, "--")
-        if self.dino and self.voice_weight:
-            raise ConfigError("--dino has a loss of the voice of its own: leave --voice-weight out.")
+        if self.dino and (self.voice_weight or self.content_weight):
+            raise ConfigError(
+                "--dino has a loss of the voice of its own: leave --voice-weight and --content-weight out."
+            )
+        if self.content_weight and self.unit_encoder is None:
+            raise ConfigError("--content-weight needs the unit file of the store: give --unit-encoder.")
         if self.vocoder is not None and self.warm_start is not None:
             raise ConfigError("Give --vocoder or --warm-start, not both: a VITS to start from has a decoder.")
 

@@ -18,7 +18,10 @@ from speech.mel_config import MelConfig
 from synthesizer.planning import header_entries, measuring_encoder, read_start_file, with_store_settings
 from synthesizer.speaker_loss import MelEmbedder
 from synthesizer.training_flags import JointEncoder, JointEncoderRequest, TrainingRun
+from synthesizer.units.encoders import NetworkUnits
+from synthesizer.units.loading import file_digest, load_unit_encoder
 from synthesizer.vits.config import KIND, Architecture, VitsConfig
+from synthesizer.vits.conversion_loss import ContentDistance, ConversionLosses
 from synthesizer.vits.data import VitsBatches
 from synthesizer.vits.flags import VitsFlags
 from synthesizer.vits.joint_task import JointVitsTask
@@ -53,7 +56,7 @@ def plan_training(flags: VitsFlags, store: FeatureStore, run: TrainingRun) -> Tr
     take_over(network, weights, flags.warm_start or flags.vocoder)
     given = (network, config, store, flags, header_entries(flags, store))
     if encoder is None or references is None:
-        task = VitsTask(*given, _embedder(flags, store, run, config))
+        task = VitsTask(*given, _conversions(flags, store, run, config))
     else:
         task = JointVitsTask(*given, encoder, references)
     parameters = sum(parameter.numel() for parameter in network.parameters())
@@ -89,14 +92,28 @@ def plan_training(flags: VitsFlags, store: FeatureStore, run: TrainingRun) -> Tr
     return TrainingPlan(task, batches, fit, settings)
 
 
-def _embedder(flags: VitsFlags, store: FeatureStore, run: TrainingRun, config: VitsConfig) -> MelEmbedder | None:
-    """What the speaker-consistency loss measures with; None without it."""
-    if not flags.voice_weight:
+def _conversions(
+    flags: VitsFlags, store: FeatureStore, run: TrainingRun, config: VitsConfig
+) -> ConversionLosses | None:
+    """The losses of conversions; None if their weights are 0."""
+    if not flags.voice_weight and not flags.content_weight:
         return None
-    if config.architecture.decoder != "spectral":
-        raise ConfigError("--voice-weight needs a decoder that predicts mels: give --vocoder.")
-    encoder = measuring_encoder(flags, run, store)
-    return MelEmbedder(encoder.model, encoder.n_mels, config.architecture.mel)
+    sizes, embedder, content = config.architecture, None, None
+    if sizes.decoder != "spectral":
+        raise ConfigError("--voice-weight and --content-weight need a decoder that predicts mels: give --vocoder.")
+    if flags.voice_weight:
+        encoder = measuring_encoder(flags, run, store)
+        embedder = MelEmbedder(encoder.model, encoder.n_mels, sizes.mel)
+    if flags.content_weight:
+        assert flags.unit_encoder is not None
+        units = load_unit_encoder(flags.unit_encoder)
+        if not isinstance(units, NetworkUnits) or file_digest(flags.unit_encoder) != store.info.get("units"):
+            raise ConfigError(
+                f"{flags.unit_encoder} is not the unit file of {store.directory}, or not one of our own network: give "
+                "--unit-encoder the one that prepared the store."
+            )
+        content = ContentDistance(units, sizes.mel)
+    return ConversionLosses(embedder, content)
 
 
 def _joint_encoder(flags: VitsFlags, store: FeatureStore, run: TrainingRun) -> JointEncoder:

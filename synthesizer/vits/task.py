@@ -13,10 +13,9 @@ from corpora.store import FeatureStore
 from speech.errors import CorpusError
 from synthesizer.batches import has_text, validation_items
 from synthesizer.fallbacks import SentenceRequest
-from synthesizer.speaker_loss import MelEmbedder
 from synthesizer.text.transcript import Transcript
 from synthesizer.vits.config import VitsConfig
-from synthesizer.vits.conversion_loss import conversion_distance
+from synthesizer.vits.conversion_loss import ConversionLosses
 from synthesizer.vits.data import VitsBatch, check_units, collate, usable
 from synthesizer.vits.decoding import decode_sentence
 from synthesizer.vits.flags import DiscriminatorFlags, VitsFlags
@@ -79,7 +78,7 @@ class VitsTask(Task):
         config: its settings.
         store: its validation split is used for `validate`.
         header: entries of the model file besides the config.
-        embedder: measures voices for `flags.voice_weight`; None if that is 0.
+        conversions: for `flags.voice_weight` and `flags.content_weight`; None if both are 0.
 
     Raises:
         CorpusError: nothing to validate on.
@@ -94,16 +93,16 @@ class VitsTask(Task):
         store: FeatureStore,
         flags: VitsFlags,
         header: Mapping[str, str],
-        embedder: MelEmbedder | None = None,
+        conversions: ConversionLosses | None = None,
     ) -> None:
         self.network = network
         self.model = network
         self.config, self.store, self.flags, self.header = config, store, flags, header
         self.discriminators = Discriminators(flags.disc)
         self.extra_modules: dict[str, nn.Module] = {"discriminators": self.discriminators}
-        self.embedder = embedder
-        if embedder is not None:
-            self.extra_modules["embedder"] = embedder
+        self.conversions = conversions
+        if conversions is not None:
+            self.extra_modules["conversions"] = conversions
         chosen, _ = validation_items(store, VALIDATION_ITEMS, 0, needs_text=not config.architecture.units)
         self.validation_indices = usable(store, chosen, config.architecture)
         check_units(store, self.validation_indices, config.architecture)
@@ -121,8 +120,8 @@ class VitsTask(Task):
         output = self._encode(batch, speaker, generator)
         of_units = self._of_units(batch, output)
         parts = self._latent_losses(output, of_units, batch)
-        if self.embedder is not None:
-            parts["voice"] = conversion_distance(self.network, self.embedder, batch, output, of_units, generator)
+        if self.conversions is not None:
+            parts |= self.conversions(self.network, batch, output, of_units, generator)
         if self._without_audio(step):
             distance, figures = self._mel_distance(output, batch, speaker)
         else:
@@ -133,6 +132,8 @@ class VitsTask(Task):
         loss = distance + flags.kl_weight * parts["kl"] + flags.duration_weight * parts["duration"]
         if "voice" in parts:
             loss = loss + flags.voice_weight * parts["voice"]
+        if "content" in parts:
+            loss = loss + flags.content_weight * parts["content"]
         if "discrimination" in figures:
             loss = loss + DISCRIMINATORS_WEIGHT * figures["discrimination"]
         shown = {name: value.detach() for name, value in (parts | figures).items()}

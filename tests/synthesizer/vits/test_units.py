@@ -1,5 +1,6 @@
 """The prior from units: training beside text, and conversion."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,18 +12,24 @@ import torch
 from modelfile.checkpoint import save_model
 from modelfile.header import ModelHeader
 from speech.errors import ConfigError, CorpusError, WorkCancelled
+from speech.mel_config import MelConfig
 from synthesizer import Synthesizer
 from synthesizer.options import EmbeddedVoice, SourceAudio, SpeechUnits, UnitSettings
 from synthesizer.training_flags import TrainingRun
-from synthesizer.vits.conversion_loss import pitch_of_next
+from synthesizer.units.config import NetworkConfig, UnitConfig
+from synthesizer.units.encoders import NetworkUnits
+from synthesizer.units.loading import file_digest, load_unit_encoder
+from synthesizer.units.model import UnitNetwork
+from synthesizer.vits.conversion_loss import ContentDistance, pitch_of_next
 from synthesizer.vits.data import collate
 from synthesizer.vits.decoding import condition
+from synthesizer.vits.flags import VitsFlags
 from synthesizer.vits.inference import VitsSynthesizer
 from synthesizer.vits.losses import divergence, duration_error
 from synthesizer.vits.model import TrainingOutput
 from synthesizer.vits.plan import plan_training
 from synthesizer.vits.posterior import Posterior
-from tests.synthesizer.vits.toy import toy_architecture, toy_audio_store, toy_flags, toy_network, toy_vits
+from tests.synthesizer.vits.toy import toy_architecture, toy_audio_store, toy_flags, toy_network, toy_units, toy_vits
 from tests.toy_models import toy_encoder
 from train_synth import load_encoder, main
 
@@ -176,34 +183,70 @@ def test_a_conversion_that_keeps_the_residual_returns_the_recording():
         np.testing.assert_allclose(found, model.decoder(z, speaker)[0].numpy(), atol=1e-4)
 
 
-def test_conversions_within_a_batch_are_trained_to_their_voices(store, tmp_path):
-    toy_encoder(space="toy").save(tmp_path / "encoder.safetensors")
-    sizes = toy_architecture(units=10, unit_pitch=True, decoder="spectral", spectral_size=8, spectral_hidden=8)
-    flags = toy_flags(
-        store, architecture=sizes, encoder=tmp_path / "encoder.safetensors", voice_weight=20.0, discriminator_start=99
-    )
-    plan: Any = plan_training(flags, store, RUN)
-    task, batch = plan.task, collate(store, [0, 1, 2], sizes, None)
-    losses = task.step(batch, 0, torch.Generator().manual_seed(0))
-    assert 0 < float(losses["voice"]) <= 2
-    without: Any = plan_training(replace(flags, voice_weight=0.0), store, RUN)
-    torch.testing.assert_close(
-        losses["loss"] - 20 * losses["voice"], without.task.step(batch, 0, torch.Generator().manual_seed(0))["loss"]
-    )
-    losses["loss"].backward()
-    assert all(value.grad is None for value in task.embedder.parameters())
-    before = float(losses["voice"])
+@pytest.fixture(scope="module")
+def measured(store, tmp_path_factory) -> Iterator[VitsFlags]:
+    """Flags of a training with losses of conversions, by a speaker and a unit encoder of toy width."""
+    folder = tmp_path_factory.mktemp("measured")
+    toy_encoder(space="toy").save(folder / "encoder.safetensors")
+    torch.manual_seed(0)
+    network = UnitNetwork(NetworkConfig(width=8, layers=1, heads=2, feed_forward=16, position_kernel=3))
+    centroids = np.random.default_rng(0).normal(size=(10, 8)).astype(np.float32)
+    NetworkUnits(network, UnitConfig(units=10, network=network.config), centroids).save(folder / "units.safetensors")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "info", {**store.info, "units": file_digest(folder / "units.safetensors")})
+        yield toy_flags(
+            store,
+            architecture=toy_architecture(
+                units=10, unit_pitch=True, decoder="spectral", spectral_size=8, spectral_hidden=8
+            ),
+            encoder=folder / "encoder.safetensors",
+            unit_encoder=folder / "units.safetensors",
+            voice_weight=20.0,
+            content_weight=2.0,
+            discriminator_start=99,
+        )
+
+
+def test_conversions_within_a_batch_are_trained_to_their_voices_and_words(store, measured):
+    plan: Any = plan_training(measured, store, RUN)
+    task, batch = plan.task, collate(store, [0, 1, 2], measured.architecture, None)
+    first = task.step(batch, 0, torch.Generator().manual_seed(0))
+    assert 0 < float(first["voice"]) <= 2 and float(first["content"]) > 0
+    without: Any = plan_training(replace(measured, voice_weight=0.0, content_weight=0.0), store, RUN)
+    plain = without.task.step(batch, 0, torch.Generator().manual_seed(0))["loss"]
+    torch.testing.assert_close(first["loss"] - 20 * first["voice"] - 2 * first["content"], plain)
     optimizer = torch.optim.Adam(task.network.parameters(), 3e-3)
+    losses = first
     for _ in range(15):
-        losses = task.step(batch, 0, torch.Generator().manual_seed(0))
         optimizer.zero_grad()
         losses["loss"].backward()
         optimizer.step()
-    assert float(losses["voice"]) < before
-    with pytest.raises(ConfigError, match="--vocoder"):
-        plan_training(replace(flags, architecture=toy_architecture()), store, RUN)
-    with pytest.raises(ConfigError, match="of its own"):
-        replace(flags, dino=True)
+        losses = task.step(batch, 0, torch.Generator().manual_seed(0))
+    assert float(losses["voice"]) < float(first["voice"])
+    assert all(value.grad is None for value in task.conversions.parameters())
+
+
+def test_the_content_of_a_recording_is_at_no_distance_from_itself(measured):
+    units = load_unit_encoder(measured.unit_encoder)
+    assert isinstance(units, NetworkUnits)
+    distance, mel = ContentDistance(units, MelConfig()), 8 * torch.rand(2, 40, 80) - 4
+    assert float(distance(mel, mel)) == pytest.approx(0, abs=1e-5)
+    other = (mel + torch.rand(2, 40, 80)).clamp(-4, 4).requires_grad_()
+    distance(other, mel).backward()
+    assert other.grad is not None and other.grad.any()
+
+
+def test_what_losses_of_conversions_need_is_named(store, measured, tmp_path):
+    toy_units().save(tmp_path / "units.safetensors")
+    for changes, words in (
+        ({"architecture": toy_architecture()}, "--vocoder"),
+        ({"unit_encoder": tmp_path / "units.safetensors"}, "not the unit file"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            plan_training(replace(measured, **changes), store, RUN)
+    for changes, words in (({"dino": True}, "of its own"), ({"unit_encoder": None}, "--unit-encoder")):
+        with pytest.raises(ConfigError, match=words):
+            replace(measured, **changes)
 
 
 def test_the_pitch_is_moved_to_the_median_of_the_next_recording():
