@@ -149,8 +149,17 @@ class InferenceSettings:
     source_residual: float = 0.0
     """Fraction that a conversion keeps of what the units do not tell of the recording: its latent variable minus the
     prior's mean. 0 generates from the units alone; 1 keeps all, so that only speaker and pitch change."""
+    speaker_guidance: float = 0.0
+    """How much further a conversion moves away from the recording's speaker: its mel gets so many times its difference
+    from the mel in the voice of the recording, as in classifier-free guidance (arXiv 2207.12598). Needs a spectral
+    decoder."""
     chunk_frames: int = 100
     """Mel frames that the decoder generates at once."""
+
+    @property
+    def needs_source(self) -> bool:
+        """Whether a conversion takes the recording besides its units."""
+        return bool(self.source_residual or self.speaker_guidance)
 
     @property
     def reduction_factor(self) -> int:
@@ -160,7 +169,13 @@ class InferenceSettings:
     def __post_init__(self) -> None:
         require_ranges(
             self,
-            {"noise_scale": (0, 2), "source_residual": (0, 1), "length_scale": (0.25, 4), "chunk_frames": (1, 10_000)},
+            {
+                "noise_scale": (0, 2),
+                "source_residual": (0, 1),
+                "speaker_guidance": (0, 4),
+                "length_scale": (0.25, 4),
+                "chunk_frames": (1, 10_000),
+            },
         )
 
 
@@ -172,3 +187,7 @@ class VitsConfig:
     inference: InferenceSettings = field(default_factory=InferenceSettings)
     unit_file: str = ""
     """Digest of the unit file that the model was trained with, see `synthesizer.units.loading.file_digest`."""
+
+    def __post_init__(self) -> None:
+        if self.inference.speaker_guidance and self.architecture.decoder != "spectral":
+            raise ConfigError("speaker_guidance needs a decoder that predicts mels: give --vocoder in training.")

@@ -21,7 +21,7 @@ from synthesizer.vits.model import TrainingOutput, Vits
 from synthesizer.vits.spectral_decoder import SpectralDecoder
 
 SECONDS = 1.6  # of a crop, a partial of the speaker encoder
-MOST_CROPS = 8  # of a batch
+MOST_CROPS = 4  # of a batch
 SHARPNESS = 5.0  # of soft assignments: 1 makes hardly a difference between two sentences
 
 
@@ -98,15 +98,16 @@ class ConversionLosses(nn.Module):
         rows = min(len(batch.wav), MOST_CROPS)
         if rows < 2:
             return {}
-        latent = output.flowed
+        latent = output.flowed[:rows]
         if of_units is not None and batch.unit_pitch is not None:
             assert batch.units is not None and batch.unit_lengths is not None
-            moved = network.encode_units(batch.units, batch.unit_lengths, pitch_of_next(batch.unit_pitch))
-            latent = latent + network.at_frames(moved.mean, latent.shape[2]) - of_units.mean
+            pitch = pitch_of_next(batch.unit_pitch)[:rows]
+            moved = network.encode_units(batch.units[:rows], batch.unit_lengths[:rows], pitch)
+            latent = latent + network.at_frames(moved.mean, latent.shape[2]) - of_units.mean[:rows]
         embedding = batch.embedding.roll(-1, 0)[:rows]
         length = round(SECONDS * config.mel.frames_per_second)
         starts, frames = random_segments(batch.frame_lengths[:rows], length, generator)
-        latent, speaker = cut(latent[:rows], starts, frames), network.condition(embedding)
+        latent, speaker = cut(latent, starts, frames), network.condition(embedding)
         z = network.flow.inverse(latent, torch.ones_like(latent[:, :1]), speaker)
         mel, losses = decoder.mel(z, speaker).transpose(1, 2), {}
         if self.embedder is not None:

@@ -7,6 +7,7 @@ transform (Kaneko et al. 2022, iSTFTNet, arXiv 2203.02395), which is several tim
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -96,12 +97,29 @@ class Decoder(nn.Module):
         Returns:
             [samples] each.
         """
-        margin, hop, total = self.margin, self.config.mel.hop_length, z.shape[2]
-        for start in range(0, total, frames):
+        for part in parts_of(z, frames, self.margin):
             check()
-            first, stop = max(0, start - margin), min(total, start + frames)
-            wav = self(z[:, :, first : stop + margin], speaker)[0]
-            yield wav[(start - first) * hop : (stop - first) * hop]
+            yield part.cut(self(part.frames, speaker)[0], self.config.mel.hop_length)
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Frames that are decoded at once: `count` of them from `start` on are wanted, the others are their context."""
+
+    frames: Tensor
+    start: int
+    count: int
+
+    def cut(self, wav: Tensor, hop: int) -> Tensor:
+        """The wanted samples of the audio of all frames."""
+        return wav[self.start * hop : (self.start + self.count) * hop]
+
+
+def parts_of(x: Tensor, frames: int, margin: int) -> Iterator[Part]:
+    """A sequence [1, channels, frames] in parts of so many frames, each with the frames that its samples depend on."""
+    for start in range(0, x.shape[2], frames):
+        first, stop = max(0, start - margin), min(x.shape[2], start + frames)
+        yield Part(x[:, :, first : stop + margin], start - first, stop - start)
 
 
 class HifiGanDecoder(Decoder):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -21,6 +22,7 @@ from synthesizer.text.transcript import encode
 from synthesizer.vits.config import VitsConfig
 from synthesizer.vits.durations import expand
 from synthesizer.vits.model import Vits
+from synthesizer.vits.spectral_decoder import SpectralDecoder
 
 Floats = NDArray[np.float32]
 Check = Callable[[], None]
@@ -79,12 +81,21 @@ def convert_units(
         heights = None if pitch is None else torch.from_numpy(pitch.astype(np.float32))[None].to(device)
         encoded = model.encode_units(given, torch.tensor([len(units)], device=device), heights)
         mean, deviation = (model.at_frames(x, frames) for x in (encoded.mean, encoded.log_deviation))
-        speaker = condition(model, embedding)
-        residual, kept = torch.zeros_like(mean), config.inference.source_residual
+        speaker, kept = condition(model, embedding), config.inference.source_residual
         if kept:
-            residual = residual_of(model, given, speech.source, frames)
-        z = sample(model, config, mean + kept * residual, deviation, speaker, seed, 1 - kept)
-    chunks = audio_of(model, config, z, speaker, check)
+            mean = mean + kept * residual_of(model, given, source_of(speech), frames)
+        drawn = functools.partial(sample, model, config, mean, deviation, seed=seed, noise=1 - kept)
+        chunks = audio_of(model, config, drawn(speaker), speaker, check)
+        guidance, decoder = config.inference.speaker_guidance, model.decoder
+        if guidance:
+            assert isinstance(decoder, SpectralDecoder)
+            spoken = condition(model, source_of(speech).embedding)
+            mel, other = decoder.mel(drawn(speaker), speaker), decoder.mel(drawn(spoken), spoken)
+            most = sizes.mel.max_abs_value
+            guided = (mel + guidance * (mel - other)).clamp(-most, most)
+            chunks = (
+                chunk.cpu().numpy() for chunk in decoder.stream_audio(guided, config.inference.chunk_frames, check)
+            )
     while True:
         with torch.inference_mode():
             chunk = next(chunks, None)
@@ -99,7 +110,16 @@ def condition(model: Vits, embedding: Floats) -> Tensor:
     return model.condition(torch.from_numpy(np.array(embedding, np.float32))[None].to(device))
 
 
-def residual_of(model: Vits, units: Tensor, source: SourceAudio | None, frames: int) -> Tensor:
+def source_of(speech: SpeechUnits) -> SourceAudio:
+    """Raises: ConfigError: there is no source."""
+    if speech.source is None:
+        raise ConfigError(
+            "This VITS needs the recording besides its units (source_residual, speaker_guidance): give both."
+        )
+    return speech.source
+
+
+def residual_of(model: Vits, units: Tensor, source: SourceAudio, frames: int) -> Tensor:
     """What the units do not tell of the speech: its latent variable in the space of the prior, minus the prior's mean.
 
     Args:
@@ -107,12 +127,7 @@ def residual_of(model: Vits, units: Tensor, source: SourceAudio | None, frames: 
 
     Returns:
         [1, latent_size, frames].
-
-    Raises:
-        ConfigError: there is no source.
     """
-    if source is None:
-        raise ConfigError("This VITS needs the recording besides its units (source_residual): give both.")
     length = frames * model.config.mel.hop_length
     wav = torch.from_numpy(np.array(source.wav[:length], np.float32)).to(units.device)
     wav = F.pad(wav, (0, length - len(wav)))[None]

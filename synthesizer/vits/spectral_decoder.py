@@ -6,12 +6,14 @@ trained vocoder can be its start. All layers run at frame rate.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from synthesizer.vits.config import Architecture
-from synthesizer.vits.decoder import Decoder
+from synthesizer.vits.decoder import Decoder, parts_of
 from synthesizer.vits.layers import GatedConvolutions
 
 MAX_LOG_MAGNITUDE = 7.0
@@ -31,7 +33,8 @@ class SpectralDecoder(Decoder):
         self.layers = GatedConvolutions(size, config.mel_layers, config.gated_kernel, config.speaker_size)
         self.to_mel = nn.Conv1d(size, mel.n_mels, 1)
         self.vocoder = SpectralNetwork(config)
-        window = F.pad(torch.hann_window(mel.win_length), ((mel.n_fft - mel.win_length + 1) // 2,) * 2)[: mel.n_fft]
+        spare = mel.n_fft - mel.win_length
+        window = F.pad(torch.hann_window(mel.win_length), (spare // 2, spare - spare // 2))
         self.register_buffer("window", window, persistent=False)
 
     def mel(self, z: Tensor, speaker: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -46,9 +49,13 @@ class SpectralDecoder(Decoder):
 
     def forward(self, z: Tensor, speaker: Tensor) -> Tensor:
         """z: [batch, latent_size, frames]; speaker: [batch, speaker_size, 1] -> [batch, frames * hop] in [-1, 1]."""
+        return self.audio(self.mel(z, speaker))
+
+    def audio(self, mels: Tensor) -> Tensor:
+        """Mels of `mel` -> [batch, frames * hop] in [-1, 1]."""
         mel = self.config.mel
-        log_magnitude, phase = self.vocoder(self.mel(z, speaker) / mel.max_abs_value).float().chunk(2, 1)
-        with torch.autocast(z.device.type, enabled=False):
+        log_magnitude, phase = self.vocoder(mels / mel.max_abs_value).float().chunk(2, 1)
+        with torch.autocast(mels.device.type, enabled=False):
             spectrum = torch.polar(log_magnitude.clamp(max=MAX_LOG_MAGNITUDE).exp(), phase)
             # At least four frames, so that a window covers each sample.
             padded = F.pad(spectrum, (0, max(0, 4 - spectrum.shape[2])))
@@ -59,11 +66,25 @@ class SpectralDecoder(Decoder):
 
     @property
     def margin(self) -> int:
+        return self.config.mel_layers * (self.config.gated_kernel // 2) + self.audio_margin
+
+    @property
+    def audio_margin(self) -> int:
+        """Frames of the mel before and after a frame that its samples depend on."""
         config, mel = self.config, self.config.mel
-        layers = config.mel_layers * (config.gated_kernel // 2)
         network = (config.spectral_blocks + 1) * (config.spectral_kernel // 2)
-        remembered = remembered_samples(mel.preemphasis)
-        return layers + network + -(-(mel.n_fft + remembered) // mel.hop_length)
+        return network + -(-(mel.n_fft + remembered_samples(mel.preemphasis)) // mel.hop_length)
+
+    def stream(
+        self, z: Tensor, speaker: Tensor, frames: int, check: Callable[[], None] = lambda: None
+    ) -> Iterator[Tensor]:
+        return self.stream_audio(self.mel(z, speaker), frames, check)
+
+    def stream_audio(self, mel: Tensor, frames: int, check: Callable[[], None] = lambda: None) -> Iterator[Tensor]:
+        """The audio of a mel [1, n_mels, frames] in chunks, as `stream`."""
+        for part in parts_of(mel, frames, self.audio_margin):
+            check()
+            yield part.cut(self.audio(part.frames)[0], self.config.mel.hop_length)
 
 
 class SpectralNetwork(nn.Module):

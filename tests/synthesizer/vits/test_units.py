@@ -20,6 +20,7 @@ from synthesizer.units.config import NetworkConfig, UnitConfig
 from synthesizer.units.encoders import NetworkUnits
 from synthesizer.units.loading import file_digest, load_unit_encoder
 from synthesizer.units.model import UnitNetwork
+from synthesizer.vits.config import VitsConfig
 from synthesizer.vits.conversion_loss import ContentDistance, pitch_of_next
 from synthesizer.vits.data import collate
 from synthesizer.vits.decoding import condition
@@ -254,6 +255,26 @@ def test_the_pitch_is_moved_to_the_median_of_the_next_recording():
     moved = pitch_of_next(pitch)
     torch.testing.assert_close(moved[0], torch.tensor([200.0, 0, 220, 180]))
     torch.testing.assert_close(moved[1:], pitch[1:])  # the next one is unvoiced; it has nothing to move
+
+
+def test_guidance_moves_away_from_the_speaker_of_the_recording():
+    vits = toy_vits(units=10, decoder="spectral", spectral_size=8, spectral_hidden=8)
+    plain = np.concatenate([*vits.convert(UNITS, VOICE, seed=1)])
+    guided = replace(vits.config, inference=replace(vits.config.inference, speaker_guidance=1.0))
+    vits.config = guided
+    assert vits.unit_settings.source
+    wav = np.zeros(96 * 200, np.float32)
+
+    def converted(speaker: np.ndarray) -> np.ndarray:
+        source = SourceAudio(wav, speaker)
+        return np.concatenate([*vits.convert(replace(UNITS, source=source), VOICE, seed=1)])
+
+    np.testing.assert_allclose(converted(VOICE.embedding), plain, atol=1e-6)  # nothing to move away from
+    assert not np.allclose(converted(-VOICE.embedding), plain, atol=1e-3)
+    with pytest.raises(ConfigError, match="speaker_guidance"):
+        [*vits.convert(UNITS, VOICE)]
+    with pytest.raises(ConfigError, match="--vocoder"):
+        VitsConfig(toy_architecture(), guided.inference)
 
 
 def test_a_model_of_text_cannot_convert_and_conversion_can_be_cancelled():
