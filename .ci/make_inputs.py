@@ -106,6 +106,7 @@ def main() -> None:
     whole = [np.concatenate([wav for _, wav in clips]) for clips in voices]
     for name, wav in (("me", whole[0]), ("again", whole[0][SAMPLE_RATE:]), ("a", whole[1]), ("b", whole[1])):
         write(Path(f"{name}.wav"), wav)
+    write(Path("said.wav"), voices[2][0][1])
     make_m4a(Path("b.m4a"), whole[1])
 
     trials = []

@@ -28,10 +28,11 @@ LONGEST = "docs/training.md"
 # Commands that a page relies on, and files that another page makes.
 BEFORE = {
     "docs/python.md": "python demo_cli.py b.wav --save-voice bob",
+    "docs/vits.md": "python demo_cli.py b.wav --save-voice ann",
     "docs/model-files.md": "python preprocess.py synthesizer data/vctk --out stores/synthesizer",
     "docs/add-a-family.md": "python preprocess.py vocoder data/vctk --out stores/vocoder",
 }
-PYTHON_BEFORE = {"docs/python.md": "play = len"}  # what a page's examples take for granted
+PYTHON_BEFORE = {"docs/python.md": "play = len", "docs/vits.md": "play = len"}  # what a page's examples take for granted
 
 # (part of a command, flags that are appended)
 BUDGETS = (
