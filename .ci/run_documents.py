@@ -32,7 +32,7 @@ BEFORE = {
     "docs/model-files.md": "python preprocess.py synthesizer data/vctk --out stores/synthesizer",
     "docs/add-a-family.md": "python preprocess.py vocoder data/vctk --out stores/vocoder",
 }
-PYTHON_BEFORE = {"docs/python.md": "play = len", "docs/vits.md": "play = len"}  # what a page's examples take for granted
+PYTHON_BEFORE = {"docs/python.md": "play = len", "docs/vits.md": "play = len"}  # for the examples of a page
 
 # (part of a command, flags that are appended)
 BUDGETS = (

@@ -12,7 +12,8 @@ from cloning import ModelFiles, SpeechOptions, Voice, VoiceCloner
 from cloning.models import load_speech_model
 from cloning.monitor import Monitor
 from cloning.source_speech import SourceSpeech
-from speech.audio import write_audio
+from modelfile.locations import SAMPLES
+from speech.audio import read_audio, write_audio
 from speech.errors import AudioError, ConfigError, ModelFileError, WorkCancelled
 from speech.loudness import integrated_loudness
 from synthesizer.options import SpeechUnits
@@ -169,6 +170,15 @@ def test_the_default_models_load_the_model_for_conversion_when_it_is_needed(fold
     cloner = VoiceCloner.load(folder, device="cpu")
     assert not cloner.model.converts
     assert len(cloner.convert(speech, VOICE, seed=1).wav) == len(speech)
+
+
+def test_the_included_model_converts_a_sample_to_the_voice_of_another():
+    cloner = VoiceCloner.load(device="cpu")
+    voice, source = cloner.enroll(SAMPLES / "slt.flac"), cloner.enroll(SAMPLES / "awb.flac")
+    speech = read_audio(SAMPLES / "awb.flac")[: 5 * 16_000]
+    conversion = cloner.convert(speech, voice, seed=1)
+    assert len(conversion.wav) == len(speech)
+    assert (cloner.similarity(conversion, voice) or 0) > 0.2 + (cloner.similarity(conversion, source) or 1)
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------
