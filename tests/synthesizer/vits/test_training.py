@@ -106,11 +106,9 @@ def test_discriminators_start_later(store):
         assert all((value.grad is not None) == started for value in discriminators.parameters())
 
 
-def test_one_batch_overfits(store):
-    one = DiscriminatorFlags(periods=(2,), period_channels=1, scales=())
-    flags = toy_flags(store, discriminator_warmup_steps=1000, disc=one, segment_frames=8)
-    plan = plan_training(flags, store, RUN)
-    batch, optimizer = plan.batches.batch_at(0), torch.optim.Adam(plan.task.model.parameters(), 8e-3)
+def trained_on(batch, plan) -> list[dict[str, float]]:
+    """The losses of forty steps on one batch."""
+    optimizer = torch.optim.Adam(plan.task.model.parameters(), 8e-3)
     history = []
     for step in range(40):
         losses = plan.task.step(batch, step, torch.Generator().manual_seed(step % 4))
@@ -118,6 +116,14 @@ def test_one_batch_overfits(store):
         losses["loss"].backward()
         optimizer.step()
         history.append({name: losses[name].item() for name in ("mel", "kl", "duration", "loss")})
+    return history
+
+
+def test_one_batch_overfits(store):
+    one = DiscriminatorFlags(periods=(2,), period_channels=1, scales=())
+    flags = toy_flags(store, discriminator_warmup_steps=1000, disc=one, segment_frames=8)
+    plan = plan_training(flags, store, RUN)
+    history = trained_on(plan.batches.batch_at(0), plan)
     for name, fraction in (("mel", 0.6), ("loss", 0.6), ("duration", 0.8)):
         first, last = (np.mean([losses[name] for losses in part]) for part in (history[:4], history[-4:]))
         assert last < fraction * first, name
@@ -135,14 +141,8 @@ def test_a_spectral_decoder_starts_from_a_vocoder_and_learns_mels_first(store, t
     mel = torch.rand(1, 80, 50) * 2 - 1
     torch.testing.assert_close(decoder.vocoder(mel).transpose(1, 2), vocoder.parts(mel))
 
-    batch, optimizer = plan.batches.batch_at(0), torch.optim.Adam(plan.task.model.parameters(), 8e-3)
-    distances = []
-    for step in range(40):
-        losses = plan.task.step(batch, step, torch.Generator().manual_seed(step % 4))
-        optimizer.zero_grad()
-        losses["loss"].backward()
-        optimizer.step()
-        distances.append(losses["mel"].item())
+    batch = plan.batches.batch_at(0)
+    distances = [losses["mel"] for losses in trained_on(batch, plan)]
     assert np.mean(distances[-4:]) < 0.6 * np.mean(distances[:4])
     torch.testing.assert_close(dict(decoder.vocoder.state_dict()), weights)
     losses = plan.task.step(batch, 40, torch.Generator().manual_seed(0))
