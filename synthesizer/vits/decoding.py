@@ -85,17 +85,11 @@ def convert_units(
         if kept:
             mean = mean + kept * residual_of(model, given, source_of(speech), frames)
         drawn = functools.partial(sample, model, config, mean, deviation, seed=seed, noise=1 - kept)
-        chunks = audio_of(model, config, drawn(speaker), speaker, check)
-        guidance, decoder = config.inference.speaker_guidance, model.decoder
-        if guidance:
-            assert isinstance(decoder, SpectralDecoder)
+        if config.inference.speaker_guidance:
             spoken = condition(model, source_of(speech).embedding)
-            mel, other = decoder.mel(drawn(speaker), speaker), decoder.mel(drawn(spoken), spoken)
-            most = sizes.mel.max_abs_value
-            guided = (mel + guidance * (mel - other)).clamp(-most, most)
-            chunks = (
-                chunk.cpu().numpy() for chunk in decoder.stream_audio(guided, config.inference.chunk_frames, check)
-            )
+            chunks = guided_audio(model, config, drawn, speaker, spoken, check)
+        else:
+            chunks = audio_of(model, config, drawn(speaker), speaker, check)
     while True:
         with torch.inference_mode():
             chunk = next(chunks, None)
@@ -156,6 +150,23 @@ def sample(
 def audio_of(model: Vits, config: VitsConfig, z: Tensor, speaker: Tensor, check: Check = nothing) -> Iterator[Floats]:
     """The audio of a latent variable in chunks, float32 [samples] each."""
     for chunk in model.decoder.stream(z, speaker, config.inference.chunk_frames, check):
+        yield chunk.cpu().numpy()
+
+
+def guided_audio(
+    model: Vits, config: VitsConfig, drawn: Callable[[Tensor], Tensor], speaker: Tensor, spoken: Tensor, check: Check
+) -> Iterator[Floats]:
+    """The audio of a conversion that `speaker_guidance` moves away from the speaker of the recording, in chunks.
+
+    Args:
+        drawn: condition -> latent variable, with the same noise for all.
+        speaker, spoken: conditions of the voice and of who speaks in the recording.
+    """
+    decoder, most, settings = model.decoder, config.architecture.mel.max_abs_value, config.inference
+    assert isinstance(decoder, SpectralDecoder)
+    mel, source = (decoder.mel(drawn(one), one) for one in (speaker, spoken))
+    guided = (mel + settings.speaker_guidance * (mel - source)).clamp(-most, most)
+    for chunk in decoder.stream_audio(guided, settings.chunk_frames, check):
         yield chunk.cpu().numpy()
 
 
