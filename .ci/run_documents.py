@@ -80,8 +80,6 @@ NOT_RUN = (
     ("--warm-start models/rtvc", "needs public checkpoints"),
     ("--from models/rtvc", "needs public checkpoints"),
     ("--model tacotron1 --run", "the training of the default family is run; a test trains this one"),
-    ("runs/vits-units", "needs trained units; tests train and use small models"),
-    ("stores/vits-units", "needs trained units"),
     ("python -m training.export", "is named without its arguments"),
     ("cloner.adapt(", "takes minutes; a test adapts a small model"),
     ("python -m synthesizer.text FILE", "is named without a file"),
