@@ -6,6 +6,8 @@ conversions instead of recordings. Both are measured on mels, so no audio is gen
 
 from __future__ import annotations
 
+from typing import Self
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -37,9 +39,14 @@ class ContentDistance(nn.Module):
 
     def __init__(self, units: NetworkUnits, config: MelConfig) -> None:
         super().__init__()
-        self.network, self.layer = units.network.eval().requires_grad_(False), units.config.layer
+        self.network, self.layer = units.network.requires_grad_(False), units.config.layer
         self.front_end = EncoderFrontEnd(config, N_MELS)
         self.register_buffer("centroids", torch.from_numpy(units.centroids), persistent=False)
+        self.eval()
+
+    def train(self, mode: bool = True) -> Self:
+        """Without dropout in training too: it only measures."""
+        return super().train(False)
 
     def forward(self, made: Tensor, recorded: Tensor) -> Tensor:
         """Kullback-Leibler divergence of the soft assignments to the centroids, in nats per unit.

@@ -74,18 +74,10 @@ def plan_training(flags: VitsFlags, store: FeatureStore, run: TrainingRun) -> Tr
         clip_norm=CLIP_NORM,
     )
     names = (
-        "batch_frames",
-        "segment_frames",
-        "mel_weight",
-        "kl_weight",
-        "duration_weight",
-        "adversarial_weight",
-        "voice_weight",
-    )
-    losses = {
-        name: getattr(flags, name)
-        for name in (*names, "discriminator_start", "discriminator_warmup_steps", "discriminator_lr_scale")
-    }
+        "batch_frames", "segment_frames", "mel_weight", "kl_weight", "duration_weight", "adversarial_weight",
+        "voice_weight", "content_weight", "discriminator_start", "discriminator_warmup_steps", "discriminator_lr_scale",
+    )  # fmt: skip
+    losses = {name: getattr(flags, name) for name in names}
     settings = {"store": str(flags.store), **losses, "discriminators": asdict(flags.disc)}
     if flags.dino:
         settings["joint"] = {**asdict(flags.joint), "encoder": str(flags.joint.encoder)}
