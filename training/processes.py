@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
-from llvmlite.binding import get_host_cpu_name
 
 from speech.errors import EXIT_SPEECH_ERROR, ConfigError, SpeechError
 from training.config import FitConfig
@@ -93,9 +92,18 @@ def cpu_multiplies_bf16() -> bool:
     AVX512-BF16 of Intel has half the throughput. Where a virtual machine hides AMX, convolutions in bf16 took 1.3 times
     as long as in fp32.
     """
-    if torch.cpu._is_amx_tile_supported():
+
+    def supports(name: str) -> bool:
+        check = getattr(torch.cpu, name, None)
+        return check is not None and bool(check())
+
+    if supports("_is_amx_tile_supported"):
         return True
-    return torch.cpu._is_avx512_bf16_supported() and get_host_cpu_name().startswith("znver")  # Zen
+    if not supports("_is_avx512_bf16_supported"):
+        return False
+    from llvmlite.binding import get_host_cpu_name
+
+    return bool(get_host_cpu_name().startswith("znver"))  # Zen
 
 
 def seed_everything(seed: int, rank: int, step: int, stream: int = 0) -> torch.Generator:

@@ -22,6 +22,7 @@ from synthesizer.text.transcript import encode
 from synthesizer.vits.config import VitsConfig
 from synthesizer.vits.durations import expand
 from synthesizer.vits.model import Vits
+from synthesizer.vits.prior import Encoded
 from synthesizer.vits.spectral_decoder import SpectralDecoder
 
 Floats = NDArray[np.float32]
@@ -75,15 +76,12 @@ def convert_units(
         raise ConfigError(f"The units must be a sequence of numbers from 0 to {sizes.units - 1}.")
     if pitch is not None and (pitch.shape != units.shape or not (np.isfinite(pitch) & (pitch >= 0)).all()):
         raise ConfigError("The pitch must be one frequency for each unit, 0 where it is unvoiced.")
-    device = next(model.parameters()).device
     with torch.inference_mode():
-        given = torch.from_numpy(units.astype(np.int64))[None].to(device)
-        heights = None if pitch is None else torch.from_numpy(pitch.astype(np.float32))[None].to(device)
-        encoded = model.encode_units(given, torch.tensor([len(units)], device=device), heights)
+        encoded = _encoded(model, units, pitch)
         mean, deviation = (model.at_frames(x, frames) for x in (encoded.mean, encoded.log_deviation))
         speaker, kept = condition(model, embedding), config.inference.source_residual
         if kept:
-            mean = mean + kept * residual_of(model, given, source_of(speech), frames)
+            mean = mean + kept * residual_of(model, units, source_of(speech), frames)
         drawn = functools.partial(sample, model, config, mean, deviation, seed=seed, noise=1 - kept)
         if config.inference.speaker_guidance:
             spoken = condition(model, source_of(speech).embedding)
@@ -113,24 +111,26 @@ def source_of(speech: SpeechUnits) -> SourceAudio:
     return speech.source
 
 
-def residual_of(model: Vits, units: Tensor, source: SourceAudio, frames: int) -> Tensor:
-    """What the units do not tell of the speech: its latent variable in the space of the prior, minus the prior's mean.
+def _encoded(model: Vits, units: NDArray[np.int64], pitch: Floats | None) -> Encoded:
+    """The prior of units [units] and their F0."""
+    device = next(model.parameters()).device
+    given = torch.from_numpy(units.astype(np.int64))[None].to(device)
+    heights = None if pitch is None else torch.from_numpy(pitch.astype(np.float32))[None].to(device)
+    return model.encode_units(given, torch.tensor([len(units)], device=device), heights)
 
-    Args:
-        units: int64 [1, units].
+
+def residual_of(model: Vits, units: NDArray[np.int64], source: SourceAudio, frames: int) -> Tensor:
+    """What the units do not tell of the speech: its latent variable in the space of the prior, minus the prior's mean.
 
     Returns:
         [1, latent_size, frames].
     """
     length = frames * model.config.mel.hop_length
-    wav = torch.from_numpy(np.array(source.wav[:length], np.float32)).to(units.device)
-    wav = F.pad(wav, (0, length - len(wav)))[None]
-    lengths = torch.tensor([frames], device=units.device)
     speaker = condition(model, source.embedding)
-    latent = model.prior_latent(model.spectrograms.linear(wav), lengths, speaker)
-    heights = None if source.pitch is None else torch.from_numpy(source.pitch)[None].to(units.device)
-    encoded = model.encode_units(units, torch.tensor([units.shape[1]], device=units.device), heights)
-    return latent - model.at_frames(encoded.mean, frames)
+    wav = torch.from_numpy(np.array(source.wav[:length], np.float32)).to(speaker.device)
+    spectrogram = model.spectrograms.linear(F.pad(wav, (0, length - len(wav)))[None])
+    latent = model.prior_latent(spectrogram, torch.tensor([frames], device=speaker.device), speaker)
+    return latent - model.at_frames(_encoded(model, units, source.pitch).mean, frames)
 
 
 def sample(

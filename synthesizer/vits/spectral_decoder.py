@@ -13,10 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from synthesizer.vits.config import Architecture
-from synthesizer.vits.decoder import Decoder, parts_of
+from synthesizer.vits.decoder import MAX_LOG_MAGNITUDE, Decoder, parts_of
 from synthesizer.vits.layers import GatedConvolutions
 
-MAX_LOG_MAGNITUDE = 7.0
 FORGOTTEN = 1e-8  # weight of an earlier sample that the de-emphasis may leave out
 
 

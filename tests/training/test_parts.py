@@ -201,6 +201,6 @@ def test_frozen_parameters_are_not_averaged():
 def test_bf16_is_chosen_where_it_is_faster(monkeypatch, amx, avx512, name, expected):
     monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: amx)
     monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: avx512)
-    monkeypatch.setattr("training.processes.get_host_cpu_name", lambda: name)
+    monkeypatch.setattr("llvmlite.binding.get_host_cpu_name", lambda: name)
     assert cpu_multiplies_bf16() == expected
     assert chosen_precision(FitConfig(), "cpu") == ("bf16" if expected else "fp32")
