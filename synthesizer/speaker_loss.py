@@ -7,6 +7,7 @@ arXiv 2005.04587). The encoder has a different mel front end, so the mel is conv
 from __future__ import annotations
 
 import math
+from typing import Self
 
 import numpy as np
 import torch
@@ -91,11 +92,17 @@ class MelEmbedder(nn.Module):
 
     def __init__(self, encoder: nn.Module, n_mels: int, config: MelConfig) -> None:
         super().__init__()
-        self.encoder = encoder.eval().requires_grad_(False)
-        for part in encoder.modules():
+        self.encoder = encoder.requires_grad_(False)
+        self.front_end = EncoderFrontEnd(config, n_mels)
+        self.train()
+
+    def train(self, mode: bool = True) -> Self:
+        """Without batch statistics and dropout in training too: it only measures."""
+        super().train(False)
+        for part in self.encoder.modules():
             if isinstance(part, nn.LSTM):  # without dropout the mode changes nothing, and cuDNN needs it for a gradient
                 part.train()
-        self.front_end = EncoderFrontEnd(config, n_mels)
+        return self
 
     def forward(self, mels: Tensor) -> Tensor:
         """[batch, frames, bands], dB scaled -> float32 [batch, embedding_size]."""

@@ -17,6 +17,7 @@ from synthesizer.speaker_loss import EncoderFrontEnd, MelEmbedder
 from synthesizer.units.config import N_MELS
 from synthesizer.units.encoders import NetworkUnits
 from synthesizer.units.features import FLOOR, TINY
+from synthesizer.vits.config import InferenceSettings
 from synthesizer.vits.data import VitsBatch
 from synthesizer.vits.losses import cut, random_segments
 from synthesizer.vits.model import TrainingOutput, Vits
@@ -74,12 +75,15 @@ class ConversionLosses(nn.Module):
     """The distances of conversions from their voices, and from what the recordings say.
 
     Args:
+        settings: of the conversions, the same as in use.
         embedder, content: None leaves one of them out.
     """
 
-    def __init__(self, embedder: MelEmbedder | None, content: ContentDistance | None) -> None:
+    def __init__(
+        self, settings: InferenceSettings, embedder: MelEmbedder | None, content: ContentDistance | None
+    ) -> None:
         super().__init__()
-        self.embedder, self.content = embedder, content
+        self.settings, self.embedder, self.content = settings, embedder, content
 
     def forward(
         self,
@@ -89,34 +93,25 @@ class ConversionLosses(nn.Module):
         of_units: TrainingOutput | None,
         generator: torch.Generator,
     ) -> dict[str, Tensor]:
-        """Each recording of a batch in the voice of the next one. The pitch is moved to its median, as in use.
+        """Each recording of a batch in the voice of the next one.
 
         Args:
             network: with a spectral decoder.
             output: of the batch, and `of_units`, the same with the prior of the units.
-            generator: on the CPU, chooses the crops.
+            generator: on the CPU, chooses the crops, and draws the noise of the prior.
 
         Returns:
             "voice", 1 - cosine similarity of the embeddings, and "content", see `ContentDistance`; nothing for a batch
             of one recording.
         """
-        decoder, config = network.decoder, network.config
-        assert isinstance(decoder, SpectralDecoder)
-        rows = min(len(batch.wav), MOST_CROPS)
+        rows, config = min(len(batch.wav), MOST_CROPS), network.config
         if rows < 2:
             return {}
-        latent = output.flowed[:rows]
-        if of_units is not None and batch.unit_pitch is not None:
-            assert batch.units is not None and batch.unit_lengths is not None
-            pitch = pitch_of_next(batch.unit_pitch)[:rows]
-            moved = network.encode_units(batch.units[:rows], batch.unit_lengths[:rows], pitch)
-            latent = latent + network.at_frames(moved.mean, latent.shape[2]) - of_units.mean[:rows]
-        embedding = batch.embedding.roll(-1, 0)[:rows]
+        latent = self._converted(network, batch, output, of_units, generator)[:rows]
         length = round(SECONDS * config.mel.frames_per_second)
         starts, frames = random_segments(batch.frame_lengths[:rows], length, generator)
-        latent, speaker = cut(latent, starts, frames), network.condition(embedding)
-        z = network.flow.inverse(latent, torch.ones_like(latent[:, :1]), speaker)
-        mel, losses = decoder.mel(z, speaker).transpose(1, 2), {}
+        embedding = batch.embedding.roll(-1, 0)[:rows]
+        mel, losses = self._mel(network, cut(latent, starts, frames), embedding, batch.embedding[:rows]), {}
         if self.embedder is not None:
             losses["voice"] = 1 - F.cosine_similarity(self.embedder(mel), embedding.float(), dim=1).mean()
         if self.content is not None:
@@ -124,6 +119,50 @@ class ConversionLosses(nn.Module):
             recorded = network.spectrograms.mel(cut(batch.wav[:rows], starts * hop, frames * hop))
             losses["content"] = self.content(mel, recorded.transpose(1, 2))
         return losses
+
+    def _converted(
+        self,
+        network: Vits,
+        batch: VitsBatch,
+        output: TrainingOutput,
+        of_units: TrainingOutput | None,
+        generator: torch.Generator,
+    ) -> Tensor:
+        """The latent variables of conversions, in the space of the prior; the pitch is moved to the voice's median."""
+        if of_units is None:
+            return output.flowed
+        mean, deviation = of_units.mean, of_units.log_deviation
+        if batch.unit_pitch is not None:
+            assert batch.units is not None and batch.unit_lengths is not None
+            moved = network.encode_units(batch.units, batch.unit_lengths, pitch_of_next(batch.unit_pitch))
+            mean, deviation = (
+                network.at_frames(x, output.flowed.shape[2]) for x in (moved.mean, moved.log_deviation)
+            )  # fmt: skip
+        kept = self.settings.source_residual
+        noise = torch.randn(mean.shape, generator=generator).to(mean.device)
+        drawn = (1 - kept) * self.settings.noise_scale * noise * deviation.exp()
+        return mean + kept * (output.flowed - of_units.mean) + drawn
+
+    def _mel(self, network: Vits, latent: Tensor, embedding: Tensor, source: Tensor) -> Tensor:
+        """Mels [batch, frames, n_mels] of latent variables in the space of the prior, with guidance.
+
+        Args:
+            embedding, source: of the voices, and of the speakers of the recordings.
+        """
+        decoder, most, guidance = network.decoder, network.config.mel.max_abs_value, self.settings.speaker_guidance
+        assert isinstance(decoder, SpectralDecoder)
+        mask = torch.ones_like(latent[:, :1])
+
+        def mel_of(embedding: Tensor) -> Tensor:
+            speaker = network.condition(embedding)
+            return decoder.mel(network.flow.inverse(latent, mask, speaker), speaker)
+
+        mel = mel_of(embedding)
+        if guidance:
+            with torch.no_grad():
+                own = mel_of(source)
+            mel = (mel + guidance * (mel - own)).clamp(-most, most)
+        return mel.transpose(1, 2)
 
 
 def pitch_of_next(pitch: Tensor) -> Tensor:

@@ -105,7 +105,7 @@ def _conversions(
                 "--unit-encoder the one that prepared the store."
             )
         content = ContentDistance(units, sizes.mel)
-    return ConversionLosses(embedder, content)
+    return ConversionLosses(config.inference, embedder, content)
 
 
 def _joint_encoder(flags: VitsFlags, store: FeatureStore, run: TrainingRun) -> JointEncoder:
@@ -130,10 +130,9 @@ def read_start(
         ModelFileError: `--warm-start` is not a VITS.
         ConfigError: its mel settings, its embedding space or the size of its embeddings are not those of the data.
     """
-    config, weights = VitsConfig(flags.architecture, flags.inference), None
+    architecture, settings, weights, unit_file = flags.architecture, flags.inference, None, ""
     if flags.vocoder is not None:
-        architecture, weights = with_vocoder(config.architecture, flags.vocoder)
-        config = replace(config, architecture=architecture)
+        architecture, weights = with_vocoder(architecture, flags.vocoder)
     if flags.warm_start is not None:
         header, weights = read_start_file(flags.warm_start, KIND)
         space = encoder.embedding_space if encoder else store.info.get("embedding_space", "")
@@ -144,11 +143,9 @@ def read_start(
                 "use the encoder that the synthesizer was trained with."
             )
         found = config_from_header(VitsConfig, header)
-        config = VitsConfig(
-            with_flags(found.architecture, flags.architecture),
-            with_flags(found.inference, flags.inference),
-            found.unit_file,
-        )
+        architecture, settings = with_flags(found.architecture, architecture), with_flags(found.inference, settings)
+        unit_file = found.unit_file
+    config = VitsConfig(architecture, settings, unit_file)
     size = encoder.embedding_size if encoder else None
     config = with_store_settings(config, store, from_file=weights is not None, embedding_size=size)
     return replace(config, unit_file=_unit_file(config, store)), weights

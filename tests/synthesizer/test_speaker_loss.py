@@ -144,7 +144,7 @@ def test_concatenated_inputs_do_not_change_each_other():
 def test_only_the_lstm_of_an_encoder_is_in_training_mode():
     """Batch norm would use the statistics of the batch. On a GPU, an LSTM gives no gradient in eval mode."""
     norm, lstm = nn.BatchNorm1d(8), nn.LSTM(8, 8)
-    MelEmbedder(nn.ModuleList([norm, lstm]), 40, MelConfig())
+    MelEmbedder(nn.ModuleList([norm, lstm]), 40, MelConfig()).train()  # as the training loop calls it
     assert lstm.training and not norm.training
     assert not any(parameter.requires_grad for part in (norm, lstm) for parameter in part.parameters())
 

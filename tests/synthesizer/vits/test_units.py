@@ -20,7 +20,7 @@ from synthesizer.units.config import NetworkConfig, UnitConfig
 from synthesizer.units.encoders import NetworkUnits
 from synthesizer.units.loading import file_digest, load_unit_encoder
 from synthesizer.units.model import UnitNetwork
-from synthesizer.vits.config import VitsConfig
+from synthesizer.vits.config import InferenceSettings, VitsConfig
 from synthesizer.vits.conversion_loss import ContentDistance, pitch_of_next
 from synthesizer.vits.data import collate
 from synthesizer.vits.decoding import condition
@@ -225,6 +225,22 @@ def test_conversions_within_a_batch_are_trained_to_their_voices_and_words(store,
         losses = task.step(batch, 0, torch.Generator().manual_seed(0))
     assert float(losses["voice"]) < float(first["voice"])
     assert all(value.grad is None for value in task.conversions.parameters())
+
+
+def test_a_training_converts_with_the_settings_of_use(store, measured):
+    """With all of the residual, conversions to the own voice are reconstructions; guidance then changes nothing."""
+    batch = collate(store, [0, 1, 2], measured.architecture, None)
+    batch = replace(batch, embedding=batch.embedding[:1].expand(3, -1), unit_pitch=batch.unit_pitch[:1].expand(3, -1))
+
+    def losses(**settings: float) -> dict[str, torch.Tensor]:
+        flags = replace(measured, inference=InferenceSettings(**settings))
+        plan: Any = plan_training(flags, store, RUN)
+        return plan.task.step(batch, 0, torch.Generator().manual_seed(0))
+
+    kept, units = losses(source_residual=1.0), losses()
+    assert float((kept["content"] - units["content"]).abs()) > 1e-3
+    guided = losses(source_residual=1.0, speaker_guidance=1.0)
+    torch.testing.assert_close(guided["content"], kept["content"])
 
 
 def test_the_content_of_a_recording_is_at_no_distance_from_itself(measured):
