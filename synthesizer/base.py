@@ -307,8 +307,7 @@ class Synthesizer(ABC):
     ) -> list[SentenceRequest]:
         """The index of a sentence in its text is part of its seed, so that a batch does not change the result."""
         embedding = self._checked(voice.embedding)
-        known = voice.reference if voice.reference and voice.reference.config == self.mel_config else None
-        reference = known.mel if known else None
+        reference = self._reference(voice)
         return [
             SentenceRequest(
                 line.transcript,
@@ -323,6 +322,11 @@ class Synthesizer(ABC):
             )
             for number, line in enumerate(lines)
         ]
+
+    def _reference(self, voice: SpeakerVoice) -> NDArray[np.float32] | None:
+        """The mel of a voice's reference, [n_mels, frames]; None if it has none with these mel settings."""
+        known = voice.reference
+        return known.mel if known is not None and known.config == self.mel_config else None
 
     def _assembled(self, line: Line, outcome: Outcome, options: SynthesisOptions) -> Synthesis:
         return assemble(line, outcome, self.mel_config, self.reduction_factor, options)

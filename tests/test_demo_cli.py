@@ -237,7 +237,7 @@ def test_an_end_to_end_synthesizer_needs_no_vocoder(cli, toy, tmp_path):
 @pytest.fixture
 def refined(tmp_path, monkeypatch) -> Path:
     """A toy synthesizer with a refiner, and a minute of the clip `me.wav` with its transcript."""
-    monkeypatch.setattr("synthesizer.tacotron.refiner.adaptation.STEPS", 5)
+    monkeypatch.setattr("synthesizer.refiner.adaptation.STEPS", 5)
     sizes = {"postfilter_size": 8, "postfilter_layers": 1, "refiner_size": 16, "refiner_layers": 2}
     toy_synthesizer(sizes=sizes).save(tmp_path / "refined.safetensors")
     soundfile.write(tmp_path / "me.wav", speech_like(25, 150), 16_000)

@@ -33,7 +33,7 @@ def plan(flags: TacotronFlags, store: FeatureStore, run: TrainingRun) -> Trainin
     from synthesizer.tacotron.phone_training import plan_phone_classifier
     from synthesizer.tacotron.plan import plan_network
     from synthesizer.tacotron.postfilter_plan import plan_postfilter
-    from synthesizer.tacotron.refiner.plan import plan_refiner
+    from synthesizer.tacotron.refiner_plan import plan_refiner
 
     plans = (
         (flags.postfilter, plan_postfilter),

@@ -11,9 +11,9 @@ from tyro.conf import OmitArgPrefixes
 
 from modelfile.locations import DEFAULT_MODELS
 from speech.errors import ConfigError
+from synthesizer.refiner.flags import RefinerFlags
 from synthesizer.tacotron.config import KIND, Architecture, InferenceSettings, TrainingSettings
 from synthesizer.tacotron.postfilter_flags import PostfilterFlags
-from synthesizer.tacotron.refiner.flags import RefinerFlags
 from synthesizer.training_flags import SynthesizerFlags
 from training.flags import Kind
 

@@ -17,13 +17,13 @@ from synthesizer.base import AlignedMel, Cancelled, Origin, Progress
 from synthesizer.decoding_check import Decoded
 from synthesizer.fallbacks import SentenceRequest
 from synthesizer.network import NetworkSynthesizer, origin_of
+from synthesizer.refiner.adaptation import AdaptedRefiners, adapt_refiner, spoken_mel
+from synthesizer.refiner.network import Refiner
 from synthesizer.stopping import stop_if
 from synthesizer.tacotron.config import KIND, TacotronConfig, read_config
 from synthesizer.tacotron.decoding import SentenceInput, candidates_of, free_run
 from synthesizer.tacotron.intonation import rises
 from synthesizer.tacotron.model import Tacotron2
-from synthesizer.tacotron.refiner.adaptation import AdaptedRefiners, adapt_refiner, spoken_mel
-from synthesizer.tacotron.refiner.network import Refiner
 from synthesizer.tacotron.teacher_forcing import align_mel
 from synthesizer.text.symbols import SYMBOLS
 from synthesizer.text.transcript import Transcript, encode

@@ -13,13 +13,13 @@ from torch import Tensor
 
 from speech.errors import CorpusError
 from synthesizer.planning import header_entries, with_store_settings
+from synthesizer.refiner.data import RefinerBatch, RefinerBatches, RefinerItems
 from synthesizer.tacotron.config import TacotronConfig
 from synthesizer.tacotron.flags import TacotronFlags
 from synthesizer.tacotron.model import Tacotron2
 from synthesizer.tacotron.phone_classifier import phone_loss
 from synthesizer.tacotron.plan import frozen_model, read_model
-from synthesizer.tacotron.refiner.data import RefinerBatch, RefinerBatches, RefinerItems
-from synthesizer.tacotron.refiner.plan import decoded_items
+from synthesizer.tacotron.refiner_plan import decoded_items
 from synthesizer.training_flags import TrainingRun
 from training.config import Task, TrainingPlan
 from training.flags import fit_config

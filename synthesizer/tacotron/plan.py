@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import torch
-from tqdm import tqdm
 
 from modelfile.checkpoint import warm_start
 from speech.errors import ConfigError
@@ -128,11 +127,6 @@ def frozen_model(config: TacotronConfig, weights: Mapping[str, Tensor], trainabl
     for name in trainable:
         model.get_submodule(name).requires_grad_(True)
     return model
-
-
-def progress_bar(items: Iterable[int], label: str) -> Iterable[int]:
-    """The items, with a progress bar on a terminal."""
-    return tqdm(items, label, unit="batch", dynamic_ncols=True, disable=None)
 
 
 def parse_schedule(stairs: tuple[str, ...]) -> Schedule:

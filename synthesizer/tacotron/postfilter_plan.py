@@ -11,10 +11,11 @@ import torch
 
 from synthesizer.batches import with_text
 from synthesizer.planning import header_entries, with_store_settings
+from synthesizer.refiner.plan import progress_bar
 from synthesizer.tacotron.config import TacotronConfig
 from synthesizer.tacotron.flags import TacotronFlags
 from synthesizer.tacotron.model import Tacotron2
-from synthesizer.tacotron.plan import frozen_model, progress_bar, read_model
+from synthesizer.tacotron.plan import frozen_model, read_model
 from synthesizer.tacotron.postfilter_data import PostfilterBatches, teacher_forced_pairs
 from synthesizer.tacotron.postfilter_task import PostfilterTask
 from synthesizer.training_flags import TrainingRun

@@ -16,9 +16,10 @@ from synthesizer.tacotron.config import TacotronConfig
 from synthesizer.tacotron.model import Tacotron2
 from synthesizer.tacotron.postfilter import LIMIT, REFERENCE, add_harmonics, f0_contour, predicted_f0
 from synthesizer.tacotron.postfilter_data import MelPair, PostfilterBatch
-from synthesizer.tacotron.task_audio import AUDIO_CLIPS, ValidationAudio
 from synthesizer.tacotron.variance import variance_gains
+from synthesizer.texture import texture_distance
 from synthesizer.training_flags import Vocode
+from synthesizer.validation_audio import AUDIO_CLIPS, ValidationAudio
 from training.config import Task
 from training.run_directory import RunDirectory
 
@@ -164,19 +165,3 @@ def f0_losses(octaves: Tensor, voiced: Tensor, f0: Tensor) -> dict[str, Tensor]:
         "octaves": distance.sum() / is_voiced.sum().clamp_min(1),
         "voiced": F.binary_cross_entropy_with_logits(voiced, is_voiced.float()),
     }
-
-
-def texture_distance(generated: Tensor, recorded: Tensor) -> float:
-    """How different the variation between neighbouring frames and bands is.
-
-    Args:
-        generated, recorded: [frames, n_mels].
-
-    Returns:
-        Absolute log ratio of the standard deviations of the differences, averaged over bands and both directions.
-    """
-    ratios = []
-    for dim in (0, 1):
-        ours, theirs = (mel.diff(dim=dim).std(0).clamp_min(1e-3) for mel in (generated, recorded))
-        ratios.append((ours / theirs).log().abs().mean())
-    return float(torch.stack(ratios).mean())

@@ -22,12 +22,12 @@ from synthesizer.tacotron.config import TacotronConfig
 from synthesizer.tacotron.decoding import SentenceInput, free_run
 from synthesizer.tacotron.model import Tacotron2, TeacherForcing, TrainingOutput
 from synthesizer.tacotron.pitch_predictor import SPREAD
-from synthesizer.tacotron.task_audio import AUDIO_CLIPS, ValidationAudio
 from synthesizer.tacotron.task_inputs import concatenated, output_of, teacher_forcing
 from synthesizer.tacotron.variance import variance_gains
 from synthesizer.text.transcript import Transcript, encode
 from synthesizer.token_pitch import UNKNOWN
 from synthesizer.training_flags import Vocode
+from synthesizer.validation_audio import AUDIO_CLIPS, ValidationAudio
 from training.config import Task
 from training.processes import to_device
 from training.run_directory import RunDirectory

@@ -16,11 +16,11 @@ from speech.mel_f0 import f0_from_mel
 from synthesizer.base import AlignedMel
 from synthesizer.fallbacks import key_seed
 from synthesizer.masks import SILENCE
+from synthesizer.refiner.sampling import CoarseMel, refine
 from synthesizer.tacotron.config import TacotronConfig
 from synthesizer.tacotron.decoding import SentenceInput
 from synthesizer.tacotron.model import Tacotron2, TeacherForcing
 from synthesizer.tacotron.postfilter import add_harmonics
-from synthesizer.tacotron.refiner.sampling import CoarseMel, refine
 from synthesizer.tacotron.variance import restore_variance
 from synthesizer.tacotron.warping import decode_like
 from synthesizer.text.transcript import Transcript, encode

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dct
 
+from synthesizer.refiner.sampling import spoken_symbols
 from synthesizer.tacotron.config import InferenceSettings
 from synthesizer.tacotron.decoding import SentenceInput, free_run
 from synthesizer.tacotron.model import Tacotron2
-from synthesizer.tacotron.refiner.sampling import spoken_symbols
 
 Floats = NDArray[np.float32]
 

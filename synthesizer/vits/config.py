@@ -87,6 +87,13 @@ class Architecture:
     """Units per second."""
     unit_pitch: bool = False
     """Condition the prior from units on F0, so that conversion keeps the melody and can move it."""
+    refiner_size: int = 0
+    """Width of the refiner, which makes the mel of a spectral decoder sharp and gives it the voice of a reference; 0
+    for none."""
+    refiner_layers: int = 8
+    """Blocks of the refiner."""
+    refiner_discriminators: bool = False
+    """Whether the model has the discriminators against which its refiner was trained, to train it further."""
     mel: MelConfig = field(default_factory=MelConfig)
 
     def __post_init__(self) -> None:
@@ -102,6 +109,8 @@ class Architecture:
             raise ConfigError(f'The decoder must be "hifigan" or "spectral", not {self.decoder!r}.')
         if self.decoder == "spectral" and self.mel.n_fft < 2 * self.mel.hop_length:
             raise ConfigError("A spectral decoder needs an n_fft of at least two hops.")
+        if self.refiner_size and self.decoder != "spectral":
+            raise ConfigError("A refiner needs a decoder that predicts mels: give --vocoder in training.")
         require_rates(self, "encoder_dropout", "duration_dropout")
         if self.unit_pitch and not self.units:
             raise ConfigError("unit_pitch is the pitch input of the prior from units: set the number of units, too.")
@@ -123,6 +132,7 @@ class Architecture:
         )  # fmt: skip
         require_ranges(self, dict.fromkeys(widths, (1, MOST_WIDTH)) | dict.fromkeys(layers, (1, MOST_LAYERS)))
         require_ranges(self, {"unit_rate": (1, 1000), "units": (0, MOST_UNITS), "istft_hop": (1, 512)})
+        require_ranges(self, {"refiner_size": (0, MOST_WIDTH), "refiner_layers": (1, MOST_LAYERS)})
         for name, least in (("upsample_rates", 2), ("block_kernels", 1), ("block_dilations", 1)):
             values = getattr(self, name)
             if not 1 <= len(values) <= 8 or not all(least <= value <= 64 for value in values):
@@ -132,6 +142,8 @@ class Architecture:
             raise ConfigError("Kernels must be odd, so that a convolution keeps the length, and at most 63.")
         if self.latent_size % 2:
             raise ConfigError("latent_size must be even: a coupling changes one half, given the other.")
+        if self.refiner_size % 4:
+            raise ConfigError("refiner_size must be a multiple of 4, the number of attention heads.")
         if self.hidden_size % (2 * self.encoder_heads):
             raise ConfigError("hidden_size must be a multiple of twice encoder_heads.")
         if self.decoder_size % 2 ** len(self.upsample_rates):
@@ -153,6 +165,12 @@ class InferenceSettings:
     """How much further a conversion moves away from the recording's speaker: its mel gets so many times its difference
     from the mel in the voice of the recording, as in classifier-free guidance (arXiv 2207.12598). Needs a spectral
     decoder."""
+    refiner_steps: int = 6
+    """Steps of the refiner; 0 to leave it out."""
+    refiner_temperature: float = 1.0
+    """Scale of the noise that the refiner starts from."""
+    refiner_guidance: float = 1.0
+    """Classifier-free guidance of the refiner towards the speaker (arXiv 2207.12598); 1 for none. Doubles its work."""
     chunk_frames: int = 100
     """Mel frames that the decoder generates at once."""
 
@@ -173,6 +191,9 @@ class InferenceSettings:
                 "noise_scale": (0, 2),
                 "source_residual": (0, 1),
                 "speaker_guidance": (0, 4),
+                "refiner_steps": (0, 100),
+                "refiner_temperature": (0, 2),
+                "refiner_guidance": (1, 10),
                 "length_scale": (0.25, 4),
                 "chunk_frames": (1, 10_000),
             },

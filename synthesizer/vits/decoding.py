@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,11 +14,14 @@ from torch.nn import functional as F
 
 from speech.errors import ConfigError
 from speech.mel import synthesis_mel
+from speech.mel_f0 import f0_from_mel
 from synthesizer.decoding_check import Decoded
 from synthesizer.fallbacks import SentenceRequest
 from synthesizer.options import SourceAudio, SpeechUnits
 from synthesizer.pacing import LONGEST_PAUSE_SECONDS
+from synthesizer.refiner.sampling import CoarseMel, refine
 from synthesizer.splitting import breaks_of
+from synthesizer.text.symbols import PAD_ID
 from synthesizer.text.transcript import encode
 from synthesizer.vits.config import VitsConfig
 from synthesizer.vits.durations import expand
@@ -49,17 +53,34 @@ def decode_sentence(model: Vits, config: VitsConfig, request: SentenceRequest, c
     durations = _with_pauses(model, config, durations, request)
     mean, deviation = (expand(x, durations, int(durations.sum())) for x in (encoded.mean, encoded.log_deviation))
     z = sample(model, config, mean, deviation, speaker, request.generator_seed)
-    wav = np.concatenate([*audio_of(model, config, z, speaker, check)])
+    if refines(model, config):
+        voice = Voice(request.embedding, request.reference)
+        chunks = refined_audio(model, config, mel_of(model, z, speaker), voice, None, request.generator_seed, check)
+    else:
+        chunks = audio_of(model, config, z, speaker, check)
+    wav = np.concatenate([*chunks])
     frames = _of_symbols(config, durations[0].cpu().numpy())
     alignment = np.repeat(np.eye(len(frames), dtype=np.float32), frames, 1)
     mel = synthesis_mel(wav, config.architecture.mel)[:, : alignment.shape[1]]
     return Decoded(np.ascontiguousarray(mel), alignment, True, wav)
 
 
+class Voice(NamedTuple):
+    """Who is to speak.
+
+    Attributes:
+        embedding: float32 [speaker_embedding_size], L2 norm 1.
+        reference: mel of a recording of the speaker, float32 [n_mels, frames]; None if there is none.
+    """
+
+    embedding: Floats
+    reference: Floats | None = None
+
+
 def convert_units(
-    model: Vits, config: VitsConfig, speech: SpeechUnits, embedding: Floats, seed: int, check: Check = nothing
+    model: Vits, config: VitsConfig, speech: SpeechUnits, voice: Voice, seed: int, check: Check = nothing
 ) -> Iterator[Floats]:
-    """Speech that is given as units, in the voice of an embedding, in chunks of float32 [samples].
+    """Speech that is given as units, in another voice, in chunks of float32 [samples].
 
     The network reads all units first; the audio is generated chunk by chunk.
 
@@ -79,15 +100,22 @@ def convert_units(
     with torch.inference_mode():
         encoded = _encoded(model, units, pitch)
         mean, deviation = (model.at_frames(x, frames) for x in (encoded.mean, encoded.log_deviation))
-        speaker, kept = condition(model, embedding), config.inference.source_residual
+        speaker, kept = condition(model, voice.embedding), config.inference.source_residual
         if kept:
             mean = mean + kept * residual_of(model, units, source_of(speech), frames)
         drawn = functools.partial(sample, model, config, mean, deviation, seed=seed, noise=1 - kept)
-        if config.inference.speaker_guidance:
-            spoken = condition(model, source_of(speech).embedding)
-            chunks = guided_audio(model, config, drawn, speaker, spoken, check)
-        else:
+        if not refines(model, config) and not config.inference.speaker_guidance:
             chunks = audio_of(model, config, drawn(speaker), speaker, check)
+        else:
+            mel = mel_of(model, drawn(speaker), speaker)
+            if config.inference.speaker_guidance:
+                spoken = condition(model, source_of(speech).embedding)
+                mel = guided(config, mel, mel_of(model, drawn(spoken), spoken))
+            if refines(model, config):
+                f0 = None if pitch is None else of_frames(model, pitch, frames)
+                chunks = refined_audio(model, config, mel, voice, f0, seed, check)
+            else:
+                chunks = audio_of_mel(model, config, mel, check)
     while True:
         with torch.inference_mode():
             chunk = next(chunks, None)
@@ -153,21 +181,54 @@ def audio_of(model: Vits, config: VitsConfig, z: Tensor, speaker: Tensor, check:
         yield chunk.cpu().numpy()
 
 
-def guided_audio(
-    model: Vits, config: VitsConfig, drawn: Callable[[Tensor], Tensor], speaker: Tensor, spoken: Tensor, check: Check
+def refines(model: Vits, config: VitsConfig) -> bool:
+    """Whether mels go through a refiner."""
+    return model.refiner is not None and config.inference.refiner_steps > 0
+
+
+def mel_of(model: Vits, z: Tensor, speaker: Tensor) -> Tensor:
+    """The mel of a latent variable, [1, n_mels, frames], by a spectral decoder."""
+    assert isinstance(model.decoder, SpectralDecoder)
+    return model.decoder.mel(z, speaker)
+
+
+def guided(config: VitsConfig, mel: Tensor, source: Tensor) -> Tensor:
+    """The mel of a conversion, moved away from the same in the voice of the recording, `source`."""
+    most = config.architecture.mel.max_abs_value
+    return (mel + config.inference.speaker_guidance * (mel - source)).clamp(-most, most)
+
+
+def audio_of_mel(model: Vits, config: VitsConfig, mel: Tensor, check: Check = nothing) -> Iterator[Floats]:
+    """The audio of a mel [1, n_mels, frames] in chunks, by a spectral decoder."""
+    assert isinstance(model.decoder, SpectralDecoder)
+    for chunk in model.decoder.stream_audio(mel, config.inference.chunk_frames, check):
+        yield chunk.cpu().numpy()
+
+
+def refined_audio(
+    model: Vits, config: VitsConfig, mel: Tensor, voice: Voice, f0: Floats | None, seed: int, check: Check = nothing
 ) -> Iterator[Floats]:
-    """The audio of a conversion that `speaker_guidance` moves away from the speaker of the recording, in chunks.
+    """The audio of a mel [1, n_mels, frames] that the refiner gives the voice, in chunks.
 
     Args:
-        drawn: condition -> latent variable, with the same noise for all.
-        speaker, spoken: conditions of the voice and of who speaks in the recording.
+        f0: [frames] in Hz, 0 where unvoiced; None measures it in the mel.
+        seed: of the noise that the refiner starts from.
     """
-    decoder, most, settings = model.decoder, config.architecture.mel.max_abs_value, config.inference
-    assert isinstance(decoder, SpectralDecoder)
-    mel, source = (decoder.mel(drawn(one), one) for one in (speaker, spoken))
-    guided = (mel + settings.speaker_guidance * (mel - source)).clamp(-most, most)
-    for chunk in decoder.stream_audio(guided, settings.chunk_frames, check):
-        yield chunk.cpu().numpy()
+    assert model.refiner is not None
+    sizes = config.architecture.mel
+    coarse = mel[0].clamp(-sizes.max_abs_value, sizes.max_abs_value).cpu().numpy()
+    f0 = f0_from_mel(coarse, sizes) if f0 is None else f0
+    symbols = np.full(coarse.shape[1], PAD_ID)  # the refiner is trained without them
+    given = CoarseMel(coarse, symbols, f0, voice.embedding, voice.reference)
+    refined = torch.from_numpy(refine(model.refiner, given, config.inference, seed, check))
+    return audio_of_mel(model, config, refined[None].to(mel.device), check)
+
+
+def of_frames(model: Vits, pitch: Floats, frames: int) -> Floats:
+    """The F0 of units [units] for each frame: that of the unit at its middle, as it may be unvoiced."""
+    rate = model.config.unit_rate / model.config.mel.frames_per_second
+    units = ((np.arange(frames) + 0.5) * rate).astype(int)
+    return pitch[np.minimum(units, len(pitch) - 1)]
 
 
 def _with_pauses(model: Vits, config: VitsConfig, durations: Tensor, request: SentenceRequest) -> Tensor:

@@ -27,10 +27,11 @@ def load(header: ModelHeader, weights: Mapping[str, Tensor], device: Any = "cpu"
 
 
 def plan(flags: VitsFlags, store: FeatureStore, run: TrainingRun) -> TrainingPlan:
-    """Training or fine-tuning of the whole network."""
+    """Training or fine-tuning of the whole network, or of its refiner."""
     from synthesizer.vits.plan import plan_training
+    from synthesizer.vits.refiner_plan import plan_refiner
 
-    return plan_training(flags, store, run)
+    return plan_refiner(flags, store, run) if flags.refiner else plan_training(flags, store, run)
 
 
 def units(header: ModelHeader) -> int:

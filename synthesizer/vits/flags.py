@@ -10,6 +10,7 @@ from tyro.conf import OmitArgPrefixes
 
 from speech.errors import ConfigError
 from synthesizer.ranges import require_ranges
+from synthesizer.refiner.flags import RefinerFlags
 from synthesizer.training_flags import SynthesizerFlags
 from synthesizer.vits.config import KIND, Architecture, InferenceSettings
 from training.flags import Kind
@@ -130,7 +131,7 @@ class VitsFlags(SynthesizerFlags):
     content_weight: float = 0.0
     """Weight of the distance of the units of these conversions from those of the recordings."""
     unit_encoder: Path | None = None
-    """Unit file of the store, for --content-weight."""
+    """Unit file of the store, for --content-weight and --refine.phone-weight."""
     adversarial_weight: float = 0.5
     """Norm of the discriminators' gradient at the audio, relative to that of the mel distance."""
     discriminator_start: int = 0
@@ -142,6 +143,10 @@ class VitsFlags(SynthesizerFlags):
     """Learning rate of the discriminators, relative to that of the network."""
     vocoder: Path | None = None
     """Spectral vocoder to start from. The decoder is then "spectral", of the vocoder's sizes."""
+    refiner: bool = False
+    """Train the refiner of the finished model of --warm-start on conversions: it makes mels sharp and gives them the
+    voice of a reference; the rest is not changed."""
+    refine: RefinerFlags = field(default_factory=RefinerFlags)
     dino: bool = False
     """Train a CAM++ speaker encoder in the same run, robust to noise (DINO-VITS). It is saved beside the model."""
     joint: JointFlags = field(default_factory=JointFlags)
@@ -155,8 +160,11 @@ class VitsFlags(SynthesizerFlags):
             raise ConfigError(
                 "--dino has a loss of the voice of its own: leave --voice-weight and --content-weight out."
             )
-        if self.content_weight and self.unit_encoder is None:
-            raise ConfigError("--content-weight needs the unit file of the store: give --unit-encoder.")
+        if (self.content_weight or self.refine.phone_weight) and self.unit_encoder is None:
+            name = "content-weight" if self.content_weight else "refine.phone-weight"
+            raise ConfigError(f"--{name} needs the unit file of the store: give --unit-encoder.")
+        if self.refiner and self.dino:
+            raise ConfigError("--refiner and --dino exclude each other: do one, then the other.")
         if self.vocoder is not None and self.warm_start is not None:
             raise ConfigError("Give --vocoder or --warm-start, not both: a VITS to start from has a decoder.")
 

@@ -20,7 +20,7 @@ from synthesizer.options import SpeakerVoice, SpeechUnits, UnitSettings
 from synthesizer.stopping import stop_if
 from synthesizer.text.transcript import Transcript
 from synthesizer.vits.config import KIND, VitsConfig
-from synthesizer.vits.decoding import convert_units, decode_sentence
+from synthesizer.vits.decoding import Voice, convert_units, decode_sentence
 from synthesizer.vits.model import Vits
 
 Floats = NDArray[np.float32]
@@ -59,9 +59,8 @@ class VitsSynthesizer(NetworkSynthesizer[Vits, VitsConfig]):
         seed: int = 0,
         cancelled: Callable[[], bool] | None = None,
     ) -> Iterator[Floats]:
-        embedding = self._checked(voice.embedding)
-        check = functools.partial(stop_if, cancelled)
-        return convert_units(self.model, self.config, speech, embedding, seed, check)
+        chosen = Voice(self._checked(voice.embedding), self._reference(voice))
+        return convert_units(self.model, self.config, speech, chosen, seed, functools.partial(stop_if, cancelled))
 
     @property
     def unit_settings(self) -> UnitSettings:

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from kernels.alignment_search import search_alignment
 from speech.errors import ConfigError
+from synthesizer.refiner.discriminators import MelDiscriminators
+from synthesizer.refiner.network import Refiner
 from synthesizer.text.symbols import PAD_ID
 from synthesizer.vits.config import Architecture
 from synthesizer.vits.decoder import HifiGanDecoder
@@ -61,6 +63,10 @@ class Vits(nn.Module):
         self.duration_predictor = DurationPredictor(config)
         self.decoder = SpectralDecoder(config) if config.decoder == "spectral" else HifiGanDecoder(config)
         self.spectrograms = Spectrograms(config.mel)
+        self.refiner = Refiner(config) if config.refiner_size else None  # trained last
+        self.discriminators: MelDiscriminators | None = (
+            MelDiscriminators(config.mel.n_mels) if config.refiner_discriminators else None
+        )
 
     def condition(self, embedding: Tensor) -> Tensor:
         """[batch, speaker_embedding_size], L2 norm 1 -> [batch, speaker_size, 1]."""

@@ -97,15 +97,24 @@ def _conversions(
         encoder = measuring_encoder(flags, run, store)
         embedder = MelEmbedder(encoder.model, encoder.n_mels, sizes.mel)
     if flags.content_weight:
-        assert flags.unit_encoder is not None
-        units = load_unit_encoder(flags.unit_encoder)
-        if not isinstance(units, NetworkUnits) or file_digest(flags.unit_encoder) != store.info.get("units"):
-            raise ConfigError(
-                f"{flags.unit_encoder} is not the unit file of {store.directory}, or not one of our own network: give "
-                "--unit-encoder the one that prepared the store."
-            )
-        content = ContentDistance(units, sizes.mel)
+        content = content_distance(flags, store, sizes.mel)
     return ConversionLosses(config.inference, embedder, content)
+
+
+def content_distance(flags: VitsFlags, store: FeatureStore, mel: MelConfig) -> ContentDistance:
+    """The distance of units by `--unit-encoder`.
+
+    Raises:
+        ConfigError: it is not the unit encoder of the store, or not one of our own network.
+    """
+    assert flags.unit_encoder is not None
+    units = load_unit_encoder(flags.unit_encoder)
+    if not isinstance(units, NetworkUnits) or file_digest(flags.unit_encoder) != store.info.get("units"):
+        raise ConfigError(
+            f"{flags.unit_encoder} is not the unit file of {store.directory}, or not one of our own network: give "
+            "--unit-encoder the one that prepared the store."
+        )
+    return ContentDistance(units, mel)
 
 
 def _joint_encoder(flags: VitsFlags, store: FeatureStore, run: TrainingRun) -> JointEncoder:

@@ -7,12 +7,12 @@ import torch
 from speech.errors import ConfigError, CorpusError, WorkCancelled
 from synthesizer.adapter import AdaptationClip, VoiceAdapter
 from synthesizer.options import EmbeddedVoice
+from synthesizer.refiner import adaptation
+from synthesizer.refiner.adaptation import adapt_refiner, adapted, spoken_mel
+from synthesizer.refiner.discriminators import MelDiscriminators
+from synthesizer.refiner.network import Conditions, Refiner
+from synthesizer.refiner.one_step import one_step_losses
 from synthesizer.tacotron.model import Tacotron2
-from synthesizer.tacotron.refiner import adaptation
-from synthesizer.tacotron.refiner.adaptation import adapt_refiner, adapted, spoken_mel
-from synthesizer.tacotron.refiner.discriminators import MelDiscriminators
-from synthesizer.tacotron.refiner.network import Conditions, Refiner
-from synthesizer.tacotron.refiner.one_step import one_step_losses
 from tests.synthesizer.toy import facade, toy_config
 
 SIZES = {"postfilter_size": 8, "postfilter_layers": 1, "refiner_size": 16, "refiner_layers": 2}

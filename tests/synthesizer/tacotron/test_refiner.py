@@ -16,14 +16,15 @@ from speech.mel_f0 import harmonic_pattern
 from speech.reference_mel import ReferenceMel
 from synthesizer import batches
 from synthesizer.options import EmbeddedVoice
+from synthesizer.refiner.data import RefinerBatches, RefinerItems, change_voice
+from synthesizer.refiner.flags import RefinerFlags
+from synthesizer.refiner.network import Conditions, Refiner, pattern_table
+from synthesizer.refiner.sampling import CoarseMel, refine, spoken_symbols, time_steps
+from synthesizer.refiner.task import RefinerTask
 from synthesizer.tacotron.config import InferenceSettings, TacotronConfig
 from synthesizer.tacotron.model import Tacotron2
-from synthesizer.tacotron.refiner.data import RefinerBatches, RefinerItems, change_voice, decode_recordings
-from synthesizer.tacotron.refiner.flags import RefinerFlags
-from synthesizer.tacotron.refiner.network import Conditions, Refiner, pattern_table
-from synthesizer.tacotron.refiner.plan import decoded_items
-from synthesizer.tacotron.refiner.sampling import CoarseMel, refine, spoken_symbols, time_steps
-from synthesizer.tacotron.refiner.task import RefinerTask
+from synthesizer.tacotron.refiner_mels import decode_recordings
+from synthesizer.tacotron.refiner_plan import decoded_items
 from tests.synthesizer.toy import HEADER, facade, toy_config, toy_run, toy_store
 
 SIZES: dict[str, Any] = {"postfilter_size": 8, "postfilter_layers": 1, "refiner_size": 16, "refiner_layers": 2}
@@ -232,7 +233,8 @@ def test_training_lowers_the_loss_and_validates(store, tmp_path):
     mean, deviation = items.statistics()
     model.refiner.mean.copy_(mean)
     model.refiner.deviation.copy_(deviation)
-    task = RefinerTask(model, items, TacotronConfig(model.config), HEADER)
+    config = TacotronConfig(model.config)
+    task = RefinerTask(model, model.refiner, items, config.inference, model.config.mel, {**HEADER, "config": config})
     run = toy_run()
     batch = RefinerBatches(items, seed=0).batch_at(0)
     optimizer = torch.optim.Adam(model.refiner.parameters(), lr=1e-2)

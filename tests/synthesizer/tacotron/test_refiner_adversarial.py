@@ -1,24 +1,26 @@
 """The second stage of a refiner's training: one step against discriminators."""
 
+from typing import Any
+
 import pytest
 import torch
 
 from encoder.commands import load_encoder
-from encoder.lstm.config import LSTMConfig
-from encoder.lstm.model import SpeakerEncoderModel
 from speech.errors import ConfigError, ModelFileError
 from speech.mel_config import MelConfig
-from synthesizer.speaker_loss import VoiceDistance
+from synthesizer.refiner.adversarial import AdversarialRefinerTask
+from synthesizer.refiner.data import RefinerBatches, RefinerItems
+from synthesizer.refiner.discriminators import MelDiscriminators
+from synthesizer.refiner.flags import RefinerFlags
+from synthesizer.refiner.plan import RefinedModel, plan_of, voice_measure
 from synthesizer.tacotron.config import InferenceSettings, TacotronConfig
 from synthesizer.tacotron.flags import TacotronFlags
 from synthesizer.tacotron.model import Tacotron2
-from synthesizer.tacotron.refiner.adversarial import AdversarialRefinerTask
-from synthesizer.tacotron.refiner.data import RefinerBatches, RefinerItems, decode_recordings
-from synthesizer.tacotron.refiner.discriminators import MelDiscriminators
-from synthesizer.tacotron.refiner.flags import RefinerFlags
-from synthesizer.tacotron.refiner.plan import voice_distance
+from synthesizer.tacotron.refiner_mels import decode_recordings
+from synthesizer.tacotron.refiner_plan import phone_measures
 from synthesizer.training_flags import TrainingRun
 from tests.synthesizer.toy import HEADER, toy_config, toy_run, toy_store
+from tests.toy_models import toy_encoder
 
 
 def make(tmp_path, **changes) -> tuple[AdversarialRefinerTask, RefinerBatches]:
@@ -38,10 +40,15 @@ def make(tmp_path, **changes) -> tuple[AdversarialRefinerTask, RefinerBatches]:
         if name.endswith(("leave.weight", "modulation.weight")):  # they start at 0
             torch.nn.init.normal_(weights, std=0.1)
     settings = {"adversarial": True, "discriminator_warmup_steps": 2, "rows": 3, "frames": 32, "reference_frames": 32}
-    flags = RefinerFlags(**{**settings, **changes})
-    items = RefinerItems(store, generated, every, flags)
-    task = AdversarialRefinerTask(model, items, TacotronConfig(model.config), HEADER, None, flags=flags)
-    return task, RefinerBatches(items, seed=0)
+    flags = TacotronFlags(
+        tmp_path / "store", refine=RefinerFlags(**{**settings, **changes}), encoder=tmp_path / "encoder.safetensors"
+    )
+    toy_encoder().save(flags.encoder)
+    items = RefinerItems(store, generated, every, flags.refine)
+    refined = RefinedModel(model, model.refiner, model.discriminators, TacotronConfig(model.config), HEADER)
+    measures, run = phone_measures(model, flags.refine.phone_weight), TrainingRun(tmp_path, load_encoder)
+    plan: Any = plan_of(refined, items, items, flags, flags.refine, run, measures)
+    return plan.task, plan.batches
 
 
 def gradients(task: AdversarialRefinerTask, batch, step: int) -> list[torch.Tensor]:
@@ -122,22 +129,20 @@ def test_impossible_settings_are_refused(changes):
 
 def test_the_voice_comes_closer_to_that_of_the_recording(tmp_path):
     task, batches = make(tmp_path, adversarial_weight=0.0, voice_weight=10.0)
-    encoder = SpeakerEncoderModel(LSTMConfig(hidden_size=16, num_layers=1, embedding_size=8))
-    task.voice = VoiceDistance(encoder, encoder.config.n_mels, task.refiner.mel_config)
     assert remaining(task, batches, "voice") < 0.5
 
 
 def test_the_voice_needs_discriminators(tmp_path):
     flags = TacotronFlags(refine=RefinerFlags(voice_weight=1.0))
     with pytest.raises(ConfigError, match=r"--refine\.adversarial"):
-        voice_distance(flags, TrainingRun(tmp_path, load_encoder), MelConfig())
+        voice_measure(flags, flags.refine, TrainingRun(tmp_path, load_encoder), MelConfig())
     flags = TacotronFlags(refine=RefinerFlags(voice_weight=1.0, adversarial=True), encoder=tmp_path / "none")
     with pytest.raises(ModelFileError):
-        voice_distance(flags, TrainingRun(tmp_path, load_encoder), MelConfig())
+        voice_measure(flags, flags.refine, TrainingRun(tmp_path, load_encoder), MelConfig())
 
 
 def test_the_phone_classifier_makes_phones_clear(tmp_path):
     task, batches = make(tmp_path, adversarial_weight=0.0, phone_weight=10.0)
     assert remaining(task, batches, "phones") < 0.9
-    assert task.classifier is not None
-    assert all(value.grad is None for value in task.classifier.parameters())
+    classifier = task.model.get_submodule("phone_classifier")
+    assert all(value.grad is None for value in classifier.parameters())

@@ -5,9 +5,9 @@ from typing import Any
 
 import torch
 
+from synthesizer.refiner.flags import RefinerFlags
 from synthesizer.tacotron.flags import TacotronFlags
 from synthesizer.tacotron.model import Tacotron2
-from synthesizer.tacotron.refiner.flags import RefinerFlags
 from tests.synthesizer.toy import facade, toy_config, toy_store
 from tests.training.runs import differences
 from train_synth import main

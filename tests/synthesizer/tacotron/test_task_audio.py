@@ -6,7 +6,7 @@ import torch
 
 from speech.mel_config import MelConfig
 from synthesizer.tacotron.model import Tacotron2
-from synthesizer.tacotron.task_audio import AUDIO_CLIPS, MAX_SECONDS, ValidationAudio
+from synthesizer.validation_audio import AUDIO_CLIPS, MAX_SECONDS, ValidationAudio
 from tests.synthesizer.toy import toy_config, toy_run, toy_store, toy_task
 from train_synth import vocode
 

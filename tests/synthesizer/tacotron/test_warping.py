@@ -3,10 +3,10 @@
 import numpy as np
 import torch
 
+from synthesizer.refiner.sampling import spoken_symbols
 from synthesizer.tacotron.config import InferenceSettings
 from synthesizer.tacotron.decoding import SentenceInput, free_run
 from synthesizer.tacotron.model import Tacotron2
-from synthesizer.tacotron.refiner.sampling import spoken_symbols
 from synthesizer.tacotron.warping import decode_like, warping
 from tests.synthesizer.toy import toy_config
 

@@ -230,9 +230,10 @@ def test_conversions_within_a_batch_are_trained_to_their_voices_and_words(store,
 def test_a_training_converts_with_the_settings_of_use(store, measured):
     """With all of the residual, conversions to the own voice are reconstructions; guidance then changes nothing."""
     batch = collate(store, [0, 1, 2], measured.architecture, None)
+    assert batch.unit_pitch is not None
     batch = replace(batch, embedding=batch.embedding[:1].expand(3, -1), unit_pitch=batch.unit_pitch[:1].expand(3, -1))
 
-    def losses(**settings: float) -> dict[str, torch.Tensor]:
+    def losses(**settings: Any) -> dict[str, torch.Tensor]:
         flags = replace(measured, inference=InferenceSettings(**settings))
         plan: Any = plan_training(flags, store, RUN)
         return plan.task.step(batch, 0, torch.Generator().manual_seed(0))

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from cloning.voices import Voice
+from synthesizer.refiner import adaptation
 from synthesizer.tacotron.inference import TacotronSynthesizer
-from synthesizer.tacotron.refiner import adaptation
 from tests.toolbox.fakes import AppDriver, save_speech
 from tests.toy_models import save_toy_models, toy_synthesizer
 

@@ -7,13 +7,14 @@ Inference is the same with `refiner_steps` 1.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
-from synthesizer.speaker_loss import VoiceDistance
-from synthesizer.tacotron.phone_classifier import PhoneClassifier, phone_loss
-from synthesizer.tacotron.refiner.discriminators import MelDiscriminators
-from synthesizer.tacotron.refiner.network import Conditions, Refiner
+from synthesizer.refiner.discriminators import MelDiscriminators
+from synthesizer.refiner.network import Conditions, Refiner
 from training.adversarial import (
     Outputs,
     adversarial_loss,
@@ -28,6 +29,21 @@ MISMATCHED_WEIGHT = 0.5  # of recordings with the reference of another speaker, 
 DISCRIMINATORS_WEIGHT = 0.02  # keeps their gradient out of the norm that is clipped; Adam does not depend on the scale
 
 
+@dataclass(frozen=True)
+class Measure:
+    """A further loss of the refined mel.
+
+    Attributes:
+        name: under which it is logged.
+        weight: norm of its gradient relative to that of the L1 distance and the measures before it.
+        distance: of a refined mel from (conditions, recorded mel), [batch, frames, n_mels] in dB scaled to [-4, 4].
+    """
+
+    name: str
+    weight: float
+    distance: Callable[[Tensor, Conditions, Tensor], Tensor]
+
+
 def one_step_losses(
     refiner: Refiner,
     discriminators: MelDiscriminators,
@@ -36,10 +52,7 @@ def one_step_losses(
     noise: Tensor,
     fraction: float,
     mismatched_weight: float = MISMATCHED_WEIGHT,
-    classifier: PhoneClassifier | None = None,
-    phone_weight: float = 0.0,
-    voice: VoiceDistance | None = None,
-    voice_weight: float = 0.0,
+    measures: Sequence[Measure] = (),
 ) -> dict[str, Tensor]:
     """`loss`, which trains the refiner and the discriminators, and its parts.
 
@@ -51,24 +64,16 @@ def one_step_losses(
         fraction: 0 trains the refiner by the L1 distance alone.
         mismatched_weight: weight of recordings with the reference of the next row among the inputs to reject; 0 where
             all rows are of one speaker.
-        classifier: finds the spoken symbols in the refined mel, which makes them clear.
-        phone_weight: norm of the gradient of its cross-entropy relative to that of the L1 distance.
-        voice: distance of the voices of refined and recorded mel.
-        voice_weight: norm of its gradient relative to that of the losses above.
     """
     start, target = refiner.start(given, noise), refiner.standardise(recorded)
     made = start + refiner.velocity(start, start.new_zeros(len(start)), refiner.encode(given)).float()
     free = made.detach().requires_grad_()
     distance = (free - target).abs().mean()
     (gradient,) = torch.autograd.grad(distance, free)
-    phones = distance.new_zeros(())
-    if classifier is not None and phone_weight:
-        phones, _ = phone_loss(classifier, refiner.restore(free), given.symbols)
-        gradient = balanced(gradient, torch.autograd.grad(phones, free)[0], phone_weight)
-    voices = distance.new_zeros(())
-    if voice is not None and voice_weight:
-        voices = voice(refiner.restore(free), recorded)
-        gradient = balanced(gradient, torch.autograd.grad(voices, free)[0], voice_weight)
+    figures = {}
+    for measure in measures:
+        figures[measure.name] = found = measure.distance(refiner.restore(free), given, recorded)
+        gradient = balanced(gradient, torch.autograd.grad(found, free)[0], measure.weight)
 
     coarse = refiner.standardise(given.coarse) * given.coarse_known[:, None, None]
     real, fake = discriminators(target, coarse), discriminators(free, coarse)
@@ -86,8 +91,7 @@ def one_step_losses(
         "features": features,
         "discrimination": discrimination,
         "mismatched": mismatched,
-        "phones": phones,
-        "voice": voices,
+        **figures,
     }
 
 

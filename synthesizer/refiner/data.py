@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from corpora.store import FeatureStore, FeatureWriter
+from corpora.store import FeatureStore
 from speech.errors import CorpusError
-from speech.mel import code_mel, decode_mel
-from speech.mel_f0 import f0_from_mel
-from synthesizer.fallbacks import key_seed
+from speech.mel import decode_mel
 from synthesizer.masks import SILENCE
-from synthesizer.tacotron.config import InferenceSettings
-from synthesizer.tacotron.decoding import SentenceInput
-from synthesizer.tacotron.model import Tacotron2
-from synthesizer.tacotron.refiner.flags import RefinerFlags
-from synthesizer.tacotron.refiner.network import FRAMES, Conditions
-from synthesizer.tacotron.warping import decode_like
+from synthesizer.refiner.flags import RefinerFlags
+from synthesizer.refiner.network import FRAMES, Conditions
 from synthesizer.text.symbols import PAD_ID
-from synthesizer.text.transcript import Transcript, encode
 
 Floats = NDArray[np.float32]
-Progress = Callable[[Iterable[int], str], Iterable[int]]  # (iterable, label) -> the same iterable
 
 SEED_STRIDE = 1_000_003
-BATCH_ROWS = 32  # recordings in a batch
-DECODING = "free running"  # recorded in the store, so that one made otherwise is not continued
 LEAST_REFERENCE = 96  # frames: 1.2 s
 
 # How often the network lacks an input, so that it can do without, and so that it uses each of the others.
@@ -57,70 +46,30 @@ class RefinerBatch:
     recorded: Tensor
 
 
-@torch.no_grad()
-def decode_recordings(
-    model: Tacotron2,
-    store: FeatureStore,
-    indices: Sequence[int],
-    settings: InferenceSettings,
-    directory: Path,
-    origin: str,
-    progress: Progress,
-) -> FeatureStore:
-    """Decode recordings of a store by free running into another store; those that are there already are kept.
-
-    The items have the keys of `store` and hold `generated` (uint8 [frames, n_mels], see `speech.mel.code_mel`),
-    `symbols` (uint8 [frames], the spoken symbol) and `f0` (float16 [frames] in Hz, 0 where unvoiced).
-
-    Args:
-        settings: reduction factor and voice emphasis, as in free running.
-        origin: identifies the weights of `model`. A store of other weights is refused.
-
-    Raises:
-        StorageError: the store has mels of a different model, or cannot be written.
-    """
-    mel_config = model.config.mel
-    with FeatureWriter(directory) as writer:
-        origins = {"model": origin, "decoding": DECODING, "reduction_factor": settings.reduction_factor}
-        writer.write_info({"stage": "refiner", **origins})
-        missing = [index for index in indices if store.keys[index] not in writer.done]
-        missing.sort(key=lambda index: store.shape(index, "mel")[0])
-        for first in progress(range(0, len(missing), BATCH_ROWS), "decoding"):
-            chosen = missing[first : first + BATCH_ROWS]
-            recorded = [decode_mel(store.array(index, "mel"), mel_config.max_abs_value).T for index in chosen]
-            sentences = [_sentence(store, index) for index in chosen]
-            for index, mel, made in zip(
-                chosen, recorded, decode_like(model, sentences, recorded, settings), strict=True
-            ):
-                arrays = {
-                    "generated": code_mel(made.mel.T, mel_config.max_abs_value),
-                    "symbols": made.symbols.astype(np.uint8),
-                    "f0": f0_from_mel(mel, mel_config).astype(np.float16),
-                }
-                writer.add(store.keys[index], arrays, {})
-    return FeatureStore(directory)
-
-
-def _sentence(store: FeatureStore, index: int) -> SentenceInput:
-    """An utterance as input of the decoder, with a seed of its own."""
-    symbols = encode(Transcript.from_json(store.meta(index)["transcript"]), 1.0)
-    embedding = np.asarray(store.array(index, "embedding"), np.float32)
-    return SentenceInput(np.asarray(symbols, np.int64), embedding, key_seed(store.keys[index]))
-
-
 class RefinerItems:
     """Utterances with their decoded mel, and the other utterances of each speaker.
 
     Args:
-        store: the recordings. generated: the store of `decode_recordings`.
-        indices: of `store`; those without a decoded mel are left out.
+        store: the recordings.
+        generated: what the synthesizer makes of them, with the keys of `store`: `generated` (uint8 [frames, n_mels],
+            see `speech.mel.code_mel`), `symbols` (uint8 [frames], the spoken symbol) and `f0` (float16 [frames] in Hz,
+            0 where unvoiced).
+        indices: of `store`; those without a generated mel are left out.
+        without_mel: fraction of the crops without the generated mel, for a synthesizer whose symbols are known.
 
     Raises:
         CorpusError: nothing is left.
     """
 
-    def __init__(self, store: FeatureStore, generated: FeatureStore, indices: Sequence[int], flags: RefinerFlags):
-        self.store, self.generated, self.flags = store, generated, flags
+    def __init__(
+        self,
+        store: FeatureStore,
+        generated: FeatureStore,
+        indices: Sequence[int],
+        flags: RefinerFlags,
+        without_mel: float = COARSE_UNKNOWN,
+    ):
+        self.store, self.generated, self.flags, self.without_mel = store, generated, flags, without_mel
         self.limit = store.mel_config.max_abs_value
         decoded = set(generated.keys)
         self.indices = [index for index in indices if store.keys[index] in decoded]
@@ -148,7 +97,7 @@ class RefinerItems:
         reference = self._reference(index, rng, part)
         embedding = np.asarray(self.store.array(index, "embedding"), np.float32)
         if augmented:
-            coarse_known = float(rng.random() >= COARSE_UNKNOWN)
+            coarse_known = float(rng.random() >= self.without_mel)
             if coarse_known and rng.random() < SYMBOLS_UNKNOWN:
                 symbols = np.full_like(symbols, PAD_ID)
             speaker_known = rng.random() >= SPEAKER_UNKNOWN

@@ -7,17 +7,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from speech.errors import CorpusError
-from synthesizer.tacotron.config import TacotronConfig
-from synthesizer.tacotron.model import Tacotron2
-from synthesizer.tacotron.postfilter_task import texture_distance
-from synthesizer.tacotron.refiner.data import RefinerBatch, RefinerItems
-from synthesizer.tacotron.refiner.network import Conditions, Encoded
-from synthesizer.tacotron.refiner.sampling import CoarseMel, refine
-from synthesizer.tacotron.task_audio import AUDIO_CLIPS, ValidationAudio
+from speech.mel_config import MelConfig
+from synthesizer.refiner.data import RefinerBatch, RefinerItems
+from synthesizer.refiner.network import Conditions, Encoded, Refiner
+from synthesizer.refiner.sampling import CoarseMel, RefinerSettings, refine
+from synthesizer.texture import texture_distance
 from synthesizer.training_flags import Vocode
+from synthesizer.validation_audio import AUDIO_CLIPS, ValidationAudio
 from training.config import Task
 from training.processes import to_device
 from training.run_directory import RunDirectory
@@ -32,10 +30,10 @@ class RefinerTask(Task):
     """Trains the refiner of a finished synthesizer, and nothing else of it.
 
     Args:
-        model: a synthesizer with a refiner.
+        model: a synthesizer, and its `refiner`.
         held_out: utterances of held-out speakers, for `validate`.
-        config: the settings of the synthesizer.
-        header: entries of the model file besides the config.
+        settings: of the samples of `validate`; mel_config: of the mels.
+        model_file: entries of the model file.
         vocode: makes the audio of the first utterances at each validation; None makes none.
     """
 
@@ -43,18 +41,17 @@ class RefinerTask(Task):
 
     def __init__(
         self,
-        model: Tacotron2,
+        model: nn.Module,
+        refiner: Refiner,
         held_out: RefinerItems,
-        config: TacotronConfig,
-        header: Mapping[str, str],
+        settings: RefinerSettings,
+        mel_config: MelConfig,
+        model_file: Mapping[str, Any],
         vocode: Vocode | None = None,
     ) -> None:
-        if model.refiner is None:
-            raise CorpusError("The model has no refiner to train.")
-        self.model, self.refiner, self.classifier = model, model.refiner, model.phone_classifier
-        self.config = config
-        self.header = header
-        self.audio = ValidationAudio(vocode, config.architecture.mel)
+        self.model, self.refiner = model, refiner
+        self.settings, self.mel_config, self.entries = settings, mel_config, dict(model_file)
+        self.audio = ValidationAudio(vocode, mel_config)
         rng = np.random.default_rng(0)
         chosen = [int(index) for index in rng.permutation(held_out.indices)[:VALIDATION_ROWS]]
         self.held_out = [
@@ -112,7 +109,7 @@ class RefinerTask(Task):
 
     def _sample(self, step: int, run: RunDirectory, figures: dict[str, list[float]]) -> None:
         crops = [(batch, row) for batch in self.held_out for row in range(len(batch.recorded))][:SAMPLED]
-        limit = self.config.architecture.mel.max_abs_value
+        limit = self.mel_config.max_abs_value
         for number, (batch, row) in enumerate(crops):
             given, recorded = batch.given, batch.recorded[row]
             reference = given.reference[row, : int(given.reference_lengths[row])]
@@ -123,7 +120,7 @@ class RefinerTask(Task):
                 given.embedding[row].numpy(),
                 reference.T.numpy() if len(reference) else None,
             )
-            refined = torch.from_numpy(refine(self.refiner, coarse, self.config.inference, number)).T
+            refined = torch.from_numpy(refine(self.refiner, coarse, self.settings, number)).T
             for name, mel in (("", refined), ("_before", given.coarse[row])):
                 figures.setdefault(f"texture{name}", []).append(texture_distance(mel, recorded))
                 figures.setdefault(f"mel{name}", []).append(float((mel - recorded).abs().mean()))
@@ -134,4 +131,4 @@ class RefinerTask(Task):
                 self.audio.write(run, f"audio/{number}", refined.T.numpy(), step)
 
     def model_file(self) -> dict[str, Any]:
-        return {**self.header, "config": self.config}
+        return self.entries

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -21,7 +21,6 @@ from torch.nn import functional as F
 
 from speech.mel_config import MelConfig
 from speech.mel_f0 import F0_OCTAVES, MIN_F0, harmonic_pattern
-from synthesizer.tacotron.config import Architecture
 
 FRAMES = 2  # mel frames in one position of the network: 25 ms
 KERNEL = 7  # of the convolutions over positions
@@ -34,6 +33,29 @@ EXPANSION = 3
 PATTERN_STEPS = 96  # F0 values per octave in the table of harmonic patterns
 ATTENTION_EVERY = 2  # blocks
 START_DEVIATION = 0.5  # of the noise around the decoder's mel: about its distance from the recording
+
+
+class RefinerSizes(Protocol):
+    """What the architecture of a family says of its refiner.
+
+    Attributes:
+        refiner_size: width; refiner_layers: number of blocks.
+    """
+
+    @property
+    def n_symbols(self) -> int: ...
+
+    @property
+    def mel(self) -> MelConfig: ...
+
+    @property
+    def speaker_embedding_size(self) -> int: ...
+
+    @property
+    def refiner_size(self) -> int: ...
+
+    @property
+    def refiner_layers(self) -> int: ...
 
 
 class Conditions(NamedTuple):
@@ -125,13 +147,9 @@ class ReferenceAttention(nn.Module):
 
 
 class Refiner(nn.Module):
-    """Velocity of the mel between its start (time 0) and a recording (time 1).
+    """Velocity of the mel between its start (time 0) and a recording (time 1)."""
 
-    Args:
-        config: `refiner_size` is the width, `refiner_layers` the number of blocks.
-    """
-
-    def __init__(self, config: Architecture) -> None:
+    def __init__(self, config: RefinerSizes) -> None:
         super().__init__()
         self.mel_config = config.mel
         n_mels, size = config.mel.n_mels, config.refiner_size

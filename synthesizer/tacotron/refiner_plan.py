@@ -1,38 +1,36 @@
-"""Training of a refiner as the flags describe it."""
+"""Training of a Tacotron 2's refiner as the flags describe it."""
 
 from __future__ import annotations
 
-import os
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from modelfile.checkpoint import weights_digest
 from speech.errors import ConfigError
-from speech.mel_config import MelConfig
 from synthesizer.batches import with_text
 from synthesizer.planning import header_entries, with_store_settings
-from synthesizer.speaker_loss import VoiceDistance
+from synthesizer.refiner.data import RefinerItems
+from synthesizer.refiner.network import Conditions
+from synthesizer.refiner.one_step import Measure
+from synthesizer.refiner.plan import DEFAULT_SIZE, HELD_OUT, RefinedModel, plan_of, progress_bar
 from synthesizer.tacotron.config import TacotronConfig
 from synthesizer.tacotron.flags import TacotronFlags
 from synthesizer.tacotron.model import Tacotron2
-from synthesizer.tacotron.plan import frozen_model, progress_bar, read_model
-from synthesizer.tacotron.refiner.adversarial import AdversarialRefinerTask
-from synthesizer.tacotron.refiner.data import RefinerBatches, RefinerItems, decode_recordings
-from synthesizer.tacotron.refiner.task import RefinerTask
+from synthesizer.tacotron.phone_classifier import phone_loss
+from synthesizer.tacotron.plan import frozen_model, read_model
+from synthesizer.tacotron.refiner_mels import decode_recordings
 from synthesizer.training_flags import TrainingRun
 from training.config import TrainingPlan
-from training.flags import fit_config
 
 if TYPE_CHECKING:
     from corpora.store import FeatureStore
 
-DEFAULT_SIZE = 288  # if neither the model nor --refiner-size gives one
 # Parts that do not change the mels that the refiner is trained on.
 TRAINED_LATER = ("postfilter.", "refiner.", "discriminators.", "phone_classifier.")
-HELD_OUT = 256  # utterances of held-out speakers
 
 
 def plan_refiner(flags: TacotronFlags, store: FeatureStore, run: TrainingRun) -> TrainingPlan:
@@ -43,50 +41,23 @@ def plan_refiner(flags: TacotronFlags, store: FeatureStore, run: TrainingRun) ->
     """
     if flags.threads:
         torch.set_num_threads(flags.threads)
-    rank = int(os.environ.get("RANK", "0"))
     torch.manual_seed(flags.seed)
     model, config = model_with_refiner(flags, store)
     items, held_out = decoded_items(model, config, store, flags, run)
-    assert model.refiner is not None
-    if not bool((model.refiner.deviation != 1).any()):
-        for buffer, values in zip((model.refiner.mean, model.refiner.deviation), items.statistics(), strict=True):
-            buffer.copy_(values)
-    given = (model, held_out, config, header_entries(flags, store), run.vocode)
-    voice = voice_distance(flags, run, config.architecture.mel)
-    if flags.refine.adversarial:
-        task: RefinerTask = AdversarialRefinerTask(*given, flags=flags.refine, voice=voice)
-    else:
-        task = RefinerTask(*given)
-    fit = fit_config(
-        flags,
-        warmup_steps=min(500, flags.steps // 10),
-        decay="cosine",
-        weight_decay=1e-2,
-        clip_norm=1.0,
-        ema_decay=0.999,
-        betas=(0.8, 0.99) if flags.refine.adversarial else (0.9, 0.999),
-    )
-    refine = asdict(flags.refine)
-    del refine["generated"]  # where the decoded mels are kept does not change the result
-    settings = {"store": str(flags.store), "start": str(flags.warm_start), "refiner": refine}
-    if voice is not None:
-        settings["encoder"] = str(flags.encoder)
-    return TrainingPlan(task, RefinerBatches(items, flags.seed, rank), fit, settings)
+    refined = RefinedModel(model, model.refiner, model.discriminators, config, header_entries(flags, store))
+    return plan_of(refined, items, held_out, flags, flags.refine, run, phone_measures(model, flags.refine.phone_weight))
 
 
-def voice_distance(flags: TacotronFlags, run: TrainingRun, mel: MelConfig) -> VoiceDistance | None:
-    """The distance of voices by the encoder of `--encoder`; None if its weight is 0.
+def phone_measures(model: Tacotron2, weight: float) -> list[Measure]:
+    """The loss of the phone classifier, which makes the symbols clear."""
+    classifier = model.phone_classifier
+    if classifier is None or not weight:
+        return []
 
-    Raises:
-        ConfigError: the refiner is trained without discriminators.
-        ModelFileError: there is no such encoder.
-    """
-    if not flags.refine.voice_weight:
-        return None
-    if not flags.refine.adversarial:
-        raise ConfigError("--refine.voice-weight needs --refine.adversarial.")
-    encoder = run.load_encoder(flags.encoder)
-    return VoiceDistance(encoder.model, encoder.n_mels, mel)
+    def distance(made: Tensor, given: Conditions, recorded: Tensor) -> Tensor:
+        return phone_loss(classifier, made, given.symbols)[0]
+
+    return [Measure("phones", weight, distance)]
 
 
 def decoded_items(

@@ -13,9 +13,11 @@ class RefinerFlags:
     """Training data of the refiner."""
 
     recordings: int = 12_000
-    """Recordings to decode by free running before training, about 20 per second."""
+    """Recordings that the synthesizer decodes or converts before training, 10 to 20 per second."""
     generated: Path | None = None
     """Feature store of these mels, filled before training and used again by a later one; by default in --run."""
+    start: Path | None = None
+    """Synthesizer of any family whose refiner to start from, instead of that of --warm-start."""
     rows: int = 16
     """Crops in a batch."""
     frames: int = 160
@@ -27,7 +29,8 @@ class RefinerFlags:
     adversarial_weight: float = 1.0
     """Norm of the adversarial gradient relative to that of the L1 distance."""
     phone_weight: float = 0.0
-    """Norm of the gradient of the phone classifier's loss relative to that of the L1 distance, if the model has one."""
+    """Norm of the gradient of a loss of the words, relative to that of the L1 distance: of the phone classifier, if a
+    Tacotron 2 has one; for a VITS the distance of the units by --unit-encoder."""
     voice_weight: float = 0.0
     """Norm of the gradient of the voice distance, measured by the encoder of --encoder, relative to that of the losses
     above."""

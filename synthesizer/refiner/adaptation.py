@@ -21,10 +21,10 @@ from modelfile.checkpoint import weights_digest
 from speech.errors import ConfigError, CorpusError
 from synthesizer.adapter import VoiceAdapter
 from synthesizer.masks import SILENCE
-from synthesizer.tacotron.refiner.data import change_voice, padded
-from synthesizer.tacotron.refiner.discriminators import MelDiscriminators
-from synthesizer.tacotron.refiner.network import FRAMES, Conditions, Refiner
-from synthesizer.tacotron.refiner.one_step import one_step_losses
+from synthesizer.refiner.data import change_voice, padded
+from synthesizer.refiner.discriminators import MelDiscriminators
+from synthesizer.refiner.network import FRAMES, Conditions, Refiner
+from synthesizer.refiner.one_step import one_step_losses
 from synthesizer.text.symbols import PAD_ID
 
 Floats = NDArray[np.float32]

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from speech.errors import ConfigError
-from synthesizer.speaker_loss import VoiceDistance
-from synthesizer.tacotron.refiner.data import RefinerBatch
-from synthesizer.tacotron.refiner.discriminators import MelDiscriminators
-from synthesizer.tacotron.refiner.flags import RefinerFlags
-from synthesizer.tacotron.refiner.one_step import one_step_losses
-from synthesizer.tacotron.refiner.task import RefinerTask
+from synthesizer.refiner.data import RefinerBatch
+from synthesizer.refiner.discriminators import MelDiscriminators
+from synthesizer.refiner.flags import RefinerFlags
+from synthesizer.refiner.one_step import Measure, one_step_losses
+from synthesizer.refiner.task import RefinerTask
 from training.adversarial import ramp
 
 
@@ -26,36 +24,25 @@ class AdversarialRefinerTask(RefinerTask):
 
     Args:
         given: as for `RefinerTask`.
-        flags: weights of the losses.
-        voice: for `flags.voice_weight`; None if that is 0.
+        discriminators: of the same model.
+        flags: weights of the adversarial losses.
+        measures: further losses.
     """
 
     best_metric = "texture"
 
-    def __init__(self, *given: Any, flags: RefinerFlags, voice: VoiceDistance | None = None) -> None:
+    def __init__(
+        self, *given: Any, discriminators: MelDiscriminators, flags: RefinerFlags, measures: Sequence[Measure] = ()
+    ) -> None:
         super().__init__(*given)
-        self.flags, self.voice = flags, voice
-        self.config = replace(self.config, inference=replace(self.config.inference, refiner_steps=1))
-        discriminators = self.model.discriminators
-        if not isinstance(discriminators, MelDiscriminators):
-            raise ConfigError("The model has no discriminators: set refiner_discriminators in its architecture.")
-        self.discriminators = discriminators
+        self.discriminators, self.flags, self.measures = discriminators, flags, measures
 
     def step(self, batch: RefinerBatch, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         """`loss` and its parts."""
         noise = torch.randn(batch.recorded.shape, generator=generator).to(batch.recorded.device)
         fraction = ramp(step, self.flags.discriminator_warmup_steps, self.flags.adversarial_weight)
         figures = one_step_losses(
-            self.refiner,
-            self.discriminators,
-            batch.given,
-            batch.recorded,
-            noise,
-            fraction,
-            classifier=self.classifier,
-            phone_weight=self.flags.phone_weight,
-            voice=self.voice and self.voice.to(batch.recorded.device),
-            voice_weight=self.flags.voice_weight,
+            self.refiner, self.discriminators, batch.given, batch.recorded, noise, fraction, measures=self.measures
         )
         loss = figures.pop("loss")
         count = torch.tensor(batch.recorded.shape[0] * batch.recorded.shape[1])

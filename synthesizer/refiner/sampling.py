@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -12,12 +13,29 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from synthesizer.tacotron.config import InferenceSettings
-from synthesizer.tacotron.refiner.network import FRAMES, Conditions, Refiner
+from synthesizer.refiner.network import FRAMES, Conditions, Refiner
 
 Floats = NDArray[np.float32]
 
 SILENCE = -4.0
+
+
+class RefinerSettings(Protocol):
+    """What the inference settings of a family say of its refiner.
+
+    Attributes:
+        refiner_steps: of the integration. refiner_temperature: scale of the noise at its start.
+        refiner_guidance: classifier-free guidance towards the speaker; 1 for none.
+    """
+
+    @property
+    def refiner_steps(self) -> int: ...
+
+    @property
+    def refiner_temperature(self) -> float: ...
+
+    @property
+    def refiner_guidance(self) -> float: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,14 +81,13 @@ def time_steps(steps: int) -> list[float]:
 def refine(
     refiner: Refiner,
     coarse: CoarseMel,
-    settings: InferenceSettings,
+    settings: RefinerSettings,
     seed: int,
     check: Callable[[], None] | None = None,
 ) -> Floats:
     """A sharp mel for a decoded sentence.
 
     Args:
-        settings: those whose names begin with refiner_.
         check: called between steps; it can raise to stop.
 
     Returns:
