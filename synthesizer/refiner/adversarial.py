@@ -42,7 +42,14 @@ class AdversarialRefinerTask(RefinerTask):
         noise = torch.randn(batch.recorded.shape, generator=generator).to(batch.recorded.device)
         fraction = ramp(step, self.flags.discriminator_warmup_steps, self.flags.adversarial_weight)
         figures = one_step_losses(
-            self.refiner, self.discriminators, batch.given, batch.recorded, noise, fraction, measures=self.measures
+            self.refiner,
+            self.discriminators,
+            batch.given,
+            batch.recorded,
+            noise,
+            fraction,
+            measures=self.measures,
+            exchanged_weight=self.flags.exchanged_weight,
         )
         loss = figures.pop("loss")
         count = torch.tensor(batch.recorded.shape[0] * batch.recorded.shape[1])

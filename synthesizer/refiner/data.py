@@ -25,7 +25,7 @@ LEAST_REFERENCE = 96  # frames: 1.2 s
 
 # How often the network lacks an input, so that it can do without, and so that it uses each of the others.
 COARSE_UNKNOWN = 0.2
-COARSE_CHANGED = 0.6  # of the others: another vocal tract and spectral tilt, which the network has to correct
+COARSE_CHANGED = 0.6  # of the crops: another vocal tract and spectral tilt, which the network has to correct
 SYMBOLS_UNKNOWN = 0.1  # of the crops with a known mel
 SPEAKER_UNKNOWN = 0.1  # neither embedding nor reference, for classifier-free guidance (arXiv 2207.12598)
 EMBEDDING_UNKNOWN = 0.1
@@ -55,7 +55,8 @@ class RefinerItems:
             see `speech.mel.code_mel`), `symbols` (uint8 [frames], the spoken symbol) and `f0` (float16 [frames] in Hz,
             0 where unvoiced).
         indices: of `store`; those without a generated mel are left out.
-        without_mel: fraction of the crops without the generated mel, for a synthesizer whose symbols are known.
+        without_mel: fraction of the training crops without the generated mel, for a synthesizer with symbols.
+        changed: fraction with another vocal tract and spectral tilt, which the network has to correct.
 
     Raises:
         CorpusError: nothing is left.
@@ -68,8 +69,10 @@ class RefinerItems:
         indices: Sequence[int],
         flags: RefinerFlags,
         without_mel: float = COARSE_UNKNOWN,
+        changed: float = COARSE_CHANGED,
     ):
-        self.store, self.generated, self.flags, self.without_mel = store, generated, flags, without_mel
+        self.store, self.generated, self.flags = store, generated, flags
+        self.without_mel, self.changed = without_mel, changed
         self.limit = store.mel_config.max_abs_value
         decoded = set(generated.keys)
         self.indices = [index for index in indices if store.keys[index] in decoded]
@@ -102,7 +105,7 @@ class RefinerItems:
                 symbols = np.full_like(symbols, PAD_ID)
             speaker_known = rng.random() >= SPEAKER_UNKNOWN
             embedding_known = float(speaker_known and rng.random() >= EMBEDDING_UNKNOWN)
-            if rng.random() < COARSE_CHANGED:
+            if rng.random() < self.changed:
                 coarse = change_voice(coarse, rng)
             coarse = coarse + rng.uniform(0, COARSE_NOISE) * rng.standard_normal(coarse.shape, np.float32)
             if not speaker_known or rng.random() < REFERENCE_UNKNOWN:

@@ -34,6 +34,10 @@ class RefinerFlags:
     voice_weight: float = 0.0
     """Norm of the gradient of the voice distance, measured by the encoder of --encoder, relative to that of the losses
     above."""
+    exchanged_weight: float = 0.0
+    """Norm of the gradient of refined mels in the voice of another crop of the batch, relative to that of the L1
+    distance. There is no recording of them: the discriminators decide on voice and sound, and --refine.phone-weight on
+    the words."""
     discriminator_lr_scale: float = 2.0
     """Learning rate of the discriminators relative to --learning-rate."""
     discriminator_warmup_steps: int = 200
@@ -52,7 +56,7 @@ class RefinerFlags:
             raise ConfigError(
                 f"--refine.discriminator-lr-scale must lie in (0, 100], not {self.discriminator_lr_scale}."
             )
-        for name in ("phone_weight", "voice_weight"):
+        for name in ("phone_weight", "voice_weight", "exchanged_weight"):
             if not 0 <= getattr(self, name) <= 10:
                 raise ConfigError(f"--refine.{name.replace('_', '-')} must lie in [0, 10].")
         if not 0 <= self.adversarial_weight <= 10 or self.discriminator_warmup_steps < 0:

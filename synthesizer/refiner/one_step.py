@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from synthesizer.refiner.discriminators import MelDiscriminators
 from synthesizer.refiner.network import Conditions, Refiner
 from training.adversarial import (
+    GRADIENT_SCALE,
     Outputs,
     adversarial_loss,
     balanced,
@@ -37,11 +40,13 @@ class Measure:
         name: under which it is logged.
         weight: norm of its gradient relative to that of the L1 distance and the measures before it.
         distance: of a refined mel from (conditions, recorded mel), [batch, frames, n_mels] in dB scaled to [-4, 4].
+        of_words: whether it compares the words, so that the two mels may have different voices.
     """
 
     name: str
     weight: float
     distance: Callable[[Tensor, Conditions, Tensor], Tensor]
+    of_words: bool = True
 
 
 def one_step_losses(
@@ -53,6 +58,7 @@ def one_step_losses(
     fraction: float,
     mismatched_weight: float = MISMATCHED_WEIGHT,
     measures: Sequence[Measure] = (),
+    exchanged_weight: float = 0.0,
 ) -> dict[str, Tensor]:
     """`loss`, which trains the refiner and the discriminators, and its parts.
 
@@ -64,13 +70,14 @@ def one_step_losses(
         fraction: 0 trains the refiner by the L1 distance alone.
         mismatched_weight: weight of recordings with the reference of the next row among the inputs to reject; 0 where
             all rows are of one speaker.
+        exchanged_weight: norm of the gradient of refined mels in the voice of another row, relative to that of the L1
+            distance; see `_exchanged_losses`.
     """
-    start, target = refiner.start(given, noise), refiner.standardise(recorded)
-    made = start + refiner.velocity(start, start.new_zeros(len(start)), refiner.encode(given)).float()
+    target, made = refiner.standardise(recorded), _refined(refiner, given, noise)
     free = made.detach().requires_grad_()
     distance = (free - target).abs().mean()
     (gradient,) = torch.autograd.grad(distance, free)
-    figures = {}
+    plain, figures = gradient, {}
     for measure in measures:
         figures[measure.name] = found = measure.distance(refiner.restore(free), given, recorded)
         gradient = balanced(gradient, torch.autograd.grad(found, free)[0], measure.weight)
@@ -84,6 +91,12 @@ def one_step_losses(
     discrimination = discrimination_loss(real, fake)
     rejected = discrimination + mismatched_weight * mismatched / len(real)
     carrier = (made * gradient).sum()  # a term whose gradient at the refiner's output is `gradient`
+    if exchanged_weight and len(made) > 1:
+        words = [measure for measure in measures if measure.of_words]
+        other = _exchanged_losses(refiner, discriminators, given, recorded, noise, fraction, words)
+        carrier = carrier + exchanged_weight * plain.norm() * (other.made * other.direction).sum()
+        rejected = rejected + other.discrimination
+        figures |= other.figures
     return {
         "loss": distance.detach() + (carrier - carrier.detach()) + DISCRIMINATORS_WEIGHT * rejected,
         "distance": distance,
@@ -93,6 +106,81 @@ def one_step_losses(
         "mismatched": mismatched,
         **figures,
     }
+
+
+class _Exchanged(NamedTuple):
+    """Losses of refined mels in another voice.
+
+    Attributes:
+        made: refined mels, standardised. direction: gradient at them; its parts have a norm of 1.
+        discrimination: trains the discriminators to reject them.
+    """
+
+    made: Tensor
+    direction: Tensor
+    discrimination: Tensor
+    figures: dict[str, Tensor]
+
+
+def _refined(refiner: Refiner, given: Conditions, noise: Tensor) -> Tensor:
+    """Refined mels, standardised, in one step from the start."""
+    start = refiner.start(given, noise)
+    made: Tensor = start + refiner.velocity(start, start.new_zeros(len(start)), refiner.encode(given)).float()
+    return made
+
+
+def exchanged(given: Conditions) -> Conditions:
+    """The conditions with the voice of the next row: embedding, reference, and F0 around its median."""
+    medians = [row[row > 0].median() if bool((row > 0).any()) else None for row in given.f0]
+    ratios = [
+        1.0 if own is None or other is None else float(other / own)
+        for own, other in zip(medians, [*medians[1:], medians[0]], strict=True)
+    ]
+    return given._replace(
+        embedding=given.embedding.roll(-1, 0),
+        reference=given.reference.roll(-1, 0),
+        reference_lengths=given.reference_lengths.roll(-1, 0),
+        f0=given.f0 * given.f0.new_tensor(ratios)[:, None],
+    )
+
+
+def _exchanged_losses(
+    refiner: Refiner,
+    discriminators: MelDiscriminators,
+    given: Conditions,
+    recorded: Tensor,
+    noise: Tensor,
+    fraction: float,
+    words: Sequence[Measure],
+) -> _Exchanged:
+    """Each mel in the voice of the next row, as in a conversion. There is no recording of that.
+
+    So the discriminators decide whether it is a recording, and of the speaker of the reference (as in StarGAN-VC,
+    arXiv 1806.02169), and the words are compared with those of the recording. A refiner that is trained on mels and
+    recordings of the same speaker only learns to bring back what is left of that speaker in the mel.
+    """
+    other = exchanged(given)
+    made = _refined(refiner, other, noise)
+    free = made.detach().requires_grad_()
+    coarse = refiner.standardise(given.coarse) * given.coarse_known[:, None, None]
+    fake = discriminators(free, coarse)
+    rows = (other.reference_lengths >= LEAST_COMPARED).nonzero()[:, 0]
+    if len(rows):
+        voice, length = discriminators.voice, int(other.reference_lengths[rows].min())
+        reference = voice.reference(refiner.standardise(other.reference[rows, :length]))
+        features, vector = voice(free[rows])
+        fake.append([*features, voice.score(vector, reference)])
+    adversarial, direction, figures = adversarial_loss(fake), torch.zeros_like(free), {}
+    if fraction:
+        (gradient,) = torch.autograd.grad(adversarial * GRADIENT_SCALE, free, retain_graph=True)
+        direction = fraction * F.normalize(gradient.flatten(), dim=0).view_as(free)
+    for measure in words:
+        found = measure.distance(refiner.restore(free), given, recorded)
+        (gradient,) = torch.autograd.grad(found * GRADIENT_SCALE, free)
+        direction = direction + measure.weight * F.normalize(gradient.flatten(), dim=0).view_as(free)
+        figures[f"exchanged_{measure.name}"] = found
+    discrimination = torch.stack([(1 + scores[-1]).relu().mean(dtype=torch.float32) for scores in fake]).mean()
+    return _Exchanged(made, direction, discrimination, {"exchanged_adversarial": adversarial, **figures})
 
 
 def _compare_voices(

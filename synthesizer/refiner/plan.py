@@ -117,7 +117,7 @@ def voice_measure(flags: SynthesizerFlags, refine: RefinerFlags, run: TrainingRu
         found: Tensor = voices.to(made.device)(made, recorded)
         return found
 
-    return [Measure("voice", refine.voice_weight, distance)]
+    return [Measure("voice", refine.voice_weight, distance, of_words=False)]
 
 
 def progress_bar(items: Iterable[int], label: str) -> Iterable[int]:

@@ -81,7 +81,8 @@ def converted_items(
     directory = flags.refine.generated or run.path / "generated"
     generated = convert_recordings(network, config, store, chosen, directory, weights_digest(kept), progress_bar)
     items, held_out = (
-        RefinerItems(store, generated, indices, flags.refine, without_mel=0.0) for indices in (training, validation)
+        RefinerItems(store, generated, indices, flags.refine, without_mel=0.0, changed=1.0)
+        for indices in (training, validation)
     )
     return items, held_out
 

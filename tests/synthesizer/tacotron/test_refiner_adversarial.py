@@ -12,6 +12,7 @@ from synthesizer.refiner.adversarial import AdversarialRefinerTask
 from synthesizer.refiner.data import RefinerBatches, RefinerItems
 from synthesizer.refiner.discriminators import MelDiscriminators
 from synthesizer.refiner.flags import RefinerFlags
+from synthesizer.refiner.one_step import exchanged, one_step_losses
 from synthesizer.refiner.plan import RefinedModel, plan_of, voice_measure
 from synthesizer.tacotron.config import InferenceSettings, TacotronConfig
 from synthesizer.tacotron.flags import TacotronFlags
@@ -146,3 +147,34 @@ def test_the_phone_classifier_makes_phones_clear(tmp_path):
     assert remaining(task, batches, "phones") < 0.9
     classifier = task.model.get_submodule("phone_classifier")
     assert all(value.grad is None for value in classifier.parameters())
+
+
+def test_conditions_take_the_voice_of_the_next_row(tmp_path):
+    _, batches = make(tmp_path)
+    given = batches.batch_at(0).given
+    f0 = torch.zeros_like(given.f0)
+    f0[0, :3], f0[1, 4:9] = torch.tensor([90.0, 100, 110]), 200.0  # the third row is unvoiced
+    other = exchanged(given._replace(f0=f0))
+    assert torch.equal(other.coarse, given.coarse) and torch.equal(other.symbols, given.symbols)
+    for name in ("embedding", "reference", "reference_lengths"):
+        assert torch.equal(getattr(other, name), getattr(given, name).roll(-1, 0))
+    torch.testing.assert_close(other.f0[0, :3], torch.tensor([180.0, 200, 220]))
+    assert torch.equal(other.f0[1:], f0[1:])
+
+
+def test_mels_in_another_voice_are_trained_without_a_recording(tmp_path):
+    """By the words, from the first step, and by the discriminators, which learn to reject them."""
+    task, batches = make(tmp_path, phone_weight=1.0, exchanged_weight=3.0)
+    assert remaining(task, batches, "exchanged_phones") < 0.95
+    batch, noise = batches.batch_at(0), torch.zeros_like(batches.batch_at(0).recorded)
+    norms = []
+    for weight in (0.0, 1.0):
+        losses = one_step_losses(
+            task.refiner, task.discriminators, batch.given, batch.recorded, noise, 1.0, 0.5, task.measures, weight
+        )
+        assert ("exchanged_adversarial" in losses) == bool(weight)
+        task.discriminators.zero_grad()
+        losses["loss"].backward()
+        grads = [value.grad for value in task.discriminators.parameters() if value.grad is not None]
+        norms.append(float(torch.cat([value.flatten() for value in grads]).norm()))
+    assert abs(norms[1] - norms[0]) > 1e-6
