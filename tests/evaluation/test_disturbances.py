@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import soundfile
@@ -6,7 +8,8 @@ from corpora.splits import noise_split
 from evaluation.disturbances import BABBLE_VOICES, Disturbance, Disturber, disturbances, reverberated
 from evaluation.figures import mean
 from evaluation.noise import NoiseSet, speech_level
-from evaluation.robustness import PICTURE, add_losses, plot_robustness
+from evaluation.report import REPORT, Report, write_report
+from evaluation.robustness import PICTURE, add_losses, main, plot_robustness
 from modelfile.locations import SAMPLES
 from speech.audio import read_audio
 from speech.noise_mixing import rms
@@ -75,3 +78,26 @@ def test_losses_are_paired_and_drawn(tmp_path):
     assert "voice: loss by the disturbance (judge)" not in figures["clone, v"]
     plot_robustness(tmp_path / "report", figures, ["v"], (5.0,))
     assert (tmp_path / "report" / PICTURE).stat().st_size > 5_000
+
+
+def test_two_reports_are_compared(tmp_path, capsys):
+    for label, losses in (("vits", (0.1, 0.2)), ("spectral", (0.3, 0.5))):
+        rows: list[dict[str, Any]] = [
+            {"condition": f"clone, {label}{suffix}", "key": key, "similarity": {"judge": {"cosine": cosine}}}
+            for key, loss in zip("ab", losses, strict=True)
+            for suffix, cosine in (("", 0.6), (", noise at 5 dB", 0.6 - loss), (", noise at 20 dB", 0.6))
+        ]
+        figures = {row["condition"]: {"voice: cosine (judge)": mean([0.5])} for row in rows}
+        write_report(tmp_path / label, Report("Voice cloning", {}, figures, rows))
+    command = [str(tmp_path / "vits"), str(tmp_path / "spectral"), "--names", "VITS", "Tacotron 2", "--out"]
+    assert main([*command, str(tmp_path / "out")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "| loss of cosine | VITS | Tacotron 2 | difference |"
+    (row,) = [line for line in lines if line.startswith("| noise at 5 dB (judge)")]
+    assert [cell.split()[0] for cell in row.split(" | ")[1:]] == ["0.150", "0.400", "0.250"]
+    assert (tmp_path / "out" / PICTURE).stat().st_size > 5_000
+    (tmp_path / "vits" / REPORT).write_text("{}")
+    with pytest.raises(SystemExit) as stop:
+        main([*command, str(tmp_path / "out")])
+    assert stop.value.code == 2
+    assert "make one first" in capsys.readouterr().err
