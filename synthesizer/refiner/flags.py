@@ -17,7 +17,7 @@ class RefinerFlags:
     generated: Path | None = None
     """Feature store of these mels, filled before training and used again by a later one; by default in --run."""
     start: Path | None = None
-    """Synthesizer of any family whose refiner to start from, instead of that of --warm-start."""
+    """Synthesizer of any family whose refiner and phone classifier to start from, instead of those of --warm-start."""
     rows: int = 16
     """Crops in a batch."""
     frames: int = 160

@@ -17,13 +17,13 @@ from torch import Tensor
 from synthesizer.attention_window import Window
 from synthesizer.decoding_check import Decoded
 from synthesizer.masks import SILENCE, length_mask
+from synthesizer.phone_classifier import goodness_of_pronunciation
 from synthesizer.refiner.network import Refiner
 from synthesizer.refiner.sampling import CoarseMel, refine, spoken_symbols
 from synthesizer.stopping import STOP_LOGIT, Cancelled, rest_steps, step_limit, stop_if
 from synthesizer.tacotron.config import InferenceSettings
 from synthesizer.tacotron.fast_decoder import fast_decoder_of
 from synthesizer.tacotron.model import Tacotron2
-from synthesizer.tacotron.phone_classifier import goodness_of_pronunciation
 from synthesizer.tacotron.postfilter import add_harmonics, predicted_f0
 from synthesizer.tacotron.variance import restore_variance
 

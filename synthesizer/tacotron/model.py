@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from synthesizer.masks import SILENCE, keep_mask, length_mask
+from synthesizer.phone_classifier import PhoneClassifier
 from synthesizer.refiner.discriminators import MelDiscriminators
 from synthesizer.refiner.network import Refiner
 from synthesizer.tacotron.attention import build_attention
 from synthesizer.tacotron.config import Architecture, TrainingSettings
 from synthesizer.tacotron.convolution import MaskedConvolution
-from synthesizer.tacotron.phone_classifier import PhoneClassifier
 from synthesizer.tacotron.pitch_predictor import PitchPredictor
 from synthesizer.tacotron.postfilter import Postfilter
 from synthesizer.tacotron.recurrence import MemoryOverTime, WeightOverTime, dropout, lstm_over_time, lstm_step, zoneout

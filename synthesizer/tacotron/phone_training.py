@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from speech.errors import CorpusError
+from synthesizer.phone_classifier import phone_loss
 from synthesizer.planning import header_entries, with_store_settings
 from synthesizer.refiner.data import RefinerBatch, RefinerBatches, RefinerItems
 from synthesizer.tacotron.config import TacotronConfig
 from synthesizer.tacotron.flags import TacotronFlags
 from synthesizer.tacotron.model import Tacotron2
-from synthesizer.tacotron.phone_classifier import phone_loss
 from synthesizer.tacotron.plan import frozen_model, read_model
 from synthesizer.tacotron.refiner_plan import decoded_items
 from synthesizer.training_flags import TrainingRun

@@ -12,6 +12,7 @@ from torch import Tensor
 from modelfile.checkpoint import weights_digest
 from speech.errors import ConfigError
 from synthesizer.batches import with_text
+from synthesizer.phone_classifier import phone_loss
 from synthesizer.planning import header_entries, with_store_settings
 from synthesizer.refiner.data import RefinerItems
 from synthesizer.refiner.network import Conditions
@@ -20,7 +21,6 @@ from synthesizer.refiner.plan import DEFAULT_SIZE, HELD_OUT, RefinedModel, plan_
 from synthesizer.tacotron.config import TacotronConfig
 from synthesizer.tacotron.flags import TacotronFlags
 from synthesizer.tacotron.model import Tacotron2
-from synthesizer.tacotron.phone_classifier import phone_loss
 from synthesizer.tacotron.plan import frozen_model, read_model
 from synthesizer.tacotron.refiner_mels import decode_recordings
 from synthesizer.training_flags import TrainingRun

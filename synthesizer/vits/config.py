@@ -94,6 +94,10 @@ class Architecture:
     """Blocks of the refiner."""
     refiner_discriminators: bool = False
     """Whether the model has the discriminators against which its refiner was trained, to train it further."""
+    phone_classifier_size: int = 0
+    """Width of the phone classifier, which finds the symbols of a recording for the refiner; 0 for none."""
+    phone_classifier_layers: int = 6
+    """Blocks of the phone classifier."""
     mel: MelConfig = field(default_factory=MelConfig)
 
     def __post_init__(self) -> None:
@@ -132,7 +136,8 @@ class Architecture:
         )  # fmt: skip
         require_ranges(self, dict.fromkeys(widths, (1, MOST_WIDTH)) | dict.fromkeys(layers, (1, MOST_LAYERS)))
         require_ranges(self, {"unit_rate": (1, 1000), "units": (0, MOST_UNITS), "istft_hop": (1, 512)})
-        require_ranges(self, {"refiner_size": (0, MOST_WIDTH), "refiner_layers": (1, MOST_LAYERS)})
+        for part in ("refiner", "phone_classifier"):
+            require_ranges(self, {f"{part}_size": (0, MOST_WIDTH), f"{part}_layers": (1, MOST_LAYERS)})
         for name, least in (("upsample_rates", 2), ("block_kernels", 1), ("block_dilations", 1)):
             values = getattr(self, name)
             if not 1 <= len(values) <= 8 or not all(least <= value <= 64 for value in values):
@@ -175,11 +180,6 @@ class InferenceSettings:
     """Mel frames that the decoder generates at once."""
 
     @property
-    def needs_source(self) -> bool:
-        """Whether a conversion takes the recording besides its units."""
-        return bool(self.source_residual or self.speaker_guidance)
-
-    @property
     def reduction_factor(self) -> int:
         """Frames per step of an alignment."""
         return 1
@@ -208,6 +208,17 @@ class VitsConfig:
     inference: InferenceSettings = field(default_factory=InferenceSettings)
     unit_file: str = ""
     """Digest of the unit file that the model was trained with, see `synthesizer.units.loading.file_digest`."""
+
+    @property
+    def refines(self) -> bool:
+        """Whether mels go through a refiner."""
+        return bool(self.architecture.refiner_size and self.inference.refiner_steps)
+
+    @property
+    def needs_source(self) -> bool:
+        """Whether a conversion takes the recording besides its units."""
+        finds_phones = self.refines and self.architecture.phone_classifier_size
+        return bool(self.inference.source_residual or self.inference.speaker_guidance or finds_phones)
 
     def __post_init__(self) -> None:
         if self.inference.speaker_guidance and self.architecture.decoder != "spectral":

@@ -19,6 +19,7 @@ from synthesizer.decoding_check import Decoded
 from synthesizer.fallbacks import SentenceRequest
 from synthesizer.options import SourceAudio, SpeechUnits
 from synthesizer.pacing import LONGEST_PAUSE_SECONDS
+from synthesizer.phone_classifier import phones_of
 from synthesizer.refiner.sampling import CoarseMel, refine
 from synthesizer.splitting import breaks_of
 from synthesizer.text.symbols import PAD_ID
@@ -53,9 +54,10 @@ def decode_sentence(model: Vits, config: VitsConfig, request: SentenceRequest, c
     durations = _with_pauses(model, config, durations, request)
     mean, deviation = (expand(x, durations, int(durations.sum())) for x in (encoded.mean, encoded.log_deviation))
     z = sample(model, config, mean, deviation, speaker, request.generator_seed)
-    if refines(model, config):
-        voice = Voice(request.embedding, request.reference)
-        chunks = refined_audio(model, config, mel_of(model, z, speaker), voice, None, request.generator_seed, check)
+    if config.refines:
+        voice, coarse = Voice(request.embedding, request.reference), mel_of(model, z, speaker)
+        spoken = _spoken(config, symbols[0].cpu().numpy(), durations[0].cpu().numpy())
+        chunks = refined_audio(model, config, coarse, voice, request.generator_seed, symbols=spoken, check=check)
     else:
         chunks = audio_of(model, config, z, speaker, check)
     wav = np.concatenate([*chunks])
@@ -104,16 +106,17 @@ def convert_units(
         if kept:
             mean = mean + kept * residual_of(model, units, source_of(speech), frames)
         drawn = functools.partial(sample, model, config, mean, deviation, seed=seed, noise=1 - kept)
-        if not refines(model, config) and not config.inference.speaker_guidance:
+        if not config.refines and not config.inference.speaker_guidance:
             chunks = audio_of(model, config, drawn(speaker), speaker, check)
         else:
             mel = mel_of(model, drawn(speaker), speaker)
             if config.inference.speaker_guidance:
                 spoken = condition(model, source_of(speech).embedding)
                 mel = guided(config, mel, mel_of(model, drawn(spoken), spoken))
-            if refines(model, config):
+            if config.refines:
                 f0 = None if pitch is None else of_frames(model, pitch, frames)
-                chunks = refined_audio(model, config, mel, voice, f0, seed, check)
+                phones = None if model.phone_classifier is None else _phones(model, source_of(speech).wav, frames)
+                chunks = refined_audio(model, config, mel, voice, seed, f0=f0, symbols=phones, check=check)
             else:
                 chunks = audio_of_mel(model, config, mel, check)
     while True:
@@ -181,11 +184,6 @@ def audio_of(model: Vits, config: VitsConfig, z: Tensor, speaker: Tensor, check:
         yield chunk.cpu().numpy()
 
 
-def refines(model: Vits, config: VitsConfig) -> bool:
-    """Whether mels go through a refiner."""
-    return model.refiner is not None and config.inference.refiner_steps > 0
-
-
 def mel_of(model: Vits, z: Tensor, speaker: Tensor) -> Tensor:
     """The mel of a latent variable, [1, n_mels, frames], by a spectral decoder."""
     assert isinstance(model.decoder, SpectralDecoder)
@@ -206,22 +204,44 @@ def audio_of_mel(model: Vits, config: VitsConfig, mel: Tensor, check: Check = no
 
 
 def refined_audio(
-    model: Vits, config: VitsConfig, mel: Tensor, voice: Voice, f0: Floats | None, seed: int, check: Check = nothing
+    model: Vits,
+    config: VitsConfig,
+    mel: Tensor,
+    voice: Voice,
+    seed: int,
+    *,
+    f0: Floats | None = None,
+    symbols: NDArray[np.int64] | None = None,
+    check: Check = nothing,
 ) -> Iterator[Floats]:
     """The audio of a mel [1, n_mels, frames] that the refiner gives the voice, in chunks.
 
     Args:
-        f0: [frames] in Hz, 0 where unvoiced; None measures it in the mel.
         seed: of the noise that the refiner starts from.
+        f0: [frames] in Hz, 0 where unvoiced; None measures it in the mel.
+        symbols: that are spoken, [frames]. None if they are unknown, and for a refiner that is trained without them.
     """
     assert model.refiner is not None
     sizes = config.architecture.mel
     coarse = mel[0].clamp(-sizes.max_abs_value, sizes.max_abs_value).cpu().numpy()
     f0 = f0_from_mel(coarse, sizes) if f0 is None else f0
-    symbols = np.full(coarse.shape[1], PAD_ID)  # the refiner is trained without them
+    if symbols is None or model.phone_classifier is None:
+        symbols = np.full(coarse.shape[1], PAD_ID)
     given = CoarseMel(coarse, symbols, f0, voice.embedding, voice.reference)
     refined = torch.from_numpy(refine(model.refiner, given, config.inference, seed, check))
     return audio_of_mel(model, config, refined[None].to(mel.device), check)
+
+
+def _phones(model: Vits, wav: Floats, frames: int) -> NDArray[np.int64]:
+    """The symbols of a recording by the phone classifier, [frames]."""
+    assert model.phone_classifier is not None
+    found = phones_of(model.phone_classifier, synthesis_mel(wav, model.config.mel))
+    return found[np.minimum(np.arange(frames), len(found) - 1)]
+
+
+def _spoken(config: VitsConfig, symbols: NDArray[np.int64], durations: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The symbol of each frame: symbols [symbols] and durations of the tokens [tokens] -> int64 [frames]."""
+    return np.repeat(symbols, _of_symbols(config, durations))
 
 
 def of_frames(model: Vits, pitch: Floats, frames: int) -> Floats:

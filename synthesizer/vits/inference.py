@@ -70,7 +70,7 @@ class VitsSynthesizer(NetworkSynthesizer[Vits, VitsConfig]):
             sizes.unit_rate,
             sizes.unit_pitch,
             self.config.unit_file,
-            self.config.inference.needs_source,
+            self.config.needs_source,
         )
 
     def align_transcript(self, transcript: Transcript, mel: Floats, embedding: Floats, key: str) -> AlignedMel:

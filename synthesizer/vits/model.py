@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from kernels.alignment_search import search_alignment
 from speech.errors import ConfigError
+from synthesizer.phone_classifier import PhoneClassifier
 from synthesizer.refiner.discriminators import MelDiscriminators
 from synthesizer.refiner.network import Refiner
 from synthesizer.text.symbols import PAD_ID
@@ -67,6 +68,7 @@ class Vits(nn.Module):
         self.discriminators: MelDiscriminators | None = (
             MelDiscriminators(config.mel.n_mels) if config.refiner_discriminators else None
         )
+        self.phone_classifier = PhoneClassifier(config) if config.phone_classifier_size else None
 
     def condition(self, embedding: Tensor) -> Tensor:
         """[batch, speaker_embedding_size], L2 norm 1 -> [batch, speaker_size, 1]."""

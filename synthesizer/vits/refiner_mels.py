@@ -12,6 +12,7 @@ from corpora.store import FeatureStore, FeatureWriter
 from speech.errors import CorpusError
 from speech.mel import code_mel, decode_mel
 from speech.mel_f0 import f0_from_mel
+from synthesizer.phone_classifier import phones_of
 from synthesizer.text.symbols import PAD_ID
 from synthesizer.vits.config import VitsConfig
 from synthesizer.vits.data import VitsBatch, collate
@@ -42,7 +43,8 @@ def convert_recordings(
 ) -> FeatureStore:
     """Convert recordings of a store into another store; those that are there already are kept.
 
-    The items are those of `synthesizer.refiner.data.RefinerItems`, without symbols.
+    The items are those of `synthesizer.refiner.data.RefinerItems`. Their symbols are those that the model's phone
+    classifier finds in the recordings, as in use; without one they are unknown.
 
     Args:
         origin: identifies the weights of `model`. A store of other weights is refused.
@@ -70,11 +72,18 @@ def convert_recordings(
                 recorded = decode_mel(store.array(index, "mel"), sizes.mel.max_abs_value)
                 arrays = {
                     "generated": code_mel(mel[:, : len(recorded)].T, sizes.mel.max_abs_value),
-                    "symbols": np.full(len(recorded), PAD_ID, np.uint8),
+                    "symbols": _symbols(model, recorded.T).astype(np.uint8),
                     "f0": f0_from_mel(recorded.T, sizes.mel).astype(np.float16),
                 }
                 writer.add(store.keys[index], arrays, {})
     return FeatureStore(directory)
+
+
+def _symbols(model: Vits, recorded: np.ndarray) -> np.ndarray:
+    """The symbols in a mel [n_mels, frames]."""
+    if model.phone_classifier is None:
+        return np.full(recorded.shape[1], PAD_ID)
+    return phones_of(model.phone_classifier, recorded)
 
 
 def _of_another(store: FeatureStore, index: int, of_speakers: dict[str, list[int]], rng: np.random.Generator) -> int:

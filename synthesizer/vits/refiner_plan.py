@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from corpora.store import FeatureStore
 
 TRAINED = ("refiner.", "discriminators.")
+TAKEN = (*TRAINED, "phone_classifier.")  # of `--refine.start`
 
 
 def plan_refiner(flags: VitsFlags, store: FeatureStore, run: TrainingRun) -> TrainingPlan:
@@ -90,6 +91,8 @@ def converted_items(
 def network_with_refiner(flags: VitsFlags, store: FeatureStore) -> tuple[Vits, VitsConfig]:
     """The frozen network of `--warm-start` with a trainable refiner: its own, that of `--refine.start`, or a new one.
 
+    A phone classifier is taken from `--refine.start`, too.
+
     Raises:
         ConfigError: there is no `--warm-start`, or it has no units or predicts no mels.
         ModelFileError: `--refine.start` has no refiner.
@@ -102,13 +105,11 @@ def network_with_refiner(flags: VitsFlags, store: FeatureStore) -> tuple[Vits, V
     if not sizes.units:
         raise ConfigError(f"{flags.warm_start} reads text only: a refiner of a VITS is trained on conversions.")
     if start is not None:
-        given, size, layers = refiner_of(start)
-        weights = {name: tensor for name, tensor in weights.items() if not name.startswith(TRAINED)} | given
+        given, changes = parts_of(start)
+        weights = {name: tensor for name, tensor in weights.items() if not name.startswith(TAKEN)} | given
     else:
-        size, layers = sizes.refiner_size or DEFAULT_SIZE, sizes.refiner_layers
-    architecture = replace(
-        sizes, refiner_size=size, refiner_layers=layers, refiner_discriminators=flags.refine.adversarial
-    )
+        changes = {"refiner_size": sizes.refiner_size or DEFAULT_SIZE}
+    architecture = replace(sizes, **changes, refiner_discriminators=flags.refine.adversarial)
     config = replace(found, architecture=architecture)
     network = Vits(architecture)
     take_over(network, weights, start or flags.warm_start)
@@ -119,8 +120,8 @@ def network_with_refiner(flags: VitsFlags, store: FeatureStore) -> tuple[Vits, V
     return network, config
 
 
-def refiner_of(path: Path) -> tuple[dict[str, Tensor], int, int]:
-    """Weights of the refiner and the discriminators of a synthesizer of any family, and the refiner's size and layers.
+def parts_of(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Weights of the refiner, its discriminators and the phone classifier of a synthesizer of any family, and sizes.
 
     Raises:
         ModelFileError: it is no synthesizer with a refiner.
@@ -129,5 +130,6 @@ def refiner_of(path: Path) -> tuple[dict[str, Tensor], int, int]:
     sizes = header.config.get("architecture", {}) if isinstance(header.config, dict) else {}
     if not sizes.get("refiner_size"):
         raise ModelFileError(f"{path} has no refiner: give a synthesizer with one.")
-    chosen = {name: tensor for name, tensor in weights.items() if name.startswith(TRAINED)}
-    return chosen, int(sizes["refiner_size"]), int(sizes.get("refiner_layers", 8))
+    names = ("refiner_size", "refiner_layers", "phone_classifier_size", "phone_classifier_layers")
+    chosen = {name: tensor for name, tensor in weights.items() if name.startswith(TAKEN)}
+    return chosen, {name: int(sizes[name]) for name in names if name in sizes}

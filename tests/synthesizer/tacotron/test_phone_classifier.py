@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 from speech.errors import ConfigError
 from synthesizer.decoding_check import Decoded
+from synthesizer.phone_classifier import FLOOR, STRIDE, PhoneClassifier, goodness_of_pronunciation
 from synthesizer.refiner.data import RefinerBatches, RefinerItems
 from synthesizer.refiner.flags import RefinerFlags
 from synthesizer.tacotron import decoding
 from synthesizer.tacotron.config import InferenceSettings, TacotronConfig
 from synthesizer.tacotron.decoding import free_run
 from synthesizer.tacotron.model import Tacotron2
-from synthesizer.tacotron.phone_classifier import FLOOR, STRIDE, PhoneClassifier, goodness_of_pronunciation
 from synthesizer.tacotron.phone_training import PhoneTask
 from synthesizer.tacotron.refiner_mels import decode_recordings
 from synthesizer.text.symbols import SYMBOLS

@@ -7,14 +7,16 @@ language learning") finds them: the log probability that a phone classifier give
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from speech.mel_config import MelConfig
 from synthesizer.decoding_check import Decoded
-from synthesizer.tacotron.config import Architecture
 from synthesizer.text.symbols import PAD_ID, SYMBOLS
 
 STRIDE = 2  # mel frames of an output
@@ -23,10 +25,26 @@ FLOOR = -8.0  # log probability of a phone that is not spoken at all, and the lo
 IS_SPOKEN = np.array([any(character.isalpha() for character in symbol) for symbol in SYMBOLS])
 
 
+class PhoneClassifierSizes(Protocol):
+    """What the architecture of a family says of its phone classifier."""
+
+    @property
+    def n_symbols(self) -> int: ...
+
+    @property
+    def mel(self) -> MelConfig: ...
+
+    @property
+    def phone_classifier_size(self) -> int: ...
+
+    @property
+    def phone_classifier_layers(self) -> int: ...
+
+
 class PhoneClassifier(nn.Module):
     """Residual convolutions over a mel; each output depends on the frames around it only."""
 
-    def __init__(self, config: Architecture) -> None:
+    def __init__(self, config: PhoneClassifierSizes) -> None:
         super().__init__()
         size = config.phone_classifier_size
         self.first = nn.Conv1d(config.mel.n_mels, size, 5, stride=STRIDE, padding=2)
@@ -57,6 +75,14 @@ class _Block(nn.Module):
         normal = self.norm(x.transpose(1, 2)).transpose(1, 2)
         mixed: Tensor = self.mixing(F.gelu(self.over_time(F.gelu(normal))))
         return mixed
+
+
+@torch.no_grad()
+def phones_of(classifier: PhoneClassifier, mel: NDArray[np.float32]) -> NDArray[np.int64]:
+    """The most probable symbol of each frame: mel [n_mels, frames], dB scaled to [-4, 4] -> int64 [frames]."""
+    device = classifier.last.weight.device
+    found = classifier(torch.from_numpy(np.ascontiguousarray(mel.T, np.float32))[None].to(device))[0].argmax(1)
+    return np.repeat(found.cpu().numpy(), STRIDE)[: mel.shape[1]]
 
 
 def phone_loss(classifier: PhoneClassifier, mel: Tensor, symbols: Tensor) -> tuple[Tensor, Tensor]:
