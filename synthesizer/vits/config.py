@@ -176,6 +176,8 @@ class InferenceSettings:
     """Scale of the noise that the refiner starts from."""
     refiner_guidance: float = 1.0
     """Classifier-free guidance of the refiner towards the speaker (arXiv 2207.12598); 1 for none. Doubles its work."""
+    refine_conversions: bool = True
+    """Refine conversions too, not texts alone."""
     chunk_frames: int = 100
     """Mel frames that the decoder generates at once."""
 
@@ -210,14 +212,19 @@ class VitsConfig:
     """Digest of the unit file that the model was trained with, see `synthesizer.units.loading.file_digest`."""
 
     @property
-    def refines(self) -> bool:
-        """Whether mels go through a refiner."""
+    def refines_texts(self) -> bool:
+        """Whether the mels of texts go through the refiner."""
         return bool(self.architecture.refiner_size and self.inference.refiner_steps)
+
+    @property
+    def refines_conversions(self) -> bool:
+        """Whether those of conversions do."""
+        return self.refines_texts and self.inference.refine_conversions
 
     @property
     def needs_source(self) -> bool:
         """Whether a conversion takes the recording besides its units."""
-        finds_phones = self.refines and self.architecture.phone_classifier_size
+        finds_phones = self.refines_conversions and self.architecture.phone_classifier_size
         return bool(self.inference.source_residual or self.inference.speaker_guidance or finds_phones)
 
     def __post_init__(self) -> None:

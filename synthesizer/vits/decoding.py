@@ -54,7 +54,7 @@ def decode_sentence(model: Vits, config: VitsConfig, request: SentenceRequest, c
     durations = _with_pauses(model, config, durations, request)
     mean, deviation = (expand(x, durations, int(durations.sum())) for x in (encoded.mean, encoded.log_deviation))
     z = sample(model, config, mean, deviation, speaker, request.generator_seed)
-    if config.refines:
+    if config.refines_texts:
         voice, coarse = Voice(request.embedding, request.reference), mel_of(model, z, speaker)
         spoken = _spoken(config, symbols[0].cpu().numpy(), durations[0].cpu().numpy())
         chunks = refined_audio(model, config, coarse, voice, request.generator_seed, symbols=spoken, check=check)
@@ -106,14 +106,14 @@ def convert_units(
         if kept:
             mean = mean + kept * residual_of(model, units, source_of(speech), frames)
         drawn = functools.partial(sample, model, config, mean, deviation, seed=seed, noise=1 - kept)
-        if not config.refines and not config.inference.speaker_guidance:
+        if not config.refines_conversions and not config.inference.speaker_guidance:
             chunks = audio_of(model, config, drawn(speaker), speaker, check)
         else:
             mel = mel_of(model, drawn(speaker), speaker)
             if config.inference.speaker_guidance:
                 spoken = condition(model, source_of(speech).embedding)
                 mel = guided(config, mel, mel_of(model, drawn(spoken), spoken))
-            if config.refines:
+            if config.refines_conversions:
                 f0 = None if pitch is None else of_frames(model, pitch, frames)
                 phones = None if model.phone_classifier is None else _phones(model, source_of(speech).wav, frames)
                 chunks = refined_audio(model, config, mel, voice, seed, f0=f0, symbols=phones, check=check)

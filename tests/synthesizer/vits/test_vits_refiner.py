@@ -148,6 +148,9 @@ def test_conversions_and_texts_go_through_the_refiner():
     assert all(not np.allclose(other, found, atol=1e-3) for other in others)
     spoken, unrefined = (one.synthesize("Yes.", VOICE).wav for one in (vits, plain))
     assert spoken.shape == unrefined.shape and not np.allclose(spoken, unrefined, atol=1e-3)
+    vits.config = replace(vits.config, inference=replace(vits.config.inference, refine_conversions=False))
+    np.testing.assert_array_equal(converted(vits), converted(plain))
+    np.testing.assert_array_equal(vits.synthesize("Yes.", VOICE).wav, spoken)
 
 
 def test_a_phone_classifier_gives_the_refiner_symbols(store, tmp_path):
