@@ -17,7 +17,8 @@ class RefinerFlags:
     generated: Path | None = None
     """Feature store of these mels, filled before training and used again by a later one; by default in --run."""
     start: Path | None = None
-    """Synthesizer of any family whose refiner and phone classifier to start from, instead of those of --warm-start."""
+    """For a VITS: synthesizer of any family whose refiner and phone classifier to start from, instead of those of
+    --warm-start."""
     rows: int = 16
     """Crops in a batch."""
     frames: int = 160
@@ -56,6 +57,8 @@ class RefinerFlags:
             raise ConfigError(
                 f"--refine.discriminator-lr-scale must lie in (0, 100], not {self.discriminator_lr_scale}."
             )
+        if self.exchanged_weight and not self.adversarial:
+            raise ConfigError("--refine.exchanged-weight needs --refine.adversarial.")
         for name in ("phone_weight", "voice_weight", "exchanged_weight"):
             if not 0 <= getattr(self, name) <= 10:
                 raise ConfigError(f"--refine.{name.replace('_', '-')} must lie in [0, 10].")

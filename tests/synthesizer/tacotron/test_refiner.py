@@ -22,9 +22,10 @@ from synthesizer.refiner.network import Conditions, Refiner, pattern_table
 from synthesizer.refiner.sampling import CoarseMel, refine, spoken_symbols, time_steps
 from synthesizer.refiner.task import RefinerTask
 from synthesizer.tacotron.config import InferenceSettings, TacotronConfig
+from synthesizer.tacotron.flags import TacotronFlags
 from synthesizer.tacotron.model import Tacotron2
 from synthesizer.tacotron.refiner_mels import decode_recordings
-from synthesizer.tacotron.refiner_plan import decoded_items
+from synthesizer.tacotron.refiner_plan import decoded_items, model_with_refiner
 from tests.synthesizer.toy import HEADER, facade, toy_config, toy_run, toy_store
 
 SIZES: dict[str, Any] = {"postfilter_size": 8, "postfilter_layers": 1, "refiner_size": 16, "refiner_layers": 2}
@@ -283,3 +284,9 @@ def test_a_reference_of_other_mel_settings_is_not_used():
 def test_impossible_sizes_are_refused(size):
     with pytest.raises(ConfigError, match="refiner_size"):
         toy_config(refiner_size=size)
+
+
+def test_a_tacotron_takes_no_refiner_of_another_model(store, tmp_path):
+    flags = TacotronFlags(tmp_path, refiner=True, refine=RefinerFlags(start=tmp_path / "other.safetensors"))
+    with pytest.raises(ConfigError, match="for a VITS"):
+        model_with_refiner(flags, store)

@@ -121,6 +121,8 @@ def test_the_discriminators_use_both_mels():
         {"adversarial_weight": 11.0},
         {"discriminator_warmup_steps": -1},
         {"voice_weight": -1.0},
+        {"exchanged_weight": 0.5},
+        {"exchanged_weight": -1.0, "adversarial": True},
     ],
 )
 def test_impossible_settings_are_refused(changes):
