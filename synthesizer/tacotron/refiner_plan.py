@@ -93,9 +93,7 @@ def model_with_refiner(flags: TacotronFlags, store: FeatureStore) -> tuple[Tacot
         ConfigError: the model has no postfilter, whose F0 the refiner needs; `--refine.start` is given.
     """
     if flags.refine.start is not None:
-        raise ConfigError(
-            "--refine.start is for a VITS: a Tacotron 2 trains the refiner of --warm-start or a new one."
-        )
+        raise ConfigError("--refine.start is for a VITS: a Tacotron 2 trains the refiner of --warm-start or a new one.")
     found, weights = read_model(flags)
     found = with_store_settings(found, store, from_file=True)
     if not found.architecture.postfilter_size:
