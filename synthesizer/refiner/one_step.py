@@ -131,17 +131,20 @@ def _refined(refiner: Refiner, given: Conditions, noise: Tensor) -> Tensor:
 
 def exchanged(given: Conditions) -> Conditions:
     """The conditions with the voice of the next row: embedding, reference, and F0 around its median."""
-    medians = [row[row > 0].median() if bool((row > 0).any()) else None for row in given.f0]
-    ratios = [
-        1.0 if own is None or other is None else float(other / own)
-        for own, other in zip(medians, [*medians[1:], medians[0]], strict=True)
-    ]
     return given._replace(
         embedding=given.embedding.roll(-1, 0),
         reference=given.reference.roll(-1, 0),
         reference_lengths=given.reference_lengths.roll(-1, 0),
-        f0=given.f0 * given.f0.new_tensor(ratios)[:, None],
+        f0=pitch_of_next(given.f0),
     )
+
+
+def pitch_of_next(pitch: Tensor) -> Tensor:
+    """F0 [batch, positions] in Hz, 0 where it is unvoiced: each row around the median of the next row."""
+    medians = [row[row > 0].median() if bool((row > 0).any()) else None for row in pitch]
+    pairs = zip(medians, [*medians[1:], medians[0]], strict=True)
+    factors = [1.0 if own is None or other is None else float(other / own) for own, other in pairs]
+    return pitch * pitch.new_tensor(factors)[:, None]
 
 
 def _exchanged_losses(

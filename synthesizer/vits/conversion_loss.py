@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from speech.mel_config import MelConfig
+from synthesizer.refiner.one_step import pitch_of_next
 from synthesizer.speaker_loss import EncoderFrontEnd, MelEmbedder
 from synthesizer.units.config import N_MELS
 from synthesizer.units.encoders import NetworkUnits
@@ -163,11 +164,3 @@ class ConversionLosses(nn.Module):
                 own = mel_of(source)
             mel = (mel + guidance * (mel - own)).clamp(-most, most)
         return mel.transpose(1, 2)
-
-
-def pitch_of_next(pitch: Tensor) -> Tensor:
-    """F0 [batch, units] in Hz, 0 where it is unvoiced: each row around the median of the next row."""
-    medians = [row[row > 0].median() if bool((row > 0).any()) else None for row in pitch]
-    pairs = zip(medians, [*medians[1:], medians[0]], strict=True)
-    factors = [1.0 if own is None or other is None else float(other / own) for own, other in pairs]
-    return pitch * pitch.new_tensor(factors)[:, None]

@@ -15,13 +15,14 @@ from speech.errors import ConfigError, CorpusError, WorkCancelled
 from speech.mel_config import MelConfig
 from synthesizer import Synthesizer
 from synthesizer.options import EmbeddedVoice, SourceAudio, SpeechUnits, UnitSettings
+from synthesizer.refiner.one_step import pitch_of_next
 from synthesizer.training_flags import TrainingRun
 from synthesizer.units.config import NetworkConfig, UnitConfig
 from synthesizer.units.encoders import NetworkUnits
 from synthesizer.units.loading import file_digest, load_unit_encoder
 from synthesizer.units.model import UnitNetwork
 from synthesizer.vits.config import InferenceSettings, VitsConfig
-from synthesizer.vits.conversion_loss import ContentDistance, pitch_of_next
+from synthesizer.vits.conversion_loss import ContentDistance
 from synthesizer.vits.data import collate
 from synthesizer.vits.decoding import condition
 from synthesizer.vits.flags import VitsFlags
