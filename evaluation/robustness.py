@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -111,11 +111,12 @@ class Arguments:
 
 @dataclass(frozen=True)
 class Measured:
-    """One model of a report, under the name that it is to have."""
+    """One model of a report, under the name that it is to have. `ratios`: of its disturbances, in dB."""
 
     name: str
     figures: Mapping[str, Mapping[str, Figure]]
     losses: Mapping[tuple[str, str], Mapping[str, float]]
+    ratios: Collection[float]
 
     @classmethod
     def read(cls, folder: Path, name: str) -> Measured:
@@ -125,6 +126,11 @@ class Measured:
             figures, rows = content["figures"], content["outputs"]
             (label,) = {condition.split(", ")[1] for condition in figures if condition.startswith("clone, ")}
             losses = losses_of(rows, label)
+            ratios = {
+                float(condition.split()[-2]) for condition in figures if condition.startswith(f"clone, {label}, ")
+            }
+            if not ratios:
+                raise ValueError("no disturbed reference")
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ConfigError(
                 f"{folder} has no report of `evaluate.py cloning --noise` with one model: make one first."
@@ -135,7 +141,7 @@ class Measured:
             for condition, named in figures.items()
             if condition == start or condition.startswith(f"{start}, ")
         }
-        return cls(name, renamed, losses)
+        return cls(name, renamed, losses, ratios)
 
 
 @exit_on_speech_error
@@ -149,8 +155,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         both = [second[name] - first[name] for name in first if name in second]
         cells = (mean(values) for values in (first.values(), second.values(), both))
         print(f"| {key[0]} ({key[1]}) | " + " | ".join(map(str, cells)) + " |")
-    ratios = {float(disturbance.split()[-2]) for disturbance, _ in one.losses}
-    plot_robustness(arguments.out, {**one.figures, **other.figures}, arguments.names, sorted(ratios))
+    ratios = sorted({*one.ratios, *other.ratios})
+    plot_robustness(arguments.out, {**one.figures, **other.figures}, arguments.names, ratios)
     return 0
 
 

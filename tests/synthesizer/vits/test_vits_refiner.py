@@ -182,10 +182,13 @@ def test_the_phone_classifier_of_another_model_is_taken_over(store, finished, tm
     other = toy_vits(seed=5, **SIZES, **REFINER, phone_classifier_size=8, phone_classifier_layers=1)
     other.save(tmp_path / "other.safetensors")
     refine = replace(REFINE, start=tmp_path / "other.safetensors")
-    made: Any = planned(refiner_flags(store, finished, tmp_path / "run", refine=refine), store)
+    made: Any = planned(refiner_flags(store, finished, tmp_path / "plan", refine=refine), store)
     assert other.model.phone_classifier is not None
     torch.testing.assert_close(made.task.model.phone_classifier.last.weight, other.model.phone_classifier.last.weight)
     assert not made.task.model.phone_classifier.last.weight.requires_grad
+    main(refiner_flags(store, finished, tmp_path / "run", refine=refine))
+    trained = Synthesizer.load(tmp_path / "run" / "model.safetensors")
+    assert trained.model.phone_classifier is not None  # type: ignore[attr-defined]
 
 
 def test_a_frame_has_the_pitch_of_the_unit_at_its_middle():
