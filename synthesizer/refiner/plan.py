@@ -90,7 +90,7 @@ def plan_of(
         ema_decay=0.999,
         betas=(0.8, 0.99) if refine.adversarial else (0.9, 0.999),
     )
-    settings = {**asdict(refine), "start": str(refine.start)}
+    settings = {**asdict(refine), "start": str(refine.start or "")}
     del settings["generated"]  # where the generated mels are kept does not change the result
     described = {"store": str(flags.store), "start": str(flags.warm_start), "refiner": settings}
     if voice:
