@@ -56,7 +56,8 @@ def convert_recordings(
     sizes = config.architecture
     of_speakers: dict[str, list[int]] = {}
     for index in indices:
-        of_speakers.setdefault(store.meta(index)["speaker"], []).append(index)
+        if store.meta(index)["split"] == "train":  # held-out speakers are no voices
+            of_speakers.setdefault(store.meta(index)["speaker"], []).append(index)
     if len(of_speakers) < 2:
         raise CorpusError(f"{store.directory} has recordings of one speaker: a refiner needs several.")
     rng = np.random.default_rng(0)
