@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,13 +13,16 @@ from torch import Tensor
 
 from corpora.store import FeatureStore
 from speech.errors import CorpusError
-from speech.mel import decode_mel
+from speech.mel import code_mel, decode_mel
+from speech.mel_config import MelConfig
+from speech.mel_f0 import f0_from_mel
 from synthesizer.masks import SILENCE
 from synthesizer.refiner.flags import RefinerFlags
 from synthesizer.refiner.network import FRAMES, Conditions
 from synthesizer.text.symbols import PAD_ID
 
 Floats = NDArray[np.float32]
+Progress = Callable[[Iterable[int], str], Iterable[int]]  # (iterable, label) -> the same iterable
 
 SEED_STRIDE = 1_000_003
 LEAST_REFERENCE = 96  # frames: 1.2 s
@@ -46,14 +50,32 @@ class RefinerBatch:
     recorded: Tensor
 
 
+def item_arrays(
+    made: Floats, symbols: NDArray[np.integer], recorded: Floats, config: MelConfig
+) -> dict[str, NDArray[Any]]:
+    """What a store of generated mels holds of a recording.
+
+    Args:
+        made, recorded: mels [n_mels, frames] of the synthesizer and of the recording, dB scaled.
+        symbols: that are spoken, [frames].
+
+    Returns:
+        `generated` (uint8 [frames, n_mels], see `speech.mel.code_mel`), `symbols` (uint8 [frames]) and `f0` of the
+        recording (float16 [frames] in Hz, 0 where unvoiced).
+    """
+    return {
+        "generated": code_mel(made.T, config.max_abs_value),
+        "symbols": symbols.astype(np.uint8),
+        "f0": f0_from_mel(recorded, config).astype(np.float16),
+    }
+
+
 class RefinerItems:
     """Utterances with their decoded mel, and the other utterances of each speaker.
 
     Args:
         store: the recordings.
-        generated: what the synthesizer makes of them, with the keys of `store`: `generated` (uint8 [frames, n_mels],
-            see `speech.mel.code_mel`), `symbols` (uint8 [frames], the spoken symbol) and `f0` (float16 [frames] in Hz,
-            0 where unvoiced).
+        generated: what the synthesizer makes of them: `item_arrays` under the keys of `store`.
         indices: of `store`; those without a generated mel are left out.
         without_mel: fraction of the training crops without the generated mel, for a synthesizer with symbols.
         changed: fraction with another vocal tract and spectral tilt, which the network has to correct.

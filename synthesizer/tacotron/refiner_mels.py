@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from corpora.store import FeatureStore, FeatureWriter
-from speech.mel import code_mel, decode_mel
-from speech.mel_f0 import f0_from_mel
+from speech.mel import decode_mel
 from synthesizer.fallbacks import key_seed
+from synthesizer.refiner.data import Progress, item_arrays
 from synthesizer.tacotron.config import InferenceSettings
 from synthesizer.tacotron.decoding import SentenceInput
 from synthesizer.tacotron.model import Tacotron2
 from synthesizer.tacotron.warping import decode_like
 from synthesizer.text.transcript import Transcript, encode
-
-Progress = Callable[[Iterable[int], str], Iterable[int]]  # (iterable, label) -> the same iterable
 
 BATCH_ROWS = 32  # recordings in a batch
 DECODING = "free running"  # recorded in the store, so that one made otherwise is not continued
@@ -58,12 +56,7 @@ def decode_recordings(
             for index, mel, made in zip(
                 chosen, recorded, decode_like(model, sentences, recorded, settings), strict=True
             ):
-                arrays = {
-                    "generated": code_mel(made.mel.T, mel_config.max_abs_value),
-                    "symbols": made.symbols.astype(np.uint8),
-                    "f0": f0_from_mel(mel, mel_config).astype(np.float16),
-                }
-                writer.add(store.keys[index], arrays, {})
+                writer.add(store.keys[index], item_arrays(made.mel, made.symbols, mel, mel_config), {})
     return FeatureStore(directory)
 
 

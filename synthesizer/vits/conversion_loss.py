@@ -108,7 +108,7 @@ class ConversionLosses(nn.Module):
         rows, config = min(len(batch.wav), MOST_CROPS), network.config
         if rows < 2:
             return {}
-        latent = self._converted(network, batch, output, of_units, generator)[:rows]
+        latent = self._converted(network, batch, output, of_units, rows, generator)
         length = round(SECONDS * config.mel.frames_per_second)
         starts, frames = random_segments(batch.frame_lengths[:rows], length, generator)
         embedding = batch.embedding.roll(-1, 0)[:rows]
@@ -127,22 +127,24 @@ class ConversionLosses(nn.Module):
         batch: VitsBatch,
         output: TrainingOutput,
         of_units: TrainingOutput | None,
+        rows: int,
         generator: torch.Generator,
     ) -> Tensor:
-        """The latent variables of conversions, in the space of the prior; the pitch is moved to the voice's median."""
+        """The latent variables of the first conversions, in the space of the prior, with the pitch of the voices."""
         if of_units is None:
-            return output.flowed
-        mean, deviation = of_units.mean, of_units.log_deviation
+            return output.flowed[:rows]
+        mean, deviation = of_units.mean[:rows], of_units.log_deviation[:rows]
         if batch.unit_pitch is not None:
             assert batch.units is not None and batch.unit_lengths is not None
-            moved = network.encode_units(batch.units, batch.unit_lengths, pitch_of_next(batch.unit_pitch))
+            pitch = pitch_of_next(batch.unit_pitch)[:rows]
+            moved = network.encode_units(batch.units[:rows], batch.unit_lengths[:rows], pitch)
             mean, deviation = (
                 network.at_frames(x, output.flowed.shape[2]) for x in (moved.mean, moved.log_deviation)
             )  # fmt: skip
         kept = self.settings.source_residual
         noise = torch.randn(mean.shape, generator=generator).to(mean.device)
         drawn = (1 - kept) * self.settings.noise_scale * noise * deviation.exp()
-        return mean + kept * (output.flowed - of_units.mean) + drawn
+        return mean + kept * (output.flowed[:rows] - of_units.mean[:rows]) + drawn
 
     def _mel(self, network: Vits, latent: Tensor, embedding: Tensor, source: Tensor) -> Tensor:
         """Mels [batch, frames, n_mels] of latent variables in the space of the prior, with guidance.

@@ -54,14 +54,14 @@ def decode_sentence(model: Vits, config: VitsConfig, request: SentenceRequest, c
     durations = _with_pauses(model, config, durations, request)
     mean, deviation = (expand(x, durations, int(durations.sum())) for x in (encoded.mean, encoded.log_deviation))
     z = sample(model, config, mean, deviation, speaker, request.generator_seed)
+    frames = _of_symbols(config, durations[0].cpu().numpy())
     if config.refines_texts:
         voice, coarse = Voice(request.embedding, request.reference), mel_of(model, z, speaker)
-        spoken = _spoken(config, symbols[0].cpu().numpy(), durations[0].cpu().numpy())
+        spoken = np.repeat(symbols[0].cpu().numpy(), frames)
         chunks = refined_audio(model, config, coarse, voice, request.generator_seed, symbols=spoken, check=check)
     else:
         chunks = audio_of(model, config, z, speaker, check)
     wav = np.concatenate([*chunks])
-    frames = _of_symbols(config, durations[0].cpu().numpy())
     alignment = np.repeat(np.eye(len(frames), dtype=np.float32), frames, 1)
     mel = synthesis_mel(wav, config.architecture.mel)[:, : alignment.shape[1]]
     return Decoded(np.ascontiguousarray(mel), alignment, True, wav)
@@ -137,7 +137,7 @@ def source_of(speech: SpeechUnits) -> SourceAudio:
     """Raises: ConfigError: there is no source."""
     if speech.source is None:
         raise ConfigError(
-            "This VITS needs the recording besides its units (source_residual, speaker_guidance): give both."
+            "This VITS needs the recording besides its units (source_residual, speaker_guidance, refiner): give both."
         )
     return speech.source
 
@@ -237,11 +237,6 @@ def _phones(model: Vits, wav: Floats, frames: int) -> NDArray[np.int64]:
     assert model.phone_classifier is not None
     found = phones_of(model.phone_classifier, synthesis_mel(wav, model.config.mel))
     return found[np.minimum(np.arange(frames), len(found) - 1)]
-
-
-def _spoken(config: VitsConfig, symbols: NDArray[np.int64], durations: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The symbol of each frame: symbols [symbols] and durations of the tokens [tokens] -> int64 [frames]."""
-    return np.repeat(symbols, _of_symbols(config, durations))
 
 
 def of_frames(model: Vits, pitch: Floats, frames: int) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,17 +10,15 @@ import torch
 
 from corpora.store import FeatureStore, FeatureWriter
 from speech.errors import CorpusError
-from speech.mel import code_mel, decode_mel
-from speech.mel_f0 import f0_from_mel
+from speech.mel import decode_mel
 from synthesizer.phone_classifier import phones_of
+from synthesizer.refiner.data import Progress, item_arrays
 from synthesizer.text.symbols import PAD_ID
 from synthesizer.vits.config import VitsConfig
 from synthesizer.vits.data import VitsBatch, collate
 from synthesizer.vits.layers import mask_of
 from synthesizer.vits.model import Vits
 from synthesizer.vits.spectral_decoder import SpectralDecoder
-
-Progress = Callable[[Iterable[int], str], Iterable[int]]  # (iterable, label) -> the same iterable
 
 BATCH_ROWS = 16  # recordings in a batch
 DECODING = "conversion"  # recorded in the store, so that one made otherwise is not continued
@@ -70,12 +68,8 @@ def convert_recordings(
             others = [_of_another(store, index, of_speakers, rng) for index in chosen]
             made = _converted(model, config, store, chosen, others, rng)
             for index, mel in zip(chosen, made, strict=True):
-                recorded = decode_mel(store.array(index, "mel"), sizes.mel.max_abs_value)
-                arrays = {
-                    "generated": code_mel(mel[:, : len(recorded)].T, sizes.mel.max_abs_value),
-                    "symbols": _symbols(model, recorded.T).astype(np.uint8),
-                    "f0": f0_from_mel(recorded.T, sizes.mel).astype(np.float16),
-                }
+                recorded = decode_mel(store.array(index, "mel"), sizes.mel.max_abs_value).T
+                arrays = item_arrays(mel[:, : recorded.shape[1]], _symbols(model, recorded), recorded, sizes.mel)
                 writer.add(store.keys[index], arrays, {})
     return FeatureStore(directory)
 
