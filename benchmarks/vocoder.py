@@ -327,8 +327,8 @@ def make_model(shape: str, sparsity: float) -> WaveRNN:
 
 
 def make_vocoder(shape: str, pruned: str, threads: int, warm: bool = True) -> WaveRNNVocoder:
-    from vocoder.refinement import REFINEMENTS
     from vocoder.wavernn.inference import WaveRNNVocoder
+    from waveform.refinements import REFINEMENTS
 
     model, refinements = make_model(shape, SPARSITIES[pruned]), REFINEMENTS if shape in REFINED else 0
     vocoder = WaveRNNVocoder(model, engine="compiled", threads=threads, refinements=refinements)

@@ -11,7 +11,7 @@ from modelfile.families import load_family
 from speech.mel_config import MelConfig
 from vocoder.checks import check_mel
 from vocoder.control import Cancelled, Control, Progress
-from vocoder.segments import MelFrames
+from waveform.segments import MelFrames
 
 if TYPE_CHECKING:
     import torch

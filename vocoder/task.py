@@ -11,7 +11,7 @@ from speech.mel import synthesis_mel
 from speech.mel_config import MelConfig
 from training.config import Task
 from vocoder.base import STAGE
-from vocoder.emphasis import Deemphasis
+from waveform.emphasis import Deemphasis
 
 if TYPE_CHECKING:
     from training.run_directory import RunDirectory

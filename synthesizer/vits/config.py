@@ -10,6 +10,7 @@ from speech.errors import ConfigError
 from speech.mel_config import MelConfig
 from synthesizer.ranges import require_ranges, require_rates
 from synthesizer.text.symbols import SYMBOLS
+from waveform.refinements import MAX_REFINEMENTS, REFINEMENTS
 
 KIND = "vits"
 MOST_UNITS = 65_536  # of a unit encoder
@@ -176,8 +177,12 @@ class InferenceSettings:
     """Scale of the noise that the refiner starts from."""
     refiner_guidance: float = 1.0
     """Classifier-free guidance of the refiner towards the speaker (arXiv 2207.12598); 1 for none. Doubles its work."""
-    refine_conversions: bool = True
-    """Refine conversions too, not texts alone."""
+    conversion_refinement: float = 1.0
+    """Fraction of the refiner's change that the mel of a conversion gets; 0 to refine texts alone. Less keeps the words
+    better, more gives more of the voice."""
+    waveform_refinements: int = REFINEMENTS
+    """Projections that make the spectrum of a spectral decoder consistent with itself and with its mel, from phases of
+    pulses in voiced frames; 0 keeps the network's output."""
     chunk_frames: int = 100
     """Mel frames that the decoder generates at once."""
 
@@ -196,6 +201,8 @@ class InferenceSettings:
                 "refiner_steps": (0, 100),
                 "refiner_temperature": (0, 2),
                 "refiner_guidance": (1, 10),
+                "conversion_refinement": (0, 1),
+                "waveform_refinements": (0, MAX_REFINEMENTS),
                 "length_scale": (0.25, 4),
                 "chunk_frames": (1, 10_000),
             },
@@ -219,7 +226,7 @@ class VitsConfig:
     @property
     def refines_conversions(self) -> bool:
         """Whether those of conversions do."""
-        return self.refines_texts and self.inference.refine_conversions
+        return self.refines_texts and self.inference.conversion_refinement > 0
 
     @property
     def needs_source(self) -> bool:

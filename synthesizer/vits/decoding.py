@@ -116,7 +116,8 @@ def convert_units(
             if config.refines_conversions:
                 f0 = None if pitch is None else of_frames(model, pitch, frames)
                 phones = None if model.phone_classifier is None else _phones(model, source_of(speech).wav, frames)
-                chunks = refined_audio(model, config, mel, voice, seed, f0=f0, symbols=phones, check=check)
+                share = config.inference.conversion_refinement
+                chunks = refined_audio(model, config, mel, voice, seed, f0=f0, symbols=phones, share=share, check=check)
             else:
                 chunks = audio_of_mel(model, config, mel, check)
     while True:
@@ -180,6 +181,9 @@ def sample(
 
 def audio_of(model: Vits, config: VitsConfig, z: Tensor, speaker: Tensor, check: Check = nothing) -> Iterator[Floats]:
     """The audio of a latent variable in chunks, float32 [samples] each."""
+    if isinstance(model.decoder, SpectralDecoder):
+        yield from audio_of_mel(model, config, model.decoder.mel(z, speaker), check)
+        return
     for chunk in model.decoder.stream(z, speaker, config.inference.chunk_frames, check):
         yield chunk.cpu().numpy()
 
@@ -199,7 +203,8 @@ def guided(config: VitsConfig, mel: Tensor, source: Tensor) -> Tensor:
 def audio_of_mel(model: Vits, config: VitsConfig, mel: Tensor, check: Check = nothing) -> Iterator[Floats]:
     """The audio of a mel [1, n_mels, frames] in chunks, by a spectral decoder."""
     assert isinstance(model.decoder, SpectralDecoder)
-    for chunk in model.decoder.stream_audio(mel, config.inference.chunk_frames, check):
+    settings = config.inference
+    for chunk in model.decoder.stream_audio(mel, settings.chunk_frames, check, settings.waveform_refinements):
         yield chunk.cpu().numpy()
 
 
@@ -212,6 +217,7 @@ def refined_audio(
     *,
     f0: Floats | None = None,
     symbols: NDArray[np.int64] | None = None,
+    share: float = 1.0,
     check: Check = nothing,
 ) -> Iterator[Floats]:
     """The audio of a mel [1, n_mels, frames] that the refiner gives the voice, in chunks.
@@ -220,16 +226,18 @@ def refined_audio(
         seed: of the noise that the refiner starts from.
         f0: [frames] in Hz, 0 where unvoiced; None measures it in the mel.
         symbols: that are spoken, [frames]. None if they are unknown, and for a refiner that is trained without them.
+        share: fraction of the refiner's change that is applied, from 0 to 1.
     """
     assert model.refiner is not None
     sizes = config.architecture.mel
-    coarse = mel[0].clamp(-sizes.max_abs_value, sizes.max_abs_value).cpu().numpy()
+    mel = mel.clamp(-sizes.max_abs_value, sizes.max_abs_value)
+    coarse = mel[0].cpu().numpy()
     f0 = f0_from_mel(coarse, sizes) if f0 is None else f0
     if symbols is None or model.phone_classifier is None:
         symbols = np.full(coarse.shape[1], PAD_ID)
     given = CoarseMel(coarse, symbols, f0, voice.embedding, voice.reference)
-    refined = torch.from_numpy(refine(model.refiner, given, config.inference, seed, check))
-    return audio_of_mel(model, config, refined[None].to(mel.device), check)
+    refined = torch.from_numpy(refine(model.refiner, given, config.inference, seed, check))[None].to(mel.device)
+    return audio_of_mel(model, config, torch.lerp(mel, refined, share), check)
 
 
 def _phones(model: Vits, wav: Floats, frames: int) -> NDArray[np.int64]:

@@ -15,6 +15,9 @@ from torch.nn import functional as F
 from synthesizer.vits.config import Architecture
 from synthesizer.vits.decoder import MAX_LOG_MAGNITUDE, Decoder, parts_of
 from synthesizer.vits.layers import GatedConvolutions
+from waveform.emphasis import Deemphasis
+from waveform.refined import RefinedTransform
+from waveform.segments import MelFrames
 
 FORGOTTEN = 1e-8  # weight of an earlier sample that the de-emphasis may leave out
 
@@ -50,12 +53,16 @@ class SpectralDecoder(Decoder):
         """z: [batch, latent_size, frames]; speaker: [batch, speaker_size, 1] -> [batch, frames * hop] in [-1, 1]."""
         return self.audio(self.mel(z, speaker))
 
+    def spectrum(self, mels: Tensor) -> Tensor:
+        """Mels of `mel` -> spectrum of the pre-emphasised audio, complex64 [batch, n_fft // 2 + 1, frames]."""
+        log_magnitude, phase = self.vocoder(mels / self.config.mel.max_abs_value).float().chunk(2, 1)
+        with torch.autocast(mels.device.type, enabled=False):
+            return torch.polar(log_magnitude.clamp(max=MAX_LOG_MAGNITUDE).exp(), phase)
+
     def audio(self, mels: Tensor) -> Tensor:
         """Mels of `mel` -> [batch, frames * hop] in [-1, 1]."""
-        mel = self.config.mel
-        log_magnitude, phase = self.vocoder(mels / mel.max_abs_value).float().chunk(2, 1)
+        mel, spectrum = self.config.mel, self.spectrum(mels)
         with torch.autocast(mels.device.type, enabled=False):
-            spectrum = torch.polar(log_magnitude.clamp(max=MAX_LOG_MAGNITUDE).exp(), phase)
             # At least four frames, so that a window covers each sample.
             padded = F.pad(spectrum, (0, max(0, 4 - spectrum.shape[2])))
             samples = torch.istft(
@@ -70,20 +77,47 @@ class SpectralDecoder(Decoder):
     @property
     def audio_margin(self) -> int:
         """Frames of the mel before and after a frame that its samples depend on."""
-        config, mel = self.config, self.config.mel
-        network = (config.spectral_blocks + 1) * (config.spectral_kernel // 2)
-        return network + -(-(mel.n_fft + remembered_samples(mel.preemphasis)) // mel.hop_length)
+        mel = self.config.mel
+        return self.spectrum_margin + -(-(mel.n_fft + remembered_samples(mel.preemphasis)) // mel.hop_length)
+
+    @property
+    def spectrum_margin(self) -> int:
+        """Frames of the mel before and after a frame that its spectrum depends on."""
+        return (self.config.spectral_blocks + 1) * (self.config.spectral_kernel // 2)
 
     def stream(
         self, z: Tensor, speaker: Tensor, frames: int, check: Callable[[], None] = lambda: None
     ) -> Iterator[Tensor]:
         return self.stream_audio(self.mel(z, speaker), frames, check)
 
-    def stream_audio(self, mel: Tensor, frames: int, check: Callable[[], None] = lambda: None) -> Iterator[Tensor]:
-        """The audio of a mel [1, n_mels, frames] in chunks, as `stream`."""
+    def stream_audio(
+        self, mel: Tensor, frames: int, check: Callable[[], None] = lambda: None, refinements: int = 0
+    ) -> Iterator[Tensor]:
+        """The audio of a mel [1, n_mels, frames] in chunks, as `stream`.
+
+        Args:
+            refinements: projections that make the spectrum consistent with itself and the mel (`waveform.refined`).
+                With any, chunks have other lengths than `frames`.
+        """
+        if refinements:
+            yield from self._refined(mel, frames, check, refinements)
+            return
         for part in parts_of(mel, frames, self.audio_margin):
             check()
             yield part.cut(self.audio(part.frames)[0], self.config.mel.hop_length)
+
+    def _refined(self, mel: Tensor, frames: int, check: Callable[[], None], refinements: int) -> Iterator[Tensor]:
+        config = self.config.mel
+        given = MelFrames.whole(mel[0].clamp(-config.max_abs_value, config.max_abs_value).cpu().numpy())
+        transform, finish = RefinedTransform(given, config, refinements, check), Deemphasis(config.preemphasis)
+        done = 0
+        for part in parts_of(mel, frames, self.spectrum_margin):
+            check()
+            done += part.count
+            spectrum = self.spectrum(part.frames)[:, :, part.start : part.start + part.count]
+            samples = transform.push(spectrum.cpu(), last=done == mel.shape[2])[0]
+            if len(samples):
+                yield torch.from_numpy(finish(samples.numpy()))
 
 
 class SpectralNetwork(nn.Module):

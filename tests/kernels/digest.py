@@ -18,12 +18,12 @@ from tests.synthesizer.tacotron1.toy import toy_config as toy_tacotron1
 from tests.synthesizer.toy import toy_config
 from tests.vocoder.conftest import make_config
 from tests.vocoder.spectral.test_fast_layers import with_int8_weights
-from vocoder.phase import Frames
-from vocoder.refinement.fast_blend import fast_blend
 from vocoder.spectral.config import SpectralConfig
 from vocoder.spectral.fast_layers import FastBlock, FastHead, Workspace
 from vocoder.wavernn.engine import CompiledSampler
 from vocoder.wavernn.model import build_wavernn
+from waveform.fast_blend import fast_blend
+from waveform.phase import Frames
 
 RNG = np.random.default_rng(0)
 

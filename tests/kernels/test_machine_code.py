@@ -13,9 +13,9 @@ from kernels import alignment_search, machine_code, phase_search
 from kernels.machine_code import Library, MachineCode
 from synthesizer.tacotron import fast_decoder
 from synthesizer.tacotron1 import fast_decoder as fast_decoder1
-from vocoder.refinement import fast_blend
 from vocoder.spectral import fast_layers
 from vocoder.wavernn import compiled
+from waveform import fast_blend
 
 TOY = {"one": MachineCode("first", b"code of one"), "two": MachineCode("second", b"\n\x00of another")}
 TOYS = Library("toys", "toys", ("kernels.machine_code",))
@@ -120,7 +120,7 @@ def test_code_is_specific_to_sources_processor_and_versions(monkeypatch):
     keys = {machine_code._key(TOYS)}
     monkeypatch.setenv("NUMBA_CPU_FEATURES", "-avx2")
     keys.add(machine_code._key(TOYS))
-    keys.add(machine_code._key(TOYS._replace(sources=("vocoder.phase",))))
+    keys.add(machine_code._key(TOYS._replace(sources=("waveform.phase",))))
     monkeypatch.setattr(machine_code, "_processor", lambda: ["another"])
     keys.add(machine_code._key(TOYS))
     monkeypatch.setattr(machine_code.importlib.metadata, "version", lambda package: "0")
@@ -182,10 +182,10 @@ def test_a_fresh_compile_gives_the_bits_of_the_cache(library, repository, tmp_pa
 
 
 def test_every_library_is_in_the_list():
-    """Only kernels and stages have compiled code."""
+    """Only kernels, the waveform package and stages have compiled code."""
     paths = [
         path
-        for package in ("kernels", "encoder", "synthesizer", "vocoder")
+        for package in ("kernels", "waveform", "encoder", "synthesizer", "vocoder")
         for path in (machine_code.ROOT / package).rglob("*.py")
     ]
     assert {path.stem for path in paths if re.search(r"[=:] Library\(", path.read_text())} == {

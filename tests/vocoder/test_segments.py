@@ -8,12 +8,12 @@ import torch
 
 from speech.errors import AudioError, WorkCancelled
 from vocoder import GriffinLimVocoder, Vocoder
-from vocoder.segments import MelFrames
 from vocoder.spectral.config import SpectralConfig
 from vocoder.spectral.inference import SpectralVocoder
 from vocoder.spectral.model import SpectralGenerator
 from vocoder.wavernn.inference import WaveRNNVocoder
 from vocoder.wavernn.model import build_wavernn
+from waveform.segments import MelFrames
 
 CUTS = [[1], [1, 1, 1], [300], [30, 1, 1, 170], [13, 1, 60, 128, 1], [32, 32, 16], [48, 1], [14, 8], [64, 8, 2, 1, 1]]
 

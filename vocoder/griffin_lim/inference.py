@@ -21,8 +21,8 @@ from speech.errors import ConfigError
 from speech.mel import MelConfig, mel_to_magnitude
 from vocoder.base import Vocoder, joined
 from vocoder.control import Control
-from vocoder.phase import Frames
-from vocoder.segments import MelFrames
+from waveform.phase import Frames
+from waveform.segments import MelFrames
 
 if TYPE_CHECKING:
     import torch

@@ -66,9 +66,9 @@ def load(
     """
     from modelfile.checkpoint import load_into, no_larger_than
     from modelfile.header import config_from_header
-    from vocoder.refinement import REFINEMENTS, stored_refinements
     from vocoder.spectral.inference import SpectralVocoder
     from vocoder.spectral.model import SpectralGenerator
+    from waveform.refinements import REFINEMENTS, stored_refinements
 
     if engine not in ("auto", "torch"):
         raise ConfigError(f"A spectral vocoder has no engine {engine!r}: choose engine torch or auto.")

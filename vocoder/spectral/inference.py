@@ -11,13 +11,14 @@ import torch
 from speech.mel_config import MelConfig
 from vocoder.base import CHUNK_FRAMES, STAGE, About, Vocoder
 from vocoder.control import Control
-from vocoder.emphasis import Deemphasis
-from vocoder.refinement import ENTRY, REFINEMENTS, check_refinements, refined
-from vocoder.refinement.refined import RefinedTransform
-from vocoder.refinement.transform import InverseTransform
-from vocoder.segments import MelFrames
 from vocoder.spectral.model import SpectralGenerator
 from vocoder.spectral.streaming import FrameLayers, GeneratorStream
+from waveform import refined
+from waveform.emphasis import Deemphasis
+from waveform.refined import RefinedTransform
+from waveform.refinements import ENTRY, REFINEMENTS, check_refinements
+from waveform.segments import MelFrames
+from waveform.transform import InverseTransform
 
 BLOCK_FRAMES = 128  # largest part of a mel; twice as many are 5 % faster and take ten megabytes more
 
@@ -29,7 +30,7 @@ class SpectralVocoder(Vocoder):
         model: the generator.
         device: of the network; the inverse transform runs on the CPU.
         refinements: projections that make the spectrum consistent with itself and the mel
-            (`vocoder.refinement`); 0 keeps the network's output.
+            (`waveform.refinements`); 0 keeps the network's output.
         precision: of the network on a CPU; see `FrameLayers`.
         about: `licence`, `trained_on` and `step` of the model.
 

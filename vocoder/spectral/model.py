@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vocoder.refinement.transform import InverseTransform
 from vocoder.spectral.config import SpectralConfig
+from waveform.transform import InverseTransform
 
 MAX_LOG_MAGNITUDE = 7.0  # e^7 is above the largest magnitude of a full-scale signal with a window of 800
 

@@ -17,12 +17,12 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 import numpy as np
 
 from vocoder.control import NO_CONTROL, Control
-from vocoder.segments import MelFrames
 from vocoder.wavernn.folding import Fold
 from vocoder.wavernn.lanes import Job, Lanes
 from vocoder.wavernn.model import WaveRNN
 from vocoder.wavernn.packing import COLUMNS, SAMPLE_LOOP, PackedWaveRNN, pack
 from vocoder.wavernn.sampling import ReadTape, Sampler, Tape, read_tape, stream_segments
+from waveform.segments import MelFrames
 
 # Time of a step by the number of lanes, relative to a single stream. Constants instead of measurements, so that the
 # number of folds, and with it the samples, is the same in every run. The weights of a dense classic model do not fit

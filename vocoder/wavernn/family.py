@@ -61,10 +61,10 @@ def load(header: "ModelHeader", weights: "dict[str, Tensor]", device: Any = "cpu
     """
     from modelfile.checkpoint import load_into, no_larger_than
     from modelfile.header import config_from_header
-    from vocoder.refinement import stored_refinements
     from vocoder.wavernn.inference import WaveRNNVocoder
     from vocoder.wavernn.model import build_wavernn
     from vocoder.wavernn.pruning import unpack_sparse
+    from waveform.refinements import stored_refinements
 
     config = config_from_header(WaveRNNConfig, header)
     weights = unpack_sparse(weights, config)

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from vocoder.control import NO_CONTROL, Control
-from vocoder.segments import MelFrames
 from vocoder.wavernn.folding import Fold
 from vocoder.wavernn.model import WaveRNN
 from vocoder.wavernn.samples import draw_samples
@@ -32,6 +31,7 @@ from vocoder.wavernn.sampling import (
     stream_windows,
     to_device,
 )
+from waveform.segments import MelFrames
 
 logger = logging.getLogger(__name__)
 

@@ -12,15 +12,15 @@ from speech.errors import ConfigError
 from speech.mel_config import MelConfig
 from vocoder.base import CHUNK_FRAMES, STAGE, About, Vocoder
 from vocoder.control import NO_CONTROL, Control
-from vocoder.emphasis import Deemphasis
-from vocoder.refinement import ENTRY, check_refinements
-from vocoder.refinement.refined import refine_samples
-from vocoder.segments import MelFrames
 from vocoder.wavernn.engines import OVERLAP_FRAMES, Engine, Running, start_engine
 from vocoder.wavernn.folding import FoldJoiner, plan_folds
 from vocoder.wavernn.model import WaveRNN
 from vocoder.wavernn.samples import decode_samples
 from vocoder.wavernn.sampling import open_tape, regrouped
+from waveform.emphasis import Deemphasis
+from waveform.refined import refine_samples
+from waveform.refinements import ENTRY, check_refinements
+from waveform.segments import MelFrames
 
 FINISH_SAMPLES = 2**18  # that are de-emphasised together
 FOLDS_AT_ONCE = 64  # that are sampled before they are joined, which bounds the memory for a long text
@@ -39,8 +39,8 @@ class WaveRNNVocoder(Vocoder):
         threads: of the compiled engine; by default as many as PyTorch uses.
         sharpen: sharpen the distributions where the pitch is clear, which makes voiced speech less noisy (excitation
             shape only).
-        refinements: projections that make the samples less noisy and give them the mel (`vocoder.refinement`); 0 keeps
-            the network's samples.
+        refinements: projections that make the samples less noisy and give them the mel (`waveform.refinements`); 0
+            keeps the network's samples.
         about: `licence`, `trained_on` and `step` of the model.
 
     Raises:

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from vocoder.control import NO_CONTROL, Control
-from vocoder.segments import MelFrames
 from vocoder.wavernn.config import WaveRNNConfig
 from vocoder.wavernn.data import mel_window
 from vocoder.wavernn.folding import Fold
 from vocoder.wavernn.model import WaveRNN
 from vocoder.wavernn.samples import draw_samples
 from vocoder.wavernn.stepper import Stepper
+from waveform.segments import MelFrames
 
 LANES = 64  # largest batch of folds in the reference; a step with more would delay cancelling too much
 

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from speech.mel import decode_mel
 from vocoder.data import VocoderStore, validation_items
-from vocoder.refinement import ENTRY, REFINEMENTS
 from vocoder.task import VocoderTask
 from vocoder.wavernn.batches import AnyBatch, crop_batch, split_batch
 from vocoder.wavernn.folding import Fold
@@ -20,6 +19,7 @@ from vocoder.wavernn.model import WaveRNN
 from vocoder.wavernn.pruning import Pruner, pack_sparse
 from vocoder.wavernn.samples import decode_samples, mean_log_width, sample_loss
 from vocoder.wavernn.sampling import TorchSampler, make_tape
+from waveform.refinements import ENTRY, REFINEMENTS
 
 if TYPE_CHECKING:
     from training.run_directory import RunDirectory

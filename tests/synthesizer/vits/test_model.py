@@ -15,6 +15,9 @@ from synthesizer.vits.prior import Encoded
 from synthesizer.vits.spectral_decoder import SpectralDecoder, deemphasis
 from synthesizer.vits.spectrogram import Spectrograms
 from tests.synthesizer.vits.toy import toy_architecture, toy_network
+from vocoder.spectral.config import SpectralConfig
+from vocoder.spectral.inference import SpectralVocoder
+from vocoder.spectral.model import SpectralGenerator
 
 
 def toy_flow(affine: bool) -> Flow:
@@ -90,6 +93,22 @@ def test_chunks_of_a_spectral_decoder_equal_the_whole():
     torch.testing.assert_close(moved[200 * decoder.margin :], whole[200 * decoder.margin :], atol=1e-5, rtol=1e-4)
     with torch.no_grad():
         assert decoder(z[:, :, :1], speaker).shape == (1, 200)
+
+
+@pytest.mark.parametrize("frames", [1, 30, 170])
+def test_a_spectral_decoder_refines_as_its_vocoder(frames):
+    torch.manual_seed(0)
+    generator = SpectralGenerator(SpectralConfig(channels=8, hidden=12, blocks=2, kernel=3))
+    sizes = {"spectral_size": 8, "spectral_hidden": 12, "spectral_blocks": 2, "spectral_kernel": 3}
+    decoder = SpectralDecoder(toy_architecture(decoder="spectral", **sizes)).eval()
+    decoder.vocoder.load_state_dict(generator.state_dict())
+    mel = torch.rand(1, 80, frames) * 6 - 4
+    vocoder = SpectralVocoder(generator, refinements=2, precision="float32")
+    with torch.no_grad():
+        made = torch.cat([*decoder.stream_audio(mel, 40, refinements=2)])
+        plain = torch.cat([*decoder.stream_audio(mel, 40)])
+    assert made.shape == plain.shape == (200 * frames,) and not torch.allclose(made, plain, atol=1e-3)
+    np.testing.assert_allclose(made.numpy(), vocoder.vocode(mel[0].numpy()), atol=1e-4)
 
 
 def test_deemphasis_undoes_preemphasis():

@@ -12,12 +12,13 @@ from modelfile.header import ModelHeader
 from speech.errors import ConfigError, ModelFileError, SpeechError, WorkCancelled
 from speech.mel import synthesis_mel
 from vocoder import Vocoder
-from vocoder.emphasis import Deemphasis
-from vocoder.refinement import REFINEMENTS, refined
 from vocoder.spectral import streaming
 from vocoder.spectral.config import SpectralConfig
 from vocoder.spectral.inference import BLOCK_FRAMES, SpectralVocoder
 from vocoder.spectral.model import SpectralGenerator
+from waveform import refined
+from waveform.emphasis import Deemphasis
+from waveform.refinements import REFINEMENTS
 
 TOY = SpectralConfig(channels=16, hidden=24, blocks=2, kernel=3)
 

@@ -10,11 +10,11 @@ import torch
 from modelfile.checkpoint import load_into
 from speech.errors import ConfigError, CorpusError
 from speech.mel_config import MelConfig
-from vocoder.refinement.transform import InverseTransform
 from vocoder.spectral.config import SpectralConfig
 from vocoder.spectral.data import SpectralBatches
 from vocoder.spectral.losses import spectral_losses
 from vocoder.spectral.model import SpectralGenerator
+from waveform.transform import InverseTransform
 
 TOY = SpectralConfig(channels=16, hidden=24, blocks=2, kernel=3)
 

@@ -8,7 +8,6 @@ import torch
 from kernels.amx_support import amx_is_usable
 from speech.errors import ModelFileError, WorkCancelled
 from vocoder.control import Control
-from vocoder.segments import MelFrames
 from vocoder.wavernn import packing
 from vocoder.wavernn.config import WaveRNNConfig, classic_config
 from vocoder.wavernn.data import mel_window
@@ -19,6 +18,7 @@ from vocoder.wavernn.model import WaveRNN, build_wavernn
 from vocoder.wavernn.packing import COLUMNS, SAMPLE_LOOP, pack
 from vocoder.wavernn.samples import draw_samples
 from vocoder.wavernn.sampling import TorchSampler, first_drawn, make_tape, open_tape, regrouped
+from waveform.segments import MelFrames
 
 ALL_SHAPES = pytest.mark.parametrize("shape", ["compact", "classic", "excitation"])
 ALL_MODELS = pytest.mark.parametrize(

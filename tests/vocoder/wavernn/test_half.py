@@ -6,13 +6,13 @@ import torch
 
 from speech.errors import WorkCancelled
 from vocoder.control import Control
-from vocoder.segments import MelFrames
 from vocoder.wavernn.folding import Fold
 from vocoder.wavernn.half import HalfSampler
 from vocoder.wavernn.inference import WaveRNNVocoder
 from vocoder.wavernn.model import build_wavernn
 from vocoder.wavernn.samples import decode_samples
 from vocoder.wavernn.sampling import TorchSampler, make_tape, open_tape
+from waveform.segments import MelFrames
 
 SHAPES = [("compact", "raw"), ("compact", "mol"), ("classic", "raw"), ("classic", "mol")]
 FOLDS = [Fold(0, 2), Fold(1, 6), Fold(4, 5)]

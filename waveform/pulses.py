@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from speech.mel import MelConfig
 from speech.mel_f0 import f0_from_mel
-from vocoder.phase import Frames
+from waveform.phase import Frames
 
 HARMONICITY = 0.3  # power of the pulses' magnitudes, by which those of the network are multiplied
 LEAST = 0.05  # of these magnitudes, relative to their root mean square

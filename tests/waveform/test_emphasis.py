@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
-from vocoder.emphasis import Deemphasis
+from waveform.emphasis import Deemphasis
 
 
 @pytest.mark.parametrize("coefficient", [0.97, 0.5, 0.0])

@@ -22,9 +22,9 @@ MOST, LEAST = 20.0, 0.05  # factors by which one round may change a band
 BINS_AT_ONCE = 4  # sums in registers
 _SOURCES = (
     "kernels.parts", "kernels.layout", "kernels.builders", "kernels.simd",
-    "vocoder.refinement.fast_blend", "vocoder.refinement.blend_kernels",
+    "waveform.fast_blend", "waveform.blend_kernels",
 )  # fmt: skip
-LIBRARY = Library("blend", "vocoder.refinement.blend_kernels", _SOURCES)
+LIBRARY = Library("blend", "waveform.blend_kernels", _SOURCES)
 
 Floats = NDArray[np.float32]
 

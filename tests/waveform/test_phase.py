@@ -5,8 +5,8 @@ import pytest
 
 from kernels import phase_search as fast_search
 from speech.mel import MelConfig, hann_window
-from vocoder import phase
-from vocoder.phase import Frames
+from waveform import phase
+from waveform.phase import Frames
 
 
 def frames_of(n_fft: int = 800, hop: int = 200) -> Frames:

@@ -16,11 +16,11 @@ import numpy as np
 import torch
 
 from speech.mel import MelConfig, mel_filters, mel_to_magnitude
-from vocoder.phase import Frames
-from vocoder.refinement.fast_blend import CORRECTIONS, ITERATIONS, LEAST, MOST, FastBlend, fast_blend
-from vocoder.refinement.pulses import Pulses
-from vocoder.refinement.transform import ForwardTransform, InverseTransform
-from vocoder.segments import MelFrames
+from waveform.fast_blend import CORRECTIONS, ITERATIONS, LEAST, MOST, FastBlend, fast_blend
+from waveform.phase import Frames
+from waveform.pulses import Pulses
+from waveform.segments import MelFrames
+from waveform.transform import ForwardTransform, InverseTransform
 
 BLOCK_FRAMES = 64  # whose phases are found together
 LOOKAHEAD_FRAMES = 8  # after them, which take part in the search

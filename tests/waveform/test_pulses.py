@@ -6,8 +6,8 @@ from speech.audio import read_audio
 from speech.mel import synthesis_mel
 from speech.mel_config import MelConfig
 from speech.mel_f0 import f0_from_mel
-from vocoder.phase import Frames
-from vocoder.refinement.pulses import HARMONICITY, LEAST, Pulses, pulses_at
+from waveform.phase import Frames
+from waveform.pulses import HARMONICITY, LEAST, Pulses, pulses_at
 
 CONFIG = MelConfig()
 FRAMES = Frames.of(CONFIG)

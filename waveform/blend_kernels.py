@@ -11,7 +11,7 @@ from kernels.layout import LANES
 from kernels.machine_code import MachineCode
 from kernels.parts import FLOATS, INTEGER, INTEGERS, inline, machine_code, moved, part
 from kernels.simd import fused, load8, maximum, minimum, splat8, sqrt, store
-from vocoder.refinement.fast_blend import BINS_AT_ONCE, CORRECTIONS, ITERATIONS, LEAST, MOST
+from waveform.fast_blend import BINS_AT_ONCE, CORRECTIONS, ITERATIONS, LEAST, MOST
 
 _LEAST_MAGNITUDE, _TINIER, _TINY = np.float32(1e-7), np.float32(1e-12), np.float32(1e-9)
 

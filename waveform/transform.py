@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vocoder.phase import Frames
+from waveform.phase import Frames
 
 SMALLEST_WEIGHT = 1e-2  # sum of the squared windows at a sample; 1.5 inside a signal with a hop of a quarter window
 
