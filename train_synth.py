@@ -53,7 +53,7 @@ def load_encoder(path: Path) -> "SpeakerEncoder":
 
 
 def joint_encoder(request: JointEncoderRequest) -> "JointEncoder":
-    """A CAM++ speaker encoder that is trained together with the synthesizer."""
+    """A speaker encoder that is trained together with the synthesizer."""
     from encoder.campplus.config import CAMPPlusConfig
     from encoder.config import DinoConfig
     from encoder.joint import JointEncoder

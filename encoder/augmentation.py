@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoder.config import AugmentationConfig
+from speech.noise_mixing import coloured_noise_mel
 
 Floats = NDArray[np.float32]
 
@@ -95,12 +96,9 @@ class Augmenter:
 
     def _noise(self, shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
         """Power mels of noise, [n, frames, n_mels]."""
-        count, frames, bands = shape
+        frames = shape[1]
         if not self.noise:
-            # From brown (-30 dB over the bands) to blue (+10 dB). The power of Gaussian noise in a narrow band is
-            # exponentially distributed. In wide bands it varies less: the mean of two approximates the mel bands.
-            colour = 10 ** (rng.uniform(-3, 1, (count, 1, 1)) * np.linspace(-0.5, 0.5, bands)).astype(np.float32)
-            return colour * rng.standard_exponential((2, *shape), dtype=np.float32).sum(axis=0)
+            return coloured_noise_mel(shape, rng)
         result = np.empty(shape, dtype=np.float32)
         for window in result:
             noise = self.noise[rng.integers(len(self.noise))]

@@ -1,4 +1,4 @@
-"""A CAM++ encoder that learns together with a synthesizer (DINO-VITS: Pankov et al., arXiv 2311.09770).
+"""A speaker encoder that learns together with a synthesizer (DINO-VITS: Pankov et al., arXiv 2311.09770).
 
 It gets the gradient of the synthesizer's losses and of a DINO loss on crops of the references.
 """
@@ -25,14 +25,14 @@ class JointEncoder:
     """The student is trained and saved; the teacher follows it and measures clones.
 
     Args:
-        config: sizes of a new encoder.
+        config: sizes of a new CAM++.
         dino: prototypes, temperatures and momentum.
         steps: of the whole training.
-        start: model file of a CAM++ encoder to start from; None for random weights.
+        start: model file of an encoder to start from, of any family; None for a CAM++ with random weights.
         licence, trained_on: for the header of its file.
 
     Raises:
-        ModelFileError: `start` is not a CAM++ encoder.
+        ModelFileError: `start` is not an encoder.
     """
 
     def __init__(
@@ -44,14 +44,13 @@ class JointEncoder:
         licence: str = "",
         trained_on: str = "",
     ) -> None:
-        found = load_encoder(start, KIND)
-        student: EncoderModel = CAMPPlusModel(config)
-        if found is not None:
-            student = found.model.requires_grad_(True).train()
+        found = load_encoder(start)
+        student: EncoderModel = CAMPPlusModel(config) if found is None else found.model.requires_grad_(True).train()
         weights = fingerprint(student)  # an encoder that was distilled has the space of its teacher
         self._start = (weights, weights if found is None else found.embedding_space)
         self.learner = DinoLearner(student, dino, steps)
-        self.header = ModelHeader(STAGE, KIND, student.config, licence=licence, trained_on=trained_on)
+        kind = KIND if found is None else found.kind
+        self.header = ModelHeader(STAGE, kind, student.config, licence=licence, trained_on=trained_on)
 
     @property
     def modules(self) -> Mapping[str, nn.Module]:

@@ -57,7 +57,7 @@ def synthesis_mel(wav: np.ndarray, config: MelConfig | None = None) -> np.ndarra
     filters = _filters_transposed(config.sample_rate, config.n_fft, config.n_mels, config.fmin, config.fmax)
     emphasised = preemphasis(wav, config.preemphasis)
     mel = _mel_frames(emphasised, config.n_fft, config.hop_length, config.win_length, filters, np.abs)
-    return _normalise_db(_amplitude_to_db(mel.T, config.min_level_db) - config.ref_level_db, config)
+    return log_mel(mel.T, config)
 
 
 def mel_to_magnitude(mel: np.ndarray, config: MelConfig | None = None, iterations: int = 8) -> np.ndarray:
@@ -190,6 +190,11 @@ def _normalise_db(decibels: np.ndarray, config: MelConfig) -> np.ndarray:
     top = config.max_abs_value
     scaled = (decibels - config.min_level_db) * (2 * top / -config.min_level_db) - top
     return np.clip(scaled, -top, top, dtype=np.float32)
+
+
+def log_mel(amplitudes: np.ndarray, config: MelConfig) -> np.ndarray:
+    """Linear mel amplitudes of any shape in dB, float32, scaled and clipped to [-max_abs_value, max_abs_value]."""
+    return _normalise_db(_amplitude_to_db(amplitudes, config.min_level_db) - config.ref_level_db, config)
 
 
 def mel_amplitudes(mel: np.ndarray, config: MelConfig) -> np.ndarray:

@@ -1,10 +1,16 @@
-"""Mix noise into speech at a given signal-to-noise ratio."""
+"""Mix noise into speech or its mel at a given signal-to-noise ratio."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 import numpy as np
+
+from speech.mel import log_mel, mel_amplitudes
+from speech.mel_config import MelConfig
+
+BABBLE_VOICES = 3  # of training
+BABBLE_PROBABILITY = 0.5  # of noise in training; the other half is coloured
 
 
 def add_noise(wav: np.ndarray, speech_level: float, noise: np.ndarray, snr_db: float) -> np.ndarray:
@@ -47,3 +53,33 @@ def coloured_noise(samples: int, rng: np.random.Generator) -> np.ndarray:
     spectrum *= np.maximum(np.arange(len(spectrum)), 1) ** slope
     noise = np.fft.irfft(spectrum, samples)
     return (noise / max(rms(noise), 1e-9)).astype(np.float32)
+
+
+def add_noise_to_mel(mel: np.ndarray, noise: np.ndarray, snr_db: float, config: MelConfig) -> np.ndarray:
+    """Mix noise into a log mel, as the sum of the powers. The mean power of the mel stays the same.
+
+    Args:
+        mel: float32 [frames, n_mels], dB scaled to [-max_abs_value, max_abs_value].
+        noise: power mel of the same shape, at any level.
+        snr_db: ratio of the mean powers of speech and noise.
+    """
+    speech = np.square(mel_amplitudes(mel, config))
+    level = float(speech.mean()) * 10 ** (-snr_db / 10) / max(float(noise.mean()), 1e-12)
+    mixed = speech + np.float32(level) * noise
+    return log_mel(np.sqrt(mixed * (speech.mean() / mixed.mean())), config)
+
+
+def coloured_noise_mel(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Power mels of coloured Gaussian noise, from brown (-30 dB over the bands) to blue (+10 dB).
+
+    Args:
+        shape: [batch, frames, n_mels] or [frames, n_mels].
+
+    Returns:
+        float32 of this shape.
+    """
+    colour = 10 ** (rng.uniform(-3, 1, (*shape[:-2], 1, 1)) * np.linspace(-0.5, 0.5, shape[-1])).astype(np.float32)
+    # The power of Gaussian noise in a narrow band is exponentially distributed. In wide bands it varies less: the mean
+    # of two approximates the mel bands.
+    noise: np.ndarray = colour * rng.standard_exponential((2, *shape), dtype=np.float32).sum(axis=0)
+    return noise

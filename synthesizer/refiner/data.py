@@ -13,9 +13,10 @@ from torch import Tensor
 
 from corpora.store import FeatureStore
 from speech.errors import CorpusError
-from speech.mel import code_mel, decode_mel
+from speech.mel import code_mel, decode_mel, mel_amplitudes
 from speech.mel_config import MelConfig
 from speech.mel_f0 import f0_from_mel
+from speech.noise_mixing import BABBLE_PROBABILITY, BABBLE_VOICES, add_noise_to_mel, coloured_noise_mel
 from synthesizer.masks import SILENCE
 from synthesizer.refiner.flags import RefinerFlags
 from synthesizer.refiner.network import FRAMES, Conditions
@@ -39,6 +40,8 @@ EMBEDDING_NOISE = 0.02  # standard deviation per value: embeddings differ betwee
 WARP = 0.16  # largest change of the frequency scale
 TILT_POINTS = 6  # of the curve that is added to the spectrum
 TILT = 0.35  # standard deviation of these points; 1 is 12.5 dB
+REFERENCE_SNR = (0.0, 20.0)  # dB
+
 COARSE_NOISE = 0.15  # largest standard deviation of noise in the decoder's mel
 
 
@@ -132,6 +135,8 @@ class RefinerItems:
             coarse = coarse + rng.uniform(0, COARSE_NOISE) * rng.standard_normal(coarse.shape, np.float32)
             if not speaker_known or rng.random() < REFERENCE_UNKNOWN:
                 reference = reference[:0]
+            elif self.flags.reference_noise and rng.random() < self.flags.reference_noise:
+                reference = self._noisy(reference, rng)
             embedding = embedding + EMBEDDING_NOISE * rng.standard_normal(len(embedding), np.float32)
             embedding = embedding / np.linalg.norm(embedding)
         return (
@@ -157,6 +162,18 @@ class RefinerItems:
         length = min(length, len(mel)) // FRAMES * FRAMES
         start = int(rng.integers(len(mel) - length + 1))
         return decode_mel(mel[start : start + length], self.limit)
+
+    def _noisy(self, mel: Floats, rng: np.random.Generator) -> Floats:
+        """A mel [frames, n_mels] with coloured noise or with the babble of other recordings."""
+        config = self.store.mel_config
+        if rng.random() < BABBLE_PROBABILITY:
+            noise = np.zeros_like(mel)
+            for number in rng.integers(len(self.indices), size=BABBLE_VOICES):
+                other = mel_amplitudes(decode_mel(self.store.array(self.indices[number], "mel"), self.limit), config)
+                noise += np.resize(np.roll(other, rng.integers(len(other)), axis=0), mel.shape) ** 2
+        else:
+            noise = coloured_noise_mel(mel.shape, rng)
+        return add_noise_to_mel(mel, noise, rng.uniform(*REFERENCE_SNR), config)
 
     def batch(self, indices: Sequence[int], rng: np.random.Generator, augmented: bool) -> RefinerBatch:
         """A crop of each of these utterances."""

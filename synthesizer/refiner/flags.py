@@ -25,6 +25,8 @@ class RefinerFlags:
     """Mel frames in a crop; 160 are 2 seconds."""
     reference_frames: int = 280
     """Most mel frames of the reference; 280 are 3.5 seconds."""
+    reference_noise: float = 0.0
+    """Probability of noise or babble in a reference, at 0 to 20 dB, so that a voice can come from a noisy recording."""
     adversarial: bool = False
     """Train the refiner of --warm-start against discriminators, for sampling in one step."""
     adversarial_weight: float = 1.0
@@ -53,6 +55,8 @@ class RefinerFlags:
             if not 32 <= value <= 800 or value % 2:
                 flag = name.replace("_", "-")
                 raise ConfigError(f"--refine.{flag} must be an even number from 32 to 800, not {value}.")
+        if not 0 <= self.reference_noise <= 1:
+            raise ConfigError(f"--refine.reference-noise must lie in [0, 1], not {self.reference_noise}.")
         if not 0 < self.discriminator_lr_scale <= 100:
             raise ConfigError(
                 f"--refine.discriminator-lr-scale must lie in (0, 100], not {self.discriminator_lr_scale}."

@@ -66,10 +66,10 @@ class DiscriminatorFlags:
 
 @dataclass(frozen=True)
 class JointFlags:
-    """Settings of --dino, which trains a CAM++ speaker encoder too."""
+    """Settings of --dino, which trains the speaker encoder too."""
 
     encoder: Path | None = None
-    """CAM++ model file to start from instead of random weights."""
+    """Model file of an encoder to start from, of any family, instead of a CAM++ with random weights."""
     noisy_share: float = 0.35
     """Fraction of the recordings that get noise, as targets and as references."""
     reference_noise: float = 0.35
@@ -148,7 +148,7 @@ class VitsFlags(SynthesizerFlags):
     voice of a reference; the rest is not changed."""
     refine: RefinerFlags = field(default_factory=RefinerFlags)
     dino: bool = False
-    """Train a CAM++ speaker encoder in the same run, robust to noise (DINO-VITS). It is saved beside the model."""
+    """Train a speaker encoder in the same run, robust to noise (DINO-VITS). It is saved beside the model."""
     joint: JointFlags = field(default_factory=JointFlags)
     disc: DiscriminatorFlags = field(default_factory=DiscriminatorFlags)
     architecture: OmitArgPrefixes[Architecture] = field(default_factory=Architecture)

@@ -11,12 +11,10 @@ from torch import Tensor
 
 from speech.audio import SAMPLE_RATE
 from speech.mel import ENCODER_HOP, encoder_mel
-from speech.noise_mixing import add_noise, babble, coloured_noise, rms
+from speech.noise_mixing import BABBLE_PROBABILITY, BABBLE_VOICES, add_noise, babble, coloured_noise, rms
 from synthesizer.vits.flags import JointFlags
 
 LONG_CROPS = 2  # DINO compares the crops of one recording, of which the teacher gets the long ones
-BABBLE_VOICES = 3
-BABBLE_PROBABILITY = 0.5
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from speech.noise_mixing import add_noise, coloured_noise, rms
+from speech.mel import mel_amplitudes, synthesis_mel
+from speech.mel_config import MelConfig
+from speech.noise_mixing import add_noise, add_noise_to_mel, coloured_noise, coloured_noise_mel, rms
 
 
 @pytest.mark.parametrize("snr_db", [20.0, 0.0])
@@ -28,3 +30,23 @@ def test_coloured_noise_has_a_level_of_one_and_different_colours():
         power = np.abs(np.fft.rfft(noise)) ** 2
         tilts.append(10 * np.log10(power[2000:].mean() / power[10:200].mean()))
     assert min(tilts) < -10 and max(tilts) > 3
+
+
+def test_noise_in_a_mel_has_the_given_ratio_and_keeps_its_power():
+    rng, config = np.random.default_rng(0), MelConfig()
+    mel = synthesis_mel(0.1 * rng.standard_normal(16_000).astype(np.float32), config).T
+    noise = coloured_noise_mel(mel.shape, rng)
+    mixed = add_noise_to_mel(mel, noise, 3.0, config)
+    before, after = (np.square(mel_amplitudes(values, config)) for values in (mel, mixed))
+    assert after.mean() == pytest.approx(before.mean(), rel=1e-3)
+    # Without its share of the speech, what remains is the noise.
+    share = 1 / (1 + 10**-0.3)
+    remaining = after - share * before
+    assert np.corrcoef(remaining.ravel(), noise.ravel())[0, 1] > 0.999
+    assert 10 * np.log10(share * before.mean() / remaining.mean()) == pytest.approx(3.0, abs=0.05)
+
+
+def test_coloured_noise_mels_have_different_colours():
+    noise = coloured_noise_mel((16, 50, 40), np.random.default_rng(0))
+    tilts = 10 * np.log10(noise[:, :, 30:].mean((1, 2)) / noise[:, :, :10].mean((1, 2)))
+    assert noise.dtype == np.float32 and tilts.min() < -10 and tilts.max() > 3

@@ -225,6 +225,22 @@ def test_batches_depend_on_seed_and_step_only(store, tmp_path):
     assert not torch.equal(one.recorded, RefinerBatches(items, seed=1).batch_at(4).recorded)
 
 
+def test_references_get_noise_and_nothing_else_does(store, tmp_path):
+    every = list(range(len(store)))
+    generated = decoded(store, tmp_path, every)
+    clean, noisy = (
+        RefinerItems(store, generated, every, replace(FLAGS, reference_noise=probability)).crop(
+            every[0], np.random.default_rng(1), augmented=True
+        )
+        for probability in (1e-9, 1.0)
+    )
+    names = (*Conditions._fields[:6], "recorded")
+    changed = {name for name, one, other in zip(names, clean, noisy, strict=True) if not np.array_equal(one, other)}
+    assert "reference" in changed and not {"recorded", "f0", "symbols", "coarse_known"} & changed
+    reference = noisy[names.index("reference")]
+    assert reference.shape == clean[names.index("reference")].shape and abs(reference).max() <= 4
+
+
 def test_training_lowers_the_loss_and_validates(store, tmp_path):
     every = list(range(len(store)))
     items = RefinerItems(store, decoded(store, tmp_path, every), every, FLAGS)

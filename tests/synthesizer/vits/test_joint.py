@@ -12,7 +12,10 @@ from encoder import SpeakerEncoder
 from encoder.campplus.config import CAMPPlusConfig
 from encoder.config import DinoConfig, PartialsConfig
 from encoder.joint import JointEncoder
-from modelfile.header import read_header
+from encoder.lstm.config import LSTMConfig
+from encoder.lstm.model import SpeakerEncoderModel
+from modelfile.checkpoint import save_model
+from modelfile.header import ModelHeader, read_header
 from speech.errors import ConfigError, ModelFileError
 from speech.mel import encoder_mel
 from speech.mel_config import MelConfig
@@ -118,6 +121,18 @@ def test_model_and_encoder_are_saved_with_one_embedding_space(store, tmp_path, m
         plan_training(joint_flags(store, warm_start=run / "best.safetensors"), store, RUN)
     with pytest.raises(ModelFileError):
         plan_training(joint_flags(store, joint=replace(JOINT, encoder=run / "best.safetensors")), store, RUN)
+
+
+def test_an_encoder_of_another_family_can_learn_too(store, tmp_path):
+    small = SpeakerEncoderModel(LSTMConfig(n_mels=8, hidden_size=8, num_layers=1, embedding_size=12))
+    path = tmp_path / "lstm.safetensors"
+    save_model(path, small, ModelHeader("encoder", "lstm", small.config, embedding_space="shared"))
+    task = plan_training(joint_flags(store, joint=replace(JOINT, encoder=path)), store, RUN).task
+    assert task.encoder.embedding_space == "shared"  # type: ignore[attr-defined]
+    task.encoder.modules["student"].linear.weight.data += 0.1  # type: ignore[attr-defined]
+    task.encoder.save(tmp_path / "trained.safetensors", 1)  # type: ignore[attr-defined]
+    trained = SpeakerEncoder.load(tmp_path / "trained.safetensors")
+    assert trained.kind == "lstm" and trained.embedding_space != "shared"
 
 
 def test_noise_is_added_to_a_share_of_the_recordings():
