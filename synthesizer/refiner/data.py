@@ -135,7 +135,7 @@ class RefinerItems:
             coarse = coarse + rng.uniform(0, COARSE_NOISE) * rng.standard_normal(coarse.shape, np.float32)
             if not speaker_known or rng.random() < REFERENCE_UNKNOWN:
                 reference = reference[:0]
-            elif self.flags.reference_noise and rng.random() < self.flags.reference_noise:
+            elif len(reference) and self.flags.reference_noise and rng.random() < self.flags.reference_noise:
                 reference = self._noisy(reference, rng)
             embedding = embedding + EMBEDDING_NOISE * rng.standard_normal(len(embedding), np.float32)
             embedding = embedding / np.linalg.norm(embedding)
