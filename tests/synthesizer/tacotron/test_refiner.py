@@ -232,7 +232,7 @@ def test_references_get_noise_and_nothing_else_does(store, tmp_path):
         RefinerItems(store, generated, every, replace(FLAGS, reference_noise=probability)).crop(
             every[0], np.random.default_rng(1), augmented=True
         )
-        for probability in (1e-9, 1.0)
+        for probability in (1e-9, 1.0)  # both draw a number, so that what is drawn later is the same
     )
     names = (*Conditions._fields[:6], "recorded")
     changed = {name for name, one, other in zip(names, clean, noisy, strict=True) if not np.array_equal(one, other)}
