@@ -34,15 +34,18 @@ def rms(wav: np.ndarray) -> float:
     return float(np.sqrt(np.mean(np.square(wav, dtype=np.float64)))) if wav.size else 0.0
 
 
-def babble(clips: Iterable[np.ndarray], samples: int, rng: np.random.Generator) -> np.ndarray:
-    """Several people at once, each from a random place on and repeated if shorter: float32 [samples], RMS 1.
+def babble(clips: Iterable[np.ndarray], length: int, rng: np.random.Generator) -> np.ndarray:
+    """Several people at once, each from a random place on and repeated if shorter.
 
     Args:
-        clips: float32 [samples] each.
+        clips: float32 [samples] each, or power mels [frames, n_mels].
+        length: in samples or frames.
+
+    Returns:
+        float32 [length] or [length, n_mels], RMS 1.
     """
-    mixed = np.zeros(samples, np.float32)
-    for clip in clips:
-        mixed += np.resize(np.roll(clip, rng.integers(len(clip))), samples)
+    voices = [np.resize(np.roll(clip, rng.integers(len(clip)), axis=0), (length, *clip.shape[1:])) for clip in clips]
+    mixed: np.ndarray = np.sum(voices, axis=0, dtype=np.float32)
     return mixed / np.float32(max(rms(mixed), 1e-9))
 
 

@@ -16,7 +16,7 @@ from speech.errors import CorpusError
 from speech.mel import code_mel, decode_mel, mel_amplitudes
 from speech.mel_config import MelConfig
 from speech.mel_f0 import f0_from_mel
-from speech.noise_mixing import BABBLE_PROBABILITY, BABBLE_VOICES, add_noise_to_mel, coloured_noise_mel
+from speech.noise_mixing import BABBLE_PROBABILITY, BABBLE_VOICES, add_noise_to_mel, babble, coloured_noise_mel
 from synthesizer.masks import SILENCE
 from synthesizer.refiner.flags import RefinerFlags
 from synthesizer.refiner.network import FRAMES, Conditions
@@ -167,10 +167,9 @@ class RefinerItems:
         """A mel [frames, n_mels] with coloured noise or with the babble of other recordings."""
         config = self.store.mel_config
         if rng.random() < BABBLE_PROBABILITY:
-            noise = np.zeros_like(mel)
-            for number in rng.integers(len(self.indices), size=BABBLE_VOICES):
-                other = mel_amplitudes(decode_mel(self.store.array(self.indices[number], "mel"), self.limit), config)
-                noise += np.resize(np.roll(other, rng.integers(len(other)), axis=0), mel.shape) ** 2
+            chosen = [self.indices[number] for number in rng.integers(len(self.indices), size=BABBLE_VOICES)]
+            others = (decode_mel(self.store.array(index, "mel"), self.limit) for index in chosen)
+            noise = babble((np.square(mel_amplitudes(other, config)) for other in others), len(mel), rng)
         else:
             noise = coloured_noise_mel(mel.shape, rng)
         return add_noise_to_mel(mel, noise, rng.uniform(*REFERENCE_SNR), config)
