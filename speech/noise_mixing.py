@@ -45,7 +45,7 @@ def babble(clips: Iterable[np.ndarray], length: int, rng: np.random.Generator) -
         float32 [length] or [length, n_mels], RMS 1.
     """
     voices = [np.resize(np.roll(clip, rng.integers(len(clip)), axis=0), (length, *clip.shape[1:])) for clip in clips]
-    mixed: np.ndarray = np.sum(voices, axis=0, dtype=np.float32)
+    mixed = np.asarray(np.sum(voices, axis=0, dtype=np.float32))
     return mixed / np.float32(max(rms(mixed), 1e-9))
 
 
